@@ -1,0 +1,43 @@
+/* growth: how much memory to ask for. Pure functions of sizes, no state.
+ *
+ * Every result is 0 when it would pass SIZE_MAX / 2, the largest length of a
+ * Python object; callers take 0 as ENOMEM.
+ */
+#ifndef GROWBUF_GROWTH_H
+#define GROWBUF_GROWTH_H
+
+#include <stddef.h>
+
+/* Spans come in multiples of this many bytes: the size of an x86-64 or arm64 huge
+ * page and of one page table, so that whole tables move. */
+#define GROWTH_QUANTUM ((size_t)2 << 20)
+
+/* Bytes from which a store leaves the heap for a span. */
+#define GROWTH_SPAN_MIN ((size_t)256 << 10)
+
+/* A store in a span that shrinks below this many bytes goes back to the heap:
+ * far enough below GROWTH_SPAN_MIN that a length swinging about it does not copy. */
+#define GROWTH_HEAP_AGAIN ((size_t)64 << 10)
+
+/* Bytes in use from which one huge page (2 MiB) is at most 12.5% of them. */
+#define GROWTH_HUGE_MIN ((size_t)16 << 20)
+
+/* `nbytes` rounded up to a multiple of `unit`, a power of two; 0 on overflow. */
+size_t growth_round_up(size_t nbytes, size_t unit);
+
+/* Bytes to allocate on the heap for `needed` bytes (the NUL included) where
+ * `allocated` are: bytearray's rule, an eighth ahead when growing slowly. */
+size_t growth_heap(size_t needed, size_t allocated);
+
+/* Length of the span for `needed` bytes (the NUL included) where one of `length`
+ * is in use, or none (0): doubling, since address space is free. */
+size_t growth_span(size_t needed, size_t length);
+
+/* The same when the system refuses the doubled one: an eighth ahead. */
+size_t growth_span_modest(size_t needed);
+
+/* How far past `end` (an offset in a span) pages are made ready at once when
+ * `length` bytes are in use: at most an eighth of them or 64 KiB. */
+size_t growth_ahead(size_t end, size_t length);
+
+#endif

@@ -1,0 +1,367 @@
+#define _GNU_SOURCE
+#include "pages.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "growth.h"
+
+#ifdef __linux__
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static void *
+system_map(void *address, size_t length, int protection, int flags)
+{
+    return mmap(address, length, protection, flags, -1, 0);
+}
+
+/* Not the libc wrapper: some read the fifth argument only under MREMAP_FIXED, and
+ * then hand the kernel garbage for it. */
+static void *
+system_remap(void *address, size_t length, size_t new_length, int flags,
+             void *new_address)
+{
+    return (void *)syscall(SYS_mremap, address, length, new_length, flags,
+                           new_address);
+}
+
+#define system_unmap munmap
+#define system_advise madvise
+
+static size_t
+system_page_nbytes(void)
+{
+    long nbytes = sysconf(_SC_PAGESIZE);
+    return nbytes > 0 ? (size_t)nbytes : 4096;
+}
+
+/* The setting is the word in brackets: "always [madvise] never". */
+static enum pages_huge
+system_huge(void)
+{
+    char text[64] = "";
+    int file = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        ssize_t nbytes = read(file, text, sizeof text - 1);
+        close(file);
+        text[nbytes > 0 ? nbytes : 0] = '\0';
+    }
+    return strstr(text, "[always]")    ? PAGES_HUGE_ALWAYS
+           : strstr(text, "[madvise]") ? PAGES_HUGE_MADVISE
+                                       : PAGES_HUGE_NEVER;
+}
+
+#else /* No such calls: every rung but the heap answers ENOSYS. */
+
+enum { PROT_NONE, PROT_READ, PROT_WRITE };
+enum { MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE };
+enum { MREMAP_MAYMOVE, MREMAP_FIXED };
+enum { MADV_HUGEPAGE, MADV_DONTNEED, MADV_POPULATE_WRITE };
+#define MAP_FAILED ((void *)-1)
+
+static void *
+system_map(void *address, size_t length, int protection, int flags)
+{
+    (void)address, (void)length, (void)protection, (void)flags;
+    errno = ENOSYS;
+    return MAP_FAILED;
+}
+
+static void *
+system_remap(void *address, size_t length, size_t new_length, int flags,
+             void *new_address)
+{
+    (void)address, (void)length, (void)new_length, (void)flags, (void)new_address;
+    errno = ENOSYS;
+    return MAP_FAILED;
+}
+
+static int
+system_unmap(void *address, size_t length)
+{
+    (void)address, (void)length;
+    errno = ENOSYS;
+    return -1;
+}
+
+static int
+system_advise(void *address, size_t length, int advice)
+{
+    (void)address, (void)length, (void)advice;
+    errno = ENOSYS;
+    return -1;
+}
+
+static size_t
+system_page_nbytes(void)
+{
+    return 4096;
+}
+
+static enum pages_huge
+system_huge(void)
+{
+    return PAGES_HUGE_NEVER;
+}
+
+#endif
+
+const struct pages_ops pages_system_ops = {
+    .map = system_map,
+    .unmap = system_unmap,
+    .remap = system_remap,
+    .advise = system_advise,
+    .reallocate = realloc,
+    .release = free,
+};
+
+struct pages_ops pages_ops = {
+    .map = system_map,
+    .unmap = system_unmap,
+    .remap = system_remap,
+    .advise = system_advise,
+    .reallocate = realloc,
+    .release = free,
+};
+
+struct pages_facts pages_facts = {.rung = PAGES_HEAP, .page_nbytes = 4096};
+
+const char *const pages_huge_names[PAGES_NHUGE] = {
+    [PAGES_HUGE_NEVER] = "never",
+    [PAGES_HUGE_MADVISE] = "madvise",
+    [PAGES_HUGE_ALWAYS] = "always",
+};
+
+const char *const pages_rung_names[PAGES_NRUNGS] = {
+    [PAGES_HEAP] = "heap",
+    [PAGES_COPY] = "copy",
+    [PAGES_MAYMOVE] = "maymove",
+    [PAGES_DONTUNMAP] = "dontunmap",
+    [PAGES_RETAIN] = "retain",
+};
+
+int
+pages_rung_named(const char *name)
+{
+    for (int rung = 0; rung < PAGES_NRUNGS; rung++) {
+        if (strcmp(name, pages_rung_names[rung]) == 0) {
+            return rung;
+        }
+    }
+    return -1;
+}
+
+/* Both meanings of the one flag: RETAIN of 2014 and DONTUNMAP of Linux 5.7. */
+#define KEEP_SOURCE 4
+#define ACCESS (PROT_READ | PROT_WRITE)
+/* Never MAP_SHARED: a shared mapping that grows faults with SIGBUS past its old end.
+ * NORESERVE: a doubled span is not a promise to use it. */
+#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+static int
+map_somewhere(size_t length, int protection, char **address)
+{
+    void *mapped = pages_ops.map(NULL, length, protection, PRIVATE);
+    *address = mapped == MAP_FAILED ? NULL : mapped;
+    return mapped == MAP_FAILED ? errno : 0;
+}
+
+/* Newer kernels align large mappings to 2 MiB by themselves; on others map 2 MiB more
+ * and cut:  |<-head->|<------length------>|<-rest->|  with head + rest = 2 MiB. */
+static int
+map_aligned(size_t length, int protection, char **address)
+{
+    char *mapped;
+    int error = map_somewhere(length, protection, &mapped);
+    if (error == 0 && (uintptr_t)mapped % GROWTH_QUANTUM != 0) {
+        pages_unmap(mapped, length);
+        error = map_somewhere(length + GROWTH_QUANTUM, protection, &mapped);
+        if (error == 0) {
+            size_t head = -(uintptr_t)mapped % GROWTH_QUANTUM;
+            size_t rest = GROWTH_QUANTUM - head;
+            if (head > 0) {
+                pages_unmap(mapped, head);
+            }
+            if (rest > 0) {
+                pages_unmap(mapped + head + length, rest);
+            }
+            mapped += head;
+        }
+    }
+    if (error == 0) {
+        *address = mapped;
+    }
+    return error;
+}
+
+int
+pages_map(size_t length, char **address)
+{
+    return map_aligned(length, ACCESS, address);
+}
+
+int
+pages_reserve(size_t length, char **address)
+{
+    return map_aligned(length, PROT_NONE, address);
+}
+
+void
+pages_unmap(char *address, size_t length)
+{
+    /* It can fail only by cutting one mapping in two at vm.max_map_count. Then the
+     * range stays mapped and unused, but its memory need not stay. */
+    if (pages_ops.unmap(address, length) != 0) {
+        (void)pages_ops.advise(address, length, MADV_DONTNEED);
+    }
+}
+
+static int
+remap(char *address, size_t length, size_t new_length, int flags, char *target,
+      char **moved)
+{
+    void *mapped = pages_ops.remap(address, length, new_length, flags, target);
+    if (mapped == MAP_FAILED) {
+        return errno;
+    }
+    *moved = mapped;
+    return 0;
+}
+
+int
+pages_move_retain(char *address, size_t length, size_t new_length, char **moved)
+{
+    int flags = MREMAP_MAYMOVE | KEEP_SOURCE;
+    return remap(address, length, new_length, flags, NULL, moved);
+}
+
+int
+pages_move_dontunmap(char *address, size_t length, char *target)
+{
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | KEEP_SOURCE;
+    return remap(address, length, length, flags, target, &target);
+}
+
+int
+pages_move_onto(char *address, size_t length, size_t new_length, char *target)
+{
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+    return remap(address, length, new_length, flags, target, &target);
+}
+
+int
+pages_move_anywhere(char *address, size_t length, size_t new_length, char **moved)
+{
+    return remap(address, length, new_length, MREMAP_MAYMOVE, NULL, moved);
+}
+
+int
+pages_extend(char *address, size_t length, size_t new_length)
+{
+    return remap(address, length, new_length, 0, NULL, &address);
+}
+
+static int
+advise(char *address, size_t length, int advice)
+{
+    return pages_ops.advise(address, length, advice) == 0 ? 0 : errno;
+}
+
+int
+pages_advise_huge(char *address, size_t length)
+{
+    return pages_facts.huge == PAGES_HUGE_NEVER
+               ? ENOTSUP
+               : advise(address, length, MADV_HUGEPAGE);
+}
+
+int
+pages_populate(char *address, size_t length)
+{
+    return pages_facts.populate ? pages_facts.populate
+                                : advise(address, length, MADV_POPULATE_WRITE);
+}
+
+int
+pages_discard(char *address, size_t length)
+{
+    return advise(address, length, MADV_DONTNEED);
+}
+
+/* Try `rung` with one page and see that its byte arrives. */
+static int
+try_rung(enum pages_rung rung)
+{
+    size_t nbytes = pages_facts.page_nbytes;
+    char *source, *target, *moved;
+    int error = map_somewhere(nbytes, ACCESS, &source);
+    if (error) {
+        return error;
+    }
+    error = map_somewhere(2 * nbytes, PROT_NONE, &target);
+    if (error) {
+        pages_unmap(source, nbytes);
+        return error;
+    }
+    *source = 1;
+    moved = target;
+    bool kept = rung != PAGES_MAYMOVE;
+    if (rung == PAGES_RETAIN) {
+        error = pages_move_retain(source, nbytes, 2 * nbytes, &moved);
+    }
+    else if (rung == PAGES_DONTUNMAP) {
+        error = pages_move_dontunmap(source, nbytes, target);
+    }
+    else if (rung == PAGES_MAYMOVE) {
+        error = pages_move_onto(source, nbytes, 2 * nbytes, target);
+    }
+    if (!error && rung > PAGES_COPY && (*moved != 1 || (kept && *source != 0))) {
+        error = ENOTSUP;
+    }
+    if (kept || error) {
+        pages_unmap(source, nbytes);
+    }
+    if (moved != target) {
+        pages_unmap(moved, 2 * nbytes);
+    }
+    pages_unmap(target, 2 * nbytes);
+    return error;
+}
+
+static int
+try_populate(void)
+{
+    char *page;
+    int error = map_somewhere(pages_facts.page_nbytes, ACCESS, &page);
+    if (error) {
+        return error;
+    }
+    error = advise(page, pages_facts.page_nbytes, MADV_POPULATE_WRITE);
+    pages_unmap(page, pages_facts.page_nbytes);
+    return error;
+}
+
+void
+pages_probe(enum pages_rung highest)
+{
+    pages_facts.page_nbytes = system_page_nbytes();
+    for (int rung = PAGES_COPY; rung < PAGES_NRUNGS; rung++) {
+        pages_facts.answers[rung] = try_rung((enum pages_rung)rung);
+    }
+    pages_facts.populate = try_populate();
+    pages_facts.huge = system_huge();
+    pages_facts.rung = highest;
+    while (pages_facts.answers[pages_facts.rung] != 0) {
+        pages_facts.rung--;
+    }
+}

@@ -1,0 +1,75 @@
+/* spans: runs of pages, taken, given back and moved; and the pool that keeps some.
+ *
+ * The pool is one per process and has its own lock; everything here may be called from
+ * any thread. It keeps two sorts of spans that nobody uses: warm ones, given back with
+ * their pages, for as many bytes as its budget allows; and cold ones, the emptied
+ * sources of moves, which are address space and no memory. Both are bounded.
+ *
+ * 0 is success, anything else an errno value; then the span is what it was.
+ */
+#ifndef GROWBUF_SPANS_H
+#define GROWBUF_SPANS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pages.h"
+
+/* `ready` bytes from the start may be in memory and hold anything; from there on all is
+ * zero, and that is one byte at least. A heap block is described by the same struct
+ * (store.h). */
+struct span {
+    char *address;
+    size_t length; /* a multiple of GROWTH_QUANTUM */
+    size_t ready;
+    bool huge; /* huge pages were asked for */
+};
+
+/* What has happened in this process since it began, and what there is now. */
+struct spans_stats {
+    uint64_t moves, moved_nbytes;   /* pages moved; bytes of address space */
+    uint64_t copies, copied_nbytes; /* bytes that had to be copied to stay together */
+    uint64_t live;                  /* spans in use */
+    uint64_t retained;              /* spans in the pool */
+    uint64_t retained_nbytes;       /* memory they may hold */
+};
+
+enum {
+    SPANS_POOL_SLOTS = 64,               /* spans the pool holds at most */
+    SPANS_POOL_NBYTES = 64 * 1024 * 1024 /* memory it holds at most */
+};
+
+/* Probe the kernel (pages_probe) and make the pool survive fork, once in a process:
+ * later calls do nothing. Call before anything else. */
+void spans_init(enum pages_rung highest);
+
+/* Take a span of at least `needed` bytes. `zeroed`: all of it must read as zero;
+ * otherwise the warmest there is may come, whatever it holds. */
+int spans_take(size_t needed, bool zeroed, struct span *span);
+
+/* Give a span back: to the pool as far as its budget goes, the rest to the system. */
+void spans_give(struct span *span);
+
+/* Grow a span to at least `needed` bytes by the best rung that works. Bytes in
+ * [from, to) keep their offsets and values; what is outside may become zero. */
+int spans_grow(struct span *span, size_t needed, size_t from, size_t to);
+
+/* Cut a span to `length`, giving the memory behind it back. */
+void spans_cut(struct span *span, size_t length);
+
+/* Give the pages behind offset `end` back; the address space stays. */
+void spans_discard(struct span *span, size_t end);
+
+/* Give all that the pool holds back to the system. */
+void spans_trim(void);
+
+/* Note that a store copied `nbytes` where it could not move them. */
+void spans_count_copy(size_t nbytes);
+
+struct spans_stats spans_stats(void);
+
+/* Return why the pool is not as it should be, or NULL. */
+const char *spans_check(void);
+
+#endif

@@ -1,0 +1,90 @@
+/* store: one buffer's bytes, in a heap block or in a span, with a gap in front.
+ *
+ *   address         start           start+length      ready             end
+ *   |<---- gap ---->|<--- in use --->|NUL  room      |  zeros, untouched |
+ *
+ * Bytes in front of `ready` may be written at once; behind it lies capacity that is
+ * made ready in steps, so that memory follows use and not address space. A NUL
+ * follows the last byte in use. An empty store may own nothing at all.
+ *
+ * 0 is success, anything else an errno value; then the store is what it was. What makes
+ * a store smaller cannot fail. Any call that changes the length or the capacity may
+ * move the bytes: pointers into them are invalid afterwards.
+ */
+#ifndef GROWBUF_STORE_H
+#define GROWBUF_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "spans.h"
+
+enum store_kind { STORE_EMPTY, STORE_HEAP, STORE_SPAN };
+
+struct store {
+    char *start;
+    size_t length;
+    struct span memory; /* a heap block's length is what was allocated */
+    enum store_kind kind;
+};
+
+/* The start of every empty store: never written. */
+extern char store_nothing[1];
+
+static inline size_t
+store_gap(const struct store *store)
+{
+    return store->kind == STORE_EMPTY ? 0 : (size_t)(store->start - store->memory.address);
+}
+
+/* Bytes that can be appended with no call and no copy. */
+static inline size_t
+store_room(const struct store *store)
+{
+    return store->memory.ready - store_gap(store) - store->length;
+}
+
+/* Append `nbytes`, at most store_room, whose values the caller writes. */
+static inline void
+store_append_ready(struct store *store, size_t nbytes)
+{
+    store->length += nbytes;
+    store->start[store->length] = '\0';
+}
+
+void store_init(struct store *store);
+
+/* Give everything back; the store is empty then. */
+void store_free(struct store *store);
+
+/* Replace `removed` bytes at `at` by `inserted` bytes of unspecified value. Moves the
+ * shorter side where the gap allows it. */
+int store_splice(struct store *store, size_t at, size_t removed, size_t inserted);
+
+/* Append `nbytes` zero bytes. Costs nothing on fresh pages. */
+int store_append_zeros(struct store *store, size_t nbytes);
+
+/* Have capacity for `capacity` bytes in all. Takes address space, no memory. */
+int store_reserve(struct store *store, size_t capacity);
+
+/* Have no more memory than the length needs. */
+void store_trim(struct store *store);
+
+/* Take over a heap block of `allocated` bytes with `length` in use at `start`, a NUL
+ * behind them. The store was empty. */
+void store_adopt(struct store *store, char *block, size_t allocated, char *start,
+                 size_t length);
+
+/* Bytes the store can hold before it must grow. */
+size_t store_capacity(const struct store *store);
+
+/* Bytes of memory the store may occupy. */
+size_t store_nbytes(const struct store *store);
+
+/* Fill `nbytes` with copies of the first `unit` of them. */
+void store_repeat(char *bytes, size_t unit, size_t nbytes);
+
+/* Return why the store is not as it should be, or NULL. */
+const char *store_check(const struct store *store);
+
+#endif
