@@ -1,0 +1,41 @@
+"""A bytearray that grows by moving pages instead of copying bytes.
+
+>>> import growbuf
+>>> buf = growbuf.GrowBuffer()
+>>> for _ in range(1000):
+...     buf += b"0123456789"
+>>> len(buf), bytes(buf[:10])
+(10000, b'0123456789')
+"""
+
+from ._growbuf import GrowBuffer, stats, trim
+
+__version__ = "0.1.0"
+__all__ = ["GrowBuffer", "info", "stats", "trim"]
+
+
+def info():
+    """Return how buffers grow here, as a dict.
+
+    strategy : the rung of the ladder that growth starts from: 'retain', 'dontunmap',
+        'maymove', 'copy' or 'heap'
+    forced : the value of GROWBUF_STRATEGY, or None; no rung above it is used
+    probe : what the kernel answered when each rung was tried on one page: 'ok' or the
+        name of the errno
+    populate : the same for MADV_POPULATE_WRITE
+    page_size, huge_page_size : in bytes
+    transparent_hugepage : the system's setting: 'always', 'madvise' or 'never'
+    kernel : its name and release
+    version : of growbuf
+    """
+    import os
+    import platform
+
+    from ._growbuf import facts
+
+    return {
+        "version": __version__,
+        "kernel": f"{platform.system()} {platform.release()}",
+        "forced": os.environ.get("GROWBUF_STRATEGY") or None,
+        **facts(),
+    }

@@ -1,0 +1,218 @@
+#include "buffer.h"
+
+#include <errno.h>
+
+/* ---------------------------------------------------------------- tracemalloc */
+
+/* Heap blocks are traced by Python's allocator; spans are not its own. */
+#define TRACE_DOMAIN 0x67726f77u
+
+static void
+untrack(const struct store *store)
+{
+    if (store->kind == STORE_SPAN) {
+        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)store->memory.address);
+    }
+}
+
+static void
+track(const struct store *store)
+{
+    if (store->kind == STORE_SPAN) {
+        (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)store->memory.address,
+                                  store_nbytes(store));
+    }
+}
+
+/* ------------------------------------------------------------- birth and death */
+
+/* Give a zeroed object its empty store and the pin. */
+static void
+buffer_init(BufferObject *self)
+{
+    store_init(&self->store);
+    self->base.ob_exports = 1;
+#if PY_VERSION_HEX >= 0x030F0000
+    /* The base keeps its bytes in an object of its own; never NULL, or the base's
+     * __init__ would take the buffer for a new one and unpin it. */
+    self->base.ob_bytes_object = Py_GetConstant(Py_CONSTANT_EMPTY_BYTES);
+#endif
+    buffer_sync(self);
+}
+
+PyObject *
+buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *op = type->tp_alloc(type, 0);
+    if (op != NULL) {
+        buffer_init(buffer_cast(op));
+    }
+    return op;
+}
+
+void
+buffer_dealloc(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    PyTypeObject *type = Py_TYPE(op);
+    if (self->base.ob_exports > 1) {
+        /* As bytearray does: an extension has lost a release. */
+        PyErr_SetString(PyExc_SystemError,
+                        "deallocated bytearray object has exported buffers");
+        PyErr_Print();
+    }
+    untrack(&self->store);
+    store_free(&self->store);
+#if PY_VERSION_HEX >= 0x030F0000
+    Py_XDECREF(self->base.ob_bytes_object);
+#endif
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+PyTypeObject *
+buffer_type(PyTypeObject *type)
+{
+    while (type != NULL && type->tp_dealloc != buffer_dealloc) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+PyObject *
+buffer_from_store(PyTypeObject *type, struct store *store)
+{
+    PyObject *op = buffer_new(type, NULL, NULL);
+    if (op == NULL) {
+        store_free(store);
+        return NULL;
+    }
+    BufferObject *self = buffer_cast(op);
+    self->store = *store;
+    store_init(store);
+    track(&self->store);
+    buffer_sync(self);
+    return op;
+}
+
+/* -------------------------------------------------------------------- the gate */
+
+int
+buffer_can_resize(BufferObject *self)
+{
+    assert(self->base.ob_exports >= 1);
+    if (self->base.ob_exports != 1) {
+        PyErr_SetString(PyExc_BufferError,
+                        "Existing exports of data: object cannot be re-sized");
+        return -1;
+    }
+    return 0;
+}
+
+/* After the store may have changed from what it was `before`: trace it, tell the base,
+ * and make an exception of an errno value. */
+static int
+changed(BufferObject *self, const struct store *before, int error)
+{
+    struct store *store = &self->store;
+    if (store->memory.address != before->memory.address ||
+        store->memory.ready != before->memory.ready) {
+        untrack(before);
+        track(store);
+    }
+    buffer_sync(self);
+#ifdef GROWBUF_DEBUG
+    const char *reason = buffer_check(self);
+    if (reason != NULL) {
+        Py_FatalError(reason);
+    }
+#endif
+    if (error) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+int
+buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
+{
+    if (removed == inserted) {
+        return 0;
+    }
+    if (buffer_can_resize(self) < 0) {
+        return -1;
+    }
+    struct store before = self->store;
+    return changed(self, &before, store_splice(&self->store, at, removed, inserted));
+}
+
+int
+buffer_append_zeros(BufferObject *self, size_t nbytes)
+{
+    if (nbytes == 0) {
+        return 0;
+    }
+    if (buffer_can_resize(self) < 0) {
+        return -1;
+    }
+    struct store before = self->store;
+    return changed(self, &before, store_append_zeros(&self->store, nbytes));
+}
+
+int
+buffer_reserve(BufferObject *self, size_t capacity)
+{
+    if (capacity <= store_capacity(&self->store)) {
+        return 0;
+    }
+    if (buffer_can_resize(self) < 0) {
+        return -1;
+    }
+    struct store before = self->store;
+    return changed(self, &before, store_reserve(&self->store, capacity));
+}
+
+int
+buffer_trim(BufferObject *self)
+{
+    if (buffer_can_resize(self) < 0) {
+        return -1;
+    }
+    struct store before = self->store;
+    store_trim(&self->store);
+    return changed(self, &before, 0);
+}
+
+int
+buffer_exchange(BufferObject *self, struct store *store)
+{
+    if (self->store.length + store->length > 0 && buffer_can_resize(self) < 0) {
+        return -1;
+    }
+    struct store before = self->store;
+    self->store = *store;
+    *store = before;
+    return changed(self, &before, 0);
+}
+
+/* ---------------------------------------------------------------------- checks */
+
+const char *
+buffer_check(BufferObject *self)
+{
+    const PyByteArrayObject *base = &self->base;
+    if (base->ob_exports < 1) {
+        return "the pin is lost";
+    }
+    if (base->ob_start != self->store.start || base->ob_bytes != self->store.start) {
+        return "the base looks at other bytes";
+    }
+    if ((size_t)Py_SIZE(self) != self->store.length) {
+        return "the base has another length";
+    }
+    if (base->ob_alloc > Py_SIZE(self) + 1) {
+        return "the base sees room to append into";
+    }
+    return store_check(&self->store);
+}

@@ -1,0 +1,105 @@
+/* buffer: the Python object GrowBuffer, its birth and death, and the gate through which
+ * every change of its length goes.
+ *
+ * A GrowBuffer is a bytearray to all that reads: the base struct's start, size and
+ * exports always describe our store. Two things keep the base's own resizing away from
+ * memory that is not the base's:
+ *   the pin   ob_exports starts at 1 and never falls below, so that the base finds an
+ *             export and refuses with BufferError; free for us means ob_exports == 1;
+ *   no slack  ob_alloc never tells of room, since bytearray.__init__ appends into room
+ *             without asking for exports.
+ *
+ * Callers hold the GIL, or the object's critical section on a free-threaded build.
+ * -1 and NULL come with an exception; then the buffer is what it was.
+ */
+#ifndef GROWBUF_BUFFER_H
+#define GROWBUF_BUFFER_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+
+#include "store.h"
+
+#if PY_VERSION_HEX < 0x030D0000
+#define Py_BEGIN_CRITICAL_SECTION(op) {
+#define Py_END_CRITICAL_SECTION() }
+#endif
+
+typedef struct {
+    PyByteArrayObject base;
+    struct store store;
+} BufferObject;
+
+static inline BufferObject *
+buffer_cast(PyObject *op)
+{
+    return (BufferObject *)op;
+}
+
+/* The bytes and how many; valid until the next change of length. */
+static inline char *
+buffer_bytes(BufferObject *self)
+{
+    return self->store.start;
+}
+
+static inline size_t
+buffer_length(const BufferObject *self)
+{
+    return self->store.length;
+}
+
+/* Tell the base where the bytes are. */
+static inline void
+buffer_sync(BufferObject *self)
+{
+    Py_ssize_t length = (Py_ssize_t)self->store.length;
+    self->base.ob_start = self->base.ob_bytes = self->store.start;
+    self->base.ob_alloc = length > 0 ? length + 1 : 0;
+    Py_SET_SIZE(self, length);
+}
+
+/* The slots of birth and death. */
+PyObject *buffer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+void buffer_dealloc(PyObject *op);
+
+/* Return the exact GrowBuffer type among the bases of `type`, or NULL. Borrowed. */
+PyTypeObject *buffer_type(PyTypeObject *type);
+
+/* Return a new buffer of just `type` that takes over `store` and leaves it empty, also
+ * when it fails. */
+PyObject *buffer_from_store(PyTypeObject *type, struct store *store);
+
+/* Raise BufferError unless the length may change now. */
+int buffer_can_resize(BufferObject *self);
+
+/* The gate. Replace `removed` bytes at `at` by `inserted` bytes whose values the caller
+ * writes next, before any other code runs. */
+int buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted);
+
+/* Append `nbytes` whose values the caller writes next. None at all is a matter for the
+ * gate, since an empty store is not written to: hence the - 1, which wraps. */
+static inline int
+buffer_append(BufferObject *self, size_t nbytes)
+{
+    if (nbytes - 1 >= store_room(&self->store) || self->base.ob_exports != 1) {
+        return buffer_splice(self, self->store.length, 0, nbytes);
+    }
+    store_append_ready(&self->store, nbytes);
+    buffer_sync(self);
+    return 0;
+}
+
+/* The gate for other ways to change. */
+int buffer_append_zeros(BufferObject *self, size_t nbytes);
+int buffer_reserve(BufferObject *self, size_t capacity);
+int buffer_trim(BufferObject *self);
+
+/* Exchange the contents with `store`, which is left with the old ones. */
+int buffer_exchange(BufferObject *self, struct store *store);
+
+/* Return why the buffer is not as it should be, or NULL. */
+const char *buffer_check(BufferObject *self);
+
+#endif

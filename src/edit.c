@@ -1,0 +1,655 @@
+#include "edit.h"
+
+#include <string.h>
+
+#include "fill.h"
+
+/* Every function here runs user code first and looks at the buffer's length afterwards:
+ * an __index__, an iterator or a __buffer__ may have cleared or grown it (CPython
+ * gh-91153, gh-142557, gh-143195). */
+
+static inline PyObject *
+none_or_null(int rc)
+{
+    if (rc < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---------------------------------------------------------------------- __init__ */
+
+static int
+parse_init(PyObject *args, PyObject *kwargs, PyObject **source, const char **encoding,
+           const char **errors)
+{
+    static char *names[] = {"source", "encoding", "errors", NULL};
+    if (kwargs == NULL && PyTuple_GET_SIZE(args) <= 1) {
+        *source = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
+        return 0;
+    }
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "|Oss:GrowBuffer", names, source,
+                                       encoding, errors)
+               ? 0
+               : -1;
+}
+
+/* Unlike bytearray's, a second __init__ that fails leaves the contents as they were. */
+int
+edit_init(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    PyObject *source = NULL;
+    const char *encoding = NULL, *errors = NULL;
+    if (parse_init(args, kwargs, &source, &encoding, &errors) < 0) {
+        return -1;
+    }
+    struct store store;
+    store_init(&store);
+    int rc = fill_from(&store, source, encoding, errors);
+    if (rc == 0) {
+        Py_BEGIN_CRITICAL_SECTION(op);
+        rc = buffer_exchange(buffer_cast(op), &store);
+        Py_END_CRITICAL_SECTION();
+    }
+    store_free(&store);
+    return rc;
+}
+
+/* ------------------------------------------------------------------- replacing */
+
+/* Replace `removed` bytes at `at` by the `nbytes` of `bytes`, which are not ours. */
+static int
+replace(BufferObject *self, size_t at, size_t removed, const char *bytes, size_t nbytes)
+{
+    if (buffer_splice(self, at, removed, nbytes) < 0) {
+        return -1;
+    }
+    if (nbytes > 0) {
+        memcpy(buffer_bytes(self) + at, bytes, nbytes);
+    }
+    return 0;
+}
+
+static int
+append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
+{
+    size_t at = buffer_length(self);
+    if (buffer_append(self, nbytes) < 0) {
+        return -1;
+    }
+    if (nbytes > 0) {
+        memcpy(buffer_bytes(self) + at, bytes, nbytes);
+    }
+    return 0;
+}
+
+static int
+append_self(BufferObject *self)
+{
+    size_t nbytes = buffer_length(self);
+    if (buffer_append(self, nbytes) < 0) {
+        return -1;
+    }
+    memcpy(buffer_bytes(self) + nbytes, buffer_bytes(self), nbytes);
+    return 0;
+}
+
+/* ------------------------------------------------------------ growing at the end */
+
+PyDoc_STRVAR(append_doc,
+"append($self, item, /)\n--\n\n"
+"Append one byte, an int in range(256).\n\n"
+"Costs amortized O(1): no byte that is already there is copied once the buffer\n"
+"is in pages.");
+
+static PyObject *
+append(PyObject *op, PyObject *item)
+{
+    BufferObject *self = buffer_cast(op);
+    unsigned char value;
+    if (fill_byte(item, &value) < 0) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = buffer_append(self, 1);
+    if (rc == 0) {
+        buffer_bytes(self)[buffer_length(self) - 1] = (char)value;
+    }
+    Py_END_CRITICAL_SECTION();
+    return none_or_null(rc);
+}
+
+/* Append the bytes of an object that has the buffer protocol; `refusal` is the message
+ * for one that does not give them as bytes, with a %s for its type. */
+static int
+append_buffer(PyObject *op, PyObject *other, const char *refusal)
+{
+    BufferObject *self = buffer_cast(op);
+    int rc;
+    if (other == op) {
+        Py_BEGIN_CRITICAL_SECTION(op);
+        rc = append_self(self);
+        Py_END_CRITICAL_SECTION();
+        return rc;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(other, &view, PyBUF_SIMPLE) < 0) {
+        PyErr_Format(PyExc_TypeError, refusal, Py_TYPE(other)->tp_name,
+                     Py_TYPE(op)->tp_name);
+        return -1;
+    }
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = append_bytes(self, view.buf, (size_t)view.len);
+    Py_END_CRITICAL_SECTION();
+    PyBuffer_Release(&view);
+    return rc;
+}
+
+static int
+extend_from_iterable(PyObject *op, PyObject *iterable)
+{
+    struct store store;
+    store_init(&store);
+    int rc = fill_from_iterable(&store, iterable, "can't extend bytearray with %.100s");
+    if (rc == 0) {
+        Py_BEGIN_CRITICAL_SECTION(op);
+        rc = append_bytes(buffer_cast(op), store.start, store.length);
+        Py_END_CRITICAL_SECTION();
+    }
+    else if (PyUnicode_Check(iterable) && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "expected iterable of integers; got: 'str'");
+    }
+    store_free(&store);
+    return rc;
+}
+
+PyDoc_STRVAR(extend_doc,
+"extend($self, iterable_of_ints, /)\n--\n\n"
+"Append all bytes of a buffer, or all items of an iterable of ints in range(256).\n\n"
+"All or nothing: when the iterable fails or memory runs out, the buffer is what it\n"
+"was. The bytes are copied in once; those already there are not copied.");
+
+static PyObject *
+extend(PyObject *op, PyObject *iterable)
+{
+    return none_or_null(
+        PyObject_CheckBuffer(iterable)
+            ? append_buffer(op, iterable, "can't set bytearray slice from %.100s")
+            : extend_from_iterable(op, iterable));
+}
+
+PyObject *
+edit_inplace_concat(PyObject *op, PyObject *other)
+{
+    if (append_buffer(op, other, "can't concat %.100s to %.100s") < 0) {
+        return NULL;
+    }
+    return Py_NewRef(op);
+}
+
+static int
+repeat_in_place(BufferObject *self, size_t count)
+{
+    size_t unit = buffer_length(self);
+    if (count == 0) {
+        return buffer_splice(self, 0, unit, 0);
+    }
+    if (unit > (size_t)PY_SSIZE_T_MAX / count) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (buffer_append(self, unit * (count - 1)) < 0) {
+        return -1;
+    }
+    if (unit > 0) {
+        store_repeat(buffer_bytes(self), unit, unit * count);
+    }
+    return 0;
+}
+
+PyObject *
+edit_inplace_repeat(PyObject *op, Py_ssize_t count)
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = repeat_in_place(buffer_cast(op), count < 0 ? 0 : (size_t)count);
+    Py_END_CRITICAL_SECTION();
+    return rc < 0 ? NULL : Py_NewRef(op);
+}
+
+/* ----------------------------------------------------------------- single items */
+
+/* Convert an index that must fit; OverflowError otherwise. */
+static int
+as_index(PyObject *number, Py_ssize_t *index)
+{
+    PyObject *integer = PyNumber_Index(number);
+    if (integer == NULL) {
+        return -1;
+    }
+    *index = PyLong_AsSsize_t(integer);
+    Py_DECREF(integer);
+    return *index == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+/* As the interpreter words it for its own methods. */
+static int
+check_nargs(const char *name, Py_ssize_t nargs, Py_ssize_t least, Py_ssize_t most)
+{
+    if (nargs >= least && nargs <= most) {
+        return 0;
+    }
+    Py_ssize_t bound = nargs < least ? least : most;
+    PyErr_Format(PyExc_TypeError, "%s expected %s%zd argument%s, got %zd", name,
+                 least == most   ? ""
+                 : nargs < least ? "at least "
+                                 : "at most ",
+                 bound, bound == 1 ? "" : "s", nargs);
+    return -1;
+}
+
+PyDoc_STRVAR(insert_doc,
+"insert($self, index, item, /)\n--\n\n"
+"Insert one byte before the given index.\n\n"
+"Costs one move of the bytes behind it, or of those in front where fewer and bytes\n"
+"were deleted there before.");
+
+static int
+insert_byte(BufferObject *self, Py_ssize_t index, unsigned char value)
+{
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    if (index < 0) {
+        index += length;
+    }
+    index = index < 0 ? 0 : index > length ? length : index;
+    return replace(self, (size_t)index, 0, (const char *)&value, 1);
+}
+
+static PyObject *
+insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    Py_ssize_t index;
+    unsigned char value;
+    if (check_nargs("insert", nargs, 2, 2) < 0 || as_index(args[0], &index) < 0 ||
+        fill_byte(args[1], &value) < 0) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = insert_byte(buffer_cast(op), index, value);
+    Py_END_CRITICAL_SECTION();
+    return none_or_null(rc);
+}
+
+PyDoc_STRVAR(pop_doc,
+"pop($self, index=-1, /)\n--\n\n"
+"Remove the byte at the index, the last one by default, and return it.\n\n"
+"Raise IndexError if there is none.");
+
+/* Return the byte, or -1. */
+static int
+pop_byte(BufferObject *self, Py_ssize_t index)
+{
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    if (length == 0) {
+        PyErr_SetString(PyExc_IndexError, "pop from empty bytearray");
+        return -1;
+    }
+    if (index < 0) {
+        index += length;
+    }
+    if (index < 0 || index >= length) {
+        PyErr_SetString(PyExc_IndexError, "pop index out of range");
+        return -1;
+    }
+    unsigned char value = (unsigned char)buffer_bytes(self)[index];
+    return buffer_splice(self, (size_t)index, 1, 0) < 0 ? -1 : value;
+}
+
+static PyObject *
+pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    Py_ssize_t index = -1;
+    if (check_nargs("pop", nargs, 0, 1) < 0 ||
+        (nargs == 1 && as_index(args[0], &index) < 0)) {
+        return NULL;
+    }
+    int value;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    value = pop_byte(buffer_cast(op), index);
+    Py_END_CRITICAL_SECTION();
+    return value < 0 ? NULL : PyLong_FromLong(value);
+}
+
+PyDoc_STRVAR(remove_doc,
+"remove($self, value, /)\n--\n\n"
+"Remove the first byte that has the value.\n\n"
+"Raise ValueError if there is none.");
+
+static int
+remove_byte(BufferObject *self, unsigned char value)
+{
+    const char *bytes = buffer_bytes(self);
+    const char *found = memchr(bytes, value, buffer_length(self));
+    if (found == NULL) {
+        PyErr_SetString(PyExc_ValueError, "value not found in bytearray");
+        return -1;
+    }
+    return buffer_splice(self, (size_t)(found - bytes), 1, 0);
+}
+
+static PyObject *
+remove_(PyObject *op, PyObject *item)
+{
+    unsigned char value;
+    if (fill_byte(item, &value) < 0) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = remove_byte(buffer_cast(op), value);
+    Py_END_CRITICAL_SECTION();
+    return none_or_null(rc);
+}
+
+/* ------------------------------------------------------------- the whole at once */
+
+PyDoc_STRVAR(clear_doc,
+"clear($self, /)\n--\n\n"
+"Remove all bytes and give the memory back.");
+
+static PyObject *
+clear(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    BufferObject *self = buffer_cast(op);
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = buffer_splice(self, 0, buffer_length(self), 0);
+    Py_END_CRITICAL_SECTION();
+    return none_or_null(rc);
+}
+
+PyDoc_STRVAR(resize_doc,
+"resize($self, size, /)\n--\n\n"
+"Set the length to `size` bytes: cut the end off, or append zeros.\n\n"
+"Raise ValueError if `size` is negative. Zeros on fresh pages cost nothing until\n"
+"they are touched. Python's own bytearray has this method since 3.14.");
+
+static int
+resize_to(BufferObject *self, size_t length)
+{
+    size_t old = buffer_length(self);
+    return length <= old ? buffer_splice(self, length, old - length, 0)
+                         : buffer_append_zeros(self, length - old);
+}
+
+static PyObject *
+resize(PyObject *op, PyObject *size)
+{
+    Py_ssize_t length;
+    if (as_index(size, &length) < 0) {
+        return NULL;
+    }
+    if (length < 0) {
+        PyErr_Format(PyExc_ValueError, "Can only resize to positive sizes, got %zd",
+                     length);
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = resize_to(buffer_cast(op), (size_t)length);
+    Py_END_CRITICAL_SECTION();
+    return none_or_null(rc);
+}
+
+PyDoc_STRVAR(take_bytes_doc,
+"take_bytes($self, n=None, /)\n--\n\n"
+"Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
+"A negative `n` counts from the end. Raise IndexError if there are fewer. The bytes\n"
+"taken are copied once, those that stay are not. Python's own bytearray has this\n"
+"method since 3.15.");
+
+static PyObject *
+take_first(BufferObject *self, PyObject *n)
+{
+    Py_ssize_t taken = 0;
+    if (n != Py_None) {
+        taken = PyNumber_AsSsize_t(n, PyExc_IndexError);
+        if (taken == -1 && PyErr_Occurred()) {
+            return NULL;
+        }
+    }
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    if (n == Py_None || taken < 0) {
+        taken += length;
+    }
+    if (taken < 0 || taken > length) {
+        PyErr_Format(PyExc_IndexError, "can't take %zd bytes outside size %zd", taken,
+                     length);
+        return NULL;
+    }
+    if (buffer_can_resize(self) < 0) {
+        return NULL;
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(buffer_bytes(self), taken);
+    if (bytes != NULL && buffer_splice(self, 0, (size_t)taken, 0) < 0) {
+        Py_CLEAR(bytes);
+    }
+    return bytes;
+}
+
+static PyObject *
+take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *n = nargs == 1 ? args[0] : Py_None;
+    if (check_nargs("take_bytes", nargs, 0, 1) < 0) {
+        return NULL;
+    }
+    if (n != Py_None && !PyIndex_Check(n)) {
+        PyErr_SetString(PyExc_TypeError, "n must be an integer or None");
+        return NULL;
+    }
+    PyObject *bytes;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    bytes = take_first(buffer_cast(op), n);
+    Py_END_CRITICAL_SECTION();
+    return bytes;
+}
+
+/* ------------------------------------------------- assignment to items and slices */
+
+/* What is assigned to a slice: bytes that stay put while the buffer changes. */
+struct source {
+    const char *bytes;
+    size_t nbytes;
+    Py_buffer view;
+    struct store store;
+};
+
+static void
+source_close(struct source *source)
+{
+    PyBuffer_Release(&source->view);
+    store_free(&source->store);
+}
+
+/* Other bytes and bytearrays are held by an export; all else, which may be a view of the
+ * buffer itself or an iterator that looks at it, is copied. NULL stands for no bytes. */
+static int
+source_open(struct source *source, PyObject *op, PyObject *values)
+{
+    source->view.obj = NULL;
+    source->bytes = NULL;
+    source->nbytes = 0;
+    store_init(&source->store);
+    if (values == NULL) {
+        return 0;
+    }
+    if (values != op && (PyByteArray_Check(values) || PyBytes_Check(values))) {
+        if (PyObject_GetBuffer(values, &source->view, PyBUF_SIMPLE) < 0) {
+            return -1;
+        }
+        source->bytes = source->view.buf;
+        source->nbytes = (size_t)source->view.len;
+        return 0;
+    }
+    if (PyNumber_Check(values) || PyUnicode_Check(values)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "can assign only bytes, buffers, or iterables "
+                        "of ints in range(0, 256)");
+        return -1;
+    }
+    if (fill_from(&source->store, values, NULL, NULL) < 0) {
+        store_free(&source->store);
+        return -1;
+    }
+    source->bytes = source->store.start;
+    source->nbytes = source->store.length;
+    return 0;
+}
+
+/* Remove every step-th byte, `count` of them from `first` on, in one pass.
+ *
+ *   |....x..x..x..x.....|      x removed, step 3
+ *   |.............|            each run between two moves once
+ */
+static int
+delete_every(BufferObject *self, size_t first, size_t step, size_t count)
+{
+    if (buffer_can_resize(self) < 0) {
+        return -1;
+    }
+    if (count == 0) {
+        return 0;
+    }
+    char *bytes = buffer_bytes(self);
+    char *end = bytes + buffer_length(self);
+    char *to = bytes + first, *from = to;
+    for (size_t i = 0; i < count; i++) {
+        from++;
+        size_t run = i + 1 < count ? step - 1 : (size_t)(end - from);
+        memmove(to, from, run);
+        to += run;
+        from += run;
+    }
+    return buffer_splice(self, (size_t)(to - bytes), count, 0);
+}
+
+static int
+assign_every(BufferObject *self, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count,
+             const struct source *source)
+{
+    if (source->nbytes != (size_t)count) {
+        PyErr_Format(PyExc_ValueError,
+                     "attempt to assign bytes of size %zd "
+                     "to extended slice of size %zd",
+                     (Py_ssize_t)source->nbytes, count);
+        return -1;
+    }
+    char *bytes = buffer_bytes(self);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        bytes[first + i * step] = source->bytes[i];
+    }
+    return 0;
+}
+
+static int
+assign_slice(BufferObject *self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step,
+             const struct source *source)
+{
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    Py_ssize_t count = PySlice_AdjustIndices(length, &start, &stop, step);
+    if (step == 1) {
+        return replace(self, (size_t)start, (size_t)count, source->bytes,
+                       source->nbytes);
+    }
+    if (source->nbytes > 0) {
+        return assign_every(self, start, step, count, source);
+    }
+    if (step < 0 && count > 0) {
+        start += step * (count - 1);
+        step = -step;
+    }
+    return delete_every(self, (size_t)start, (size_t)step, (size_t)count);
+}
+
+static int
+ass_slice(PyObject *op, PyObject *slice, PyObject *values)
+{
+    Py_ssize_t start, stop, step;
+    struct source source;
+    if (PySlice_Unpack(slice, &start, &stop, &step) < 0 ||
+        source_open(&source, op, values) < 0) {
+        return -1;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = assign_slice(buffer_cast(op), start, stop, step, &source);
+    Py_END_CRITICAL_SECTION();
+    source_close(&source);
+    return rc;
+}
+
+/* Assign to one item, or delete it where there is no value. */
+static int
+assign_item(BufferObject *self, Py_ssize_t index, bool delete, unsigned char value)
+{
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    if (index < 0) {
+        index += length;
+    }
+    if (index < 0 || index >= length) {
+        PyErr_SetString(PyExc_IndexError, "bytearray index out of range");
+        return -1;
+    }
+    if (delete) {
+        return buffer_splice(self, (size_t)index, 1, 0);
+    }
+    buffer_bytes(self)[index] = (char)value;
+    return 0;
+}
+
+int
+edit_ass_item(PyObject *op, Py_ssize_t index, PyObject *value)
+{
+    unsigned char byte = 0;
+    if (value != NULL && fill_byte(value, &byte) < 0) {
+        return -1;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = assign_item(buffer_cast(op), index, value == NULL, byte);
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+int
+edit_ass_subscript(PyObject *op, PyObject *index, PyObject *value)
+{
+    if (PyIndex_Check(index)) {
+        Py_ssize_t i = PyNumber_AsSsize_t(index, PyExc_IndexError);
+        return i == -1 && PyErr_Occurred() ? -1 : edit_ass_item(op, i, value);
+    }
+    if (PySlice_Check(index)) {
+        return ass_slice(op, index, value);
+    }
+    PyErr_Format(PyExc_TypeError,
+                 "bytearray indices must be integers or slices, not %.200s",
+                 Py_TYPE(index)->tp_name);
+    return -1;
+}
+
+const PyMethodDef edit_methods[] = {
+    {"append", append, METH_O, append_doc},
+    {"clear", clear, METH_NOARGS, clear_doc},
+    {"extend", extend, METH_O, extend_doc},
+    {"insert", (PyCFunction)(void (*)(void))insert, METH_FASTCALL, insert_doc},
+    {"pop", (PyCFunction)(void (*)(void))pop, METH_FASTCALL, pop_doc},
+    {"remove", remove_, METH_O, remove_doc},
+    {"resize", resize, METH_O, resize_doc},
+    {"take_bytes", (PyCFunction)(void (*)(void))take_bytes, METH_FASTCALL,
+     take_bytes_doc},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,346 @@
+/* growbuf._growbuf: the module. It makes the type and the functions. */
+
+#include "buffer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "edit.h"
+#include "growth.h"
+#include "pages.h"
+#include "results.h"
+#include "spans.h"
+#include "tail.h"
+
+/* ------------------------------------------------------------------- the state */
+
+enum { MOST_METHODS = 64 };
+
+/* One for each interpreter. The table of methods is here, not static, because the
+ * docstrings in it are taken from the running Python. */
+struct state {
+    struct results_state results; /* first: results.c knows no more of the state */
+    PyTypeObject *buffer_type;
+    PyMethodDef methods[MOST_METHODS];
+};
+
+static struct state *
+state_of(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+/* -------------------------------------------------------------------- the type */
+
+PyDoc_STRVAR(buffer_doc,
+"GrowBuffer(source=b'', /, encoding=..., errors=...)\n--\n\n"
+"A bytearray that grows by moving pages instead of copying bytes.\n\n"
+"It takes what bytearray takes, does what bytearray does, and is one:\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam')\n"
+">>> buf += b' and eggs'\n"
+">>> buf\n"
+"GrowBuffer(b'spam and eggs')\n"
+">>> isinstance(buf, bytearray)\n"
+"True\n\n"
+"What bytearray returns as bytearray, such as slices, is returned as GrowBuffer.\n"
+"From 256 KiB up the bytes are in pages of their own: growing moves the pages\n"
+"(mremap(2)), at a cost that hardly depends on the length. A buffer that cannot grow\n"
+"raises MemoryError and is what it was.");
+
+static size_t
+append_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)
+{
+    for (; more->ml_name != NULL; more++) {
+        assert(n < MOST_METHODS - 1);
+        methods[n++] = *more;
+    }
+    return n;
+}
+
+static PyTypeObject *
+make_buffer_type(PyObject *module, struct state *state)
+{
+    size_t n = results_methods(state->methods);
+    n = append_methods(state->methods, n, edit_methods);
+    n = append_methods(state->methods, n, tail_methods);
+    state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
+
+    PyType_Slot slots[] = {
+        {Py_tp_doc, (void *)buffer_doc},
+        {Py_tp_new, buffer_new},
+        {Py_tp_init, edit_init},
+        {Py_tp_dealloc, buffer_dealloc},
+        {Py_tp_methods, state->methods},
+        {Py_tp_getset, (void *)tail_getset},
+        {Py_mp_subscript, results_subscript},
+        {Py_mp_ass_subscript, edit_ass_subscript},
+        {Py_sq_ass_item, edit_ass_item},
+        {Py_sq_concat, results_concat},
+        {Py_sq_repeat, results_repeat},
+        {Py_sq_inplace_concat, edit_inplace_concat},
+        {Py_sq_inplace_repeat, edit_inplace_repeat},
+        {Py_nb_remainder, results_remainder},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = "growbuf.GrowBuffer",
+        .basicsize = sizeof(BufferObject),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
+        .slots = slots,
+    };
+    return (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec,
+                                                    (PyObject *)&PyByteArray_Type);
+}
+
+/* ---------------------------------------------------------------- the functions */
+
+/* Name the errno values that a probe meets. */
+static PyObject *
+answer(int error)
+{
+    switch (error) {
+    case 0:
+        return PyUnicode_FromString("ok");
+    case EINVAL:
+        return PyUnicode_FromString("EINVAL");
+    case ENOSYS:
+        return PyUnicode_FromString("ENOSYS");
+    case EPERM:
+        return PyUnicode_FromString("EPERM");
+    case EFAULT:
+        return PyUnicode_FromString("EFAULT");
+    case ENOMEM:
+        return PyUnicode_FromString("ENOMEM");
+    default:
+        return PyUnicode_FromFormat("errno %d", error);
+    }
+}
+
+static int
+set_new(PyObject *dict, const char *key, PyObject *value)
+{
+    int rc = value == NULL ? -1 : PyDict_SetItemString(dict, key, value);
+    Py_XDECREF(value);
+    return rc;
+}
+
+static PyObject *
+probe_answers(void)
+{
+    PyObject *answers = PyDict_New();
+    for (int rung = PAGES_NRUNGS - 1; answers != NULL && rung > PAGES_HEAP; rung--) {
+        if (set_new(answers, pages_rung_names[rung],
+                    answer(pages_facts.answers[rung])) < 0) {
+            Py_CLEAR(answers);
+        }
+    }
+    return answers;
+}
+
+PyDoc_STRVAR(facts_doc,
+"facts()\n--\n\n"
+"Return what was found out about the system: strategy, probe, populate, page_size,\n"
+"huge_page_size (bytes), transparent_hugepage.");
+
+static PyObject *
+facts(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *dict = PyDict_New();
+    if (dict == NULL) {
+        return NULL;
+    }
+    if (set_new(dict, "strategy",
+                PyUnicode_FromString(pages_rung_names[pages_facts.rung])) < 0 ||
+        set_new(dict, "probe", probe_answers()) < 0 ||
+        set_new(dict, "populate", answer(pages_facts.populate)) < 0 ||
+        set_new(dict, "page_size", PyLong_FromSize_t(pages_facts.page_nbytes)) < 0 ||
+        set_new(dict, "huge_page_size", PyLong_FromSize_t(GROWTH_QUANTUM)) < 0 ||
+        set_new(dict, "transparent_hugepage",
+                PyUnicode_FromString(pages_huge_names[pages_facts.huge])) < 0) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
+PyDoc_STRVAR(stats_doc,
+"stats()\n--\n\n"
+"Return exact counts since the process began, and what there is now, as a dict of int.\n\n"
+"moves, moved_bytes: growths that moved pages, and the address space they moved.\n"
+"copies, copied_bytes: bytes copied within a buffer or from the heap to a span or back;\n"
+"growth of small buffers on the heap, where realloc may copy, is not counted.\n"
+"spans_live: spans in use.\n"
+"spans_retained, retained_bytes: spans kept for the next buffer, and the memory (not\n"
+"address space) they may hold; trim() gives them back.");
+
+static PyObject *
+stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    struct spans_stats s = spans_stats();
+    return Py_BuildValue("{sKsKsKsKsKsKsK}", "moves", s.moves, "moved_bytes",
+                         s.moved_nbytes, "copies", s.copies, "copied_bytes",
+                         s.copied_nbytes, "spans_live", s.live, "spans_retained",
+                         s.retained, "retained_bytes", s.retained_nbytes);
+}
+
+PyDoc_STRVAR(trim_doc,
+"trim()\n--\n\n"
+"Give all memory and address space that is kept for the next buffer back to the\n"
+"system. Buffers in use are not touched: see GrowBuffer.trim().");
+
+static PyObject *
+trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    spans_trim();
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(check_doc,
+"check(buffer, /)\n--\n\n"
+"Return why a GrowBuffer or the pool is not as it should be, or None. For tests.");
+
+static PyObject *
+check(PyObject *Py_UNUSED(module), PyObject *op)
+{
+    if (buffer_type(Py_TYPE(op)) == NULL) {
+        PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
+                     Py_TYPE(op)->tp_name);
+        return NULL;
+    }
+    const char *reason = buffer_check(buffer_cast(op));
+    reason = reason != NULL ? reason : spans_check();
+    return Py_BuildValue("z", reason);
+}
+
+PyDoc_STRVAR(place_doc,
+"place(buffer, /)\n--\n\n"
+"Return (kind, address, length) of a GrowBuffer's memory: kind is 'empty', 'heap' or\n"
+"'span', length is in bytes of address space. For tests.");
+
+static PyObject *
+place(PyObject *Py_UNUSED(module), PyObject *op)
+{
+    static const char *const kinds[] = {"empty", "heap", "span"};
+    if (buffer_type(Py_TYPE(op)) == NULL) {
+        PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
+                     Py_TYPE(op)->tp_name);
+        return NULL;
+    }
+    const struct store *store = &buffer_cast(op)->store;
+    return Py_BuildValue("(sNN)", kinds[store->kind],
+                         PyLong_FromVoidPtr(store->memory.address),
+                         PyLong_FromSize_t(store->memory.length));
+}
+
+static PyMethodDef functions[] = {
+    {"facts", facts, METH_NOARGS, facts_doc},
+    {"stats", stats, METH_NOARGS, stats_doc},
+    {"trim", trim, METH_NOARGS, trim_doc},
+    {"check", check, METH_O, check_doc},
+    {"place", place, METH_O, place_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+/* -------------------------------------------------------------------- the module */
+
+/* Return the highest rung allowed, or -1 with an exception. */
+static int
+forced_rung(void)
+{
+    const char *name = getenv("GROWBUF_STRATEGY");
+    if (name == NULL || *name == '\0') {
+        return PAGES_NRUNGS - 1;
+    }
+    int rung = pages_rung_named(name);
+    if (rung < 0) {
+        PyErr_Format(PyExc_ImportError,
+                     "GROWBUF_STRATEGY=%s: no such strategy; it is one of retain, "
+                     "dontunmap, maymove, copy, heap",
+                     name);
+    }
+    return rung;
+}
+
+/* Blocks come from where bytearray's come from, so that a result's can be taken over. */
+static void
+use_python_heap(void)
+{
+#if PY_VERSION_HEX < 0x030D0000
+    pages_ops.reallocate = PyObject_Realloc;
+    pages_ops.release = PyObject_Free;
+#else
+    pages_ops.reallocate = PyMem_Realloc;
+    pages_ops.release = PyMem_Free;
+#endif
+}
+
+static int
+module_exec(PyObject *module)
+{
+    struct state *state = state_of(module);
+    int highest = forced_rung();
+    if (highest < 0) {
+        return -1;
+    }
+    use_python_heap();
+    spans_init((enum pages_rung)highest);
+    if (results_state_init(&state->results) < 0) {
+        return -1;
+    }
+    state->buffer_type = make_buffer_type(module, state);
+    return state->buffer_type == NULL ? -1 : PyModule_AddType(module, state->buffer_type);
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    struct state *state = state_of(module);
+    Py_VISIT(state->buffer_type);
+    return results_state_traverse(&state->results, visit, arg);
+}
+
+static int
+module_clear(PyObject *module)
+{
+    struct state *state = state_of(module);
+    Py_CLEAR(state->buffer_type);
+    results_state_clear(&state->results);
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    (void)module_clear(module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+PyDoc_STRVAR(module_doc, "The C core of growbuf.");
+
+static PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "growbuf._growbuf",
+    .m_doc = module_doc,
+    .m_size = sizeof(struct state),
+    .m_methods = functions,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__growbuf(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

@@ -1,0 +1,43 @@
+/* results: what bytearray returns as bytearray, returned as GrowBuffer.
+ *
+ * Copies of the bytes (slices, +, *, copy) are made here. All else is computed by the
+ * base's own method, found by name when the module is made, and what it returns is
+ * turned into a GrowBuffer that takes the heap block over.
+ */
+#ifndef GROWBUF_RESULTS_H
+#define GROWBUF_RESULTS_H
+
+#include "buffer.h"
+
+/* The methods of the base that return bytearrays, alone or in a list or tuple. */
+#define RESULTS_METHODS(DO)                                                            \
+    DO(capitalize) DO(center) DO(expandtabs) DO(join) DO(ljust) DO(lower) DO(lstrip)   \
+    DO(partition) DO(removeprefix) DO(removesuffix) DO(replace) DO(rjust)              \
+    DO(rpartition) DO(rsplit) DO(rstrip) DO(split) DO(splitlines) DO(strip)            \
+    DO(swapcase) DO(title) DO(translate) DO(upper) DO(zfill)
+
+#define RESULTS_INDEX(name) RESULTS_##name,
+enum { RESULTS_METHODS(RESULTS_INDEX) RESULTS_NMETHODS };
+#undef RESULTS_INDEX
+
+/* The base's methods. The module's state begins with this. */
+struct results_state {
+    PyObject *base[RESULTS_NMETHODS];
+};
+
+/* Find the base's methods. */
+int results_state_init(struct results_state *state);
+int results_state_traverse(struct results_state *state, visitproc visit, void *arg);
+void results_state_clear(struct results_state *state);
+
+/* Slots. */
+PyObject *results_subscript(PyObject *op, PyObject *index);
+PyObject *results_concat(PyObject *op, PyObject *other);
+PyObject *results_repeat(PyObject *op, Py_ssize_t count);
+PyObject *results_remainder(PyObject *left, PyObject *right);
+
+/* Write the methods to a type's table, with the base's docstrings; return how many. */
+enum { RESULTS_NDEFS = RESULTS_NMETHODS + 1 };
+size_t results_methods(PyMethodDef methods[RESULTS_NDEFS]);
+
+#endif
