@@ -88,10 +88,12 @@ buffer_from_store(PyTypeObject *type, struct store *store)
         return NULL;
     }
     BufferObject *self = buffer_cast(op);
-    self->store = *store;
-    store_init(store);
-    track(&self->store);
-    buffer_sync(self);
+    if (store->kind != STORE_EMPTY) {
+        self->store = *store;
+        store_init(store);
+        track(&self->store);
+        buffer_sync(self);
+    }
     return op;
 }
 

@@ -55,6 +55,47 @@ edit_init(PyObject *op, PyObject *args, PyObject *kwargs)
     return rc;
 }
 
+/* Call the type with whatever arguments, through __new__ and __init__. */
+static PyObject *
+call_type(PyObject *type, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *result = NULL;
+    PyObject *kwargs = PyDict_New();
+    PyObject *positional = PyTuple_New(nargs);
+    if (kwargs == NULL || positional == NULL) {
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+    }
+    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
+        if (PyDict_SetItem(kwargs, PyTuple_GET_ITEM(kwnames, i), args[nargs + i]) < 0) {
+            goto done;
+        }
+    }
+    result = PyType_Type.tp_call(type, positional, kwargs);
+done:
+    Py_XDECREF(kwargs);
+    Py_XDECREF(positional);
+    return result;
+}
+
+PyObject *
+edit_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (nargs > 1 || kwnames != NULL) {
+        return call_type(type, args, nargs, kwnames);
+    }
+    struct store store;
+    store_init(&store);
+    if (fill_from(&store, nargs == 1 ? args[0] : NULL, NULL, NULL) < 0) {
+        store_free(&store);
+        return NULL;
+    }
+    return buffer_from_store((PyTypeObject *)type, &store);
+}
+
 /* ------------------------------------------------------------------- replacing */
 
 /* Replace `removed` bytes at `at` by the `nbytes` of `bytes`, which are not ours. */
@@ -225,6 +266,9 @@ edit_inplace_repeat(PyObject *op, Py_ssize_t count)
 static int
 as_index(PyObject *number, Py_ssize_t *index)
 {
+    if (fill_small_int(number, index)) {
+        return 0;
+    }
     PyObject *integer = PyNumber_Index(number);
     if (integer == NULL) {
         return -1;
@@ -628,8 +672,12 @@ edit_ass_item(PyObject *op, Py_ssize_t index, PyObject *value)
 int
 edit_ass_subscript(PyObject *op, PyObject *index, PyObject *value)
 {
+    Py_ssize_t i;
+    if (fill_small_int(index, &i)) {
+        return edit_ass_item(op, i, value);
+    }
     if (PyIndex_Check(index)) {
-        Py_ssize_t i = PyNumber_AsSsize_t(index, PyExc_IndexError);
+        i = PyNumber_AsSsize_t(index, PyExc_IndexError);
         return i == -1 && PyErr_Occurred() ? -1 : edit_ass_item(op, i, value);
     }
     if (PySlice_Check(index)) {

@@ -4,7 +4,10 @@
 
 #include "buffer.h"
 
-/* Slots. */
+/* Slots. The first is tp_vectorcall, which subclasses do not inherit: calling the type
+ * itself needs neither tuple nor __new__ and __init__. */
+PyObject *edit_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
+                          PyObject *kwnames);
 int edit_init(PyObject *op, PyObject *args, PyObject *kwargs);
 PyObject *edit_inplace_concat(PyObject *op, PyObject *other);
 PyObject *edit_inplace_repeat(PyObject *op, Py_ssize_t count);

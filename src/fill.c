@@ -3,7 +3,7 @@
 #include <string.h>
 
 int
-fill_byte(PyObject *item, unsigned char *value)
+fill_byte_slowly(PyObject *item, unsigned char *value)
 {
     int overflow;
     long number = PyLong_AsLongAndOverflow(item, &overflow);
@@ -19,7 +19,7 @@ fill_byte(PyObject *item, unsigned char *value)
 }
 
 static int
-append_uninitialised(struct store *store, size_t nbytes)
+append_unwritten(struct store *store, size_t nbytes)
 {
     if (store_splice(store, store->length, 0, nbytes) != 0) {
         PyErr_NoMemory();
@@ -34,7 +34,7 @@ append_byte(struct store *store, unsigned char value)
     if (store_room(store) > 0) {
         store_append_ready(store, 1);
     }
-    else if (append_uninitialised(store, 1) < 0) {
+    else if (append_unwritten(store, 1) < 0) {
         return -1;
     }
     store->start[store->length - 1] = (char)value;
@@ -65,6 +65,19 @@ fill_from_iterable(struct store *store, PyObject *iterable, const char *refusal)
 }
 
 static int
+fill_from_bytes(struct store *store, const char *bytes, size_t nbytes)
+{
+    size_t at = store->length;
+    if (append_unwritten(store, nbytes) < 0) {
+        return -1;
+    }
+    if (nbytes > 0) {
+        memcpy(store->start + at, bytes, nbytes);
+    }
+    return 0;
+}
+
+static int
 fill_from_buffer(struct store *store, PyObject *source)
 {
     Py_buffer view;
@@ -72,7 +85,7 @@ fill_from_buffer(struct store *store, PyObject *source)
         return -1;
     }
     size_t at = store->length;
-    int rc = append_uninitialised(store, (size_t)view.len);
+    int rc = append_unwritten(store, (size_t)view.len);
     if (rc == 0 && view.len > 0) {
         rc = PyBuffer_ToContiguous(store->start + at, &view, view.len, 'C');
     }
@@ -92,7 +105,8 @@ fill_from_str(struct store *store, PyObject *source, const char *encoding,
     if (encoded == NULL) {
         return -1;
     }
-    int rc = fill_from_buffer(store, encoded);
+    int rc = fill_from_bytes(store, PyBytes_AS_STRING(encoded),
+                             (size_t)PyBytes_GET_SIZE(encoded));
     Py_DECREF(encoded);
     return rc;
 }
@@ -134,6 +148,10 @@ fill_from(struct store *store, PyObject *source, const char *encoding,
     }
     if (source == NULL) {
         return 0;
+    }
+    if (PyBytes_CheckExact(source)) {
+        return fill_from_bytes(store, PyBytes_AS_STRING(source),
+                               (size_t)PyBytes_GET_SIZE(source));
     }
     if (PyIndex_Check(source)) {
         int rc = fill_from_count(store, source);

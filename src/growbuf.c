@@ -89,8 +89,12 @@ make_buffer_type(PyObject *module, struct state *state)
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
         .slots = slots,
     };
-    return (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec,
-                                                    (PyObject *)&PyByteArray_Type);
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(
+        module, &spec, (PyObject *)&PyByteArray_Type);
+    if (type != NULL) {
+        type->tp_vectorcall = edit_vectorcall; /* no slot of a spec before 3.14 */
+    }
+    return type;
 }
 
 /* ---------------------------------------------------------------- the functions */

@@ -21,11 +21,10 @@ growth_heap(size_t needed, size_t allocated)
     if (needed > LARGEST) {
         return 0;
     }
-    size_t ahead = needed / 8 + (needed < 9 ? 3 : 6);
-    if (needed > allocated + allocated / 8 || ahead > LARGEST - needed) {
-        return needed;
-    }
-    return needed + ahead;
+    size_t ahead = allocated == 0              ? 0
+                   : needed < GROWTH_SPAN_MIN ? needed / 4 + 6
+                                              : needed / 8;
+    return ahead > LARGEST - needed ? needed : needed + ahead;
 }
 
 size_t

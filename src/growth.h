@@ -25,8 +25,9 @@
 /* `nbytes` rounded up to a multiple of `unit`, a power of two; 0 on overflow. */
 size_t growth_round_up(size_t nbytes, size_t unit);
 
-/* Bytes to allocate on the heap for `needed` bytes (the NUL included) where
- * `allocated` are: bytearray's rule, an eighth ahead when growing slowly. */
+/* Bytes to allocate on the heap for `needed` bytes (the NUL included) where `allocated`
+ * are: just those for a first block, then a quarter ahead while that is little, later an
+ * eighth as bytearray does. */
 size_t growth_heap(size_t needed, size_t allocated);
 
 /* Length of the span for `needed` bytes (the NUL included) where one of `length`

@@ -196,16 +196,15 @@ PyObject *
 results_subscript(PyObject *op, PyObject *index)
 {
     Py_ssize_t start, stop, step;
-    if (PySlice_Check(index)) {
-        if (PySlice_Unpack(index, &start, &stop, &step) < 0) {
-            return NULL;
-        }
-        if (step == 1) {
-            return copy_slice(op, start, stop);
-        }
+    binaryfunc subscript = PyByteArray_Type.tp_as_mapping->mp_subscript;
+    if (!PySlice_Check(index)) {
+        return subscript(op, index);
     }
-    PyObject *result = PyByteArray_Type.tp_as_mapping->mp_subscript(op, index);
-    return close_result(buffer_type(Py_TYPE(op)), result);
+    if (PySlice_Unpack(index, &start, &stop, &step) < 0) {
+        return NULL;
+    }
+    return step == 1 ? copy_slice(op, start, stop)
+                     : close_result(buffer_type(Py_TYPE(op)), subscript(op, index));
 }
 
 PyObject *

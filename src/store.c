@@ -70,6 +70,20 @@ slide(struct store *store)
 
 /* ------------------------------------------------------------------- the heap */
 
+/* Give an empty store a first block of just `nbytes`, all in use: most buffers never
+ * have another. */
+static int
+heap_begin(struct store *store, size_t nbytes)
+{
+    char *block = pages_ops.reallocate(NULL, nbytes + 1);
+    if (block == NULL) {
+        return ENOMEM;
+    }
+    block[nbytes] = '\0';
+    store_adopt(store, block, nbytes + 1, block, nbytes);
+    return 0;
+}
+
 /* Have a heap block of `nbytes`; the gap stays. */
 static int
 heap_resize(struct store *store, size_t nbytes)
@@ -318,6 +332,9 @@ int
 store_splice(struct store *store, size_t at, size_t removed, size_t inserted)
 {
     assert(at <= store->length && removed <= store->length - at);
+    if (store->kind == STORE_EMPTY && inserted - 1 < GROWTH_SPAN_MIN - 2) {
+        return heap_begin(store, inserted);
+    }
     if (inserted > removed) {
         return open_hole(store, at + removed, inserted - removed);
     }
