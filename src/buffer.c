@@ -189,7 +189,9 @@ buffer_trim(BufferObject *self)
 int
 buffer_exchange(BufferObject *self, struct store *store)
 {
-    if (self->store.length + store->length > 0 && buffer_can_resize(self) < 0) {
+    bool always = PY_VERSION_HEX >= 0x030F0000;
+    if ((always || self->store.length + store->length > 0) &&
+        buffer_can_resize(self) < 0) {
         return -1;
     }
     struct store before = self->store;

@@ -96,7 +96,8 @@ int buffer_append_zeros(BufferObject *self, size_t nbytes);
 int buffer_reserve(BufferObject *self, size_t capacity);
 int buffer_trim(BufferObject *self);
 
-/* Exchange the contents with `store`, which is left with the old ones. */
+/* Exchange the contents with `store`, which is left with the old ones. Nothing for
+ * nothing is no change of length, under an export either (but see 3.15's __init__). */
 int buffer_exchange(BufferObject *self, struct store *store);
 
 /* Return why the buffer is not as it should be, or NULL. */

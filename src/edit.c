@@ -34,7 +34,20 @@ parse_init(PyObject *args, PyObject *kwargs, PyObject **source, const char **enc
                : -1;
 }
 
-/* Unlike bytearray's, a second __init__ that fails leaves the contents as they were. */
+/* Exchange the contents, which is where a view of them stops a second __init__: for an
+ * empty buffer too since 3.15. */
+static int
+exchange(PyObject *op, struct store *store)
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = buffer_exchange(buffer_cast(op), store);
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+/* As in bytearray, a second __init__ empties the buffer first of all, and if it fails
+ * after that, leaves it empty (CPython gh-160179). */
 int
 edit_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
@@ -45,11 +58,13 @@ edit_init(PyObject *op, PyObject *args, PyObject *kwargs)
     }
     struct store store;
     store_init(&store);
-    int rc = fill_from(&store, source, encoding, errors);
+    int rc = exchange(op, &store);
+    store_free(&store);
     if (rc == 0) {
-        Py_BEGIN_CRITICAL_SECTION(op);
-        rc = buffer_exchange(buffer_cast(op), &store);
-        Py_END_CRITICAL_SECTION();
+        rc = fill_from(&store, source, encoding, errors);
+    }
+    if (rc == 0) {
+        rc = exchange(op, &store);
     }
     store_free(&store);
     return rc;
@@ -124,6 +139,15 @@ append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
     return 0;
 }
 
+/* Insert at what was the end when extend was called: if user code has appended since,
+ * the new bytes go in front of that (CPython gh-153578). */
+static int
+insert_bytes(BufferObject *self, size_t at, const char *bytes, size_t nbytes)
+{
+    return at < buffer_length(self) ? replace(self, at, 0, bytes, nbytes)
+                                    : append_bytes(self, bytes, nbytes);
+}
+
 static int
 append_self(BufferObject *self)
 {
@@ -161,10 +185,11 @@ append(PyObject *op, PyObject *item)
     return none_or_null(rc);
 }
 
-/* Append the bytes of an object that has the buffer protocol; `refusal` is the message
- * for one that does not give them as bytes, with a %s for its type. */
+/* Append the bytes of an object that has the buffer protocol, where the end was before
+ * or where it is after the object gave them. `refusal` is the message for one that does
+ * not, with a %s for its type and one for ours. */
 static int
-append_buffer(PyObject *op, PyObject *other, const char *refusal)
+extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *refusal)
 {
     BufferObject *self = buffer_cast(op);
     int rc;
@@ -174,6 +199,7 @@ append_buffer(PyObject *op, PyObject *other, const char *refusal)
         Py_END_CRITICAL_SECTION();
         return rc;
     }
+    size_t old_end = buffer_length(self);
     Py_buffer view;
     if (PyObject_GetBuffer(other, &view, PyBUF_SIMPLE) < 0) {
         PyErr_Format(PyExc_TypeError, refusal, Py_TYPE(other)->tp_name,
@@ -181,10 +207,25 @@ append_buffer(PyObject *op, PyObject *other, const char *refusal)
         return -1;
     }
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = append_bytes(self, view.buf, (size_t)view.len);
+    rc = at_old_end ? insert_bytes(self, old_end, view.buf, (size_t)view.len)
+                    : append_bytes(self, view.buf, (size_t)view.len);
     Py_END_CRITICAL_SECTION();
     PyBuffer_Release(&view);
     return rc;
+}
+
+/* The iterable's own failure; since 3.13 a str is told apart. */
+static void
+explain_str(PyObject *iterable)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    if (PyUnicode_Check(iterable) && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "expected iterable of integers; got: 'str'");
+    }
+#else
+    (void)iterable;
+#endif
 }
 
 static int
@@ -198,9 +239,8 @@ extend_from_iterable(PyObject *op, PyObject *iterable)
         rc = append_bytes(buffer_cast(op), store.start, store.length);
         Py_END_CRITICAL_SECTION();
     }
-    else if (PyUnicode_Check(iterable) && PyErr_ExceptionMatches(PyExc_TypeError)) {
-        PyErr_SetString(PyExc_TypeError,
-                        "expected iterable of integers; got: 'str'");
+    else {
+        explain_str(iterable);
     }
     store_free(&store);
     return rc;
@@ -217,14 +257,15 @@ extend(PyObject *op, PyObject *iterable)
 {
     return none_or_null(
         PyObject_CheckBuffer(iterable)
-            ? append_buffer(op, iterable, "can't set bytearray slice from %.100s")
+            ? extend_from_buffer(op, iterable, true,
+                                 "can't set bytearray slice from %.100s")
             : extend_from_iterable(op, iterable));
 }
 
 PyObject *
 edit_inplace_concat(PyObject *op, PyObject *other)
 {
-    if (append_buffer(op, other, "can't concat %.100s to %.100s") < 0) {
+    if (extend_from_buffer(op, other, false, "can't concat %.100s to %.100s") < 0) {
         return NULL;
     }
     return Py_NewRef(op);

@@ -298,43 +298,53 @@ pages_discard(char *address, size_t length)
     return advise(address, length, MADV_DONTNEED);
 }
 
-/* Try `rung` with one page and see that its byte arrives. */
+/* Move `source`, one page with another mapped behind it, by one rung. */
+static int
+try_move(enum pages_rung rung, char *source, char *target, char **moved)
+{
+    size_t nbytes = pages_facts.page_nbytes;
+    *moved = target;
+    switch (rung) {
+    case PAGES_RETAIN:
+        return pages_move_retain(source, nbytes, 2 * nbytes, moved);
+    case PAGES_DONTUNMAP:
+        return pages_move_dontunmap(source, nbytes, target);
+    case PAGES_MAYMOVE:
+        return pages_move_onto(source, nbytes, 2 * nbytes, target);
+    default:
+        *moved = source;
+        return 0;
+    }
+}
+
+/* Try a rung on one page and see that its byte arrives, and that it stays mapped and
+ * reads as zero where the source is kept. */
 static int
 try_rung(enum pages_rung rung)
 {
     size_t nbytes = pages_facts.page_nbytes;
     char *source, *target, *moved;
-    int error = map_somewhere(nbytes, ACCESS, &source);
+    int error = map_somewhere(2 * nbytes, ACCESS, &source);
     if (error) {
         return error;
     }
     error = map_somewhere(2 * nbytes, PROT_NONE, &target);
     if (error) {
-        pages_unmap(source, nbytes);
+        pages_unmap(source, 2 * nbytes);
         return error;
     }
     *source = 1;
-    moved = target;
-    bool kept = rung != PAGES_MAYMOVE;
-    if (rung == PAGES_RETAIN) {
-        error = pages_move_retain(source, nbytes, 2 * nbytes, &moved);
-    }
-    else if (rung == PAGES_DONTUNMAP) {
-        error = pages_move_dontunmap(source, nbytes, target);
-    }
-    else if (rung == PAGES_MAYMOVE) {
-        error = pages_move_onto(source, nbytes, 2 * nbytes, target);
-    }
-    if (!error && rung > PAGES_COPY && (*moved != 1 || (kept && *source != 0))) {
+    error = try_move(rung, source, target, &moved);
+    bool gone = error == 0 && rung == PAGES_MAYMOVE;
+    bool kept = error == 0 && rung > PAGES_MAYMOVE;
+    if (error == 0 && (*moved != 1 || (kept && *source != 0))) {
         error = ENOTSUP;
     }
-    if (kept || error) {
-        pages_unmap(source, nbytes);
-    }
-    if (moved != target) {
+    pages_unmap(gone ? source + nbytes : source, gone ? nbytes : 2 * nbytes);
+    pages_unmap(target, 2 * nbytes);
+    if (moved != target && moved != source) {
         pages_unmap(moved, 2 * nbytes);
     }
-    pages_unmap(target, 2 * nbytes);
     return error;
 }
 

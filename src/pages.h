@@ -81,9 +81,11 @@ int pages_reserve(size_t length, char **address);
 void pages_unmap(char *address, size_t length);
 
 /* Each moves `length` bytes of pages; the first two leave a source that is mapped and
- * reads as zero, the others none. */
+ * reads as zero, the others none. The kernel empties a target before it looks at its
+ * limits, so one may be gone although the move failed. */
 
-/* Move to a new place of `new_length` (flag 4 of 2014: grows and keeps the source). */
+/* Grow to `new_length`: in place if there is room, and then the same address comes back;
+ * else by moving (flag 4 of 2014: grows and keeps the source). */
 int pages_move_retain(char *address, size_t length, size_t new_length, char **moved);
 
 /* Move onto `target`, replacing what is there. Equal lengths only. */

@@ -359,11 +359,14 @@ move_retain(struct span *span, size_t length)
 {
     char *moved;
     int error = pages_move_retain(span->address, span->length, length, &moved);
-    if (error == 0) {
-        leave_source(span, moved);
-        span->length = length;
+    if (error) {
+        return error;
     }
-    return error;
+    if (moved != span->address) {
+        leave_source(span, moved);
+    }
+    span->length = length;
+    return 0;
 }
 
 /*   source  |<-- pages -->|                      target  |<---- address space ---->|
@@ -477,25 +480,51 @@ copy(struct span *span, size_t length, size_t from, size_t to)
     return 0;
 }
 
+/* The lengths to ask for, in turn: twice what there is, since address space is free;
+ * where that is refused, and the pool has no more to give, what is needed and little
+ * more, which takes address space for the difference only. */
+static int
+grow_moving(struct span *span, size_t needed, size_t doubled)
+{
+    int error = move(span, doubled);
+    if (error == ENOMEM && pool_drain()) {
+        error = move(span, doubled);
+    }
+    if (error) {
+        error = move_anywhere(span, growth_span_modest(needed));
+    }
+    if (error) {
+        error = move_anywhere(span, growth_span(needed, 0));
+    }
+    return error;
+}
+
+static int
+grow_copying(struct span *span, size_t needed, size_t doubled, size_t from, size_t to)
+{
+    int error = copy(span, doubled, from, to);
+    if (error == ENOMEM && pool_drain()) {
+        error = copy(span, doubled, from, to);
+    }
+    if (error) {
+        error = copy(span, growth_span_modest(needed), from, to);
+    }
+    if (error) {
+        error = copy(span, growth_span(needed, 0), from, to);
+    }
+    return error;
+}
+
 int
 spans_grow(struct span *span, size_t needed, size_t from, size_t to)
 {
+    assert(needed > span->length && from <= to && to <= span->length);
     size_t doubled = growth_span(needed, span->length);
-    size_t modest = growth_span_modest(needed);
-    size_t exact = growth_span(needed, 0);
-    if (exact == 0) {
+    if (doubled == 0) {
         return ENOMEM;
     }
-    assert(needed > span->length && from <= to && to <= span->length);
-    if (move(span, doubled) == 0 || (pool_drain() && move(span, doubled) == 0)) {
+    if (pages_facts.rung >= PAGES_MAYMOVE && grow_moving(span, needed, doubled) == 0) {
         return 0;
     }
-    if (pages_facts.rung >= PAGES_MAYMOVE &&
-        (move_anywhere(span, modest) == 0 || move_anywhere(span, exact) == 0)) {
-        return 0;
-    }
-    if (copy(span, doubled, from, to) == 0 || copy(span, modest, from, to) == 0) {
-        return 0;
-    }
-    return copy(span, exact, from, to);
+    return grow_copying(span, needed, doubled, from, to);
 }

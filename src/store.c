@@ -145,19 +145,25 @@ enter_span(struct store *store, size_t needed, bool zeroed)
     return 0;
 }
 
-/* Leave the span for the heap; where the heap refuses, stay. */
-static void
+/* Leave the span for the heap if so little is in use. Return false to stay: too much is,
+ * or the heap refuses. */
+static bool
 leave_span(struct store *store)
 {
-    char *block = pages_ops.reallocate(NULL, store->length + 1);
-    if (block != NULL) {
-        size_t length = store->length;
-        memcpy(block, store->start, length);
-        block[length] = '\0';
-        spans_count_copy(length);
-        store_free(store);
-        store_adopt(store, block, length + 1, block, length);
+    size_t length = store->length;
+    char *block = NULL;
+    if (length < GROWTH_HEAP_AGAIN) {
+        block = pages_ops.reallocate(NULL, length + 1);
     }
+    if (block == NULL) {
+        return false;
+    }
+    memcpy(block, store->start, length);
+    block[length] = '\0';
+    spans_count_copy(length);
+    store_free(store);
+    store_adopt(store, block, length + 1, block, length);
+    return true;
 }
 
 /* Have `needed` bytes of address space behind the gap. */
@@ -245,8 +251,7 @@ grow(struct store *store, size_t nbytes)
 static void
 settle_span(struct store *store)
 {
-    if (store->length < GROWTH_HEAP_AGAIN) {
-        leave_span(store);
+    if (leave_span(store)) {
         return;
     }
     if (store_gap(store) > store->length) {
@@ -347,6 +352,9 @@ store_splice(struct store *store, size_t at, size_t removed, size_t inserted)
 int
 store_append_zeros(struct store *store, size_t nbytes)
 {
+    if (nbytes == 0) {
+        return 0;
+    }
     if (nbytes > LARGEST - 1 - store->length) {
         return ENOMEM;
     }
@@ -396,8 +404,7 @@ store_trim(struct store *store)
         heap_shrink(store);
         return;
     }
-    if (store->length < GROWTH_HEAP_AGAIN) {
-        leave_span(store);
+    if (leave_span(store)) {
         return;
     }
     slide(store);
