@@ -1,0 +1,214 @@
+"""GrowBuffer against bytearray, in turn, in one process for each allocator.
+
+    python benchmarks/versus.py                      every case, glibc's malloc
+    python benchmarks/versus.py build --allocator glibc,jemalloc,mimalloc,tcmalloc
+    python benchmarks/versus.py --memory             peak memory of building 1 GiB
+
+A ratio is bytearray's time divided by GrowBuffer's, the median over the pairs: above 1,
+GrowBuffer is faster. Needs the extra `cli`, and `numpy` for its column.
+"""
+
+import argparse
+import ctypes.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from growbuf import GrowBuffer
+
+GIB = 1 << 30
+PIECE = bytes(range(256)) * 256  # 64 KiB
+ALLOCATORS = {  # library to preload, and the Debian package that has it
+    "glibc": (None, None),
+    "jemalloc": ("jemalloc", "libjemalloc2"),
+    "mimalloc": ("mimalloc", "libmimalloc2.0"),
+    "tcmalloc": ("tcmalloc_minimal", "libtcmalloc-minimal4"),
+}
+
+
+def build(kind, nbytes=GIB):
+    """Extend by 64 KiB to 1 GiB."""
+    buf = kind()
+    for _ in range(nbytes // len(PIECE)):
+        buf.extend(PIECE)
+    return buf
+
+
+def fill_numpy(nbytes=GIB):
+    """Fill a preallocated array piece by piece: what growing could cost at best."""
+    import numpy
+
+    array = numpy.empty(nbytes, numpy.uint8)
+    piece = numpy.frombuffer(PIECE, numpy.uint8)
+    for start in range(0, nbytes, len(PIECE)):
+        array[start : start + len(PIECE)] = piece
+    return array
+
+
+def small(length, piece):
+    """Make a builder of many buffers of `length` bytes out of pieces."""
+
+    def job(kind, total=8 << 20):
+        for _ in range(total // length):
+            buf = kind()
+            for _ in range(length // len(piece)):
+                buf.extend(piece)
+
+    job.__doc__ = f"Extend by {len(piece)} B to {length >> 10} KiB, many times."
+    return job
+
+
+def append(kind, total=2 << 20, length=100_000):
+    """Append single bytes to 100 KB, many times."""
+    for _ in range(total // length):
+        buf = kind()
+        for _ in range(length):
+            buf.append(7)
+
+
+CASES = {
+    "build": build,
+    "append": append,
+    "small-1k-64": small(1 << 10, PIECE[:64]),
+    "small-16k-64": small(16 << 10, PIECE[:64]),
+    "small-64k-64": small(64 << 10, PIECE[:64]),
+    "small-1k-1k": small(1 << 10, PIECE[:1024]),
+    "small-16k-1k": small(16 << 10, PIECE[:1024]),
+    "small-64k-4k": small(64 << 10, PIECE[:4096]),
+    "small-250k-64": small(250 << 10, PIECE[:64]),
+}
+
+
+def seconds(job, *args):
+    start = time.perf_counter()
+    result = job(*args)
+    taken = time.perf_counter() - start
+    del result
+    return taken
+
+
+def growth_share():
+    """Return the share of building 1 GiB that is spent in calls that moved pages."""
+    buf, moving, start = GrowBuffer(), 0.0, time.perf_counter()
+    while len(buf) < GIB:
+        capacity, before = buf.capacity, time.perf_counter()
+        buf.extend(PIECE)
+        if buf.capacity != capacity:
+            moving += time.perf_counter() - before
+    return moving / (time.perf_counter() - start)
+
+
+def run_case(name, repeat):
+    """Time one case in turn; return medians and ratios as a dict."""
+    job = CASES[name]
+    rows = []
+    for _ in range(repeat):
+        row = {"bytearray": seconds(job, bytearray), "GrowBuffer": seconds(job, GrowBuffer)}
+        if name == "build":
+            try:
+                row["numpy"] = seconds(fill_numpy)
+            except ImportError:
+                pass
+        rows.append(row)
+    result = {
+        "case": name,
+        "ratio": statistics.median(r["bytearray"] / r["GrowBuffer"] for r in rows),
+        "seconds": statistics.median(r["GrowBuffer"] for r in rows),
+    }
+    if "numpy" in rows[0]:
+        result["of_numpy"] = statistics.median(r["GrowBuffer"] / r["numpy"] for r in rows)
+    if name == "build":
+        result["growing"] = statistics.median(growth_share() for _ in range(repeat))
+    return result
+
+
+def peak_of(kind):
+    """Build 1 GiB in this process and return its peak memory in units of 1 GiB."""
+    buf = build({"bytearray": bytearray, "GrowBuffer": GrowBuffer}[kind])
+    with open("/proc/self/status") as status:
+        peak = next(line for line in status if line.startswith("VmHWM"))
+    return {"case": f"peak {kind}", "peak": int(peak.split()[1]) * 1024 / len(buf)}
+
+
+def preload(allocator):
+    """Return the environment with the allocator preloaded, or None if it is missing."""
+    library, package = ALLOCATORS[allocator]
+    if library is None:
+        return dict(os.environ)
+    path = ctypes.util.find_library(library)
+    if path is None:
+        print(f"{allocator}: not found, install {package}", file=sys.stderr)
+        return None
+    return {**os.environ, "LD_PRELOAD": path}
+
+
+def child(env, *args):
+    command = [sys.executable, __file__, "--worker", *args]
+    done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def measure(allocator, names, repeat, memory):
+    env = preload(allocator)
+    if env is None:
+        return
+    if memory:
+        for kind in ("bytearray", "GrowBuffer"):
+            yield child(env, "--memory", kind)
+        return
+    for name in names:
+        yield child(env, name, "--repeat", str(repeat))
+
+
+def show(rows):
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = {
+        "allocator": str,
+        "case": str,
+        "ratio": "{:.2f}".format,
+        "seconds": "{:.3f}".format,
+        "of_numpy": "{:.2f}".format,
+        "growing": "{:.2%}".format,
+        "peak": "{:.3f} GiB".format,
+    }
+    table = Table(*(c for c in columns if any(c in row for row in rows)))
+    for row in rows:
+        table.add_row(
+            *(form(row[c]) if c in row else "" for c, form in columns.items()
+              if any(c in other for other in rows))
+        )
+    Console().print(table)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--memory", nargs="?", const="all", help="peak memory instead")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    names = options.cases or list(CASES)
+    for name in names:
+        if name not in CASES:
+            parser.error(f"no such case: {name}; there are {', '.join(CASES)}")
+    if options.worker:
+        row = peak_of(options.memory) if options.memory else run_case(names[0], options.repeat)
+        print(json.dumps(row))
+        return
+    rows = []
+    for allocator in options.allocator.split(","):
+        if allocator not in ALLOCATORS:
+            parser.error(f"no such allocator: {allocator}; there are {', '.join(ALLOCATORS)}")
+        for row in measure(allocator, names, options.repeat, options.memory):
+            rows.append({"allocator": allocator, **row})
+    show(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,635 @@
+"""The traps that a mutable buffer in C falls into, on bytearray and GrowBuffer alike.
+
+Where the two differ on purpose, the test says why.
+"""
+
+import copy
+import gc
+import pickle
+import sys
+import threading
+import weakref
+
+import pytest
+from conftest import assert_holds
+
+from growbuf import GrowBuffer
+from growbuf._growbuf import check, place
+
+LARGE = 3 << 20  # bytes: in a span, with moves on the way
+SIZES = [0, 1, 5, 1000, 300_000, LARGE]
+ON_312 = pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is of 3.12")
+
+
+def pattern(length):
+    return bytes(i * 7 % 256 for i in range(256)) * (length // 256 + 1)
+
+
+def sample(kind, length):
+    """Return a buffer of `length` bytes that has grown to it, and those bytes."""
+    data = pattern(length)[:length]
+    buf = kind()
+    for start in range(0, length, 60_000):
+        buf += data[start : start + 60_000]
+    return buf, data
+
+
+# ------------------------------------------------------------ the base's own methods
+
+
+UNBOUND = {
+    "append": lambda b: bytearray.append(b, 1),
+    "extend": lambda b: bytearray.extend(b, b"xyz"),
+    "extend iterable": lambda b: bytearray.extend(b, [1, 2, 3]),
+    "insert": lambda b: bytearray.insert(b, 0, 1),
+    "iadd": lambda b: bytearray.__iadd__(b, b"xyz"),
+    "init": lambda b: bytearray.__init__(b, b"xyz"),
+    "init count": lambda b: bytearray.__init__(b, 10),
+    "init iterable": lambda b: bytearray.__init__(b, iter([1, 2, 3])),
+    "setitem slice": lambda b: bytearray.__setitem__(b, slice(0, 0), b"xyz"),
+}
+UNBOUND_ON_BYTES = {
+    "pop": lambda b: bytearray.pop(b),
+    "remove": lambda b: bytearray.remove(b, b[0]),
+    "clear": lambda b: bytearray.clear(b),
+    "imul": lambda b: bytearray.__imul__(b, 2),
+    "delitem": lambda b: bytearray.__delitem__(b, 0),
+    "delitem slice": lambda b: bytearray.__delitem__(b, slice(0, 1)),
+    "init nothing": lambda b: bytearray.__init__(b),
+    "setitem shorter": lambda b: bytearray.__setitem__(b, slice(0, 1), b""),
+    **(
+        {"resize": lambda b: bytearray.resize(b, 100)}
+        if hasattr(bytearray, "resize")
+        else {}
+    ),
+    **(
+        {"take_bytes": lambda b: bytearray.take_bytes(b, 1)}
+        if hasattr(bytearray, "take_bytes")
+        else {}
+    ),
+}
+DEBUG_BUILD = hasattr(sys, "gettotalrefcount")
+
+
+@pytest.mark.parametrize("length", SIZES)
+@pytest.mark.parametrize("name", UNBOUND | UNBOUND_ON_BYTES)
+def test_the_base_cannot_resize(name, length):
+    """The pin: bytearray's own code must not hand our pages to its allocator."""
+    if length == 0 and name in UNBOUND_ON_BYTES:
+        pytest.skip("nothing to resize, so nothing to refuse")
+    if length == 0 and name.startswith("init") and DEBUG_BUILD:
+        pytest.skip("3.15's debug build asserts that __init__ finds no export")
+    buf, data = sample(GrowBuffer, length)
+    before = place(buf)
+    with pytest.raises(BufferError, match="Existing exports of data"):
+        (UNBOUND | UNBOUND_ON_BYTES)[name](buf)
+    assert_holds(buf, data)
+    assert place(buf) == before
+    buf.append(33)
+    assert_holds(buf, data + b"!")
+
+
+def test_the_base_cannot_resize_with_room():
+    """bytearray.__init__ appends into ob_alloc without asking for exports."""
+    if DEBUG_BUILD:
+        pytest.skip("3.15's debug build asserts that __init__ finds no export")
+    buf = GrowBuffer()
+    buf.reserve(1000)
+    with pytest.raises(BufferError):
+        bytearray.__init__(buf, iter([1, 2, 3]))
+    assert_holds(buf, b"")
+
+
+def test_the_base_may_write_in_place():
+    buf, data = sample(GrowBuffer, 1000)
+    bytearray.__setitem__(buf, 3, 200)
+    bytearray.__setitem__(buf, slice(10, 13), b"abc")
+    bytearray.reverse(buf)
+    expected = bytearray(data)
+    expected[3] = 200
+    expected[10:13] = b"abc"
+    expected.reverse()
+    assert_holds(buf, expected)
+
+
+# ---------------------------------------------------------------- birth and death
+
+
+def test_new_without_init(kind):
+    buf = kind.__new__(kind)
+    assert_holds(buf, b"")
+    assert buf == b"" and bytes(buf) == b"" and buf.find(b"x") == -1
+    buf += b"abc"
+    assert_holds(buf, b"abc")
+
+
+def test_new_of_another_class():
+    with pytest.raises(TypeError, match="not safe"):
+        bytearray.__new__(GrowBuffer)
+    buf = GrowBuffer.__new__(type("Sub", (GrowBuffer,), {}))
+    buf.extend(b"abc")
+    assert_holds(buf, b"abc")
+
+
+@pytest.mark.parametrize("length", SIZES)
+def test_reinit(kind, length):
+    buf, _ = sample(kind, length)
+    buf.__init__(b"new")
+    assert_holds(buf, b"new")
+    buf.__init__("grün", "utf-8")
+    assert_holds(buf, "grün".encode())
+    buf.__init__(5)
+    assert_holds(buf, bytes(5))
+    buf.__init__()
+    assert_holds(buf, b"")
+
+
+def test_reinit_under_an_export(kind):
+    buf = kind(b"abc")
+    with memoryview(buf):
+        with pytest.raises(BufferError):
+            buf.__init__(b"other")
+        assert_holds(buf, b"abc")
+
+
+def test_reinit_that_grows_the_buffer(kind):
+    buf = kind(b"abc")
+
+    def items():
+        yield 1
+        buf.extend(b"in between")
+        yield 2
+
+    buf.__init__(items())
+    assert buf[-1] == 2
+    if kind is GrowBuffer:
+        assert check(buf) is None
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ([1, 256],),
+        ([1, "x"],),
+        (-1,),
+        ("text",),
+        (b"abc", "ascii"),
+        (object(),),
+        (1 << 100,),
+        ("grün", "ascii"),
+        ("x", "no such codec"),
+        ({1: 2, None: 3},),
+    ],
+    ids=repr,
+)
+def test_bad_sources_as_bytearray_words_them(args):
+    with pytest.raises(Exception) as theirs:
+        bytearray(*args)
+    with pytest.raises(type(theirs.value)) as ours:
+        GrowBuffer(*args)
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_keywords(kind):
+    assert_holds(kind(source="a", encoding="ascii", errors="strict"), b"a")
+    with pytest.raises(TypeError):
+        kind(nonsense=1)
+    with pytest.raises(TypeError):
+        kind(b"a", "b", "c", "d")
+
+
+# ------------------------------------------------------------------ user code inside
+
+
+def meddlers(buf):
+    """What user code can do to a buffer in the middle of a call on it."""
+    return [buf.clear, lambda: buf.extend(b"x" * LARGE), lambda: buf.__delitem__(0)]
+
+
+class Index:
+    def __init__(self, value, effect):
+        self.value, self.effect = value, effect
+
+    def __index__(self):
+        self.effect()
+        return self.value
+
+
+MEDDLED_CALLS = {
+    "append": lambda b, i: b.append(i(65)),
+    "insert index": lambda b, i: b.insert(i(3), 65),
+    "insert item": lambda b, i: b.insert(3, i(65)),
+    "pop": lambda b, i: b.pop(i(3)),
+    "remove": lambda b, i: b.remove(i(65)),
+    "setitem index": lambda b, i: b.__setitem__(i(3), 65),
+    "setitem value": lambda b, i: b.__setitem__(3, i(65)),
+    "delitem": lambda b, i: b.__delitem__(i(3)),
+    "getitem": lambda b, i: b[i(3)],
+    "getitem slice": lambda b, i: b[i(1) : i(4)],
+    "getitem step": lambda b, i: b[i(1) : i(4) : i(2)],
+    "setitem slice": lambda b, i: b.__setitem__(slice(i(1), i(4)), b"abcdef"),
+    "setitem step": lambda b, i: b.__setitem__(slice(i(0), i(4), i(2)), b"ab"),
+    "delitem slice": lambda b, i: b.__delitem__(slice(i(1), i(4))),
+    "delitem step": lambda b, i: b.__delitem__(slice(i(0), i(9), i(2))),
+    "setitem items": lambda b, i: b.__setitem__(slice(0, 2), [i(65), i(66), i(67)]),
+    "extend": lambda b, i: b.extend([i(65), i(66)]),
+    "imul": lambda b, i: b.__imul__(i(2)),
+    "mul": lambda b, i: b * i(2),
+    "resize": lambda b, i: b.resize(i(5)),
+    "take_bytes": lambda b, i: b.take_bytes(i(3)),
+    "reserve": lambda b, i: b.reserve(i(5000)),
+    "find": lambda b, i: b.find(b"A", i(1), i(3)),
+    "join": lambda b, i: b.join([b"x", i(3)]),
+    "hex": lambda b, i: b.hex(":", i(2)),
+    "center": lambda b, i: b.center(i(100)),
+    "mod": lambda b, i: b"%d" % i(3),
+}
+
+
+@pytest.mark.parametrize("meddler", range(3), ids=["clear", "grow", "delete"])
+@pytest.mark.parametrize("name", MEDDLED_CALLS)
+@pytest.mark.parametrize("length", [10, LARGE])
+def test_user_code_in_mid_call(name, meddler, length):
+    """CPython gh-91153, gh-142557 to gh-142560, gh-143195: nothing may be stale."""
+    buf = GrowBuffer(pattern(length)[:length])
+    effect = meddlers(buf)[meddler]
+
+    def quietly():
+        try:
+            effect()
+        except (BufferError, IndexError):
+            pass
+
+    try:
+        MEDDLED_CALLS[name](buf, lambda value: Index(value, quietly))
+    except (IndexError, ValueError, BufferError, TypeError):
+        pass
+    assert check(buf) is None
+    buf.append(1)
+    assert buf[-1] == 1 and check(buf) is None
+
+
+@pytest.mark.parametrize("meddler", range(3), ids=["clear", "grow", "delete"])
+def test_iterator_that_meddles(meddler):
+    for call in ("extend", "__init__", "setslice"):
+        buf = GrowBuffer(b"0123456789")
+
+        def items(buf=buf):
+            yield 65
+            meddlers(buf)[meddler]() if len(buf) else None
+            yield 66
+
+        if call == "setslice":
+            buf[2:4] = items()
+        else:
+            getattr(buf, call)(items())
+        assert b"AB" in buf and check(buf) is None
+
+
+@ON_312
+@pytest.mark.parametrize("call", ["extend", "iadd", "setslice", "init", "add", "join"])
+@pytest.mark.parametrize("meddler", range(3), ids=["clear", "grow", "delete"])
+def test_buffer_method_that_meddles(call, meddler):
+    """CPython gh-153419, gh-153570: __buffer__ runs before sizes are read."""
+    buf = GrowBuffer(b"0123456789")
+
+    class Exporter:
+        def __buffer__(self, flags):
+            try:
+                meddlers(buf)[meddler]()
+            except BufferError:
+                pass
+            return memoryview(b"ABCDEFGH")
+
+    exporter = Exporter()
+    {
+        "extend": lambda: buf.extend(exporter),
+        "iadd": lambda: buf.__iadd__(exporter),
+        "setslice": lambda: buf.__setitem__(slice(2, 4), exporter),
+        "init": lambda: buf.__init__(exporter),
+        "add": lambda: buf + exporter,
+        "join": lambda: buf.join([b"x", exporter]),
+    }[call]()
+    assert check(buf) is None
+    if call in ("extend", "iadd", "setslice", "init"):
+        assert b"ABCDEFGH" in buf
+
+
+def test_length_hint_that_lies():
+    """Not shared with bytearray: a hint of 0 made 3.11's write to a static string."""
+
+    class Liar:
+        def __init__(self, hint):
+            self.hint = hint
+
+        def __iter__(self):
+            return iter(range(100))
+
+        def __len__(self):
+            return self.hint
+
+    for hint in (0, 5, 100_000):
+        buf = GrowBuffer()
+        buf.extend(Liar(hint))
+        assert_holds(buf, bytes(range(100)))
+
+
+# ------------------------------------------------------------- the buffer and itself
+
+
+@pytest.mark.parametrize("length", SIZES)
+def test_extend_by_itself(kind, length):
+    buf, data = sample(kind, length)
+    buf.extend(buf)
+    assert_holds(buf, data * 2)
+
+
+@pytest.mark.parametrize("length", SIZES)
+def test_add_itself(length):
+    """bytearray refuses `b += b` on account of its own export; nothing is wrong with it."""
+    buf, data = sample(GrowBuffer, length)
+    buf += buf
+    assert_holds(buf, data * 2)
+
+
+@pytest.mark.parametrize("length", [5, 1000, 300_000, LARGE])
+def test_assign_itself_to_a_slice(kind, length):
+    buf, data = sample(kind, length)
+    buf[2:5] = buf
+    assert_holds(buf, data[:2] + data + data[5:])
+    buf[::1] = buf
+    assert_holds(buf, data[:2] + data + data[5:])
+
+
+def test_assign_a_view_of_itself(kind):
+    buf = kind(b"0123456789")
+    buf[2:6] = memoryview(buf)[0:4]
+    assert_holds(buf, b"0101236789")
+    buf[::-1] = bytes(buf)
+    assert_holds(buf, b"9876321010")
+
+
+def test_extend_by_a_view_of_itself(kind):
+    buf = kind(b"0123456789")
+    view = memoryview(buf)
+    for call in (buf.extend, buf.__iadd__):
+        with pytest.raises(BufferError):
+            call(view[2:4])
+    assert_holds(buf, b"0123456789")
+    buf[3:3] = view[3:3]  # no bytes, no change of length
+    assert_holds(buf, b"0123456789")
+
+
+# --------------------------------------------------------------------------- exports
+
+
+RESIZING = {
+    "append": lambda b: b.append(1),
+    "extend": lambda b: b.extend(b"xyz"),
+    "extend iterable": lambda b: b.extend([1, 2, 3]),
+    "iadd": lambda b: b.__iadd__(b"x"),
+    "imul": lambda b: b.__imul__(2),
+    "imul 0": lambda b: b.__imul__(0),
+    "insert": lambda b: b.insert(0, 1),
+    "pop": lambda b: b.pop(),
+    "pop front": lambda b: b.pop(0),
+    "remove": lambda b: b.remove(b[0]),
+    "clear": lambda b: b.clear(),
+    "delitem": lambda b: b.__delitem__(1),
+    "del slice": lambda b: b.__delitem__(slice(1, 3)),
+    "del front": lambda b: b.__delitem__(slice(0, 3)),
+    "del step": lambda b: b.__delitem__(slice(0, None, 2)),
+    "longer slice": lambda b: b.__setitem__(slice(1, 2), b"xyz"),
+    "shorter slice": lambda b: b.__setitem__(slice(1, 4), b"x"),
+    "init": lambda b: b.__init__(b"xyz"),
+}
+RESIZING_OF_3_15 = {
+    "resize up": lambda b: b.resize(len(b) + 1),
+    "resize down": lambda b: b.resize(1),
+    "take_bytes": lambda b: b.take_bytes(2),
+}
+
+
+@pytest.mark.parametrize("length", [5, 1000, 300_000, LARGE])
+@pytest.mark.parametrize("name", RESIZING | RESIZING_OF_3_15)
+def test_resizing_under_an_export_is_forbidden(kind, name, length):
+    if kind is bytearray and name in RESIZING_OF_3_15 and sys.version_info < (3, 15):
+        pytest.skip("bytearray has it since 3.15")
+    buf, data = sample(kind, length)
+    with memoryview(buf) as view:
+        with pytest.raises(BufferError, match="Existing exports of data"):
+            (RESIZING | RESIZING_OF_3_15)[name](buf)
+        assert_holds(buf, data)
+        assert view == data
+    (RESIZING | RESIZING_OF_3_15)[name](buf)
+    assert bytes(buf) != data
+
+
+def test_writing_under_an_export(kind):
+    buf = kind(b"0123456789")
+    with memoryview(buf) as view:
+        buf[2] = 65
+        buf[4:6] = b"BC"
+        buf[::5] = b"XY"
+        buf.reverse()
+        buf.extend(b"")
+        buf *= 1
+        assert view == b"9876YB3A1X"
+    assert_holds(buf, b"9876YB3A1X")
+
+
+def test_two_exports(kind):
+    buf = kind(b"abc")
+    one, two = memoryview(buf), memoryview(buf)
+    one.release()
+    with pytest.raises(BufferError):
+        buf.append(1)
+    two.release()
+    buf.append(1)
+    assert_holds(buf, b"abc\x01")
+
+
+def test_a_view_keeps_the_buffer_alive():
+    buf, data = sample(GrowBuffer, LARGE)
+    view = memoryview(buf)
+    del buf
+    gc.collect()
+    assert view == data
+
+
+# -------------------------------------------------------------------------- subclasses
+
+
+def test_subclasses(kind):
+    class Slotted(kind):
+        __slots__ = ("name",)
+
+    class Open(kind):
+        pass
+
+    class Overriding(Open):
+        def append(self, item):
+            super().append(item ^ 1)
+
+    for cls in (Slotted, Open, Overriding):
+        buf = cls(b"abc")
+        buf.name = "x"
+        buf.append(101)
+        assert buf[-1] == (100 if cls is Overriding else 101)
+        assert type(buf) is cls and type(buf[1:]) is kind
+        buf += b"z" * 1000
+        assert type(buf) is cls and buf.name == "x"
+        assert weakref.ref(buf)() is buf if cls is not Slotted else True
+    with pytest.raises(TypeError):
+        weakref.ref(kind())
+
+
+def test_subclass_with_a_base_beside_it():
+    class Other:
+        def shout(self):
+            return self.upper()
+
+    class Both(Other, GrowBuffer):
+        pass
+
+    buf = Both(b"abc")
+    assert type(buf.shout()) is GrowBuffer and buf.shout() == b"ABC"
+    assert type(buf * 2) is GrowBuffer and type(buf % ()) is GrowBuffer
+
+
+def test_a_cycle_through_a_subclass_is_collected(kind):
+    class Node(kind):
+        pass
+
+    node = Node(b"abc")
+    node.me = node
+    died = weakref.ref(node)
+    del node
+    gc.collect()
+    assert died() is None
+
+
+def test_the_type_is_closed_to_changes():
+    with pytest.raises(TypeError):
+        GrowBuffer.append = None
+
+
+# ------------------------------------------------------------------ copies and pickles
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("length", SIZES)
+def test_pickle(kind, protocol, length):
+    buf, data = sample(kind, length)
+    again = pickle.loads(pickle.dumps(buf, protocol))
+    assert type(again) is kind
+    assert_holds(again, data)
+
+
+class Labelled(GrowBuffer):
+    """A subclass with state, for pickle to find."""
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle_of_a_subclass(protocol):
+    buf = Labelled(b"abc")
+    buf.label = ["x"]
+    again = pickle.loads(pickle.dumps(buf, protocol))
+    assert type(again) is Labelled and again.label == ["x"] and again == b"abc"
+
+
+@pytest.mark.parametrize("length", SIZES)
+def test_copies_are_independent(kind, length):
+    buf, data = sample(kind, length)
+    for again in (copy.copy(buf), copy.deepcopy(buf), buf.copy(), buf[:]):
+        assert type(again) is kind
+        again.append(1)
+        assert_holds(again, data + b"\x01")
+    assert_holds(buf, data)
+
+
+# ------------------------------------------------------------------- running out
+
+
+TOO_LARGE = {
+    "resize": lambda b, nbytes: b.resize(nbytes),
+    "reserve": lambda b, nbytes: b.reserve(nbytes),
+    "imul": lambda b, nbytes: b.__imul__(nbytes // len(b)),
+    "mul": lambda b, nbytes: b * (nbytes // len(b)),
+}
+
+
+@pytest.mark.parametrize("length", SIZES[1:])
+@pytest.mark.parametrize("nbytes", [sys.maxsize, sys.maxsize - 1, 1 << 60, 1 << 50])
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_too_large(name, length, nbytes):
+    """The strong guarantee: the content and the length are what they were."""
+    buf, data = sample(GrowBuffer, length)
+    capacity = buf.capacity
+    with pytest.raises(MemoryError):
+        TOO_LARGE[name](buf, nbytes)
+    assert_holds(buf, data)
+    assert buf.capacity == capacity
+    buf.append(1)
+    assert_holds(buf, data + b"\x01")
+
+
+def test_too_large_to_make():
+    for nbytes in (sys.maxsize, 1 << 60):
+        with pytest.raises(MemoryError):
+            GrowBuffer(nbytes)
+    with pytest.raises(OverflowError):
+        GrowBuffer(1 << 64)
+    with pytest.raises(ValueError, match="negative count"):
+        GrowBuffer(-1)
+
+
+# ------------------------------------------------------------------------------ threads
+
+
+def test_threads_append_to_one_buffer():
+    buf, rounds = GrowBuffer(), 40_000
+    start = threading.Barrier(4)
+
+    def work(value):
+        start.wait()
+        for _ in range(rounds):
+            buf.append(value)
+
+    threads = [threading.Thread(target=work, args=(value,)) for value in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert check(buf) is None
+    assert [buf.count(value) for value in range(4)] == [rounds] * 4
+
+
+def test_threads_do_all_sorts_to_one_buffer():
+    buf, failures = GrowBuffer(), []
+    calls = [
+        lambda: buf.extend(b"x" * 70_000),
+        lambda: buf.__delitem__(slice(0, 50_000)),
+        lambda: buf.take_bytes(min(10, len(buf))),
+        lambda: bytes(buf[:100]),
+        lambda: buf.insert(0, 1),
+        lambda: buf.trim(),
+        lambda: memoryview(buf).release(),
+        lambda: buf.find(b"y"),
+    ]
+
+    def work(call):
+        for _ in range(300):
+            try:
+                call()
+            except (BufferError, IndexError):
+                pass
+            except BaseException as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == [] and check(buf) is None
