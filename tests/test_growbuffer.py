@@ -341,12 +341,7 @@ def test_a_forked_child_has_its_own_bytes():
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="per-interpreter state is of 3.12")
 def test_subinterpreters_import_it():
-    code = """
-        try:
-            import _interpreters as interpreters
-        except ImportError:
-            import _xxsubinterpreters as interpreters
-        work = '''
+    work = """
         import sys; sys.path[:] = {path!r}
         import growbuf
         buf = growbuf.GrowBuffer()
@@ -354,13 +349,19 @@ def test_subinterpreters_import_it():
             buf += bytes(65536)
         assert len(buf) == 6553600 and type(buf[1:]) is growbuf.GrowBuffer
         assert buf.upper().count(0) == len(buf)
-        '''.replace("    ", "")
+    """
+    code = f"""
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
         import sys
         import growbuf
+        work = {textwrap.dedent(work)!r}.format(path=sys.path)
         mine = growbuf.GrowBuffer(b"x" * 3_000_000)
         for _ in range(3):
             one = interpreters.create()
-            failed = interpreters.run_string(one, work.format(path=sys.path))
+            failed = interpreters.run_string(one, work)
             assert not failed, failed
             interpreters.destroy(one)
         assert mine == b"x" * 3_000_000 and growbuf.stats()["spans_live"] == 1
