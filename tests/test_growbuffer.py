@@ -364,7 +364,8 @@ def test_subinterpreters_import_it():
             failed = interpreters.run_string(one, work)
             assert not failed, failed
             interpreters.destroy(one)
-        assert mine == b"x" * 3_000_000 and growbuf.stats()["spans_live"] == 1
+        assert mine == b"x" * 3_000_000 and growbuf._growbuf.check(mine) is None
+        assert growbuf.stats()["spans_live"] <= 1
         print("fine")
     """
     assert run(code) == "fine"
