@@ -12,12 +12,14 @@
  * page and of one page table, so that whole tables move. */
 #define GROWTH_QUANTUM ((size_t)2 << 20)
 
-/* Bytes from which a store leaves the heap for a span. */
+/* Bytes from which a store leaves the heap for a span: for a warm one earlier, since
+ * those bytes are copied and what follows costs no page faults. */
 #define GROWTH_SPAN_MIN ((size_t)256 << 10)
+#define GROWTH_WARM_MIN ((size_t)64 << 10)
 
 /* A store in a span that shrinks below this many bytes goes back to the heap:
  * far enough below GROWTH_SPAN_MIN that a length swinging about it does not copy. */
-#define GROWTH_HEAP_AGAIN ((size_t)64 << 10)
+#define GROWTH_HEAP_AGAIN ((size_t)32 << 10)
 
 /* Bytes in use from which one huge page (2 MiB) is at most 12.5% of them. */
 #define GROWTH_HUGE_MIN ((size_t)16 << 20)

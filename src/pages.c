@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -37,6 +38,14 @@ system_remap(void *address, size_t length, size_t new_length, int flags,
 
 #define system_unmap munmap
 #define system_advise madvise
+
+static uint64_t
+system_clock_ms(void)
+{
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static size_t
 system_page_nbytes(void)
@@ -66,7 +75,7 @@ system_huge(void)
 enum { PROT_NONE, PROT_READ, PROT_WRITE };
 enum { MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE };
 enum { MREMAP_MAYMOVE, MREMAP_FIXED };
-enum { MADV_HUGEPAGE, MADV_DONTNEED, MADV_POPULATE_WRITE };
+enum { MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTNEED, MADV_FREE, MADV_POPULATE_WRITE };
 #define MAP_FAILED ((void *)-1)
 
 static void *
@@ -102,6 +111,12 @@ system_advise(void *address, size_t length, int advice)
     return -1;
 }
 
+static uint64_t
+system_clock_ms(void)
+{
+    return 0;
+}
+
 static size_t
 system_page_nbytes(void)
 {
@@ -121,6 +136,7 @@ const struct pages_ops pages_system_ops = {
     .unmap = system_unmap,
     .remap = system_remap,
     .advise = system_advise,
+    .clock_ms = system_clock_ms,
     .reallocate = realloc,
     .release = free,
 };
@@ -130,6 +146,7 @@ struct pages_ops pages_ops = {
     .unmap = system_unmap,
     .remap = system_remap,
     .advise = system_advise,
+    .clock_ms = system_clock_ms,
     .reallocate = realloc,
     .release = free,
 };
@@ -286,6 +303,14 @@ pages_advise_huge(char *address, size_t length)
 }
 
 int
+pages_advise_small(char *address, size_t length)
+{
+    return pages_facts.huge == PAGES_HUGE_ALWAYS
+               ? advise(address, length, MADV_NOHUGEPAGE)
+               : 0;
+}
+
+int
 pages_populate(char *address, size_t length)
 {
     return pages_facts.populate ? pages_facts.populate
@@ -296,6 +321,12 @@ int
 pages_discard(char *address, size_t length)
 {
     return advise(address, length, MADV_DONTNEED);
+}
+
+int
+pages_offer(char *address, size_t length)
+{
+    return advise(address, length, MADV_FREE);
 }
 
 /* Move `source`, one page with another mapped behind it, by one rung. */

@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The operations, each called and answering as the system's own does: MAP_FAILED,
  * -1 or NULL with errno. `reallocate(NULL, n)` allocates. */
@@ -27,6 +28,7 @@ struct pages_ops {
     void *(*remap)(void *address, size_t length, size_t new_length, int flags,
                    void *new_address);
     int (*advise)(void *address, size_t length, int advice);
+    uint64_t (*clock_ms)(void); /* some steady time, good to 10 ms or so */
     void *(*reallocate)(void *block, size_t nbytes);
     void (*release)(void *block);
 };
@@ -101,10 +103,16 @@ int pages_move_anywhere(char *address, size_t length, size_t new_length, char **
 /* Grow in place, into address space that nothing holds. */
 int pages_extend(char *address, size_t length, size_t new_length);
 
-/* Ask for huge pages, have pages present before they are written, or give the memory
- * (not the address space) back so that the range reads as zero. */
+/* Ask for huge pages, or for none where the system would give them unasked. */
 int pages_advise_huge(char *address, size_t length);
+int pages_advise_small(char *address, size_t length);
+
+/* Have pages present before they are written. */
 int pages_populate(char *address, size_t length);
+
+/* Give memory back and keep the address space: at once, so that the range reads as zero;
+ * or when the system is short of it, so that it may read as zero until written to. */
 int pages_discard(char *address, size_t length);
+int pages_offer(char *address, size_t length);
 
 #endif

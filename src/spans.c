@@ -78,11 +78,14 @@ spans_init(enum pages_rung highest)
 
 /* ------------------------------------------------------------------ the pool */
 
-/* The spans in the order they came, oldest first; under the lock, as all of this. */
+/* The spans in the order they came, oldest first, and when; under the lock, as all of
+ * this. */
 static struct {
     struct span spans[SPANS_POOL_SLOTS];
+    uint64_t came_ms[SPANS_POOL_SLOTS];
+    size_t budget;
     struct spans_stats stats;
-} pool;
+} pool = {.budget = SPANS_POOL_NBYTES};
 
 static bool
 is_cold(const struct span *span)
@@ -97,8 +100,10 @@ pool_remove(size_t slot)
     struct span span = pool.spans[slot];
     pool.stats.retained--;
     pool.stats.retained_nbytes -= span.ready;
-    memmove(&pool.spans[slot], &pool.spans[slot + 1],
-            (pool.stats.retained - slot) * sizeof span);
+    size_t behind = pool.stats.retained - slot;
+    memmove(&pool.spans[slot], &pool.spans[slot + 1], behind * sizeof *pool.spans);
+    memmove(&pool.came_ms[slot], &pool.came_ms[slot + 1],
+            behind * sizeof *pool.came_ms);
     return span;
 }
 
@@ -143,27 +148,57 @@ pool_take(int slot, struct span *span)
     return true;
 }
 
+/* Tell whether the oldest span must go before one with `ready` bytes comes: for want of
+ * room, or because nobody has wanted it for long. */
 static bool
-pool_has_room(size_t ready)
+pool_must_lose(size_t ready, uint64_t now_ms)
 {
-    return pool.stats.retained < SPANS_POOL_SLOTS &&
-           pool.stats.retained_nbytes + ready <= SPANS_POOL_NBYTES;
+    return pool.stats.retained == SPANS_POOL_SLOTS ||
+           pool.stats.retained_nbytes + ready > pool.budget ||
+           (pool.stats.retained > 0 && pool.came_ms[0] + SPANS_POOL_IDLE_MS < now_ms);
+}
+
+/* Make room for `ready` bytes, under the lock, which is let go meanwhile: giving memory
+ * back takes time. */
+static void
+pool_lose(size_t ready, uint64_t now_ms)
+{
+    while (pool.stats.retained > 0 && pool_must_lose(ready, now_ms)) {
+        struct span oldest = pool_remove(0);
+        unlock();
+        pages_unmap(oldest.address, oldest.length);
+        lock();
+    }
 }
 
 /* Put a span in, and out the oldest ones that leave it no room. */
 static void
 pool_keep(struct span span)
 {
-    assert(span.ready <= SPANS_POOL_NBYTES);
-    lock();
-    while (!pool_has_room(span.ready)) {
-        struct span oldest = pool_remove(0);
-        unlock();
-        pages_unmap(oldest.address, oldest.length);
-        lock();
+    uint64_t now_ms = pages_ops.clock_ms();
+    if (span.huge && span.ready > GROWTH_HUGE_MIN) {
+        (void)pages_offer(span.address + GROWTH_HUGE_MIN, span.length - GROWTH_HUGE_MIN);
     }
-    pool.spans[pool.stats.retained++] = span;
-    pool.stats.retained_nbytes += span.ready;
+    lock();
+    pool_lose(span.ready, now_ms);
+    if (span.ready <= pool.budget) {
+        pool.came_ms[pool.stats.retained] = now_ms;
+        pool.spans[pool.stats.retained++] = span;
+        pool.stats.retained_nbytes += span.ready;
+        span.address = NULL;
+    }
+    unlock();
+    if (span.address != NULL) {
+        pages_unmap(span.address, span.length);
+    }
+}
+
+void
+spans_retain(size_t nbytes)
+{
+    lock();
+    pool.budget = nbytes;
+    pool_lose(0, pages_ops.clock_ms());
     unlock();
 }
 
@@ -244,7 +279,7 @@ spans_check(void)
             reason = "a retained span is ready to its end";
         }
     }
-    if (ready != pool.stats.retained_nbytes || ready > SPANS_POOL_NBYTES) {
+    if (ready != pool.stats.retained_nbytes || ready > pool.budget) {
         reason = "the retained bytes are miscounted or over the budget";
     }
     unlock();
@@ -254,11 +289,16 @@ spans_check(void)
 /* -------------------------------------------------------------- take and give */
 
 static bool
-take_retained(size_t needed, size_t length, bool zeroed, struct span *span)
+take_retained(size_t needed, size_t length, enum spans_sort sort, struct span *span)
 {
+    bool taken = false;
     lock();
-    bool taken = (!zeroed && pool_take(pool_find_warm(needed), span)) ||
-                 pool_take(pool_find_cold(length, length >= GROWTH_HUGE_MIN), span);
+    if (sort != SPANS_ZEROED) {
+        taken = pool_take(pool_find_warm(needed), span);
+    }
+    if (!taken && sort != SPANS_WARM) {
+        taken = pool_take(pool_find_cold(length, length >= GROWTH_HUGE_MIN), span);
+    }
     unlock();
     return taken;
 }
@@ -269,19 +309,20 @@ take_fresh(size_t length, struct span *span)
     char *address;
     int error = length == 0 ? ENOMEM : pages_map(length, &address);
     if (error == 0) {
+        (void)pages_advise_small(address, length);
         *span = (struct span){.address = address, .length = length};
     }
     return error;
 }
 
 int
-spans_take(size_t needed, bool zeroed, struct span *span)
+spans_take(size_t needed, enum spans_sort sort, struct span *span)
 {
     size_t length = growth_span(needed, 0);
     int error = 0;
-    if (!take_retained(needed, length, zeroed, span)) {
-        error = take_fresh(length, span);
-        if (error && pool_drain()) {
+    if (!take_retained(needed, length, sort, span)) {
+        error = sort == SPANS_WARM ? ENOMEM : take_fresh(length, span);
+        if (error == ENOMEM && sort != SPANS_WARM && pool_drain()) {
             error = take_fresh(length, span);
         }
     }
@@ -291,12 +332,22 @@ spans_take(size_t needed, bool zeroed, struct span *span)
     return error;
 }
 
+static size_t
+budget(void)
+{
+    lock();
+    size_t nbytes = pool.budget;
+    unlock();
+    return nbytes;
+}
+
 void
 spans_give(struct span *span)
 {
+    size_t most = budget();
     count_live(-1);
-    if (span->ready > SPANS_POOL_NBYTES) {
-        spans_cut(span, SPANS_POOL_NBYTES);
+    if (span->ready > most && most >= GROWTH_QUANTUM) {
+        spans_cut(span, most & ~(GROWTH_QUANTUM - 1));
     }
     pool_keep(*span);
     *span = (struct span){0};

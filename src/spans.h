@@ -3,7 +3,9 @@
  * The pool is one per process and has its own lock; everything here may be called from
  * any thread. It keeps two sorts of spans that nobody uses: warm ones, given back with
  * their pages, for as many bytes as its budget allows; and cold ones, the emptied
- * sources of moves, which are address space and no memory. Both are bounded.
+ * sources of moves, which are address space and no memory. Both are bounded. Memory
+ * that nobody took for a second goes back to the system when the pool is used next,
+ * and what is in huge pages, the bulk of it, as soon as the system is short.
  *
  * 0 is success, anything else an errno value; then the span is what it was.
  */
@@ -36,17 +38,27 @@ struct spans_stats {
 };
 
 enum {
-    SPANS_POOL_SLOTS = 64,               /* spans the pool holds at most */
-    SPANS_POOL_NBYTES = 64 * 1024 * 1024 /* memory it holds at most */
+    SPANS_POOL_SLOTS = 64,                /* spans the pool holds at most */
+    SPANS_POOL_NBYTES = 64 * 1024 * 1024, /* memory it holds at most, to begin with */
+    SPANS_POOL_IDLE_MS = 1000             /* and how long if nobody wants it */
+};
+
+/* What a taker makes of what a span holds. */
+enum spans_sort {
+    SPANS_ANY,    /* the warmest there is, whatever it holds; or a new one */
+    SPANS_WARM,   /* a warm one, or none */
+    SPANS_ZEROED, /* one that reads as zero */
 };
 
 /* Probe the kernel (pages_probe) and make the pool survive fork, once in a process:
  * later calls do nothing. Call before anything else. */
 void spans_init(enum pages_rung highest);
 
-/* Take a span of at least `needed` bytes. `zeroed`: all of it must read as zero;
- * otherwise the warmest there is may come, whatever it holds. */
-int spans_take(size_t needed, bool zeroed, struct span *span);
+/* Have the pool hold `nbytes` of memory at most, and give back what is more. */
+void spans_retain(size_t nbytes);
+
+/* Take a span of at least `needed` bytes. */
+int spans_take(size_t needed, enum spans_sort sort, struct span *span);
 
 /* Give a span back: to the pool as far as its budget goes, the rest to the system. */
 void spans_give(struct span *span);

@@ -123,10 +123,10 @@ wants_span(size_t needed)
 
 /* Leave the heap, or nothing, for a span. */
 static int
-enter_span(struct store *store, size_t needed, bool zeroed)
+enter_span(struct store *store, size_t needed, enum spans_sort sort)
 {
     struct span span;
-    int error = spans_take(needed, zeroed, &span);
+    int error = spans_take(needed, sort, &span);
     if (error) {
         return error;
     }
@@ -214,12 +214,15 @@ make_ready(struct store *store, size_t end)
 
 /* Have capacity for `needed` bytes, the NUL included; what is not ready stays so. */
 static int
-grow_capacity(struct store *store, size_t needed, bool zeroed)
+grow_capacity(struct store *store, size_t needed, enum spans_sort sort)
 {
     if (store->kind == STORE_SPAN) {
         return span_grow(store, needed);
     }
-    if (wants_span(needed) && enter_span(store, needed, zeroed) == 0) {
+    if (!wants_span(needed)) {
+        sort = SPANS_WARM;
+    }
+    if (needed >= GROWTH_WARM_MIN && enter_span(store, needed, sort) == 0) {
         return 0;
     }
     return heap_grow(store, needed);
@@ -239,7 +242,7 @@ grow(struct store *store, size_t nbytes)
     if (nbytes <= store_room(store)) {
         return 0;
     }
-    int error = grow_capacity(store, store->length + nbytes + 1, false);
+    int error = grow_capacity(store, store->length + nbytes + 1, SPANS_ANY);
     if (error == 0 && store->kind == STORE_SPAN) {
         make_ready(store, store_gap(store) + store->length + nbytes);
     }
@@ -359,7 +362,7 @@ store_append_zeros(struct store *store, size_t nbytes)
         return ENOMEM;
     }
     size_t needed = store->length + nbytes + 1;
-    int error = nbytes > store_room(store) ? grow_capacity(store, needed, true) : 0;
+    int error = nbytes > store_room(store) ? grow_capacity(store, needed, SPANS_ZEROED) : 0;
     if (error) {
         return error;
     }
@@ -387,7 +390,7 @@ store_reserve(struct store *store, size_t capacity)
         return ENOMEM;
     }
     if (store->kind == STORE_SPAN || wants_span(capacity + 1)) {
-        return grow_capacity(store, capacity + 1, false);
+        return grow_capacity(store, capacity + 1, SPANS_ANY);
     }
     slide(store);
     return heap_resize(store, capacity + 1);
