@@ -131,7 +131,9 @@ def run_case(name, repeat, cold):
         "seconds": statistics.median(r["GrowBuffer"] for r in rows),
     }
     if "numpy" in rows[0]:
-        result["of_numpy"] = statistics.median(r["GrowBuffer"] / r["numpy"] for r in rows)
+        result["of_numpy"] = statistics.median(
+            r["GrowBuffer"] / r["numpy"] for r in rows
+        )
     if name == "build":
         result["growing"] = statistics.median(growth_share() for _ in range(repeat))
     return result
@@ -159,7 +161,9 @@ def preload(allocator):
 
 def child(env, *args):
     command = [sys.executable, __file__, "--worker", *args]
-    done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command, env=env, check=True, stdout=subprocess.PIPE, text=True
+    )
     return json.loads(done.stdout)
 
 
@@ -192,8 +196,11 @@ def show(rows):
     table = Table(*(c for c in columns if any(c in row for row in rows)))
     for row in rows:
         table.add_row(
-            *(form(row[c]) if c in row else "" for c, form in columns.items()
-              if any(c in other for other in rows))
+            *(
+                form(row[c]) if c in row else ""
+                for c, form in columns.items()
+                if any(c in other for other in rows)
+            )
         )
     Console().print(table)
 
@@ -221,7 +228,9 @@ def main():
     rows = []
     for allocator in options.allocator.split(","):
         if allocator not in ALLOCATORS:
-            parser.error(f"no such allocator: {allocator}; there are {', '.join(ALLOCATORS)}")
+            parser.error(
+                f"no such allocator: {allocator}; there are {', '.join(ALLOCATORS)}"
+            )
         for row in measure(allocator, names, options):
             rows.append({"allocator": allocator, **row})
     show(rows)

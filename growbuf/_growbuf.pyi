@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from typing import Any, Self, SupportsIndex, overload
+
 from typing_extensions import Buffer
 
 class GrowBuffer(bytearray):

@@ -220,8 +220,7 @@ explain_str(PyObject *iterable)
 {
 #if PY_VERSION_HEX >= 0x030D0000
     if (PyUnicode_Check(iterable) && PyErr_ExceptionMatches(PyExc_TypeError)) {
-        PyErr_SetString(PyExc_TypeError,
-                        "expected iterable of integers; got: 'str'");
+        PyErr_SetString(PyExc_TypeError, "expected iterable of integers; got: 'str'");
     }
 #else
     (void)iterable;
@@ -581,9 +580,8 @@ source_open(struct source *source, PyObject *op, PyObject *values)
         return 0;
     }
     if (PyNumber_Check(values) || PyUnicode_Check(values)) {
-        PyErr_SetString(PyExc_TypeError,
-                        "can assign only bytes, buffers, or iterables "
-                        "of ints in range(0, 256)");
+        PyErr_SetString(PyExc_TypeError, "can assign only bytes, buffers, or iterables "
+                                         "of ints in range(0, 256)");
         return -1;
     }
     if (fill_from(&source->store, values, NULL, NULL) < 0) {

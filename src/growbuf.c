@@ -237,12 +237,9 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
 }
 
 static PyMethodDef functions[] = {
-    {"facts", facts, METH_NOARGS, facts_doc},
-    {"stats", stats, METH_NOARGS, stats_doc},
-    {"trim", trim, METH_NOARGS, trim_doc},
-    {"check", check, METH_O, check_doc},
-    {"place", place, METH_O, place_doc},
-    {NULL, NULL, 0, NULL},
+    {"facts", facts, METH_NOARGS, facts_doc}, {"stats", stats, METH_NOARGS, stats_doc},
+    {"trim", trim, METH_NOARGS, trim_doc},    {"check", check, METH_O, check_doc},
+    {"place", place, METH_O, place_doc},      {NULL, NULL, 0, NULL},
 };
 
 /* -------------------------------------------------------------------- the module */
@@ -292,7 +289,8 @@ module_exec(PyObject *module)
         return -1;
     }
     state->buffer_type = make_buffer_type(module, state);
-    return state->buffer_type == NULL ? -1 : PyModule_AddType(module, state->buffer_type);
+    return state->buffer_type == NULL ? -1
+                                      : PyModule_AddType(module, state->buffer_type);
 }
 
 static int
@@ -332,7 +330,7 @@ static PyModuleDef_Slot module_slots[] = {
 PyDoc_STRVAR(module_doc, "The C core of growbuf.");
 
 static PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,
+    .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "growbuf._growbuf",
     .m_doc = module_doc,
     .m_size = sizeof(struct state),

@@ -21,7 +21,7 @@ growth_heap(size_t needed, size_t allocated)
     if (needed > LARGEST) {
         return 0;
     }
-    size_t ahead = allocated == 0              ? 0
+    size_t ahead = allocated == 0             ? 0
                    : needed < GROWTH_SPAN_MIN ? needed / 4 + 6
                                               : needed / 8;
     return ahead > LARGEST - needed ? needed : needed + ahead;

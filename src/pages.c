@@ -32,8 +32,7 @@ static void *
 system_remap(void *address, size_t length, size_t new_length, int flags,
              void *new_address)
 {
-    return (void *)syscall(SYS_mremap, address, length, new_length, flags,
-                           new_address);
+    return (void *)syscall(SYS_mremap, address, length, new_length, flags, new_address);
 }
 
 #define system_unmap munmap
@@ -59,7 +58,8 @@ static enum pages_huge
 system_huge(void)
 {
     char text[64] = "";
-    int file = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    int file =
+        open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
     if (file >= 0) {
         ssize_t nbytes = read(file, text, sizeof text - 1);
         close(file);
@@ -154,17 +154,13 @@ struct pages_ops pages_ops = {
 struct pages_facts pages_facts = {.rung = PAGES_HEAP, .page_nbytes = 4096};
 
 const char *const pages_huge_names[PAGES_NHUGE] = {
-    [PAGES_HUGE_NEVER] = "never",
-    [PAGES_HUGE_MADVISE] = "madvise",
-    [PAGES_HUGE_ALWAYS] = "always",
+    "never",
+    "madvise",
+    "always",
 };
 
 const char *const pages_rung_names[PAGES_NRUNGS] = {
-    [PAGES_HEAP] = "heap",
-    [PAGES_COPY] = "copy",
-    [PAGES_MAYMOVE] = "maymove",
-    [PAGES_DONTUNMAP] = "dontunmap",
-    [PAGES_RETAIN] = "retain",
+    "heap", "copy", "maymove", "dontunmap", "retain",
 };
 
 int

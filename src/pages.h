@@ -50,7 +50,12 @@ enum pages_rung {
 extern const char *const pages_rung_names[PAGES_NRUNGS];
 
 /* The system's setting of transparent huge pages. */
-enum pages_huge { PAGES_HUGE_NEVER, PAGES_HUGE_MADVISE, PAGES_HUGE_ALWAYS, PAGES_NHUGE };
+enum pages_huge {
+    PAGES_HUGE_NEVER,
+    PAGES_HUGE_MADVISE,
+    PAGES_HUGE_ALWAYS,
+    PAGES_NHUGE
+};
 
 extern const char *const pages_huge_names[PAGES_NHUGE];
 

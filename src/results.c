@@ -87,7 +87,8 @@ int
 results_state_init(struct results_state *state)
 {
     for (int i = 0; i < RESULTS_NMETHODS; i++) {
-        state->base[i] = PyObject_GetAttrString((PyObject *)&PyByteArray_Type, names[i]);
+        state->base[i] =
+            PyObject_GetAttrString((PyObject *)&PyByteArray_Type, names[i]);
         if (state->base[i] == NULL) {
             return -1;
         }
@@ -220,8 +221,8 @@ results_concat(PyObject *op, PyObject *other)
                      Py_TYPE(other)->tp_name, Py_TYPE(op)->tp_name);
     }
     else {
-        result = from_pieces(op, left.buf, (size_t)left.len, right.buf,
-                             (size_t)right.len);
+        result =
+            from_pieces(op, left.buf, (size_t)left.len, right.buf, (size_t)right.len);
         PyBuffer_Release(&right);
     }
     PyBuffer_Release(&left);
@@ -260,7 +261,8 @@ results_repeat(PyObject *op, Py_ssize_t count)
         error = repeat(&store, buffer_bytes(self), unit, unit * (size_t)count);
     }
     Py_END_CRITICAL_SECTION();
-    return error ? PyErr_NoMemory() : buffer_from_store(buffer_type(Py_TYPE(op)), &store);
+    return error ? PyErr_NoMemory()
+                 : buffer_from_store(buffer_type(Py_TYPE(op)), &store);
 }
 
 /* The slot is tried for either side; a result is ours only if the left side is. */
@@ -274,6 +276,7 @@ results_remainder(PyObject *left, PyObject *right)
 
 /* --------------------------------------------------------------------- the table */
 
+/* clang-format off */
 #define RESULTS_DEF(name)                                                              \
     {#name, (PyCFunction)(void (*)(void))call_##name,                                  \
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
@@ -281,6 +284,7 @@ static const PyMethodDef defs[RESULTS_NDEFS] = {
     RESULTS_METHODS(RESULTS_DEF)
     {"copy", copy, METH_NOARGS, NULL},
 };
+/* clang-format on */
 #undef RESULTS_DEF
 
 /* The base's docstring, signature line and all; it lives as long as the interpreter's

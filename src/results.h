@@ -10,11 +10,13 @@
 #include "buffer.h"
 
 /* The methods of the base that return bytearrays, alone or in a list or tuple. */
+/* clang-format off */
 #define RESULTS_METHODS(DO)                                                            \
     DO(capitalize) DO(center) DO(expandtabs) DO(join) DO(ljust) DO(lower) DO(lstrip)   \
     DO(partition) DO(removeprefix) DO(removesuffix) DO(replace) DO(rjust)              \
     DO(rpartition) DO(rsplit) DO(rstrip) DO(split) DO(splitlines) DO(strip)            \
     DO(swapcase) DO(title) DO(translate) DO(upper) DO(zfill)
+/* clang-format on */
 
 #define RESULTS_INDEX(name) RESULTS_##name,
 enum { RESULTS_METHODS(RESULTS_INDEX) RESULTS_NMETHODS };

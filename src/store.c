@@ -94,7 +94,8 @@ heap_resize(struct store *store, size_t nbytes)
     if (block == NULL) {
         return ENOMEM;
     }
-    store->memory = (struct span){.address = block, .length = nbytes, .ready = nbytes - 1};
+    store->memory =
+        (struct span){.address = block, .length = nbytes, .ready = nbytes - 1};
     store->start = block + gap;
     store->kind = STORE_HEAP;
     end_with_nul(store);
@@ -420,7 +421,8 @@ store_adopt(struct store *store, char *block, size_t allocated, char *start,
             size_t length)
 {
     assert(store->kind == STORE_EMPTY && length < allocated && start >= block);
-    struct span memory = {.address = block, .length = allocated, .ready = allocated - 1};
+    struct span memory = {
+        .address = block, .length = allocated, .ready = allocated - 1};
     *store = (struct store){start, length, memory, STORE_HEAP};
 }
 

@@ -34,7 +34,8 @@ extern char store_nothing[1];
 static inline size_t
 store_gap(const struct store *store)
 {
-    return store->kind == STORE_EMPTY ? 0 : (size_t)(store->start - store->memory.address);
+    return store->kind == STORE_EMPTY ? 0
+                                      : (size_t)(store->start - store->memory.address);
 }
 
 /* Bytes that can be appended with no call and no copy. */

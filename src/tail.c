@@ -16,7 +16,8 @@ reserve(PyObject *op, PyObject *nbytes)
         return NULL;
     }
     if (capacity < 0) {
-        PyErr_Format(PyExc_ValueError, "nbytes must not be negative, got %zd", capacity);
+        PyErr_Format(PyExc_ValueError, "nbytes must not be negative, got %zd",
+                     capacity);
         return NULL;
     }
     int rc;
@@ -97,5 +98,5 @@ const PyMethodDef tail_methods[] = {
 const PyGetSetDef tail_getset[] = {
     {"capacity", get_capacity, NULL,
      PyDoc_STR("Bytes the buffer holds before it must grow."), NULL},
-    {NULL, NULL, NULL, NULL, NULL},
+     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -253,7 +253,9 @@ def test_each_rung_can_be_forced(rung):
 
 
 def test_an_unknown_rung_is_refused_at_import():
-    with pytest.raises(AssertionError, match="ImportError: GROWBUF_STRATEGY=fast: no such"):
+    with pytest.raises(
+        AssertionError, match="ImportError: GROWBUF_STRATEGY=fast: no such"
+    ):
         run("import growbuf", env={"GROWBUF_STRATEGY": "fast"})
     assert run("import growbuf; print(1)", env={"GROWBUF_STRATEGY": ""}) == "1"
 
@@ -339,7 +341,9 @@ def test_a_forked_child_has_its_own_bytes():
 # ------------------------------------------------------------------------ interpreters
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="per-interpreter state is of 3.12")
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="per-interpreter state is of 3.12"
+)
 def test_subinterpreters_import_it():
     work = """
         import sys; sys.path[:] = {path!r}

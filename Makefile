@@ -1,0 +1,79 @@
+# Each target makes what it needs from nothing: a virtual environment per kind of
+# Python (.venv/cpython-313t-..., so that several live side by side) and the
+# extension in place, built again when a source changes.
+#
+#   make test PYTHON=python3.13    another interpreter (3.11 or newer)
+#   make test ARGS="-k demo"       arguments for pytest, or for the demo
+#   make test GROWBUF_DEBUG=1      assertions on
+
+PYTHON ?= python3
+ARGS ?=
+export GROWBUF_DEBUG ?= 0
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
+C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch])
+BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)
+
+# The name that tells Pythons apart: version, platform, free-threaded and debug builds.
+TAG := $(shell $(PYTHON) -c 'import sys, sysconfig; sys.version_info >= (3, 11) and \
+	print(sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag)' 2>/dev/null)
+VENV := .venv/$(TAG)
+LINT := .venv/lint-$(TAG)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format clean python
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo | test | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
+
+demo: $(VENV)/$(BUILD)-cli
+	@$(VENV)/bin/python -m growbuf demo $(ARGS)
+
+test: $(VENV)/$(BUILD)-test
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(LINT)/ready
+	@$(LINT)/bin/ruff check --quiet .
+	@$(LINT)/bin/ruff format --quiet --check .
+	@$(LINT)/bin/clang-format --dry-run -Werror $(C_FILES)
+	@CFLAGS="-Wall -Wextra -Werror" $(LINT)/bin/python setup.py --quiet build_ext \
+		--force --build-temp $(LINT)/build --build-lib $(LINT)/build
+	@echo "lint: clean"
+
+format: $(LINT)/ready
+	@$(LINT)/bin/ruff check --quiet --fix-only .
+	@$(LINT)/bin/ruff format --quiet .
+	@$(LINT)/bin/clang-format -i $(C_FILES)
+
+clean:
+	rm -rf .venv build dist *.egg-info growbuf/*.so
+	rm -rf .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find growbuf tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# A release and a debug build of one Python share the file they make: building one
+# makes the other's marks stale.
+$(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/ready
+	@echo "building growbuf[$*] for $(TAG) ($(BUILD))"
+	@rm -f $(filter-out $(wildcard $(VENV)/$(BUILD)-*),$(wildcard $(VENV)/build-*))
+	@$(VENV)/bin/python -m pip install --quiet --no-build-isolation --editable '.[$*]'
+	@touch $@
+
+$(VENV)/ready: | python
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --upgrade 'setuptools>=77'
+	@touch $@
+
+# A dependency group needs pip 25.1.
+$(LINT)/ready: pyproject.toml | python
+	@echo "making $(LINT)"
+	@$(PYTHON) -m venv --clear $(LINT)
+	@$(LINT)/bin/python -m pip install --quiet --upgrade pip
+	@$(LINT)/bin/python -m pip install --quiet --group lint
+	@touch $@
+
+python:
+	@test -n "$(TAG)" || { echo "growbuf needs Python 3.11 or newer and '$(PYTHON)'" \
+		"is not: try make PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -1,0 +1,35 @@
+"""Describe the one extension module; everything else is in pyproject.toml."""
+
+import os
+import sys
+from glob import glob
+
+from setuptools import Extension, setup
+
+RELEASE = ["-O3"]
+# CPython's own flags carry -DNDEBUG, under which an assert tests nothing.
+DEBUG = ["-O1", "-g", "-UNDEBUG", "-DGROWBUF_DEBUG"]
+
+
+def compile_args() -> list[str]:
+    if sys.platform == "win32":
+        return []
+    flavour = DEBUG if os.environ.get("GROWBUF_DEBUG") == "1" else RELEASE
+    return ["-std=c11", "-fvisibility=hidden", "-pthread", *flavour]
+
+
+def link_args() -> list[str]:
+    return [] if sys.platform == "win32" else ["-pthread"]
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "growbuf._growbuf",
+            sources=sorted(glob("src/*.c")),
+            depends=sorted(glob("src/*.h")),
+            extra_compile_args=compile_args(),
+            extra_link_args=link_args(),
+        )
+    ]
+)

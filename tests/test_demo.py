@@ -1,0 +1,408 @@
+"""The command line as its user meets it: real processes, real files, small sizes."""
+
+import bz2
+import errno
+import gzip
+import hashlib
+import json
+import lzma
+import os
+import pty
+import random
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import growbuf
+
+# Longer than a few pieces, no multiple of one, and compressible by no more than half.
+DATA = random.Random(2014).randbytes(150_001) * 2
+DATA_SHA256 = hashlib.sha256(DATA).hexdigest()
+
+COMPRESS = {
+    "plain": bytes,
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
+COMMAND = [sys.executable, "-m", "growbuf"]
+
+
+@pytest.fixture
+def growbuf_command(tmp_path):
+    """Return a function that runs ``python -m growbuf`` outside the checkout."""
+
+    def run(*words, prefix=()):
+        return subprocess.run(
+            [*prefix, *COMMAND, *map(str, words)],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that makes a file of bytes and returns its path."""
+
+    def write_bytes(content, name="data.bin"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return path
+
+    return write_bytes
+
+
+def check_refused(done, *words):
+    """Exit code 2 and one line on stderr that has all `words`; nothing on stdout."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert str(word) in lines[0]
+
+
+def read_table(stdout):
+    """Return the cells of the rows that have figures, by the name of the row."""
+    rows = (line.split() for line in stdout.splitlines())
+    return {
+        row[0]: row[1:]
+        for row in rows
+        if row and row[0] in ("bytearray", "GrowBuffer", "ratio")
+    }
+
+
+class TestInput:
+    @pytest.mark.parametrize("kind", COMPRESS)
+    def test_file_is_streamed_decompressed(self, growbuf_command, write, kind):
+        path = write(COMPRESS[kind](DATA))
+        done = growbuf_command("demo", path, "--repeat", 1)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        assert f"{len(DATA):,} bytes" in done.stdout
+        assert DATA_SHA256 in done.stdout
+        assert "2 of 2" in done.stdout
+
+    def test_the_first_bytes_tell_not_the_name(self, growbuf_command, write):
+        path = write(gzip.compress(DATA), "data.xz")
+        assert DATA_SHA256 in growbuf_command("demo", path, "--repeat", 1).stdout
+
+    def test_empty_file(self, growbuf_command, write):
+        done = growbuf_command("demo", write(b""), "--repeat", 1)
+        assert done.returncode == 0, done.stderr
+        assert hashlib.sha256(b"").hexdigest() in done.stdout
+
+    def test_a_name_that_looks_like_markup(self, growbuf_command, write):
+        path = write(DATA, "[bold]:smile:.bin")
+        assert path.name in growbuf_command("demo", path, "--repeat", 1).stdout
+
+    def test_no_file_streams_the_standard_library(self, growbuf_command):
+        done = growbuf_command("demo", "--size", "1M", "--repeat", 2)
+        assert done.returncode == 0, done.stderr
+        assert "standard library" in done.stdout
+        assert f"{1 << 20:,} bytes" in done.stdout
+        assert "4 of 4" in done.stdout
+
+    def test_the_standard_library_is_repeated_to_the_size(self, tmp_path):
+        from growbuf._stream import PIECE_NBYTES, Source, read_pieces
+
+        path = tmp_path / "data.bin"
+        path.write_bytes(DATA)
+        pieces = list(read_pieces(Source(str(path), 1_000_000)))
+        assert max(map(len, pieces)) <= PIECE_NBYTES
+        assert b"".join(pieces) == (DATA * 4)[:1_000_000]
+
+    def test_the_standard_library_is_packed_the_same_each_time(self, tmp_path):
+        from growbuf._stream import read_file, write_stdlib_tar
+
+        digests = set()
+        for name in ("one", "two"):
+            write_stdlib_tar(tmp_path / name)
+            sha256 = hashlib.sha256()
+            for piece in read_file(tmp_path / name):
+                sha256.update(piece)
+            digests.add(sha256.hexdigest())
+        assert len(digests) == 1
+
+
+class TestFigures:
+    def test_table(self, growbuf_command, write):
+        done = growbuf_command("demo", write(DATA), "--repeat", 3)
+        rows = read_table(done.stdout)
+        assert set(rows) == {"bytearray", "GrowBuffer", "ratio"}
+        assert rows["bytearray"][-3:] == ["-", "-", "-"]
+        moves = rows["GrowBuffer"][6]
+        assert moves.isdecimal()
+        assert all(cell.endswith("x") for cell in rows["ratio"])
+
+    def test_measured_in_turn_in_processes_of_their_own(self, write):
+        from growbuf import _demo
+
+        source = _demo.Source(str(write(DATA)))
+        runs = _demo.measure_all(source, _demo.digest(source), 3, True)
+        assert [len(runs[kind]) for kind in _demo.KINDS] == [3, 3]
+        for run in runs["GrowBuffer"]:
+            assert run["length"] == len(DATA)
+            assert run["sha256"] == DATA_SHA256
+            assert 0 < run["append_ns"] < run["job_ns"]
+            assert set(growbuf.stats()) < set(run)
+
+    def test_warm_up_is_told_and_can_be_left_out(self, growbuf_command, write):
+        path = write(DATA)
+        warm = growbuf_command("demo", path, "--repeat", 1)
+        cold = growbuf_command("demo", path, "--repeat", 1, "--cold")
+        assert "touched and freed" in " ".join(warm.stdout.split())
+        assert "touched and freed" not in " ".join(cold.stdout.split())
+
+    @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+    def test_peak_is_the_worker_s_alone(self, write):
+        """A large parent must not show in the figure of its small child."""
+        from growbuf import _demo
+
+        ballast = bytearray(os.urandom(1 << 20)) * 200
+        run = _demo.measure("bytearray", _demo.Source(str(write(DATA))), 64 << 20, int)
+        assert len(DATA) < run["peak_nbytes"] < len(ballast)
+
+
+class TestRefusals:
+    def test_missing(self, growbuf_command, tmp_path):
+        path = tmp_path / "nowhere"
+        check_refused(growbuf_command("demo", path), path, "No such file")
+
+    def test_directory(self, growbuf_command, tmp_path):
+        check_refused(growbuf_command("demo", tmp_path), tmp_path, "directory")
+
+    def test_pipe(self, growbuf_command, tmp_path):
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+        check_refused(growbuf_command("demo", path), path, "not a regular file")
+
+    def test_unreadable(self, growbuf_command, write):
+        path = write(DATA)
+        path.chmod(0)
+        prefix = without_root_s_privilege()
+        check_refused(
+            growbuf_command("demo", path, prefix=prefix), path, "Permission denied"
+        )
+
+    @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+    def test_truncated(self, growbuf_command, write, kind):
+        content = COMPRESS[kind](DATA)
+        path = write(content[: len(content) // 2])
+        check_refused(growbuf_command("demo", path), path, "ended before")
+
+    @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+    def test_corrupt(self, growbuf_command, write, kind):
+        content = bytearray(COMPRESS[kind](DATA))
+        middle = len(content) // 2
+        content[middle : middle + 64] = bytes(64)
+        path = write(content)
+        check_refused(growbuf_command("demo", path), path)
+
+    def test_more_than_the_memory(self):
+        from growbuf import _demo
+
+        available = _demo.available_nbytes()
+        if available is None:
+            pytest.skip("the system does not say how much memory is available")
+        _demo.check_fits(available // 2)
+        with pytest.raises(_demo.InputError, match="do not fit"):
+            _demo.check_fits(available * 2)
+
+    def test_a_size_beyond_all_memory_is_refused_at_once(self, growbuf_command):
+        done = growbuf_command("demo", "--size", "99999T")
+        check_refused(done, "do not fit in the", "available")
+
+    @pytest.mark.parametrize(
+        ("code", "errors", "message"),
+        [
+            (-signal.SIGKILL, "", "SIGKILL, perhaps for lack of memory"),
+            (2, "noise\nnot enough memory\n", "failed: not enough memory"),
+            (3, "", "exit code 3"),
+        ],
+    )
+    def test_a_worker_that_dies_is_named(self, code, errors, message):
+        from growbuf import _demo
+
+        with pytest.raises(_demo.InputError, match=message):
+            _demo.check_exit("bytearray", code, errors)
+
+    @pytest.mark.parametrize("size", ["0", "-1", "x", "1Q", "1.5G", ""])
+    def test_bad_size(self, growbuf_command, size):
+        done = growbuf_command("demo", f"--size={size}")
+        assert done.returncode == 2
+        assert "--size" in done.stderr
+
+    @pytest.mark.parametrize("count", ["0", "-1", "1.5", ""])
+    def test_bad_repeat(self, growbuf_command, count):
+        done = growbuf_command("demo", f"--repeat={count}")
+        assert done.returncode == 2
+        assert "--repeat" in done.stderr
+
+    def test_size_is_not_for_a_file(self, growbuf_command, write):
+        done = growbuf_command("demo", write(DATA), "--size", "1M")
+        assert done.returncode == 2
+        assert "--size" in done.stderr
+
+
+def without_root_s_privilege():
+    """Return the words that make a command run without root's right to read all."""
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("setpriv") is None:
+        pytest.skip("root reads everything, and there is no setpriv to prevent it")
+    return ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+
+
+class TestDigest:
+    def test_a_digest_that_differs_is_an_error(self, write):
+        from growbuf import _demo
+
+        source = _demo.Source(str(write(DATA)))
+        wrong = _demo.Reference(len(DATA), "0" * 64)
+        with pytest.raises(_demo.DigestError, match=DATA_SHA256):
+            _demo.measure_all(source, wrong, 1, True)
+
+    def test_a_length_that_differs_is_an_error(self, write):
+        from growbuf import _demo
+
+        source = _demo.Source(str(write(DATA)))
+        wrong = _demo.Reference(len(DATA) + 1, DATA_SHA256)
+        with pytest.raises(_demo.DigestError, match=str(len(DATA))):
+            _demo.measure_all(source, wrong, 1, True)
+
+    def test_it_ends_with_exit_code_1_and_one_line(self, write, monkeypatch, capsys):
+        from growbuf import _cli, _demo
+
+        wrong = _demo.Reference(len(DATA), "0" * 64)
+        monkeypatch.setattr(_demo, "digest", lambda source: wrong)
+        assert _cli.main(["demo", str(write(DATA)), "--repeat", "1"]) == 1
+        errors = capsys.readouterr().err.splitlines()
+        assert len(errors) == 1
+        assert "does not hold the stream" in errors[0]
+
+
+class TestEnds:
+    def start(self, *words, cwd, stderr=subprocess.PIPE):
+        return subprocess.Popen(
+            [*COMMAND, "demo", *words],
+            cwd=cwd,
+            env={**os.environ, "TERM": "xterm"},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+
+    @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["parent", "group"])
+    def test_interrupt(self, tmp_path, send):
+        """Ctrl-C reaches the group; a supervisor may interrupt the parent alone."""
+        with self.start("--size=64M", "--repeat=500", cwd=tmp_path) as process:
+            assert "standard library" in process.stdout.readline()
+            send(process.pid, signal.SIGINT)
+            _, errors = process.communicate()
+        assert process.returncode == 130
+        assert errors == ""
+
+    def test_reader_that_goes_away(self, tmp_path, write):
+        path = str(write(DATA))
+        with self.start(path, "--repeat=1", cwd=tmp_path) as process:
+            process.stdout.close()
+            errors = process.stderr.read()
+        assert process.returncode == 141
+        assert errors == ""
+
+    @pytest.mark.parametrize("words", [["--help"], ["info"]])
+    def test_reader_that_never_was(self, tmp_path, words):
+        leader, follower = os.pipe()
+        os.close(leader)
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            stdout=follower,
+            stderr=subprocess.PIPE,
+        )
+        os.close(follower)
+        assert done.returncode == 141
+        assert done.stderr == b""
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+    def test_full_disk(self, tmp_path):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [*COMMAND, "info"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE
+            )
+        assert done.returncode == 2
+        assert done.stderr.count(b"\n") == 1
+        assert b"No space left" in done.stderr
+
+    def test_progress_is_shown_on_a_terminal(self, tmp_path, write):
+        leader, follower = pty.openpty()
+        with self.start(
+            str(write(DATA)), "--repeat=1", cwd=tmp_path, stderr=follower
+        ) as process:
+            os.close(follower)
+            shown = b"".join(read_terminal(leader)).decode()
+        assert process.returncode == 0
+        assert "SHA-256 of the stream" in shown
+        assert "building a" in shown
+
+
+def read_terminal(leader):
+    """Yield what is written to a terminal until nobody has it open any more."""
+    with open(leader, "rb", buffering=0) as screen:
+        try:
+            while shown := screen.read(4096):
+                yield shown
+        except OSError as error:  # how Linux says the end
+            if error.errno != errno.EIO:
+                raise
+
+
+class TestOtherCommands:
+    def test_version(self, growbuf_command):
+        assert growbuf_command("--version").stdout == f"growbuf {growbuf.__version__}\n"
+
+    def test_help(self, growbuf_command):
+        done = growbuf_command("--help")
+        assert done.returncode == 0
+        assert "demo" in done.stdout
+        assert "info" in done.stdout
+        assert "--size" in growbuf_command("demo", "--help").stdout
+
+    def test_no_command(self, growbuf_command):
+        assert growbuf_command().returncode == 2
+
+    def test_info_lists_every_fact(self, growbuf_command):
+        done = growbuf_command("info")
+        assert done.returncode == 0, done.stderr
+        facts = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+        assert list(facts) == list(growbuf.info())
+        assert facts["strategy"] == growbuf.info()["strategy"]
+        for rung, answer in growbuf.info()["probe"].items():
+            assert f"{rung}: {answer}" in facts["probe"]
+        columns = {
+            line.index(facts[line.split()[0]]) for line in done.stdout.splitlines()
+        }
+        assert len(columns) == 1, "the facts are aligned"
+
+    def test_info_json(self, growbuf_command):
+        assert json.loads(growbuf_command("info", "--json").stdout) == growbuf.info()
+
+
+@pytest.mark.parametrize(
+    ("text", "nbytes"),
+    [("1", 1), ("64K", 65536), ("64KiB", 65536), ("3g", 3 << 30), ("2MB", 2 << 20)],
+)
+def test_parse_nbytes(text, nbytes):
+    from growbuf._cli import parse_nbytes
+
+    assert parse_nbytes(text) == nbytes

@@ -1,0 +1,191 @@
+"""What is shipped: built for real, installed where no checkout is in sight, used."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from importlib.metadata import metadata
+from pathlib import Path
+
+import pytest
+
+import growbuf
+from growbuf import _growbuf
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+EXTRAS = ("rich", "numpy")
+
+SMOKE = """
+import os, subprocess, sys
+import growbuf
+
+assert growbuf.__file__.startswith(sys.prefix), growbuf.__file__
+buffer = growbuf.GrowBuffer()
+piece = bytes(range(256)) * 256
+for _ in range(64):
+    buffer += piece
+assert isinstance(buffer, bytearray)
+assert buffer == piece * 64
+assert isinstance(growbuf.info()["strategy"], str)
+growbuf.trim()
+
+def run(*words):
+    command = [sys.executable, "-m", "growbuf", *words]
+    return subprocess.run(command, capture_output=True, text=True)
+
+assert run("--version").stdout == f"growbuf {growbuf.__version__}\\n"
+assert "strategy" in run("info").stdout
+demo = run("demo")
+assert demo.returncode == 2, demo
+assert demo.stderr.count("\\n") == 1, demo
+assert "pip install 'growbuf[cli]'" in demo.stderr, demo
+print("ok", growbuf.__version__)
+"""
+
+
+def run(*words, cwd):
+    """Run a command that must succeed and return what it printed."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [*map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """Return a function that builds an sdist or a wheel of a tree, with no network."""
+
+    def build_one(kind, tree):
+        folder = tmp_path_factory.mktemp(kind)
+        words = ("-m", "build", "--no-isolation", f"--{kind}", "--outdir", folder, ".")
+        run(sys.executable, *words, cwd=tree)
+        (path,) = folder.iterdir()
+        return path
+
+    return build_one
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Return a copy of the checkout as a clean clone has it: nothing built."""
+    if not (CHECKOUT / "pyproject.toml").exists():
+        pytest.skip("the tests run without their checkout")
+    built = shutil.ignore_patterns(
+        ".git",
+        ".venv",
+        "build",
+        "dist",
+        "*.egg-info",
+        "*.so",
+        "__pycache__",
+        ".*_cache",
+    )
+    return shutil.copytree(
+        CHECKOUT, tmp_path_factory.mktemp("clone") / "growbuf", ignore=built
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(build, tree):
+    return build("wheel", tree)
+
+
+@pytest.fixture(scope="module")
+def sdist(build, tree):
+    return build("sdist", tree)
+
+
+@pytest.fixture(scope="module")
+def wheel_of_sdist(build, sdist, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        # 3.11.3 and older have no filters; 3.12 and 3.13 warn when none is named.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
+    (unpacked,) = folder.iterdir()
+    return build("wheel", unpacked)
+
+
+def names_in(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+@pytest.mark.slow
+class TestDistributions:
+    @pytest.mark.parametrize("built", ["wheel", "wheel_of_sdist"])
+    def test_installs_and_works_elsewhere(self, request, tmp_path, built):
+        target = tmp_path / "venv"
+        venv.create(target, with_pip=False, symlinks=True)
+        python = target / "bin" / "python"
+        words = ("install", "--no-index", "--no-deps", request.getfixturevalue(built))
+        run(sys.executable, "-m", "pip", "--python", python, *words, cwd=tmp_path)
+        out = run(python, "-c", SMOKE, cwd=tmp_path)
+        assert out == f"ok {growbuf.__version__}\n"
+
+    def test_wheel_has_the_package_and_nothing_else(self, wheel):
+        suffix = sysconfig.get_config_var("EXT_SUFFIX")
+        names = names_in(wheel)
+        assert {
+            "growbuf/__init__.py",
+            "growbuf/__main__.py",
+            "growbuf/_growbuf.pyi",
+            "growbuf/py.typed",
+            f"growbuf/_growbuf{suffix}",
+        } <= names
+        assert {name.split("/")[0].split("-")[0] for name in names} == {"growbuf"}
+        assert not [name for name in names if name.endswith((".c", ".h"))]
+
+    def test_wheel_has_every_module_of_the_package(self, wheel):
+        modules = {f"growbuf/{path.name}" for path in CHECKOUT.glob("growbuf/*.py*")}
+        assert modules <= names_in(wheel)
+
+    def test_sdist_has_every_source_and_header(self, sdist):
+        with tarfile.open(sdist) as archive:
+            names = {name.partition("/")[2] for name in archive.getnames()}
+        wanted = {
+            str(path.relative_to(CHECKOUT))
+            for folder in ("src", "tests", "growbuf")
+            for pattern in ("*.c", "*.h", "*.py", "*.pyi")
+            for path in (CHECKOUT / folder).rglob(pattern)
+        }
+        assert any(name.endswith(".h") for name in wanted)
+        assert wanted <= names
+        assert {"LICENSE", "README.md", "pyproject.toml", "setup.py"} <= names
+        assert not [name for name in names if name.endswith((".so", ".pyc"))]
+
+    def test_both_ways_ship_the_same_files(self, wheel, wheel_of_sdist):
+        assert names_in(wheel) == names_in(wheel_of_sdist)
+
+
+class TestInstalled:
+    def test_version_is_told_once(self):
+        assert metadata("growbuf")["Version"] == growbuf.__version__
+
+    def test_needs_nothing_at_run_time(self):
+        needed = metadata("growbuf").get_all("Requires-Dist") or []
+        assert needed
+        assert [line for line in needed if "extra ==" not in line] == []
+
+    def test_import_loads_no_extra(self, tmp_path):
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-c", "import growbuf"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert "growbuf._growbuf" in loaded
+        assert {name.partition(".")[0] for name in loaded}.isdisjoint(EXTRAS)
+
+    @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm (binutils)")
+    def test_only_the_module_s_entry_is_exported(self, tmp_path):
+        out = run("nm", "-D", "--defined-only", _growbuf.__file__, cwd=tmp_path)
+        assert [line.split()[-1] for line in out.splitlines()] == ["PyInit__growbuf"]
