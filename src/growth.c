@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #define LARGEST (SIZE_MAX / 2)
+#define HEAP_LITTLE ((size_t)256 << 10)
 #define AHEAD_MIN ((size_t)64 << 10)
 #define AHEAD_MAX ((size_t)32 << 20)
 
@@ -22,7 +23,7 @@ growth_heap(size_t needed, size_t allocated)
         return 0;
     }
     size_t ahead = allocated == 0             ? 0
-                   : needed < GROWTH_SPAN_MIN ? needed / 4 + 6
+                   : needed < HEAP_LITTLE ? needed / 4 + 6
                                               : needed / 8;
     return ahead > LARGEST - needed ? needed : needed + ahead;
 }

@@ -12,10 +12,10 @@
  * page and of one page table, so that whole tables move. */
 #define GROWTH_QUANTUM ((size_t)2 << 20)
 
-/* Bytes from which a store leaves the heap for a span: for a warm one earlier, since
- * those bytes are copied and what follows costs no page faults. */
-#define GROWTH_SPAN_MIN ((size_t)256 << 10)
-#define GROWTH_WARM_MIN ((size_t)64 << 10)
+/* Bytes from which a store leaves the heap for a span. Later, more is copied and touched
+ * twice on the way, which a first build of 256 KiB feels; earlier, a buffer of 64 KiB
+ * would be in pages of its own. */
+#define GROWTH_SPAN_MIN ((size_t)72 << 10)
 
 /* A store in a span that shrinks below this many bytes goes back to the heap:
  * far enough below GROWTH_SPAN_MIN that a length swinging about it does not copy. */

@@ -84,6 +84,8 @@ static struct {
     struct span spans[SPANS_POOL_SLOTS];
     uint64_t came_ms[SPANS_POOL_SLOTS];
     size_t budget;
+    size_t lent_nbytes;
+    uint16_t mappings; /* numbers given out; two alike side by side are unlikely */
     struct spans_stats stats;
 } pool = {.budget = SPANS_POOL_NBYTES};
 
@@ -91,6 +93,15 @@ static bool
 is_cold(const struct span *span)
 {
     return span->ready == 0;
+}
+
+static uint16_t
+new_mapping(void)
+{
+    lock();
+    uint16_t number = ++pool.mappings;
+    unlock();
+    return number;
 }
 
 /* Remove and return the span at `slot`. */
@@ -105,6 +116,30 @@ pool_remove(size_t slot)
     memmove(&pool.came_ms[slot], &pool.came_ms[slot + 1],
             behind * sizeof *pool.came_ms);
     return span;
+}
+
+/* Remove and return the first `length` bytes of the span at `slot`, or all of it if no
+ * more than those are warm. The last byte of a piece is zero, as of any span.
+ *
+ *   |<------------ ready ------------->|  zeros |
+ *   |<-- length -->|<----- ready ----->|  zeros |      the rest stays
+ */
+static struct span
+pool_split(size_t slot, size_t length)
+{
+    struct span *rest = &pool.spans[slot];
+    if (rest->ready <= length) {
+        return pool_remove(slot);
+    }
+    struct span piece = *rest;
+    piece.length = length;
+    piece.ready = length - 1;
+    piece.address[length - 1] = '\0';
+    rest->address += length;
+    rest->length -= length;
+    rest->ready -= length;
+    pool.stats.retained_nbytes -= length;
+    return piece;
 }
 
 /* Return the slot of the warmest span of at least `needed` bytes, or -1. */
@@ -137,15 +172,60 @@ pool_find_cold(size_t length, bool may_be_huge)
     return -1;
 }
 
-/* Take the span at the slot that `find` told; false for -1. */
+/* Tell whether `behind` continues `front`: in memory, and in one mapping. */
 static bool
-pool_take(int slot, struct span *span)
+continues(const struct span *front, const struct span *behind)
 {
-    if (slot < 0) {
-        return false;
+    return front->address + front->length == behind->address &&
+           front->mapping == behind->mapping && front->huge == behind->huge;
+}
+
+/* Return the slot of the span that continues `span`, or -1. */
+static int
+pool_find_behind(const struct span *span)
+{
+    for (size_t slot = 0; slot < pool.stats.retained; slot++) {
+        if (continues(span, &pool.spans[slot])) {
+            return (int)slot;
+        }
     }
-    *span = pool_remove((size_t)slot);
-    return true;
+    return -1;
+}
+
+static int
+pool_find_in_front(const struct span *span)
+{
+    for (size_t slot = 0; slot < pool.stats.retained; slot++) {
+        if (continues(&pool.spans[slot], span)) {
+            return (int)slot;
+        }
+    }
+    return -1;
+}
+
+/* Make one span of two of which the second continues the first. */
+static struct span
+joined(struct span front, struct span behind)
+{
+    if (!is_cold(&behind)) {
+        front.ready = front.length + behind.ready;
+    }
+    front.length += behind.length;
+    return front;
+}
+
+/* Join a span that comes back with its neighbours, from which it was split once. */
+static void
+pool_join(struct span *span)
+{
+    int slot = pool_find_behind(span);
+    if (slot >= 0) {
+        *span = joined(*span, pool_remove((size_t)slot));
+    }
+    slot = pool_find_in_front(span);
+    if (slot >= 0) {
+        *span = joined(pool_remove((size_t)slot), *span);
+    }
 }
 
 /* Tell whether the oldest span must go before one with `ready` bytes comes: for want of
@@ -154,8 +234,8 @@ static bool
 pool_must_lose(size_t ready, uint64_t now_ms)
 {
     return pool.stats.retained == SPANS_POOL_SLOTS ||
-           pool.stats.retained_nbytes + ready > pool.budget ||
-           (pool.stats.retained > 0 && pool.came_ms[0] + SPANS_POOL_IDLE_MS < now_ms);
+           pool.stats.retained_nbytes + pool.lent_nbytes + ready > pool.budget ||
+           pool.came_ms[0] + SPANS_POOL_IDLE_MS < now_ms;
 }
 
 /* Make room for `ready` bytes, under the lock, which is let go meanwhile: giving memory
@@ -171,7 +251,15 @@ pool_lose(size_t ready, uint64_t now_ms)
     }
 }
 
-/* Put a span in, and out the oldest ones that leave it no room. */
+/* What the budget leaves beside what is lent. */
+static size_t
+pool_most(void)
+{
+    return pool.budget > pool.lent_nbytes ? pool.budget - pool.lent_nbytes : 0;
+}
+
+/* Put a span in, and out the oldest ones that leave it no room; where even that would
+ * not do, give it to the system. */
 static void
 pool_keep(struct span span)
 {
@@ -180,16 +268,45 @@ pool_keep(struct span span)
         (void)pages_offer(span.address + GROWTH_HUGE_MIN, span.length - GROWTH_HUGE_MIN);
     }
     lock();
-    pool_lose(span.ready, now_ms);
-    if (span.ready <= pool.budget) {
+    pool_join(&span);
+    bool keep = span.ready <= pool_most();
+    if (keep) {
+        pool_lose(span.ready, now_ms);
+        keep = span.ready <= pool_most();
+    }
+    if (keep) {
         pool.came_ms[pool.stats.retained] = now_ms;
         pool.spans[pool.stats.retained++] = span;
         pool.stats.retained_nbytes += span.ready;
-        span.address = NULL;
     }
     unlock();
-    if (span.address != NULL) {
+    if (!keep) {
         pages_unmap(span.address, span.length);
+    }
+}
+
+/* Count a span's warm pages as lent. */
+static void
+pool_lend(struct span *span, size_t ready)
+{
+    span->lent_npages = (uint32_t)(ready / pages_facts.page_nbytes);
+    pool.lent_nbytes += span->lent_npages * pages_facts.page_nbytes;
+}
+
+static void
+pool_unlend(struct span *span)
+{
+    pool.lent_nbytes -= span->lent_npages * pages_facts.page_nbytes;
+    span->lent_npages = 0;
+}
+
+void
+spans_outgrown(struct span *span)
+{
+    if (span->lent_npages > 0) {
+        lock();
+        pool_unlend(span);
+        unlock();
     }
 }
 
@@ -210,9 +327,12 @@ pool_drain(void)
     bool any = false;
     for (;;) {
         lock();
-        bool taken = pool_take(pool.stats.retained > 0 ? 0 : -1, &span);
+        bool left = pool.stats.retained > 0;
+        if (left) {
+            span = pool_remove(0);
+        }
         unlock();
-        if (!taken) {
+        if (!left) {
             return any;
         }
         pages_unmap(span.address, span.length);
@@ -229,10 +349,10 @@ spans_trim(void)
 /* ----------------------------------------------------------------- counting */
 
 static void
-count_live(int difference)
+count_live(void)
 {
     lock();
-    pool.stats.live += (uint64_t)(int64_t)difference;
+    pool.stats.live++;
     unlock();
 }
 
@@ -289,18 +409,28 @@ spans_check(void)
 /* -------------------------------------------------------------- take and give */
 
 static bool
-take_retained(size_t needed, size_t length, enum spans_sort sort, struct span *span)
+take_warm(size_t needed, size_t length, struct span *span)
 {
-    bool taken = false;
     lock();
-    if (sort != SPANS_ZEROED) {
-        taken = pool_take(pool_find_warm(needed), span);
-    }
-    if (!taken && sort != SPANS_WARM) {
-        taken = pool_take(pool_find_cold(length, length >= GROWTH_HUGE_MIN), span);
+    int slot = pool_find_warm(needed);
+    if (slot >= 0) {
+        *span = pool_split((size_t)slot, length);
+        pool_lend(span, span->ready);
     }
     unlock();
-    return taken;
+    return slot >= 0;
+}
+
+static bool
+take_cold(size_t length, bool may_be_huge, struct span *span)
+{
+    lock();
+    int slot = pool_find_cold(length, may_be_huge);
+    if (slot >= 0) {
+        *span = pool_remove((size_t)slot);
+    }
+    unlock();
+    return slot >= 0;
 }
 
 static int
@@ -310,44 +440,58 @@ take_fresh(size_t length, struct span *span)
     int error = length == 0 ? ENOMEM : pages_map(length, &address);
     if (error == 0) {
         (void)pages_advise_small(address, length);
-        *span = (struct span){.address = address, .length = length};
+        *span = (struct span){
+            .address = address, .length = length, .mapping = new_mapping()};
+    }
+    return error;
+}
+
+/* A cold one of that length, or a new one; the pool gives way to it. */
+static int
+take_zeroed(size_t length, struct span *span)
+{
+    if (take_cold(length, length >= GROWTH_HUGE_MIN, span)) {
+        return 0;
+    }
+    int error = take_fresh(length, span);
+    if (error == ENOMEM && pool_drain()) {
+        error = take_fresh(length, span);
     }
     return error;
 }
 
 int
-spans_take(size_t needed, enum spans_sort sort, struct span *span)
+spans_take(size_t needed, bool zeroed, struct span *span)
 {
     size_t length = growth_span(needed, 0);
     int error = 0;
-    if (!take_retained(needed, length, sort, span)) {
-        error = sort == SPANS_WARM ? ENOMEM : take_fresh(length, span);
-        if (error == ENOMEM && sort != SPANS_WARM && pool_drain()) {
-            error = take_fresh(length, span);
-        }
+    if (zeroed || !take_warm(needed, length, span)) {
+        error = take_zeroed(length, span);
     }
     if (error == 0) {
-        count_live(+1);
+        count_live();
     }
     return error;
 }
 
+/* Return what the budget leaves for a span that comes back. */
 static size_t
-budget(void)
+settle_loan(struct span *span)
 {
     lock();
-    size_t nbytes = pool.budget;
+    pool_unlend(span);
+    pool.stats.live--;
+    size_t most = pool_most();
     unlock();
-    return nbytes;
+    return most;
 }
 
 void
 spans_give(struct span *span)
 {
-    size_t most = budget();
-    count_live(-1);
-    if (span->ready > most && most >= GROWTH_QUANTUM) {
-        spans_cut(span, most & ~(GROWTH_QUANTUM - 1));
+    size_t most = settle_loan(span) & ~(GROWTH_QUANTUM - 1);
+    if (span->ready > most && most > 0) {
+        spans_cut(span, most);
     }
     pool_keep(*span);
     *span = (struct span){0};
@@ -358,6 +502,7 @@ spans_cut(struct span *span, size_t length)
 {
     assert(length > 0 && length % GROWTH_QUANTUM == 0);
     if (length < span->length) {
+        spans_outgrown(span);
         pages_unmap(span->address + length, span->length - length);
         span->length = length;
         if (span->ready >= length) {
@@ -373,6 +518,7 @@ spans_discard(struct span *span, size_t end)
     size_t kept = growth_round_up(end, pages_facts.page_nbytes);
     if (kept < span->ready &&
         pages_discard(span->address + kept, span->length - kept) == 0) {
+        spans_outgrown(span);
         span->ready = kept;
     }
 }
@@ -384,10 +530,7 @@ static int
 take_target(size_t length, char **address)
 {
     struct span span;
-    lock();
-    bool taken = pool_take(pool_find_cold(length, true), &span);
-    unlock();
-    if (taken) {
+    if (take_cold(length, true, &span)) {
         *address = span.address;
         return 0;
     }
@@ -399,8 +542,10 @@ static void
 leave_source(struct span *span, char *address)
 {
     struct span source = *span;
-    source.ready = 0;
+    source.ready = source.lent_npages = 0;
+    source.mapping = new_mapping();
     span->address = address;
+    span->mapping = new_mapping();
     count_move(span->length);
     pool_keep(source);
 }
@@ -466,6 +611,7 @@ move_maymove(struct span *span, size_t length)
     count_move(span->length);
     span->address = target;
     span->length = length;
+    span->mapping = new_mapping();
     return 0;
 }
 
@@ -481,6 +627,7 @@ move_anywhere(struct span *span, size_t length)
         }
         span->address = moved;
         span->length = length;
+        span->mapping = new_mapping();
     }
     return error;
 }
@@ -566,6 +713,27 @@ grow_copying(struct span *span, size_t needed, size_t doubled, size_t from, size
     return error;
 }
 
+/* Grow over what lies behind in the pool: no system call, no page fault. */
+static bool
+absorb(struct span *span, size_t needed, size_t doubled)
+{
+    bool enough = false;
+    lock();
+    int slot = pool_find_behind(span);
+    if (slot >= 0) {
+        const struct span *behind = &pool.spans[slot];
+        enough = !is_cold(behind) && span->length + behind->length >= needed;
+    }
+    if (enough) {
+        struct span piece = pool_split((size_t)slot, doubled - span->length);
+        pool_unlend(span);
+        *span = joined(*span, piece);
+        pool_lend(span, piece.ready);
+    }
+    unlock();
+    return enough;
+}
+
 int
 spans_grow(struct span *span, size_t needed, size_t from, size_t to)
 {
@@ -574,6 +742,10 @@ spans_grow(struct span *span, size_t needed, size_t from, size_t to)
     if (doubled == 0) {
         return ENOMEM;
     }
+    if (absorb(span, needed, doubled)) {
+        return 0;
+    }
+    spans_outgrown(span);
     if (pages_facts.rung >= PAGES_MAYMOVE && grow_moving(span, needed, doubled) == 0) {
         return 0;
     }

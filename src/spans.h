@@ -7,6 +7,11 @@
  * that nobody took for a second goes back to the system when the pool is used next,
  * and what is in huge pages, the bulk of it, as soon as the system is short.
  *
+ * A warm span is lent in pieces: no more than is asked for, and when that has been
+ * outgrown, what lies behind it if that is still there. What is lent and not yet
+ * outgrown counts towards the budget, so that all memory beyond what buffers hold is
+ * within it, however long a buffer lives.
+ *
  * 0 is success, anything else an errno value; then the span is what it was.
  */
 #ifndef GROWBUF_SPANS_H
@@ -25,7 +30,9 @@ struct span {
     char *address;
     size_t length; /* a multiple of GROWTH_QUANTUM */
     size_t ready;
-    bool huge; /* huge pages were asked for */
+    uint32_t lent_npages; /* that were warm when it was taken, until outgrown */
+    uint16_t mapping;     /* spans side by side with one number are one mapping */
+    bool huge;            /* huge pages were asked for */
 };
 
 /* What has happened in this process since it began, and what there is now. */
@@ -43,13 +50,6 @@ enum {
     SPANS_POOL_IDLE_MS = 1000             /* and how long if nobody wants it */
 };
 
-/* What a taker makes of what a span holds. */
-enum spans_sort {
-    SPANS_ANY,    /* the warmest there is, whatever it holds; or a new one */
-    SPANS_WARM,   /* a warm one, or none */
-    SPANS_ZEROED, /* one that reads as zero */
-};
-
 /* Probe the kernel (pages_probe) and make the pool survive fork, once in a process:
  * later calls do nothing. Call before anything else. */
 void spans_init(enum pages_rung highest);
@@ -57,8 +57,12 @@ void spans_init(enum pages_rung highest);
 /* Have the pool hold `nbytes` of memory at most, and give back what is more. */
 void spans_retain(size_t nbytes);
 
-/* Take a span of at least `needed` bytes. */
-int spans_take(size_t needed, enum spans_sort sort, struct span *span);
+/* Take a span of at least `needed` bytes. `zeroed`: all of it must read as zero;
+ * otherwise a warm one may come, whatever it holds. */
+int spans_take(size_t needed, bool zeroed, struct span *span);
+
+/* Note that what was warm of the span is in use by now, or was given back. */
+void spans_outgrown(struct span *span);
 
 /* Give a span back: to the pool as far as its budget goes, the rest to the system. */
 void spans_give(struct span *span);

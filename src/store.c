@@ -124,10 +124,10 @@ wants_span(size_t needed)
 
 /* Leave the heap, or nothing, for a span. */
 static int
-enter_span(struct store *store, size_t needed, enum spans_sort sort)
+enter_span(struct store *store, size_t needed, bool zeroed)
 {
     struct span span;
-    int error = spans_take(needed, sort, &span);
+    int error = spans_take(needed, zeroed, &span);
     if (error) {
         return error;
     }
@@ -199,6 +199,7 @@ make_ready(struct store *store, size_t end)
     if (ready <= span->ready) {
         return;
     }
+    spans_outgrown(span);
     if (!span->huge && end >= GROWTH_HUGE_MIN) {
         span->huge = pages_advise_huge(span->address, span->length) == 0;
     }
@@ -215,15 +216,12 @@ make_ready(struct store *store, size_t end)
 
 /* Have capacity for `needed` bytes, the NUL included; what is not ready stays so. */
 static int
-grow_capacity(struct store *store, size_t needed, enum spans_sort sort)
+grow_capacity(struct store *store, size_t needed, bool zeroed)
 {
     if (store->kind == STORE_SPAN) {
         return span_grow(store, needed);
     }
-    if (!wants_span(needed)) {
-        sort = SPANS_WARM;
-    }
-    if (needed >= GROWTH_WARM_MIN && enter_span(store, needed, sort) == 0) {
+    if (wants_span(needed) && enter_span(store, needed, zeroed) == 0) {
         return 0;
     }
     return heap_grow(store, needed);
@@ -243,7 +241,7 @@ grow(struct store *store, size_t nbytes)
     if (nbytes <= store_room(store)) {
         return 0;
     }
-    int error = grow_capacity(store, store->length + nbytes + 1, SPANS_ANY);
+    int error = grow_capacity(store, store->length + nbytes + 1, false);
     if (error == 0 && store->kind == STORE_SPAN) {
         make_ready(store, store_gap(store) + store->length + nbytes);
     }
@@ -363,7 +361,7 @@ store_append_zeros(struct store *store, size_t nbytes)
         return ENOMEM;
     }
     size_t needed = store->length + nbytes + 1;
-    int error = nbytes > store_room(store) ? grow_capacity(store, needed, SPANS_ZEROED) : 0;
+    int error = nbytes > store_room(store) ? grow_capacity(store, needed, true) : 0;
     if (error) {
         return error;
     }
@@ -391,7 +389,7 @@ store_reserve(struct store *store, size_t capacity)
         return ENOMEM;
     }
     if (store->kind == STORE_SPAN || wants_span(capacity + 1)) {
-        return grow_capacity(store, capacity + 1, SPANS_ANY);
+        return grow_capacity(store, capacity + 1, false);
     }
     slide(store);
     return heap_resize(store, capacity + 1);
