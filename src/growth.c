@@ -22,9 +22,10 @@ growth_heap(size_t needed, size_t allocated)
     if (needed > LARGEST) {
         return 0;
     }
-    size_t ahead = allocated == 0             ? 0
-                   : needed < HEAP_LITTLE ? needed / 4 + 6
-                                              : needed / 8;
+    if (needed > allocated + allocated / 4) {
+        return needed;
+    }
+    size_t ahead = needed < HEAP_LITTLE ? needed / 4 + 6 : needed / 8;
     return ahead > LARGEST - needed ? needed : needed + ahead;
 }
 

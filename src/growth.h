@@ -28,8 +28,8 @@
 size_t growth_round_up(size_t nbytes, size_t unit);
 
 /* Bytes to allocate on the heap for `needed` bytes (the NUL included) where `allocated`
- * are: just those for a first block, then a quarter ahead while that is little, later an
- * eighth as bytearray does. */
+ * are: just those when growing in leaps, and a quarter ahead when growing slowly, or an
+ * eighth, as bytearray, once a quarter is much. */
 size_t growth_heap(size_t needed, size_t allocated);
 
 /* Length of the span for `needed` bytes (the NUL included) where one of `length`
