@@ -1,0 +1,105 @@
+/* fixture: what the tests of pages, spans and store share: begin on a kernel, end with
+ * nothing left on it.
+ */
+#ifndef GROWBUF_TESTS_FIXTURE_H
+#define GROWBUF_TESTS_FIXTURE_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "check.h"
+#include "growth.h"
+#include "kernel.h"
+#include "pages.h"
+#include "spans.h"
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+#define ANY_RUNG ((enum pages_rung)(PAGES_NRUNGS - 1))
+
+/* The best rung that each kernel has. */
+static const enum pages_rung best_rung[KERNEL_KINDS] = {
+    [KERNEL_2014] = PAGES_RETAIN, [KERNEL_MAINLINE] = PAGES_DONTUNMAP,
+    [KERNEL_OLD] = PAGES_MAYMOVE, [KERNEL_ENOSYS] = PAGES_COPY,
+    [KERNEL_EPERM] = PAGES_COPY,  [KERNEL_NO_PAGES] = PAGES_HEAP,
+};
+
+static inline void
+begin(enum kernel_kind kind, enum pages_rung highest)
+{
+    CASE("a kernel %s, growth at most by %s", kernel_names[kind],
+         pages_rung_names[highest]);
+    kernel_boot(kind);
+    pages_probe(highest);
+    /* What the machine's setting is must not decide what is tested. */
+    pages_facts.huge = PAGES_HUGE_MADVISE;
+    CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
+}
+
+static inline void
+check_state(void)
+{
+    CHECK_SOUND(kernel_misuse());
+    CHECK_SOUND(spans_check());
+}
+
+static inline void
+finish(void)
+{
+    kernel_heal();
+    spans_trim();
+    check_state();
+    CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
+    CHECK_SOUND(kernel_leak());
+}
+
+/* Whether `nbytes` are all zero. */
+static inline bool
+is_zero(const char *bytes, size_t nbytes)
+{
+    return nbytes == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, nbytes - 1) == 0);
+}
+
+/* The next of a row of random numbers (xorshift64). */
+static inline uint64_t
+next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* Fill with bytes that differ from place to place and are never zero, so that what is
+ * lost, shifted or taken from elsewhere shows. */
+static inline void
+fill(char *bytes, size_t nbytes, uint64_t seed)
+{
+    uint64_t state = seed * 2 + 1;
+    for (size_t at = 0; at < nbytes; at += sizeof state) {
+        uint64_t word = next_random(&state) | UINT64_C(0x0101010101010101);
+        size_t left = nbytes - at;
+        memcpy(bytes + at, &word, left < sizeof word ? left : sizeof word);
+    }
+}
+
+static inline bool
+is_filled(const char *bytes, size_t nbytes, uint64_t seed)
+{
+    char expected[4096];
+    uint64_t state = seed * 2 + 1;
+    for (size_t at = 0; at < nbytes; at += sizeof expected) {
+        size_t left = nbytes - at;
+        for (size_t i = 0; i < sizeof expected; i += sizeof state) {
+            uint64_t word = next_random(&state) | UINT64_C(0x0101010101010101);
+            memcpy(expected + i, &word, sizeof word);
+        }
+        if (memcmp(bytes + at, expected,
+                   left < sizeof expected ? left : sizeof expected)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#endif

@@ -1,0 +1,744 @@
+#define _GNU_SOURCE
+#include "kernel.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "pages.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define KEEP_SOURCE 4
+#define ARENA_NBYTES ((size_t)4 << 30)
+#define HUGE_NBYTES ((size_t)2 << 20)
+#define JUNK 0xA5
+#define SQUATTER 0x5A
+
+enum { MOST_MAPPINGS = 4096, MOST_BLOCKS = 4096, MOST_HEAP = 1 << 30 };
+
+enum owner { OURS, LOST, SOMEBODY };
+
+struct mapping {
+    char *from, *to;
+    int protection;
+    bool huge;
+    enum owner owner;
+};
+
+struct block {
+    char *address;
+    size_t nbytes;
+};
+
+struct kernel kernel;
+
+const char *const kernel_names[KERNEL_KINDS] = {
+    [KERNEL_2014] = "2014",
+    [KERNEL_MAINLINE] = "mainline",
+    [KERNEL_OLD] = "old",
+    [KERNEL_ENOSYS] = "without mremap",
+    [KERNEL_EPERM] = "that forbids mremap",
+    [KERNEL_NO_PAGES] = "without mmap",
+};
+
+static char *arena;
+static size_t page_nbytes;
+static struct mapping mappings[MOST_MAPPINGS]; /* by address */
+static size_t nmappings;
+static struct block blocks[MOST_BLOCKS];
+static size_t fail_at; /* a count of calls; 0: none fails */
+static bool fail_after;
+static int fail_with;
+static const char *misuse;
+
+static void
+wrong(const char *what)
+{
+    if (misuse == NULL) {
+        misuse = what;
+    }
+}
+
+/* Count a call. Return whether it is one that shall fail. */
+static bool
+fails(enum kernel_call call)
+{
+    kernel.calls[call]++;
+    kernel.ncalls++;
+    bool now = fail_at != 0 &&
+               (fail_after ? kernel.ncalls >= fail_at : kernel.ncalls == fail_at);
+    if (now) {
+        kernel.nfailed++;
+        errno = fail_with;
+    }
+    return now;
+}
+
+static void *
+no_address(int error)
+{
+    errno = error;
+    return MAP_FAILED;
+}
+
+static int
+no_success(int error)
+{
+    errno = error;
+    return -1;
+}
+
+/* --------------------------------------------------------- the table of mappings */
+
+/* Return the index of the first mapping that ends behind `address`. */
+static size_t
+find(const char *address)
+{
+    size_t low = 0, high = nmappings;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (mappings[middle].to <= address) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void
+insert(size_t at, struct mapping mapping)
+{
+    if (nmappings == MOST_MAPPINGS) {
+        fprintf(stderr, "the fake kernel's table of mappings is full\n");
+        abort();
+    }
+    memmove(&mappings[at + 1], &mappings[at], (nmappings - at) * sizeof *mappings);
+    mappings[at] = mapping;
+    nmappings++;
+}
+
+/* Cut the mapping around `address` in two. Return the index of the first mapping that
+ * begins at `address` or behind it. */
+static size_t
+split(char *address)
+{
+    size_t at = find(address);
+    if (at == nmappings || mappings[at].from >= address) {
+        return at;
+    }
+    struct mapping behind = mappings[at];
+    behind.from = address;
+    mappings[at].to = address;
+    insert(at + 1, behind);
+    return at + 1;
+}
+
+/* Count what is ours anew: after every change, so that it cannot drift. */
+static void
+tally(void)
+{
+    kernel.nbytes = kernel.nmappings = 0;
+    for (size_t i = 0; i < nmappings; i++) {
+        if (mappings[i].owner == OURS) {
+            kernel.nbytes += (size_t)(mappings[i].to - mappings[i].from);
+            kernel.nmappings++;
+        }
+    }
+}
+
+/* Whether [from, to) is mapped without a hole and all of it belongs to `owner`. */
+static bool
+belongs(const char *from, const char *to, enum owner owner)
+{
+    for (size_t at = find(from); from < to; at++) {
+        if (at == nmappings || mappings[at].from > from ||
+            mappings[at].owner != owner) {
+            return false;
+        }
+        from = mappings[at].to;
+    }
+    return true;
+}
+
+/* Whether somebody else has mapped a page in [from, to). */
+static bool
+is_squatted(const char *from, const char *to)
+{
+    for (size_t at = find(from); at < nmappings && mappings[at].from < to; at++) {
+        if (mappings[at].owner == SOMEBODY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nothing lies in [from, to), all of it in the arena. */
+static bool
+is_free(const char *from, const char *to)
+{
+    size_t at = find(from);
+    return from >= arena && to <= arena + ARENA_NBYTES &&
+           (at == nmappings || mappings[at].from >= to);
+}
+
+/* ------------------------------------------------------------------ the real memory */
+
+static void
+must(int result)
+{
+    if (result != 0) {
+        perror("the fake kernel's arena");
+        abort();
+    }
+}
+
+static void
+zero(char *from, char *to)
+{
+    must(madvise(from, (size_t)(to - from), MADV_DONTNEED));
+}
+
+static void
+protect(char *from, char *to, int protection)
+{
+    must(mprotect(from, (size_t)(to - from), protection));
+}
+
+/* Copy the pages that hold something: the others of a new mapping stay untouched. */
+static void
+copy(char *target, const char *source, size_t length)
+{
+    static char zeros[1 << 16];
+    for (size_t at = 0; at < length; at += page_nbytes) {
+        if (memcmp(source + at, zeros, page_nbytes) != 0) {
+            memcpy(target + at, source + at, page_nbytes);
+        }
+    }
+}
+
+/* Remove [from, to) from the table and make it fault. */
+static void
+clear(char *from, char *to)
+{
+    size_t first = split(from), last = split(to);
+    memmove(&mappings[first], &mappings[last], (nmappings - last) * sizeof *mappings);
+    nmappings -= last - first;
+    zero(from, to);
+    protect(from, to, PROT_NONE);
+    tally();
+}
+
+static void
+enter(struct mapping mapping)
+{
+    insert(find(mapping.from), mapping);
+    protect(mapping.from, mapping.to, mapping.protection);
+    tally();
+}
+
+/* -------------------------------------------------------------------- finding a place */
+
+static char *
+round_down(char *address, size_t unit)
+{
+    return address - (uintptr_t)address % unit;
+}
+
+/* Return where `length` bytes fit into the hole [from, to), or NULL. */
+static char *
+fit(char *from, char *to, size_t length, size_t unit)
+{
+    if ((size_t)(to - from) < length) {
+        return NULL;
+    }
+    char *place = kernel.bottom_up ? round_down(from + unit - 1, unit)
+                                   : round_down(to - length, unit);
+    return place >= from && place <= to - length ? place : NULL;
+}
+
+/* Return the first place from the top (or the bottom) of the arena, or NULL. */
+static char *
+place(size_t length, size_t unit)
+{
+    for (size_t i = 0; i <= nmappings; i++) {
+        size_t hole = kernel.bottom_up ? i : nmappings - i;
+        char *from = hole == 0 ? arena : mappings[hole - 1].to;
+        char *to = hole == nmappings ? arena + ARENA_NBYTES : mappings[hole].from;
+        char *found = length <= ARENA_NBYTES ? fit(from, to, length, unit) : NULL;
+        if (found != NULL) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+/* A kernel of today aligns what is large; make a test of it when that shall not be. */
+static char *
+place_new(size_t length)
+{
+    if (length < HUGE_NBYTES || kernel.unaligned == 0) {
+        return place(length, length < HUGE_NBYTES ? page_nbytes : HUGE_NBYTES);
+    }
+    kernel.unaligned--;
+    char *found = place(length + HUGE_NBYTES + 2 * page_nbytes, page_nbytes);
+    if (found != NULL && (uintptr_t)(found + page_nbytes) % HUGE_NBYTES == 0) {
+        found += page_nbytes;
+    }
+    return found == NULL ? NULL : found + page_nbytes;
+}
+
+static bool
+is_aligned(const void *address, size_t length)
+{
+    return (uintptr_t)address % page_nbytes == 0 && length % page_nbytes == 0 &&
+           length != 0;
+}
+
+static bool
+is_refused(size_t more_nbytes, size_t less_nbytes, size_t more_mappings)
+{
+    return (kernel.most_nbytes != 0 &&
+            kernel.nbytes + more_nbytes > kernel.most_nbytes + less_nbytes) ||
+           (kernel.most_mappings != 0 &&
+            kernel.nmappings + more_mappings > kernel.most_mappings);
+}
+
+/* --------------------------------------------------------------------- map and unmap */
+
+static void *
+fake_map(void *address, size_t length, int protection, int flags)
+{
+    if (fails(KERNEL_MAP)) {
+        return MAP_FAILED;
+    }
+    if (kernel.kind == KERNEL_NO_PAGES) {
+        return no_address(ENOSYS);
+    }
+    if (address != NULL || (flags & ~MAP_NORESERVE) != (MAP_PRIVATE | MAP_ANONYMOUS)) {
+        wrong("maps what is not private and anonymous, or at an address");
+    }
+    if (length == 0 || length % page_nbytes != 0) {
+        return no_address(EINVAL);
+    }
+    char *from = is_refused(length, 0, 1) ? NULL : place_new(length);
+    if (from == NULL) {
+        return no_address(ENOMEM);
+    }
+    enter((struct mapping){from, from + length, protection, false, OURS});
+    return from;
+}
+
+/* The range whose unmapping failed is nobody's from now on. */
+static void
+lose(char *from, char *to)
+{
+    (void)split(to);
+    for (size_t at = split(from); at < nmappings && mappings[at].from < to; at++) {
+        if (mappings[at].owner == OURS) {
+            mappings[at].owner = LOST;
+            kernel.lost_nbytes += (size_t)(mappings[at].to - mappings[at].from);
+        }
+    }
+    kernel.nlost++;
+    tally();
+}
+
+/* Whether [from, to) is the middle of a mapping, so that there are two without it. */
+static bool
+cuts_in_two(const char *from, const char *to)
+{
+    size_t at = find(from);
+    return at < nmappings && mappings[at].from < from && mappings[at].to > to;
+}
+
+static void
+squat(char *from)
+{
+    if (kernel.squatters > 0 && --kernel.squatters == 0) {
+        struct mapping page = {from, from + page_nbytes, PROT_READ | PROT_WRITE, false,
+                               SOMEBODY};
+        enter(page);
+        memset(from, SQUATTER, page_nbytes);
+    }
+}
+
+static int
+fake_unmap(void *address, size_t length)
+{
+    char *from = address, *to = from + length;
+    bool failed = fails(KERNEL_UNMAP);
+    if (!failed && kernel.kind == KERNEL_NO_PAGES) {
+        return no_success(ENOSYS);
+    }
+    if (!is_aligned(address, length)) {
+        wrong("unmaps what is not a run of pages");
+        return no_success(EINVAL);
+    }
+    if (is_squatted(from, to)) {
+        wrong("unmaps what somebody else has mapped");
+    }
+    if (!kernel.late && !belongs(from, to, OURS)) {
+        wrong("unmaps what it has not mapped");
+    }
+    if (failed || (cuts_in_two(from, to) && is_refused(0, 0, 1))) {
+        lose(from, to);
+        return no_success(failed ? fail_with : ENOMEM);
+    }
+    clear(from, to);
+    squat(from);
+    return 0;
+}
+
+/* -------------------------------------------------------------------------- remap */
+
+/* Return the errno for what can be told from the arguments alone, or 0. */
+static int
+remap_forbidden(const void *address, size_t length, size_t new_length, int flags)
+{
+    bool keep = flags & KEEP_SOURCE, may_move = flags & MREMAP_MAYMOVE;
+    if (kernel.kind == KERNEL_ENOSYS || kernel.kind == KERNEL_NO_PAGES) {
+        return ENOSYS;
+    }
+    if (kernel.kind == KERNEL_EPERM) {
+        return EPERM;
+    }
+    if (!is_aligned(address, length) || !is_aligned(address, new_length) ||
+        flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | KEEP_SOURCE) ||
+        (flags & (MREMAP_FIXED | KEEP_SOURCE) && !may_move)) {
+        return EINVAL;
+    }
+    if (keep && (kernel.kind == KERNEL_OLD ||
+                 (kernel.kind == KERNEL_MAINLINE && length != new_length))) {
+        return EINVAL;
+    }
+    return 0;
+}
+
+/* Move the pages and grow: `target` is free. */
+static void *
+move(char *from, size_t length, size_t new_length, char *target, bool keep)
+{
+    struct mapping moved = mappings[find(from)];
+    moved.from = target;
+    moved.to = target + new_length;
+    enter((struct mapping){target, target + new_length, PROT_READ | PROT_WRITE, false,
+                           OURS});
+    protect(from, from + length, PROT_READ | PROT_WRITE);
+    copy(target, from, length);
+    mappings[find(target)] = moved;
+    protect(target, moved.to, moved.protection);
+    if (!keep) {
+        clear(from, from + length);
+    }
+    else if (!kernel.dirty) {
+        zero(from, from + length);
+    }
+    return target;
+}
+
+static void *
+move_onto(char *from, size_t length, size_t new_length, char *target, bool keep)
+{
+    if (!is_aligned(target, new_length) ||
+        (from < target + new_length && target < from + length)) {
+        return no_address(EINVAL);
+    }
+    if (is_squatted(target, target + new_length)) {
+        wrong("moves onto what somebody else has mapped");
+    }
+    if (!belongs(target, target + new_length, OURS)) {
+        wrong("moves onto what it has not mapped");
+    }
+    if (is_refused(new_length, new_length + (keep ? 0 : length), 1)) {
+        return no_address(ENOMEM);
+    }
+    clear(target, target + new_length);
+    return move(from, length, new_length, target, keep);
+}
+
+/* Grow in place where there is room, else elsewhere where that is allowed. */
+static void *
+move_or_grow(char *from, size_t length, size_t new_length, int flags)
+{
+    bool keep = flags & KEEP_SOURCE;
+    struct mapping *mapping = &mappings[find(from)];
+    bool in_place = new_length == length || (mapping->to == from + length &&
+                                             is_free(mapping->to, from + new_length));
+    if (keep && kernel.kind == KERNEL_MAINLINE) {
+        in_place = false;
+    }
+    if (is_refused(new_length - (keep && !in_place ? 0 : length), 0, 0)) {
+        return no_address(ENOMEM);
+    }
+    if (in_place) {
+        mapping->to = from + new_length;
+        protect(from, mapping->to, mapping->protection);
+        tally();
+        return from;
+    }
+    char *target = flags & MREMAP_MAYMOVE ? place(new_length, page_nbytes) : NULL;
+    return target == NULL ? no_address(ENOMEM)
+                          : move(from, length, new_length, target, keep);
+}
+
+static void *
+fake_remap(void *address, size_t length, size_t new_length, int flags, void *target)
+{
+    char *from = address;
+    if (fails(KERNEL_REMAP)) {
+        if (kernel.late && flags & MREMAP_FIXED) {
+            clear(target, (char *)target + new_length);
+            errno = fail_with;
+        }
+        return MAP_FAILED;
+    }
+    int error = remap_forbidden(address, length, new_length, flags);
+    if (error) {
+        return no_address(error);
+    }
+    if (new_length < length || !belongs(from, from + length, OURS)) {
+        wrong("moves what it has not mapped, or makes it shorter");
+        return no_address(EFAULT);
+    }
+    const struct mapping *mapping = &mappings[find(from)];
+    if (mapping->to < from + length ||
+        (flags & KEEP_SOURCE && !(mapping->protection & PROT_WRITE))) {
+        return no_address(EFAULT);
+    }
+    return flags & MREMAP_FIXED
+               ? move_onto(from, length, new_length, target, flags & KEEP_SOURCE)
+               : move_or_grow(from, length, new_length, flags);
+}
+
+/* -------------------------------------------------------------------------- advise */
+
+static bool
+has_populate(void)
+{
+    return kernel.kind == KERNEL_MAINLINE || kernel.kind == KERNEL_EPERM;
+}
+
+static int
+populate(char *from, char *to)
+{
+    if (!has_populate()) {
+        return no_success(EINVAL);
+    }
+    for (volatile char *page = from; page < to; page += page_nbytes) {
+        *page = *page;
+    }
+    return 0;
+}
+
+/* Advice to a part of a mapping makes it a mapping of its own. */
+static int
+advise_huge(char *from, char *to)
+{
+    (void)split(from);
+    (void)split(to);
+    for (size_t at = find(from); at < nmappings && mappings[at].from < to; at++) {
+        mappings[at].huge = true;
+    }
+    tally();
+    return 0;
+}
+
+static int
+fake_advise(void *address, size_t length, int advice)
+{
+    char *from = address, *to = from + length;
+    if (fails(KERNEL_ADVISE)) {
+        return -1;
+    }
+    if (kernel.kind == KERNEL_NO_PAGES) {
+        return no_success(ENOSYS);
+    }
+    if (!is_aligned(address, length)) {
+        return no_success(EINVAL);
+    }
+    bool last_breath =
+        advice == MADV_DONTNEED && (kernel.late || belongs(from, to, LOST));
+    if (!last_breath && !belongs(from, to, OURS)) {
+        wrong("advises about what it has not mapped");
+        return no_success(ENOMEM);
+    }
+    switch (advice) {
+    case MADV_DONTNEED:
+        zero(from, to);
+        return 0;
+    case MADV_HUGEPAGE:
+        return advise_huge(from, to);
+    case MADV_POPULATE_WRITE:
+        return populate(from, to);
+    default:
+        return no_success(EINVAL);
+    }
+}
+
+/* ------------------------------------------------------------------------ the heap */
+
+static struct block *
+find_block(const char *address)
+{
+    for (size_t i = 0; i < MOST_BLOCKS; i++) {
+        if (blocks[i].address == address) {
+            return &blocks[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+fake_release(void *address)
+{
+    struct block *block = address == NULL ? NULL : find_block(address);
+    if (block != NULL) {
+        memset(block->address, JUNK, block->nbytes);
+        free(block->address);
+        *block = (struct block){0};
+        kernel.nblocks--;
+    }
+    else if (address != NULL) {
+        wrong("releases what is no block on the heap");
+    }
+}
+
+/* Always elsewhere and never zeroed: whoever counts on either finds out. */
+static void *
+fake_reallocate(void *address, size_t nbytes)
+{
+    struct block *old = address == NULL ? NULL : find_block(address);
+    if (fails(KERNEL_REALLOCATE)) {
+        return NULL;
+    }
+    if (address != NULL && old == NULL) {
+        wrong("resizes what is no block on the heap");
+    }
+    struct block *block = find_block(NULL);
+    char *memory = block == NULL || nbytes > MOST_HEAP ? NULL : malloc(nbytes);
+    if (memory == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    memset(memory, JUNK, nbytes);
+    if (old != NULL) {
+        memcpy(memory, old->address, old->nbytes < nbytes ? old->nbytes : nbytes);
+    }
+    *block = (struct block){memory, nbytes};
+    kernel.nblocks++;
+    fake_release(address);
+    return memory;
+}
+
+/* ---------------------------------------------------------------- what tests call */
+
+static void
+make_arena(void)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    char *mapped = mmap(NULL, ARENA_NBYTES + HUGE_NBYTES, PROT_NONE, flags, -1, 0);
+    must(mapped == MAP_FAILED);
+    arena = round_down(mapped + HUGE_NBYTES - 1, HUGE_NBYTES);
+    page_nbytes = (size_t)sysconf(_SC_PAGESIZE);
+    /* Resident memory is counted, and a huge page would spoil the count. */
+    (void)madvise(arena, ARENA_NBYTES, MADV_NOHUGEPAGE);
+}
+
+void
+kernel_boot(enum kernel_kind kind)
+{
+    if (arena == NULL) {
+        make_arena();
+    }
+    if (nmappings > 0) {
+        clear(arena, arena + ARENA_NBYTES);
+    }
+    for (size_t i = 0; i < MOST_BLOCKS; i++) {
+        fake_release(blocks[i].address);
+    }
+    kernel = (struct kernel){.kind = kind};
+    misuse = NULL;
+    kernel_heal();
+    pages_ops = (struct pages_ops){
+        .map = fake_map,
+        .unmap = fake_unmap,
+        .remap = fake_remap,
+        .advise = fake_advise,
+        .reallocate = fake_reallocate,
+        .release = fake_release,
+    };
+}
+
+void
+kernel_fail(size_t nth, int error)
+{
+    fail_at = kernel.ncalls + nth;
+    fail_after = false;
+    fail_with = error;
+}
+
+void
+kernel_fail_from(size_t nth, int error)
+{
+    kernel_fail(nth, error);
+    fail_after = true;
+}
+
+void
+kernel_heal(void)
+{
+    fail_at = 0;
+}
+
+bool
+kernel_is_mapped(const char *address, size_t length)
+{
+    const char *end = address + length;
+    for (size_t at = find(address); at < nmappings && mappings[at].from < end; at++) {
+        if (mappings[at].protection != (PROT_READ | PROT_WRITE)) {
+            return false;
+        }
+    }
+    return belongs(address, end, OURS);
+}
+
+size_t
+kernel_resident(const char *address, size_t length)
+{
+    static unsigned char present[MOST_HEAP / 4096];
+    size_t npages = length / page_nbytes, nresident = 0;
+    must(mincore((void *)address, length, present));
+    for (size_t i = 0; i < npages; i++) {
+        nresident += present[i] & 1;
+    }
+    return nresident * page_nbytes;
+}
+
+const char *
+kernel_misuse(void)
+{
+    return misuse;
+}
+
+const char *
+kernel_leak(void)
+{
+    for (size_t at = 0; at < nmappings; at++) {
+        const struct mapping *mapping = &mappings[at];
+        if (mapping->owner == SOMEBODY && *mapping->from != SQUATTER) {
+            return "somebody else's memory was written to";
+        }
+    }
+    return kernel.nbytes > 0    ? "a mapping was not given back"
+           : kernel.nblocks > 0 ? "a block on the heap was not given back"
+                                : NULL;
+}

@@ -1,0 +1,89 @@
+/* kernel: a fake one behind `pages_ops`, so that tests see every call, choose what the
+ * answer is, and find out what was lost.
+ *
+ * Its memory is real: one arena of address space, in which each fake mapping can be
+ * read and written and everything else faults. Moving copies the bytes.
+ *
+ *   arena  |    |<-mapping->|<-mapping->|        |<--mapping-->|    |
+ *            faults                       faults                 faults
+ *
+ * Mappings never merge, so a range that spans two of them is as hard to move as it can
+ * be on a real one. Use that no correct program makes (unmapping what is not mapped,
+ * releasing twice) is noted in `kernel_misuse`.
+ */
+#ifndef GROWBUF_TESTS_KERNEL_H
+#define GROWBUF_TESTS_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum kernel_kind {
+    KERNEL_2014, /* flag 4 is RETAIN: grows, in place or elsewhere, keeps the source */
+    KERNEL_MAINLINE, /* flag 4 is DONTUNMAP: equal lengths only */
+    KERNEL_OLD,      /* before 5.7: flag 4 is EINVAL, as is MADV_POPULATE_WRITE */
+    KERNEL_ENOSYS,   /* no mremap */
+    KERNEL_EPERM,    /* mremap is forbidden */
+    KERNEL_NO_PAGES, /* no mmap either: every call is ENOSYS */
+    KERNEL_KINDS
+};
+
+extern const char *const kernel_names[KERNEL_KINDS];
+
+enum kernel_call {
+    KERNEL_MAP,
+    KERNEL_UNMAP,
+    KERNEL_REMAP,
+    KERNEL_ADVISE,
+    KERNEL_REALLOCATE,
+    KERNEL_CALLS
+};
+
+struct kernel {
+    enum kernel_kind kind;
+
+    /* What a test may set, at any time. */
+    bool bottom_up;     /* new mappings go to the lowest place: room behind the last */
+    size_t unaligned;   /* so many mappings to come begin beside a multiple of 2 MiB */
+    size_t squatters;   /* after so many unmaps to come somebody else maps there */
+    bool late;          /* a move onto a target that fails has already unmapped it */
+    bool dirty;         /* a kept source goes on reading as what it was */
+    size_t most_nbytes; /* like RLIMIT_AS; 0: no limit */
+    size_t most_mappings; /* like vm.max_map_count; 0: no limit */
+
+    /* What it tells. */
+    size_t calls[KERNEL_CALLS];
+    size_t ncalls;  /* all of them */
+    size_t nfailed; /* those that kernel_fail or kernel_fail_from made fail */
+    size_t nbytes;  /* mapped, without what was lost */
+    size_t nmappings;
+    size_t nblocks; /* on the heap */
+    size_t nlost;   /* ranges whose unmapping failed */
+    size_t lost_nbytes;
+};
+
+extern struct kernel kernel;
+
+/* Start anew as `kind`, with nothing mapped, and put it behind `pages_ops`. */
+void kernel_boot(enum kernel_kind kind);
+
+/* Let the `nth` call from now on fail with `error`; or that one and all after it. */
+void kernel_fail(size_t nth, int error);
+void kernel_fail_from(size_t nth, int error);
+
+/* Let no call fail any more. */
+void kernel_heal(void);
+
+/* Whether all of a range is mapped and may be read and written. */
+bool kernel_is_mapped(const char *address, size_t length);
+
+/* Bytes of memory, not address space, that a range takes up. */
+size_t kernel_resident(const char *address, size_t length);
+
+/* Return what has been done that is wrong, or NULL. */
+const char *kernel_misuse(void);
+
+/* Return what has not been given back, or NULL. A range that could not be unmapped
+ * because the call failed is not held against anybody. */
+const char *kernel_leak(void);
+
+#endif

@@ -1,0 +1,291 @@
+/* One call fails, for every call that a piece of work makes; and from each call on, for
+ * the length of a step, everything fails. Whatever happens, the bytes are what they
+ * were, a step that reported an error works when it is tried again, and at the end
+ * nothing is left but the ranges whose unmapping itself failed. */
+#include <errno.h>
+
+#include "model.h"
+
+enum variant { ONE_CALL, ONE_CALL_LATE, OUTAGE, VARIANTS };
+
+/* Each step does one thing to the model and returns what the store answered. */
+
+static int
+append_little(struct model *model)
+{
+    return model_append(model, 100);
+}
+
+static int
+append_to_the_heap(struct model *model)
+{
+    return model_append(model, 200 * KIB);
+}
+
+static int
+append_into_a_span(struct model *model)
+{
+    return model_append(model, 400 * KIB);
+}
+
+static int
+append_one(struct model *model)
+{
+    return model_append(model, 1);
+}
+
+static int
+insert_in_front(struct model *model)
+{
+    return model_splice(model, 0, 0, 50 * KIB);
+}
+
+static int
+insert_in_the_middle(struct model *model)
+{
+    return model_splice(model, model->length / 2, 10, 30 * KIB);
+}
+
+static int
+append_past_the_span(struct model *model)
+{
+    return model_append(model, 2 * MIB - model->length);
+}
+
+static int
+reserve_more(struct model *model)
+{
+    return model_reserve(model, store_capacity(&model->store) + 1);
+}
+
+static int
+append_zeros(struct model *model)
+{
+    return model_append_zeros(model, 300 * KIB);
+}
+
+static int
+delete_from_the_front(struct model *model)
+{
+    return model_splice(model, 0, model->length / 3, 0);
+}
+
+static int
+delete_from_the_middle(struct model *model)
+{
+    return model_splice(model, model->length / 3, model->length / 3, 7);
+}
+
+static int
+delete_from_the_back(struct model *model)
+{
+    size_t kept = model->length / 2;
+    return model_splice(model, kept, model->length - kept, 0);
+}
+
+/* Delete all but the last bytes: the gap is longer than what is in use, so they slide. */
+static int
+delete_far(struct model *model)
+{
+    return model_splice(model, 0, model->length - 100 * KIB, 0);
+}
+
+static int
+shrink_to_the_heap(struct model *model)
+{
+    return model_splice(model, 5 * KIB, model->length - 10 * KIB, 0);
+}
+
+typedef int (*step)(struct model *);
+
+static const step steps[] = {
+    append_little,
+    append_to_the_heap,
+    insert_in_front,
+    append_into_a_span,
+    model_scribble,
+    append_one,
+    insert_in_the_middle,
+    reserve_more,
+    append_zeros,
+    reserve_more,
+    append_into_a_span,
+    insert_in_front,
+    delete_from_the_front,
+    append_into_a_span,
+    delete_from_the_middle,
+    model_trim,
+    append_past_the_span,
+    reserve_more,
+    delete_far,
+    append_zeros,
+    delete_from_the_back,
+    shrink_to_the_heap,
+    append_one,
+    append_into_a_span,
+    model_clear,
+    append_zeros,
+    append_to_the_heap,
+    model_trim,
+    model_clear,
+    append_into_a_span,
+};
+
+enum { NSTEPS = sizeof steps / sizeof *steps };
+
+/* Do it; where it says that it failed, nothing has changed and it works once all does. */
+static void
+do_step(struct model *model, step act, bool shrinks)
+{
+    size_t nfailed = kernel.nfailed, length = model->length;
+    int error = act(model);
+    if (error) {
+        CHECK(!shrinks && kernel.nfailed > nfailed);
+        CHECK(error == ENOMEM && model->length == length);
+        kernel_heal();
+        CHECK(act(model) == 0);
+    }
+}
+
+static bool
+only_shrinks(step act)
+{
+    return act == delete_from_the_front || act == delete_from_the_middle ||
+           act == delete_from_the_back || act == delete_far ||
+           act == shrink_to_the_heap || act == model_trim || act == model_clear;
+}
+
+static void
+start_failing(size_t n, enum variant variant)
+{
+    kernel.late = variant == ONE_CALL_LATE;
+    (variant == OUTAGE ? kernel_fail_from : kernel_fail)(n, ENOMEM);
+}
+
+/* Do all the work while call `n` fails. Return whether it is that long. */
+static bool
+work(enum kernel_kind kind, enum variant variant, size_t n)
+{
+    struct model model;
+    begin(kind, ANY_RUNG);
+    kernel.bottom_up = n % 2;
+    model_init(&model, 8 * MIB);
+    start_failing(n, variant);
+    for (int i = 0; i < NSTEPS; i++) {
+        CASE("a kernel %s, call %zu fails, variant %d, step %d", kernel_names[kind], n,
+             variant, i);
+        do_step(&model, steps[i], only_shrinks(steps[i]));
+        if (kernel.nfailed > 0) {
+            kernel_heal(); /* an outage lasts for one step */
+        }
+    }
+    model_free(&model);
+    bool failed = kernel.nfailed > 0;
+    finish();
+    CHECK(variant == OUTAGE || kernel.nlost <= 1);
+    CHECK(kernel.nlost > 0 || kernel.lost_nbytes == 0);
+    return failed;
+}
+
+static void
+work_for_every_n(enum variant variant)
+{
+    for (int kind = 0; kind < KERNEL_KINDS; kind++) {
+        size_t n = 1;
+        while (work(kind, variant, n)) {
+            n++;
+        }
+        CHECK(n > 10);
+    }
+}
+
+static void
+test_each_call_fails_once(void)
+{
+    work_for_every_n(ONE_CALL);
+}
+
+static void
+test_each_call_fails_once_with_its_target_gone(void)
+{
+    work_for_every_n(ONE_CALL_LATE);
+}
+
+static void
+test_an_outage_begins_with_each_call(void)
+{
+    work_for_every_n(OUTAGE);
+}
+
+/* With nothing to be had at all, what makes a store smaller still does. */
+static void
+test_shrinking_needs_nothing(void)
+{
+    for (int kind = 0; kind < KERNEL_KINDS; kind++) {
+        struct model model;
+        begin(kind, ANY_RUNG);
+        model_init(&model, 8 * MIB);
+        CHECK(model_append(&model, 6 * MIB) == 0);
+        kernel_fail_from(1, ENOMEM);
+        while (model.length > 3) {
+            CHECK(model_splice(&model, 0, model.length / 4, 0) == 0);
+            CHECK(model_splice(&model, model.length / 2, model.length / 4, 0) == 0);
+            CHECK(model_splice(&model, model.length - 1, 1, 0) == 0);
+            model_trim(&model);
+        }
+        CHECK(model_splice(&model, 0, model.length, 0) == 0);
+        CHECK(model.store.kind == STORE_EMPTY);
+        model_free(&model);
+        finish();
+    }
+}
+
+/* The free bytes in front are as good as any when there are no others. */
+static void
+test_the_gap_is_used_when_nothing_else_is_to_be_had(void)
+{
+    const size_t lengths[] = {100 * KIB, 2 * MIB - 1};
+    for (int i = 0; i < 2 * KERNEL_KINDS; i++) {
+        struct model model;
+        begin(i / 2, ANY_RUNG);
+        model_init(&model, 8 * MIB);
+        CHECK(model_append(&model, lengths[i % 2]) == 0);
+        CHECK(model_splice(&model, 0, lengths[i % 2] / 3, 0) == 0);
+        kernel_fail_from(1, ENOMEM);
+        CHECK(model_append(&model, lengths[i % 2] / 3) == 0);
+        CHECK(model_append(&model, lengths[i % 2]) == ENOMEM);
+        model_free(&model);
+        finish();
+    }
+}
+
+/* Without address space for a span the heap does. */
+static void
+test_the_heap_stands_in_for_a_span(void)
+{
+    struct model model;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    model_init(&model, 8 * MIB);
+    kernel.most_nbytes = MIB;
+    CHECK(model_append(&model, 300 * KIB) == 0);
+    CHECK(model.store.kind == STORE_HEAP);
+    CHECK(model_append(&model, 3 * MIB) == 0);
+    CHECK(model.store.kind == STORE_HEAP);
+    kernel.most_nbytes = 0;
+    CHECK(model_append(&model, 3 * MIB) == 0);
+    CHECK(model.store.kind == STORE_SPAN);
+    model_free(&model);
+    finish();
+}
+
+int
+main(void)
+{
+    RUN(test_each_call_fails_once);
+    RUN(test_each_call_fails_once_with_its_target_gone);
+    RUN(test_an_outage_begins_with_each_call);
+    RUN(test_shrinking_needs_nothing);
+    RUN(test_the_gap_is_used_when_nothing_else_is_to_be_had);
+    RUN(test_the_heap_stands_in_for_a_span);
+    return check_done();
+}

@@ -1,0 +1,172 @@
+/* The rule of how much to ask for: plain arithmetic, so every edge of it is tried. */
+#include <stdint.h>
+
+#include "check.h"
+#include "growth.h"
+
+#define LARGEST (SIZE_MAX / 2)
+#define MIB ((size_t)1 << 20)
+
+/* Sizes about every power of two, and about the largest. */
+static size_t
+size_at(size_t i)
+{
+    const size_t edges[] = {LARGEST, LARGEST - LARGEST / 9, SIZE_MAX, LARGEST / 2};
+    size_t edge = i / 7 < 63 ? (size_t)1 << i / 7 : edges[i / 7 % 4];
+    return edge + i % 7 - 3;
+}
+
+enum { NSIZES = 7 * (63 + 4) };
+
+static void
+test_round_up(void)
+{
+    CHECK(growth_round_up(0, 4096) == 0 && growth_round_up(1, 4096) == 4096);
+    CHECK(growth_round_up(4096, 4096) == 4096 && growth_round_up(4097, 4096) == 8192);
+    CHECK(growth_round_up(7, 1) == 7);
+    for (size_t i = 0; i < NSIZES; i++) {
+        size_t nbytes = size_at(i), up = growth_round_up(nbytes, GROWTH_QUANTUM);
+        CASE("%zu bytes", nbytes);
+        CHECK(up % GROWTH_QUANTUM == 0 && up <= LARGEST);
+        CHECK(up == 0 || (up >= nbytes && up - nbytes < GROWTH_QUANTUM));
+        CHECK((up == 0) == (nbytes == 0 || nbytes > LARGEST - GROWTH_QUANTUM));
+    }
+}
+
+static void
+test_a_first_block_is_exact(void)
+{
+    for (size_t i = 0; i < NSIZES; i++) {
+        size_t needed = size_at(i);
+        CASE("%zu bytes", needed);
+        CHECK(growth_heap(needed, 0) == (needed > LARGEST ? 0 : needed));
+    }
+}
+
+/* Like bytearray an eighth at least, and never more than a quarter. */
+static void
+test_a_block_grows_ahead(void)
+{
+    for (size_t i = 0; i < NSIZES; i++) {
+        size_t needed = size_at(i), nbytes = growth_heap(needed, needed - 1);
+        CASE("%zu bytes", needed);
+        if (needed > LARGEST) {
+            CHECK(nbytes == 0);
+        }
+        else if (needed > 1) {
+            CHECK(nbytes >= needed && nbytes <= LARGEST);
+            CHECK(nbytes - needed >= needed / 8 || needed > LARGEST - LARGEST / 8);
+            CHECK(nbytes - needed <= needed / 4 + 8);
+        }
+    }
+}
+
+/* Growth by single bytes costs a number of blocks that goes with the logarithm. */
+static void
+test_appending_bytes_takes_few_blocks(void)
+{
+    size_t allocated = 0, nblocks = 0;
+    for (size_t needed = 1; needed < 16 * MIB; needed++) {
+        if (needed > allocated) {
+            allocated = growth_heap(needed, allocated);
+            nblocks++;
+        }
+    }
+    CHECK(allocated >= 16 * MIB - 1 && nblocks <= 100);
+}
+
+static void
+test_a_first_span_is_rounded_up(void)
+{
+    CHECK(growth_span(1, 0) == 2 * MIB && growth_span(2 * MIB, 0) == 2 * MIB);
+    CHECK(growth_span(2 * MIB + 1, 0) == 4 * MIB);
+    CHECK(growth_span(LARGEST, 0) == 0 && growth_span(SIZE_MAX, 0) == 0);
+    CHECK(growth_span(LARGEST - 2 * MIB, 0) != 0);
+    CHECK(growth_span(LARGEST - 2 * MIB + 1, 0) == 0);
+}
+
+static void
+test_a_span_doubles(void)
+{
+    CHECK(growth_span(2 * MIB + 1, 2 * MIB) == 4 * MIB);
+    CHECK(growth_span(10 * MIB + 1, 10 * MIB) == 20 * MIB);
+    CHECK(growth_span(50 * MIB + 1, 10 * MIB) == 52 * MIB);
+    CHECK(growth_span(20 * MIB, 10 * MIB) == 20 * MIB);
+    for (size_t length = 2 * MIB; length <= LARGEST / 4; length *= 2) {
+        CASE("from %zu bytes", length);
+        CHECK(growth_span(length + 1, length) == 2 * length);
+        CHECK(growth_span(LARGEST, length) == 0);
+    }
+    /* What cannot be doubled may still grow. */
+    size_t half = LARGEST / 2 + 1;
+    CHECK(growth_span(half + 1, half) == half + 2 * MIB);
+}
+
+static void
+test_a_modest_span_is_an_eighth_ahead(void)
+{
+    CHECK(growth_span_modest(1) == 2 * MIB);
+    CHECK(growth_span_modest(16 * MIB) == 18 * MIB);
+    CHECK(growth_span_modest(16 * MIB + 1) == 20 * MIB);
+    CHECK(growth_span_modest(SIZE_MAX) == 0 && growth_span_modest(LARGEST) == 0);
+    for (size_t i = 0; i < NSIZES; i++) {
+        size_t needed = size_at(i), modest = growth_span_modest(needed);
+        CASE("%zu bytes", needed);
+        CHECK(modest % GROWTH_QUANTUM == 0 && modest <= LARGEST);
+        CHECK(modest == 0 || modest >= needed);
+        CHECK(modest == 0 || modest - needed < needed / 8 + GROWTH_QUANTUM);
+    }
+}
+
+/* A longer need is never given less. */
+static void
+test_more_is_never_less(void)
+{
+    size_t span = 0, modest = 0;
+    for (size_t needed = 1; needed < 64 * MIB; needed += 12345) {
+        CASE("%zu bytes", needed);
+        CHECK(growth_span(needed, 8 * MIB) >= span);
+        CHECK(growth_span_modest(needed) >= modest);
+        span = growth_span(needed, 8 * MIB);
+        modest = growth_span_modest(needed);
+    }
+}
+
+static void
+test_ahead_is_an_eighth_within_bounds(void)
+{
+    CHECK(growth_ahead(100, 0) == 100 + (64 << 10));
+    CHECK(growth_ahead(100, 512 << 10) == 100 + (64 << 10));
+    CHECK(growth_ahead(100, MIB) == 100 + MIB / 8);
+    CHECK(growth_ahead(5 * MIB, 4 * MIB) == 5 * MIB + MIB / 2);
+    CHECK(growth_ahead(0, 256 * MIB) == 32 * MIB);
+    CHECK(growth_ahead(0, LARGEST) == 32 * MIB);
+    CHECK(growth_ahead(LARGEST - 1, LARGEST - 1) == LARGEST - 1);
+    CHECK(growth_ahead(LARGEST, 0) == LARGEST);
+}
+
+/* What the other layers take for granted. */
+static void
+test_the_thresholds_fit_together(void)
+{
+    CHECK(GROWTH_HEAP_AGAIN * 2 <= GROWTH_SPAN_MIN);
+    CHECK(GROWTH_SPAN_MIN < GROWTH_QUANTUM);
+    CHECK(GROWTH_QUANTUM * 8 <= GROWTH_HUGE_MIN);
+    CHECK((GROWTH_QUANTUM & (GROWTH_QUANTUM - 1)) == 0);
+}
+
+int
+main(void)
+{
+    RUN(test_round_up);
+    RUN(test_a_first_block_is_exact);
+    RUN(test_a_block_grows_ahead);
+    RUN(test_appending_bytes_takes_few_blocks);
+    RUN(test_a_first_span_is_rounded_up);
+    RUN(test_a_span_doubles);
+    RUN(test_a_modest_span_is_an_eighth_ahead);
+    RUN(test_more_is_never_less);
+    RUN(test_ahead_is_an_eighth_within_bounds);
+    RUN(test_the_thresholds_fit_together);
+    return check_done();
+}

@@ -1,0 +1,340 @@
+/* The fake kernel does what real ones do, and sees what it should: else the other tests
+ * would show nothing. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define KEEP (MREMAP_MAYMOVE | 4)
+#define ONTO (MREMAP_MAYMOVE | MREMAP_FIXED)
+#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS)
+#define ACCESS (PROT_READ | PROT_WRITE)
+
+static char *
+map(size_t length)
+{
+    char *mapped = pages_ops.map(NULL, length, ACCESS, PRIVATE);
+    CHECK(mapped != MAP_FAILED);
+    return mapped;
+}
+
+static bool
+answers(void *mapped, int error)
+{
+    return mapped == MAP_FAILED && errno == error;
+}
+
+/* Whether a process dies that reads there. */
+static bool
+faults(const char *address)
+{
+    int status;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        signal(SIGSEGV, SIG_DFL); /* not a sanitizer's own report */
+        _exit(*(const volatile char *)address * 0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
+}
+
+static void
+test_what_is_not_mapped_faults(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    char *mapped = map(2 * MIB);
+    CHECK(!faults(mapped) && !faults(mapped + 2 * MIB - 1));
+    CHECK(faults(mapped - 1) && kernel_is_mapped(mapped, 2 * MIB));
+    CHECK(pages_ops.unmap(mapped + MIB, MIB) == 0);
+    CHECK(faults(mapped + MIB) && !faults(mapped + MIB - 1));
+    CHECK(!kernel_is_mapped(mapped, 2 * MIB));
+    char *closed = pages_ops.map(NULL, MIB, PROT_NONE, PRIVATE);
+    CHECK(faults(closed) && !kernel_is_mapped(closed, MIB));
+    CHECK(kernel.nbytes == 2 * MIB && kernel.nmappings == 2);
+    CHECK_SOUND(kernel_misuse());
+}
+
+static void
+test_flag_4_of_2014_grows_and_keeps(void)
+{
+    kernel_boot(KERNEL_2014);
+    map(MIB);
+    char *source = map(MIB);
+    fill(source, MIB, 1);
+    char *moved = pages_ops.remap(source, MIB, 3 * MIB, KEEP, NULL);
+    CHECK(moved != MAP_FAILED && moved != source);
+    CHECK(is_filled(moved, MIB, 1) && is_zero(moved + MIB, 2 * MIB));
+    CHECK(kernel_is_mapped(source, MIB) && is_zero(source, MIB));
+    CHECK(kernel.nbytes == 5 * MIB);
+}
+
+/* As in version 4 of the patch: only a range that is moved is also kept. */
+static void
+test_flag_4_of_2014_grows_in_place_where_it_can(void)
+{
+    kernel_boot(KERNEL_2014);
+    kernel.bottom_up = true;
+    char *source = map(MIB);
+    fill(source, MIB, 1);
+    CHECK(pages_ops.remap(source, MIB, 3 * MIB, KEEP, NULL) == source);
+    CHECK(is_filled(source, MIB, 1) && kernel.nbytes == 3 * MIB);
+}
+
+static void
+test_flag_4_of_mainline_wants_equal_lengths(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    char *source = map(MIB), *target = map(2 * MIB);
+    fill(source, MIB, 1);
+    CHECK(answers(pages_ops.remap(source, MIB, 2 * MIB, KEEP, NULL), EINVAL));
+    CHECK(answers(pages_ops.remap(source, MIB, MIB, 4, NULL), EINVAL));
+    CHECK(pages_ops.remap(source, MIB, MIB, KEEP | ONTO, target) == target);
+    CHECK(is_filled(target, MIB, 1) && is_zero(source, MIB));
+    CHECK(kernel_is_mapped(source, MIB) && kernel_is_mapped(target, 2 * MIB));
+}
+
+static void
+test_other_kernels_refuse_flag_4(void)
+{
+    const int errors[KERNEL_KINDS] = {
+        [KERNEL_OLD] = EINVAL, [KERNEL_ENOSYS] = ENOSYS, [KERNEL_EPERM] = EPERM};
+    for (int kind = KERNEL_OLD; kind < KERNEL_NO_PAGES; kind++) {
+        kernel_boot(kind);
+        char *source = map(MIB);
+        CHECK(answers(pages_ops.remap(source, MIB, MIB, KEEP, NULL), errors[kind]));
+    }
+    kernel_boot(KERNEL_NO_PAGES);
+    CHECK(answers(pages_ops.map(NULL, MIB, ACCESS, PRIVATE), ENOSYS));
+}
+
+static void
+test_a_plain_move_leaves_nothing(void)
+{
+    kernel_boot(KERNEL_OLD);
+    char *source = map(MIB), *target = map(2 * MIB);
+    fill(source, MIB, 1);
+    CHECK(pages_ops.remap(source, MIB, 2 * MIB, ONTO, target) == target);
+    CHECK(is_filled(target, MIB, 1) && is_zero(target + MIB, MIB));
+    CHECK(faults(source) && kernel.nbytes == 2 * MIB && kernel.nmappings == 1);
+}
+
+static void
+test_growing_in_place_needs_room_behind(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    kernel.bottom_up = true;
+    char *low = map(MIB), *high = map(MIB);
+    CHECK(answers(pages_ops.remap(low, MIB, 2 * MIB, 0, NULL), ENOMEM));
+    CHECK(pages_ops.remap(high, MIB, 2 * MIB, 0, NULL) == high);
+    CHECK(pages_ops.remap(low, MIB, 2 * MIB, MREMAP_MAYMOVE, NULL) == high + 2 * MIB);
+    CHECK(kernel.nbytes == 4 * MIB && kernel.nmappings == 2);
+}
+
+static void
+test_two_mappings_do_not_move_as_one(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    char *source = map(2 * MIB), *target = map(2 * MIB);
+    CHECK(pages_ops.advise(source, MIB, MADV_HUGEPAGE) == 0);
+    CHECK(answers(pages_ops.remap(source, 2 * MIB, 2 * MIB, ONTO, target), EFAULT));
+    CHECK(pages_ops.remap(source, MIB, MIB, ONTO, target) == target);
+}
+
+static void
+test_advice(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    char *mapped = map(MIB);
+    CHECK(kernel_resident(mapped, MIB) == 0);
+    CHECK(pages_ops.advise(mapped, MIB, MADV_POPULATE_WRITE) == 0);
+    CHECK(kernel_resident(mapped, MIB) == MIB);
+    fill(mapped, MIB, 1);
+    CHECK(pages_ops.advise(mapped, MIB, MADV_DONTNEED) == 0);
+    CHECK(kernel_resident(mapped, MIB) == 0 && is_zero(mapped, MIB));
+    kernel_boot(KERNEL_OLD);
+    CHECK(pages_ops.advise(map(MIB), MIB, MADV_POPULATE_WRITE) == -1 &&
+          errno == EINVAL);
+}
+
+static void
+test_limits(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    char *mapped = map(4 * MIB);
+    kernel.most_nbytes = 5 * MIB;
+    CHECK(answers(pages_ops.map(NULL, 2 * MIB, ACCESS, PRIVATE), ENOMEM));
+    CHECK(answers(pages_ops.remap(mapped, 4 * MIB, 6 * MIB, 1, NULL), ENOMEM));
+    CHECK(pages_ops.remap(mapped, 4 * MIB, 5 * MIB, 1, NULL) != MAP_FAILED);
+    kernel_boot(KERNEL_MAINLINE);
+    mapped = map(4 * MIB);
+    kernel.most_mappings = 1;
+    CHECK(answers(pages_ops.map(NULL, MIB, ACCESS, PRIVATE), ENOMEM));
+    CHECK(pages_ops.unmap(mapped + MIB, MIB) == -1 && errno == ENOMEM);
+    CHECK(pages_ops.unmap(mapped + 2 * MIB, 2 * MIB) == 0);
+}
+
+static void
+test_the_call_that_shall_fail_fails(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    kernel_fail(2, EAGAIN);
+    map(MIB);
+    CHECK(pages_ops.reallocate(NULL, 10) == NULL && errno == EAGAIN);
+    map(MIB);
+    CHECK(kernel.nfailed == 1 && kernel.ncalls == 3);
+    kernel_fail_from(2, ENOMEM);
+    char *mapped = map(MIB);
+    CHECK(pages_ops.advise(mapped, MIB, MADV_DONTNEED) == -1);
+    CHECK(pages_ops.unmap(mapped, MIB) == -1);
+    CHECK(kernel.nlost == 1 && kernel.lost_nbytes == MIB && kernel.nbytes == 2 * MIB);
+    kernel_heal();
+    CHECK(pages_ops.unmap(mapped + 4 * MIB, 0) == -1);
+}
+
+static void
+test_heap_blocks_move(void)
+{
+    kernel_boot(KERNEL_NO_PAGES);
+    char *block = pages_ops.reallocate(NULL, 100);
+    CHECK(!is_zero(block, 100));
+    fill(block, 100, 1);
+    char *longer = pages_ops.reallocate(block, 200);
+    CHECK(longer != block && is_filled(longer, 100, 1));
+    CHECK(kernel.nblocks == 1 && kernel_leak() != NULL);
+    pages_ops.release(longer);
+    CHECK_SOUND(kernel_leak());
+    CHECK_SOUND(kernel_misuse());
+}
+
+/* ------------------------------------------------------------ what it must notice */
+
+static void
+unmap_twice(char *mapped)
+{
+    pages_ops.unmap(mapped, MIB);
+    pages_ops.unmap(mapped, MIB);
+}
+
+static void
+unmap_too_much(char *mapped)
+{
+    pages_ops.unmap(mapped, 3 * MIB);
+}
+
+static void
+move_after_unmap(char *mapped)
+{
+    pages_ops.unmap(mapped, MIB);
+    pages_ops.remap(mapped, MIB, 2 * MIB, MREMAP_MAYMOVE, NULL);
+}
+
+static void
+move_onto_nothing(char *mapped)
+{
+    pages_ops.remap(mapped, MIB, MIB, ONTO, mapped - 8 * MIB);
+}
+
+static void
+advise_too_far(char *mapped)
+{
+    pages_ops.advise(mapped, 3 * MIB, MADV_DONTNEED);
+}
+
+static void
+map_shared(char *mapped)
+{
+    (void)mapped;
+    pages_ops.map(NULL, MIB, ACCESS, MAP_SHARED | MAP_ANONYMOUS);
+}
+
+static void
+use_what_was_lost(char *mapped)
+{
+    kernel_fail(1, ENOMEM);
+    pages_ops.unmap(mapped, MIB);
+    pages_ops.unmap(mapped, MIB);
+}
+
+static void
+unmap_a_squatter(char *mapped)
+{
+    kernel.squatters = 1;
+    pages_ops.unmap(mapped, MIB);
+    pages_ops.unmap(mapped, MIB);
+}
+
+static void
+release_twice(char *mapped)
+{
+    (void)mapped;
+    void *block = pages_ops.reallocate(NULL, 10);
+    pages_ops.release(block);
+    pages_ops.release(block);
+}
+
+static void
+resize_what_is_no_block(char *mapped)
+{
+    pages_ops.release(pages_ops.reallocate(mapped, 10));
+}
+
+static void
+test_misuse_is_noticed(void)
+{
+    void (*const misuses[])(char *) = {
+        unmap_twice,       unmap_too_much,   move_after_unmap, move_onto_nothing,
+        advise_too_far,    map_shared,       release_twice,    resize_what_is_no_block,
+        use_what_was_lost, unmap_a_squatter,
+    };
+    for (size_t i = 0; i < sizeof misuses / sizeof *misuses; i++) {
+        CASE("misuse %zu", i);
+        kernel_boot(KERNEL_MAINLINE);
+        char *mapped = map(2 * MIB);
+        CHECK_SOUND(kernel_misuse());
+        misuses[i](mapped);
+        CHECK(kernel_misuse() != NULL);
+    }
+}
+
+static void
+test_mappings_can_begin_beside_2_mib(void)
+{
+    for (int bottom_up = 0; bottom_up < 2; bottom_up++) {
+        kernel_boot(KERNEL_MAINLINE);
+        kernel.bottom_up = bottom_up;
+        kernel.unaligned = 3;
+        for (int i = 0; i < 3; i++) {
+            CHECK((uintptr_t)map(2 * MIB) % GROWTH_QUANTUM != 0);
+        }
+        CHECK((uintptr_t)map(2 * MIB) % GROWTH_QUANTUM == 0);
+    }
+}
+
+int
+main(void)
+{
+    RUN(test_what_is_not_mapped_faults);
+    RUN(test_flag_4_of_2014_grows_and_keeps);
+    RUN(test_flag_4_of_2014_grows_in_place_where_it_can);
+    RUN(test_flag_4_of_mainline_wants_equal_lengths);
+    RUN(test_other_kernels_refuse_flag_4);
+    RUN(test_a_plain_move_leaves_nothing);
+    RUN(test_growing_in_place_needs_room_behind);
+    RUN(test_two_mappings_do_not_move_as_one);
+    RUN(test_advice);
+    RUN(test_limits);
+    RUN(test_the_call_that_shall_fail_fails);
+    RUN(test_heap_blocks_move);
+    RUN(test_misuse_is_noticed);
+    RUN(test_mappings_can_begin_beside_2_mib);
+    return check_done();
+}

@@ -1,0 +1,372 @@
+/* What the probe makes of each kernel, 2 MiB alignment, and the moves one by one. */
+#include <errno.h>
+
+#include "fixture.h"
+
+static const int expected_answers[KERNEL_KINDS][PAGES_NRUNGS] = {
+    [KERNEL_2014] = {0, 0, 0, 0, 0},
+    [KERNEL_MAINLINE] = {0, 0, 0, 0, EINVAL},
+    [KERNEL_OLD] = {0, 0, 0, EINVAL, EINVAL},
+    [KERNEL_ENOSYS] = {0, 0, ENOSYS, ENOSYS, ENOSYS},
+    [KERNEL_EPERM] = {0, 0, EPERM, EPERM, EPERM},
+    [KERNEL_NO_PAGES] = {0, ENOSYS, ENOSYS, ENOSYS, ENOSYS},
+};
+
+static const int expected_populate[KERNEL_KINDS] = {
+    [KERNEL_2014] = EINVAL,   [KERNEL_OLD] = EINVAL,      [KERNEL_MAINLINE] = 0,
+    [KERNEL_ENOSYS] = EINVAL, [KERNEL_NO_PAGES] = ENOSYS, [KERNEL_EPERM] = 0,
+};
+
+static void
+check_nothing_left(void)
+{
+    CHECK_SOUND(kernel_misuse());
+    CHECK_SOUND(kernel_leak());
+}
+
+/* ----------------------------------------------------------------------- the probe */
+
+static void
+test_the_probe_finds_the_best_rung_and_says_why(void)
+{
+    for (int kind = 0; kind < KERNEL_KINDS; kind++) {
+        begin(kind, ANY_RUNG);
+        CHECK(pages_facts.rung == best_rung[kind]);
+        for (int rung = 0; rung < PAGES_NRUNGS; rung++) {
+            CHECK(pages_facts.answers[rung] == expected_answers[kind][rung]);
+        }
+        CHECK(pages_facts.populate == expected_populate[kind]);
+        CHECK(pages_facts.page_nbytes >= 4096);
+        check_nothing_left();
+    }
+}
+
+static void
+test_a_lower_rung_can_be_forced(void)
+{
+    for (int kind = 0; kind < KERNEL_KINDS; kind++) {
+        for (int highest = 0; highest < PAGES_NRUNGS; highest++) {
+            begin(kind, highest);
+            int best = best_rung[kind];
+            CHECK((int)pages_facts.rung == (best < highest ? best : highest));
+        }
+    }
+}
+
+static void
+test_a_rung_that_does_not_do_what_it_says_is_not_used(void)
+{
+    const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_MAINLINE};
+    for (int i = 0; i < 2; i++) {
+        kernel_boot(kinds[i]);
+        kernel.dirty = true;
+        pages_probe(ANY_RUNG);
+        CHECK(pages_facts.rung == PAGES_MAYMOVE);
+        CHECK(pages_facts.answers[PAGES_DONTUNMAP] == ENOTSUP);
+        check_nothing_left();
+    }
+}
+
+/*   |wall|<-- 2 free pages -->|wall|       the source fills one of them and, on a kernel
+ *   |wall|source|             |wall|       of 2014, could grow in place over the other */
+static void
+test_the_probe_is_not_fooled_by_room_behind_its_page(void)
+{
+    kernel_boot(KERNEL_2014);
+    kernel.bottom_up = true;
+    char *walls;
+    size_t page = pages_facts.page_nbytes;
+    CHECK(pages_map(2 * MIB, &walls) == 0);
+    pages_unmap(walls + page, 2 * page);
+    pages_probe(ANY_RUNG);
+    CHECK_SOUND(kernel_misuse());
+    CHECK(pages_facts.rung == PAGES_RETAIN);
+    CHECK(kernel.nbytes == 2 * MIB - 2 * page);
+}
+
+static void
+probe_with_failures(enum kernel_kind kind, bool lasting, bool late)
+{
+    bool failed = true;
+    for (size_t n = 1; failed; n++) {
+        CASE("a kernel %s, call %zu fails, lasting %d", kernel_names[kind], n, lasting);
+        kernel_boot(kind);
+        kernel.late = late;
+        (lasting ? kernel_fail_from : kernel_fail)(n, ENOMEM);
+        pages_probe(ANY_RUNG);
+        failed = kernel.nfailed > 0;
+        CHECK(pages_facts.rung <= best_rung[kind]);
+        CHECK(pages_facts.answers[pages_facts.rung] == 0);
+        check_nothing_left();
+    }
+    CHECK(pages_facts.rung == best_rung[kind]);
+}
+
+static void
+test_a_probe_that_fails_takes_a_lower_rung(void)
+{
+    for (int kind = 0; kind < KERNEL_KINDS; kind++) {
+        for (int variant = 0; variant < 4; variant++) {
+            probe_with_failures(kind, variant & 1, variant & 2);
+        }
+    }
+}
+
+static void
+test_rungs_have_names(void)
+{
+    CHECK(pages_rung_named("heap") == PAGES_HEAP);
+    CHECK(pages_rung_named("retain") == PAGES_RETAIN);
+    CHECK(pages_rung_named("") == -1 && pages_rung_named("Copy") == -1);
+    for (int rung = 0; rung < PAGES_NRUNGS; rung++) {
+        CHECK(pages_rung_named(pages_rung_names[rung]) == rung);
+    }
+}
+
+/* ---------------------------------------------------------------------- alignment */
+
+static void
+test_spans_begin_at_2_mib_wherever_the_kernel_maps(void)
+{
+    const size_t unaligned[] = {0, 1, 2, SIZE_MAX};
+    for (int i = 0; i < 8; i++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        kernel.unaligned = unaligned[i / 2];
+        kernel.bottom_up = i % 2;
+        char *mapped, *reserved;
+        CHECK(pages_map(6 * MIB, &mapped) == 0);
+        CHECK((uintptr_t)mapped % GROWTH_QUANTUM == 0);
+        CHECK(kernel_is_mapped(mapped, 6 * MIB) && is_zero(mapped, 6 * MIB));
+        CHECK(kernel.nbytes == 6 * MIB);
+        CHECK(pages_reserve(2 * MIB, &reserved) == 0);
+        CHECK((uintptr_t)reserved % GROWTH_QUANTUM == 0);
+        CHECK(!kernel_is_mapped(reserved, 2 * MIB) && kernel.nbytes == 8 * MIB);
+        pages_unmap(mapped, 6 * MIB);
+        pages_unmap(reserved, 2 * MIB);
+        check_nothing_left();
+    }
+}
+
+/* All or nothing, and what is lost is only what could not be unmapped. */
+static void
+test_mapping_that_fails_leaves_nothing(void)
+{
+    for (size_t n = 1, nfailed = 1; nfailed > 0; n++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("call %zu fails", n);
+        kernel.unaligned = SIZE_MAX;
+        kernel_fail(n, ENOMEM);
+        char *mapped = NULL;
+        int error = pages_map(4 * MIB, &mapped);
+        nfailed = kernel.nfailed;
+        CHECK(error == 0 || (error == ENOMEM && nfailed > 0));
+        CHECK(kernel.nbytes == (error ? 0 : 4 * MIB));
+        if (error == 0) {
+            CHECK((uintptr_t)mapped % GROWTH_QUANTUM == 0);
+            kernel_heal();
+            pages_unmap(mapped, 4 * MIB);
+        }
+        check_nothing_left();
+    }
+}
+
+static void
+test_a_range_that_cannot_be_unmapped_holds_no_memory(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    char *mapped;
+    CHECK(pages_map(2 * MIB, &mapped) == 0);
+    fill(mapped, 2 * MIB, 1);
+    CHECK(kernel_resident(mapped, 2 * MIB) == 2 * MIB);
+    kernel_fail(1, ENOMEM);
+    pages_unmap(mapped, 2 * MIB);
+    CHECK(kernel.nlost == 1 && kernel.lost_nbytes == 2 * MIB);
+    CHECK(kernel_resident(mapped, 2 * MIB) == 0);
+    check_nothing_left();
+}
+
+/* -------------------------------------------------------------------------- moves */
+
+/* A source of 2 MiB that is filled, with something behind it, and a target of 4. */
+static void
+prepare(enum kernel_kind kind, char **source, char **target)
+{
+    char *wall;
+    begin(kind, ANY_RUNG);
+    CHECK(pages_map(2 * MIB, &wall) == 0);
+    CHECK(pages_map(2 * MIB, source) == 0);
+    CHECK(pages_reserve(4 * MIB, target) == 0);
+    fill(*source, 2 * MIB, kind);
+}
+
+static void
+check_moved(const char *moved, size_t length, enum kernel_kind kind)
+{
+    CHECK(kernel_is_mapped(moved, length));
+    CHECK(is_filled(moved, 2 * MIB, kind));
+    CHECK(is_zero(moved + 2 * MIB, length - 2 * MIB));
+    CHECK_SOUND(kernel_misuse());
+}
+
+static void
+check_not_moved(const char *source, size_t nbytes, enum kernel_kind kind)
+{
+    CHECK(kernel.nbytes == nbytes);
+    CHECK(kernel_is_mapped(source, 2 * MIB) && is_filled(source, 2 * MIB, kind));
+    CHECK_SOUND(kernel_misuse());
+}
+
+static void
+test_move_retain(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        char *source, *target, *moved;
+        prepare(kind, &source, &target);
+        int error = pages_move_retain(source, 2 * MIB, 4 * MIB, &moved);
+        CHECK(error == expected_answers[kind][PAGES_RETAIN]);
+        if (error) {
+            check_not_moved(source, 8 * MIB, kind);
+        }
+        else {
+            check_moved(moved, 4 * MIB, kind);
+            CHECK(kernel_is_mapped(source, 2 * MIB) && is_zero(source, 2 * MIB));
+        }
+    }
+}
+
+static void
+test_move_dontunmap(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        char *source, *target;
+        prepare(kind, &source, &target);
+        int error = pages_move_dontunmap(source, 2 * MIB, target);
+        CHECK(error == expected_answers[kind][PAGES_DONTUNMAP]);
+        if (error) {
+            check_not_moved(source, 8 * MIB, kind);
+        }
+        else {
+            check_moved(target, 2 * MIB, kind);
+            CHECK(kernel_is_mapped(source, 2 * MIB) && is_zero(source, 2 * MIB));
+        }
+    }
+}
+
+static void
+test_move_onto(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        char *source, *target;
+        prepare(kind, &source, &target);
+        int error = pages_move_onto(source, 2 * MIB, 4 * MIB, target);
+        CHECK(error == expected_answers[kind][PAGES_MAYMOVE]);
+        if (error) {
+            check_not_moved(source, 8 * MIB, kind);
+        }
+        else {
+            check_moved(target, 4 * MIB, kind);
+            CHECK(!kernel_is_mapped(source, 2 * MIB) && kernel.nbytes == 6 * MIB);
+        }
+    }
+}
+
+static void
+test_move_anywhere(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        char *source, *target, *moved;
+        prepare(kind, &source, &target);
+        int error = pages_move_anywhere(source, 2 * MIB, 4 * MIB, &moved);
+        CHECK(error == expected_answers[kind][PAGES_MAYMOVE]);
+        if (error) {
+            check_not_moved(source, 8 * MIB, kind);
+        }
+        else {
+            check_moved(moved, 4 * MIB, kind);
+            CHECK(!kernel_is_mapped(source, 2 * MIB) && kernel.nbytes == 10 * MIB);
+        }
+    }
+}
+
+static void
+test_extend(void)
+{
+    char *source, *target;
+    prepare(KERNEL_MAINLINE, &source, &target);
+    CHECK(pages_extend(source, 2 * MIB, 4 * MIB) == ENOMEM);
+    check_not_moved(source, 8 * MIB, KERNEL_MAINLINE);
+    CHECK(pages_move_dontunmap(source, 2 * MIB, target) == 0);
+    pages_unmap(target + 2 * MIB, 2 * MIB);
+    CHECK(pages_extend(target, 2 * MIB, 4 * MIB) == 0);
+    check_moved(target, 4 * MIB, KERNEL_MAINLINE);
+}
+
+/* -------------------------------------------------------------------------- advice */
+
+static void
+test_populate_is_asked_for_only_where_it_works(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        begin(kind, ANY_RUNG);
+        char *mapped;
+        CHECK(pages_map(2 * MIB, &mapped) == 0);
+        size_t calls = kernel.calls[KERNEL_ADVISE];
+        int error = pages_populate(mapped, MIB);
+        CHECK(error == expected_populate[kind]);
+        CHECK(kernel.calls[KERNEL_ADVISE] - calls == (error ? 0 : 1));
+        CHECK(kernel_resident(mapped, 2 * MIB) == (error ? 0 : MIB));
+    }
+}
+
+static void
+test_huge_pages_are_asked_for_only_where_there_are_any(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    char *mapped;
+    CHECK(pages_map(2 * MIB, &mapped) == 0);
+    size_t calls = kernel.calls[KERNEL_ADVISE];
+    pages_facts.huge = PAGES_HUGE_NEVER;
+    CHECK(pages_advise_huge(mapped, 2 * MIB) == ENOTSUP);
+    CHECK(kernel.calls[KERNEL_ADVISE] == calls);
+    pages_facts.huge = PAGES_HUGE_ALWAYS;
+    CHECK(pages_advise_huge(mapped, 2 * MIB) == 0);
+    kernel_fail(1, EINVAL);
+    CHECK(pages_advise_huge(mapped, 2 * MIB) == EINVAL);
+}
+
+static void
+test_discarded_pages_read_as_zero(void)
+{
+    begin(KERNEL_OLD, ANY_RUNG);
+    char *mapped;
+    CHECK(pages_map(2 * MIB, &mapped) == 0);
+    fill(mapped, 2 * MIB, 1);
+    CHECK(pages_discard(mapped + MIB, MIB) == 0);
+    CHECK(is_filled(mapped, MIB, 1) && is_zero(mapped + MIB, MIB));
+    fill(mapped, 2 * MIB, 1);
+    kernel_fail(1, EAGAIN);
+    CHECK(pages_discard(mapped, 2 * MIB) == EAGAIN && is_filled(mapped, 2 * MIB, 1));
+}
+
+int
+main(void)
+{
+    RUN(test_the_probe_finds_the_best_rung_and_says_why);
+    RUN(test_a_lower_rung_can_be_forced);
+    RUN(test_a_rung_that_does_not_do_what_it_says_is_not_used);
+    RUN(test_the_probe_is_not_fooled_by_room_behind_its_page);
+    RUN(test_a_probe_that_fails_takes_a_lower_rung);
+    RUN(test_rungs_have_names);
+    RUN(test_spans_begin_at_2_mib_wherever_the_kernel_maps);
+    RUN(test_mapping_that_fails_leaves_nothing);
+    RUN(test_a_range_that_cannot_be_unmapped_holds_no_memory);
+    RUN(test_move_retain);
+    RUN(test_move_dontunmap);
+    RUN(test_move_onto);
+    RUN(test_move_anywhere);
+    RUN(test_extend);
+    RUN(test_populate_is_asked_for_only_where_it_works);
+    RUN(test_huge_pages_are_asked_for_only_where_there_are_any);
+    RUN(test_discarded_pages_read_as_zero);
+    return check_done();
+}

@@ -1,0 +1,472 @@
+/* The same promises on the kernel that runs this. What it cannot do is said and left
+ * out; the figures are printed. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "store.h"
+
+/* Set by whoever compiles this with -fsanitize. */
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+static enum pages_rung best;
+
+/* ------------------------------------------------------------- what the kernel tells */
+
+/* Call `see` for each mapping of this process. No allocation: it would map, too. */
+static void
+each_mapping(void (*see)(uintptr_t from, uintptr_t to, const char *access, void *data),
+             void *data)
+{
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        uintptr_t from, to;
+        char access[5];
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, access) == 3) {
+            see(from, to, access, data);
+        }
+    }
+    fclose(maps);
+}
+
+static void
+count_one(uintptr_t from, uintptr_t to, const char *access, void *data)
+{
+    (void)from, (void)to, (void)access;
+    ++*(size_t *)data;
+}
+
+static size_t
+count_mappings(void)
+{
+    size_t nmappings = 0;
+    each_mapping(count_one, &nmappings);
+    return nmappings;
+}
+
+struct overlap {
+    uintptr_t from, to;
+    size_t nbytes;
+};
+
+static void
+add_overlap(uintptr_t from, uintptr_t to, const char *access, void *data)
+{
+    struct overlap *overlap = data;
+    uintptr_t low = from > overlap->from ? from : overlap->from;
+    uintptr_t high = to < overlap->to ? to : overlap->to;
+    if (low < high && access[0] == 'r' && access[1] == 'w') {
+        overlap->nbytes += high - low;
+    }
+}
+
+static bool
+is_mapped(const char *address, size_t length)
+{
+    uintptr_t from = (uintptr_t)address;
+    struct overlap overlap = {from, from + length, 0};
+    each_mapping(add_overlap, &overlap);
+    return overlap.nbytes == length;
+}
+
+/* One of the first two figures of /proc/self/statm: address space, memory. */
+static size_t
+statm(int which)
+{
+    size_t npages[2];
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%zu %zu", &npages[0], &npages[1]) == 2);
+    fclose(file);
+    return npages[which] * pages_facts.page_nbytes;
+}
+
+/* --------------------------------------------------------------------------- help */
+
+static void
+start(enum pages_rung highest)
+{
+    CASE("growth at most by %s", pages_rung_names[highest]);
+    pages_ops = pages_system_ops;
+    pages_probe(highest);
+    CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
+}
+
+static void
+end(void)
+{
+    spans_trim();
+    CHECK_SOUND(spans_check());
+    CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
+}
+
+static bool
+is_left_out(enum pages_rung rung)
+{
+    if (best < rung) {
+        printf("left out: this kernel has no %s\n", pages_rung_names[rung]);
+    }
+    return best < rung;
+}
+
+static void
+append(struct store *store, size_t nbytes, uint64_t seed)
+{
+    size_t at = store->length;
+    CHECK(store_splice(store, at, 0, nbytes) == 0);
+    fill(store->start + at, nbytes, seed);
+    CHECK_SOUND(store_check(store));
+}
+
+/* Pieces of one length with a seed each, as `append` made them. */
+static void
+check_pieces(const struct store *store, size_t nbytes, size_t npieces, uint64_t seed)
+{
+    CHECK(store->length == nbytes * npieces);
+    for (size_t i = 0; i < npieces; i++) {
+        CHECK(is_filled(store->start + i * nbytes, nbytes, seed + i));
+    }
+}
+
+/* -------------------------------------------------------------------------- tests */
+
+static void
+test_the_probe(void)
+{
+    start(ANY_RUNG);
+    best = pages_facts.rung;
+    printf("this kernel: %s;", pages_rung_names[best]);
+    for (int rung = PAGES_COPY; rung < PAGES_NRUNGS; rung++) {
+        int answer = pages_facts.answers[rung];
+        printf(" %s: %s;", pages_rung_names[rung], answer ? strerror(answer) : "yes");
+    }
+    printf(" huge pages: %s\n", pages_huge_names[pages_facts.huge]);
+    CHECK(pages_facts.answers[best] == 0);
+    end();
+}
+
+static void
+test_a_moved_source_stays_mapped_and_is_used_again(void)
+{
+    if (is_left_out(PAGES_DONTUNMAP)) {
+        return;
+    }
+    start(ANY_RUNG);
+    struct span span, again;
+    CHECK(spans_take(4 * MIB, false, &span) == 0);
+    fill(span.address, 4 * MIB - 1, 1);
+    span.ready = 4 * MIB - 1;
+    char *source = span.address;
+    CHECK(spans_grow(&span, 4 * MIB + 1, 0, 4 * MIB - 1) == 0);
+    CHECK(span.address != source && is_filled(span.address, 4 * MIB - 1, 1));
+    CHECK(is_mapped(source, 4 * MIB) && is_mapped(span.address, 8 * MIB));
+    CHECK(spans_stats().retained == 1 && spans_stats().retained_nbytes == 0);
+    CHECK(is_zero(source, 4 * MIB));
+    CHECK(spans_take(4 * MIB, true, &again) == 0);
+    CHECK(again.address == source && spans_stats().retained == 0);
+    spans_give(&again);
+    spans_give(&span);
+    end();
+}
+
+/* By each rung that there is: from nothing to 40 MiB and, after the pool was emptied,
+ * to the mappings of before. */
+static void
+test_each_rung_builds_the_same(void)
+{
+    for (int highest = 0; highest <= (int)best; highest++) {
+        start(highest);
+        struct store store;
+        struct spans_stats before = spans_stats();
+        store_init(&store);
+        for (size_t i = 0; i < 400; i++) {
+            append(&store, 100 * KIB, i);
+        }
+        struct spans_stats after = spans_stats();
+        check_pieces(&store, 100 * KIB, 400, 0);
+        CHECK((after.moves > before.moves) == (highest >= PAGES_MAYMOVE));
+        CHECK((after.live > 0) == (highest > PAGES_HEAP));
+        CHECK((uintptr_t)store.memory.address % GROWTH_QUANTUM == 0 ||
+              highest == PAGES_HEAP || highest == PAGES_RETAIN);
+        store_free(&store);
+        end();
+    }
+}
+
+static void
+test_address_space_comes_back(void)
+{
+    size_t nmappings = 0, nbytes = 0;
+    for (int i = 0; i < 3; i++) {
+        start(ANY_RUNG);
+        struct store stores[20];
+        for (int j = 0; j < 20; j++) {
+            store_init(&stores[j]);
+            append(&stores[j], 300 * KIB, 1);
+            CHECK(store_reserve(&stores[j], 20 * MIB) == 0);
+        }
+        for (int j = 0; j < 20; j++) {
+            store_free(&stores[j]);
+        }
+        end();
+        /* The first time round malloc and stdio take what they keep. */
+        CHECK(i < 2 || count_mappings() <= nmappings + 1);
+        CHECK(i < 2 || statm(0) <= nbytes + MIB);
+        nmappings = count_mappings();
+        nbytes = statm(0);
+    }
+}
+
+/* Interleaved, so that no store finds the room behind it free. */
+static void
+test_a_thousand_growing_stores_leave_few_mappings(void)
+{
+    enum { NSTORES = 1000 };
+    static struct store stores[NSTORES];
+    const size_t capacities[] = {MIB, 3 * MIB, 5 * MIB};
+    start(ANY_RUNG);
+    size_t before = count_mappings(), most = 0;
+    uint64_t moves = spans_stats().moves;
+    for (int i = 0; i < NSTORES; i++) {
+        store_init(&stores[i]);
+    }
+    for (uint64_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < NSTORES; i++) {
+            append(&stores[i], 100 * KIB, 10 * i + round);
+            CHECK(store_reserve(&stores[i], capacities[round]) == 0);
+        }
+        size_t now = count_mappings() - before;
+        most = now > most ? now : most;
+    }
+    for (size_t i = 0; i < NSTORES; i++) {
+        check_pieces(&stores[i], 100 * KIB, 3, 10 * i);
+    }
+    printf("%d stores grown in turn to 8 MiB, %" PRIu64 " moves: %zu mappings at most, "
+           "%" PRIu64 " of them retained spans\n",
+           NSTORES, spans_stats().moves - moves, most, spans_stats().retained);
+    CHECK(most <= NSTORES + SPANS_POOL_SLOTS + 16);
+    for (int i = 0; i < NSTORES; i++) {
+        store_free(&stores[i]);
+    }
+    CHECK(count_mappings() <= before + SPANS_POOL_SLOTS + 16);
+    end();
+    CHECK(count_mappings() <= before + 16);
+}
+
+static void
+test_zeros_take_no_memory(void)
+{
+    if (is_left_out(PAGES_COPY)) {
+        return;
+    }
+    start(ANY_RUNG);
+    struct store store;
+    store_init(&store);
+    size_t before = statm(1);
+    CHECK(store_append_zeros(&store, 512 * MIB) == 0);
+    CHECK(statm(1) - before < 8 * MIB);
+    CHECK(is_zero(store.start, 4 * MIB) && store.start[512 * MIB - 1] == 0);
+    store_free(&store);
+    end();
+}
+
+static void
+test_what_is_drained_goes_back_to_the_system(void)
+{
+    if (is_left_out(PAGES_COPY)) {
+        return;
+    }
+    start(ANY_RUNG);
+    struct store store;
+    store_init(&store);
+    for (size_t i = 0; i < 100; i++) {
+        append(&store, MIB, i);
+    }
+    size_t full = statm(1);
+    CHECK(store_splice(&store, 0, 96 * MIB, 0) == 0);
+    CHECK(is_filled(store.start, MIB, 96) && is_filled(store.start + 3 * MIB, MIB, 99));
+    CHECK(full - statm(1) > 80 * MIB);
+    store_free(&store);
+    end();
+}
+
+/* ------------------------------------------------------------------ in a child of ours */
+
+static void
+in_child(void (*work)(void))
+{
+    int status;
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        work();
+        fflush(stdout);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* 160 MiB where there is address space for them and 100 more: twice 128 is refused. */
+static void
+build_in_little_space(void)
+{
+    struct store store;
+    struct rlimit limit = {statm(0) + 260 * MIB, RLIM_INFINITY};
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    store_init(&store);
+    for (size_t i = 0; i < 160; i++) {
+        append(&store, MIB, i);
+    }
+    check_pieces(&store, MIB, 160, 0);
+    CHECK(store_splice(&store, 0, 0, 500 * MIB) == ENOMEM);
+    check_pieces(&store, MIB, 160, 0);
+    store_free(&store);
+    end();
+}
+
+static void
+test_little_address_space_is_enough(void)
+{
+    if (SANITIZED) {
+        printf("left out: a sanitizer does not bear a limit of address space\n");
+        return;
+    }
+    if (is_left_out(PAGES_MAYMOVE)) {
+        return;
+    }
+    start(ANY_RUNG);
+    in_child(build_in_little_space);
+    end();
+}
+
+static struct store inherited;
+
+static void
+use_inherited(void)
+{
+    struct store store;
+    check_pieces(&inherited, MIB, 3, 0);
+    CHECK(spans_stats().retained > 0 || best == PAGES_HEAP);
+    store_init(&store);
+    append(&store, 5 * MIB, 9);
+    append(&inherited, MIB, 3);
+    check_pieces(&inherited, MIB, 4, 0);
+    store_free(&store);
+    store_free(&inherited);
+    end();
+}
+
+static void
+test_a_child_has_a_pool_of_its_own(void)
+{
+    struct store warm;
+    start(ANY_RUNG);
+    store_init(&warm);
+    store_init(&inherited);
+    append(&warm, MIB, 7);
+    for (size_t i = 0; i < 3; i++) {
+        append(&inherited, MIB, i);
+    }
+    store_free(&warm);
+    in_child(use_inherited);
+    check_pieces(&inherited, MIB, 3, 0);
+    store_free(&inherited);
+    end();
+}
+
+/* ------------------------------------------------------------------------- threads */
+
+enum { NTHREADS = 4, NROUNDS = 30 };
+
+static void *
+build_and_drop(void *data)
+{
+    uint64_t seed = (uint64_t)(uintptr_t)data * 1000;
+    for (size_t i = 0; i < NROUNDS; i++) {
+        struct store store;
+        size_t npieces = 10 + 7 * i % 40;
+        store_init(&store);
+        for (size_t piece = 0; piece < npieces; piece++) {
+            size_t at = store.length;
+            if (store_splice(&store, at, 0, 100 * KIB) != 0) {
+                return "a store could not grow";
+            }
+            fill(store.start + at, 100 * KIB, seed + piece);
+        }
+        for (size_t piece = 0; piece < npieces; piece++) {
+            if (!is_filled(store.start + piece * 100 * KIB, 100 * KIB, seed + piece)) {
+                return "a store has other bytes than were written";
+            }
+        }
+        store_free(&store);
+        if (i % 10 == 0) {
+            spans_trim();
+        }
+    }
+    return NULL;
+}
+
+static void
+test_threads_share_the_pool(void)
+{
+    pthread_t threads[NTHREADS];
+    void *reason;
+    start(ANY_RUNG);
+    for (uintptr_t i = 0; i < NTHREADS; i++) {
+        CHECK(pthread_create(&threads[i], NULL, build_and_drop, (void *)(i + 1)) == 0);
+    }
+    for (int i = 0; i < NTHREADS; i++) {
+        CHECK(pthread_join(threads[i], &reason) == 0);
+        CHECK_SOUND((const char *)reason);
+    }
+    end();
+}
+
+/* The first call decides, and a child forked in the midst of another thread's work on
+ * the pool finds it whole. */
+static void
+test_init_is_done_once(void)
+{
+    spans_init(PAGES_COPY);
+    enum pages_rung rung = pages_facts.rung;
+    CHECK(rung <= PAGES_COPY);
+    spans_init(ANY_RUNG);
+    CHECK(pages_facts.rung == rung);
+    pthread_t thread;
+    void *reason;
+    CHECK(pthread_create(&thread, NULL, build_and_drop, (void *)1) == 0);
+    for (int i = 0; i < 20; i++) {
+        in_child(spans_trim);
+    }
+    CHECK(pthread_join(thread, &reason) == 0);
+    CHECK_SOUND((const char *)reason);
+    end();
+}
+
+int
+main(void)
+{
+    RUN(test_the_probe);
+    RUN(test_a_moved_source_stays_mapped_and_is_used_again);
+    RUN(test_each_rung_builds_the_same);
+    RUN(test_address_space_comes_back);
+    RUN(test_a_thousand_growing_stores_leave_few_mappings);
+    RUN(test_zeros_take_no_memory);
+    RUN(test_what_is_drained_goes_back_to_the_system);
+    RUN(test_little_address_space_is_enough);
+    RUN(test_a_child_has_a_pool_of_its_own);
+    RUN(test_threads_share_the_pool);
+    RUN(test_init_is_done_once);
+    return check_done();
+}

@@ -1,0 +1,663 @@
+/* What a store promises about its bytes, its memory and its calls; and random work on
+ * several stores at once beside a model.
+ *
+ *     test_store [SEED]        the seed of a failure, as printed
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "model.h"
+
+static uint64_t seed;
+
+/* Memory, not address space, that a store takes up. */
+static size_t
+resident(const struct store *store)
+{
+    return kernel_resident(store->memory.address, store->memory.length);
+}
+
+static void
+append(struct store *store, size_t nbytes)
+{
+    size_t at = store->length;
+    CHECK(store_splice(store, at, 0, nbytes) == 0);
+    memset(store->start + at, 'x', nbytes);
+    CHECK_SOUND(store_check(store));
+}
+
+/* ----------------------------------------------------------------- heap, span, heap */
+
+static void
+test_an_empty_store_owns_nothing(void)
+{
+    struct store store;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    size_t calls = kernel.ncalls;
+    store_init(&store);
+    CHECK(store.start == store_nothing && store.start[0] == 0);
+    CHECK(store_capacity(&store) == 0 && store_nbytes(&store) == 0);
+    CHECK(store_room(&store) == 0 && store_gap(&store) == 0);
+    CHECK(store_splice(&store, 0, 0, 0) == 0);
+    CHECK(store_append_zeros(&store, 0) == 0 && store_reserve(&store, 0) == 0);
+    store_trim(&store);
+    store_free(&store);
+    CHECK_SOUND(store_check(&store));
+    CHECK(kernel.ncalls == calls);
+    finish();
+}
+
+static void
+test_a_store_goes_from_the_heap_to_a_span_and_back(void)
+{
+    for (int kind = 0; kind < KERNEL_KINDS; kind++) {
+        struct model model;
+        begin(kind, ANY_RUNG);
+        bool has_spans = kind != KERNEL_NO_PAGES;
+        model_init(&model, 4 * MIB);
+        while (model.length < 3 * MIB) {
+            CHECK(model_append(&model, 10001) == 0);
+            /* A block is used up first, and that may be a quarter too long. */
+            bool may_be = has_spans && model.length + 1 >= GROWTH_SPAN_MIN;
+            bool must_be = may_be && model.length > GROWTH_SPAN_MIN / 4 * 5 + 100;
+            bool is = model.store.kind == STORE_SPAN;
+            CHECK(is ? may_be : !must_be);
+        }
+        while (model.length > 5000) {
+            CHECK(model_splice(&model, model.length / 3, model.length / 20, 0) == 0);
+            bool in_heap = !has_spans || model.length < GROWTH_HEAP_AGAIN;
+            CHECK(model.store.kind == (in_heap ? STORE_HEAP : STORE_SPAN));
+        }
+        model_free(&model);
+        finish();
+    }
+}
+
+/* Between the two thresholds a store stays where it is. */
+static void
+test_a_length_that_swings_does_not_copy(void)
+{
+    struct store store;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    append(&store, 300 * KIB);
+    uint64_t copies = spans_stats().copies;
+    for (int i = 0; i < 10; i++) {
+        CHECK(store_splice(&store, 100 * KIB, 200 * KIB, 0) == 0);
+        append(&store, 200 * KIB);
+    }
+    CHECK(spans_stats().copies == copies && store.kind == STORE_SPAN);
+    store_free(&store);
+    finish();
+}
+
+static void
+test_a_small_store_costs_what_it_holds(void)
+{
+    struct store store;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    append(&store, 1000);
+    CHECK(store_capacity(&store) == 1000 && store_nbytes(&store) == 1001);
+    CHECK(kernel.calls[KERNEL_REALLOCATE] == 1);
+    append(&store, 1);
+    CHECK(store_capacity(&store) > 1001 + 1001 / 8);
+    store_trim(&store);
+    CHECK(store_capacity(&store) == 1001);
+    store_free(&store);
+    CHECK(kernel.nblocks == 0);
+    finish();
+}
+
+/* On the heap, where nothing moves pages, a block is never more than thrice too long. */
+static void
+test_a_heap_block_shrinks(void)
+{
+    struct model model;
+    begin(KERNEL_NO_PAGES, ANY_RUNG);
+    model_init(&model, 4 * MIB);
+    CHECK(model_append(&model, 4 * MIB) == 0);
+    while (model.length > 100) {
+        CHECK(model_splice(&model, 0, model.length / 10, 0) == 0);
+        CHECK(store_nbytes(&model.store) <= 3 * model.length + 3);
+    }
+    model_free(&model);
+    finish();
+}
+
+/* ----------------------------------------------------------------------- the gap */
+
+static void
+test_deleting_from_the_front_copies_nothing(void)
+{
+    struct store store;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    append(&store, 3 * MIB);
+    uint64_t copies = spans_stats().copies;
+    char *start = store.start;
+    for (size_t at = 1; at <= 1 * MIB / 1000; at++) {
+        CHECK(store_splice(&store, 0, 1000, 0) == 0);
+        CHECK(store.start == start + at * 1000);
+    }
+    CHECK(spans_stats().copies == copies);
+    CHECK(store_splice(&store, 0, 0, 5000) == 0);
+    CHECK(store_gap(&store) == MIB / 1000 * 1000 - 5000);
+    CHECK_SOUND(store_check(&store));
+    store_free(&store);
+    finish();
+}
+
+static void
+test_the_shorter_side_moves(void)
+{
+    struct model model;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    model_init(&model, 4 * MIB);
+    CHECK(model_append(&model, MIB) == 0);
+    CHECK(model_splice(&model, 1000, 500, 0) == 0 && store_gap(&model.store) == 500);
+    CHECK(model_splice(&model, MIB - 2000, 500, 0) == 0 &&
+          store_gap(&model.store) == 500);
+    CHECK(model_splice(&model, 2000, 0, 100) == 0 && store_gap(&model.store) == 400);
+    CHECK(model_splice(&model, MIB - 2000, 0, 99) == 0 &&
+          store_gap(&model.store) == 400);
+    CHECK(model_splice(&model, 10, 0, 401) == 0 && store_gap(&model.store) == 400);
+    CHECK(model_splice(&model, 10, 1, 401) == 0 && store_gap(&model.store) == 0);
+    model_free(&model);
+    finish();
+}
+
+/*   |<-- deleted -->|<-------- window -------->|        its own length at most
+ *
+ * so that each byte is copied once for each that was deleted, and memory is bounded. */
+static void
+slide_window(enum kernel_kind kind, size_t window, size_t piece)
+{
+    struct store store;
+    begin(kind, ANY_RUNG);
+    store_init(&store);
+    append(&store, window);
+    uint64_t copied = spans_stats().copied_nbytes;
+    size_t deleted = 0, page = pages_facts.page_nbytes;
+    size_t bound = window * 22 / 10 + 2 * piece + 64 * KIB + page;
+    while (deleted < 10 * window) {
+        append(&store, piece);
+        CHECK(store_nbytes(&store) <= bound);
+        CHECK(store_splice(&store, 0, piece, 0) == 0);
+        CHECK_SOUND(store_check(&store));
+        deleted += piece;
+        CHECK(resident(&store) <= store_nbytes(&store) + page);
+        CHECK(store_nbytes(&store) <= bound);
+    }
+    CHECK(spans_stats().copied_nbytes - copied <= deleted);
+    store_free(&store);
+    finish();
+}
+
+static void
+test_a_window_takes_up_twice_its_length(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        slide_window(kind, 500 * KIB, 3000);
+        slide_window(kind, 3 * MIB, 64 * KIB);
+        slide_window(kind, 4 * MIB, 1 * MIB);
+    }
+}
+
+/* ------------------------------------------------------------------------- memory */
+
+static void
+test_what_is_drained_is_given_back(void)
+{
+    for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
+        struct store store;
+        begin(i / 2, ANY_RUNG);
+        store_init(&store);
+        append(&store, 20 * MIB);
+        while (store.length > MIB / 2) {
+            size_t nbytes = MIB / 2;
+            CHECK(store_splice(&store, i % 2 ? 0 : store.length - nbytes, nbytes, 0) ==
+                  0);
+            CHECK_SOUND(store_check(&store));
+            size_t bound = 3 * store.length + 64 * KIB + pages_facts.page_nbytes;
+            CHECK(store_nbytes(&store) <= bound && resident(&store) <= bound);
+        }
+        store_free(&store);
+        finish();
+    }
+}
+
+static void
+test_trim_keeps_what_is_in_use(void)
+{
+    struct model model;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    model_init(&model, 12 * MIB);
+    CHECK(model_append(&model, 9 * MIB) == 0);
+    CHECK(model_splice(&model, 0, 4 * MIB, 0) == 0);
+    CHECK(model_splice(&model, 3 * MIB + 123, model.length - 3 * MIB - 123, 0) == 0);
+    model_trim(&model);
+    CHECK(store_gap(&model.store) == 0 && model.store.memory.length == 4 * MIB);
+    CHECK(store_nbytes(&model.store) <= 3 * MIB + 2 * pages_facts.page_nbytes);
+    model_trim(&model);
+    /* A length of whole pages has its NUL on a page more. */
+    CHECK(model_splice(&model, 0, 0, 4 * MIB - model.length) == 0);
+    model_trim(&model);
+    CHECK(model.store.memory.length == 6 * MIB);
+    CHECK(model_splice(&model, 0, 1, 0) == 0);
+    model_trim(&model);
+    CHECK(model.store.memory.length == 4 * MIB);
+    CHECK(model_splice(&model, 100, model.length - 200, 0) == 0);
+    model_trim(&model);
+    CHECK(model.store.kind == STORE_HEAP && store_capacity(&model.store) == 200);
+    model_free(&model);
+    finish();
+}
+
+static void
+test_reserving_takes_address_space_only(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        struct model model;
+        begin(kind, ANY_RUNG);
+        model_init(&model, 12 * MIB);
+        CHECK(store_reserve(&model.store, 10 * MIB) == 0);
+        CHECK(resident(&model.store) <= pages_facts.page_nbytes);
+        size_t maps = kernel.calls[KERNEL_MAP], moves = kernel.calls[KERNEL_REMAP];
+        while (model.length < 10 * MIB) {
+            CHECK(model_append(&model, 512 * KIB) == 0);
+        }
+        CHECK(kernel.calls[KERNEL_MAP] == maps && kernel.calls[KERNEL_REMAP] == moves);
+        model_free(&model);
+        finish();
+    }
+}
+
+static void
+test_small_reservations_are_on_the_heap(void)
+{
+    struct model model;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    model_init(&model, 12 * MIB);
+    CHECK(model_reserve(&model, 1000) == 0 && store_capacity(&model.store) == 1000);
+    CHECK(model_append(&model, 900) == 0 && model_splice(&model, 0, 400, 0) == 0);
+    CHECK(model_reserve(&model, 900) == 0 && store_gap(&model.store) == 0);
+    CHECK(model_reserve(&model, 300) == 0 && store_capacity(&model.store) >= 900);
+    CHECK(model_reserve(&model, MIB) == 0 && model.store.kind == STORE_SPAN);
+    model_clear(&model);
+    CHECK(model_reserve(&model, MIB) == 0);
+    model_trim(&model);
+    CHECK(model.store.kind == STORE_EMPTY);
+    model_free(&model);
+    finish();
+}
+
+static void
+test_appending_makes_little_more_ready_than_is_used(void)
+{
+    struct store store;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    while (store.length < 15 * MIB) {
+        append(&store, 100 * KIB);
+        size_t used = store.length + store.length / 8 + 64 * KIB;
+        CHECK(store.kind == STORE_HEAP || resident(&store) <= used + 4096);
+    }
+    store_free(&store);
+    finish();
+}
+
+/* ------------------------------------------------------------------- zeros and reuse */
+
+static void
+test_zeros_on_fresh_pages_touch_none(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        struct store store;
+        begin(kind, ANY_RUNG);
+        store_init(&store);
+        CHECK(store_append_zeros(&store, 11 * MIB) == 0);
+        CHECK(resident(&store) <= 2 * pages_facts.page_nbytes);
+        CHECK(is_zero(store.start, store.length + 1));
+        store_free(&store);
+        finish();
+    }
+}
+
+static void
+test_zeros_are_zero_on_memory_used_before(void)
+{
+    for (int kind = 0; kind < KERNEL_KINDS; kind++) {
+        struct model model;
+        begin(kind, ANY_RUNG);
+        model_init(&model, 8 * MIB);
+        CHECK(model_append(&model, 3 * MIB) == 0);
+        model_scribble(&model);
+        model_clear(&model); /* to the pool, warm */
+        CHECK(model_append_zeros(&model, MIB) == 0);
+        model_clear(&model);
+        CHECK(model_append(&model, 300 * KIB) == 0); /* in the warm one */
+        model_scribble(&model);
+        CHECK(model_append_zeros(&model, MIB) == 0);
+        CHECK(model_append_zeros(&model, 5 * MIB) == 0);
+        CHECK(model_splice(&model, 100 * KIB, 6 * MIB, 0) == 0);
+        CHECK(model_append_zeros(&model, MIB) == 0);
+        model_free(&model);
+        finish();
+    }
+}
+
+static void
+test_a_store_built_again_needs_no_call(void)
+{
+    struct store store;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    append(&store, 3 * MIB);
+    size_t ready = store.memory.ready;
+    store_free(&store);
+    CHECK(spans_stats().retained_nbytes == ready);
+    size_t calls = kernel.ncalls;
+    append(&store, 2 * MIB);
+    CHECK(kernel.ncalls == calls && store.memory.ready == ready);
+    store_free(&store);
+    finish();
+}
+
+/* --------------------------------------------------------------------- huge pages */
+
+/* Asked for whole spans from 16 MiB on; and they still move as one. */
+static void
+test_huge_pages_are_for_large_stores(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct store store;
+    store_init(&store);
+    append(&store, 15 * MIB);
+    CHECK(!store.memory.huge);
+    append(&store, MIB);
+    CHECK(store.memory.huge);
+    uint64_t copies = spans_stats().copies, moves = spans_stats().moves;
+    CHECK(store_reserve(&store, 100 * MIB) == 0);
+    CHECK(spans_stats().copies == copies && spans_stats().moves == moves + 1);
+    CHECK(store.memory.huge && store.length == 16 * MIB && store.start[99] == 'x');
+    store_free(&store);
+    CHECK(store_append_zeros(&store, 16 * MIB) == 0 && store.memory.huge);
+    store_free(&store);
+    finish();
+}
+
+static void
+test_where_there_are_no_huge_pages_none_are_counted_on(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    pages_facts.huge = PAGES_HUGE_NEVER;
+    struct store store;
+    store_init(&store);
+    append(&store, 17 * MIB);
+    CHECK(!store.memory.huge && resident(&store) >= 17 * MIB);
+    store_free(&store);
+    finish();
+}
+
+/* --------------------------------------------------------------------- odds and ends */
+
+static void
+test_lengths_no_object_can_have_are_refused(void)
+{
+    for (int kind = 0; kind < KERNEL_KINDS; kind++) {
+        const size_t lengths[] = {100, 300 * KIB};
+        for (int i = 0; i < 2; i++) {
+            begin(kind, ANY_RUNG);
+            struct store store;
+            store_init(&store);
+            append(&store, lengths[i]);
+            for (size_t less = 0; less < 10; less++) {
+                size_t largest = SIZE_MAX / 2 - less;
+                CHECK(store_splice(&store, 5, 0, largest) == ENOMEM);
+                CHECK(store_splice(&store, 0, 5, SIZE_MAX - less) == ENOMEM);
+                CHECK(store_append_zeros(&store, largest) == ENOMEM);
+                CHECK(store_append_zeros(&store, SIZE_MAX - less) == ENOMEM);
+                CHECK(store_reserve(&store, largest) == ENOMEM);
+                CHECK(store_reserve(&store, SIZE_MAX - less) == ENOMEM);
+            }
+            CHECK(store.length == lengths[i] && store.start[lengths[i] - 1] == 'x');
+            CHECK_SOUND(store_check(&store));
+            store_free(&store);
+            finish();
+        }
+    }
+}
+
+/*   block   |<- 100 ->|<-- in use -->|NUL    | */
+static void
+test_a_block_can_be_taken_over(void)
+{
+    struct store store;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    char *block = pages_ops.reallocate(NULL, 1000);
+    fill(block + 100, 500, 1);
+    block[600] = 0;
+    store_adopt(&store, block, 1000, block + 100, 500);
+    CHECK_SOUND(store_check(&store));
+    CHECK(store.start == block + 100 && store_gap(&store) == 100);
+    CHECK(store_room(&store) == 399 && store_capacity(&store) == 899);
+    append(&store, 399);
+    CHECK(store.start == block + 100);
+    append(&store, MIB);
+    CHECK(is_filled(store.start, 500, 1) && kernel.nblocks == 0);
+    store_free(&store);
+    finish();
+}
+
+static void
+test_repeating_fills_all_of_it(void)
+{
+    char bytes[1000];
+    for (size_t unit = 1; unit < 40; unit++) {
+        for (size_t nbytes = unit; nbytes < 130; nbytes++) {
+            memset(bytes, 'x', sizeof bytes);
+            fill(bytes, unit, unit);
+            store_repeat(bytes, unit, nbytes);
+            bool same = memcmp(bytes, bytes + unit, nbytes - unit) == 0;
+            CHECK(same && is_filled(bytes, unit, unit) && bytes[nbytes] == 'x');
+        }
+    }
+}
+
+static void
+test_the_check_sees_what_is_wrong(void)
+{
+    struct store store, broken;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    broken = store;
+    broken.length = 1;
+    CHECK(store_check(&broken) != NULL);
+    append(&store, MIB);
+    CHECK_SOUND(store_check(&store));
+    broken = store;
+    broken.start--;
+    CHECK(store_check(&broken) != NULL);
+    broken = store;
+    broken.memory.ready = broken.memory.length;
+    CHECK(store_check(&broken) != NULL);
+    broken = store;
+    broken.memory.ready = broken.length - 1;
+    CHECK(store_check(&broken) != NULL);
+    store.start[MIB] = 'x';
+    CHECK(store_check(&store) != NULL);
+    store.start[MIB] = 0;
+    broken = store;
+    broken.memory.length++;
+    CHECK(store_check(&broken) != NULL);
+    store_free(&store);
+    finish();
+}
+
+/* -------------------------------------------------------------------- random work */
+
+enum { NSTORES = 3, MOST = 40 << 20 };
+
+/* Up to this length a store grows or shrinks for some time, about every threshold. */
+static const size_t aims[] = {
+    0,          10,      1000,          60 * 1024, 70 * 1024, 250 * 1024,
+    270 * 1024, 1 << 20, (2 << 20) - 1, 3 << 20,   5 << 20,
+};
+
+/* Seldom, since each step on it takes long. */
+static const size_t large_aims[] = {15 << 20, (16 << 20) + 1, 24 << 20};
+
+static size_t
+below(uint64_t *state, size_t limit)
+{
+    return limit == 0 ? 0 : next_random(state) % limit;
+}
+
+static size_t
+choose_aim(uint64_t *state)
+{
+    return below(state, 12) == 0 ? large_aims[below(state, 3)]
+                                 : aims[below(state, sizeof aims / sizeof *aims)];
+}
+
+/* A length that brings the store nearer to its aim, mostly. */
+static size_t
+some_more(uint64_t *state, const struct model *model, size_t aim)
+{
+    size_t distance = aim > model->length ? aim - model->length : 0;
+    size_t most = below(state, 4) == 0 ? 100 : distance / 2 + 10;
+    return below(state, most);
+}
+
+static int
+random_splice(uint64_t *state, struct model *model, size_t aim)
+{
+    size_t ends[] = {0, below(state, model->length + 1), model->length};
+    size_t at = ends[below(state, 3)], removed = 0, inserted = 0;
+    if (model->length < aim) {
+        inserted = some_more(state, model, aim);
+    }
+    if (model->length > aim || below(state, 4) == 0) {
+        removed = below(state, (model->length - at) / (1 + below(state, 8)) + 1);
+    }
+    return model_splice(model, at, removed, inserted);
+}
+
+static int
+random_action(uint64_t *state, struct model *model, size_t aim)
+{
+    switch (below(state, 24)) {
+    case 0:
+        return model_trim(model);
+    case 1:
+        return model_reserve(model, below(state, 2 * aim + 100));
+    case 2:
+    case 3:
+        return model_append_zeros(model, some_more(state, model, aim));
+    case 4:
+        return model_scribble(model);
+    case 5:
+        return below(state, 4) == 0 ? model_clear(model) : 0;
+    case 6:
+    case 7:
+        return model_append_ready(model, below(state, 100000));
+    case 8:
+    case 9:
+    case 10:
+    case 11:
+        return model_append(model, some_more(state, model, aim));
+    default:
+        return random_splice(state, model, aim);
+    }
+}
+
+static void
+work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
+{
+    struct model models[NSTORES];
+    size_t aims_now[NSTORES] = {0};
+    begin(kind, highest);
+    kernel.bottom_up = below(state, 2);
+    kernel.unaligned = below(state, 2) ? SIZE_MAX : 0;
+    for (int i = 0; i < NSTORES; i++) {
+        model_init(&models[i], MOST);
+    }
+    for (int i = 0; i < 500; i++) {
+        size_t which = below(state, NSTORES);
+        CASE("seed %" PRIu64 ", a kernel %s, by %s, action %d on store %zu", seed,
+             kernel_names[kind], pages_rung_names[highest], i, which);
+        if (i % 40 == 0) {
+            aims_now[which] = choose_aim(state);
+        }
+        CHECK(random_action(state, &models[which], aims_now[which]) == 0);
+    }
+    for (int i = 0; i < NSTORES; i++) {
+        model_check(&models[i]);
+        model_free(&models[i]);
+    }
+    finish();
+    CHECK(kernel.nlost == 0);
+}
+
+static void
+test_random_work_keeps_every_byte(void)
+{
+    uint64_t state = seed;
+    for (int kind = 0; kind < KERNEL_KINDS; kind++) {
+        work_at_random(kind, ANY_RUNG, &state);
+        work_at_random(kind, PAGES_DONTUNMAP, &state);
+    }
+    work_at_random(KERNEL_MAINLINE, PAGES_MAYMOVE, &state);
+    work_at_random(KERNEL_MAINLINE, PAGES_COPY, &state);
+    work_at_random(KERNEL_MAINLINE, PAGES_HEAP, &state);
+}
+
+/* From the first argument, else from the clock: not zero, which makes no numbers. */
+static uint64_t
+choose_seed(int argc, char **argv)
+{
+    if (argc > 1) {
+        return strtoull(argv[1], NULL, 10) | 1;
+    }
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return ((uint64_t)now.tv_nsec << 20 ^ (uint64_t)now.tv_sec ^ (uint64_t)getpid()) |
+           1;
+}
+
+int
+main(int argc, char **argv)
+{
+    seed = choose_seed(argc, argv);
+    printf("seed %" PRIu64 "\n", seed);
+    fflush(stdout);
+    RUN(test_an_empty_store_owns_nothing);
+    RUN(test_a_store_goes_from_the_heap_to_a_span_and_back);
+    RUN(test_a_length_that_swings_does_not_copy);
+    RUN(test_a_small_store_costs_what_it_holds);
+    RUN(test_a_heap_block_shrinks);
+    RUN(test_deleting_from_the_front_copies_nothing);
+    RUN(test_the_shorter_side_moves);
+    RUN(test_a_window_takes_up_twice_its_length);
+    RUN(test_what_is_drained_is_given_back);
+    RUN(test_trim_keeps_what_is_in_use);
+    RUN(test_reserving_takes_address_space_only);
+    RUN(test_small_reservations_are_on_the_heap);
+    RUN(test_appending_makes_little_more_ready_than_is_used);
+    RUN(test_zeros_on_fresh_pages_touch_none);
+    RUN(test_zeros_are_zero_on_memory_used_before);
+    RUN(test_a_store_built_again_needs_no_call);
+    RUN(test_huge_pages_are_for_large_stores);
+    RUN(test_where_there_are_no_huge_pages_none_are_counted_on);
+    RUN(test_lengths_no_object_can_have_are_refused);
+    RUN(test_a_block_can_be_taken_over);
+    RUN(test_repeating_fills_all_of_it);
+    RUN(test_the_check_sees_what_is_wrong);
+    RUN(test_random_work_keeps_every_byte);
+    return check_done();
+}

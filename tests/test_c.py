@@ -1,0 +1,112 @@
+"""The C tests: each program of tests/c compiled, plain and sanitized, and run.
+
+The seed of a random test that failed, as it printed it, is taken back from GROWBUF_SEED.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="the fake kernels need Linux's mmap under them"
+)
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SOURCE, TESTS = CHECKOUT / "src", CHECKOUT / "tests" / "c"
+COMPILER = shlex.split(os.environ.get("CC") or "cc")
+
+# CPython's flags carry -DNDEBUG, and so may CC: under it an assert tests nothing.
+FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-pthread"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+FLAVOURS = {
+    "plain": [*FLAGS, "-O2"],
+    "sanitized": [*FLAGS, "-O1", "-g", *SANITIZE, "-DSANITIZED=1"],
+}
+
+# What all programs are linked with: the layers that need no Python, and the kernel.
+SHARED = [
+    *(SOURCE / f"{layer}.c" for layer in ("growth", "pages", "spans", "store")),
+    TESTS / "kernel.c",
+]
+PROGRAMS = [path.stem for path in sorted(TESTS.glob("test_*.c"))]
+
+
+def run(*words, timeout=300):
+    """Run a command and return it done, what it printed in one piece."""
+    # The fake kernel counts what leaks, and where processes may not be traced the
+    # sanitizer cannot.
+    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+    return subprocess.run(
+        [*map(str, words)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def compile_c(flags, *words):
+    done = run(*COMPILER, *flags, "-I", SOURCE, "-I", TESTS, *words)
+    assert done.returncode == 0, done.stdout
+
+
+def build_and_run(flags, program, objects):
+    """Compile one program and run it, seed and all; return it done."""
+    executable = objects[0].parent / program
+    compile_c(flags, TESTS / f"{program}.c", *objects, "-o", executable)
+    seeds = [os.environ["GROWBUF_SEED"]] if "GROWBUF_SEED" in os.environ else []
+    return run(executable, *seeds)
+
+
+def why_not(flavour, folder):
+    """Return why programs of this flavour cannot be made here, or None."""
+    if shutil.which(COMPILER[0]) is None:
+        return f"there is no compiler: {COMPILER[0]!r} is not found"
+    if flavour == "plain":
+        return None
+    empty = folder / "empty.c"
+    empty.write_text("int main(void) { return 0; }\n")
+    done = run(*COMPILER, *FLAVOURS[flavour], empty, "-o", folder / "empty")
+    last = done.stdout.strip().rpartition("\n")[2]
+    return f"the compiler cannot sanitize: {last}" if done.returncode else None
+
+
+@pytest.fixture(scope="session", params=FLAVOURS)
+def results(request, tmp_path_factory):
+    """Start to build and run all programs of a flavour, as many at once as there are
+    processors; the result of each is waited for by the test that wants it."""
+    flags, folder = FLAVOURS[request.param], tmp_path_factory.mktemp(request.param)
+    reason = why_not(request.param, folder)
+    if reason:
+        pytest.skip(reason)
+    objects = [folder / f"{source.stem}.o" for source in SHARED]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(
+            pool.map(
+                lambda source, target: compile_c(flags, "-c", source, "-o", target),
+                SHARED,
+                objects,
+            )
+        )
+        yield {
+            program: pool.submit(build_and_run, flags, program, objects)
+            for program in PROGRAMS
+        }
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_program(results, program):
+    done = results[program].result()
+    print(done.stdout)
+    assert done.returncode == 0, f"{program} ended with {done.returncode}"
+
+
+def test_there_are_programs():
+    assert {"test_growth", "test_pages", "test_spans", "test_store"} <= set(PROGRAMS)
