@@ -71,6 +71,19 @@ PyTypeObject *buffer_type(PyTypeObject *type);
  * when it fails. */
 PyObject *buffer_from_store(PyTypeObject *type, struct store *store);
 
+/* Hold an export across what lets other threads or user code run. */
+static inline void
+buffer_hold(BufferObject *self)
+{
+    self->base.ob_exports++;
+}
+
+static inline void
+buffer_release(BufferObject *self)
+{
+    self->base.ob_exports--;
+}
+
 /* Raise BufferError unless the length may change now. */
 int buffer_can_resize(BufferObject *self);
 

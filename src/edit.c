@@ -19,17 +19,24 @@ none_or_null(int rc)
 
 /* ---------------------------------------------------------------------- __init__ */
 
+struct init_args {
+    PyObject *source;
+    const char *encoding, *errors;
+    int prefault;
+};
+
 static int
-parse_init(PyObject *args, PyObject *kwargs, PyObject **source, const char **encoding,
-           const char **errors)
+parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
 {
-    static char *names[] = {"source", "encoding", "errors", NULL};
+    static char *names[] = {"source", "encoding", "errors", "prefault", NULL};
+    *parsed = (struct init_args){.prefault = store_prefault};
     if (kwargs == NULL && PyTuple_GET_SIZE(args) <= 1) {
-        *source = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
+        parsed->source = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
         return 0;
     }
-    return PyArg_ParseTupleAndKeywords(args, kwargs, "|Oss:GrowBuffer", names, source,
-                                       encoding, errors)
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "|Oss$p:GrowBuffer", names,
+                                       &parsed->source, &parsed->encoding,
+                                       &parsed->errors, &parsed->prefault)
                ? 0
                : -1;
 }
@@ -51,17 +58,18 @@ exchange(PyObject *op, struct store *store)
 int
 edit_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    PyObject *source = NULL;
-    const char *encoding = NULL, *errors = NULL;
-    if (parse_init(args, kwargs, &source, &encoding, &errors) < 0) {
+    struct init_args parsed;
+    if (parse_init(args, kwargs, &parsed) < 0) {
         return -1;
     }
     struct store store;
     store_init(&store);
+    store.prefault = parsed.prefault;
     int rc = exchange(op, &store);
     store_free(&store);
+    store.prefault = parsed.prefault;
     if (rc == 0) {
-        rc = fill_from(&store, source, encoding, errors);
+        rc = fill_from(&store, parsed.source, parsed.encoding, parsed.errors);
     }
     if (rc == 0) {
         rc = exchange(op, &store);
@@ -113,6 +121,16 @@ edit_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *
 
 /* ------------------------------------------------------------------- replacing */
 
+/* Write into the buffer; another thread that would change its length meanwhile gets a
+ * BufferError. */
+static void
+copy_in(BufferObject *self, size_t at, const char *bytes, size_t nbytes)
+{
+    buffer_hold(self);
+    fill_copy(buffer_bytes(self) + at, bytes, nbytes);
+    buffer_release(self);
+}
+
 /* Replace `removed` bytes at `at` by the `nbytes` of `bytes`, which are not ours. */
 static int
 replace(BufferObject *self, size_t at, size_t removed, const char *bytes, size_t nbytes)
@@ -120,9 +138,7 @@ replace(BufferObject *self, size_t at, size_t removed, const char *bytes, size_t
     if (buffer_splice(self, at, removed, nbytes) < 0) {
         return -1;
     }
-    if (nbytes > 0) {
-        memcpy(buffer_bytes(self) + at, bytes, nbytes);
-    }
+    copy_in(self, at, bytes, nbytes);
     return 0;
 }
 
@@ -133,9 +149,7 @@ append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
-    if (nbytes > 0) {
-        memcpy(buffer_bytes(self) + at, bytes, nbytes);
-    }
+    copy_in(self, at, bytes, nbytes);
     return 0;
 }
 
@@ -155,7 +169,7 @@ append_self(BufferObject *self)
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
-    memcpy(buffer_bytes(self) + nbytes, buffer_bytes(self), nbytes);
+    copy_in(self, nbytes, buffer_bytes(self), nbytes);
     return 0;
 }
 
@@ -517,8 +531,15 @@ take_first(BufferObject *self, PyObject *n)
     if (buffer_can_resize(self) < 0) {
         return NULL;
     }
-    PyObject *bytes = PyBytes_FromStringAndSize(buffer_bytes(self), taken);
-    if (bytes != NULL && buffer_splice(self, 0, (size_t)taken, 0) < 0) {
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, taken);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    buffer_hold(self);
+    fill_copy(PyBytes_AS_STRING(bytes), buffer_bytes(self), (size_t)taken);
+    buffer_release(self);
+    /* A reader may have taken a view meanwhile. */
+    if (buffer_splice(self, 0, (size_t)taken, 0) < 0) {
         Py_CLEAR(bytes);
     }
     return bytes;

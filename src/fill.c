@@ -18,6 +18,21 @@ fill_byte_slowly(PyObject *item, unsigned char *value)
     return 0;
 }
 
+#define COPY_IS_MUCH ((size_t)1 << 20)
+
+void
+fill_copy(char *to, const char *from, size_t nbytes)
+{
+    if (nbytes >= COPY_IS_MUCH) {
+        Py_BEGIN_ALLOW_THREADS
+        memcpy(to, from, nbytes);
+        Py_END_ALLOW_THREADS
+    }
+    else if (nbytes > 0) {
+        memcpy(to, from, nbytes);
+    }
+}
+
 static int
 append_unwritten(struct store *store, size_t nbytes)
 {
@@ -71,9 +86,7 @@ fill_from_bytes(struct store *store, const char *bytes, size_t nbytes)
     if (append_unwritten(store, nbytes) < 0) {
         return -1;
     }
-    if (nbytes > 0) {
-        memcpy(store->start + at, bytes, nbytes);
-    }
+    fill_copy(store->start + at, bytes, nbytes);
     return 0;
 }
 
@@ -85,9 +98,15 @@ fill_from_buffer(struct store *store, PyObject *source)
         return -1;
     }
     size_t at = store->length;
-    int rc = append_unwritten(store, (size_t)view.len);
-    if (rc == 0 && view.len > 0) {
-        rc = PyBuffer_ToContiguous(store->start + at, &view, view.len, 'C');
+    int rc;
+    if (PyBuffer_IsContiguous(&view, 'C')) {
+        rc = fill_from_bytes(store, view.buf, (size_t)view.len);
+    }
+    else {
+        rc = append_unwritten(store, (size_t)view.len);
+        if (rc == 0) {
+            rc = PyBuffer_ToContiguous(store->start + at, &view, view.len, 'C');
+        }
     }
     PyBuffer_Release(&view);
     return rc;

@@ -45,6 +45,11 @@ fill_byte(PyObject *item, unsigned char *value)
     return fill_byte_slowly(item, value);
 }
 
+/* Copy, and let other threads run meanwhile if it is much: 1 MiB and more. Both sides
+ * must be held so that nobody can change their length: by an export, or by being seen
+ * by nobody else. */
+void fill_copy(char *to, const char *from, size_t nbytes);
+
 /* Append what `bytearray(source, encoding, errors)` would hold; `source` may be NULL. */
 int fill_from(struct store *store, PyObject *source, const char *encoding,
               const char *errors);

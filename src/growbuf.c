@@ -199,6 +199,43 @@ trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(configure_doc,
+"configure(*, retain=None, prefault=None)\n--\n\n"
+"Set how this process keeps and prepares memory; None leaves a setting as it is.\n\n"
+"retain: bytes of memory, beyond what buffers hold, that are kept for the next buffer,\n"
+"at most; 0 keeps none. 64 MiB at first, or GROWBUF_RETAIN.\n"
+"prefault: whether buffers made from now on have a helper thread that makes pages\n"
+"present ahead of the writer. False at first.\n\n"
+"Raise ValueError if retain is negative.");
+
+static PyObject *
+configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"retain", "prefault", NULL};
+    PyObject *retain = Py_None, *prefault = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OO:configure", names, &retain,
+                                     &prefault)) {
+        return NULL;
+    }
+    int ahead = prefault == Py_None ? store_prefault : PyObject_IsTrue(prefault);
+    if (ahead < 0) {
+        return NULL;
+    }
+    if (retain != Py_None) {
+        Py_ssize_t nbytes = PyNumber_AsSsize_t(retain, PyExc_OverflowError);
+        if (nbytes < 0) {
+            if (!PyErr_Occurred()) {
+                PyErr_Format(PyExc_ValueError, "retain must not be negative, got %zd",
+                             nbytes);
+            }
+            return NULL;
+        }
+        spans_retain((size_t)nbytes);
+    }
+    store_prefault = ahead;
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(check_doc,
 "check(buffer, /)\n--\n\n"
 "Return why a GrowBuffer or the pool is not as it should be, or None. For tests.");
@@ -238,6 +275,8 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
 
 static PyMethodDef functions[] = {
     {"facts", facts, METH_NOARGS, facts_doc}, {"stats", stats, METH_NOARGS, stats_doc},
+    {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
+     configure_doc},
     {"trim", trim, METH_NOARGS, trim_doc},    {"check", check, METH_O, check_doc},
     {"place", place, METH_O, place_doc},      {NULL, NULL, 0, NULL},
 };
@@ -262,6 +301,25 @@ forced_rung(void)
     return rung;
 }
 
+/* Set the budget that GROWBUF_RETAIN asks for. */
+static int
+use_budget(void)
+{
+    const char *text = getenv("GROWBUF_RETAIN");
+    if (text == NULL || *text == '\0') {
+        return 0;
+    }
+    char *end;
+    errno = 0;
+    long long nbytes = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0' || nbytes < 0 || nbytes > PY_SSIZE_T_MAX) {
+        PyErr_Format(PyExc_ImportError, "GROWBUF_RETAIN=%s: not a number of bytes", text);
+        return -1;
+    }
+    spans_retain((size_t)nbytes);
+    return 0;
+}
+
 /* Blocks come from where bytearray's come from, so that a result's can be taken over. */
 static void
 use_python_heap(void)
@@ -280,7 +338,7 @@ module_exec(PyObject *module)
 {
     struct state *state = state_of(module);
     int highest = forced_rung();
-    if (highest < 0) {
+    if (highest < 0 || use_budget() < 0) {
         return -1;
     }
     use_python_heap();

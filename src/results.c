@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fill.h"
+
 /* ------------------------------------------------------------- closing a result */
 
 /* Hand the base's heap block to a store, where the base has one of its own: since 3.15
@@ -149,7 +151,8 @@ RESULTS_METHODS(RESULTS_CALL)
 
 /* ------------------------------------------------------------------- the copies */
 
-/* Return a new buffer of the same kind as `op` with two pieces of bytes in it. */
+/* Return a new buffer of the same kind as `op` with two pieces of bytes in it, which are
+ * held. */
 static PyObject *
 from_pieces(PyObject *op, const char *one, size_t one_nbytes, const char *two,
             size_t two_nbytes)
@@ -160,12 +163,8 @@ from_pieces(PyObject *op, const char *one, size_t one_nbytes, const char *two,
         store_splice(&store, 0, 0, one_nbytes + two_nbytes) != 0) {
         return PyErr_NoMemory();
     }
-    if (one_nbytes > 0) {
-        memcpy(store.start, one, one_nbytes);
-    }
-    if (two_nbytes > 0) {
-        memcpy(store.start + one_nbytes, two, two_nbytes);
-    }
+    fill_copy(store.start, one, one_nbytes);
+    fill_copy(store.start + one_nbytes, two, two_nbytes);
     return buffer_from_store(buffer_type(Py_TYPE(op)), &store);
 }
 
@@ -175,7 +174,9 @@ copy(PyObject *op, PyObject *Py_UNUSED(ignored))
     BufferObject *self = buffer_cast(op);
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
+    buffer_hold(self);
     result = from_pieces(op, buffer_bytes(self), buffer_length(self), NULL, 0);
+    buffer_release(self);
     Py_END_CRITICAL_SECTION();
     return result;
 }
@@ -188,7 +189,9 @@ copy_slice(PyObject *op, Py_ssize_t start, Py_ssize_t stop)
     Py_BEGIN_CRITICAL_SECTION(op);
     Py_ssize_t count =
         PySlice_AdjustIndices((Py_ssize_t)buffer_length(self), &start, &stop, 1);
+    buffer_hold(self);
     result = from_pieces(op, buffer_bytes(self) + start, (size_t)count, NULL, 0);
+    buffer_release(self);
     Py_END_CRITICAL_SECTION();
     return result;
 }

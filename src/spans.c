@@ -6,6 +6,7 @@
 
 #include "growth.h"
 #include "pages.h"
+#include "prefault.h"
 
 /* ------------------------------------------------------------------ the lock */
 
@@ -55,14 +56,35 @@ unlock(void)
     pthread_mutex_unlock(&pool_lock);
 }
 
+/* fork waits until no thread is inside, so that the child's pool is whole. */
+static void
+before_fork(void)
+{
+    prefault_before_fork();
+    lock();
+}
+
+static void
+after_fork_in_parent(void)
+{
+    unlock();
+    prefault_after_fork(false);
+}
+
+static void
+after_fork_in_child(void)
+{
+    unlock();
+    prefault_after_fork(true);
+}
+
 static enum pages_rung highest_rung;
 
 static void
 start(void)
 {
     pages_probe(highest_rung);
-    /* fork waits until no thread is inside, so that the child's pool is whole. */
-    pthread_atfork(lock, unlock, unlock);
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 void
@@ -474,6 +496,27 @@ spans_take(size_t needed, bool zeroed, struct span *span)
     return error;
 }
 
+void
+spans_prefault(struct span *span, size_t from, size_t length)
+{
+    from = growth_round_up(from, pages_facts.page_nbytes);
+    if (from < span->length) {
+        size_t most = span->length - from;
+        span->prefault = true;
+        prefault_ask(span->address + from, length < most ? length : most);
+    }
+}
+
+/* Have nobody touch the span before its pages move or go. */
+static void
+stop_prefault(struct span *span)
+{
+    if (span->prefault) {
+        prefault_stop(span->address, span->length);
+        span->prefault = false;
+    }
+}
+
 /* Return what the budget leaves for a span that comes back. */
 static size_t
 settle_loan(struct span *span)
@@ -489,6 +532,7 @@ settle_loan(struct span *span)
 void
 spans_give(struct span *span)
 {
+    stop_prefault(span);
     size_t most = settle_loan(span) & ~(GROWTH_QUANTUM - 1);
     if (span->ready > most && most > 0) {
         spans_cut(span, most);
@@ -502,6 +546,7 @@ spans_cut(struct span *span, size_t length)
 {
     assert(length > 0 && length % GROWTH_QUANTUM == 0);
     if (length < span->length) {
+        stop_prefault(span);
         spans_outgrown(span);
         pages_unmap(span->address + length, span->length - length);
         span->length = length;
@@ -516,6 +561,7 @@ void
 spans_discard(struct span *span, size_t end)
 {
     size_t kept = growth_round_up(end, pages_facts.page_nbytes);
+    stop_prefault(span);
     if (kept < span->ready &&
         pages_discard(span->address + kept, span->length - kept) == 0) {
         spans_outgrown(span);
@@ -746,6 +792,7 @@ spans_grow(struct span *span, size_t needed, size_t from, size_t to)
         return 0;
     }
     spans_outgrown(span);
+    stop_prefault(span);
     if (pages_facts.rung >= PAGES_MAYMOVE && grow_moving(span, needed, doubled) == 0) {
         return 0;
     }

@@ -33,6 +33,7 @@ struct span {
     uint32_t lent_npages; /* that were warm when it was taken, until outgrown */
     uint16_t mapping;     /* spans side by side with one number are one mapping */
     bool huge;            /* huge pages were asked for */
+    bool prefault;        /* a helper may be touching it (prefault.h) */
 };
 
 /* What has happened in this process since it began, and what there is now. */
@@ -60,6 +61,9 @@ void spans_retain(size_t nbytes);
 /* Take a span of at least `needed` bytes. `zeroed`: all of it must read as zero;
  * otherwise a warm one may come, whatever it holds. */
 int spans_take(size_t needed, bool zeroed, struct span *span);
+
+/* Have `length` bytes at offset `from` present soon, as far as the span goes. */
+void spans_prefault(struct span *span, size_t from, size_t length);
 
 /* Note that what was warm of the span is in use by now, or was given back. */
 void spans_outgrown(struct span *span);

@@ -11,11 +11,12 @@
 #define LARGEST (SIZE_MAX / 2)
 
 char store_nothing[1];
+bool store_prefault;
 
 void
 store_init(struct store *store)
 {
-    *store = (struct store){.start = store_nothing};
+    *store = (struct store){.start = store_nothing, .prefault = store_prefault};
 }
 
 void
@@ -27,7 +28,7 @@ store_free(struct store *store)
     else if (store->kind == STORE_SPAN) {
         spans_give(&store->memory);
     }
-    store_init(store);
+    *store = (struct store){.start = store_nothing, .prefault = store->prefault};
 }
 
 size_t
@@ -141,7 +142,10 @@ enter_span(struct store *store, size_t needed, bool zeroed)
     }
     size_t length = store->length;
     store_free(store);
-    *store = (struct store){span.address, length, span, STORE_SPAN};
+    store->start = span.address;
+    store->length = length;
+    store->memory = span;
+    store->kind = STORE_SPAN;
     end_with_nul(store);
     return 0;
 }
@@ -202,6 +206,9 @@ make_ready(struct store *store, size_t end)
     spans_outgrown(span);
     if (!span->huge && end >= GROWTH_HUGE_MIN) {
         span->huge = pages_advise_huge(span->address, span->length) == 0;
+    }
+    if (store->prefault) {
+        spans_prefault(span, ready, ready - end);
     }
     if (!span->huge) {
         size_t page = pages_facts.page_nbytes;
@@ -419,9 +426,11 @@ store_adopt(struct store *store, char *block, size_t allocated, char *start,
             size_t length)
 {
     assert(store->kind == STORE_EMPTY && length < allocated && start >= block);
-    struct span memory = {
-        .address = block, .length = allocated, .ready = allocated - 1};
-    *store = (struct store){start, length, memory, STORE_HEAP};
+    store->start = start;
+    store->length = length;
+    store->memory =
+        (struct span){.address = block, .length = allocated, .ready = allocated - 1};
+    store->kind = STORE_HEAP;
 }
 
 void

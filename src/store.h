@@ -26,7 +26,11 @@ struct store {
     size_t length;
     struct span memory; /* a heap block's length is what was allocated */
     enum store_kind kind;
+    bool prefault; /* a helper thread has pages present ahead of the writer */
 };
+
+/* Whether stores have that from now on, if they do not say. */
+extern bool store_prefault;
 
 /* The start of every empty store: never written. */
 extern char store_nothing[1];

@@ -639,6 +639,13 @@ fake_reallocate(void *address, size_t nbytes)
     return memory;
 }
 
+/* It never fails, so it is not among the calls. */
+static uint64_t
+fake_clock_ms(void)
+{
+    return kernel.now_ms;
+}
+
 /* ---------------------------------------------------------------- what tests call */
 
 static void
@@ -673,6 +680,7 @@ kernel_boot(enum kernel_kind kind)
         .unmap = fake_unmap,
         .remap = fake_remap,
         .advise = fake_advise,
+        .clock_ms = fake_clock_ms,
         .reallocate = fake_reallocate,
         .release = fake_release,
     };

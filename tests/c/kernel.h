@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum kernel_kind {
     KERNEL_2014, /* flag 4 is RETAIN: grows, in place or elsewhere, keeps the source */
@@ -47,6 +48,7 @@ struct kernel {
     size_t squatters;   /* after so many unmaps to come somebody else maps there */
     bool late;          /* a move onto a target that fails has already unmapped it */
     bool dirty;         /* a kept source goes on reading as what it was */
+    uint64_t now_ms;    /* what the clock says */
     size_t most_nbytes; /* like RLIMIT_AS; 0: no limit */
     size_t most_mappings; /* like vm.max_map_count; 0: no limit */
 
