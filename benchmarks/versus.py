@@ -5,7 +5,7 @@
     python benchmarks/versus.py --memory             peak memory of building 1 GiB
 
 A ratio is bytearray's time divided by GrowBuffer's, the median over the pairs: above 1,
-GrowBuffer is faster. Before each building of 1 GiB that much memory is touched and freed:
+GrowBuffer is faster. Before each large job 2 GiB of memory are touched and freed:
 a virtual machine may have to wait for its host to hand memory out, which --cold counts
 and otherwise nobody pays. Needs the extra `cli`, and `numpy` for its column.
 """
@@ -65,17 +65,72 @@ def small(length, piece):
     return job
 
 
-def append(kind, total=2 << 20, length=100_000):
-    """Append single bytes to 100 KB, many times."""
-    for _ in range(total // length):
+def append(length, total):
+    """Make a builder that appends single bytes to `length`, again and again."""
+
+    def job(kind):
+        for _ in range(total // length):
+            buf = kind()
+            for _ in range(length):
+                buf.append(7)
+
+    job.__doc__ = f"Append single bytes to {length} B."
+    return job
+
+
+def extend_64m(kind, piece=PIECE[:64]):
+    """Extend by 64 B to 64 MiB."""
+    buf = kind()
+    for _ in range((64 << 20) // len(piece)):
+        buf += piece
+
+
+def zeros(kind):
+    """Make 1 GiB of zeros."""
+    return kind(GIB)
+
+
+def window(length):
+    """Make a sliding window: 64 KiB in, 64 KiB out."""
+    nbytes = max(4 * length, 256 << 20)
+
+    def job(kind):
         buf = kind()
-        for _ in range(length):
-            buf.append(7)
+        for _ in range(nbytes // len(PIECE)):
+            buf += PIECE
+            if len(buf) > length:
+                del buf[: len(PIECE)]
+
+    job.__doc__ = f"Slide a window of {length >> 20} MiB over {nbytes >> 20} MiB."
+    return job
+
+
+def interleaved(count, length=24 << 20):
+    """Grow `count` buffers to 24 MiB each, in turn."""
+
+    def job(kind):
+        bufs = [kind() for _ in range(count)]
+        for _ in range(length // len(PIECE)):
+            for buf in bufs:
+                buf += PIECE
+
+    job.__doc__ = f"Grow {count} buffers to {length >> 20} MiB in turn."
+    return job
 
 
 CASES = {
     "build": build,
-    "append": append,
+    "append-100": append(100, 1 << 20),
+    "append-1m": append(1 << 20, 2 << 20),
+    "append-16m": append(16 << 20, 16 << 20),
+    "extend-64m": extend_64m,
+    "zeros": zeros,
+    "window-1m": window(1 << 20),
+    "window-64m": window(64 << 20),
+    "window-256m": window(256 << 20),
+    "interleaved-2": interleaved(2),
+    "interleaved-4": interleaved(4),
+    "interleaved-64": interleaved(64),
     "small-1k-64": small(1 << 10, PIECE[:64]),
     "small-16k-64": small(16 << 10, PIECE[:64]),
     "small-64k-64": small(64 << 10, PIECE[:64]),
@@ -91,6 +146,9 @@ def touch(nbytes):
     with mmap.mmap(-1, nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         memory.madvise(mmap.MADV_HUGEPAGE)
         memory[:: mmap.PAGESIZE] = bytes(nbytes // mmap.PAGESIZE)
+
+
+LARGE = ("build", "zeros", "window-256m", "interleaved-64")
 
 
 def seconds(job, *args, warm=0):
@@ -120,7 +178,7 @@ def run_case(name, repeat, cold):
     jobs = {"bytearray": (job, bytearray), "GrowBuffer": (job, GrowBuffer)}
     if name == "build" and importlib.util.find_spec("numpy"):
         jobs["numpy"] = (fill_numpy,)
-    warm = GIB if name == "build" and not cold else 0
+    warm = 2 * GIB if name in LARGE and not cold else 0
     rows = [
         {peer: seconds(*call, warm=warm) for peer, call in jobs.items()}
         for _ in range(repeat)

@@ -196,7 +196,8 @@ static void
 make_ready(struct store *store, size_t end)
 {
     struct span *span = &store->memory;
-    size_t ready = growth_ahead(end, end - store_gap(store));
+    size_t length = end - store_gap(store);
+    size_t ready = growth_ahead(end, length);
     if (ready > span->length - 1) {
         ready = span->length - 1;
     }
@@ -204,7 +205,7 @@ make_ready(struct store *store, size_t end)
         return;
     }
     spans_outgrown(span);
-    if (!span->huge && end >= GROWTH_HUGE_MIN) {
+    if (!span->huge && length >= GROWTH_HUGE_MIN) {
         span->huge = pages_advise_huge(span->address, span->length) == 0;
     }
     if (store->prefault) {
@@ -372,17 +373,17 @@ store_append_zeros(struct store *store, size_t nbytes)
     if (error) {
         return error;
     }
-    size_t end = store_gap(store) + store->length;
     struct span *memory = &store->memory;
-    size_t dirty = memory->ready > end ? memory->ready - end : 0;
-    memset(store->start + store->length, 0, nbytes < dirty ? nbytes : dirty);
-    if (memory->ready < end + nbytes) {
+    size_t end = store_gap(store) + store->length + nbytes;
+    size_t dirty = store_room(store) + 1; /* the NUL is one of the zeros to write */
+    memset(store->start + store->length, 0, nbytes + 1 < dirty ? nbytes + 1 : dirty);
+    if (memory->ready < end) {
         if (!memory->huge && nbytes >= GROWTH_HUGE_MIN) {
             memory->huge = pages_advise_huge(memory->address, memory->length) == 0;
         }
-        memory->ready = end + nbytes;
+        memory->ready = end;
     }
-    store_append_ready(store, nbytes);
+    store->length += nbytes;
     return 0;
 }
 

@@ -1,0 +1,393 @@
+"""How much memory there is, who holds it, and who may run meanwhile."""
+
+import gc
+import os
+import sys
+import threading
+
+import pytest
+from conftest import assert_holds
+from test_growbuffer import MIB, MOVES_PAGES, ON_LINUX, difference, run
+
+import growbuf
+from growbuf import GrowBuffer
+from growbuf._growbuf import check, facts, place
+
+KIB = 1 << 10
+BUDGET = 64 * MIB
+
+
+@pytest.fixture(autouse=True)
+def start_and_end_with_an_empty_pool():
+    gc.collect()
+    growbuf.trim()
+    yield
+    growbuf.configure(retain=BUDGET, prefault=False)
+    growbuf.trim()
+
+
+def built(length, piece=64 * KIB):
+    buf = GrowBuffer()
+    for _ in range(length // piece):
+        buf += b"x" * piece
+    return buf
+
+
+def resident(buf):
+    """Return the bytes of memory under a buffer's span, from /proc/self/smaps."""
+    _, address, length = place(buf)
+    total, inside = 0, False
+    with open("/proc/self/smaps") as smaps:
+        for line in smaps:
+            first = line.split(None, 1)[0]
+            if not first.endswith(":"):
+                start, end = (int(x, 16) for x in first.split("-"))
+                inside = start < address + length and address < end
+            elif inside and first == "Rss:":
+                total += int(line.split()[1]) * KIB
+    return total
+
+
+def rss():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+# ---------------------------------------------------------------------------- slack
+
+
+@MOVES_PAGES
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 8, 12, 15, 16, 17, 24, 40, 100, 300])
+@pytest.mark.parametrize("piece", [4 * KIB, 64 * KIB, MIB])
+def test_memory_is_little_more_than_the_bytes(length, piece):
+    """At most an eighth and 64 KiB, and the page that the last byte shares."""
+    buf = built(length * MIB, piece)
+    page = facts()["page_size"]
+    assert resident(buf) <= len(buf) * 9 // 8 + 64 * KIB + 2 * page
+
+
+@MOVES_PAGES
+@pytest.mark.parametrize("window", [1, 8, 64])
+def test_a_sliding_window_stays_within_2_2_windows(window):
+    buf, most = GrowBuffer(), 0
+    piece = b"x" * (64 * KIB)
+    for i in range(window * 16 * 5):
+        buf += piece
+        if len(buf) > window * MIB:
+            del buf[: len(piece)]
+        if i % (window * 4) == 0 and place(buf)[0] == "span":
+            most = max(most, resident(buf))
+    assert most <= 2.2 * (window * MIB + len(piece))
+
+
+@MOVES_PAGES
+def test_draining_gives_memory_back():
+    buf = built(100 * MIB)
+    while len(buf) > 5 * MIB:
+        del buf[: 256 * KIB]
+        assert resident(buf) <= max(4 * len(buf), 2 * MIB) + 13 * MIB
+    assert resident(buf) <= 4 * len(buf)
+    buf = built(100 * MIB)
+    del buf[5 * MIB :]
+    assert resident(buf) <= 4 * len(buf)
+
+
+@MOVES_PAGES
+def test_zeros_take_no_memory_until_touched():
+    before = rss()
+    buf = GrowBuffer(1 << 30)
+    assert rss() - before < MIB
+    buf[500 * MIB] = 1
+    assert rss() - before < 5 * MIB
+    assert buf.count(0, 499 * MIB, 501 * MIB) == 2 * MIB - 1
+
+
+# ------------------------------------------------------------------------- the pool
+
+
+@MOVES_PAGES
+def test_rss_returns_to_within_the_budget():
+    before = rss()
+    bufs = [built(30 * MIB) for _ in range(10)]
+    assert rss() - before > 290 * MIB
+    bufs.clear()
+    assert growbuf.stats()["retained_bytes"] <= BUDGET
+    assert rss() - before <= BUDGET + 4 * MIB
+    growbuf.trim()
+    assert rss() - before <= 4 * MIB
+
+
+@MOVES_PAGES
+def test_the_budget_can_be_set():
+    growbuf.configure(retain=8 * MIB)
+    del_me = built(30 * MIB)
+    del del_me
+    assert 6 * MIB <= growbuf.stats()["retained_bytes"] <= 8 * MIB
+    growbuf.configure(retain=0)
+    assert growbuf.stats()["retained_bytes"] == 0
+    del_me = built(30 * MIB)
+    del del_me
+    assert growbuf.stats()["retained_bytes"] == 0
+    growbuf.configure()  # changes nothing
+    del_me = built(3 * MIB)
+    del del_me
+    assert growbuf.stats()["retained_bytes"] == 0
+
+
+def test_the_budget_is_checked():
+    with pytest.raises(ValueError, match="-1"):
+        growbuf.configure(retain=-1)
+    with pytest.raises(TypeError):
+        growbuf.configure(retain="much")
+    with pytest.raises(TypeError):
+        growbuf.configure(5)
+    with pytest.raises(TypeError):
+        growbuf.configure(nonsense=1)
+
+
+@ON_LINUX
+def test_the_budget_in_the_environment():
+    code = """
+        import growbuf
+        buf = growbuf.GrowBuffer(b"x" * (3 << 20))
+        del buf
+        print(growbuf.stats()["retained_bytes"])
+    """
+    assert run(code, env={"GROWBUF_RETAIN": "0"}) == "0"
+    with pytest.raises(AssertionError, match="ImportError: GROWBUF_RETAIN=lots: not a"):
+        run(code, env={"GROWBUF_RETAIN": "lots"})
+
+
+@MOVES_PAGES
+def test_idle_memory_goes_when_the_pool_is_used_next():
+    import time
+
+    buf = built(8 * MIB)
+    del buf
+    assert growbuf.stats()["retained_bytes"] >= 8 * MIB
+    time.sleep(1.2)
+    other = GrowBuffer(500 * KIB)  # zeros: takes nothing warm
+    del other
+    assert growbuf.stats()["retained_bytes"] < MIB
+
+
+@MOVES_PAGES
+def test_small_buffers_cannot_pin_warm_memory():
+    """Each lives on a span out of a large one's; their sum is within the budget."""
+    before, kept = rss(), []
+    for _ in range(40):
+        buf = built(60 * MIB)
+        del buf
+        kept.append(built(160 * KIB, 40 * KIB))
+    growbuf.trim()
+    assert rss() - before <= BUDGET + 40 * 512 * KIB
+    assert all(check(buf) is None for buf in kept)
+
+
+@MOVES_PAGES
+def test_a_rebuilt_buffer_neither_moves_nor_faults():
+    buf = built(30 * MIB)
+    del buf
+    before = growbuf.stats()
+    faults = run_faults(lambda: built(30 * MIB))
+    assert difference(before)["moves"] == 0
+    assert faults < 200
+
+
+def run_faults(call):
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    call()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+# --------------------------------------------------------------------- many buffers
+
+
+@ON_LINUX
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [40_000, 100_000])
+def test_very_many_live_buffers(count):
+    """Where the system has no mapping left, the heap takes the rest."""
+    code = f"""
+        import growbuf
+        from growbuf._growbuf import check, place
+        bufs = [growbuf.GrowBuffer(80 << 10) for _ in range({count})]
+        with open("/proc/self/maps") as maps:
+            mappings = sum(1 for _ in maps)
+        for buf in bufs[::997]:
+            buf[5] = 1
+            buf += b"abc"
+            assert len(buf) == (80 << 10) + 3 and check(buf) is None
+        spans = sum(place(buf)[0] == "span" for buf in bufs)
+        other = growbuf.GrowBuffer(b"x" * (3 << 20))
+        assert other.count(b"x") == 3 << 20
+        print(mappings < 65_000, spans > 0)
+    """
+    strategy = facts()["strategy"]
+    assert run(code) == f"True {strategy != 'heap'}"
+
+
+def test_small_buffers_are_small():
+    """In memory, counted by the allocator, next to bytearrays of the same length."""
+    code = """
+        import sys, growbuf
+        kind = {{"bytearray": bytearray, "GrowBuffer": growbuf.GrowBuffer}}["{}"]
+        def rss():
+            with open("/proc/self/statm") as statm:
+                return int(statm.read().split()[1]) * 4096
+        data, bufs = b"x" * 300, [None] * 200_000
+        before = rss()
+        for i in range(len(bufs)):
+            bufs[i] = kind(data)
+        print(rss() - before)
+    """
+    if sys.platform != "linux":
+        pytest.skip("reads /proc")
+    theirs, ours = (int(run(code.format(kind))) for kind in ("bytearray", "GrowBuffer"))
+    assert ours <= 1.15 * theirs
+
+
+# --------------------------------------------------------------------------- threads
+
+
+def while_copying(call, other):
+    """Run `other` in a thread that only gets to run if `call` lets go of the GIL."""
+    outcome, go = [], threading.Event()
+
+    def work():
+        go.wait()
+        try:
+            outcome.append(other())
+        except BufferError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        go.set()
+        call()
+        met = list(outcome)
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+    return met
+
+
+GIL = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL"
+)
+LARGE = 200 * MIB
+
+
+@GIL
+@pytest.mark.parametrize("name", ["extend", "iadd", "setitem", "take_bytes", "copy"])
+def test_large_copies_let_other_threads_run(name):
+    source = bytes(LARGE)
+    buf = GrowBuffer(source if name in ("take_bytes", "copy") else b"abc")
+    calls = {
+        "extend": lambda: buf.extend(source),
+        "iadd": lambda: buf.__iadd__(source),
+        "setitem": lambda: buf.__setitem__(slice(1, 2), source),
+        "take_bytes": lambda: buf.take_bytes(LARGE - 5),
+        "copy": lambda: buf.copy(),
+    }
+    (met,) = while_copying(calls[name], lambda: buf.append(1))
+    assert isinstance(met, BufferError)
+    assert check(buf) is None
+    buf.append(2)
+    assert buf[-1] == 2
+
+
+@GIL
+def test_the_source_of_a_large_copy_is_held_too():
+    buf, source = GrowBuffer(), GrowBuffer(LARGE)
+    (met,) = while_copying(lambda: buf.extend(source), source.clear)
+    assert isinstance(met, BufferError)
+    assert len(buf) == len(source) == LARGE
+
+
+@ON_LINUX
+def test_fork_while_other_threads_use_the_pool():
+    code = """
+        import os, threading, warnings
+        import growbuf
+        warnings.simplefilter("ignore")
+        stop = threading.Event()
+        def work():
+            while not stop.is_set():
+                buf = growbuf.GrowBuffer(prefault=True)
+                for _ in range(30):
+                    buf += bytes(1 << 17)
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(30):
+            child = os.fork()
+            if child == 0:
+                buf = growbuf.GrowBuffer(prefault=True)
+                for _ in range(100):
+                    buf += bytes(1 << 17)
+                growbuf.trim()
+                os._exit(len(buf) != 100 << 17)
+            assert os.waitpid(child, 0)[1] == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+        print("fine")
+    """
+    assert run(code) == "fine"
+
+
+# --------------------------------------------------------------------------- prefault
+
+
+@pytest.mark.parametrize("length", [0, 100, 500 * KIB, 5 * MIB, 70 * MIB])
+def test_prefault_changes_nothing_but_time(length):
+    buf, expected = GrowBuffer(b"ab", prefault=True), bytearray(b"ab")
+    for i in range(length >> 16):
+        piece = bytes([i % 251]) * (1 << 16)
+        buf += piece
+        expected += piece
+    assert_holds(buf, expected)
+    del buf[: length // 2], expected[: length // 2]
+    buf.trim()
+    assert_holds(buf, expected)
+    buf.clear()
+    assert_holds(buf, b"")
+
+
+@ON_LINUX
+def test_the_helper_is_there_only_while_it_is_needed():
+    import time
+
+    def nthreads():
+        return len(os.listdir("/proc/self/task"))
+
+    before = nthreads()
+    growbuf.configure(prefault=True)
+    buf = built(50 * MIB)
+    assert nthreads() <= before + 1
+    growbuf.configure(prefault=False)
+    plain = built(50 * MIB)
+    for _ in range(100):
+        if nthreads() == before:
+            break
+        time.sleep(0.05)
+    assert nthreads() == before
+    assert len(buf) == len(plain)
+
+
+@ON_LINUX
+def test_a_process_ends_while_the_helper_works():
+    code = """
+        import growbuf
+        buf = growbuf.GrowBuffer(prefault=True)
+        for _ in range(300):
+            buf += bytes(1 << 20)
+        print("fine")
+    """
+    assert run(code) == "fine"
