@@ -70,6 +70,31 @@ buffer_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+#ifdef BUFFER_COUNTS_EXPORTS
+int
+buffer_getbuffer(PyObject *op, Py_buffer *view, int flags)
+{
+    BufferObject *self = buffer_cast(op);
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = PyBuffer_FillInfo(view, op, self->store.start,
+                           (Py_ssize_t)self->store.length, 0, flags);
+    if (rc == 0) {
+        buffer_hold(self);
+    }
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+void
+buffer_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
+{
+    Py_BEGIN_CRITICAL_SECTION(op);
+    buffer_release(buffer_cast(op));
+    Py_END_CRITICAL_SECTION();
+}
+#endif
+
 PyTypeObject *
 buffer_type(PyTypeObject *type)
 {

@@ -81,6 +81,10 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_sq_inplace_concat, edit_inplace_concat},
         {Py_sq_inplace_repeat, edit_inplace_repeat},
         {Py_nb_remainder, results_remainder},
+#ifdef BUFFER_COUNTS_EXPORTS
+        {Py_bf_getbuffer, buffer_getbuffer},
+        {Py_bf_releasebuffer, buffer_releasebuffer},
+#endif
         {0, NULL},
     };
     PyType_Spec spec = {

@@ -10,7 +10,7 @@
 
 #define LARGEST (SIZE_MAX / 2)
 
-char store_nothing[1];
+_Alignas(16) char store_nothing[1];
 bool store_prefault;
 
 void

@@ -32,7 +32,7 @@ struct store {
 /* Whether stores have that from now on, if they do not say. */
 extern bool store_prefault;
 
-/* The start of every empty store: never written. */
+/* The start of every empty store: aligned as any memory is, and never written. */
 extern char store_nothing[1];
 
 static inline size_t
