@@ -250,22 +250,22 @@ pool_join(struct span *span)
     }
 }
 
-/* Tell whether the oldest span must go before one with `ready` bytes comes: for want of
- * room, or because nobody has wanted it for long. */
+/* Tell whether the oldest span must go before `nspans` with `ready` bytes come: for want
+ * of room, or because nobody has wanted it for long. */
 static bool
-pool_must_lose(size_t ready, uint64_t now_ms)
+pool_must_lose(size_t nspans, size_t ready, uint64_t now_ms)
 {
-    return pool.stats.retained == SPANS_POOL_SLOTS ||
+    return pool.stats.retained + nspans > SPANS_POOL_SLOTS ||
            pool.stats.retained_nbytes + pool.lent_nbytes + ready > pool.budget ||
            pool.came_ms[0] + SPANS_POOL_IDLE_MS < now_ms;
 }
 
-/* Make room for `ready` bytes, under the lock, which is let go meanwhile: giving memory
- * back takes time. */
+/* Make that room, under the lock, which is let go meanwhile: giving memory back takes
+ * time. */
 static void
-pool_lose(size_t ready, uint64_t now_ms)
+pool_lose(size_t nspans, size_t ready, uint64_t now_ms)
 {
-    while (pool.stats.retained > 0 && pool_must_lose(ready, now_ms)) {
+    while (pool.stats.retained > 0 && pool_must_lose(nspans, ready, now_ms)) {
         struct span oldest = pool_remove(0);
         unlock();
         pages_unmap(oldest.address, oldest.length);
@@ -291,11 +291,8 @@ pool_keep(struct span span)
     }
     lock();
     pool_join(&span);
+    pool_lose(1, span.ready <= pool_most() ? span.ready : 0, now_ms);
     bool keep = span.ready <= pool_most();
-    if (keep) {
-        pool_lose(span.ready, now_ms);
-        keep = span.ready <= pool_most();
-    }
     if (keep) {
         pool.came_ms[pool.stats.retained] = now_ms;
         pool.spans[pool.stats.retained++] = span;
@@ -305,6 +302,16 @@ pool_keep(struct span span)
     if (!keep) {
         pages_unmap(span.address, span.length);
     }
+}
+
+/* Give back what has been there too long. */
+static void
+pool_expire(void)
+{
+    uint64_t now_ms = pages_ops.clock_ms();
+    lock();
+    pool_lose(0, 0, now_ms);
+    unlock();
 }
 
 /* Count a span's warm pages as lent. */
@@ -337,8 +344,8 @@ spans_retain(size_t nbytes)
 {
     lock();
     pool.budget = nbytes;
-    pool_lose(0, pages_ops.clock_ms());
     unlock();
+    pool_expire();
 }
 
 /* Empty the pool. Return whether there was anything in it. */
@@ -493,6 +500,7 @@ spans_take(size_t needed, bool zeroed, struct span *span)
     if (error == 0) {
         count_live();
     }
+    pool_expire();
     return error;
 }
 
@@ -532,7 +540,9 @@ settle_loan(struct span *span)
 void
 spans_give(struct span *span)
 {
-    stop_prefault(span);
+    if (span->prefault) {
+        spans_discard(span, span->ready);
+    }
     size_t most = settle_loan(span) & ~(GROWTH_QUANTUM - 1);
     if (span->ready > most && most > 0) {
         spans_cut(span, most);
@@ -561,9 +571,11 @@ void
 spans_discard(struct span *span, size_t end)
 {
     size_t kept = growth_round_up(end, pages_facts.page_nbytes);
+    bool ahead = span->prefault; /* then there are pages past `ready` too */
     stop_prefault(span);
-    if (kept < span->ready &&
-        pages_discard(span->address + kept, span->length - kept) == 0) {
+    if ((ahead || kept < span->ready) && kept < span->length &&
+        pages_discard(span->address + kept, span->length - kept) == 0 &&
+        kept < span->ready) {
         spans_outgrown(span);
         span->ready = kept;
     }
