@@ -33,7 +33,7 @@ state_of(PyObject *module)
 /* -------------------------------------------------------------------- the type */
 
 PyDoc_STRVAR(buffer_doc,
-"GrowBuffer(source=b'', /, encoding=..., errors=...)\n--\n\n"
+"GrowBuffer(source=b'', /, encoding='utf-8', errors='strict', *, prefault=False)\n--\n\n"
 "A bytearray that grows by moving pages instead of copying bytes.\n\n"
 "It takes what bytearray takes, does what bytearray does, and is one:\n\n"
 ">>> from growbuf import GrowBuffer\n"
@@ -44,9 +44,10 @@ PyDoc_STRVAR(buffer_doc,
 ">>> isinstance(buf, bytearray)\n"
 "True\n\n"
 "What bytearray returns as bytearray, such as slices, is returned as GrowBuffer.\n"
-"From 256 KiB up the bytes are in pages of their own: growing moves the pages\n"
+"From 72 KiB up the bytes are in pages of their own: growing moves the pages\n"
 "(mremap(2)), at a cost that hardly depends on the length. A buffer that cannot grow\n"
-"raises MemoryError and is what it was.");
+"raises MemoryError and is what it was. With prefault, a helper thread has pages\n"
+"present ahead of the writer.");
 
 static size_t
 append_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)

@@ -3,7 +3,7 @@
 PyDoc_STRVAR(reserve_doc,
 "reserve($self, nbytes, /)\n--\n\n"
 "Have a capacity of at least `nbytes` bytes in all.\n\n"
-"Growing up to there moves nothing. From 256 KiB up this takes address space and no\n"
+"Growing up to there moves nothing. From 72 KiB up this takes address space and no\n"
 "memory. Raise ValueError if `nbytes` is negative, MemoryError if the system refuses,\n"
 "BufferError if it would move exported bytes. What shrinks the buffer may give the\n"
 "reserve back.");

@@ -18,10 +18,11 @@ LAYERS = [
     {"buffer"},
     {"store"},
     {"spans"},
+    {"prefault"},
     {"pages"},
     {"growth"},
 ]
-WITHOUT_PYTHON = {"store", "spans", "pages", "growth"}
+WITHOUT_PYTHON = {"store", "spans", "prefault", "pages", "growth"}
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 SYSTEM_CALLS = re.compile(

@@ -1,0 +1,155 @@
+"""GrowBuffer against bytearray at every size: one table, first builds and rebuilds.
+
+    python benchmarks/sizes.py                            64 B to 64 MiB, glibc's malloc
+    python benchmarks/sizes.py --most 1G --allocator jemalloc,mimalloc,tcmalloc
+
+A cell is bytearray's time divided by GrowBuffer's, the median over pairs taken in turn.
+`first` builds from memory the process has not used, each time in a process forked for
+it; `again` builds, drops and builds again. Small buffers are built many at a time.
+"""
+
+import argparse
+import ctypes
+import gc
+import json
+import os
+import statistics
+import struct
+import subprocess
+import sys
+import time
+
+from versus import ALLOCATORS, preload, touch
+
+import growbuf
+from growbuf import GrowBuffer
+
+KINDS = (bytearray, GrowBuffer)
+PIECES = (64, 4 << 10, 64 << 10, 1 << 20)
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+MOST_PIECES = 1 << 24  # of a build: more takes minutes
+
+
+def build(kind, length, piece):
+    buf = kind()
+    extend = buf.extend
+    for _ in range(length // len(piece)):
+        extend(piece)
+    return buf
+
+
+def first_ns(kind, length, piece):
+    """Time builds whose results are kept, so that no memory is used twice."""
+    count = max(1, (256 << 10) // length)
+    kept = [None] * count
+    start = time.perf_counter_ns()
+    for i in range(count):
+        kept[i] = build(kind, length, piece)
+    return (time.perf_counter_ns() - start) / count
+
+
+def again_ns(kind, length, piece):
+    """Time builds that each drop the one before."""
+    count = max(2, min(200, (32 << 20) // length))
+    buf = build(kind, length, piece)
+    start = time.perf_counter_ns()
+    for _ in range(count):
+        buf = None
+        buf = build(kind, length, piece)
+    taken = time.perf_counter_ns() - start
+    del buf
+    return taken / count
+
+
+def in_child(measure, *args):
+    """Run a measurement in a forked process and return what it measured."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, struct.pack("d", measure(*args)))
+        os._exit(0)
+    result = os.read(reading, 8)
+    os.close(reading)
+    os.close(writing)
+    os.waitpid(child, 0)
+    return struct.unpack("d", result)[0]
+
+
+def fresh(measure, kind, length, piece):
+    """Measure with the code in the caches and no memory in hand."""
+    build(kind, 100 << 10, piece[: 4 << 10])
+    gc.collect()
+    growbuf.trim()
+    if hasattr(ctypes.CDLL(None), "malloc_trim"):
+        ctypes.CDLL(None).malloc_trim(0)
+    if length >= 16 << 20:
+        touch(min(2 * length, 4 << 30))
+    return measure(kind, length, piece)
+
+
+def ratio(measure, length, piece, repeat):
+    pairs = (
+        [in_child(fresh, measure, kind, length, piece) for kind in KINDS]
+        for _ in range(repeat)
+    )
+    return statistics.median(theirs / ours for theirs, ours in pairs)
+
+
+def cells(most, repeat):
+    length = 64
+    while length <= most:
+        for nbytes in PIECES:
+            if nbytes <= length <= nbytes * MOST_PIECES:
+                times = repeat if length <= 64 << 20 else 3
+                yield (
+                    length,
+                    nbytes,
+                    ratio(first_ns, length, bytes(nbytes), times),
+                    ratio(again_ns, length, bytes(nbytes), times),
+                )
+        length *= 4
+
+
+def readable(nbytes):
+    for unit, scale in reversed(UNITS.items()):
+        if nbytes >= scale:
+            return f"{nbytes // scale} {unit}iB"
+    return f"{nbytes} B"
+
+
+def show(allocator, rows):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("length", "piece", "first", "again", title=allocator)
+    for length, piece, *ratios in rows:
+        figures = (f"[{'red' if r < 0.95 else 'default'}]{r:.2f}[/]" for r in ratios)
+        table.add_row(readable(length), readable(piece), *figures)
+    Console().print(table)
+
+
+def nbytes(text):
+    return int(text[:-1]) * UNITS[text[-1]] if text[-1] in UNITS else int(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--most", type=nbytes, default=64 << 20, metavar="64M")
+    parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
+    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        print(json.dumps(list(cells(options.most, options.repeat))))
+        return
+    for allocator in options.allocator.split(","):
+        env = preload(allocator)
+        if env is not None:
+            words = ["--worker", "--most", options.most, "--repeat", options.repeat]
+            command = [sys.executable, __file__, *map(str, words)]
+            done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
+            show(allocator, json.loads(done.stdout))
+
+
+if __name__ == "__main__":
+    main()
