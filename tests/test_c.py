@@ -1,4 +1,5 @@
-"""The C tests: each program of tests/c compiled, plain and sanitized, and run.
+"""The C tests: each program of tests/c compiled, plain and sanitized, and run; and what
+several threads do once more under the sanitizer of threads.
 
 The seed of a random test that failed, as it printed it, is taken back from GROWBUF_SEED.
 """
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,11 +29,15 @@ SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FLAVOURS = {
     "plain": [*FLAGS, "-O2"],
     "sanitized": [*FLAGS, "-O1", "-g", *SANITIZE, "-DSANITIZED=1"],
+    "threads": [*FLAGS, "-O1", "-g", "-fsanitize=thread", "-DSANITIZED=1"],
 }
 
 # What all programs are linked with: the layers that need no Python, and the kernel.
 SHARED = [
-    *(SOURCE / f"{layer}.c" for layer in ("growth", "pages", "spans", "store")),
+    *(
+        SOURCE / f"{layer}.c"
+        for layer in ("growth", "pages", "prefault", "spans", "store")
+    ),
     TESTS / "kernel.c",
 ]
 PROGRAMS = [path.stem for path in sorted(TESTS.glob("test_*.c"))]
@@ -66,7 +72,7 @@ def build_and_run(flags, program, objects):
 
 
 def why_not(flavour, folder):
-    """Return why programs of this flavour cannot be made here, or None."""
+    """Return why programs of this flavour cannot be made and run here, or None."""
     if shutil.which(COMPILER[0]) is None:
         return f"there is no compiler: {COMPILER[0]!r} is not found"
     if flavour == "plain":
@@ -74,18 +80,20 @@ def why_not(flavour, folder):
     empty = folder / "empty.c"
     empty.write_text("int main(void) { return 0; }\n")
     done = run(*COMPILER, *FLAVOURS[flavour], empty, "-o", folder / "empty")
+    if done.returncode == 0:
+        done = run(folder / "empty")
     last = done.stdout.strip().rpartition("\n")[2]
     return f"the compiler cannot sanitize: {last}" if done.returncode else None
 
 
-@pytest.fixture(scope="session", params=FLAVOURS)
-def results(request, tmp_path_factory):
-    """Start to build and run all programs of a flavour, as many at once as there are
-    processors; the result of each is waited for by the test that wants it."""
-    flags, folder = FLAVOURS[request.param], tmp_path_factory.mktemp(request.param)
-    reason = why_not(request.param, folder)
+@contextmanager
+def compiled(flavour, folder):
+    """Compile what all programs share, as many files at once as there are processors.
+    Give a function that starts to build and run a program and returns its future."""
+    reason = why_not(flavour, folder)
     if reason:
         pytest.skip(reason)
+    flags = FLAVOURS[flavour]
     objects = [folder / f"{source.stem}.o" for source in SHARED]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(
@@ -95,17 +103,30 @@ def results(request, tmp_path_factory):
                 objects,
             )
         )
-        yield {
-            program: pool.submit(build_and_run, flags, program, objects)
-            for program in PROGRAMS
-        }
+        yield lambda program: pool.submit(build_and_run, flags, program, objects)
+
+
+@pytest.fixture(scope="session", params=["plain", "sanitized"])
+def results(request, tmp_path_factory):
+    """Start all programs of a flavour; the result of each is waited for by the test
+    that wants it."""
+    with compiled(request.param, tmp_path_factory.mktemp(request.param)) as start:
+        yield {program: start(program) for program in PROGRAMS}
+
+
+def check(program, done):
+    print(done.stdout)
+    assert done.returncode == 0, f"{program} ended with {done.returncode}"
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_program(results, program):
-    done = results[program].result()
-    print(done.stdout)
-    assert done.returncode == 0, f"{program} ended with {done.returncode}"
+    check(program, results[program].result())
+
+
+def test_threads_do_not_race(tmp_path):
+    with compiled("threads", tmp_path) as start:
+        check("test_threads", start("test_threads").result())
 
 
 def test_there_are_programs():

@@ -33,6 +33,7 @@ begin(enum kernel_kind kind, enum pages_rung highest)
     pages_probe(highest);
     /* What the machine's setting is must not decide what is tested. */
     pages_facts.huge = PAGES_HUGE_MADVISE;
+    spans_retain(SPANS_POOL_NBYTES);
     CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
 }
 
@@ -43,13 +44,36 @@ check_state(void)
     CHECK_SOUND(spans_check());
 }
 
+/* The bytes that are lent of a span. */
+static inline size_t
+lent(const struct span *span)
+{
+    return span->lent_npages * pages_facts.page_nbytes;
+}
+
+/* With nothing in the pool: a budget of just one span is all there for that span. */
+static inline void
+check_nothing_is_lent(void)
+{
+    struct span span;
+    spans_retain(2 * MIB);
+    if (pages_facts.rung > PAGES_HEAP && spans_take(2 * MIB, true, &span) == 0) {
+        span.ready = 2 * MIB - 1;
+        spans_give(&span);
+        CHECK(spans_stats().retained_nbytes == 2 * MIB - 1);
+    }
+    spans_trim();
+}
+
 static inline void
 finish(void)
 {
     kernel_heal();
+    kernel.most_nbytes = kernel.most_mappings = 0;
     spans_trim();
     check_state();
     CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
+    check_nothing_is_lent();
     CHECK_SOUND(kernel_leak());
 }
 

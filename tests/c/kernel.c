@@ -28,7 +28,7 @@ enum owner { OURS, LOST, SOMEBODY };
 struct mapping {
     char *from, *to;
     int protection;
-    bool huge;
+    enum kernel_huge huge;
     enum owner owner;
 };
 
@@ -333,7 +333,8 @@ fake_map(void *address, size_t length, int protection, int flags)
     if (from == NULL) {
         return no_address(ENOMEM);
     }
-    enter((struct mapping){from, from + length, protection, false, OURS});
+    enter((struct mapping){
+        .from = from, .to = from + length, .protection = protection, .owner = OURS});
     return from;
 }
 
@@ -364,9 +365,10 @@ static void
 squat(char *from)
 {
     if (kernel.squatters > 0 && --kernel.squatters == 0) {
-        struct mapping page = {from, from + page_nbytes, PROT_READ | PROT_WRITE, false,
-                               SOMEBODY};
-        enter(page);
+        enter((struct mapping){.from = from,
+                               .to = from + page_nbytes,
+                               .protection = PROT_READ | PROT_WRITE,
+                               .owner = SOMEBODY});
         memset(from, SQUATTER, page_nbytes);
     }
 }
@@ -430,8 +432,10 @@ move(char *from, size_t length, size_t new_length, char *target, bool keep)
     struct mapping moved = mappings[find(from)];
     moved.from = target;
     moved.to = target + new_length;
-    enter((struct mapping){target, target + new_length, PROT_READ | PROT_WRITE, false,
-                           OURS});
+    enter((struct mapping){.from = target,
+                           .to = moved.to,
+                           .protection = PROT_READ | PROT_WRITE,
+                           .owner = OURS});
     protect(from, from + length, PROT_READ | PROT_WRITE);
     copy(target, from, length);
     mappings[find(target)] = moved;
@@ -541,14 +545,29 @@ populate(char *from, char *to)
 
 /* Advice to a part of a mapping makes it a mapping of its own. */
 static int
-advise_huge(char *from, char *to)
+advise_huge(char *from, char *to, enum kernel_huge huge)
 {
     (void)split(from);
     (void)split(to);
     for (size_t at = find(from); at < nmappings && mappings[at].from < to; at++) {
-        mappings[at].huge = true;
+        mappings[at].huge = huge;
     }
     tally();
+    return 0;
+}
+
+/* Under pressure the memory goes at once, else it stays as if there never were any. */
+static int
+take_offer(char *from, char *to)
+{
+    if (kernel.kind == KERNEL_OLD) {
+        return no_success(EINVAL);
+    }
+    kernel.noffers++;
+    kernel.offered_nbytes += (size_t)(to - from);
+    if (kernel.pressed) {
+        zero(from, to);
+    }
     return 0;
 }
 
@@ -576,7 +595,11 @@ fake_advise(void *address, size_t length, int advice)
         zero(from, to);
         return 0;
     case MADV_HUGEPAGE:
-        return advise_huge(from, to);
+        return advise_huge(from, to, KERNEL_HUGE_ASKED);
+    case MADV_NOHUGEPAGE:
+        return advise_huge(from, to, KERNEL_HUGE_REFUSED);
+    case MADV_FREE:
+        return take_offer(from, to);
     case MADV_POPULATE_WRITE:
         return populate(from, to);
     default:
@@ -713,6 +736,18 @@ kernel_is_mapped(const char *address, size_t length)
     const char *end = address + length;
     for (size_t at = find(address); at < nmappings && mappings[at].from < end; at++) {
         if (mappings[at].protection != (PROT_READ | PROT_WRITE)) {
+            return false;
+        }
+    }
+    return belongs(address, end, OURS);
+}
+
+bool
+kernel_is_advised(const char *address, size_t length, enum kernel_huge huge)
+{
+    const char *end = address + length;
+    for (size_t at = find(address); at < nmappings && mappings[at].from < end; at++) {
+        if (mappings[at].huge != huge) {
             return false;
         }
     }

@@ -21,7 +21,7 @@
 enum kernel_kind {
     KERNEL_2014, /* flag 4 is RETAIN: grows, in place or elsewhere, keeps the source */
     KERNEL_MAINLINE, /* flag 4 is DONTUNMAP: equal lengths only */
-    KERNEL_OLD,      /* before 5.7: flag 4 is EINVAL, as is MADV_POPULATE_WRITE */
+    KERNEL_OLD,      /* before 4.5: flag 4, MADV_POPULATE_WRITE, MADV_FREE are EINVAL */
     KERNEL_ENOSYS,   /* no mremap */
     KERNEL_EPERM,    /* mremap is forbidden */
     KERNEL_NO_PAGES, /* no mmap either: every call is ENOSYS */
@@ -39,17 +39,21 @@ enum kernel_call {
     KERNEL_CALLS
 };
 
+/* What a mapping was told about huge pages last. */
+enum kernel_huge { KERNEL_HUGE_UNSAID, KERNEL_HUGE_ASKED, KERNEL_HUGE_REFUSED };
+
 struct kernel {
     enum kernel_kind kind;
 
     /* What a test may set, at any time. */
-    bool bottom_up;     /* new mappings go to the lowest place: room behind the last */
-    size_t unaligned;   /* so many mappings to come begin beside a multiple of 2 MiB */
-    size_t squatters;   /* after so many unmaps to come somebody else maps there */
-    bool late;          /* a move onto a target that fails has already unmapped it */
-    bool dirty;         /* a kept source goes on reading as what it was */
-    uint64_t now_ms;    /* what the clock says */
-    size_t most_nbytes; /* like RLIMIT_AS; 0: no limit */
+    bool bottom_up;   /* new mappings go to the lowest place: room behind the last */
+    size_t unaligned; /* so many mappings to come begin beside a multiple of 2 MiB */
+    size_t squatters; /* after so many unmaps to come somebody else maps there */
+    bool late;        /* a move onto a target that fails has already unmapped it */
+    bool dirty;       /* a kept source goes on reading as what it was */
+    bool pressed;     /* short of memory: what is offered is taken, and reads as zero */
+    uint64_t now_ms;  /* what the clock says */
+    size_t most_nbytes;   /* like RLIMIT_AS; 0: no limit */
     size_t most_mappings; /* like vm.max_map_count; 0: no limit */
 
     /* What it tells. */
@@ -61,6 +65,8 @@ struct kernel {
     size_t nblocks; /* on the heap */
     size_t nlost;   /* ranges whose unmapping failed */
     size_t lost_nbytes;
+    size_t noffers; /* ranges that MADV_FREE offered */
+    size_t offered_nbytes;
 };
 
 extern struct kernel kernel;
@@ -77,6 +83,9 @@ void kernel_heal(void);
 
 /* Whether all of a range is mapped and may be read and written. */
 bool kernel_is_mapped(const char *address, size_t length);
+
+/* Whether all of a range is mapped and was told `huge` last. */
+bool kernel_is_advised(const char *address, size_t length, enum kernel_huge huge);
 
 /* Bytes of memory, not address space, that a range takes up. */
 size_t kernel_resident(const char *address, size_t length);

@@ -19,7 +19,7 @@ append_little(struct model *model)
 static int
 append_to_the_heap(struct model *model)
 {
-    return model_append(model, 200 * KIB);
+    return model_append(model, 20 * KIB);
 }
 
 static int
@@ -50,6 +50,47 @@ static int
 append_past_the_span(struct model *model)
 {
     return model_append(model, 2 * MIB - model->length);
+}
+
+/* So much that it takes more than twice the span, in pieces if there are any behind. */
+static int
+append_past_it_again(struct model *model)
+{
+    return model_append(model, model->store.memory.length + 300 * KIB);
+}
+
+/* Build another store and drop it: the next one that is built is in a piece of it. */
+static int
+warm_the_pool(struct model *model)
+{
+    struct store other;
+    store_init(&other);
+    int error = store_splice(&other, 0, 0, 7 * MIB);
+    if (error == 0) {
+        memset(other.start, 'w', 7 * MIB);
+    }
+    store_free(&other);
+    model_check(model);
+    return error;
+}
+
+/* Have less in the pool, then as much as ever: what was there is lost. */
+static int
+retain_little(struct model *model)
+{
+    spans_retain(MIB);
+    model_check(model);
+    spans_retain(SPANS_POOL_NBYTES);
+    return 0;
+}
+
+/* So long that at the next call the pool loses what it has. */
+static int
+wait_long(struct model *model)
+{
+    kernel.now_ms += SPANS_POOL_IDLE_MS + 1;
+    model_check(model);
+    return 0;
 }
 
 static int
@@ -129,6 +170,25 @@ static const step steps[] = {
     model_trim,
     model_clear,
     append_into_a_span,
+    model_clear,
+    warm_the_pool,
+    append_into_a_span,
+    append_past_the_span,
+    append_past_it_again,
+    warm_the_pool,
+    append_one,
+    delete_far,
+    model_trim,
+    wait_long,
+    warm_the_pool,
+    model_clear,
+    append_little,
+    append_into_a_span,
+    append_past_the_span,
+    wait_long,
+    append_past_it_again,
+    retain_little,
+    model_clear,
 };
 
 enum { NSTEPS = sizeof steps / sizeof *steps };
@@ -152,7 +212,8 @@ only_shrinks(step act)
 {
     return act == delete_from_the_front || act == delete_from_the_middle ||
            act == delete_from_the_back || act == delete_far ||
-           act == shrink_to_the_heap || act == model_trim || act == model_clear;
+           act == shrink_to_the_heap || act == model_trim || act == model_clear ||
+           act == retain_little || act == wait_long;
 }
 
 static void
@@ -169,7 +230,8 @@ work(enum kernel_kind kind, enum variant variant, size_t n)
     struct model model;
     begin(kind, ANY_RUNG);
     kernel.bottom_up = n % 2;
-    model_init(&model, 8 * MIB);
+    model_init(&model, 16 * MIB);
+    pages_facts.huge = (int)(n % PAGES_NHUGE);
     start_failing(n, variant);
     for (int i = 0; i < NSTEPS; i++) {
         CASE("a kernel %s, call %zu fails, variant %d, step %d", kernel_names[kind], n,
@@ -244,7 +306,7 @@ test_shrinking_needs_nothing(void)
 static void
 test_the_gap_is_used_when_nothing_else_is_to_be_had(void)
 {
-    const size_t lengths[] = {100 * KIB, 2 * MIB - 1};
+    const size_t lengths[] = {60 * KIB, 2 * MIB - 1};
     for (int i = 0; i < 2 * KERNEL_KINDS; i++) {
         struct model model;
         begin(i / 2, ANY_RUNG);

@@ -33,14 +33,44 @@ test_round_up(void)
     }
 }
 
+/* Nobody asks for a block of no bytes: there is always the NUL. */
 static void
 test_a_first_block_is_exact(void)
 {
     for (size_t i = 0; i < NSIZES; i++) {
         size_t needed = size_at(i);
         CASE("%zu bytes", needed);
-        CHECK(growth_heap(needed, 0) == (needed > LARGEST ? 0 : needed));
+        CHECK(needed == 0 || growth_heap(needed, 0) == (needed > LARGEST ? 0 : needed));
     }
+}
+
+/* What grows by more than a quarter may do so again, or never: no guess is made. */
+static void
+test_a_leap_is_exact(void)
+{
+    CHECK(growth_heap(1251, 1000) == 1251 && growth_heap(1250, 1000) > 1250);
+    CHECK(growth_heap(51, 40) == 51 && growth_heap(50, 40) > 50);
+    CHECK(growth_heap(300 << 10, 200 << 10) == 300 << 10);
+    for (size_t i = 0; i < NSIZES; i++) {
+        size_t allocated = size_at(i), most = allocated + allocated / 4;
+        CASE("from %zu bytes", allocated);
+        if (allocated > 0 && allocated <= LARGEST / 2) {
+            CHECK(growth_heap(most + 1, allocated) == most + 1);
+            CHECK(growth_heap(most, allocated) > most);
+            CHECK(growth_heap(2 * allocated + 1, allocated) == 2 * allocated + 1);
+        }
+    }
+}
+
+/* A quarter while that is little, then an eighth. */
+static void
+test_small_steps_get_a_quarter_or_an_eighth(void)
+{
+    const size_t little = 256 << 10;
+    CHECK(growth_heap(101, 100) == 101 + 25 + 6);
+    CHECK(growth_heap(little - 1, little - 2) == little - 1 + (little - 1) / 4 + 6);
+    CHECK(growth_heap(little, little - 1) == little + little / 8);
+    CHECK(growth_heap(80 * MIB, 79 * MIB) == 90 * MIB);
 }
 
 /* Like bytearray an eighth at least, and never more than a quarter. */
@@ -53,7 +83,7 @@ test_a_block_grows_ahead(void)
         if (needed > LARGEST) {
             CHECK(nbytes == 0);
         }
-        else if (needed > 1) {
+        else if (needed > 4) { /* up to four, one byte more is a leap */
             CHECK(nbytes >= needed && nbytes <= LARGEST);
             CHECK(nbytes - needed >= needed / 8 || needed > LARGEST - LARGEST / 8);
             CHECK(nbytes - needed <= needed / 4 + 8);
@@ -160,6 +190,8 @@ main(void)
 {
     RUN(test_round_up);
     RUN(test_a_first_block_is_exact);
+    RUN(test_a_leap_is_exact);
+    RUN(test_small_steps_get_a_quarter_or_an_eighth);
     RUN(test_a_block_grows_ahead);
     RUN(test_appending_bytes_takes_few_blocks);
     RUN(test_a_first_span_is_rounded_up);

@@ -166,6 +166,54 @@ test_advice(void)
 }
 
 static void
+test_advice_about_huge_pages(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    char *mapped = map(4 * MIB);
+    CHECK(kernel_is_advised(mapped, 4 * MIB, KERNEL_HUGE_UNSAID));
+    CHECK(pages_ops.advise(mapped, 2 * MIB, MADV_NOHUGEPAGE) == 0);
+    CHECK(pages_ops.advise(mapped + 2 * MIB, 2 * MIB, MADV_HUGEPAGE) == 0);
+    CHECK(kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_REFUSED));
+    CHECK(kernel_is_advised(mapped + 2 * MIB, 2 * MIB, KERNEL_HUGE_ASKED));
+    CHECK(!kernel_is_advised(mapped, 4 * MIB, KERNEL_HUGE_ASKED));
+    char *target = map(4 * MIB);
+    CHECK(pages_ops.remap(mapped, 2 * MIB, 4 * MIB, ONTO, target) == target);
+    CHECK(kernel_is_advised(target, 4 * MIB, KERNEL_HUGE_REFUSED));
+    CHECK(!kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_REFUSED));
+    CHECK_SOUND(kernel_misuse());
+}
+
+static void
+test_what_is_offered_goes_under_pressure(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    char *mapped = map(2 * MIB);
+    fill(mapped, 2 * MIB, 1);
+    CHECK(pages_ops.advise(mapped, MIB, MADV_FREE) == 0);
+    CHECK(is_filled(mapped, 2 * MIB, 1));
+    kernel.pressed = true;
+    CHECK(is_filled(mapped, 2 * MIB, 1));
+    CHECK(pages_ops.advise(mapped, MIB, MADV_FREE) == 0);
+    CHECK(is_zero(mapped, MIB) && !is_zero(mapped + MIB, 1));
+    CHECK(kernel.noffers == 2 && kernel.offered_nbytes == 2 * MIB);
+    kernel_boot(KERNEL_OLD);
+    mapped = map(MIB);
+    CHECK(pages_ops.advise(mapped, MIB, MADV_FREE) == -1 && errno == EINVAL);
+}
+
+/* Its time is what a test says, and asking for it is no call. */
+static void
+test_the_clock_stands_still(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    kernel_fail(1, ENOMEM);
+    CHECK(pages_ops.clock_ms() == 0);
+    kernel.now_ms = 1234;
+    CHECK(pages_ops.clock_ms() == 1234 && pages_ops.clock_ms() == 1234);
+    CHECK(kernel.ncalls == 0 && kernel.nfailed == 0);
+}
+
+static void
 test_limits(void)
 {
     kernel_boot(KERNEL_MAINLINE);
@@ -331,6 +379,9 @@ main(void)
     RUN(test_growing_in_place_needs_room_behind);
     RUN(test_two_mappings_do_not_move_as_one);
     RUN(test_advice);
+    RUN(test_advice_about_huge_pages);
+    RUN(test_what_is_offered_goes_under_pressure);
+    RUN(test_the_clock_stands_still);
     RUN(test_limits);
     RUN(test_the_call_that_shall_fail_fails);
     RUN(test_heap_blocks_move);

@@ -335,6 +335,47 @@ test_huge_pages_are_asked_for_only_where_there_are_any(void)
 }
 
 static void
+test_small_pages_are_asked_for_only_where_huge_ones_come_unasked(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    char *mapped;
+    CHECK(pages_map(2 * MIB, &mapped) == 0);
+    size_t calls = kernel.calls[KERNEL_ADVISE];
+    for (int huge = PAGES_HUGE_NEVER; huge < PAGES_HUGE_ALWAYS; huge++) {
+        pages_facts.huge = huge;
+        CHECK(pages_advise_small(mapped, 2 * MIB) == 0);
+    }
+    CHECK(kernel.calls[KERNEL_ADVISE] == calls);
+    CHECK(kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_UNSAID));
+    pages_facts.huge = PAGES_HUGE_ALWAYS;
+    CHECK(pages_advise_small(mapped, 2 * MIB) == 0);
+    CHECK(kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_REFUSED));
+    CHECK(pages_advise_huge(mapped, 2 * MIB) == 0);
+    CHECK(kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_ASKED));
+    kernel_fail(1, EINVAL);
+    CHECK(pages_advise_small(mapped, 2 * MIB) == EINVAL);
+}
+
+/* It stays until the system is short of memory, and then reads as zero. */
+static void
+test_offered_pages_may_read_as_zero(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        begin(kind, ANY_RUNG);
+        char *mapped;
+        int error = kind == KERNEL_OLD ? EINVAL : 0;
+        CHECK(pages_map(2 * MIB, &mapped) == 0);
+        fill(mapped, 2 * MIB, 1);
+        CHECK(pages_offer(mapped + MIB, MIB) == error);
+        CHECK(is_filled(mapped, 2 * MIB, 1));
+        kernel.pressed = true;
+        CHECK(pages_offer(mapped + MIB, MIB) == error);
+        CHECK(is_filled(mapped, MIB, 1));
+        CHECK(is_zero(mapped + MIB, MIB) == (error == 0));
+    }
+}
+
+static void
 test_discarded_pages_read_as_zero(void)
 {
     begin(KERNEL_OLD, ANY_RUNG);
@@ -367,6 +408,8 @@ main(void)
     RUN(test_extend);
     RUN(test_populate_is_asked_for_only_where_it_works);
     RUN(test_huge_pages_are_asked_for_only_where_there_are_any);
+    RUN(test_small_pages_are_asked_for_only_where_huge_ones_come_unasked);
+    RUN(test_offered_pages_may_read_as_zero);
     RUN(test_discarded_pages_read_as_zero);
     return check_done();
 }

@@ -299,6 +299,113 @@ test_what_is_drained_goes_back_to_the_system(void)
     end();
 }
 
+/* Three pieces of one warm span, of which the first absorbs the second: both are one
+ * mapping still, so that they move as one, and the third is none the wiser. */
+static void
+test_pieces_of_a_span_move_as_one(void)
+{
+    if (is_left_out(PAGES_MAYMOVE)) {
+        return;
+    }
+    start(ANY_RUNG);
+    struct span warm, piece, other;
+    CHECK(spans_take(8 * MIB, false, &warm) == 0);
+    fill(warm.address, 8 * MIB - 1, 9);
+    warm.ready = 8 * MIB - 1;
+    spans_give(&warm);
+    CHECK(spans_take(2 * MIB, false, &piece) == 0);
+    char *address = piece.address;
+    fill(address, 2 * MIB - 1, 1);
+    CHECK(spans_grow(&piece, 3 * MIB, 0, 2 * MIB - 1) == 0);
+    CHECK(piece.address == address && piece.length == 4 * MIB);
+    fill(address, 4 * MIB - 1, 2);
+    CHECK(spans_take(4 * MIB, false, &other) == 0);
+    CHECK(other.address == address + 4 * MIB);
+    fill(other.address, 4 * MIB - 1, 3);
+    struct spans_stats before = spans_stats();
+    CHECK(spans_grow(&piece, 4 * MIB + 1, 0, 4 * MIB - 1) == 0);
+    CHECK(piece.address != address && is_filled(piece.address, 4 * MIB - 1, 2));
+    CHECK(is_filled(other.address, 4 * MIB - 1, 3));
+    CHECK(is_zero(piece.address + piece.ready, piece.length - piece.ready));
+    CHECK(spans_stats().moves == before.moves + 1);
+    CHECK(spans_stats().copies == before.copies);
+    spans_give(&piece);
+    spans_give(&other);
+    end();
+}
+
+/* What is offered reads as what it was or, page by page, as zero; and what is written
+ * after that stays. */
+static void
+test_what_is_offered_can_be_written_again(void)
+{
+    if (is_left_out(PAGES_COPY)) {
+        return;
+    }
+    start(ANY_RUNG);
+    char *mapped;
+    CHECK(pages_map(4 * MIB, &mapped) == 0);
+    fill(mapped, 4 * MIB, 1);
+    int error = pages_offer(mapped + 2 * MIB, 2 * MIB);
+    printf("offering memory: %s\n", error ? strerror(error) : "yes");
+    CHECK(is_filled(mapped, 2 * MIB, 1));
+    fill(mapped + 2 * MIB, MIB, 2);
+    CHECK(is_filled(mapped, 2 * MIB, 1) && is_filled(mapped + 2 * MIB, MIB, 2));
+    pages_unmap(mapped, 4 * MIB);
+    end();
+}
+
+/* In huge pages the second time as well, or in whatever the system gave. */
+static void
+test_a_large_store_is_built_again(void)
+{
+    start(ANY_RUNG);
+    for (uint64_t round = 0; round < 3; round++) {
+        struct store store;
+        store_init(&store);
+        for (size_t i = 0; i < 40; i++) {
+            append(&store, MIB, 100 * round + i);
+        }
+        check_pieces(&store, MIB, 40, 100 * round);
+        store_free(&store);
+    }
+    end();
+}
+
+static void
+test_the_clock_goes_forward(void)
+{
+    start(ANY_RUNG);
+    uint64_t before = pages_ops.clock_ms();
+    usleep(60 * 1000);
+    uint64_t passed = pages_ops.clock_ms() - before;
+    CHECK(passed >= 40 && passed < 60 * 1000);
+    end();
+}
+
+/* Nothing is taken for a second: the next to be given back sends it away. */
+static void
+test_idle_memory_goes_back_to_the_system(void)
+{
+    if (is_left_out(PAGES_COPY)) {
+        return;
+    }
+    start(ANY_RUNG);
+    struct store large, small;
+    store_init(&large);
+    store_init(&small);
+    append(&large, 30 * MIB, 1);
+    append(&small, MIB, 2);
+    store_free(&large);
+    size_t full = statm(1);
+    CHECK(spans_stats().retained_nbytes >= 30 * MIB);
+    usleep((SPANS_POOL_IDLE_MS + 100) * 1000);
+    store_free(&small);
+    CHECK(spans_stats().retained_nbytes <= 2 * MIB);
+    CHECK(full - statm(1) > 25 * MIB);
+    end();
+}
+
 /* ------------------------------------------------------------------ in a child of ours */
 
 static void
@@ -464,6 +571,11 @@ main(void)
     RUN(test_a_thousand_growing_stores_leave_few_mappings);
     RUN(test_zeros_take_no_memory);
     RUN(test_what_is_drained_goes_back_to_the_system);
+    RUN(test_pieces_of_a_span_move_as_one);
+    RUN(test_what_is_offered_can_be_written_again);
+    RUN(test_a_large_store_is_built_again);
+    RUN(test_the_clock_goes_forward);
+    RUN(test_idle_memory_goes_back_to_the_system);
     RUN(test_little_address_space_is_enough);
     RUN(test_a_child_has_a_pool_of_its_own);
     RUN(test_threads_share_the_pool);

@@ -367,6 +367,88 @@ test_a_store_built_again_needs_no_call(void)
     finish();
 }
 
+/* Piece by piece: from the heap into a piece of what is warm, and on over the next. */
+static void
+test_a_store_grown_again_needs_no_call_but_for_the_heap(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        struct model model;
+        begin(kind, ANY_RUNG);
+        model_init(&model, 13 * MIB);
+        CHECK(model_append(&model, 12 * MIB) == 0);
+        model_clear(&model);
+        size_t blocks = kernel.calls[KERNEL_REALLOCATE];
+        size_t calls = kernel.ncalls - blocks;
+        while (model.length < 12 * MIB) {
+            CHECK(model_append(&model, 60000) == 0);
+        }
+        CHECK(kernel.ncalls - kernel.calls[KERNEL_REALLOCATE] == calls);
+        CHECK(kernel.calls[KERNEL_REALLOCATE] > blocks);
+        model_free(&model);
+        finish();
+    }
+}
+
+/* Memory, not address space, of all stores. */
+static size_t
+all_resident(const struct store *stores, size_t nstores)
+{
+    size_t nbytes = 0;
+    for (size_t i = 0; i < nstores; i++) {
+        nbytes += resident(&stores[i]);
+    }
+    return nbytes;
+}
+
+/* Each time the pool is full again of what was dropped, one more small store is made in
+ * a piece of it, and stays. */
+static void
+test_small_stores_that_live_long_hold_no_more_than_the_budget(void)
+{
+    enum { NSMALL = 40, NBYTES = 100 * 1024, BUDGET = 8 << 20 };
+    struct store stores[NSMALL], large;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    spans_retain(BUDGET);
+    store_init(&large);
+    for (size_t i = 0; i < NSMALL; i++) {
+        append(&large, BUDGET);
+        store_free(&large);
+        store_init(&stores[i]);
+        append(&stores[i], NBYTES);
+        size_t used = (i + 1) * (NBYTES + 64 * KIB + 2 * pages_facts.page_nbytes);
+        size_t kept = spans_stats().retained_nbytes;
+        CHECK(all_resident(stores, i + 1) + kept <= BUDGET + used);
+        check_state();
+    }
+    for (size_t i = 0; i < NSMALL; i++) {
+        store_free(&stores[i]);
+    }
+    CHECK(spans_stats().retained_nbytes <= BUDGET);
+    finish();
+}
+
+/* Once what was warm is in use, the budget is for others again. */
+static void
+test_a_store_that_outgrows_a_piece_has_it_for_good(void)
+{
+    struct store store, other;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    spans_retain(4 * MIB);
+    store_init(&store);
+    store_init(&other);
+    append(&other, 3 * MIB);
+    append(&store, 1 * MIB);
+    store_free(&store);
+    append(&store, 500 * KIB);
+    CHECK(lent(&store.memory) >= MIB);
+    append(&store, 1 * MIB);
+    CHECK(lent(&store.memory) == 0);
+    store_free(&other);
+    CHECK(spans_stats().retained_nbytes >= 3 * MIB);
+    store_free(&store);
+    finish();
+}
+
 /* --------------------------------------------------------------------- huge pages */
 
 /* Asked for whole spans from 16 MiB on; and they still move as one. */
@@ -399,8 +481,64 @@ test_where_there_are_no_huge_pages_none_are_counted_on(void)
     store_init(&store);
     append(&store, 17 * MIB);
     CHECK(!store.memory.huge && resident(&store) >= 17 * MIB);
+    CHECK(kernel_is_advised(store.memory.address, store.memory.length,
+                            KERNEL_HUGE_UNSAID));
     store_free(&store);
     finish();
+}
+
+/* Before 16 MiB a small store would spend 2 MiB on each first byte. */
+static void
+test_where_huge_pages_come_unasked_small_ones_are_asked_for(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        begin(kind, ANY_RUNG);
+        pages_facts.huge = PAGES_HUGE_ALWAYS;
+        struct store store;
+        store_init(&store);
+        for (size_t length = MIB; length <= 20 * MIB; length += MIB) {
+            append(&store, MIB);
+            const struct span *span = &store.memory;
+            bool huge = length >= GROWTH_HUGE_MIN;
+            CHECK(span->huge == huge);
+            CHECK(kernel_is_advised(span->address, span->length,
+                                    huge ? KERNEL_HUGE_ASKED : KERNEL_HUGE_REFUSED));
+        }
+        store_free(&store);
+        CHECK(store_append_zeros(&store, 2 * MIB) == 0);
+        CHECK(kernel_is_advised(store.memory.address, store.memory.length,
+                                KERNEL_HUGE_REFUSED));
+        store_free(&store);
+        finish();
+    }
+}
+
+/* What the pool has may turn into zeros: whoever gets it finds it as good as any. */
+static void
+test_memory_that_was_offered_and_is_gone_does_no_harm(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        struct model large, small;
+        begin(kind, ANY_RUNG);
+        kernel.pressed = true;
+        model_init(&large, 24 * MIB);
+        model_init(&small, 24 * MIB);
+        CHECK(model_append(&large, 20 * MIB) == 0);
+        model_scribble(&large);
+        model_clear(&large);
+        CHECK((kernel.noffers > 0) == (kind != KERNEL_OLD));
+        CHECK(model_append(&small, 1 * MIB) == 0);
+        CHECK(model_append(&large, 15 * MIB) == 0);
+        CHECK(model_append(&large, 5 * MIB) == 0);
+        CHECK(model_append_zeros(&large, 1 * MIB) == 0);
+        CHECK(model_append_zeros(&small, 1 * MIB) == 0);
+        model_clear(&large);
+        CHECK(model_append(&small, 20 * MIB) == 0);
+        CHECK(model_splice(&small, 0, 19 * MIB, 0) == 0);
+        model_free(&small);
+        model_free(&large);
+        finish();
+    }
 }
 
 /* --------------------------------------------------------------------- odds and ends */
@@ -501,12 +639,12 @@ test_the_check_sees_what_is_wrong(void)
 
 /* -------------------------------------------------------------------- random work */
 
-enum { NSTORES = 3, MOST = 40 << 20 };
+enum { NSTORES = 4, MOST = 40 << 20 };
 
 /* Up to this length a store grows or shrinks for some time, about every threshold. */
 static const size_t aims[] = {
-    0,          10,      1000,          60 * 1024, 70 * 1024, 250 * 1024,
-    270 * 1024, 1 << 20, (2 << 20) - 1, 3 << 20,   5 << 20,
+    0,         10,         1000,    20 * 1024,     40 * 1024, 70 * 1024,
+    80 * 1024, 270 * 1024, 1 << 20, (2 << 20) - 1, 3 << 20,   5 << 20,
 };
 
 /* Seldom, since each step on it takes long. */
@@ -576,14 +714,41 @@ random_action(uint64_t *state, struct model *model, size_t aim)
     }
 }
 
+/* Time passes, memory is short or not, and somebody sets the budget. Return that. */
+static size_t
+random_weather(uint64_t *state, size_t budget)
+{
+    const size_t budgets[] = {0, MIB, 5 * MIB, 20 * MIB, SPANS_POOL_NBYTES};
+    kernel.now_ms += below(state, 4) == 0 ? below(state, 2 * SPANS_POOL_IDLE_MS) : 1;
+    kernel.pressed = below(state, 2);
+    if (below(state, 30) == 0) {
+        budget = budgets[below(state, sizeof budgets / sizeof *budgets)];
+        spans_retain(budget);
+    }
+    return budget;
+}
+
+/* What the pool has and what is lent are within the budget; where it was made so small
+ * that what is lent alone is not, the pool has no memory. */
+static void
+check_budget(const struct model *models, size_t budget)
+{
+    size_t nbytes = 0, kept = spans_stats().retained_nbytes;
+    for (int i = 0; i < NSTORES; i++) {
+        nbytes += lent(&models[i].store.memory);
+    }
+    CHECK(nbytes + kept <= budget || kept == 0);
+}
+
 static void
 work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
 {
     struct model models[NSTORES];
-    size_t aims_now[NSTORES] = {0};
+    size_t aims_now[NSTORES] = {0}, budget = SPANS_POOL_NBYTES;
     begin(kind, highest);
     kernel.bottom_up = below(state, 2);
     kernel.unaligned = below(state, 2) ? SIZE_MAX : 0;
+    pages_facts.huge = (int)below(state, PAGES_NHUGE);
     for (int i = 0; i < NSTORES; i++) {
         model_init(&models[i], MOST);
     }
@@ -594,7 +759,9 @@ work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
         if (i % 40 == 0) {
             aims_now[which] = choose_aim(state);
         }
+        budget = random_weather(state, budget);
         CHECK(random_action(state, &models[which], aims_now[which]) == 0);
+        check_budget(models, budget);
     }
     for (int i = 0; i < NSTORES; i++) {
         model_check(&models[i]);
@@ -652,8 +819,13 @@ main(int argc, char **argv)
     RUN(test_zeros_on_fresh_pages_touch_none);
     RUN(test_zeros_are_zero_on_memory_used_before);
     RUN(test_a_store_built_again_needs_no_call);
+    RUN(test_a_store_grown_again_needs_no_call_but_for_the_heap);
+    RUN(test_small_stores_that_live_long_hold_no_more_than_the_budget);
+    RUN(test_a_store_that_outgrows_a_piece_has_it_for_good);
     RUN(test_huge_pages_are_for_large_stores);
     RUN(test_where_there_are_no_huge_pages_none_are_counted_on);
+    RUN(test_where_huge_pages_come_unasked_small_ones_are_asked_for);
+    RUN(test_memory_that_was_offered_and_is_gone_does_no_harm);
     RUN(test_lengths_no_object_can_have_are_refused);
     RUN(test_a_block_can_be_taken_over);
     RUN(test_repeating_fills_all_of_it);

@@ -1,0 +1,285 @@
+/* Several threads at once on the kernel that runs this, each with spans and stores of
+ * its own and one pool between them; meant for -fsanitize=thread, and right without.
+ *
+ *     test_threads [SEED]      the seed of a failure, as printed
+ */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "store.h"
+
+enum { NTHREADS = 4, NROUNDS = 80, NHELD = 3 };
+
+#define BUDGET (24 * MIB)
+
+/* What a thread has in its hands: all bytes in use were made by `seed`. */
+struct held_span {
+    struct span span;
+    size_t used;
+    uint64_t seed;
+};
+
+struct held_store {
+    struct store store;
+    uint64_t seed;
+};
+
+struct worker {
+    uint64_t state;
+    struct held_span spans[NHELD];
+    struct held_store stores[NHELD];
+    const char *reason;
+};
+
+static size_t
+below(struct worker *worker, size_t limit)
+{
+    return next_random(&worker->state) % limit;
+}
+
+/* Note the first thing that is wrong; a thread must not end the program. */
+static void
+expect(struct worker *worker, bool holds, const char *what)
+{
+    if (!holds && worker->reason == NULL) {
+        worker->reason = what;
+    }
+}
+
+/* ----------------------------------------------------------------------- the spans */
+
+static void
+write_span(struct worker *worker, struct held_span *held, size_t used)
+{
+    held->seed = next_random(&worker->state);
+    held->used = used;
+    fill(held->span.address, used, held->seed);
+    if (held->span.ready < used) {
+        spans_outgrown(&held->span);
+        held->span.ready = used;
+    }
+}
+
+static void
+check_span(struct worker *worker, const struct held_span *held)
+{
+    const struct span *span = &held->span;
+    size_t behind = span->length - span->ready;
+    expect(worker, is_filled(span->address, held->used, held->seed), "a span's bytes");
+    expect(worker, behind > 0, "a span is ready to its end");
+    expect(worker, is_zero(span->address + span->ready, behind < MIB ? behind : MIB),
+           "a span is not zero behind what is ready");
+}
+
+static void
+take_span(struct worker *worker, struct held_span *held)
+{
+    bool zeroed = below(worker, 4) == 0;
+    size_t needed = 1 + below(worker, 3 * MIB);
+    if (spans_take(needed, zeroed, &held->span) != 0) {
+        expect(worker, false, "a span could not be had");
+        held->span = (struct span){0};
+        return;
+    }
+    expect(worker, !zeroed || is_zero(held->span.address, needed), "zeros are zero");
+    expect(worker, held->span.length >= needed, "a span is too short");
+    write_span(worker, held, needed - 1);
+}
+
+static void
+grow_span(struct worker *worker, struct held_span *held)
+{
+    size_t needed = held->span.length + 1 + below(worker, 2 * MIB);
+    if (spans_grow(&held->span, needed, 0, held->used) != 0) {
+        expect(worker, false, "a span could not grow");
+        return;
+    }
+    expect(worker, held->span.length >= needed, "a span did not grow");
+    check_span(worker, held);
+    if (held->used < 6 * MIB) {
+        write_span(worker, held, needed - 1);
+    }
+}
+
+static void
+work_on_a_span(struct worker *worker, struct held_span *held)
+{
+    if (held->span.address == NULL) {
+        take_span(worker, held);
+        return;
+    }
+    check_span(worker, held);
+    if (below(worker, 2) == 0 || held->span.length > 8 * MIB) {
+        spans_give(&held->span);
+    }
+    else {
+        grow_span(worker, held);
+    }
+}
+
+/* ---------------------------------------------------------------------- the stores */
+
+static void
+write_store(struct worker *worker, struct held_store *held)
+{
+    held->seed = next_random(&worker->state);
+    fill(held->store.start, held->store.length, held->seed);
+}
+
+static void
+check_store(struct worker *worker, const struct held_store *held)
+{
+    const struct store *store = &held->store;
+    const char *reason = store_check(store);
+    expect(worker, reason == NULL, reason);
+    expect(worker, is_filled(store->start, store->length, held->seed),
+           "a store's bytes");
+}
+
+static void
+work_on_a_store(struct worker *worker, struct held_store *held)
+{
+    struct store *store = &held->store;
+    size_t length = store->length, nbytes = 1 + below(worker, MIB);
+    int error = 0;
+    check_store(worker, held);
+    switch (length > 6 * MIB ? 0 : below(worker, 5)) {
+    case 0:
+        store_free(store);
+        break;
+    case 1:
+        store_trim(store);
+        break;
+    case 2:
+        error = store_append_zeros(store, nbytes);
+        expect(worker, error || is_zero(store->start + length, nbytes),
+               "zeros are zero");
+        break;
+    default:
+        error = store_splice(store, length, 0, nbytes);
+        break;
+    }
+    expect(worker, error == 0, "a store could not grow");
+    write_store(worker, held);
+    check_store(worker, held);
+}
+
+/* ---------------------------------------------------------------------- the threads */
+
+/* What concerns the pool as a whole; its counts are looked at in the midst of it all. */
+static void
+work_on_the_pool(struct worker *worker)
+{
+    size_t what = below(worker, 12);
+    if (what == 0) {
+        spans_trim();
+    }
+    else if (what < 4) {
+        spans_retain(what * BUDGET / 3);
+    }
+    struct spans_stats stats = spans_stats();
+    expect(worker, stats.retained <= SPANS_POOL_SLOTS, "too many retained spans");
+    expect(worker, stats.live <= 2 * NTHREADS * NHELD, "too many spans in use");
+}
+
+static void
+give_all(struct worker *worker)
+{
+    for (int i = 0; i < NHELD; i++) {
+        check_store(worker, &worker->stores[i]);
+        store_free(&worker->stores[i].store);
+        if (worker->spans[i].span.address != NULL) {
+            check_span(worker, &worker->spans[i]);
+            spans_give(&worker->spans[i].span);
+        }
+    }
+}
+
+static void *
+work(void *data)
+{
+    struct worker *worker = data;
+    for (int i = 0; i < NHELD; i++) {
+        worker->spans[i] = (struct held_span){0};
+        store_init(&worker->stores[i].store);
+    }
+    for (int i = 0; i < NROUNDS && worker->reason == NULL; i++) {
+        work_on_a_span(worker, &worker->spans[below(worker, NHELD)]);
+        work_on_a_store(worker, &worker->stores[below(worker, NHELD)]);
+        work_on_the_pool(worker);
+    }
+    give_all(worker);
+    return NULL;
+}
+
+static uint64_t seed;
+
+static void
+work_together(enum pages_rung highest)
+{
+    static struct worker workers[NTHREADS];
+    pthread_t threads[NTHREADS];
+    CASE("seed %" PRIu64 ", growth at most by %s", seed, pages_rung_names[highest]);
+    pages_ops = pages_system_ops;
+    pages_probe(highest);
+    spans_retain(BUDGET);
+    for (uint64_t i = 0; i < NTHREADS; i++) {
+        workers[i] = (struct worker){.state = (seed + 2 * i) * NTHREADS + highest};
+        next_random(&workers[i].state);
+        CHECK(pthread_create(&threads[i], NULL, work, &workers[i]) == 0);
+    }
+    for (int i = 0; i < NTHREADS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+        CHECK_SOUND(workers[i].reason);
+    }
+    CHECK_SOUND(spans_check());
+    spans_retain(BUDGET);
+    spans_trim();
+    CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
+    check_nothing_is_lent();
+}
+
+static void
+test_threads_share_the_pool(void)
+{
+    for (int rung = PAGES_COPY; rung < PAGES_NRUNGS; rung++) {
+        pages_probe(rung);
+        if ((int)pages_facts.rung == rung) {
+            work_together(rung);
+        }
+    }
+}
+
+/* With a helper thread, too, that touches pages ahead of each writer. */
+static void
+test_threads_have_pages_touched_ahead(void)
+{
+    store_prefault = true;
+    work_together(ANY_RUNG);
+    store_prefault = false;
+}
+
+/* From the first argument, else from the clock: odd, so that no state is zero. */
+static uint64_t
+choose_seed(int argc, char **argv)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t clock = (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec ^ (uint64_t)getpid();
+    return (argc > 1 ? strtoull(argv[1], NULL, 10) : clock) | 1;
+}
+
+int
+main(int argc, char **argv)
+{
+    seed = choose_seed(argc, argv);
+    printf("seed %" PRIu64 "\n", seed);
+    fflush(stdout);
+    RUN(test_threads_share_the_pool);
+    RUN(test_threads_have_pages_touched_ahead);
+    return check_done();
+}
