@@ -57,6 +57,12 @@ def compile_c(flags, *words):
     assert done.returncode == 0, done.stdout
 
 
+def compile_shared(flags, source, folder):
+    target = folder / f"{source.stem}.o"
+    compile_c(flags, "-c", source, "-o", target)
+    return target
+
+
 def build_and_run(flags, program, objects):
     """Compile one program and run it, seed and all; return it done."""
     executable = objects[0].parent / program
@@ -86,14 +92,9 @@ def results(request, tmp_path_factory):
     reason = why_not(request.param, folder)
     if reason:
         pytest.skip(reason)
-    objects = [folder / f"{source.stem}.o" for source in SHARED]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(
-            pool.map(
-                lambda source, target: compile_c(flags, "-c", source, "-o", target),
-                SHARED,
-                objects,
-            )
+        objects = list(
+            pool.map(lambda source: compile_shared(flags, source, folder), SHARED)
         )
         yield {
             program: pool.submit(build_and_run, flags, program, objects)

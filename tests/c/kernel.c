@@ -95,7 +95,7 @@ no_success(int error)
     return -1;
 }
 
-/* --------------------------------------------------------- the table of mappings */
+/* -------------------------------------------------------- the table of mappings */
 
 /* Return the index of the first mapping that ends behind `address`. */
 static size_t
@@ -190,7 +190,7 @@ is_free(const char *from, const char *to)
            (at == nmappings || mappings[at].from >= to);
 }
 
-/* ------------------------------------------------------------------ the real memory */
+/* -------------------------------------------------------------- the real memory */
 
 static void
 must(int result)
@@ -245,7 +245,7 @@ enter(struct mapping mapping)
     tally();
 }
 
-/* -------------------------------------------------------------------- finding a place */
+/* -------------------------------------------------------------- finding a place */
 
 static char *
 round_down(char *address, size_t unit)
@@ -312,7 +312,7 @@ is_refused(size_t more_nbytes, size_t less_nbytes, size_t more_mappings)
             kernel.nmappings + more_mappings > kernel.most_mappings);
 }
 
-/* --------------------------------------------------------------------- map and unmap */
+/* ---------------------------------------------------------------- map and unmap */
 
 static void *
 fake_map(void *address, size_t length, int protection, int flags)
@@ -323,8 +323,8 @@ fake_map(void *address, size_t length, int protection, int flags)
     if (kernel.kind == KERNEL_NO_PAGES) {
         return no_address(ENOSYS);
     }
-    if (address != NULL || (flags & ~MAP_NORESERVE) != (MAP_PRIVATE | MAP_ANONYMOUS)) {
-        wrong("maps what is not private and anonymous, or at an address");
+    if (address != NULL || flags != (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)) {
+        wrong("maps what is not private, anonymous and without a reserve");
     }
     if (length == 0 || length % page_nbytes != 0) {
         return no_address(EINVAL);
@@ -398,7 +398,7 @@ fake_unmap(void *address, size_t length)
     return 0;
 }
 
-/* -------------------------------------------------------------------------- remap */
+/* ------------------------------------------------------------------------ remap */
 
 /* Return the errno for what can be told from the arguments alone, or 0. */
 static int
@@ -519,7 +519,7 @@ fake_remap(void *address, size_t length, size_t new_length, int flags, void *tar
                : move_or_grow(from, length, new_length, flags);
 }
 
-/* -------------------------------------------------------------------------- advise */
+/* ----------------------------------------------------------------------- advise */
 
 static bool
 has_populate(void)
@@ -584,7 +584,7 @@ fake_advise(void *address, size_t length, int advice)
     }
 }
 
-/* ------------------------------------------------------------------------ the heap */
+/* --------------------------------------------------------------------- the heap */
 
 static struct block *
 find_block(const char *address)
@@ -639,7 +639,7 @@ fake_reallocate(void *address, size_t nbytes)
     return memory;
 }
 
-/* ---------------------------------------------------------------- what tests call */
+/* -------------------------------------------------------------- what tests call */
 
 static void
 make_arena(void)
@@ -668,14 +668,13 @@ kernel_boot(enum kernel_kind kind)
     kernel = (struct kernel){.kind = kind};
     misuse = NULL;
     kernel_heal();
-    pages_ops = (struct pages_ops){
-        .map = fake_map,
-        .unmap = fake_unmap,
-        .remap = fake_remap,
-        .advise = fake_advise,
-        .reallocate = fake_reallocate,
-        .release = fake_release,
-    };
+    pages_ops = pages_system_ops;
+    pages_ops.map = fake_map;
+    pages_ops.unmap = fake_unmap;
+    pages_ops.remap = fake_remap;
+    pages_ops.advise = fake_advise;
+    pages_ops.reallocate = fake_reallocate;
+    pages_ops.release = fake_release;
 }
 
 void
