@@ -63,6 +63,12 @@ def compile_c(flags, *words):
     assert done.returncode == 0, done.stdout
 
 
+def compile_shared(flags, source, folder):
+    target = folder / f"{source.stem}.o"
+    compile_c(flags, "-c", source, "-o", target)
+    return target
+
+
 def build_and_run(flags, program, objects):
     """Compile one program and run it, seed and all; return it done."""
     executable = objects[0].parent / program
@@ -96,12 +102,8 @@ def compiled(flavour, folder):
     flags = FLAVOURS[flavour]
     objects = [folder / f"{source.stem}.o" for source in SHARED]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(
-            pool.map(
-                lambda source, target: compile_c(flags, "-c", source, "-o", target),
-                SHARED,
-                objects,
-            )
+        objects = list(
+            pool.map(lambda source: compile_shared(flags, source, folder), SHARED)
         )
         yield lambda program: pool.submit(build_and_run, flags, program, objects)
 

@@ -95,7 +95,7 @@ no_success(int error)
     return -1;
 }
 
-/* --------------------------------------------------------- the table of mappings */
+/* -------------------------------------------------------- the table of mappings */
 
 /* Return the index of the first mapping that ends behind `address`. */
 static size_t
@@ -190,7 +190,7 @@ is_free(const char *from, const char *to)
            (at == nmappings || mappings[at].from >= to);
 }
 
-/* ------------------------------------------------------------------ the real memory */
+/* -------------------------------------------------------------- the real memory */
 
 static void
 must(int result)
@@ -245,7 +245,7 @@ enter(struct mapping mapping)
     tally();
 }
 
-/* -------------------------------------------------------------------- finding a place */
+/* -------------------------------------------------------------- finding a place */
 
 static char *
 round_down(char *address, size_t unit)
@@ -312,7 +312,7 @@ is_refused(size_t more_nbytes, size_t less_nbytes, size_t more_mappings)
             kernel.nmappings + more_mappings > kernel.most_mappings);
 }
 
-/* --------------------------------------------------------------------- map and unmap */
+/* ---------------------------------------------------------------- map and unmap */
 
 static void *
 fake_map(void *address, size_t length, int protection, int flags)
@@ -323,8 +323,8 @@ fake_map(void *address, size_t length, int protection, int flags)
     if (kernel.kind == KERNEL_NO_PAGES) {
         return no_address(ENOSYS);
     }
-    if (address != NULL || (flags & ~MAP_NORESERVE) != (MAP_PRIVATE | MAP_ANONYMOUS)) {
-        wrong("maps what is not private and anonymous, or at an address");
+    if (address != NULL || flags != (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)) {
+        wrong("maps what is not private, anonymous and without a reserve");
     }
     if (length == 0 || length % page_nbytes != 0) {
         return no_address(EINVAL);
@@ -400,7 +400,7 @@ fake_unmap(void *address, size_t length)
     return 0;
 }
 
-/* -------------------------------------------------------------------------- remap */
+/* ------------------------------------------------------------------------ remap */
 
 /* Return the errno for what can be told from the arguments alone, or 0. */
 static int
@@ -523,7 +523,7 @@ fake_remap(void *address, size_t length, size_t new_length, int flags, void *tar
                : move_or_grow(from, length, new_length, flags);
 }
 
-/* -------------------------------------------------------------------------- advise */
+/* ----------------------------------------------------------------------- advise */
 
 static bool
 has_populate(void)
@@ -607,7 +607,7 @@ fake_advise(void *address, size_t length, int advice)
     }
 }
 
-/* ------------------------------------------------------------------------ the heap */
+/* --------------------------------------------------------------------- the heap */
 
 static struct block *
 find_block(const char *address)

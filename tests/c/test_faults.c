@@ -124,7 +124,7 @@ delete_from_the_back(struct model *model)
     return model_splice(model, kept, model->length - kept, 0);
 }
 
-/* Delete all but the last bytes: the gap is longer than what is in use, so they slide. */
+/* Delete all but the last bytes: the gap is longer than they are, so they slide. */
 static int
 delete_far(struct model *model)
 {
@@ -193,7 +193,7 @@ static const step steps[] = {
 
 enum { NSTEPS = sizeof steps / sizeof *steps };
 
-/* Do it; where it says that it failed, nothing has changed and it works once all does. */
+/* Do it. If it says that it failed, nothing has changed, and it works once all does. */
 static void
 do_step(struct model *model, step act, bool shrinks)
 {

@@ -15,7 +15,7 @@
 
 #define KEEP (MREMAP_MAYMOVE | 4)
 #define ONTO (MREMAP_MAYMOVE | MREMAP_FIXED)
-#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS)
+#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 #define ACCESS (PROT_READ | PROT_WRITE)
 
 static char *
@@ -263,7 +263,7 @@ test_heap_blocks_move(void)
     CHECK_SOUND(kernel_misuse());
 }
 
-/* ------------------------------------------------------------ what it must notice */
+/* ---------------------------------------------------------- what it must notice */
 
 static void
 unmap_twice(char *mapped)

@@ -24,7 +24,7 @@ check_nothing_left(void)
     CHECK_SOUND(kernel_leak());
 }
 
-/* ----------------------------------------------------------------------- the probe */
+/* -------------------------------------------------------------------- the probe */
 
 static void
 test_the_probe_finds_the_best_rung_and_says_why(void)
@@ -67,8 +67,8 @@ test_a_rung_that_does_not_do_what_it_says_is_not_used(void)
     }
 }
 
-/*   |wall|<-- 2 free pages -->|wall|       the source fills one of them and, on a kernel
- *   |wall|source|             |wall|       of 2014, could grow in place over the other */
+/*   |wall|<-- 2 free pages -->|wall|       a source of one page, on a kernel of 2014,
+ *   |wall|source|             |wall|       could grow in place over the other */
 static void
 test_the_probe_is_not_fooled_by_room_behind_its_page(void)
 {
@@ -123,7 +123,7 @@ test_rungs_have_names(void)
     }
 }
 
-/* ---------------------------------------------------------------------- alignment */
+/* -------------------------------------------------------------------- alignment */
 
 static void
 test_spans_begin_at_2_mib_wherever_the_kernel_maps(void)
@@ -185,7 +185,7 @@ test_a_range_that_cannot_be_unmapped_holds_no_memory(void)
     check_nothing_left();
 }
 
-/* -------------------------------------------------------------------------- moves */
+/* ------------------------------------------------------------------------ moves */
 
 /* A source of 2 MiB that is filled, with something behind it, and a target of 4. */
 static void
@@ -301,7 +301,7 @@ test_extend(void)
     check_moved(target, 4 * MIB, KERNEL_MAINLINE);
 }
 
-/* -------------------------------------------------------------------------- advice */
+/* ----------------------------------------------------------------------- advice */
 
 static void
 test_populate_is_asked_for_only_where_it_works(void)

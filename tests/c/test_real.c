@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@
 
 static enum pages_rung best;
 
-/* ------------------------------------------------------------- what the kernel tells */
+/* -------------------------------------------------------- what the kernel tells */
 
 /* Call `see` for each mapping of this process. No allocation: it would map, too. */
 static void
@@ -90,7 +91,7 @@ statm(int which)
     return npages[which] * pages_facts.page_nbytes;
 }
 
-/* --------------------------------------------------------------------------- help */
+/* ------------------------------------------------------------------------- help */
 
 static void
 start(enum pages_rung highest)
@@ -137,7 +138,7 @@ check_pieces(const struct store *store, size_t nbytes, size_t npieces, uint64_t 
     }
 }
 
-/* -------------------------------------------------------------------------- tests */
+/* ------------------------------------------------------------------------ tests */
 
 static void
 test_the_probe(void)
@@ -492,7 +493,7 @@ test_a_child_has_a_pool_of_its_own(void)
     end();
 }
 
-/* ------------------------------------------------------------------------- threads */
+/* ---------------------------------------------------------------------- threads */
 
 enum { NTHREADS = 4, NROUNDS = 30 };
 
@@ -540,24 +541,74 @@ test_threads_share_the_pool(void)
     end();
 }
 
-/* The first call decides, and a child forked in the midst of another thread's work on
- * the pool finds it whole. */
+/* Nothing but the pool's own work: its counts must come out. */
+static void *
+take_and_give(void *data)
+{
+    for (int i = 0; i < 20000; i++) {
+        struct span span;
+        if (spans_take(1, false, &span) != 0) {
+            return "a span could not be had";
+        }
+        spans_give(&span);
+    }
+    return data;
+}
+
+static void
+test_threads_take_and_give_at_once(void)
+{
+    pthread_t threads[NTHREADS];
+    void *reason;
+    if (is_left_out(PAGES_COPY)) {
+        return;
+    }
+    start(ANY_RUNG);
+    for (int i = 0; i < NTHREADS; i++) {
+        CHECK(pthread_create(&threads[i], NULL, take_and_give, NULL) == 0);
+    }
+    for (int i = 0; i < NTHREADS; i++) {
+        CHECK(pthread_join(threads[i], &reason) == 0);
+        CHECK_SOUND((const char *)reason);
+    }
+    end();
+}
+
+static atomic_bool stop;
+
+static void *
+work_on_the_pool(void *data)
+{
+    while (!atomic_load(&stop)) {
+        spans_count_copy(0);
+    }
+    return data;
+}
+
+static void
+look_at_the_pool(void)
+{
+    alarm(20); /* rather than to wait for a thread that is not here */
+    (void)spans_stats();
+}
+
+/* The first call decides. From then on a child that is forked in the midst of another
+ * thread's work on the pool finds it whole. */
 static void
 test_init_is_done_once(void)
 {
+    pthread_t thread;
     spans_init(PAGES_COPY);
     enum pages_rung rung = pages_facts.rung;
     CHECK(rung <= PAGES_COPY);
     spans_init(ANY_RUNG);
     CHECK(pages_facts.rung == rung);
-    pthread_t thread;
-    void *reason;
-    CHECK(pthread_create(&thread, NULL, build_and_drop, (void *)1) == 0);
-    for (int i = 0; i < 20; i++) {
-        in_child(spans_trim);
+    CHECK(pthread_create(&thread, NULL, work_on_the_pool, NULL) == 0);
+    for (int i = 0; i < 50; i++) {
+        in_child(look_at_the_pool);
     }
-    CHECK(pthread_join(thread, &reason) == 0);
-    CHECK_SOUND((const char *)reason);
+    atomic_store(&stop, true);
+    CHECK(pthread_join(thread, NULL) == 0);
     end();
 }
 
@@ -579,6 +630,7 @@ main(void)
     RUN(test_little_address_space_is_enough);
     RUN(test_a_child_has_a_pool_of_its_own);
     RUN(test_threads_share_the_pool);
+    RUN(test_threads_take_and_give_at_once);
     RUN(test_init_is_done_once);
     return check_done();
 }

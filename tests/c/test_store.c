@@ -29,7 +29,7 @@ append(struct store *store, size_t nbytes)
     CHECK_SOUND(store_check(store));
 }
 
-/* ----------------------------------------------------------------- heap, span, heap */
+/* ------------------------------------------------------------- heap, span, heap */
 
 static void
 test_an_empty_store_owns_nothing(void)
@@ -112,7 +112,7 @@ test_a_small_store_costs_what_it_holds(void)
     finish();
 }
 
-/* On the heap, where nothing moves pages, a block is never more than thrice too long. */
+/* Where there are no pages to move, a block is never more than thrice too long. */
 static void
 test_a_heap_block_shrinks(void)
 {
@@ -128,7 +128,7 @@ test_a_heap_block_shrinks(void)
     finish();
 }
 
-/* ----------------------------------------------------------------------- the gap */
+/* ---------------------------------------------------------------------- the gap */
 
 static void
 test_deleting_from_the_front_copies_nothing(void)
@@ -172,27 +172,32 @@ test_the_shorter_side_moves(void)
 
 /*   |<-- deleted -->|<-------- window -------->|        its own length at most
  *
- * so that each byte is copied once for each that was deleted, and memory is bounded. */
+ * so that a byte is copied at most for each that was deleted, and memory is bounded: by
+ * two windows and an eighth made ready ahead; in a heap block by a quarter more. */
 static void
 slide_window(enum kernel_kind kind, size_t window, size_t piece)
 {
     struct store store;
     begin(kind, ANY_RUNG);
+    CASE("a kernel %s, %zu bytes of %zu", kernel_names[kind], piece, window);
     store_init(&store);
     append(&store, window);
     uint64_t copied = spans_stats().copied_nbytes;
     size_t deleted = 0, page = pages_facts.page_nbytes;
-    size_t bound = window * 22 / 10 + 2 * piece + 64 * KIB + page;
+    size_t percent = store.kind == STORE_SPAN ? 215 : 260;
+    size_t bound = (window + piece) / 100 * percent + page;
     while (deleted < 10 * window) {
         append(&store, piece);
         CHECK(store_nbytes(&store) <= bound);
         CHECK(store_splice(&store, 0, piece, 0) == 0);
         CHECK_SOUND(store_check(&store));
         deleted += piece;
-        CHECK(resident(&store) <= store_nbytes(&store) + page);
         CHECK(store_nbytes(&store) <= bound);
+        CHECK(store.kind == STORE_HEAP ||
+              resident(&store) <= store_nbytes(&store) + page);
     }
-    CHECK(spans_stats().copied_nbytes - copied <= deleted);
+    copied = spans_stats().copied_nbytes - copied;
+    CHECK(copied <= deleted && copied > deleted / 2);
     store_free(&store);
     finish();
 }
@@ -200,14 +205,32 @@ slide_window(enum kernel_kind kind, size_t window, size_t piece)
 static void
 test_a_window_takes_up_twice_its_length(void)
 {
-    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
-        slide_window(kind, 500 * KIB, 3000);
+    for (int kind = 0; kind < KERNEL_KINDS; kind++) {
+        slide_window(kind, 50 * KIB, 300);
+        slide_window(kind, 700 * KIB, 3000);
         slide_window(kind, 3 * MIB, 64 * KIB);
         slide_window(kind, 4 * MIB, 1 * MIB);
     }
 }
 
-/* ------------------------------------------------------------------------- memory */
+/* The gap is as long as what is in use, so that growing would close it. */
+static void
+test_what_there_is_room_for_is_appended_without_a_copy(void)
+{
+    struct store store;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    append(&store, 2 * MIB);
+    CHECK(store_splice(&store, 0, MIB, 0) == 0);
+    CHECK(store_gap(&store) == MIB && store_room(&store) > 100);
+    char *start = store.start;
+    append(&store, store_room(&store));
+    CHECK(store.start == start);
+    store_free(&store);
+    finish();
+}
+
+/* ----------------------------------------------------------------------- memory */
 
 static void
 test_what_is_drained_is_given_back(void)
@@ -304,13 +327,14 @@ test_appending_makes_little_more_ready_than_is_used(void)
     while (store.length < 15 * MIB) {
         append(&store, 100 * KIB);
         size_t used = store.length + store.length / 8 + 64 * KIB;
-        CHECK(store.kind == STORE_HEAP || resident(&store) <= used + 4096);
+        CHECK(store.kind == STORE_HEAP ||
+              resident(&store) <= used + pages_facts.page_nbytes);
     }
     store_free(&store);
     finish();
 }
 
-/* ------------------------------------------------------------------- zeros and reuse */
+/* -------------------------------------------------------------- zeros and reuse */
 
 static void
 test_zeros_on_fresh_pages_touch_none(void)
@@ -325,6 +349,22 @@ test_zeros_on_fresh_pages_touch_none(void)
         store_free(&store);
         finish();
     }
+}
+
+static void
+test_zeros_leave_the_warm_span_to_others(void)
+{
+    struct store store;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    append(&store, 3 * MIB);
+    store_free(&store);
+    uint64_t retained = spans_stats().retained_nbytes;
+    CHECK(store_append_zeros(&store, 2 * MIB) == 0);
+    CHECK(spans_stats().retained_nbytes == retained);
+    CHECK(resident(&store) <= 2 * pages_facts.page_nbytes);
+    store_free(&store);
+    finish();
 }
 
 static void
@@ -637,7 +677,7 @@ test_the_check_sees_what_is_wrong(void)
     finish();
 }
 
-/* -------------------------------------------------------------------- random work */
+/* ------------------------------------------------------------------ random work */
 
 enum { NSTORES = 4, MOST = 40 << 20 };
 
@@ -746,6 +786,7 @@ work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
     struct model models[NSTORES];
     size_t aims_now[NSTORES] = {0}, budget = SPANS_POOL_NBYTES;
     begin(kind, highest);
+    bool faulty = below(state, 2);
     kernel.bottom_up = below(state, 2);
     kernel.unaligned = below(state, 2) ? SIZE_MAX : 0;
     pages_facts.huge = (int)below(state, PAGES_NHUGE);
@@ -754,8 +795,8 @@ work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
     }
     for (int i = 0; i < 500; i++) {
         size_t which = below(state, NSTORES);
-        CASE("seed %" PRIu64 ", a kernel %s, by %s, action %d on store %zu", seed,
-             kernel_names[kind], pages_rung_names[highest], i, which);
+        CASE("seed %" PRIu64 ", a kernel %s, by %s, faulty %d, action %d on store %zu",
+             seed, kernel_names[kind], pages_rung_names[highest], faulty, i, which);
         if (i % 40 == 0) {
             aims_now[which] = choose_aim(state);
         }
@@ -768,7 +809,7 @@ work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
         model_free(&models[i]);
     }
     finish();
-    CHECK(kernel.nlost == 0);
+    CHECK(faulty || kernel.nlost == 0);
 }
 
 static void
@@ -811,12 +852,14 @@ main(int argc, char **argv)
     RUN(test_deleting_from_the_front_copies_nothing);
     RUN(test_the_shorter_side_moves);
     RUN(test_a_window_takes_up_twice_its_length);
+    RUN(test_what_there_is_room_for_is_appended_without_a_copy);
     RUN(test_what_is_drained_is_given_back);
     RUN(test_trim_keeps_what_is_in_use);
     RUN(test_reserving_takes_address_space_only);
     RUN(test_small_reservations_are_on_the_heap);
     RUN(test_appending_makes_little_more_ready_than_is_used);
     RUN(test_zeros_on_fresh_pages_touch_none);
+    RUN(test_zeros_leave_the_warm_span_to_others);
     RUN(test_zeros_are_zero_on_memory_used_before);
     RUN(test_a_store_built_again_needs_no_call);
     RUN(test_a_store_grown_again_needs_no_call_but_for_the_heap);
