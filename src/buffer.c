@@ -77,8 +77,8 @@ buffer_getbuffer(PyObject *op, Py_buffer *view, int flags)
     BufferObject *self = buffer_cast(op);
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = PyBuffer_FillInfo(view, op, self->store.start,
-                           (Py_ssize_t)self->store.length, 0, flags);
+    rc = PyBuffer_FillInfo(view, op, self->store.start, (Py_ssize_t)self->store.length,
+                           0, flags);
     if (rc == 0) {
         buffer_hold(self);
     }

@@ -279,11 +279,14 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
 }
 
 static PyMethodDef functions[] = {
-    {"facts", facts, METH_NOARGS, facts_doc}, {"stats", stats, METH_NOARGS, stats_doc},
+    {"facts", facts, METH_NOARGS, facts_doc},
+    {"stats", stats, METH_NOARGS, stats_doc},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      configure_doc},
-    {"trim", trim, METH_NOARGS, trim_doc},    {"check", check, METH_O, check_doc},
-    {"place", place, METH_O, place_doc},      {NULL, NULL, 0, NULL},
+    {"trim", trim, METH_NOARGS, trim_doc},
+    {"check", check, METH_O, check_doc},
+    {"place", place, METH_O, place_doc},
+    {NULL, NULL, 0, NULL},
 };
 
 /* -------------------------------------------------------------------- the module */
@@ -318,7 +321,8 @@ use_budget(void)
     errno = 0;
     long long nbytes = strtoll(text, &end, 10);
     if (errno != 0 || *end != '\0' || nbytes < 0 || nbytes > PY_SSIZE_T_MAX) {
-        PyErr_Format(PyExc_ImportError, "GROWBUF_RETAIN=%s: not a number of bytes", text);
+        PyErr_Format(PyExc_ImportError, "GROWBUF_RETAIN=%s: not a number of bytes",
+                     text);
         return -1;
     }
     spans_retain((size_t)nbytes);

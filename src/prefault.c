@@ -10,7 +10,7 @@
 #include <time.h>
 
 enum {
-    MOST_ORDERS = 16,             /* one more is refused: it is only help */
+    MOST_ORDERS = 16,               /* one more is refused: it is only help */
     PIECE_NBYTES = 2 * 1024 * 1024, /* a huge page */
     IDLE_MS = 20,
     STACK_NBYTES = 128 * 1024

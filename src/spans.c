@@ -287,7 +287,8 @@ pool_keep(struct span span)
 {
     uint64_t now_ms = pages_ops.clock_ms();
     if (span.huge && span.ready > GROWTH_HUGE_MIN) {
-        (void)pages_offer(span.address + GROWTH_HUGE_MIN, span.length - GROWTH_HUGE_MIN);
+        (void)pages_offer(span.address + GROWTH_HUGE_MIN,
+                          span.length - GROWTH_HUGE_MIN);
     }
     lock();
     pool_join(&span);
