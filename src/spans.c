@@ -236,17 +236,33 @@ joined(struct span front, struct span behind)
     return front;
 }
 
-/* Join a span that comes back with its neighbours, from which it was split once. */
+/* What the budget leaves beside what is lent. */
+static size_t
+pool_most(void)
+{
+    return pool.budget > pool.lent_nbytes ? pool.budget - pool.lent_nbytes : 0;
+}
+
+/* Join a span that comes back with its neighbours, from which it was split once, as far
+ * as the budget holds the whole. */
 static void
 pool_join(struct span *span)
 {
     int slot = pool_find_behind(span);
     if (slot >= 0) {
-        *span = joined(*span, pool_remove((size_t)slot));
+        struct span whole = joined(*span, pool.spans[slot]);
+        if (whole.ready <= pool_most()) {
+            (void)pool_remove((size_t)slot);
+            *span = whole;
+        }
     }
     slot = pool_find_in_front(span);
     if (slot >= 0) {
-        *span = joined(pool_remove((size_t)slot), *span);
+        struct span whole = joined(pool.spans[slot], *span);
+        if (whole.ready <= pool_most()) {
+            (void)pool_remove((size_t)slot);
+            *span = whole;
+        }
     }
 }
 
@@ -271,13 +287,6 @@ pool_lose(size_t nspans, size_t ready, uint64_t now_ms)
         pages_unmap(oldest.address, oldest.length);
         lock();
     }
-}
-
-/* What the budget leaves beside what is lent. */
-static size_t
-pool_most(void)
-{
-    return pool.budget > pool.lent_nbytes ? pool.budget - pool.lent_nbytes : 0;
 }
 
 /* Put a span in, and out the oldest ones that leave it no room; where even that would
@@ -315,12 +324,13 @@ pool_expire(void)
     unlock();
 }
 
-/* Count a span's warm pages as lent. */
+/* Count `ready` warm bytes of a span as lent, until it has outgrown all that is. */
 static void
 pool_lend(struct span *span, size_t ready)
 {
-    span->lent_npages = (uint32_t)(ready / pages_facts.page_nbytes);
-    pool.lent_nbytes += span->lent_npages * pages_facts.page_nbytes;
+    size_t npages = ready / pages_facts.page_nbytes;
+    span->lent_npages += (uint32_t)npages;
+    pool.lent_nbytes += npages * pages_facts.page_nbytes;
 }
 
 static void
@@ -732,6 +742,7 @@ copy(struct span *span, size_t length, size_t from, size_t to)
     memcpy(target.address + from, span->address + from, to - from);
     spans_count_copy(to - from);
     target.ready = to;
+    spans_outgrown(span);
     pages_unmap(span->address, span->length);
     *span = target;
     return 0;
@@ -785,7 +796,6 @@ absorb(struct span *span, size_t needed, size_t doubled)
     }
     if (enough) {
         struct span piece = pool_split((size_t)slot, doubled - span->length);
-        pool_unlend(span);
         *span = joined(*span, piece);
         pool_lend(span, piece.ready);
     }
@@ -804,7 +814,6 @@ spans_grow(struct span *span, size_t needed, size_t from, size_t to)
     if (absorb(span, needed, doubled)) {
         return 0;
     }
-    spans_outgrown(span);
     stop_prefault(span);
     if (pages_facts.rung >= PAGES_MAYMOVE && grow_moving(span, needed, doubled) == 0) {
         return 0;

@@ -238,15 +238,16 @@ test_a_growing_span_absorbs_what_is_warm_behind_it(void)
         CHECK(span.address == warm);
         CHECK(spans_grow(&span, 2 * MIB + 1, 0, 2 * MIB - 1) == 0);
         CHECK(span.address == warm && span.ready == 4 * MIB - 1);
-        CHECK(retained_nbytes() == 11 * MIB && lent(&span) <= 2 * MIB);
+        CHECK(retained_nbytes() == 11 * MIB && lent(&span) <= 4 * MIB);
+        CHECK(lent(&span) >= 2 * MIB - pages_facts.page_nbytes);
         check_span(&span, 4 * MIB);
         /* Further than doubling, as far as is needed. */
         CHECK(spans_grow(&span, 9 * MIB, 0, 2 * MIB - 1) == 0);
         CHECK(span.address == warm && span.ready == 10 * MIB - 1);
         CHECK(retained_nbytes() == 5 * MIB);
         check_span(&span, 10 * MIB);
-        /* All the rest, which is less than twice as much. */
-        CHECK(spans_grow(&span, 12 * MIB, 0, 2 * MIB - 1) == 0);
+        /* All the rest, which is less than twice as much, cold end and all. */
+        CHECK(spans_grow(&span, 16 * MIB, 0, 2 * MIB - 1) == 0);
         CHECK(span.address == warm && span.ready == 15 * MIB);
         check_span(&span, 16 * MIB);
         CHECK(spans_stats().retained == 0 && retained_nbytes() == 0);
@@ -378,6 +379,33 @@ test_what_has_moved_is_not_joined(void)
     }
 }
 
+/* Nor if it has moved right behind the last piece: that is another mapping there.
+ *
+ *   |<- first ->|<- second ->|<- third ->|
+ *                            |<- third ->|<------- first ------->|      */
+static void
+test_what_has_moved_to_the_end_is_not_joined(void)
+{
+    for (int kind = KERNEL_2014; kind <= KERNEL_OLD; kind++) {
+        begin(kind, ANY_RUNG);
+        kernel.bottom_up = true;
+        keep_warm(6 * MIB, 6 * MIB - 1);
+        struct span first = take(2 * MIB, 2 * MIB - 1, 1);
+        struct span second = take(2 * MIB, 2 * MIB - 1, 2);
+        struct span third = take(2 * MIB, 2 * MIB - 1, 3);
+        char *end = third.address + 2 * MIB;
+        kernel.most_nbytes = kernel.nbytes + 2 * MIB;
+        CHECK(spans_grow(&first, 2 * MIB + 1, 0, 2 * MIB - 1) == 0);
+        CHECK(first.address == end && is_filled(end, 2 * MIB - 1, 1));
+        check_span(&first, 4 * MIB);
+        give(&third);
+        give(&first);
+        CHECK(spans_stats().retained == 2 && retained_nbytes() == 4 * MIB - 2);
+        give(&second);
+        finish();
+    }
+}
+
 /* Numbers from 0 to 23, each another order of four. */
 static void
 set_order(int number, int *order)
@@ -499,7 +527,9 @@ end_loan(int how, struct span *span)
         spans_outgrown(span); /* and what is none may be ended, too */
         break;
     case 1:
-        CHECK(spans_grow(span, 100 * MIB, 0, 0) == 0);
+        /* Its pages move with it: so does the loan, until it is outgrown. */
+        CHECK(spans_grow(span, 100 * MIB, 0, 0) == 0 && lent(span) > 0);
+        spans_outgrown(span);
         break;
     case 2:
         spans_cut(span, 2 * MIB);
@@ -629,6 +659,21 @@ test_a_span_too_large_lets_the_old_ones_go(void)
     kernel.now_ms = SPANS_POOL_IDLE_MS + 1;
     give(&large);
     CHECK(spans_stats().retained == 0 && kernel.nbytes == 0);
+    finish();
+}
+
+/* What could not be kept anyway sends nothing else away. */
+static void
+test_a_span_too_large_leaves_the_others(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    spans_retain(MIB);
+    struct span first = take(2 * MIB, MIB / 4, 1), second = take(2 * MIB, MIB / 4, 1);
+    struct span large = take(2 * MIB, MIB + 1, 1);
+    give(&first);
+    give(&second);
+    give(&large);
+    CHECK(spans_stats().retained == 2 && retained_nbytes() == MIB / 2);
     finish();
 }
 
@@ -1373,6 +1418,7 @@ main(void)
     RUN(test_what_cannot_be_absorbed_stays);
     RUN(test_what_is_another_mapping_is_not_absorbed_or_joined);
     RUN(test_what_has_moved_is_not_joined);
+    RUN(test_what_has_moved_to_the_end_is_not_joined);
     RUN(test_pieces_join_in_any_order);
     RUN(test_what_is_joined_is_ready_to_the_last_warm_byte);
     RUN(test_what_is_lent_counts_towards_the_budget);
@@ -1381,6 +1427,7 @@ main(void)
     RUN(test_what_nobody_takes_for_long_goes);
     RUN(test_taking_lets_the_old_ones_go);
     RUN(test_a_span_too_large_lets_the_old_ones_go);
+    RUN(test_a_span_too_large_leaves_the_others);
     RUN(test_what_was_touched_ahead_is_not_kept);
     RUN(test_what_is_used_now_and_then_stays);
     RUN(test_a_rest_keeps_its_age);
