@@ -440,21 +440,34 @@ all_resident(const struct store *stores, size_t nstores)
     return nbytes;
 }
 
+/* Make a small store that is ready for more: not at all, beyond what is warm, or in two
+ * steps over what lies behind it. */
+static void
+make_small(struct store *store, size_t nbytes, int how)
+{
+    const size_t before[] = {0, 7 * MIB, 0}, then[] = {0, 9 * MIB, 3 * MIB};
+    store_init(store);
+    CHECK(store_reserve(store, before[how]) == 0);
+    append(store, nbytes);
+    CHECK(store_reserve(store, then[how]) == 0);
+    CHECK(how != 2 || store_reserve(store, 5 * MIB) == 0);
+}
+
 /* Each time the pool is full again of what was dropped, one more small store is made in
  * a piece of it, and stays. */
 static void
-test_small_stores_that_live_long_hold_no_more_than_the_budget(void)
+hold_small_stores(enum kernel_kind kind, int how)
 {
     enum { NSMALL = 40, NBYTES = 100 * 1024, BUDGET = 8 << 20 };
     struct store stores[NSMALL], large;
-    begin(KERNEL_MAINLINE, ANY_RUNG);
+    begin(kind, ANY_RUNG);
+    CASE("a kernel %s, way %d", kernel_names[kind], how);
     spans_retain(BUDGET);
     store_init(&large);
     for (size_t i = 0; i < NSMALL; i++) {
         append(&large, BUDGET);
         store_free(&large);
-        store_init(&stores[i]);
-        append(&stores[i], NBYTES);
+        make_small(&stores[i], NBYTES, how);
         size_t used = (i + 1) * (NBYTES + 64 * KIB + 2 * pages_facts.page_nbytes);
         size_t kept = spans_stats().retained_nbytes;
         CHECK(all_resident(stores, i + 1) + kept <= BUDGET + used);
@@ -465,6 +478,14 @@ test_small_stores_that_live_long_hold_no_more_than_the_budget(void)
     }
     CHECK(spans_stats().retained_nbytes <= BUDGET);
     finish();
+}
+
+static void
+test_small_stores_that_live_long_hold_no_more_than_the_budget(void)
+{
+    for (int i = 0; i < 3 * KERNEL_NO_PAGES; i++) {
+        hold_small_stores(i / 3, i % 3);
+    }
 }
 
 /* Once what was warm is in use, the budget is for others again. */
