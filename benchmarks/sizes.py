@@ -12,14 +12,12 @@ import argparse
 import ctypes
 import gc
 import json
-import os
 import statistics
-import struct
 import subprocess
 import sys
 import time
 
-from versus import ALLOCATORS, preload, touch
+from versus import ALLOCATORS, in_child, preload, touch
 
 import growbuf
 from growbuf import GrowBuffer
@@ -59,20 +57,6 @@ def again_ns(kind, length, piece):
     taken = time.perf_counter_ns() - start
     del buf
     return taken / count
-
-
-def in_child(measure, *args):
-    """Run a measurement in a forked process and return what it measured."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, struct.pack("d", measure(*args)))
-        os._exit(0)
-    result = os.read(reading, 8)
-    os.close(reading)
-    os.close(writing)
-    os.waitpid(child, 0)
-    return struct.unpack("d", result)[0]
 
 
 def fresh(measure, kind, length, piece):
