@@ -1,7 +1,8 @@
 """GrowBuffer against bytearray at every size: one table, first builds and rebuilds.
 
     python benchmarks/sizes.py                            64 B to 64 MiB, glibc's malloc
-    python benchmarks/sizes.py --most 1G --allocator jemalloc,mimalloc,tcmalloc
+    python benchmarks/sizes.py --most 4G --allocator jemalloc,mimalloc,tcmalloc
+    python benchmarks/sizes.py --least 256M --most 4G     only the largest
 
 A cell is bytearray's time divided by GrowBuffer's, the median over pairs taken in turn.
 `first` builds from memory the process has not used, each time in a process forked for
@@ -48,7 +49,7 @@ def first_ns(kind, length, piece):
 
 def again_ns(kind, length, piece):
     """Time builds that each drop the one before."""
-    count = max(2, min(200, (32 << 20) // length))
+    count = max(1, min(200, (128 << 20) // length))
     buf = build(kind, length, piece)
     start = time.perf_counter_ns()
     for _ in range(count):
@@ -79,8 +80,8 @@ def ratio(measure, length, piece, repeat):
     return statistics.median(theirs / ours for theirs, ours in pairs)
 
 
-def cells(most, repeat):
-    length = 64
+def cells(least, most, repeat):
+    length = least
     while length <= most:
         for nbytes in PIECES:
             if nbytes <= length <= nbytes * MOST_PIECES:
@@ -118,19 +119,21 @@ def nbytes(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--least", type=nbytes, default=64, metavar="64")
     parser.add_argument("--most", type=nbytes, default=64 << 20, metavar="64M")
     parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        print(json.dumps(list(cells(options.most, options.repeat))))
+        print(json.dumps(list(cells(options.least, options.most, options.repeat))))
         return
     for allocator in options.allocator.split(","):
         env = preload(allocator)
         if env is not None:
-            words = ["--worker", "--most", options.most, "--repeat", options.repeat]
-            command = [sys.executable, __file__, *map(str, words)]
+            limits = f"--least {options.least} --most {options.most}".split()
+            command = [sys.executable, __file__, "--worker", *limits]
+            command += ["--repeat", str(options.repeat)]
             done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
             show(allocator, json.loads(done.stdout))
 
