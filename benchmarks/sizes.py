@@ -26,6 +26,12 @@ from growbuf import GrowBuffer
 KINDS = (bytearray, GrowBuffer)
 PIECES = (64, 4 << 10, 64 << 10, 1 << 20)
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+RELEASE = (  # how glibc, jemalloc, mimalloc and TCMalloc are told to
+    ("malloc_trim", 0),
+    ("mallctl", b"arena.4096.purge", None, None, None, ctypes.c_size_t(0)),
+    ("mi_collect", True),
+    ("MallocExtension_ReleaseFreeMemory",),
+)
 MOST_PIECES = 1 << 24  # of a build: more takes minutes
 
 
@@ -39,7 +45,7 @@ def build(kind, length, piece):
 
 def first_ns(kind, length, piece):
     """Time builds whose results are kept, so that no memory is used twice."""
-    count = max(1, (256 << 10) // length)
+    count = max(1, (4 << 20) // length)
     kept = [None] * count
     start = time.perf_counter_ns()
     for i in range(count):
@@ -49,7 +55,7 @@ def first_ns(kind, length, piece):
 
 def again_ns(kind, length, piece):
     """Time builds that each drop the one before."""
-    count = max(1, min(200, (128 << 20) // length))
+    count = max(1, min(5000, (128 << 20) // length))
     buf = build(kind, length, piece)
     start = time.perf_counter_ns()
     for _ in range(count):
@@ -60,13 +66,20 @@ def again_ns(kind, length, piece):
     return taken / count
 
 
+def release():
+    """Have GrowBuffer and the allocator give back what they keep."""
+    gc.collect()
+    growbuf.trim()
+    library = ctypes.CDLL(None)
+    for name, *args in RELEASE:
+        if hasattr(library, name):
+            getattr(library, name)(*args)
+
+
 def fresh(measure, kind, length, piece):
     """Measure with the code in the caches and no memory in hand."""
     build(kind, 100 << 10, piece[: 4 << 10])
-    gc.collect()
-    growbuf.trim()
-    if hasattr(ctypes.CDLL(None), "malloc_trim"):
-        ctypes.CDLL(None).malloc_trim(0)
+    release()
     if length >= 16 << 20:
         touch(min(2 * length, 4 << 30))
     return measure(kind, length, piece)
