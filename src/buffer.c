@@ -8,17 +8,17 @@
 #define TRACE_DOMAIN 0x67726f77u
 
 static void
-untrack(const struct store *store)
+untrack(const struct span *memory)
 {
-    if (store->kind == STORE_SPAN) {
-        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)store->memory.address);
+    if (memory->kind >= STORE_SPAN) {
+        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)memory->address);
     }
 }
 
 static void
 track(const struct store *store)
 {
-    if (store->kind == STORE_SPAN) {
+    if (store->memory.kind >= STORE_SPAN) {
         (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)store->memory.address,
                                   store_nbytes(store));
     }
@@ -61,7 +61,11 @@ buffer_dealloc(PyObject *op)
                         "deallocated bytearray object has exported buffers");
         PyErr_Print();
     }
-    untrack(&self->store);
+    if (self->spare != NULL) {
+        self->spare->buffer = NULL;
+        Py_DECREF(self->spare);
+    }
+    untrack(&self->store.memory);
     store_free(&self->store);
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
@@ -113,7 +117,7 @@ buffer_from_store(PyTypeObject *type, struct store *store)
         return NULL;
     }
     BufferObject *self = buffer_cast(op);
-    if (store->kind != STORE_EMPTY) {
+    if (store->memory.kind != STORE_EMPTY) {
         self->store = *store;
         store_init(store);
         track(&self->store);
@@ -124,26 +128,66 @@ buffer_from_store(PyTypeObject *type, struct store *store)
 
 /* -------------------------------------------------------------------- the gate */
 
+/* The base's words, and the way out. */
+static int
+refuse_exported(const BufferObject *self)
+{
+    PyErr_SetString(PyExc_BufferError,
+                    store_is_fixed(&self->store)
+                        ? "Existing exports of data: object cannot be re-sized "
+                          "but by appending"
+                        : "Existing exports of data: object cannot be re-sized "
+                          "(appending under views needs limit=nbytes)");
+    return -1;
+}
+
 int
 buffer_can_resize(BufferObject *self)
 {
     assert(self->base.ob_exports >= 1);
-    if (self->base.ob_exports != 1) {
-        PyErr_SetString(PyExc_BufferError,
-                        "Existing exports of data: object cannot be re-sized");
-        return -1;
-    }
-    return 0;
+    return self->base.ob_exports == 1 ? 0 : refuse_exported(self);
 }
 
-/* After the store may have changed from what it was `before`: trace it, tell the base,
- * and make an exception of an errno value. */
+static bool
+tail_is_lent(const BufferObject *self)
+{
+    return self->spare != NULL && self->spare->exports > 0;
+}
+
+int
+buffer_can_append(BufferObject *self)
+{
+    if (self->base.ob_exports == 1) {
+        return 0;
+    }
+    if (tail_is_lent(self)) {
+        PyErr_SetString(PyExc_BufferError, "the tail is lent: commit() what spare() "
+                                           "gave before the buffer grows");
+        return -1;
+    }
+    return store_is_fixed(&self->store) ? 0 : refuse_exported(self);
+}
+
+void
+buffer_no_memory(const struct store *store, int error)
+{
+    if (error == EFBIG) {
+        PyErr_Format(PyExc_MemoryError, "the buffer would grow past its limit of %zu",
+                     store_capacity(store));
+    }
+    else {
+        PyErr_NoMemory();
+    }
+}
+
+/* After the store may have changed from the memory it had `before`: trace it, tell the
+ * base, and make an exception of an errno value. */
 static int
-changed(BufferObject *self, const struct store *before, int error)
+changed(BufferObject *self, const struct span *before, int error)
 {
     struct store *store = &self->store;
-    if (store->memory.address != before->memory.address ||
-        store->memory.ready != before->memory.ready) {
+    if (store->memory.address != before->address ||
+        store->memory.ready != before->ready) {
         untrack(before);
         track(store);
     }
@@ -155,22 +199,38 @@ changed(BufferObject *self, const struct store *before, int error)
     }
 #endif
     if (error) {
-        PyErr_NoMemory();
+        buffer_no_memory(store, error);
         return -1;
     }
     return 0;
 }
 
 int
+buffer_append_slowly(BufferObject *self, size_t nbytes)
+{
+    if (nbytes == 0) {
+        return 0;
+    }
+    if (buffer_can_append(self) < 0) {
+        return -1;
+    }
+    struct span before = self->store.memory;
+    return changed(self, &before, store_append(&self->store, nbytes));
+}
+
+int
 buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 {
+    if (at == self->store.length) {
+        return buffer_append_slowly(self, inserted);
+    }
     if (removed == inserted) {
         return 0;
     }
     if (buffer_can_resize(self) < 0) {
         return -1;
     }
-    struct store before = self->store;
+    struct span before = self->store.memory;
     return changed(self, &before, store_splice(&self->store, at, removed, inserted));
 }
 
@@ -180,10 +240,10 @@ buffer_append_zeros(BufferObject *self, size_t nbytes)
     if (nbytes == 0) {
         return 0;
     }
-    if (buffer_can_resize(self) < 0) {
+    if (buffer_can_append(self) < 0) {
         return -1;
     }
-    struct store before = self->store;
+    struct span before = self->store.memory;
     return changed(self, &before, store_append_zeros(&self->store, nbytes));
 }
 
@@ -193,11 +253,38 @@ buffer_reserve(BufferObject *self, size_t capacity)
     if (capacity <= store_capacity(&self->store)) {
         return 0;
     }
+    if (buffer_can_append(self) < 0) {
+        return -1;
+    }
+    struct span before = self->store.memory;
+    return changed(self, &before, store_reserve(&self->store, capacity));
+}
+
+int
+buffer_make_room(BufferObject *self, size_t nbytes)
+{
+    if (nbytes <= store_room(&self->store)) {
+        return 0;
+    }
+    if (buffer_can_append(self) < 0) {
+        return -1;
+    }
+    struct span before = self->store.memory;
+    return changed(self, &before, store_make_room(&self->store, nbytes));
+}
+
+int
+buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
+{
     if (buffer_can_resize(self) < 0) {
         return -1;
     }
-    struct store before = self->store;
-    return changed(self, &before, store_reserve(&self->store, capacity));
+    struct span before = self->store.memory, nothing = taken->store.memory;
+    if (store_take(&self->store, nbytes, &taken->store) != 0) {
+        return 1;
+    }
+    (void)changed(self, &before, 0);
+    return changed(taken, &nothing, 0);
 }
 
 int
@@ -206,7 +293,7 @@ buffer_trim(BufferObject *self)
     if (buffer_can_resize(self) < 0) {
         return -1;
     }
-    struct store before = self->store;
+    struct span before = self->store.memory;
     store_trim(&self->store);
     return changed(self, &before, 0);
 }
@@ -214,7 +301,8 @@ buffer_trim(BufferObject *self)
 int
 buffer_exchange(BufferObject *self, struct store *store)
 {
-    bool always = PY_VERSION_HEX >= 0x030F0000;
+    bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_fixed(store) ||
+                  store_is_fixed(&self->store);
     if ((always || self->store.length + store->length > 0) &&
         buffer_can_resize(self) < 0) {
         return -1;
@@ -222,7 +310,26 @@ buffer_exchange(BufferObject *self, struct store *store)
     struct store before = self->store;
     self->store = *store;
     *store = before;
-    return changed(self, &before, 0);
+    return changed(self, &before.memory, 0);
+}
+
+int
+buffer_hand_over(BufferObject *self, BufferObject *taken)
+{
+    struct store fresh;
+    store_init(&fresh);
+    if (store_is_fixed(&self->store)) {
+        int error = store_fix(&fresh, store_capacity(&self->store));
+        if (error) {
+            buffer_no_memory(&fresh, error);
+            return -1;
+        }
+    }
+    if (buffer_exchange(self, &fresh) < 0) {
+        store_free(&fresh);
+        return -1;
+    }
+    return buffer_exchange(taken, &fresh);
 }
 
 /* ---------------------------------------------------------------------- checks */

@@ -29,7 +29,19 @@
 typedef struct {
     PyByteArrayObject base;
     struct store store;
+    struct spare *spare; /* lends the tail; NULL until it is asked to */
 } BufferObject;
+
+/* The free tail, lent to be written to (tail.c). While a memoryview of it lives, this is
+ * an export of the buffer, and nothing may be appended but what comes that way. */
+typedef struct spare {
+    PyObject_HEAD
+    BufferObject *buffer; /* alive while there are exports */
+    char *start;          /* NULL: nothing is lent that could be committed */
+    size_t nbytes;
+    Py_ssize_t exports;
+    PyObject *view; /* a weak reference to the memoryview */
+} SpareObject;
 
 static inline BufferObject *
 buffer_cast(PyObject *op)
@@ -92,12 +104,19 @@ buffer_release(BufferObject *self)
     self->base.ob_exports--;
 }
 
-/* Raise BufferError unless the length may change now. */
+/* Raise BufferError unless the length may change now; or unless it may grow at the end,
+ * which moves nothing in a store that is fixed. */
 int buffer_can_resize(BufferObject *self);
+int buffer_can_append(BufferObject *self);
+
+/* Raise MemoryError for what the store answered. */
+void buffer_no_memory(const struct store *store, int error);
 
 /* The gate. Replace `removed` bytes at `at` by `inserted` bytes whose values the caller
  * writes next, before any other code runs. */
 int buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted);
+
+int buffer_append_slowly(BufferObject *self, size_t nbytes);
 
 /* Append `nbytes` whose values the caller writes next. None at all is a matter for the
  * gate, since an empty store is not written to: hence the - 1, which wraps. */
@@ -105,7 +124,7 @@ static inline int
 buffer_append(BufferObject *self, size_t nbytes)
 {
     if (nbytes - 1 >= store_room(&self->store) || self->base.ob_exports != 1) {
-        return buffer_splice(self, self->store.length, 0, nbytes);
+        return buffer_append_slowly(self, nbytes);
     }
     store_append_ready(&self->store, nbytes);
     buffer_sync(self);
@@ -115,7 +134,16 @@ buffer_append(BufferObject *self, size_t nbytes)
 /* The gate for other ways to change. */
 int buffer_append_zeros(BufferObject *self, size_t nbytes);
 int buffer_reserve(BufferObject *self, size_t capacity);
+int buffer_make_room(BufferObject *self, size_t nbytes);
 int buffer_trim(BufferObject *self);
+
+/* Move the first `nbytes` into `taken`, a new and empty buffer, without copying them.
+ * Return 1, and do nothing, where that cannot be. */
+int buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken);
+
+/* Hand the store over to `taken`, a new and empty buffer; one that is fixed is replaced
+ * by another with the same limit. */
+int buffer_hand_over(BufferObject *self, BufferObject *taken);
 
 /* Exchange the contents with `store`, which is left with the old ones. Nothing for
  * nothing is no change of length, under an export either (but see 3.15's __init__). */

@@ -1,5 +1,6 @@
 #include "edit.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "fill.h"
@@ -23,22 +24,52 @@ struct init_args {
     PyObject *source;
     const char *encoding, *errors;
     int prefault;
+    Py_ssize_t limit; /* 0: none */
 };
+
+static int
+parse_limit(PyObject *number, Py_ssize_t *limit)
+{
+    *limit = 0;
+    if (number == Py_None) {
+        return 0;
+    }
+    *limit = PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    if (*limit <= 0 && !PyErr_Occurred()) {
+        PyErr_Format(PyExc_ValueError, "limit must be positive, got %zd", *limit);
+    }
+    return *limit <= 0 ? -1 : 0;
+}
 
 static int
 parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
 {
-    static char *names[] = {"source", "encoding", "errors", "prefault", NULL};
+    static char *names[] = {"source", "encoding", "errors", "prefault",
+                            "limit",  NULL};
+    PyObject *limit = Py_None;
     *parsed = (struct init_args){.prefault = store_prefault};
     if (kwargs == NULL && PyTuple_GET_SIZE(args) <= 1) {
         parsed->source = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
         return 0;
     }
-    return PyArg_ParseTupleAndKeywords(args, kwargs, "|Oss$p:GrowBuffer", names,
-                                       &parsed->source, &parsed->encoding,
-                                       &parsed->errors, &parsed->prefault)
-               ? 0
-               : -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oss$pO:GrowBuffer", names,
+                                     &parsed->source, &parsed->encoding,
+                                     &parsed->errors, &parsed->prefault, &limit)) {
+        return -1;
+    }
+    return parse_limit(limit, &parsed->limit);
+}
+
+static int
+fix(struct store *store, Py_ssize_t limit)
+{
+    int error = limit > 0 ? store_fix(store, (size_t)limit) : 0;
+    if (error) {
+        PyErr_Format(PyExc_MemoryError, "cannot reserve address space for limit=%zd%s",
+                     limit, error == ENOTSUP ? ": there are no pages to move here" : "");
+        return -1;
+    }
+    return 0;
 }
 
 /* Exchange the contents, which is where a view of them stops a second __init__: for an
@@ -64,10 +95,13 @@ edit_init(PyObject *op, PyObject *args, PyObject *kwargs)
     }
     struct store store;
     store_init(&store);
-    store.prefault = parsed.prefault;
+    store.memory.prefault = parsed.prefault;
     int rc = exchange(op, &store);
     store_free(&store);
-    store.prefault = parsed.prefault;
+    store.memory.prefault = parsed.prefault;
+    if (rc == 0) {
+        rc = fix(&store, parsed.limit);
+    }
     if (rc == 0) {
         rc = fill_from(&store, parsed.source, parsed.encoding, parsed.errors);
     }

@@ -36,11 +36,11 @@ fill_copy(char *to, const char *from, size_t nbytes)
 static int
 append_unwritten(struct store *store, size_t nbytes)
 {
-    if (store_splice(store, store->length, 0, nbytes) != 0) {
-        PyErr_NoMemory();
-        return -1;
+    int error = store_append(store, nbytes);
+    if (error) {
+        buffer_no_memory(store, error);
     }
-    return 0;
+    return error ? -1 : 0;
 }
 
 static int
@@ -146,11 +146,11 @@ fill_from_count(struct store *store, PyObject *source)
         PyErr_SetString(PyExc_ValueError, "negative count");
         return -1;
     }
-    if (count > 0 && store_append_zeros(store, (size_t)count) != 0) {
-        PyErr_NoMemory();
-        return -1;
+    int error = store_append_zeros(store, (size_t)count);
+    if (error) {
+        buffer_no_memory(store, error);
     }
-    return 0;
+    return error ? -1 : 0;
 }
 
 int

@@ -7,33 +7,18 @@
 
 #include "edit.h"
 #include "growth.h"
+#include "owner.h"
 #include "pages.h"
 #include "results.h"
 #include "spans.h"
+#include "state.h"
 #include "tail.h"
-
-/* ------------------------------------------------------------------- the state */
-
-enum { MOST_METHODS = 64 };
-
-/* One for each interpreter. The table of methods is here, not static, because the
- * docstrings in it are taken from the running Python. */
-struct state {
-    struct results_state results; /* first: results.c knows no more of the state */
-    PyTypeObject *buffer_type;
-    PyMethodDef methods[MOST_METHODS];
-};
-
-static struct state *
-state_of(PyObject *module)
-{
-    return PyModule_GetState(module);
-}
 
 /* -------------------------------------------------------------------- the type */
 
 PyDoc_STRVAR(buffer_doc,
-"GrowBuffer(source=b'', /, encoding='utf-8', errors='strict', *, prefault=False)\n--\n\n"
+"GrowBuffer(source=b'', /, encoding='utf-8', errors='strict', *, prefault=False,\n"
+"           limit=None)\n--\n\n"
 "A bytearray that grows by moving pages instead of copying bytes.\n\n"
 "It takes what bytearray takes, does what bytearray does, and is one:\n\n"
 ">>> from growbuf import GrowBuffer\n"
@@ -46,17 +31,28 @@ PyDoc_STRVAR(buffer_doc,
 "What bytearray returns as bytearray, such as slices, is returned as GrowBuffer.\n"
 "From 72 KiB up the bytes are in pages of their own: growing moves the pages\n"
 "(mremap(2)), at a cost that hardly depends on the length. A buffer that cannot grow\n"
-"raises MemoryError and is what it was. With prefault, a helper thread has pages\n"
-"present ahead of the writer.");
+"raises MemoryError and is what it was.\n\n"
+"prefault: a helper thread has pages present ahead of the writer.\n"
+"limit: bytes the buffer can hold at most. Address space for them is reserved (no\n"
+"memory), so that the buffer never moves and may be appended to while views of it are\n"
+"exported; they keep their length and see later writes. Growing past the limit, and a\n"
+"limit that the system has no address space for, raise MemoryError. Copies and slices\n"
+"have no limit.");
 
 static size_t
 append_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)
 {
     for (; more->ml_name != NULL; more++) {
-        assert(n < MOST_METHODS - 1);
+        assert(n < STATE_MOST_METHODS - 1);
         methods[n++] = *more;
     }
     return n;
+}
+
+static PyTypeObject *
+make_type(PyObject *module, PyType_Spec *spec)
+{
+    return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
 }
 
 static PyTypeObject *
@@ -65,6 +61,7 @@ make_buffer_type(PyObject *module, struct state *state)
     size_t n = results_methods(state->methods);
     n = append_methods(state->methods, n, edit_methods);
     n = append_methods(state->methods, n, tail_methods);
+    n = append_methods(state->methods, n, owner_methods);
     state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
 
     PyType_Slot slots[] = {
@@ -260,20 +257,20 @@ check(PyObject *Py_UNUSED(module), PyObject *op)
 
 PyDoc_STRVAR(place_doc,
 "place(buffer, /)\n--\n\n"
-"Return (kind, address, length) of a GrowBuffer's memory: kind is 'empty', 'heap' or\n"
-"'span', length is in bytes of address space. For tests.");
+"Return (kind, address, length) of a GrowBuffer's memory: kind is 'empty', 'heap',\n"
+"'span' or 'fixed', length is in bytes of address space. For tests.");
 
 static PyObject *
 place(PyObject *Py_UNUSED(module), PyObject *op)
 {
-    static const char *const kinds[] = {"empty", "heap", "span"};
+    static const char *const kinds[] = {"empty", "heap", "span", "fixed"};
     if (buffer_type(Py_TYPE(op)) == NULL) {
         PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
     const struct store *store = &buffer_cast(op)->store;
-    return Py_BuildValue("(sNN)", kinds[store->kind],
+    return Py_BuildValue("(sNN)", kinds[store->memory.kind],
                          PyLong_FromVoidPtr(store->memory.address),
                          PyLong_FromSize_t(store->memory.length));
 }
@@ -345,35 +342,48 @@ use_python_heap(void)
 static int
 module_exec(PyObject *module)
 {
-    struct state *state = state_of(module);
+    struct state *state = PyModule_GetState(module);
     int highest = forced_rung();
     if (highest < 0 || use_budget() < 0) {
         return -1;
     }
     use_python_heap();
     spans_init((enum pages_rung)highest);
-    if (results_state_init(&state->results) < 0) {
+    if (results_state_init(state) < 0) {
         return -1;
     }
+    state->spare_type = make_type(module, &tail_spare_spec);
+    state->frozen_type = make_type(module, &owner_frozen_spec);
     state->buffer_type = make_buffer_type(module, state);
-    return state->buffer_type == NULL ? -1
-                                      : PyModule_AddType(module, state->buffer_type);
+    if (!state->spare_type || !state->frozen_type || !state->buffer_type) {
+        return -1;
+    }
+    return PyModule_AddType(module, state->buffer_type);
 }
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    struct state *state = state_of(module);
+    struct state *state = PyModule_GetState(module);
     Py_VISIT(state->buffer_type);
-    return results_state_traverse(&state->results, visit, arg);
+    Py_VISIT(state->spare_type);
+    Py_VISIT(state->frozen_type);
+    for (int i = 0; i < STATE_MOST_BASE; i++) {
+        Py_VISIT(state->base[i]);
+    }
+    return 0;
 }
 
 static int
 module_clear(PyObject *module)
 {
-    struct state *state = state_of(module);
+    struct state *state = PyModule_GetState(module);
     Py_CLEAR(state->buffer_type);
-    results_state_clear(&state->results);
+    Py_CLEAR(state->spare_type);
+    Py_CLEAR(state->frozen_type);
+    for (int i = 0; i < STATE_MOST_BASE; i++) {
+        Py_CLEAR(state->base[i]);
+    }
     return 0;
 }
 

@@ -37,6 +37,7 @@ system_remap(void *address, size_t length, size_t new_length, int flags,
 
 #define system_unmap munmap
 #define system_advise madvise
+#define system_protect mprotect
 
 static uint64_t
 system_clock_ms(void)
@@ -76,6 +77,7 @@ enum { PROT_NONE, PROT_READ, PROT_WRITE };
 enum { MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE };
 enum { MREMAP_MAYMOVE, MREMAP_FIXED };
 enum { MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTNEED, MADV_FREE, MADV_POPULATE_WRITE };
+enum { MADV_DONTDUMP, MADV_DODUMP };
 #define MAP_FAILED ((void *)-1)
 
 static void *
@@ -111,6 +113,12 @@ system_advise(void *address, size_t length, int advice)
     return -1;
 }
 
+static int
+system_protect(void *address, size_t length, int protection)
+{
+    return system_advise(address, length, protection);
+}
+
 static uint64_t
 system_clock_ms(void)
 {
@@ -136,6 +144,7 @@ const struct pages_ops pages_system_ops = {
     .unmap = system_unmap,
     .remap = system_remap,
     .advise = system_advise,
+    .protect = system_protect,
     .clock_ms = system_clock_ms,
     .reallocate = realloc,
     .release = free,
@@ -146,6 +155,7 @@ struct pages_ops pages_ops = {
     .unmap = system_unmap,
     .remap = system_remap,
     .advise = system_advise,
+    .protect = system_protect,
     .clock_ms = system_clock_ms,
     .reallocate = realloc,
     .release = free,
@@ -304,6 +314,22 @@ pages_advise_small(char *address, size_t length)
     return pages_facts.huge == PAGES_HUGE_ALWAYS
                ? advise(address, length, MADV_NOHUGEPAGE)
                : 0;
+}
+
+int
+pages_hide(char *address, size_t length)
+{
+    return advise(address, length, MADV_DONTDUMP);
+}
+
+int
+pages_open(char *address, size_t length)
+{
+    if (pages_ops.protect(address, length, ACCESS) != 0) {
+        return errno;
+    }
+    (void)advise(address, length, MADV_DODUMP);
+    return 0;
 }
 
 int

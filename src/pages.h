@@ -28,6 +28,7 @@ struct pages_ops {
     void *(*remap)(void *address, size_t length, size_t new_length, int flags,
                    void *new_address);
     int (*advise)(void *address, size_t length, int advice);
+    int (*protect)(void *address, size_t length, int protection);
     uint64_t (*clock_ms)(void); /* some steady time, good to 10 ms or so */
     void *(*reallocate)(void *block, size_t nbytes);
     void (*release)(void *block);
@@ -83,6 +84,11 @@ int pages_map(size_t length, char **address);
 /* Take `length` bytes of address space at a multiple of 2 MiB, to be moved onto:
  * no access, no memory, no commit charge. */
 int pages_reserve(size_t length, char **address);
+
+/* Make reserved address space that holds nothing accessible, or keep it out of core files
+ * until then. */
+int pages_open(char *address, size_t length);
+int pages_hide(char *address, size_t length);
 
 /* Give a range back to the system. */
 void pages_unmap(char *address, size_t length);

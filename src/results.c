@@ -85,8 +85,10 @@ close_result(PyTypeObject *type, PyObject *result)
 static const char *const names[] = {RESULTS_METHODS(RESULTS_NAME)};
 #undef RESULTS_NAME
 
+static_assert((int)RESULTS_NMETHODS <= (int)STATE_MOST_BASE, "the state holds all base methods");
+
 int
-results_state_init(struct results_state *state)
+results_state_init(struct state *state)
 {
     for (int i = 0; i < RESULTS_NMETHODS; i++) {
         state->base[i] =
@@ -98,23 +100,6 @@ results_state_init(struct results_state *state)
     return 0;
 }
 
-int
-results_state_traverse(struct results_state *state, visitproc visit, void *arg)
-{
-    for (int i = 0; i < RESULTS_NMETHODS; i++) {
-        Py_VISIT(state->base[i]);
-    }
-    return 0;
-}
-
-void
-results_state_clear(struct results_state *state)
-{
-    for (int i = 0; i < RESULTS_NMETHODS; i++) {
-        Py_CLEAR(state->base[i]);
-    }
-}
-
 enum { MOST_ARGS = 8 };
 
 /* Call the base's method with `op` in front of the arguments, and close the result. */
@@ -122,7 +107,7 @@ static PyObject *
 call_base(PyObject *op, PyTypeObject *type, int method, PyObject *const *args,
           Py_ssize_t nargs, PyObject *kwnames)
 {
-    struct results_state *state = PyType_GetModuleState(type);
+    struct state *state = PyType_GetModuleState(type);
     PyObject *all[MOST_ARGS + 1];
     Py_ssize_t n = nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames));
     if (state == NULL) {

@@ -8,6 +8,7 @@
 #define GROWBUF_RESULTS_H
 
 #include "buffer.h"
+#include "state.h"
 
 /* The methods of the base that return bytearrays, alone or in a list or tuple. */
 /* clang-format off */
@@ -22,15 +23,8 @@
 enum { RESULTS_METHODS(RESULTS_INDEX) RESULTS_NMETHODS };
 #undef RESULTS_INDEX
 
-/* The base's methods. The module's state begins with this. */
-struct results_state {
-    PyObject *base[RESULTS_NMETHODS];
-};
-
 /* Find the base's methods. */
-int results_state_init(struct results_state *state);
-int results_state_traverse(struct results_state *state, visitproc visit, void *arg);
-void results_state_clear(struct results_state *state);
+int results_state_init(struct state *state);
 
 /* Slots. */
 PyObject *results_subscript(PyObject *op, PyObject *index);

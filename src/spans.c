@@ -521,7 +521,7 @@ spans_prefault(struct span *span, size_t from, size_t length)
     from = growth_round_up(from, pages_facts.page_nbytes);
     if (from < span->length) {
         size_t most = span->length - from;
-        span->prefault = true;
+        span->touched = true;
         prefault_ask(span->address + from, length < most ? length : most);
     }
 }
@@ -530,9 +530,9 @@ spans_prefault(struct span *span, size_t from, size_t length)
 static void
 stop_prefault(struct span *span)
 {
-    if (span->prefault) {
+    if (span->touched) {
         prefault_stop(span->address, span->length);
-        span->prefault = false;
+        span->touched = false;
     }
 }
 
@@ -551,7 +551,7 @@ settle_loan(struct span *span)
 void
 spans_give(struct span *span)
 {
-    if (span->prefault) {
+    if (span->touched) {
         spans_discard(span, span->ready);
     }
     size_t most = settle_loan(span) & ~(GROWTH_QUANTUM - 1);
@@ -582,7 +582,7 @@ void
 spans_discard(struct span *span, size_t end)
 {
     size_t kept = growth_round_up(end, pages_facts.page_nbytes);
-    bool ahead = span->prefault; /* then there are pages past `ready` too */
+    bool ahead = span->touched; /* then there are pages past `ready` too */
     stop_prefault(span);
     if ((ahead || kept < span->ready) && kept < span->length &&
         pages_discard(span->address + kept, span->length - kept) == 0 &&
@@ -742,6 +742,8 @@ copy(struct span *span, size_t length, size_t from, size_t to)
     memcpy(target.address + from, span->address + from, to - from);
     spans_count_copy(to - from);
     target.ready = to;
+    target.kind = span->kind;
+    target.prefault = span->prefault;
     spans_outgrown(span);
     pages_unmap(span->address, span->length);
     *span = target;
@@ -819,4 +821,83 @@ spans_grow(struct span *span, size_t needed, size_t from, size_t to)
         return 0;
     }
     return grow_copying(span, needed, doubled, from, to);
+}
+
+/*   span       |<----->|<from..to>|<---rest--->|end      pages move in whole tables
+ *   extracted  |<----->|<from..to>|<-->|
+ *   span       |<------ zeros --->|<---rest--->|end      the first of it copied back
+ */
+int
+spans_extract(struct span *span, size_t from, size_t to, size_t end,
+              struct span *extracted)
+{
+    assert(from < to && to <= end && end <= span->ready);
+    if (pages_facts.rung < PAGES_DONTUNMAP) {
+        return ENOTSUP;
+    }
+    size_t first = from & ~(GROWTH_QUANTUM - 1);
+    size_t length = growth_round_up(to + 1, GROWTH_QUANTUM) - first;
+    char *target;
+    int error = take_target(length, &target);
+    if (error) {
+        return error;
+    }
+    stop_prefault(span);
+    error = pages_move_dontunmap(span->address + first, length, target);
+    if (error) {
+        pages_unmap(target, length);
+        return error;
+    }
+    spans_outgrown(span);
+    size_t rest = (end < first + length ? end : first + length) - to;
+    memcpy(span->address + to, target + (to - first), rest);
+    size_t ready = span->ready - first < length ? span->ready - first : length - 1;
+    target[ready] = '\0';
+    *extracted = (struct span){.address = target,
+                               .length = length,
+                               .ready = ready,
+                               .mapping = new_mapping(),
+                               .huge = span->huge};
+    count_move(length);
+    count_live();
+    return 0;
+}
+
+/* ------------------------------------------------------------------ reserving */
+
+int
+spans_reserve(size_t length, char **address)
+{
+    if (pages_facts.rung == PAGES_HEAP) {
+        return ENOTSUP;
+    }
+    int error = pages_reserve(length, address);
+    if (error == ENOMEM && pool_drain()) {
+        error = pages_reserve(length, address);
+    }
+    if (error == 0) {
+        (void)pages_advise_small(*address, length);
+        (void)pages_hide(*address, length);
+        count_live();
+    }
+    return error;
+}
+
+void
+spans_release(char *address, size_t length)
+{
+    pages_unmap(address, length);
+    lock();
+    pool.stats.live--;
+    unlock();
+}
+
+int
+spans_open(char *address, size_t from, size_t to)
+{
+    int error = pages_open(address + from, to - from);
+    if (error == ENOMEM && pool_drain()) {
+        error = pages_open(address + from, to - from);
+    }
+    return error;
 }

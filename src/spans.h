@@ -32,8 +32,10 @@ struct span {
     size_t ready;
     uint32_t lent_npages; /* that were warm when it was taken, until outgrown */
     uint16_t mapping;     /* spans side by side with one number are one mapping */
-    bool huge;            /* huge pages were asked for */
-    bool prefault;        /* a helper may be touching it (prefault.h) */
+    bool huge : 1;        /* huge pages were asked for */
+    bool touched : 1;     /* a helper may be touching it (prefault.h) */
+    bool prefault : 1;    /* the owner's, as `kind` is: see store.h */
+    uint8_t kind;
 };
 
 /* What has happened in this process since it began, and what there is now. */
@@ -80,6 +82,20 @@ void spans_cut(struct span *span, size_t length);
 
 /* Give the pages behind offset `end` back; the address space stays. */
 void spans_discard(struct span *span, size_t end);
+
+/* Move the pages with the bytes of [from, to), and one byte's room behind them, to a span
+ * of their own, in which they begin at from % GROWTH_QUANTUM. [to, end) stays where it
+ * was; all else may become zero. ENOTSUP on a kernel that does not leave the source
+ * mapped. */
+int spans_extract(struct span *span, size_t from, size_t to, size_t end,
+                  struct span *extracted);
+
+/* Take address space, to be opened from its start on; it counts as a span in use. */
+int spans_reserve(size_t length, char **address);
+void spans_release(char *address, size_t length);
+
+/* Have [from, to) of reserved address space accessible. */
+int spans_open(char *address, size_t from, size_t to);
 
 /* Give all that the pool holds back to the system. */
 void spans_trim(void);

@@ -16,31 +16,61 @@ bool store_prefault;
 void
 store_init(struct store *store)
 {
-    *store = (struct store){.start = store_nothing, .prefault = store_prefault};
+    *store = (struct store){.start = store_nothing, .memory.prefault = store_prefault};
+}
+
+/* Bytes of address space for a limit: as much again lies behind it, because a window that
+ * slides through has a gap in front as long as itself at most. */
+static size_t
+fixed_reach(const struct store *store)
+{
+    return 2 * growth_round_up(store->memory.length, GROWTH_QUANTUM);
+}
+
+/* What a store is when it has lost its memory. */
+static struct store
+emptied(const struct store *store)
+{
+    return (struct store){.start = store_nothing,
+                          .memory.prefault = store->memory.prefault};
 }
 
 void
 store_free(struct store *store)
 {
-    if (store->kind == STORE_HEAP) {
+    struct store empty = emptied(store);
+    switch (store->memory.kind) {
+    case STORE_HEAP:
         pages_ops.release(store->memory.address);
-    }
-    else if (store->kind == STORE_SPAN) {
+        break;
+    case STORE_SPAN:
         spans_give(&store->memory);
+        break;
+    case STORE_FIXED:
+        spans_release(store->memory.address, fixed_reach(store));
+        break;
     }
-    *store = (struct store){.start = store_nothing, .prefault = store->prefault};
+    *store = empty;
+}
+
+/* The offset that `ready` may come up to. */
+static size_t
+most_ready(const struct store *store)
+{
+    size_t most = store->memory.length - 1;
+    return store->memory.kind == STORE_FIXED ? store_gap(store) + most : most;
 }
 
 size_t
 store_capacity(const struct store *store)
 {
-    return store->kind == STORE_EMPTY ? 0 : store->memory.length - 1 - store_gap(store);
+    return store->memory.kind == STORE_EMPTY ? 0 : most_ready(store) - store_gap(store);
 }
 
 size_t
 store_nbytes(const struct store *store)
 {
-    return store->kind == STORE_SPAN
+    return store->memory.kind >= STORE_SPAN
                ? growth_round_up(store->memory.ready + 1, pages_facts.page_nbytes)
                : store->memory.length;
 }
@@ -48,7 +78,7 @@ store_nbytes(const struct store *store)
 static void
 end_with_nul(struct store *store)
 {
-    if (store->kind != STORE_EMPTY) {
+    if (store->memory.kind != STORE_EMPTY) {
         store->start[store->length] = '\0';
     }
 }
@@ -95,10 +125,11 @@ heap_resize(struct store *store, size_t nbytes)
     if (block == NULL) {
         return ENOMEM;
     }
-    store->memory =
-        (struct span){.address = block, .length = nbytes, .ready = nbytes - 1};
+    store->memory.address = block;
+    store->memory.length = nbytes;
+    store->memory.ready = nbytes - 1;
+    store->memory.kind = STORE_HEAP;
     store->start = block + gap;
-    store->kind = STORE_HEAP;
     end_with_nul(store);
     return 0;
 }
@@ -123,6 +154,75 @@ wants_span(size_t needed)
     return needed >= GROWTH_SPAN_MIN && pages_facts.rung > PAGES_HEAP;
 }
 
+/* ---------------------------------------------------------------- the fixed span */
+
+/* Bytes from the address on that are accessible when `ready` are ready. */
+static size_t
+fixed_access(size_t ready)
+{
+    return growth_round_up(ready + 1, GROWTH_QUANTUM);
+}
+
+static int
+fixed_open(struct store *store, size_t ready)
+{
+    size_t from = fixed_access(store->memory.ready), to = fixed_access(ready);
+    return to > from ? spans_open(store->memory.address, from, to) : 0;
+}
+
+/* Give the pages behind offset `end` back. */
+static void
+fixed_discard(struct store *store, size_t end)
+{
+    struct span *span = &store->memory;
+    size_t kept = growth_round_up(end, pages_facts.page_nbytes);
+    if (kept < span->ready &&
+        pages_discard(span->address + kept, fixed_access(span->ready) - kept) == 0) {
+        span->ready = kept;
+    }
+}
+
+/* Have no more ready than the limit leaves, and zeros from there on. */
+static void
+fixed_cap(struct store *store)
+{
+    struct span *span = &store->memory;
+    size_t most = most_ready(store);
+    if (span->ready > most) {
+        fixed_discard(store, most);
+    }
+    if (span->ready > most) {
+        memset(span->address + most, 0, span->ready - most);
+        span->ready = most;
+    }
+}
+
+int
+store_fix(struct store *store, size_t limit)
+{
+    assert(store->memory.kind == STORE_EMPTY);
+    struct store fixed = emptied(store);
+    fixed.memory.kind = STORE_FIXED;
+    fixed.memory.length = limit + 1;
+    if (limit > LARGEST / 4) {
+        return ENOMEM;
+    }
+    int error = spans_reserve(fixed_reach(&fixed), &fixed.memory.address);
+    if (error) {
+        return error;
+    }
+    error = spans_open(fixed.memory.address, 0, fixed_access(0));
+    if (error) {
+        spans_release(fixed.memory.address, fixed_reach(&fixed));
+        return error;
+    }
+    fixed.start = fixed.memory.address;
+    *store = fixed;
+    return 0;
+}
+
+/* ------------------------------------------------------------- from heap to span */
+
 /* Leave the heap, or nothing, for a span. */
 static int
 enter_span(struct store *store, size_t needed, bool zeroed)
@@ -140,12 +240,13 @@ enter_span(struct store *store, size_t needed, bool zeroed)
     if (span.ready < store->length) {
         span.ready = store->length;
     }
+    span.kind = STORE_SPAN;
+    span.prefault = store->memory.prefault;
     size_t length = store->length;
     store_free(store);
     store->start = span.address;
     store->length = length;
     store->memory = span;
-    store->kind = STORE_SPAN;
     end_with_nul(store);
     return 0;
 }
@@ -189,26 +290,43 @@ span_grow(struct store *store, size_t needed)
     return error;
 }
 
+static void
+ask_huge(struct store *store)
+{
+    struct span *span = &store->memory;
+    if (!span->huge) {
+        size_t reach = span->kind == STORE_FIXED ? fixed_reach(store) : span->length;
+        span->huge = pages_advise_huge(span->address, reach) == 0;
+    }
+}
+
 /* Have the bytes up to `end`, an offset in the span, ready, and some ahead: in huge
  * pages from where those waste little, else in pages that are there before the writer
  * is. Where the system refuses either, the writer faults them in one by one. */
-static void
+static int
 make_ready(struct store *store, size_t end)
 {
     struct span *span = &store->memory;
     size_t length = end - store_gap(store);
-    size_t ready = growth_ahead(end, length);
-    if (ready > span->length - 1) {
-        ready = span->length - 1;
+    size_t ready = growth_ahead(end, length), most = most_ready(store);
+    if (ready > most) {
+        ready = most;
     }
     if (ready <= span->ready) {
-        return;
+        return 0;
+    }
+    if (span->kind == STORE_FIXED && fixed_open(store, ready) != 0) {
+        ready = end;
+        int error = fixed_open(store, ready);
+        if (error) {
+            return error;
+        }
     }
     spans_outgrown(span);
-    if (!span->huge && length >= GROWTH_HUGE_MIN) {
-        span->huge = pages_advise_huge(span->address, span->length) == 0;
+    if (length >= GROWTH_HUGE_MIN) {
+        ask_huge(store);
     }
-    if (store->prefault) {
+    if (span->prefault && span->kind == STORE_SPAN) {
         spans_prefault(span, ready, ready - end);
     }
     if (!span->huge) {
@@ -218,6 +336,7 @@ make_ready(struct store *store, size_t end)
         (void)pages_populate(span->address + from, to - from);
     }
     span->ready = ready;
+    return 0;
 }
 
 /* --------------------------------------------------------------- grow and shrink */
@@ -226,7 +345,10 @@ make_ready(struct store *store, size_t end)
 static int
 grow_capacity(struct store *store, size_t needed, bool zeroed)
 {
-    if (store->kind == STORE_SPAN) {
+    if (store->memory.kind == STORE_FIXED) {
+        return needed <= store->memory.length ? 0 : EFBIG;
+    }
+    if (store->memory.kind == STORE_SPAN) {
         return span_grow(store, needed);
     }
     if (wants_span(needed) && enter_span(store, needed, zeroed) == 0) {
@@ -235,23 +357,26 @@ grow_capacity(struct store *store, size_t needed, bool zeroed)
     return heap_grow(store, needed);
 }
 
-/* Have room for `nbytes` more. A window that has passed its own length slides back
- * first: each byte is copied once at most for each byte that was deleted. */
-static int
-grow(struct store *store, size_t nbytes)
+/* A window that has passed its own length slides back first: each byte is copied once at
+ * most for each byte that was deleted. One that must not move did so when it shrank. */
+int
+store_make_room(struct store *store, size_t nbytes)
 {
+    if (nbytes <= store_room(store)) {
+        return 0;
+    }
     if (nbytes > LARGEST - 1 - store->length) {
         return ENOMEM;
     }
-    if (store_gap(store) >= store->length) {
+    if (store_gap(store) >= store->length && !store_is_fixed(store)) {
         slide(store);
     }
     if (nbytes <= store_room(store)) {
         return 0;
     }
     int error = grow_capacity(store, store->length + nbytes + 1, false);
-    if (error == 0 && store->kind == STORE_SPAN) {
-        make_ready(store, store_gap(store) + store->length + nbytes);
+    if (error == 0 && store->memory.kind >= STORE_SPAN) {
+        error = make_ready(store, store_gap(store) + store->length + nbytes);
     }
     return error;
 }
@@ -273,6 +398,20 @@ settle_span(struct store *store)
     }
 }
 
+/* The same without leaving; and room to grow to the limit behind every gap. */
+static void
+settle_fixed(struct store *store)
+{
+    if (store_gap(store) > store->length) {
+        slide(store);
+    }
+    size_t kept = growth_ahead(store_gap(store) + store->length, store->length);
+    if (store->memory.ready > kept + 2 * store->length) {
+        fixed_discard(store, kept);
+    }
+    fixed_cap(store);
+}
+
 /* A block that cannot be made smaller is still a good one. */
 static void
 heap_shrink(struct store *store)
@@ -284,10 +423,13 @@ heap_shrink(struct store *store)
 static void
 settle(struct store *store)
 {
-    if (store->length == 0) {
+    if (store->memory.kind == STORE_FIXED) {
+        settle_fixed(store);
+    }
+    else if (store->length == 0) {
         store_free(store);
     }
-    else if (store->kind == STORE_SPAN) {
+    else if (store->memory.kind == STORE_SPAN) {
         settle_span(store);
     }
     else if (store->length < store->memory.length / 3) {
@@ -311,7 +453,7 @@ open_hole(struct store *store, size_t at, size_t nbytes)
         store->length += nbytes;
         return 0;
     }
-    int error = nbytes > store_room(store) ? grow(store, nbytes) : 0;
+    int error = store_make_room(store, nbytes);
     if (error == 0) {
         char *hole = store->start + at;
         memmove(hole + nbytes, hole, tail);
@@ -344,11 +486,24 @@ close_hole(struct store *store, size_t at, size_t nbytes)
 }
 
 int
+store_append(struct store *store, size_t nbytes)
+{
+    if (store->memory.kind == STORE_EMPTY && nbytes - 1 < GROWTH_SPAN_MIN - 2) {
+        return heap_begin(store, nbytes);
+    }
+    int error = store_make_room(store, nbytes);
+    if (error == 0 && nbytes > 0) {
+        store_append_ready(store, nbytes);
+    }
+    return error;
+}
+
+int
 store_splice(struct store *store, size_t at, size_t removed, size_t inserted)
 {
     assert(at <= store->length && removed <= store->length - at);
-    if (store->kind == STORE_EMPTY && inserted - 1 < GROWTH_SPAN_MIN - 2) {
-        return heap_begin(store, inserted);
+    if (at == store->length) {
+        return store_append(store, inserted);
     }
     if (inserted > removed) {
         return open_hole(store, at + removed, inserted - removed);
@@ -370,16 +525,19 @@ store_append_zeros(struct store *store, size_t nbytes)
     }
     size_t needed = store->length + nbytes + 1;
     int error = nbytes > store_room(store) ? grow_capacity(store, needed, true) : 0;
+    struct span *memory = &store->memory;
+    size_t end = store_gap(store) + store->length + nbytes;
+    if (error == 0 && memory->kind == STORE_FIXED) {
+        error = fixed_open(store, end);
+    }
     if (error) {
         return error;
     }
-    struct span *memory = &store->memory;
-    size_t end = store_gap(store) + store->length + nbytes;
     size_t dirty = store_room(store) + 1; /* the NUL is one of the zeros to write */
     memset(store->start + store->length, 0, nbytes + 1 < dirty ? nbytes + 1 : dirty);
     if (memory->ready < end) {
-        if (!memory->huge && nbytes >= GROWTH_HUGE_MIN) {
-            memory->huge = pages_advise_huge(memory->address, memory->length) == 0;
+        if (nbytes >= GROWTH_HUGE_MIN) {
+            ask_huge(store);
         }
         memory->ready = end;
     }
@@ -396,7 +554,7 @@ store_reserve(struct store *store, size_t capacity)
     if (capacity > LARGEST - 1) {
         return ENOMEM;
     }
-    if (store->kind == STORE_SPAN || wants_span(capacity + 1)) {
+    if (store->memory.kind >= STORE_SPAN || wants_span(capacity + 1)) {
         return grow_capacity(store, capacity + 1, false);
     }
     slide(store);
@@ -406,11 +564,17 @@ store_reserve(struct store *store, size_t capacity)
 void
 store_trim(struct store *store)
 {
+    if (store->memory.kind == STORE_FIXED) {
+        slide(store);
+        fixed_discard(store, store->length + 1);
+        fixed_cap(store);
+        return;
+    }
     if (store->length == 0) {
         store_free(store);
         return;
     }
-    if (store->kind == STORE_HEAP) {
+    if (store->memory.kind == STORE_HEAP) {
         heap_shrink(store);
         return;
     }
@@ -422,16 +586,52 @@ store_trim(struct store *store)
     spans_discard(&store->memory, store->length + 1);
 }
 
+/* Bytes from which moving pages pays: below, copying them costs less than the calls. */
+#define TAKE_MIN ((size_t)1 << 20)
+
+int
+store_take(struct store *store, size_t nbytes, struct store *taken)
+{
+    assert(nbytes <= store->length && taken->memory.kind == STORE_EMPTY);
+    if (nbytes == store->length && !store_is_fixed(store)) {
+        *taken = *store;
+        *store = emptied(taken);
+        return 0;
+    }
+    if (nbytes < TAKE_MIN || store->memory.kind < STORE_SPAN) {
+        return ENOTSUP;
+    }
+    size_t gap = store_gap(store);
+    struct span span;
+    int error = spans_extract(&store->memory, gap, gap + nbytes, gap + store->length,
+                              &span);
+    if (error) {
+        return error;
+    }
+    span.kind = STORE_SPAN;
+    span.prefault = taken->memory.prefault;
+    taken->memory = span;
+    taken->start = span.address + gap % GROWTH_QUANTUM;
+    taken->length = nbytes;
+    end_with_nul(taken);
+    store->start += nbytes;
+    store->length -= nbytes;
+    end_with_nul(store);
+    settle(store);
+    return 0;
+}
+
 void
 store_adopt(struct store *store, char *block, size_t allocated, char *start,
             size_t length)
 {
-    assert(store->kind == STORE_EMPTY && length < allocated && start >= block);
+    assert(store->memory.kind == STORE_EMPTY && length < allocated && start >= block);
     store->start = start;
     store->length = length;
-    store->memory =
-        (struct span){.address = block, .length = allocated, .ready = allocated - 1};
-    store->kind = STORE_HEAP;
+    store->memory.address = block;
+    store->memory.length = allocated;
+    store->memory.ready = allocated - 1;
+    store->memory.kind = STORE_HEAP;
 }
 
 void
@@ -452,15 +652,18 @@ const char *
 store_check(const struct store *store)
 {
     const struct span *memory = &store->memory;
-    if (store->kind == STORE_EMPTY) {
+    if (store->memory.kind == STORE_EMPTY) {
         return store->length != 0              ? "an empty store has a length"
                : store->start != store_nothing ? "an empty store starts somewhere"
                : memory->address != NULL       ? "an empty store has memory"
                : memory->ready != 0            ? "an empty store has room"
                                                : NULL;
     }
-    if (store->start < memory->address || memory->ready >= memory->length) {
+    if (store->start < memory->address || memory->ready > most_ready(store)) {
         return "the gap is negative or the room has no place for a NUL";
+    }
+    if (store_is_fixed(store) && store_gap(store) > store->length) {
+        return "a gap is in the way of growing to the limit";
     }
     if (store_gap(store) > memory->ready ||
         store->length > memory->ready - store_gap(store)) {
@@ -469,7 +672,7 @@ store_check(const struct store *store)
     if (store->start[store->length] != '\0') {
         return "the byte after the last is not NUL";
     }
-    if (store->kind == STORE_SPAN && memory->length % GROWTH_QUANTUM != 0) {
+    if (store->memory.kind == STORE_SPAN && memory->length % GROWTH_QUANTUM != 0) {
         return "the span is no multiple of 2 MiB";
     }
     return NULL;

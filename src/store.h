@@ -19,14 +19,20 @@
 
 #include "spans.h"
 
-enum store_kind { STORE_EMPTY, STORE_HEAP, STORE_SPAN };
+/* What the memory is, in `memory.kind`. */
+enum store_kind {
+    STORE_EMPTY, /* nothing */
+    STORE_HEAP,  /* a block: `memory.length` is what was allocated */
+    STORE_SPAN,  /* a span, which may move when the store grows */
+    STORE_FIXED  /* reserved address space, which never moves: `memory.length` is the
+                  * limit and one more, and twice as much is reserved */
+};
 
 struct store {
     char *start;
     size_t length;
-    struct span memory; /* a heap block's length is what was allocated */
-    enum store_kind kind;
-    bool prefault; /* a helper thread has pages present ahead of the writer */
+    struct span memory; /* `memory.prefault`: a helper thread has pages present ahead of
+                         * the writer */
 };
 
 /* Whether stores have that from now on, if they do not say. */
@@ -38,8 +44,9 @@ extern char store_nothing[1];
 static inline size_t
 store_gap(const struct store *store)
 {
-    return store->kind == STORE_EMPTY ? 0
-                                      : (size_t)(store->start - store->memory.address);
+    return store->memory.kind == STORE_EMPTY
+               ? 0
+               : (size_t)(store->start - store->memory.address);
 }
 
 /* Bytes that can be appended with no call and no copy. */
@@ -62,9 +69,15 @@ void store_init(struct store *store);
 /* Give everything back; the store is empty then. */
 void store_free(struct store *store);
 
+/* Append `nbytes` of unspecified value. */
+int store_append(struct store *store, size_t nbytes);
+
 /* Replace `removed` bytes at `at` by `inserted` bytes of unspecified value. Moves the
  * shorter side where the gap allows it. */
 int store_splice(struct store *store, size_t at, size_t removed, size_t inserted);
+
+/* Have store_room(store) at least `nbytes`. */
+int store_make_room(struct store *store, size_t nbytes);
 
 /* Append `nbytes` zero bytes. Costs nothing on fresh pages. */
 int store_append_zeros(struct store *store, size_t nbytes);
@@ -74,6 +87,21 @@ int store_reserve(struct store *store, size_t capacity);
 
 /* Have no more memory than the length needs. */
 void store_trim(struct store *store);
+
+/* Have an empty store never move as it grows, up to `limit` bytes; past it, EFBIG. Takes
+ * address space only. ENOTSUP without pages. */
+int store_fix(struct store *store, size_t limit);
+
+/* Whether growing at the end leaves every byte where it is. */
+static inline bool
+store_is_fixed(const struct store *store)
+{
+    return store->memory.kind == STORE_FIXED;
+}
+
+/* Move the first `nbytes` to `taken` without copying them, but for 2 MiB at most. ENOTSUP
+ * where that cannot be, or would not pay. */
+int store_take(struct store *store, size_t nbytes, struct store *taken);
 
 /* Take over a heap block of `allocated` bytes with `length` in use at `start`, a NUL
  * behind them. The store was empty. */

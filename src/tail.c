@@ -1,5 +1,29 @@
 #include "tail.h"
 
+#include "state.h"
+
+static PyObject *
+none_or_null(int rc)
+{
+    if (rc < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Convert a number of bytes that must not be negative. */
+static int
+as_nbytes(PyObject *number, Py_ssize_t *nbytes)
+{
+    *nbytes = PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    if (*nbytes < 0 && !PyErr_Occurred()) {
+        PyErr_Format(PyExc_ValueError, "nbytes must not be negative, got %zd", *nbytes);
+    }
+    return *nbytes < 0 ? -1 : 0;
+}
+
+/* ------------------------------------------------------------- reserve and trim */
+
 PyDoc_STRVAR(reserve_doc,
 "reserve($self, nbytes, /)\n--\n\n"
 "Have a capacity of at least `nbytes` bytes in all.\n\n"
@@ -11,23 +35,15 @@ PyDoc_STRVAR(reserve_doc,
 static PyObject *
 reserve(PyObject *op, PyObject *nbytes)
 {
-    Py_ssize_t capacity = PyNumber_AsSsize_t(nbytes, PyExc_OverflowError);
-    if (capacity == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    if (capacity < 0) {
-        PyErr_Format(PyExc_ValueError, "nbytes must not be negative, got %zd",
-                     capacity);
+    Py_ssize_t capacity;
+    if (as_nbytes(nbytes, &capacity) < 0) {
         return NULL;
     }
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = buffer_reserve(buffer_cast(op), (size_t)capacity);
     Py_END_CRITICAL_SECTION();
-    if (rc < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return none_or_null(rc);
 }
 
 PyDoc_STRVAR(trim_doc,
@@ -42,11 +58,450 @@ trim(PyObject *op, PyObject *Py_UNUSED(ignored))
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = buffer_trim(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
-    if (rc < 0) {
+    return none_or_null(rc);
+}
+
+/* ------------------------------------------------------------- spare and commit */
+
+/* Only spare() gets here with something to lend: nobody else makes views of the object
+ * that they find behind theirs. */
+static int
+spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
+{
+    SpareObject *spare = (SpareObject *)op;
+    if (spare->view != NULL || spare->start == NULL) {
+        PyErr_SetString(PyExc_BufferError, "the tail is lent by spare() only");
+        view->obj = NULL;
+        return -1;
+    }
+    if (PyBuffer_FillInfo(view, op, spare->start, (Py_ssize_t)spare->nbytes, 0, flags) <
+        0) {
+        return -1;
+    }
+    spare->exports++;
+    Py_INCREF(spare->buffer);
+    buffer_hold(spare->buffer);
+    return 0;
+}
+
+static void
+spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
+{
+    SpareObject *spare = (SpareObject *)op;
+    BufferObject *buffer = spare->buffer;
+    Py_BEGIN_CRITICAL_SECTION(buffer);
+    spare->exports--;
+    buffer_release(buffer);
+    Py_END_CRITICAL_SECTION();
+    Py_DECREF(buffer);
+}
+
+static void
+spare_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    Py_CLEAR(((SpareObject *)op)->view);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyType_Slot spare_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("The free tail of a GrowBuffer, lent by spare().")},
+    {Py_tp_dealloc, spare_dealloc},
+    {Py_bf_getbuffer, spare_getbuffer},
+    {Py_bf_releasebuffer, spare_releasebuffer},
+    {0, NULL},
+};
+
+PyType_Spec tail_spare_spec = {
+    .name = "growbuf._growbuf.Spare",
+    .basicsize = sizeof(SpareObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = spare_slots,
+};
+
+/* Release the view that was lent last. If somebody uses it, it stays as it is, and with
+ * it the export. */
+static void
+release_view(BufferObject *self)
+{
+    PyObject *reference = NULL;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->spare != NULL) {
+        reference = self->spare->view;
+        self->spare->view = NULL;
+    }
+    Py_END_CRITICAL_SECTION();
+    if (reference == NULL) {
+        return;
+    }
+    PyObject *view = PyObject_CallNoArgs(reference);
+    if (view != NULL && view != Py_None) {
+        Py_XDECREF(PyObject_CallMethod(view, "release", NULL));
+    }
+    PyErr_Clear();
+    Py_XDECREF(view);
+    Py_DECREF(reference);
+}
+
+static SpareObject *
+spare_of(BufferObject *self)
+{
+    if (self->spare == NULL) {
+        PyTypeObject *type = state_of((PyObject *)self)->spare_type;
+        self->spare = (SpareObject *)type->tp_alloc(type, 0);
+        if (self->spare != NULL) {
+            self->spare->buffer = self;
+        }
+    }
+    return self->spare;
+}
+
+/* Return a view of the free tail: `least` bytes or more, but `most` at most. */
+static PyObject *
+lend(BufferObject *self, size_t least, size_t most)
+{
+    SpareObject *spare = spare_of(self);
+    if (spare == NULL) {
         return NULL;
     }
-    Py_RETURN_NONE;
+    if (spare->exports > 0) {
+        PyErr_SetString(PyExc_BufferError,
+                        "the view that spare() gave before is in use");
+        return NULL;
+    }
+    spare->start = NULL;
+    if (buffer_make_room(self, least) < 0) {
+        return NULL;
+    }
+    size_t room = store_room(&self->store);
+    spare->start = buffer_bytes(self) + buffer_length(self);
+    spare->nbytes = room < most ? room : most;
+    PyObject *view = PyMemoryView_FromObject((PyObject *)spare);
+    if (view != NULL) {
+        spare->view = PyWeakref_NewRef(view, NULL);
+        if (spare->view == NULL) {
+            Py_CLEAR(view);
+        }
+    }
+    if (view == NULL) {
+        spare->start = NULL;
+    }
+    return view;
 }
+
+static PyObject *
+lend_anew(PyObject *op, size_t least, size_t most)
+{
+    PyObject *view;
+    release_view(buffer_cast(op));
+    Py_BEGIN_CRITICAL_SECTION(op);
+    view = lend(buffer_cast(op), least, most);
+    Py_END_CRITICAL_SECTION();
+    return view;
+}
+
+/* Whether what was lent is still the tail. */
+static bool
+is_lent(const BufferObject *self)
+{
+    const SpareObject *spare = self->spare;
+    return spare != NULL && spare->start != NULL &&
+           spare->start == self->store.start + self->store.length &&
+           spare->nbytes <= store_room(&self->store);
+}
+
+static int
+accept(BufferObject *self, size_t nbytes)
+{
+    if (!is_lent(self)) {
+        PyErr_SetString(PyExc_ValueError, "nothing to commit: spare() was not called, "
+                                          "or the buffer has changed since");
+        return -1;
+    }
+    if (nbytes > self->spare->nbytes) {
+        PyErr_Format(PyExc_ValueError, "cannot commit %zu bytes: %zu were spared",
+                     nbytes, self->spare->nbytes);
+        return -1;
+    }
+    self->spare->start = NULL;
+    if (nbytes > 0) {
+        store_append_ready(&self->store, nbytes);
+        buffer_sync(self);
+    }
+    return 0;
+}
+
+static int
+accept_and_release(PyObject *op, size_t nbytes)
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = accept(buffer_cast(op), nbytes);
+    Py_END_CRITICAL_SECTION();
+    if (rc == 0) {
+        release_view(buffer_cast(op));
+    }
+    return rc;
+}
+
+PyDoc_STRVAR(spare_doc,
+"spare($self, nbytes=65536)\n--\n\n"
+"Return a writable memoryview of the free tail, of at least `nbytes` bytes.\n\n"
+"What is in it is unspecified. Write to it, then commit() as much as was written:\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer()\n"
+">>> buf.spare(4)[:2] = b'hi'\n"
+">>> buf.commit(2)\n"
+">>> buf\n"
+"GrowBuffer(b'hi')\n\n"
+"While the view lives nothing else may change the length; commit() and the next\n"
+"spare() release it. Raise ValueError if `nbytes` is negative, MemoryError if there\n"
+"is no room to be had, BufferError if making room would move exported bytes, or if a\n"
+"view made of the one before is still there. Costs what growing costs.");
+
+enum { SPARE_NBYTES = 64 * 1024 };
+
+static PyObject *
+spare(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"nbytes", NULL};
+    PyObject *number = NULL;
+    Py_ssize_t nbytes = SPARE_NBYTES;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:spare", names, &number) ||
+        (number != NULL && as_nbytes(number, &nbytes) < 0)) {
+        return NULL;
+    }
+    return lend_anew(op, (size_t)nbytes, PY_SSIZE_T_MAX);
+}
+
+PyDoc_STRVAR(commit_doc,
+"commit($self, nbytes, /)\n--\n\n"
+"Append the first `nbytes` bytes of what spare() gave.\n\n"
+"The rest of it is free again and the view is released. Raise ValueError if `nbytes`\n"
+"is negative or more than was spared, or if nothing is: spare() was not called, or\n"
+"the buffer has changed since. Costs O(1): nothing is copied.");
+
+static PyObject *
+commit(PyObject *op, PyObject *number)
+{
+    Py_ssize_t nbytes;
+    if (as_nbytes(number, &nbytes) < 0) {
+        return NULL;
+    }
+    return none_or_null(accept_and_release(op, (size_t)nbytes));
+}
+
+/* -------------------------------------------------------------------- readfrom */
+
+/* Return a callable that reads into a buffer it is given: a file's readinto, for a
+ * descriptor too, or a socket's recv_into. `file` becomes what can be asked for a size. */
+static PyObject *
+reader_of(PyObject *source, PyObject **file)
+{
+    *file = NULL;
+    if (PyIndex_Check(source)) {
+        PyObject *io = PyImport_ImportModule("io");
+        PyObject *type = io == NULL ? NULL : PyObject_GetAttrString(io, "FileIO");
+        if (type != NULL) {
+            *file = PyObject_CallFunction(type, "OsO", source, "rb", Py_False);
+        }
+        Py_XDECREF(type);
+        Py_XDECREF(io);
+        return *file == NULL ? NULL : PyObject_GetAttrString(*file, "readinto");
+    }
+    PyObject *reader = PyObject_GetAttrString(source, "readinto");
+    if (reader != NULL) {
+        *file = Py_NewRef(source);
+        return reader;
+    }
+    if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        reader = PyObject_GetAttrString(source, "recv_into");
+    }
+    if (reader == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Format(PyExc_TypeError,
+                     "readfrom() needs a file descriptor or an object with readinto() "
+                     "or recv_into(), got %.200s",
+                     Py_TYPE(source)->tp_name);
+    }
+    return reader;
+}
+
+static Py_ssize_t
+call_for_number(PyObject *object, const char *method)
+{
+    PyObject *number = PyObject_CallMethod(object, method, NULL);
+    Py_ssize_t value =
+        number == NULL ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    Py_XDECREF(number);
+    return value;
+}
+
+static Py_ssize_t
+fstat_size(Py_ssize_t descriptor)
+{
+    PyObject *os = PyImport_ImportModule("os");
+    PyObject *status =
+        os == NULL ? NULL : PyObject_CallMethod(os, "fstat", "n", descriptor);
+    PyObject *size = status == NULL ? NULL : PyObject_GetAttrString(status, "st_size");
+    Py_ssize_t nbytes = size == NULL ? -1 : PyLong_AsSsize_t(size);
+    Py_XDECREF(size);
+    Py_XDECREF(status);
+    Py_XDECREF(os);
+    return nbytes;
+}
+
+/* Return how many bytes are left in a file, as far as it can tell: 0 otherwise. */
+static size_t
+expected_of(PyObject *file)
+{
+    Py_ssize_t size = -1, position = -1;
+    if (file != NULL) {
+        Py_ssize_t descriptor = call_for_number(file, "fileno");
+        size = descriptor < 0 ? -1 : fstat_size(descriptor);
+        position = size <= 0 ? -1 : call_for_number(file, "tell");
+    }
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
+        return 0;
+    }
+    PyErr_Clear();
+    return position >= 0 && size > position ? (size_t)(size - position) : 0;
+}
+
+/* Have all of it in one place from the start; it is no more than a hint. */
+static int
+expect(PyObject *op, size_t nbytes)
+{
+    BufferObject *self = buffer_cast(op);
+    int rc = 0;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    size_t length = buffer_length(self);
+    if (nbytes > 0 && nbytes < (size_t)PY_SSIZE_T_MAX - length) {
+        rc = buffer_reserve(self, length + nbytes);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (rc < 0 && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+        rc = 0;
+    }
+    return rc;
+}
+
+enum { READ_LEAST = 64 * 1024, READ_MOST = 16 * 1024 * 1024 };
+
+/* Read once, `most` bytes at most. Return how many came, 0 at the end of the file, -2
+ * if none are there yet, -1 with an exception. */
+static Py_ssize_t
+read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
+{
+    size_t least = expected < READ_LEAST ? READ_LEAST
+                   : expected > READ_MOST ? READ_MOST
+                                          : expected;
+    PyObject *view = lend_anew(op, least < most ? least : most, most);
+    if (view == NULL) {
+        return -1;
+    }
+    Py_ssize_t offered = PyMemoryView_GET_BUFFER(view)->len;
+    PyObject *result = PyObject_CallOneArg(reader, view);
+    Py_DECREF(view);
+    Py_ssize_t nbytes = -2;
+    if (result == NULL) {
+        nbytes = PyErr_ExceptionMatches(PyExc_BlockingIOError) ? -2 : -1;
+        if (nbytes == -2) {
+            PyErr_Clear();
+        }
+    }
+    else if (result != Py_None) {
+        nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
+        if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > offered) {
+            PyErr_Format(PyExc_OSError,
+                         "the source says it read %zd bytes into a buffer of %zd",
+                         nbytes, offered);
+            nbytes = -1;
+        }
+    }
+    Py_XDECREF(result);
+    if (nbytes > 0 && accept_and_release(op, (size_t)nbytes) < 0) {
+        return -1;
+    }
+    return nbytes;
+}
+
+/* Read until there is no more, or `most` bytes are there. */
+static PyObject *
+read_all(PyObject *op, PyObject *reader, size_t expected, size_t most)
+{
+    size_t done = 0;
+    Py_ssize_t nbytes = 0;
+    while (done < most) {
+        nbytes = read_once(op, reader, expected, most - done);
+        if (nbytes <= 0) {
+            break;
+        }
+        done += (size_t)nbytes;
+        expected -= (size_t)nbytes < expected ? (size_t)nbytes : expected;
+    }
+    if (nbytes == -1) {
+        return NULL;
+    }
+    if (nbytes == -2 && done == 0) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromSize_t(done);
+}
+
+PyDoc_STRVAR(readfrom_doc,
+"readfrom($self, source, nbytes=-1)\n--\n\n"
+"Read from `source` to the end of the buffer; return the number of bytes read.\n\n"
+"source: a file descriptor, an object with readinto() (a file) or with recv_into()\n"
+"(a socket). The bytes arrive where they stay; nothing is copied in between.\n"
+"nbytes: how many at most; -1 or None: until the end of the file.\n\n"
+"A non-blocking source that has nothing returns None, or what came before that. When\n"
+"the source raises, or memory runs out, what has arrived is kept. The size of a file\n"
+"is asked for, so that the buffer moves once at most. Other threads run while it\n"
+"waits; meanwhile they cannot change the length (BufferError).");
+
+static int
+parse_readfrom(PyObject *args, PyObject *kwargs, PyObject **source, Py_ssize_t *nbytes)
+{
+    static char *names[] = {"source", "nbytes", NULL};
+    PyObject *number = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:readfrom", names, source,
+                                     &number)) {
+        return -1;
+    }
+    *nbytes =
+        number == Py_None ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    if (*nbytes < -1) {
+        PyErr_Format(PyExc_ValueError, "nbytes must be -1 or more, got %zd", *nbytes);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *
+readfrom(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    PyObject *source;
+    Py_ssize_t nbytes;
+    if (parse_readfrom(args, kwargs, &source, &nbytes) < 0) {
+        return NULL;
+    }
+    size_t most = nbytes < 0 ? PY_SSIZE_T_MAX : (size_t)nbytes;
+    PyObject *file, *result = NULL;
+    PyObject *reader = reader_of(source, &file);
+    size_t expected = reader == NULL ? 0 : expected_of(file);
+    expected = expected < most ? expected : most;
+    if (!PyErr_Occurred() && expect(op, expected) == 0) {
+        result = read_all(op, reader, expected, most);
+    }
+    Py_XDECREF(reader);
+    Py_XDECREF(file);
+    return result;
+}
+
+/* --------------------------------------------------------------- what there is */
 
 PyDoc_STRVAR(sizeof_doc,
 "__sizeof__($self, /)\n--\n\n"
@@ -87,9 +542,31 @@ get_capacity(PyObject *op, void *Py_UNUSED(closure))
     return PyLong_FromSize_t(capacity);
 }
 
+static PyObject *
+get_limit(PyObject *op, void *Py_UNUSED(closure))
+{
+    const struct store *store = &buffer_cast(op)->store;
+    size_t limit = 0;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    if (store_is_fixed(store)) {
+        limit = store_capacity(store);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (limit == 0) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromSize_t(limit);
+}
+
+#define KEYWORDS(function)                                                             \
+    (PyCFunction)(void (*)(void))function, METH_VARARGS | METH_KEYWORDS
+
 const PyMethodDef tail_methods[] = {
     {"reserve", reserve, METH_O, reserve_doc},
     {"trim", trim, METH_NOARGS, trim_doc},
+    {"spare", KEYWORDS(spare), spare_doc},
+    {"commit", commit, METH_O, commit_doc},
+    {"readfrom", KEYWORDS(readfrom), readfrom_doc},
     {"__sizeof__", sizeof_, METH_NOARGS, sizeof_doc},
     {"__alloc__", alloc, METH_NOARGS, alloc_doc},
     {NULL, NULL, 0, NULL},
@@ -98,5 +575,8 @@ const PyMethodDef tail_methods[] = {
 const PyGetSetDef tail_getset[] = {
     {"capacity", get_capacity, NULL,
      PyDoc_STR("Bytes the buffer holds before it must grow."), NULL},
-     {NULL, NULL, NULL, NULL, NULL},
+    {"limit", get_limit, NULL,
+     PyDoc_STR("Bytes the buffer can hold at most, without ever moving; or None."),
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };

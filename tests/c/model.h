@@ -30,7 +30,7 @@ model_is_zero_behind(const struct store *store)
     const struct span *span = &store->memory;
     size_t some = 16 * KIB, rest = span->length - span->ready;
     size_t edge = rest < some ? rest : some;
-    return store->kind != STORE_SPAN ||
+    return store->memory.kind != STORE_SPAN ||
            (is_zero(span->address + span->ready, edge) &&
             is_zero(span->address + span->length - edge, edge));
 }
@@ -44,7 +44,7 @@ model_check(const struct model *model)
     CHECK(store->length == model->length);
     CHECK(model->length == 0 || memcmp(store->start, model->bytes, model->length) == 0);
     CHECK(model_is_zero_behind(store));
-    CHECK(store->kind == STORE_EMPTY || store->length <= store_capacity(store));
+    CHECK(store->memory.kind == STORE_EMPTY || store->length <= store_capacity(store));
 }
 
 static inline int
@@ -138,7 +138,7 @@ model_clear(struct model *model)
     store_free(&model->store);
     model->length = 0;
     model_check(model);
-    CHECK(model->store.kind == STORE_EMPTY);
+    CHECK(model->store.memory.kind == STORE_EMPTY);
     return 0;
 }
 

@@ -301,7 +301,7 @@ test_shrinking_needs_nothing(void)
             model_trim(&model);
         }
         CHECK(model_splice(&model, 0, model.length, 0) == 0);
-        CHECK(model.store.kind == STORE_EMPTY);
+        CHECK(model.store.memory.kind == STORE_EMPTY);
         model_free(&model);
         finish();
     }
@@ -335,12 +335,12 @@ test_the_heap_stands_in_for_a_span(void)
     model_init(&model, 8 * MIB);
     kernel.most_nbytes = MIB;
     CHECK(model_append(&model, 300 * KIB) == 0);
-    CHECK(model.store.kind == STORE_HEAP);
+    CHECK(model.store.memory.kind == STORE_HEAP);
     CHECK(model_append(&model, 3 * MIB) == 0);
-    CHECK(model.store.kind == STORE_HEAP);
+    CHECK(model.store.memory.kind == STORE_HEAP);
     kernel.most_nbytes = 0;
     CHECK(model_append(&model, 3 * MIB) == 0);
-    CHECK(model.store.kind == STORE_SPAN);
+    CHECK(model.store.memory.kind == STORE_SPAN);
     model_free(&model);
     finish();
 }

@@ -733,7 +733,7 @@ test_what_was_touched_ahead_is_not_kept(void)
         struct span span = take(4 * MIB, ready[i], 1);
         char *address = span.address;
         (void)pages_populate(address, 4 * MIB);
-        span.prefault = true;
+        span.touched = true;
         give(&span);
         CHECK(spans_stats().retained == 1 && retained_nbytes() == ready[i]);
         CHECK(is_filled(address, ready[i], 1));

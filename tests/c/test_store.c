@@ -63,13 +63,13 @@ test_a_store_goes_from_the_heap_to_a_span_and_back(void)
             /* A block is used up first, and that may be a quarter too long. */
             bool may_be = has_spans && model.length + 1 >= GROWTH_SPAN_MIN;
             bool must_be = may_be && model.length > GROWTH_SPAN_MIN / 4 * 5 + 100;
-            bool is = model.store.kind == STORE_SPAN;
+            bool is = model.store.memory.kind == STORE_SPAN;
             CHECK(is ? may_be : !must_be);
         }
         while (model.length > 5000) {
             CHECK(model_splice(&model, model.length / 3, model.length / 20, 0) == 0);
             bool in_heap = !has_spans || model.length < GROWTH_HEAP_AGAIN;
-            CHECK(model.store.kind == (in_heap ? STORE_HEAP : STORE_SPAN));
+            CHECK(model.store.memory.kind == (in_heap ? STORE_HEAP : STORE_SPAN));
         }
         model_free(&model);
         finish();
@@ -89,7 +89,7 @@ test_a_length_that_swings_does_not_copy(void)
         CHECK(store_splice(&store, 100 * KIB, 200 * KIB, 0) == 0);
         append(&store, 200 * KIB);
     }
-    CHECK(spans_stats().copies == copies && store.kind == STORE_SPAN);
+    CHECK(spans_stats().copies == copies && store.memory.kind == STORE_SPAN);
     store_free(&store);
     finish();
 }
@@ -184,7 +184,7 @@ slide_window(enum kernel_kind kind, size_t window, size_t piece)
     append(&store, window);
     uint64_t copied = spans_stats().copied_nbytes;
     size_t deleted = 0, page = pages_facts.page_nbytes;
-    size_t percent = store.kind == STORE_SPAN ? 215 : 260;
+    size_t percent = store.memory.kind == STORE_SPAN ? 215 : 260;
     size_t bound = (window + piece) / 100 * percent + page;
     while (deleted < 10 * window) {
         append(&store, piece);
@@ -193,7 +193,7 @@ slide_window(enum kernel_kind kind, size_t window, size_t piece)
         CHECK_SOUND(store_check(&store));
         deleted += piece;
         CHECK(store_nbytes(&store) <= bound);
-        CHECK(store.kind == STORE_HEAP ||
+        CHECK(store.memory.kind == STORE_HEAP ||
               resident(&store) <= store_nbytes(&store) + page);
     }
     copied = spans_stats().copied_nbytes - copied;
@@ -275,7 +275,7 @@ test_trim_keeps_what_is_in_use(void)
     CHECK(model.store.memory.length == 4 * MIB);
     CHECK(model_splice(&model, 100, model.length - 200, 0) == 0);
     model_trim(&model);
-    CHECK(model.store.kind == STORE_HEAP && store_capacity(&model.store) == 200);
+    CHECK(model.store.memory.kind == STORE_HEAP && store_capacity(&model.store) == 200);
     model_free(&model);
     finish();
 }
@@ -309,11 +309,11 @@ test_small_reservations_are_on_the_heap(void)
     CHECK(model_append(&model, 900) == 0 && model_splice(&model, 0, 400, 0) == 0);
     CHECK(model_reserve(&model, 900) == 0 && store_gap(&model.store) == 0);
     CHECK(model_reserve(&model, 300) == 0 && store_capacity(&model.store) >= 900);
-    CHECK(model_reserve(&model, MIB) == 0 && model.store.kind == STORE_SPAN);
+    CHECK(model_reserve(&model, MIB) == 0 && model.store.memory.kind == STORE_SPAN);
     model_clear(&model);
     CHECK(model_reserve(&model, MIB) == 0);
     model_trim(&model);
-    CHECK(model.store.kind == STORE_EMPTY);
+    CHECK(model.store.memory.kind == STORE_EMPTY);
     model_free(&model);
     finish();
 }
@@ -327,7 +327,7 @@ test_appending_makes_little_more_ready_than_is_used(void)
     while (store.length < 15 * MIB) {
         append(&store, 100 * KIB);
         size_t used = store.length + store.length / 8 + 64 * KIB;
-        CHECK(store.kind == STORE_HEAP ||
+        CHECK(store.memory.kind == STORE_HEAP ||
               resident(&store) <= used + pages_facts.page_nbytes);
     }
     store_free(&store);

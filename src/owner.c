@@ -1,0 +1,246 @@
+#include "owner.h"
+
+#include "fill.h"
+#include "state.h"
+
+static BufferObject *
+new_buffer(PyObject *op)
+{
+    struct store nothing;
+    store_init(&nothing);
+    return (BufferObject *)buffer_from_store(buffer_type(Py_TYPE(op)), &nothing);
+}
+
+/* ------------------------------------------------------------------------- take */
+
+/* Move the first `nbytes` to `taken`: their pages, or else a copy of them. */
+static int
+take_into(BufferObject *self, size_t nbytes, BufferObject *taken)
+{
+    int rc = buffer_take(self, nbytes, taken);
+    if (rc <= 0 || nbytes == 0) {
+        return rc < 0 ? -1 : 0;
+    }
+    if (buffer_append(taken, nbytes) < 0) {
+        return -1;
+    }
+    buffer_hold(self);
+    fill_copy(buffer_bytes(taken), buffer_bytes(self), nbytes);
+    buffer_release(self);
+    /* A reader may have taken a view meanwhile. */
+    return buffer_splice(self, 0, nbytes, 0);
+}
+
+static int
+take_checked(BufferObject *self, PyObject *number, Py_ssize_t nbytes,
+             BufferObject *taken)
+{
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    if (number == Py_None) {
+        nbytes = length;
+    }
+    if (nbytes < 0 || nbytes > length) {
+        PyErr_Format(PyExc_ValueError, "cannot take %zd bytes of %zd", nbytes, length);
+        return -1;
+    }
+    return take_into(self, (size_t)nbytes, taken);
+}
+
+PyDoc_STRVAR(take_doc,
+"take($self, nbytes=None)\n--\n\n"
+"Remove the first `nbytes` bytes and return them as a GrowBuffer; None: all.\n\n"
+"All of them are handed over, and from 1 MiB up their pages move: that costs\n"
+"microseconds, and a copy of 2 MiB at most. Fewer, or where the kernel cannot move\n"
+"pages and keep the source, are copied once. Raise ValueError if `nbytes` is negative\n"
+"or more than there are, BufferError while the bytes are exported.");
+
+static PyObject *
+take(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"nbytes", NULL};
+    PyObject *number = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:take", names, &number)) {
+        return NULL;
+    }
+    Py_ssize_t nbytes =
+        number == Py_None ? 0 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    if (nbytes == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    BufferObject *taken = new_buffer(op);
+    if (taken == NULL) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = take_checked(buffer_cast(op), number, nbytes, taken);
+    Py_END_CRITICAL_SECTION();
+    if (rc < 0) {
+        Py_CLEAR(taken);
+    }
+    return (PyObject *)taken;
+}
+
+/* ----------------------------------------------------------------------- freeze */
+
+/* Holds a buffer that nobody else sees, and shows its bytes to who only reads. */
+typedef struct {
+    PyObject_HEAD
+    BufferObject *buffer;
+} FrozenObject;
+
+static int
+frozen_getbuffer(PyObject *op, Py_buffer *view, int flags)
+{
+    BufferObject *buffer = ((FrozenObject *)op)->buffer;
+    return PyBuffer_FillInfo(view, op, buffer_bytes(buffer),
+                             (Py_ssize_t)buffer_length(buffer), 1, flags);
+}
+
+static void
+frozen_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    Py_CLEAR(((FrozenObject *)op)->buffer);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyType_Slot frozen_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("The bytes that freeze() took out of a GrowBuffer.")},
+    {Py_tp_dealloc, frozen_dealloc},
+    {Py_bf_getbuffer, frozen_getbuffer},
+    {0, NULL},
+};
+
+PyType_Spec owner_frozen_spec = {
+    .name = "growbuf._growbuf.Frozen",
+    .basicsize = sizeof(FrozenObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = frozen_slots,
+};
+
+static PyObject *
+new_frozen(PyObject *op)
+{
+    PyTypeObject *type = state_of(op)->frozen_type;
+    PyObject *frozen = type->tp_alloc(type, 0);
+    if (frozen != NULL) {
+        ((FrozenObject *)frozen)->buffer = new_buffer(op);
+        if (((FrozenObject *)frozen)->buffer == NULL) {
+            Py_CLEAR(frozen);
+        }
+    }
+    return frozen;
+}
+
+/* Nothing may fail once the bytes have gone, but a view must be made of where they have
+ * gone to; if that fails they go back. */
+static PyObject *
+freeze_into(BufferObject *self, PyObject *frozen)
+{
+    BufferObject *held = ((FrozenObject *)frozen)->buffer;
+    if (buffer_hand_over(self, held) < 0) {
+        return NULL;
+    }
+    PyObject *view = PyMemoryView_FromObject(frozen);
+    if (view == NULL) {
+        struct store back = held->store;
+        store_init(&held->store);
+        (void)buffer_exchange(self, &back);
+        store_free(&back);
+    }
+    return view;
+}
+
+PyDoc_STRVAR(freeze_doc,
+"freeze($self, /)\n--\n\n"
+"Hand all bytes to a read-only memoryview and leave the buffer empty.\n\n"
+"Nothing is copied, and nobody can change them any more: the view can be hashed. A\n"
+"buffer with a limit keeps it, in new address space. Raise BufferError while the\n"
+"bytes are exported.");
+
+static PyObject *
+freeze(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *frozen = new_frozen(op);
+    if (frozen == NULL) {
+        return NULL;
+    }
+    PyObject *view;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    view = freeze_into(buffer_cast(op), frozen);
+    Py_END_CRITICAL_SECTION();
+    Py_DECREF(frozen);
+    return view;
+}
+
+/* ----------------------------------------------------------------------- pickling */
+
+/* What a buffer is made of again: (rebuild, (PickleBuffer,), state). */
+static PyObject *
+reduce_out_of_band(PyObject *op)
+{
+    PyObject *state = PyObject_CallMethod(op, "__getstate__", NULL);
+    PyObject *rebuild = PyObject_GetAttrString((PyObject *)Py_TYPE(op), "_rebuild");
+    PyObject *bytes = PyPickleBuffer_FromObject(op);
+    PyObject *reduced = NULL;
+    if (state != NULL && rebuild != NULL && bytes != NULL) {
+        reduced = Py_BuildValue("O(O)O", rebuild, bytes, state);
+    }
+    Py_XDECREF(state);
+    Py_XDECREF(rebuild);
+    Py_XDECREF(bytes);
+    return reduced;
+}
+
+PyDoc_STRVAR(reduce_ex_doc,
+"__reduce_ex__($self, protocol, /)\n--\n\n"
+"Return what pickle needs. From protocol 5 on the bytes can go out of band (PEP 574).");
+
+static PyObject *
+reduce_ex(PyObject *op, PyObject *protocol)
+{
+    Py_ssize_t number = PyNumber_AsSsize_t(protocol, PyExc_OverflowError);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (number >= 5) {
+        return reduce_out_of_band(op);
+    }
+    return PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__", "OO", op,
+                               protocol);
+}
+
+PyDoc_STRVAR(rebuild_doc,
+"_rebuild($type, bytes, /)\n--\n\n"
+"Return a buffer of these bytes, for pickle. A whole buffer of this very type that\n"
+"comes out of band is returned as it is.");
+
+static PyObject *
+rebuild(PyObject *type, PyObject *bytes)
+{
+    PyObject *view = PyMemoryView_FromObject(bytes);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *owner = PyMemoryView_GET_BASE(view), *result = NULL;
+    if (owner != NULL && (PyObject *)Py_TYPE(owner) == type &&
+        PyMemoryView_GET_BUFFER(view)->len == Py_SIZE(owner)) {
+        result = Py_NewRef(owner);
+    }
+    Py_DECREF(view);
+    return result != NULL ? result : PyObject_CallOneArg(type, bytes);
+}
+
+#define KEYWORDS(function)                                                             \
+    (PyCFunction)(void (*)(void))function, METH_VARARGS | METH_KEYWORDS
+
+const PyMethodDef owner_methods[] = {
+    {"take", KEYWORDS(take), take_doc},
+    {"freeze", freeze, METH_NOARGS, freeze_doc},
+    {"__reduce_ex__", reduce_ex, METH_O, reduce_ex_doc},
+    {"_rebuild", rebuild, METH_O | METH_CLASS, rebuild_doc},
+    {NULL, NULL, 0, NULL},
+};

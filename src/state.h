@@ -1,0 +1,26 @@
+/* state: what each interpreter has of the module. */
+#ifndef GROWBUF_STATE_H
+#define GROWBUF_STATE_H
+
+#include "buffer.h"
+
+enum { STATE_MOST_METHODS = 64, STATE_MOST_BASE = 32 };
+
+struct state {
+    PyTypeObject *buffer_type;
+    PyTypeObject *spare_type;        /* tail.c */
+    PyTypeObject *frozen_type;       /* owner.c */
+    PyObject *base[STATE_MOST_BASE]; /* the base's own methods: results.c */
+
+    /* Not static, because the docstrings in it are taken from the running Python. */
+    PyMethodDef methods[STATE_MOST_METHODS];
+};
+
+/* Return the state of the module that made this GrowBuffer's type. */
+static inline struct state *
+state_of(PyObject *op)
+{
+    return PyType_GetModuleState(buffer_type(Py_TYPE(op)));
+}
+
+#endif
