@@ -13,7 +13,8 @@ SOURCES = sorted((CHECKOUT / "src").glob("*.[ch]"))
 # other. From `store` on no Python.h.
 LAYERS = [
     {"growbuf"},
-    {"edit", "results", "tail"},
+    {"edit", "results", "tail", "owner"},
+    {"state"},
     {"fill"},
     {"buffer"},
     {"store"},
