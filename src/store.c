@@ -447,10 +447,16 @@ static int
 open_hole(struct store *store, size_t at, size_t nbytes)
 {
     size_t tail = store->length - at;
+    if (store_is_fixed(store) && nbytes > store_capacity(store) - store->length) {
+        return EFBIG;
+    }
     if (at < tail && nbytes <= store_gap(store)) {
         memmove(store->start - nbytes, store->start, at);
         store->start -= nbytes;
         store->length += nbytes;
+        if (store_is_fixed(store)) {
+            fixed_cap(store); /* what the gap loses, the limit does */
+        }
         return 0;
     }
     int error = store_make_room(store, nbytes);
