@@ -405,9 +405,9 @@ settle_fixed(struct store *store)
     if (store_gap(store) > store->length) {
         slide(store);
     }
-    size_t kept = growth_ahead(store_gap(store) + store->length, store->length);
-    if (store->memory.ready > kept + 2 * store->length) {
-        fixed_discard(store, kept);
+    size_t length = store->length;
+    if (store->memory.ready > growth_ahead(3 * length, length)) {
+        fixed_discard(store, growth_ahead(store_gap(store) + length, length));
     }
     fixed_cap(store);
 }
