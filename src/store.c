@@ -623,6 +623,9 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     store->start += nbytes;
     store->length -= nbytes;
     end_with_nul(store);
+    if (store->memory.kind == STORE_SPAN) {
+        spans_cut_front(&store->memory, store_gap(store) & ~(GROWTH_QUANTUM - 1));
+    }
     settle(store);
     return 0;
 }
