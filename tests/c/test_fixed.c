@@ -287,6 +287,36 @@ test_what_is_drained_is_given_back(void)
     }
 }
 
+/* Memory is not given back just to be wanted again. */
+static void
+test_a_length_that_swings_makes_no_call(void)
+{
+    struct model model;
+    begin_fixed(&model, KERNEL_MAINLINE, 5 * MIB);
+    CHECK(model_append(&model, 3 * MIB) == 0);
+    size_t calls = kernel.ncalls;
+    for (int i = 0; i < 5; i++) {
+        CHECK(model_splice(&model, 1200 * KIB, 3 * MIB - 1200 * KIB, 0) == 0);
+        CHECK(model_append(&model, 3 * MIB - 1200 * KIB) == 0);
+    }
+    CHECK(kernel.ncalls == calls);
+    end(&model);
+}
+
+/* What would be opened ahead is beyond a border of 2 MiB; what is needed is not. */
+static void
+test_without_more_access_what_there_is_does(void)
+{
+    struct model model;
+    begin_fixed(&model, KERNEL_MAINLINE, 5 * MIB);
+    kernel_fail_from(1, ENOMEM);
+    CHECK(model_append(&model, 2 * MIB - 1) == 0 && model.opened == 2 * MIB);
+    CHECK(model_append(&model, 1) == ENOMEM && model_append_zeros(&model, 1) == ENOMEM);
+    kernel_heal();
+    CHECK(model_append(&model, 1) == 0 && model.opened == 4 * MIB);
+    end(&model);
+}
+
 static void
 test_trim_keeps_what_is_in_use(void)
 {
@@ -649,6 +679,8 @@ main(void)
     RUN(test_growing_makes_little_more_ready_than_is_used);
     RUN(test_a_window_slides_for_ever);
     RUN(test_what_is_drained_is_given_back);
+    RUN(test_a_length_that_swings_makes_no_call);
+    RUN(test_without_more_access_what_there_is_does);
     RUN(test_trim_keeps_what_is_in_use);
     RUN(test_zeros_are_zero_wherever_they_are);
     RUN(test_zeros_on_fresh_pages_touch_none);

@@ -1468,11 +1468,13 @@ extract(enum kernel_kind kind, size_t from, size_t to, size_t end)
     CHECK(is_filled(extracted.address + first, to - from, 2));
     CHECK((uintptr_t)extracted.address % GROWTH_QUANTUM == 0);
     CHECK(extracted.ready >= first + to - from);
+    CHECK(extracted.ready <= first + end - from);
     check_span(&extracted, growth_round_up(first + to - from + 1, GROWTH_QUANTUM));
     CHECK(span.address == was && is_filled(was + to, end - to, 3));
     CHECK(is_zero(was + from, to - from));
     check_span(&span, length);
-    CHECK(spans_stats().copied_nbytes - copied <= 2 * MIB);
+    size_t border = growth_round_up(to + 1, GROWTH_QUANTUM);
+    CHECK(spans_stats().copied_nbytes - copied == (end < border ? end : border) - to);
     CHECK(spans_stats().live == 2 && spans_stats().retained == 0);
     give(&extracted);
     give(&span);
