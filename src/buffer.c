@@ -302,7 +302,7 @@ int
 buffer_exchange(BufferObject *self, struct store *store)
 {
     bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_fixed(store) ||
-                  store_is_fixed(&self->store);
+                  store_is_fixed(&self->store) || tail_is_lent(self);
     if ((always || self->store.length + store->length > 0) &&
         buffer_can_resize(self) < 0) {
         return -1;
