@@ -40,6 +40,7 @@ typedef struct spare {
     char *start;          /* NULL: nothing is lent that could be committed */
     size_t nbytes;
     Py_ssize_t exports;
+    char first;     /* without exports: what was written where there is a NUL now */
     PyObject *view; /* a weak reference to the memoryview */
 } SpareObject;
 

@@ -84,13 +84,27 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
     return 0;
 }
 
+/* The tail begins where the NUL behind the last byte belongs. Put it back now that
+ * nobody writes there, and keep what was written in case it is committed yet. */
+static void
+end_loan(SpareObject *spare)
+{
+    struct store *store = &spare->buffer->store;
+    if (store->memory.kind != STORE_EMPTY) {
+        spare->first = store->start[store->length];
+        store->start[store->length] = '\0';
+    }
+}
+
 static void
 spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
     SpareObject *spare = (SpareObject *)op;
     BufferObject *buffer = spare->buffer;
     Py_BEGIN_CRITICAL_SECTION(buffer);
-    spare->exports--;
+    if (--spare->exports == 0) {
+        end_loan(spare);
+    }
     buffer_release(buffer);
     Py_END_CRITICAL_SECTION();
     Py_DECREF(buffer);
@@ -225,11 +239,14 @@ accept(BufferObject *self, size_t nbytes)
                      nbytes, self->spare->nbytes);
         return -1;
     }
-    self->spare->start = NULL;
     if (nbytes > 0) {
+        if (self->spare->exports == 0) {
+            self->spare->start[0] = self->spare->first;
+        }
         store_append_ready(&self->store, nbytes);
         buffer_sync(self);
     }
+    self->spare->start = NULL;
     return 0;
 }
 
