@@ -150,11 +150,13 @@ release_view(BufferObject *self)
     if (reference == NULL) {
         return;
     }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
     PyObject *view = PyObject_CallNoArgs(reference);
     if (view != NULL && view != Py_None) {
         Py_XDECREF(PyObject_CallMethod(view, "release", NULL));
     }
-    PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
     Py_XDECREF(view);
     Py_DECREF(reference);
 }
@@ -261,6 +263,18 @@ accept_and_release(PyObject *op, size_t nbytes)
         release_view(buffer_cast(op));
     }
     return rc;
+}
+
+/* Lend the tail no longer. What was raised meanwhile stays raised, and its traceback may
+ * be what holds the view. */
+static void
+take_back(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    Py_BEGIN_CRITICAL_SECTION(op);
+    self->spare->start = NULL;
+    Py_END_CRITICAL_SECTION();
+    release_view(self);
 }
 
 PyDoc_STRVAR(spare_doc,
@@ -408,6 +422,27 @@ expect(PyObject *op, size_t nbytes)
 
 enum { READ_LEAST = 64 * 1024, READ_MOST = 16 * 1024 * 1024 };
 
+/* Make a number of what the source answered, as read_once returns it. */
+static Py_ssize_t
+number_read(PyObject *result, Py_ssize_t offered)
+{
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
+        PyErr_Clear();
+        return -2;
+    }
+    if (result == NULL || result == Py_None) {
+        return result == NULL ? -1 : -2;
+    }
+    Py_ssize_t nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
+    if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > offered) {
+        PyErr_Format(PyExc_OSError,
+                     "the source says it read %zd bytes into a buffer of %zd", nbytes,
+                     offered);
+        nbytes = -1;
+    }
+    return nbytes;
+}
+
 /* Read once, `most` bytes at most. Return how many came, 0 at the end of the file, -2
  * if none are there yet, -1 with an exception. */
 static Py_ssize_t
@@ -423,25 +458,13 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
     Py_ssize_t offered = PyMemoryView_GET_BUFFER(view)->len;
     PyObject *result = PyObject_CallOneArg(reader, view);
     Py_DECREF(view);
-    Py_ssize_t nbytes = -2;
-    if (result == NULL) {
-        nbytes = PyErr_ExceptionMatches(PyExc_BlockingIOError) ? -2 : -1;
-        if (nbytes == -2) {
-            PyErr_Clear();
-        }
-    }
-    else if (result != Py_None) {
-        nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
-        if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > offered) {
-            PyErr_Format(PyExc_OSError,
-                         "the source says it read %zd bytes into a buffer of %zd",
-                         nbytes, offered);
-            nbytes = -1;
-        }
-    }
+    Py_ssize_t nbytes = number_read(result, offered);
     Py_XDECREF(result);
     if (nbytes > 0 && accept_and_release(op, (size_t)nbytes) < 0) {
-        return -1;
+        nbytes = -1;
+    }
+    if (nbytes <= 0) {
+        take_back(op);
     }
     return nbytes;
 }
