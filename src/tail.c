@@ -481,6 +481,10 @@ read_all(PyObject *op, PyObject *reader, size_t expected, size_t most)
             break;
         }
         done += (size_t)nbytes;
+        /* A source that never blocks would never notice. */
+        if (PyErr_CheckSignals() < 0) {
+            return NULL;
+        }
         expected -= (size_t)nbytes < expected ? (size_t)nbytes : expected;
     }
     if (nbytes == -1) {
