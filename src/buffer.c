@@ -63,6 +63,7 @@ buffer_dealloc(PyObject *op)
     }
     if (self->spare != NULL) {
         self->spare->buffer = NULL;
+        self->spare->start = NULL;
         Py_DECREF(self->spare);
     }
     untrack(&self->store.memory);

@@ -136,15 +136,14 @@ PyType_Spec tail_spare_spec = {
 };
 
 /* Release the view that was lent last. If somebody uses it, it stays as it is, and with
- * it the export. */
+ * it the export, until the next time. */
 static void
 release_view(BufferObject *self)
 {
     PyObject *reference = NULL;
     Py_BEGIN_CRITICAL_SECTION(self);
     if (self->spare != NULL) {
-        reference = self->spare->view;
-        self->spare->view = NULL;
+        reference = Py_XNewRef(self->spare->view);
     }
     Py_END_CRITICAL_SECTION();
     if (reference == NULL) {
@@ -188,6 +187,7 @@ lend(BufferObject *self, size_t least, size_t most)
         return NULL;
     }
     spare->start = NULL;
+    Py_CLEAR(spare->view);
     if (buffer_make_room(self, least) < 0) {
         return NULL;
     }
