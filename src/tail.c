@@ -1,5 +1,7 @@
 #include "tail.h"
 
+#include <errno.h>
+
 #include "state.h"
 
 static PyObject *
@@ -443,11 +445,48 @@ number_read(PyObject *result, Py_ssize_t offered)
     return nbytes;
 }
 
+static size_t
+left_to_limit(PyObject *op)
+{
+    const struct store *store = &buffer_cast(op)->store;
+    size_t left = PY_SSIZE_T_MAX;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    if (store_is_fixed(store)) {
+        left = store_capacity(store) - store->length;
+    }
+    Py_END_CRITICAL_SECTION();
+    return left;
+}
+
+/* At the limit only another byte tells whether the source ends there: it is an error. */
+static Py_ssize_t
+find_end(PyObject *op, PyObject *reader)
+{
+    PyObject *byte = PyByteArray_FromStringAndSize(NULL, 1);
+    if (byte == NULL) {
+        return -1;
+    }
+    PyObject *result = PyObject_CallOneArg(reader, byte);
+    Py_DECREF(byte);
+    Py_ssize_t nbytes = number_read(result, 1);
+    Py_XDECREF(result);
+    if (nbytes > 0) {
+        buffer_no_memory(&buffer_cast(op)->store, EFBIG);
+        nbytes = -1;
+    }
+    return nbytes;
+}
+
 /* Read once, `most` bytes at most. Return how many came, 0 at the end of the file, -2
  * if none are there yet, -1 with an exception. */
 static Py_ssize_t
 read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
 {
+    size_t left = left_to_limit(op);
+    if (left == 0) {
+        return find_end(op, reader);
+    }
+    most = most < left ? most : left;
     size_t least = expected < READ_LEAST ? READ_LEAST
                    : expected > READ_MOST ? READ_MOST
                                           : expected;
@@ -503,9 +542,10 @@ PyDoc_STRVAR(readfrom_doc,
 "(a socket). The bytes arrive where they stay; nothing is copied in between.\n"
 "nbytes: how many at most; -1 or None: until the end of the file.\n\n"
 "A non-blocking source that has nothing returns None, or what came before that. When\n"
-"the source raises, or memory runs out, what has arrived is kept. The size of a file\n"
-"is asked for, so that the buffer moves once at most. Other threads run while it\n"
-"waits; meanwhile they cannot change the length (BufferError).");
+"the source raises, or memory runs out, what has arrived is kept; past a limit that\n"
+"is a MemoryError, and one byte more has been read. The size of a file is asked for,\n"
+"so that the buffer moves once at most. Other threads run while it waits; meanwhile\n"
+"they cannot change the length (BufferError).");
 
 static int
 parse_readfrom(PyObject *args, PyObject *kwargs, PyObject **source, Py_ssize_t *nbytes)
