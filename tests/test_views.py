@@ -4,6 +4,7 @@ import copy
 import ctypes
 import gc
 import io
+import mmap
 import os
 import pickle
 import random
@@ -480,7 +481,7 @@ def test_a_core_file_has_the_bytes_and_not_the_reserve(tmp_path):
         os.chdir({str(tmp_path)!r})
         hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
         resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
-        buf = GrowBuffer(limit=64 << 30)
+        buf = GrowBuffer(limit=1 << 40)
         with open("/dev/urandom", "rb", buffering=0) as noise:
             buf.readfrom(noise, 3 << 20)
         with open("seen", "wb", buffering=0) as seen:
@@ -490,8 +491,9 @@ def test_a_core_file_has_the_bytes_and_not_the_reserve(tmp_path):
     if run(code) != "128":
         pytest.skip("the system wrote no core file")
     (core,) = tmp_path.glob("core*")
-    assert core.stat().st_size < GIB
-    assert (tmp_path / "seen").read_bytes() in core.read_bytes()
+    assert core.stat().st_size < 16 * GIB
+    with core.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as m:
+        assert m.find((tmp_path / "seen").read_bytes()) > 0
 
 
 @ON_LINUX
@@ -524,7 +526,10 @@ def test_memory_that_is_refused_later_loses_nothing():
         from growbuf._growbuf import check
         buf = GrowBuffer(b"abc" * 100, limit=1 << 34)
         view = memoryview(buf)
-        resource.setrlimit(resource.RLIMIT_DATA, (200 << 20, 200 << 20))
+        with open("/proc/self/status") as status:
+            used = next(int(line.split()[1]) for line in status if "VmData" in line)
+        most = (used << 10) + (200 << 20)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         try:
             while True:
                 buf += bytes(100_000)
