@@ -218,7 +218,6 @@ static bool
 is_whole(const Py_buffer *view, BufferObject *buffer)
 {
     return !view->readonly && PyBuffer_IsContiguous(view, 'C') &&
-           view->buf == buffer_bytes(buffer) &&
            (size_t)view->len == buffer_length(buffer);
 }
 
