@@ -123,6 +123,19 @@ def test_every_sort_of_view_is_kept(name, length):
     buf.pop()
 
 
+@pytest.mark.parametrize("gap", [1, 50_000, 99_999, 100_000])
+def test_a_gap_in_front_is_not_closed_under_a_view(gap):
+    """Elsewhere bytes slide to the front where that costs no more than was deleted."""
+    buf, data = stable(100_000 + gap)
+    del buf[:gap]
+    with memoryview(buf) as view:
+        where = address(buf)
+        buf += b"x" * MIB
+        buf.resize(LIMIT)
+        assert address(buf) == where and bytes(view) == data[gap:]
+    assert buf.startswith(data[gap:] + b"x" * MIB + bytes(MIB))
+
+
 def test_numpy_and_ctypes_write_through():
     numpy = pytest.importorskip("numpy")
     buf, data = stable(4096)
