@@ -603,8 +603,8 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     }
     size_t gap = store_gap(store);
     struct span span;
-    int error = spans_extract(&store->memory, gap, gap + nbytes, gap + store->length,
-                              &span);
+    int error =
+        spans_extract(&store->memory, gap, gap + nbytes, gap + store->length, &span);
     if (error) {
         return error;
     }

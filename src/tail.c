@@ -107,10 +107,8 @@ spare_dealloc(PyObject *op)
 
 static PyType_Slot spare_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("The free tail of a GrowBuffer, lent by spare().")},
-    {Py_tp_dealloc, spare_dealloc},
-    {Py_bf_getbuffer, spare_getbuffer},
-    {Py_bf_releasebuffer, spare_releasebuffer},
-    {0, NULL},
+     {Py_tp_dealloc, spare_dealloc}, {Py_bf_getbuffer, spare_getbuffer},
+     {Py_bf_releasebuffer, spare_releasebuffer}, {0, NULL},
 };
 
 PyType_Spec tail_spare_spec = {
@@ -396,7 +394,7 @@ enum { READ_LEAST = 64 * 1024, READ_MOST = 16 * 1024 * 1024 };
 static Py_ssize_t
 read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
 {
-    size_t least = expected < READ_LEAST ? READ_LEAST
+    size_t least = expected < READ_LEAST  ? READ_LEAST
                    : expected > READ_MOST ? READ_MOST
                                           : expected;
     PyObject *view = lend_anew(op, least < most ? least : most, most);
@@ -472,8 +470,7 @@ parse_readfrom(PyObject *args, PyObject *kwargs, PyObject **source, Py_ssize_t *
                                      &number)) {
         return -1;
     }
-    *nbytes =
-        number == Py_None ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    *nbytes = number == Py_None ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
     if (*nbytes < -1) {
         PyErr_Format(PyExc_ValueError, "nbytes must be -1 or more, got %zd", *nbytes);
     }
@@ -559,7 +556,7 @@ get_limit(PyObject *op, void *Py_UNUSED(closure))
 }
 
 #define KEYWORDS(function)                                                             \
-    (PyCFunction)(void (*)(void))function, METH_VARARGS | METH_KEYWORDS
+    (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
 
 const PyMethodDef tail_methods[] = {
     {"reserve", reserve, METH_O, reserve_doc},
@@ -575,8 +572,8 @@ const PyMethodDef tail_methods[] = {
 const PyGetSetDef tail_getset[] = {
     {"capacity", get_capacity, NULL,
      PyDoc_STR("Bytes the buffer holds before it must grow."), NULL},
-    {"limit", get_limit, NULL,
-     PyDoc_STR("Bytes the buffer can hold at most, without ever moving; or None."),
-     NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
+     {"limit", get_limit, NULL,
+      PyDoc_STR("Bytes the buffer can hold at most, without ever moving; or None."),
+                NULL},
+      {NULL, NULL, NULL, NULL, NULL},
+    };
