@@ -368,11 +368,12 @@ store_make_room(struct store *store, size_t nbytes)
     if (nbytes > LARGEST - 1 - store->length) {
         return ENOMEM;
     }
-    if (store_gap(store) >= store->length && !store_is_fixed(store)) {
+    if (store_gap(store) > 0 && store_gap(store) >= store->length &&
+        !store_is_fixed(store)) {
         slide(store);
-    }
-    if (nbytes <= store_room(store)) {
-        return 0;
+        if (nbytes <= store_room(store)) {
+            return 0;
+        }
     }
     int error = grow_capacity(store, store->length + nbytes + 1, false);
     if (error == 0 && store->memory.kind >= STORE_SPAN) {
