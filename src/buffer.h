@@ -41,6 +41,7 @@ typedef struct spare {
     size_t nbytes;
     Py_ssize_t exports;
     PyObject *view; /* a weak reference to the memoryview */
+    bool lending;   /* while that is being made */
 } SpareObject;
 
 static inline BufferObject *

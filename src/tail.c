@@ -63,13 +63,12 @@ trim(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 /* ------------------------------------------------------------- spare and commit */
 
-/* Only spare() gets here with something to lend: nobody else makes views of the object
- * that they find behind theirs. */
+/* What is behind the view is for that view alone. */
 static int
 spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
     SpareObject *spare = (SpareObject *)op;
-    if (spare->view != NULL || spare->start == NULL) {
+    if (!spare->lending) {
         PyErr_SetString(PyExc_BufferError, "the tail is lent by spare() only");
         view->obj = NULL;
         return -1;
@@ -105,10 +104,14 @@ spare_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+PyDoc_STRVAR(spare_type_doc, "The free tail of a GrowBuffer, lent by spare().");
+
 static PyType_Slot spare_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("The free tail of a GrowBuffer, lent by spare().")},
-     {Py_tp_dealloc, spare_dealloc}, {Py_bf_getbuffer, spare_getbuffer},
-     {Py_bf_releasebuffer, spare_releasebuffer}, {0, NULL},
+    {Py_tp_doc, (void *)spare_type_doc},
+    {Py_tp_dealloc, spare_dealloc},
+    {Py_bf_getbuffer, spare_getbuffer},
+    {Py_bf_releasebuffer, spare_releasebuffer},
+    {0, NULL},
 };
 
 PyType_Spec tail_spare_spec = {
@@ -119,28 +122,29 @@ PyType_Spec tail_spare_spec = {
     .slots = spare_slots,
 };
 
-/* Release the view that was lent last. If somebody uses it, it stays as it is, and with
- * it the export. */
+/* Release the view that was lent last, whatever exception is set. If somebody uses it,
+ * it stays as it is, and with it the export. */
 static void
 release_view(BufferObject *self)
 {
     PyObject *reference = NULL;
     Py_BEGIN_CRITICAL_SECTION(self);
     if (self->spare != NULL) {
-        reference = self->spare->view;
-        self->spare->view = NULL;
+        reference = Py_XNewRef(self->spare->view);
     }
     Py_END_CRITICAL_SECTION();
     if (reference == NULL) {
         return;
     }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
     PyObject *view = PyObject_CallNoArgs(reference);
     if (view != NULL && view != Py_None) {
         Py_XDECREF(PyObject_CallMethod(view, "release", NULL));
     }
-    PyErr_Clear();
     Py_XDECREF(view);
     Py_DECREF(reference);
+    PyErr_Restore(type, value, traceback);
 }
 
 static SpareObject *
@@ -176,16 +180,15 @@ lend(BufferObject *self, size_t least, size_t most)
     size_t room = store_room(&self->store);
     spare->start = buffer_bytes(self) + buffer_length(self);
     spare->nbytes = room < most ? room : most;
+    spare->lending = true;
     PyObject *view = PyMemoryView_FromObject((PyObject *)spare);
-    if (view != NULL) {
-        spare->view = PyWeakref_NewRef(view, NULL);
-        if (spare->view == NULL) {
-            Py_CLEAR(view);
-        }
-    }
-    if (view == NULL) {
+    spare->lending = false;
+    PyObject *reference = view == NULL ? NULL : PyWeakref_NewRef(view, NULL);
+    if (reference == NULL) {
         spare->start = NULL;
+        Py_CLEAR(view);
     }
+    Py_XSETREF(spare->view, reference);
     return view;
 }
 
@@ -211,7 +214,7 @@ is_lent(const BufferObject *self)
 }
 
 static int
-accept(BufferObject *self, size_t nbytes)
+accept_lent(BufferObject *self, size_t nbytes)
 {
     if (!is_lent(self)) {
         PyErr_SetString(PyExc_ValueError, "nothing to commit: spare() was not called, "
@@ -232,15 +235,12 @@ accept(BufferObject *self, size_t nbytes)
 }
 
 static int
-accept_and_release(PyObject *op, size_t nbytes)
+accept(PyObject *op, size_t nbytes)
 {
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = accept(buffer_cast(op), nbytes);
+    rc = accept_lent(buffer_cast(op), nbytes);
     Py_END_CRITICAL_SECTION();
-    if (rc == 0) {
-        release_view(buffer_cast(op));
-    }
     return rc;
 }
 
@@ -288,7 +288,11 @@ commit(PyObject *op, PyObject *number)
     if (as_nbytes(number, &nbytes) < 0) {
         return NULL;
     }
-    return none_or_null(accept_and_release(op, (size_t)nbytes));
+    if (accept(op, (size_t)nbytes) < 0) {
+        return NULL;
+    }
+    release_view(buffer_cast(op));
+    Py_RETURN_NONE;
 }
 
 /* -------------------------------------------------------------------- readfrom */
@@ -389,51 +393,82 @@ expect(PyObject *op, size_t nbytes)
 
 enum { READ_LEAST = 64 * 1024, READ_MOST = 16 * 1024 * 1024 };
 
-/* Read once, `most` bytes at most. Return how many came, 0 at the end of the file, -2
- * if none are there yet, -1 with an exception. */
+/* What a source said of a read of `offered` bytes at most: how many came; 0 at the end of
+ * the file; NOT_YET if there are none for now; -1 with an exception. */
+enum { NOT_YET = -2 };
+
+static Py_ssize_t
+as_count(PyObject *result, Py_ssize_t offered)
+{
+    if (result == Py_None) {
+        return NOT_YET;
+    }
+    if (result == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return NOT_YET;
+    }
+    Py_ssize_t nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
+    if ((nbytes >= 0 && nbytes <= offered) || PyErr_Occurred()) {
+        return nbytes;
+    }
+    PyErr_Format(PyExc_OSError,
+                 "the source says it has read %zd bytes into a buffer of %zd", nbytes,
+                 offered);
+    return -1;
+}
+
+/* Bytes that a limit leaves. */
+static size_t
+left_of(PyObject *op)
+{
+    const struct store *store = &buffer_cast(op)->store;
+    size_t left = PY_SSIZE_T_MAX;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    if (store_is_fixed(store)) {
+        left = store_capacity(store) - store->length;
+    }
+    Py_END_CRITICAL_SECTION();
+    return left;
+}
+
+/* Read once, `most` bytes at most. A byte to spare is wanted even at the limit: only a
+ * source that is not at its end needs it. */
 static Py_ssize_t
 read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
 {
     size_t least = expected < READ_LEAST  ? READ_LEAST
                    : expected > READ_MOST ? READ_MOST
                                           : expected;
-    PyObject *view = lend_anew(op, least < most ? least : most, most);
+    size_t left = left_of(op) > 0 ? left_of(op) : 1;
+    least = least < most ? least : most;
+    PyObject *view = lend_anew(op, least < left ? least : left, most);
     if (view == NULL) {
         return -1;
     }
     Py_ssize_t offered = PyMemoryView_GET_BUFFER(view)->len;
     PyObject *result = PyObject_CallOneArg(reader, view);
-    Py_DECREF(view);
-    Py_ssize_t nbytes = -2;
-    if (result == NULL) {
-        nbytes = PyErr_ExceptionMatches(PyExc_BlockingIOError) ? -2 : -1;
-        if (nbytes == -2) {
-            PyErr_Clear();
-        }
-    }
-    else if (result != Py_None) {
-        nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
-        if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > offered) {
-            PyErr_Format(PyExc_OSError,
-                         "the source says it read %zd bytes into a buffer of %zd",
-                         nbytes, offered);
-            nbytes = -1;
-        }
-    }
+    Py_ssize_t nbytes = as_count(result, offered);
     Py_XDECREF(result);
-    if (nbytes > 0 && accept_and_release(op, (size_t)nbytes) < 0) {
-        return -1;
+    if (nbytes > 0 && accept(op, (size_t)nbytes) < 0) {
+        nbytes = -1;
     }
+    release_view(buffer_cast(op));
+    Py_DECREF(view);
     return nbytes;
 }
 
-/* Read until there is no more, or `most` bytes are there. */
+/* Read until there is no more, or `most` bytes are there; a file that has been read as
+ * far as it was long when the limit is reached is at its end. */
 static PyObject *
 read_all(PyObject *op, PyObject *reader, size_t expected, size_t most)
 {
+    bool known = expected > 0;
     size_t done = 0;
     Py_ssize_t nbytes = 0;
-    while (done < most) {
+    while (done < most && !(known && expected == 0 && left_of(op) == 0)) {
         nbytes = read_once(op, reader, expected, most - done);
         if (nbytes <= 0) {
             break;
@@ -444,7 +479,7 @@ read_all(PyObject *op, PyObject *reader, size_t expected, size_t most)
     if (nbytes == -1) {
         return NULL;
     }
-    if (nbytes == -2 && done == 0) {
+    if (nbytes == NOT_YET && done == 0) {
         Py_RETURN_NONE;
     }
     return PyLong_FromSize_t(done);
