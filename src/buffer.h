@@ -40,8 +40,8 @@ typedef struct spare {
     char *start;          /* NULL: nothing is lent that could be committed */
     size_t nbytes;
     Py_ssize_t exports;
+    char first;     /* without exports: what was written where there is a NUL now */
     PyObject *view; /* a weak reference to the memoryview */
-    bool lending;   /* while that is being made */
 } SpareObject;
 
 static inline BufferObject *
@@ -147,7 +147,8 @@ int buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken);
 int buffer_hand_over(BufferObject *self, BufferObject *taken);
 
 /* Exchange the contents with `store`, which is left with the old ones. Nothing for
- * nothing is no change of length, under an export either (but see 3.15's __init__). */
+ * nothing is no change of length, under an export either (but see 3.15's __init__);
+ * a lent tail has bytes even where the buffer has none. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
 /* Return why the buffer is not as it should be, or NULL. */

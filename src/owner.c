@@ -211,10 +211,18 @@ reduce_ex(PyObject *op, PyObject *protocol)
                                protocol);
 }
 
+/* Whether a view shows all bytes of a buffer, in order and to be written to. */
+static bool
+is_whole(const Py_buffer *view, BufferObject *buffer)
+{
+    return !view->readonly && PyBuffer_IsContiguous(view, 'C') &&
+           (size_t)view->len == buffer_length(buffer);
+}
+
 PyDoc_STRVAR(rebuild_doc,
 "_rebuild($type, bytes, /)\n--\n\n"
 "Return a buffer of these bytes, for pickle. A whole buffer of this very type that\n"
-"comes out of band is returned as it is.");
+"comes out of band, and may be written to, is returned as it is.");
 
 static PyObject *
 rebuild(PyObject *type, PyObject *bytes)
@@ -225,7 +233,7 @@ rebuild(PyObject *type, PyObject *bytes)
     }
     PyObject *owner = PyMemoryView_GET_BASE(view), *result = NULL;
     if (owner != NULL && (PyObject *)Py_TYPE(owner) == type &&
-        PyMemoryView_GET_BUFFER(view)->len == Py_SIZE(owner)) {
+        is_whole(PyMemoryView_GET_BUFFER(view), buffer_cast(owner))) {
         result = Py_NewRef(owner);
     }
     Py_DECREF(view);

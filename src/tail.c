@@ -1,5 +1,7 @@
 #include "tail.h"
 
+#include <errno.h>
+
 #include "state.h"
 
 static PyObject *
@@ -63,12 +65,13 @@ trim(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 /* ------------------------------------------------------------- spare and commit */
 
-/* What is behind the view is for that view alone. */
+/* Only spare() gets here with something to lend: nobody else makes views of the object
+ * that they find behind theirs. */
 static int
 spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
     SpareObject *spare = (SpareObject *)op;
-    if (!spare->lending) {
+    if (spare->view != NULL || spare->start == NULL) {
         PyErr_SetString(PyExc_BufferError, "the tail is lent by spare() only");
         view->obj = NULL;
         return -1;
@@ -83,13 +86,27 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
     return 0;
 }
 
+/* The tail begins where the NUL behind the last byte belongs. Put it back now that
+ * nobody writes there, and keep what was written in case it is committed yet. */
+static void
+end_loan(SpareObject *spare)
+{
+    struct store *store = &spare->buffer->store;
+    if (store->memory.kind != STORE_EMPTY) {
+        spare->first = store->start[store->length];
+        store->start[store->length] = '\0';
+    }
+}
+
 static void
 spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
     SpareObject *spare = (SpareObject *)op;
     BufferObject *buffer = spare->buffer;
     Py_BEGIN_CRITICAL_SECTION(buffer);
-    spare->exports--;
+    if (--spare->exports == 0) {
+        end_loan(spare);
+    }
     buffer_release(buffer);
     Py_END_CRITICAL_SECTION();
     Py_DECREF(buffer);
@@ -122,8 +139,8 @@ PyType_Spec tail_spare_spec = {
     .slots = spare_slots,
 };
 
-/* Release the view that was lent last, whatever exception is set. If somebody uses it,
- * it stays as it is, and with it the export. */
+/* Release the view that was lent last. If somebody uses it, it stays as it is, and with
+ * it the export, until the next time. */
 static void
 release_view(BufferObject *self)
 {
@@ -142,9 +159,9 @@ release_view(BufferObject *self)
     if (view != NULL && view != Py_None) {
         Py_XDECREF(PyObject_CallMethod(view, "release", NULL));
     }
+    PyErr_Restore(type, value, traceback);
     Py_XDECREF(view);
     Py_DECREF(reference);
-    PyErr_Restore(type, value, traceback);
 }
 
 static SpareObject *
@@ -174,21 +191,23 @@ lend(BufferObject *self, size_t least, size_t most)
         return NULL;
     }
     spare->start = NULL;
+    Py_CLEAR(spare->view);
     if (buffer_make_room(self, least) < 0) {
         return NULL;
     }
     size_t room = store_room(&self->store);
     spare->start = buffer_bytes(self) + buffer_length(self);
     spare->nbytes = room < most ? room : most;
-    spare->lending = true;
     PyObject *view = PyMemoryView_FromObject((PyObject *)spare);
-    spare->lending = false;
-    PyObject *reference = view == NULL ? NULL : PyWeakref_NewRef(view, NULL);
-    if (reference == NULL) {
-        spare->start = NULL;
-        Py_CLEAR(view);
+    if (view != NULL) {
+        spare->view = PyWeakref_NewRef(view, NULL);
+        if (spare->view == NULL) {
+            Py_CLEAR(view);
+        }
     }
-    Py_XSETREF(spare->view, reference);
+    if (view == NULL) {
+        spare->start = NULL;
+    }
     return view;
 }
 
@@ -214,7 +233,7 @@ is_lent(const BufferObject *self)
 }
 
 static int
-accept_lent(BufferObject *self, size_t nbytes)
+accept(BufferObject *self, size_t nbytes)
 {
     if (!is_lent(self)) {
         PyErr_SetString(PyExc_ValueError, "nothing to commit: spare() was not called, "
@@ -226,22 +245,40 @@ accept_lent(BufferObject *self, size_t nbytes)
                      nbytes, self->spare->nbytes);
         return -1;
     }
-    self->spare->start = NULL;
     if (nbytes > 0) {
+        if (self->spare->exports == 0) {
+            self->spare->start[0] = self->spare->first;
+        }
         store_append_ready(&self->store, nbytes);
         buffer_sync(self);
     }
+    self->spare->start = NULL;
     return 0;
 }
 
 static int
-accept(PyObject *op, size_t nbytes)
+accept_and_release(PyObject *op, size_t nbytes)
 {
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = accept_lent(buffer_cast(op), nbytes);
+    rc = accept(buffer_cast(op), nbytes);
     Py_END_CRITICAL_SECTION();
+    if (rc == 0) {
+        release_view(buffer_cast(op));
+    }
     return rc;
+}
+
+/* Lend the tail no longer. What was raised meanwhile stays raised, and its traceback may
+ * be what holds the view. */
+static void
+take_back(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    Py_BEGIN_CRITICAL_SECTION(op);
+    self->spare->start = NULL;
+    Py_END_CRITICAL_SECTION();
+    release_view(self);
 }
 
 PyDoc_STRVAR(spare_doc,
@@ -288,11 +325,7 @@ commit(PyObject *op, PyObject *number)
     if (as_nbytes(number, &nbytes) < 0) {
         return NULL;
     }
-    if (accept(op, (size_t)nbytes) < 0) {
-        return NULL;
-    }
-    release_view(buffer_cast(op));
-    Py_RETURN_NONE;
+    return none_or_null(accept_and_release(op, (size_t)nbytes));
 }
 
 /* -------------------------------------------------------------------- readfrom */
@@ -393,36 +426,29 @@ expect(PyObject *op, size_t nbytes)
 
 enum { READ_LEAST = 64 * 1024, READ_MOST = 16 * 1024 * 1024 };
 
-/* What a source said of a read of `offered` bytes at most: how many came; 0 at the end of
- * the file; NOT_YET if there are none for now; -1 with an exception. */
-enum { NOT_YET = -2 };
-
+/* Make a number of what the source answered, as read_once returns it. */
 static Py_ssize_t
-as_count(PyObject *result, Py_ssize_t offered)
+number_read(PyObject *result, Py_ssize_t offered)
 {
-    if (result == Py_None) {
-        return NOT_YET;
-    }
-    if (result == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
-            return -1;
-        }
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
         PyErr_Clear();
-        return NOT_YET;
+        return -2;
+    }
+    if (result == NULL || result == Py_None) {
+        return result == NULL ? -1 : -2;
     }
     Py_ssize_t nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
-    if ((nbytes >= 0 && nbytes <= offered) || PyErr_Occurred()) {
-        return nbytes;
+    if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > offered) {
+        PyErr_Format(PyExc_OSError,
+                     "the source says it read %zd bytes into a buffer of %zd", nbytes,
+                     offered);
+        nbytes = -1;
     }
-    PyErr_Format(PyExc_OSError,
-                 "the source says it has read %zd bytes into a buffer of %zd", nbytes,
-                 offered);
-    return -1;
+    return nbytes;
 }
 
-/* Bytes that a limit leaves. */
 static size_t
-left_of(PyObject *op)
+left_to_limit(PyObject *op)
 {
     const struct store *store = &buffer_cast(op)->store;
     size_t left = PY_SSIZE_T_MAX;
@@ -434,52 +460,78 @@ left_of(PyObject *op)
     return left;
 }
 
-/* Read once, `most` bytes at most. A byte to spare is wanted even at the limit: only a
- * source that is not at its end needs it. */
+/* At the limit only another byte tells whether the source ends there: it is an error. */
+static Py_ssize_t
+find_end(PyObject *op, PyObject *reader)
+{
+    PyObject *byte = PyByteArray_FromStringAndSize(NULL, 1);
+    if (byte == NULL) {
+        return -1;
+    }
+    PyObject *result = PyObject_CallOneArg(reader, byte);
+    Py_DECREF(byte);
+    Py_ssize_t nbytes = number_read(result, 1);
+    Py_XDECREF(result);
+    if (nbytes > 0) {
+        buffer_no_memory(&buffer_cast(op)->store, EFBIG);
+        nbytes = -1;
+    }
+    return nbytes;
+}
+
+/* Read once, `most` bytes at most. Return how many came, 0 at the end of the file, -2
+ * if none are there yet, -1 with an exception. */
 static Py_ssize_t
 read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
 {
-    size_t least = expected < READ_LEAST  ? READ_LEAST
+    size_t left = left_to_limit(op);
+    if (left == 0) {
+        return find_end(op, reader);
+    }
+    most = most < left ? most : left;
+    size_t least = expected < READ_LEAST ? READ_LEAST
                    : expected > READ_MOST ? READ_MOST
                                           : expected;
-    size_t left = left_of(op) > 0 ? left_of(op) : 1;
-    least = least < most ? least : most;
-    PyObject *view = lend_anew(op, least < left ? least : left, most);
+    PyObject *view = lend_anew(op, least < most ? least : most, most);
     if (view == NULL) {
         return -1;
     }
     Py_ssize_t offered = PyMemoryView_GET_BUFFER(view)->len;
     PyObject *result = PyObject_CallOneArg(reader, view);
-    Py_ssize_t nbytes = as_count(result, offered);
+    Py_DECREF(view);
+    Py_ssize_t nbytes = number_read(result, offered);
     Py_XDECREF(result);
-    if (nbytes > 0 && accept(op, (size_t)nbytes) < 0) {
+    if (nbytes > 0 && accept_and_release(op, (size_t)nbytes) < 0) {
         nbytes = -1;
     }
-    release_view(buffer_cast(op));
-    Py_DECREF(view);
+    if (nbytes <= 0) {
+        take_back(op);
+    }
     return nbytes;
 }
 
-/* Read until there is no more, or `most` bytes are there; a file that has been read as
- * far as it was long when the limit is reached is at its end. */
+/* Read until there is no more, or `most` bytes are there. */
 static PyObject *
 read_all(PyObject *op, PyObject *reader, size_t expected, size_t most)
 {
-    bool known = expected > 0;
     size_t done = 0;
     Py_ssize_t nbytes = 0;
-    while (done < most && !(known && expected == 0 && left_of(op) == 0)) {
+    while (done < most) {
         nbytes = read_once(op, reader, expected, most - done);
         if (nbytes <= 0) {
             break;
         }
         done += (size_t)nbytes;
+        /* A source that never blocks would never notice. */
+        if (PyErr_CheckSignals() < 0) {
+            return NULL;
+        }
         expected -= (size_t)nbytes < expected ? (size_t)nbytes : expected;
     }
     if (nbytes == -1) {
         return NULL;
     }
-    if (nbytes == NOT_YET && done == 0) {
+    if (nbytes == -2 && done == 0) {
         Py_RETURN_NONE;
     }
     return PyLong_FromSize_t(done);
@@ -492,9 +544,10 @@ PyDoc_STRVAR(readfrom_doc,
 "(a socket). The bytes arrive where they stay; nothing is copied in between.\n"
 "nbytes: how many at most; -1 or None: until the end of the file.\n\n"
 "A non-blocking source that has nothing returns None, or what came before that. When\n"
-"the source raises, or memory runs out, what has arrived is kept. The size of a file\n"
-"is asked for, so that the buffer moves once at most. Other threads run while it\n"
-"waits; meanwhile they cannot change the length (BufferError).");
+"the source raises, or memory runs out, what has arrived is kept; past a limit that\n"
+"is a MemoryError, and one byte more has been read. The size of a file is asked for,\n"
+"so that the buffer moves once at most. Other threads run while it waits; meanwhile\n"
+"they cannot change the length (BufferError).");
 
 static int
 parse_readfrom(PyObject *args, PyObject *kwargs, PyObject **source, Py_ssize_t *nbytes)
@@ -505,7 +558,8 @@ parse_readfrom(PyObject *args, PyObject *kwargs, PyObject **source, Py_ssize_t *
                                      &number)) {
         return -1;
     }
-    *nbytes = number == Py_None ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    *nbytes =
+        number == Py_None ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
     if (*nbytes < -1) {
         PyErr_Format(PyExc_ValueError, "nbytes must be -1 or more, got %zd", *nbytes);
     }
@@ -591,7 +645,7 @@ get_limit(PyObject *op, void *Py_UNUSED(closure))
 }
 
 #define KEYWORDS(function)                                                             \
-    (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
+    (PyCFunction)(void (*)(void))function, METH_VARARGS | METH_KEYWORDS
 
 const PyMethodDef tail_methods[] = {
     {"reserve", reserve, METH_O, reserve_doc},
@@ -607,8 +661,8 @@ const PyMethodDef tail_methods[] = {
 const PyGetSetDef tail_getset[] = {
     {"capacity", get_capacity, NULL,
      PyDoc_STR("Bytes the buffer holds before it must grow."), NULL},
-     {"limit", get_limit, NULL,
-      PyDoc_STR("Bytes the buffer can hold at most, without ever moving; or None."),
-                NULL},
-      {NULL, NULL, NULL, NULL, NULL},
-    };
+    {"limit", get_limit, NULL,
+     PyDoc_STR("Bytes the buffer can hold at most, without ever moving; or None."),
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
