@@ -27,12 +27,12 @@ def assert_holds(buf, expected):
 def assert_no_leak(call, times=100):
     """Assert that calling leaves neither references nor memory, or not every time: the
     interpreter's free lists fill for a while."""
-    left = []
+    counts = []
     for _ in range(4):
-        before = held()
+        counts.append(held())
         for _ in range(times):
             call()
-        left.append(held() - before)
+    left = [after - before for before, after in zip(counts, counts[1:], strict=False)]
     assert min(left) < times // 3, left
 
 

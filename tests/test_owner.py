@@ -118,7 +118,9 @@ def test_much_is_moved(limit):
 def test_parts_of_a_stream(seed):
     """The parts make up what was appended; the seed is in the test's name."""
     chance, parts, expected = random.Random(seed), [], bytearray()
-    buf = GrowBuffer(limit=None if seed % 2 or facts()["strategy"] == "heap" else 1 << 26)
+    buf = GrowBuffer(
+        limit=None if seed % 2 or facts()["strategy"] == "heap" else 1 << 26
+    )
     for _ in range(150):
         piece = chance.randbytes(1000) * chance.choice([1, 10, 1000, 3000])
         buf += piece
@@ -645,7 +647,11 @@ async def download(data, by_tls):
         port = server.sockets[0].getsockname()[1]
         loop = asyncio.get_running_loop()
         _, receiver = await loop.create_connection(
-            Receiver, "127.0.0.1", port, ssl=asking, server_hostname="" if asking else None
+            Receiver,
+            "127.0.0.1",
+            port,
+            ssl=asking,
+            server_hostname="" if asking else None,
         )
         assert await asyncio.wait_for(receiver.closed, 60) is None
     return receiver.buf
@@ -751,7 +757,11 @@ LEAKS = {
     "take all": lambda: GrowBuffer(b"x" * 1000).take(),
     "take some": lambda: GrowBuffer(b"x" * 1000).take(10),
     "take much": lambda: GrowBuffer(3 * MIB).take(2 * MIB),
-    "take in vain": lambda: [in_vain("take"), in_vain("take", -1), in_vain("take", "1")],
+    "take in vain": lambda: [
+        in_vain("take"),
+        in_vain("take", -1),
+        in_vain("take", "1"),
+    ],
     "freeze": lambda: bytes(GrowBuffer(b"x" * 1000).freeze()),
     "freeze in vain": lambda: in_vain("freeze"),
     "pickle": lambda: pickle.loads(pickle.dumps(GrowBuffer(b"abc"), 5)),

@@ -825,7 +825,9 @@ def test_a_source_that_answers_a_number_of_its_own():
         def __index__(self):
             return 3
 
-    def last(view, answers=iter([Number(), True, False])):
+    answers = iter([Number(), True, False])
+
+    def last(view):
         view[:3] = b"xyz"
         return next(answers)
 
@@ -840,9 +842,9 @@ def test_a_source_cannot_change_the_length(name, start):
     if start == 0 and name not in OF_THE_EMPTY:
         pytest.skip("does nothing to an empty buffer")
     buf, data = begun(start)
-    met = []
+    met, answers = [], iter([5, 0])
 
-    def last(view, answers=iter([5, 0])):
+    def last(view):
         try:
             resizing(buf)[name]()
         except BufferError as error:
@@ -1031,9 +1033,9 @@ def socket_ends():
 def test_signals_while_it_waits_are_handled(ends):
     handled, buf, data = [], GrowBuffer(), pattern(1000)[:1000]
     source, number = ends()
-    with alarms(lambda *_: handled.append(1), 0.01, 0.01), source:
-        with fed(write_slowly(number), data):
-            assert buf.readfrom(source) == 1000
+    alarmed = alarms(lambda *_: handled.append(1), 0.01, 0.01)
+    with alarmed, source, fed(write_slowly(number), data):
+        assert buf.readfrom(source) == 1000
     assert_holds(buf, data)
     assert len(handled) > 5
 
@@ -1067,9 +1069,10 @@ def test_a_handler_that_raises_keeps_what_arrived():
 @ON_LINUX
 def test_a_source_that_never_waits_can_be_interrupted():
     buf, most = GrowBuffer(), 1 << 30
-    with open("/dev/zero", "rb", buffering=0) as zeros:
-        with alarms(raise_alarm, 0.02), pytest.raises(Alarm):
-            buf.readfrom(zeros, most)
+    zeros = os.open("/dev/zero", os.O_RDONLY)
+    with alarms(raise_alarm, 0.02), pytest.raises(Alarm):
+        buf.readfrom(zeros, most)
+    os.close(zeros)
     assert 0 < len(buf) < most and check(buf) is None
     assert buf.count(0) == len(buf)
 

@@ -5,7 +5,6 @@ import ctypes
 import gc
 import io
 import mmap
-import os
 import pickle
 import random
 import struct
@@ -55,9 +54,11 @@ def of_numpy(buf):
 
 VIEWS = {
     "memoryview": memoryview,
-    "memoryview of words": lambda buf: memoryview(buf).cast("c").cast("H")
-    if len(buf) % 2 == 0
-    else memoryview(buf).cast("c"),
+    "memoryview of words": lambda buf: (
+        memoryview(buf).cast("c").cast("H")
+        if len(buf) % 2 == 0
+        else memoryview(buf).cast("c")
+    ),
     "numpy": of_numpy,
     "ctypes": lambda buf: (ctypes.c_char * len(buf)).from_buffer(buf),
 }
@@ -80,9 +81,15 @@ GROWING = {
     "imul": (lambda b: b.__imul__(3), lambda data: 2 * data),
     "resize": (lambda b: b.resize(len(b) + 99_999), lambda data: bytes(99_999)),
     "insert": (lambda b: b.insert(len(b), 66), lambda data: b"B"),
-    "slice": (lambda b: b.__setitem__(slice(len(b), None), b"end"), lambda data: b"end"),
+    "slice": (
+        lambda b: b.__setitem__(slice(len(b), None), b"end"),
+        lambda data: b"end",
+    ),
     "spare": (spare_and_commit, lambda data: b"spare"),
-    "readfrom": (lambda b: b.readfrom(io.BytesIO(b"z" * 70_000)), lambda _: b"z" * 70_000),
+    "readfrom": (
+        lambda b: b.readfrom(io.BytesIO(b"z" * 70_000)),
+        lambda _: b"z" * 70_000,
+    ),
 }
 
 
@@ -327,12 +334,16 @@ def test_past_the_limit_in_the_middle(name):
     assert_holds(buf, (b"\x01" * 1000 if name == "insert" else b"") + data)
 
 
-@pytest.mark.parametrize("limit", [1, 2, 4095, 4096, 65_536, 2 * MIB - 1, 2 * MIB, 5 * MIB])
+@pytest.mark.parametrize(
+    "limit", [1, 2, 4095, 4096, 65_536, 2 * MIB - 1, 2 * MIB, 5 * MIB]
+)
 def test_just_up_to_the_limit(limit):
     for fill in (
         lambda b: b.resize(limit),
         lambda b: b.extend(b"x" * limit),
-        lambda b: [b.extend(b"x" * min(7001, limit - at)) for at in range(0, limit, 7001)],
+        lambda b: [
+            b.extend(b"x" * min(7001, limit - at)) for at in range(0, limit, 7001)
+        ],
     ):
         buf = GrowBuffer(limit=limit)
         fill(buf)
@@ -342,7 +353,9 @@ def test_just_up_to_the_limit(limit):
         assert len(buf) == limit and check(buf) is None
 
 
-@pytest.mark.parametrize("source", [b"x" * 101, 101, [1] * 101, bytearray(101)], ids=type)
+@pytest.mark.parametrize(
+    "source", [b"x" * 101, 101, [1] * 101, bytearray(101)], ids=type
+)
 def test_a_source_longer_than_the_limit(source):
     before = growbuf.stats()
     with pytest.raises(MemoryError, match="limit of 100$"):
