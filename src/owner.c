@@ -108,9 +108,7 @@ frozen_dealloc(PyObject *op)
 
 static PyType_Slot frozen_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("The bytes that freeze() took out of a GrowBuffer.")},
-    {Py_tp_dealloc, frozen_dealloc},
-    {Py_bf_getbuffer, frozen_getbuffer},
-    {0, NULL},
+     {Py_tp_dealloc, frozen_dealloc}, {Py_bf_getbuffer, frozen_getbuffer}, {0, NULL},
 };
 
 PyType_Spec owner_frozen_spec = {
@@ -243,7 +241,7 @@ rebuild(PyObject *type, PyObject *bytes)
 }
 
 #define KEYWORDS(function)                                                             \
-    (PyCFunction)(void (*)(void))function, METH_VARARGS | METH_KEYWORDS
+    (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
 
 const PyMethodDef owner_methods[] = {
     {"take", KEYWORDS(take), take_doc},

@@ -579,6 +579,20 @@ spans_cut(struct span *span, size_t length)
 }
 
 void
+spans_cut_front(struct span *span, size_t nbytes)
+{
+    assert(nbytes <= span->ready && nbytes % GROWTH_QUANTUM == 0);
+    if (nbytes > 0) {
+        stop_prefault(span);
+        spans_outgrown(span);
+        pages_unmap(span->address, nbytes);
+        span->address += nbytes;
+        span->length -= nbytes;
+        span->ready -= nbytes;
+    }
+}
+
+void
 spans_discard(struct span *span, size_t end)
 {
     size_t kept = growth_round_up(end, pages_facts.page_nbytes);
@@ -850,7 +864,10 @@ spans_extract(struct span *span, size_t from, size_t to, size_t end,
     }
     spans_outgrown(span);
     size_t rest = (end < first + length ? end : first + length) - to;
-    memcpy(span->address + to, target + (to - first), rest);
+    if (rest > 0) {
+        memcpy(span->address + to, target + (to - first), rest);
+        spans_count_copy(rest);
+    }
     size_t ready = span->ready - first < length ? span->ready - first : length - 1;
     target[ready] = '\0';
     *extracted = (struct span){.address = target,

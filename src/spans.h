@@ -80,6 +80,9 @@ int spans_grow(struct span *span, size_t needed, size_t from, size_t to);
 /* Cut a span to `length`, giving the memory behind it back. */
 void spans_cut(struct span *span, size_t length);
 
+/* Give the first `nbytes` of a span back; it begins behind them. */
+void spans_cut_front(struct span *span, size_t nbytes);
+
 /* Give the pages behind offset `end` back; the address space stays. */
 void spans_discard(struct span *span, size_t end);
 

@@ -368,11 +368,12 @@ store_make_room(struct store *store, size_t nbytes)
     if (nbytes > LARGEST - 1 - store->length) {
         return ENOMEM;
     }
-    if (store_gap(store) >= store->length && !store_is_fixed(store)) {
+    if (store_gap(store) > 0 && store_gap(store) >= store->length &&
+        !store_is_fixed(store)) {
         slide(store);
-    }
-    if (nbytes <= store_room(store)) {
-        return 0;
+        if (nbytes <= store_room(store)) {
+            return 0;
+        }
     }
     int error = grow_capacity(store, store->length + nbytes + 1, false);
     if (error == 0 && store->memory.kind >= STORE_SPAN) {
@@ -405,9 +406,9 @@ settle_fixed(struct store *store)
     if (store_gap(store) > store->length) {
         slide(store);
     }
-    size_t kept = growth_ahead(store_gap(store) + store->length, store->length);
-    if (store->memory.ready > kept + 2 * store->length) {
-        fixed_discard(store, kept);
+    size_t length = store->length;
+    if (store->memory.ready > growth_ahead(3 * length, length)) {
+        fixed_discard(store, growth_ahead(store_gap(store) + length, length));
     }
     fixed_cap(store);
 }
@@ -447,10 +448,16 @@ static int
 open_hole(struct store *store, size_t at, size_t nbytes)
 {
     size_t tail = store->length - at;
+    if (store_is_fixed(store) && nbytes > store_capacity(store) - store->length) {
+        return EFBIG;
+    }
     if (at < tail && nbytes <= store_gap(store)) {
         memmove(store->start - nbytes, store->start, at);
         store->start -= nbytes;
         store->length += nbytes;
+        if (store_is_fixed(store)) {
+            fixed_cap(store); /* what the gap loses, the limit does */
+        }
         return 0;
     }
     int error = store_make_room(store, nbytes);
@@ -603,8 +610,8 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     }
     size_t gap = store_gap(store);
     struct span span;
-    int error = spans_extract(&store->memory, gap, gap + nbytes, gap + store->length,
-                              &span);
+    int error =
+        spans_extract(&store->memory, gap, gap + nbytes, gap + store->length, &span);
     if (error) {
         return error;
     }
@@ -617,6 +624,9 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     store->start += nbytes;
     store->length -= nbytes;
     end_with_nul(store);
+    if (store->memory.kind == STORE_SPAN) {
+        spans_cut_front(&store->memory, store_gap(store) & ~(GROWTH_QUANTUM - 1));
+    }
     settle(store);
     return 0;
 }

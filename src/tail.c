@@ -121,8 +121,10 @@ spare_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+PyDoc_STRVAR(spare_type_doc, "The free tail of a GrowBuffer, lent by spare().");
+
 static PyType_Slot spare_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("The free tail of a GrowBuffer, lent by spare().")},
+    {Py_tp_doc, (void *)spare_type_doc},
     {Py_tp_dealloc, spare_dealloc},
     {Py_bf_getbuffer, spare_getbuffer},
     {Py_bf_releasebuffer, spare_releasebuffer},

@@ -109,9 +109,8 @@ def test_much_is_moved(limit):
     taken = buf.take(5 * MIB)
     counted = difference(before)
     assert counted["moves"] == 1 and counted["moved_bytes"] == 6 * MIB
-    assert counted["copied_bytes"] <= LARGE - 5 * MIB, (
-        "what stays may slide to the front"
-    )
+    stays = LARGE - 5 * MIB if limit else 0  # it may slide to the front
+    assert counted["copied_bytes"] <= 2 * MIB + stays
     assert taken == data[: 5 * MIB] and buf == data[5 * MIB :]
 
 

@@ -29,7 +29,9 @@ struct mapping {
     char *from, *to;
     int protection;
     enum kernel_huge huge;
+    bool hidden; /* from core files */
     enum owner owner;
+    size_t origin; /* alike in what was made as one mapping */
 };
 
 struct block {
@@ -51,7 +53,7 @@ const char *const kernel_names[KERNEL_KINDS] = {
 static char *arena;
 static size_t page_nbytes;
 static struct mapping mappings[MOST_MAPPINGS]; /* by address */
-static size_t nmappings;
+static size_t nmappings, norigins;
 static struct block blocks[MOST_BLOCKS];
 static size_t fail_at; /* a count of calls; 0: none fails */
 static bool fail_after;
@@ -142,6 +144,38 @@ split(char *address)
     return at + 1;
 }
 
+/* Remove all from the `first` mapping to the one before `last`. */
+static void
+drop(size_t first, size_t last)
+{
+    memmove(&mappings[first], &mappings[last], (nmappings - last) * sizeof *mappings);
+    nmappings -= last - first;
+}
+
+static bool
+agree(const struct mapping *front, const struct mapping *behind)
+{
+    return front->to == behind->from && front->origin == behind->origin &&
+           front->protection == behind->protection && front->huge == behind->huge &&
+           front->hidden == behind->hidden && front->owner == behind->owner;
+}
+
+/* Make one mapping of neighbours that agree, within [from, to) and at its ends. */
+static void
+join(const char *from, const char *to)
+{
+    size_t at = find(from - 1);
+    while (at + 1 < nmappings && mappings[at].from < to) {
+        if (agree(&mappings[at], &mappings[at + 1])) {
+            mappings[at].to = mappings[at + 1].to;
+            drop(at + 1, at + 2);
+        }
+        else {
+            at++;
+        }
+    }
+}
+
 /* Count what is ours anew: after every change, so that it cannot drift. */
 static void
 tally(void)
@@ -229,9 +263,8 @@ copy(char *target, const char *source, size_t length)
 static void
 clear(char *from, char *to)
 {
-    size_t first = split(from), last = split(to);
-    memmove(&mappings[first], &mappings[last], (nmappings - last) * sizeof *mappings);
-    nmappings -= last - first;
+    size_t first = split(from);
+    drop(first, split(to));
     zero(from, to);
     protect(from, to, PROT_NONE);
     tally();
@@ -240,6 +273,7 @@ clear(char *from, char *to)
 static void
 enter(struct mapping mapping)
 {
+    mapping.origin = ++norigins;
     insert(find(mapping.from), mapping);
     protect(mapping.from, mapping.to, mapping.protection);
     tally();
@@ -432,6 +466,7 @@ move(char *from, size_t length, size_t new_length, char *target, bool keep)
     struct mapping moved = mappings[find(from)];
     moved.from = target;
     moved.to = target + new_length;
+    moved.origin = norigins + 1;
     enter((struct mapping){.from = target,
                            .to = moved.to,
                            .protection = PROT_READ | PROT_WRITE,
@@ -523,6 +558,73 @@ fake_remap(void *address, size_t length, size_t new_length, int flags, void *tar
                : move_or_grow(from, length, new_length, flags);
 }
 
+/* ------------------------------------------------------- what a mapping is told */
+
+static void
+set_protection(struct mapping *mapping, int protection)
+{
+    mapping->protection = protection;
+}
+
+static void
+set_huge(struct mapping *mapping, int huge)
+{
+    mapping->huge = huge;
+}
+
+static void
+set_hidden(struct mapping *mapping, int hidden)
+{
+    mapping->hidden = hidden;
+}
+
+/* A part of a mapping that is told something else is a mapping of its own, until all of
+ * it has been told. */
+static int
+tell(char *from, char *to, void (*set)(struct mapping *, int), int value)
+{
+    (void)split(from);
+    (void)split(to);
+    for (size_t at = find(from); at < nmappings && mappings[at].from < to; at++) {
+        set(&mappings[at], value);
+    }
+    join(from, to);
+    tally();
+    return 0;
+}
+
+/* Whether a mapping begins before `address` and ends behind it. */
+static bool
+is_inside(const char *address)
+{
+    size_t at = find(address);
+    return at < nmappings && mappings[at].from < address;
+}
+
+static int
+fake_protect(void *address, size_t length, int protection)
+{
+    char *from = address, *to = from + length;
+    if (fails(KERNEL_PROTECT)) {
+        return -1;
+    }
+    if (kernel.kind == KERNEL_NO_PAGES) {
+        return no_success(ENOSYS);
+    }
+    if (!is_aligned(address, length)) {
+        return no_success(EINVAL);
+    }
+    if (!belongs(from, to, OURS)) {
+        wrong("protects what it has not mapped");
+        return no_success(ENOMEM);
+    }
+    if (is_refused(0, 0, (size_t)is_inside(from) + is_inside(to))) {
+        return no_success(ENOMEM);
+    }
+    protect(from, to, protection);
+    return tell(from, to, set_protection, protection);
+}
+
 /* ----------------------------------------------------------------------- advise */
 
 static bool
@@ -540,19 +642,6 @@ populate(char *from, char *to)
     for (volatile char *page = from; page < to; page += page_nbytes) {
         *page = *page;
     }
-    return 0;
-}
-
-/* Advice to a part of a mapping makes it a mapping of its own. */
-static int
-advise_huge(char *from, char *to, enum kernel_huge huge)
-{
-    (void)split(from);
-    (void)split(to);
-    for (size_t at = find(from); at < nmappings && mappings[at].from < to; at++) {
-        mappings[at].huge = huge;
-    }
-    tally();
     return 0;
 }
 
@@ -595,9 +684,13 @@ fake_advise(void *address, size_t length, int advice)
         zero(from, to);
         return 0;
     case MADV_HUGEPAGE:
-        return advise_huge(from, to, KERNEL_HUGE_ASKED);
+        return tell(from, to, set_huge, KERNEL_HUGE_ASKED);
     case MADV_NOHUGEPAGE:
-        return advise_huge(from, to, KERNEL_HUGE_REFUSED);
+        return tell(from, to, set_huge, KERNEL_HUGE_REFUSED);
+    case MADV_DONTDUMP:
+        return tell(from, to, set_hidden, true);
+    case MADV_DODUMP:
+        return tell(from, to, set_hidden, false);
     case MADV_FREE:
         return take_offer(from, to);
     case MADV_POPULATE_WRITE:
@@ -703,6 +796,7 @@ kernel_boot(enum kernel_kind kind)
         .unmap = fake_unmap,
         .remap = fake_remap,
         .advise = fake_advise,
+        .protect = fake_protect,
         .clock_ms = fake_clock_ms,
         .reallocate = fake_reallocate,
         .release = fake_release,
@@ -730,16 +824,65 @@ kernel_heal(void)
     fail_at = 0;
 }
 
-bool
-kernel_is_mapped(const char *address, size_t length)
+/* Whether all of a range is ours and `is` what is asked. */
+static bool
+all_of_it(const char *address, size_t length, bool (*is)(const struct mapping *))
 {
     const char *end = address + length;
     for (size_t at = find(address); at < nmappings && mappings[at].from < end; at++) {
-        if (mappings[at].protection != (PROT_READ | PROT_WRITE)) {
+        if (!is(&mappings[at])) {
             return false;
         }
     }
     return belongs(address, end, OURS);
+}
+
+static bool
+is_open(const struct mapping *mapping)
+{
+    return mapping->protection == (PROT_READ | PROT_WRITE);
+}
+
+static bool
+is_closed(const struct mapping *mapping)
+{
+    return mapping->protection == PROT_NONE;
+}
+
+static bool
+is_hidden(const struct mapping *mapping)
+{
+    return mapping->hidden;
+}
+
+static bool
+is_dumped(const struct mapping *mapping)
+{
+    return !mapping->hidden;
+}
+
+bool
+kernel_is_mapped(const char *address, size_t length)
+{
+    return all_of_it(address, length, is_open);
+}
+
+bool
+kernel_is_closed(const char *address, size_t length)
+{
+    return all_of_it(address, length, is_closed);
+}
+
+bool
+kernel_is_dumped(const char *address, size_t length)
+{
+    return all_of_it(address, length, is_dumped);
+}
+
+bool
+kernel_is_hidden(const char *address, size_t length)
+{
+    return all_of_it(address, length, is_hidden);
 }
 
 bool

@@ -7,9 +7,10 @@
  *   arena  |    |<-mapping->|<-mapping->|        |<--mapping-->|    |
  *            faults                       faults                 faults
  *
- * Mappings never merge, so a range that spans two of them is as hard to move as it can
- * be on a real one. Use that no correct program makes (unmapping what is not mapped,
- * releasing twice) is noted in `kernel_misuse`.
+ * Mappings that were made apart never merge, so a range that spans two of them is as hard
+ * to move as it can be on a real one. What was one and is cut in two, because a part was
+ * told something else, is one again when both agree. Use that no correct program makes
+ * (unmapping what is not mapped, releasing twice) is noted in `kernel_misuse`.
  */
 #ifndef GROWBUF_TESTS_KERNEL_H
 #define GROWBUF_TESTS_KERNEL_H
@@ -35,6 +36,7 @@ enum kernel_call {
     KERNEL_UNMAP,
     KERNEL_REMAP,
     KERNEL_ADVISE,
+    KERNEL_PROTECT,
     KERNEL_REALLOCATE,
     KERNEL_CALLS
 };
@@ -83,6 +85,13 @@ void kernel_heal(void);
 
 /* Whether all of a range is mapped and may be read and written. */
 bool kernel_is_mapped(const char *address, size_t length);
+
+/* Whether all of a range is mapped and nobody may read or write it. */
+bool kernel_is_closed(const char *address, size_t length);
+
+/* Whether all of a range is mapped and would be in a core file, or none of it. */
+bool kernel_is_dumped(const char *address, size_t length);
+bool kernel_is_hidden(const char *address, size_t length);
 
 /* Whether all of a range is mapped and was told `huge` last. */
 bool kernel_is_advised(const char *address, size_t length, enum kernel_huge huge);

@@ -4,6 +4,8 @@
 #ifndef GROWBUF_TESTS_MODEL_H
 #define GROWBUF_TESTS_MODEL_H
 
+#include <errno.h>
+
 #include "fixture.h"
 #include "store.h"
 
@@ -13,6 +15,11 @@ struct model {
     size_t length;
     size_t most;   /* bytes there is room for */
     uint64_t seed; /* of the next bytes written */
+
+    /* Of a store that is fixed: */
+    const char *address; /* where it is; NULL: it is not fixed */
+    size_t limit;
+    size_t opened; /* bytes that it has ever needed to have access to */
 };
 
 static inline void
@@ -23,35 +30,91 @@ model_init(struct model *model, size_t most)
     store_init(&model->store);
 }
 
-/* What is not ready is zero. Of a large span it is enough to look at its edges. */
+/* Whether all is zero; what has never been touched is, and is not touched to find out. */
 static inline bool
-model_is_zero_behind(const struct store *store)
+is_zero_or_untouched(const char *bytes, size_t nbytes)
 {
-    const struct span *span = &store->memory;
-    size_t some = 16 * KIB, rest = span->length - span->ready;
+    size_t page = pages_facts.page_nbytes;
+    while (nbytes > 0) {
+        size_t in_page = (uintptr_t)bytes % page;
+        size_t some = page - in_page < nbytes ? page - in_page : nbytes;
+        if (kernel_resident(bytes - in_page, page) > 0 && !is_zero(bytes, some)) {
+            return false;
+        }
+        bytes += some;
+        nbytes -= some;
+    }
+    return true;
+}
+
+/* What is not ready is zero: to the end of a span, or as far as there is access. Where
+ * that is far it is enough to look at the edges. */
+static inline bool
+model_is_zero_behind(const struct model *model)
+{
+    const struct span *span = &model->store.memory;
+    if (span->kind < STORE_SPAN) {
+        return true;
+    }
+    size_t end = span->kind == STORE_FIXED ? model->opened : span->length;
+    size_t some = 16 * KIB, rest = end - span->ready;
     size_t edge = rest < some ? rest : some;
-    return store->memory.kind != STORE_SPAN ||
-           (is_zero(span->address + span->ready, edge) &&
-            is_zero(span->address + span->length - edge, edge));
+    return is_zero_or_untouched(span->address + span->ready, edge) &&
+           is_zero_or_untouched(span->address + end - edge, edge);
+}
+
+/* It is where it was, and behind what it has needed lies its reservation, untouched. */
+static inline void
+model_check_fixed(struct model *model)
+{
+    const struct span *span = &model->store.memory;
+    size_t needed = growth_round_up(span->ready + 1, GROWTH_QUANTUM);
+    size_t reach = 2 * growth_round_up(model->limit + 1, GROWTH_QUANTUM);
+    model->opened = needed > model->opened ? needed : model->opened;
+    CHECK(store_is_fixed(&model->store) && span->address == model->address);
+    CHECK(store_capacity(&model->store) == model->limit);
+    CHECK(kernel_is_mapped(span->address, model->opened));
+    CHECK(kernel_is_closed(span->address + model->opened, reach - model->opened));
+    CHECK(kernel.nfailed > 0 || kernel_is_dumped(span->address, model->opened));
+    CHECK(kernel.nfailed > 0 ||
+          kernel_is_hidden(span->address + model->opened, reach - model->opened));
 }
 
 static inline void
-model_check(const struct model *model)
+model_check(struct model *model)
 {
     const struct store *store = &model->store;
     CHECK_SOUND(store_check(store));
     check_state();
+    if (model->address != NULL) {
+        model_check_fixed(model);
+    }
     CHECK(store->length == model->length);
     CHECK(model->length == 0 || memcmp(store->start, model->bytes, model->length) == 0);
-    CHECK(model_is_zero_behind(store));
+    CHECK(model_is_zero_behind(model));
     CHECK(store->memory.kind == STORE_EMPTY || store->length <= store_capacity(store));
+}
+
+/* After asking for `wanted` bytes in all: past a limit the answer is EFBIG, and nowhere
+ * else; and what only grows at the end leaves a fixed store at its `start`. */
+static inline void
+model_check_growth(const struct model *model, size_t wanted, const char *start,
+                   int error)
+{
+    bool fixed = model->address != NULL;
+    CHECK((error == EFBIG) == (fixed && wanted > model->limit));
+    CHECK(!fixed || model->store.start == start);
 }
 
 static inline int
 model_splice(struct model *model, size_t at, size_t removed, size_t inserted)
 {
-    CHECK(model->length - removed + inserted <= model->most);
+    const char *start = model->store.start;
+    bool at_end = at == model->length;
+    size_t wanted = model->length - removed + inserted;
+    CHECK(wanted <= model->most);
     int error = store_splice(&model->store, at, removed, inserted);
+    model_check_growth(model, wanted, at_end ? start : model->store.start, error);
     if (error == 0) {
         char *hole = model->bytes + at;
         size_t tail = model->length - at - removed;
@@ -92,7 +155,9 @@ static inline int
 model_append_zeros(struct model *model, size_t nbytes)
 {
     CHECK(model->length + nbytes <= model->most);
+    const char *start = model->store.start;
     int error = store_append_zeros(&model->store, nbytes);
+    model_check_growth(model, model->length + nbytes, start, error);
     if (error == 0) {
         memset(model->bytes + model->length, 0, nbytes);
         model->length += nbytes;
@@ -117,8 +182,21 @@ model_scribble(struct model *model)
 static inline int
 model_reserve(struct model *model, size_t capacity)
 {
+    const char *start = model->store.start;
     int error = store_reserve(&model->store, capacity);
+    model_check_growth(model, capacity, start, error);
     CHECK(error || store_capacity(&model->store) >= capacity);
+    model_check(model);
+    return error;
+}
+
+static inline int
+model_make_room(struct model *model, size_t nbytes)
+{
+    const char *start = model->store.start;
+    int error = store_make_room(&model->store, nbytes);
+    CHECK(error || store_room(&model->store) >= nbytes);
+    model_check_growth(model, model->length + nbytes, start, error);
     model_check(model);
     return error;
 }
@@ -137,9 +215,73 @@ model_clear(struct model *model)
 {
     store_free(&model->store);
     model->length = 0;
+    model->address = NULL;
     model_check(model);
     CHECK(model->store.memory.kind == STORE_EMPTY);
     return 0;
+}
+
+/* Have the empty store never move. */
+static inline int
+model_fix(struct model *model, size_t limit)
+{
+    CHECK(limit <= model->most);
+    int error = store_fix(&model->store, limit);
+    if (error == 0) {
+        model->address = model->store.memory.address;
+        model->limit = limit;
+        model->opened = 0;
+        CHECK(model->address != NULL);
+    }
+    CHECK(model->store.memory.kind == (error ? STORE_EMPTY : STORE_FIXED));
+    model_check(model);
+    return error;
+}
+
+/* Whether a store can be expected to part with its first bytes. */
+static inline bool
+model_can_take(const struct model *model, size_t nbytes)
+{
+    bool all = nbytes == model->length && model->address == NULL;
+    return all || (nbytes >= MIB && model->store.memory.kind >= STORE_SPAN &&
+                   pages_facts.rung >= PAGES_DONTUNMAP);
+}
+
+/* Bytes that may be copied on the way: of a 2 MiB that is shared; and of a fixed store
+ * what is left, if that slides to the front because there is less of it. */
+static inline size_t
+model_may_copy(const struct model *model, size_t nbytes)
+{
+    size_t left = model->length - nbytes, gap = store_gap(&model->store) + nbytes;
+    return 2 * MIB + (model->address != NULL && left < gap ? left : 0);
+}
+
+/* Move the first bytes to `taken`, which is empty. */
+static inline int
+model_take(struct model *model, size_t nbytes, struct model *taken)
+{
+    struct store before = model->store;
+    uint64_t copied = spans_stats().copied_nbytes;
+    size_t most = model_may_copy(model, nbytes);
+    bool can = model_can_take(model, nbytes);
+    CHECK(nbytes <= taken->most);
+    int error = store_take(&model->store, nbytes, &taken->store);
+    CHECK((error == ENOTSUP) == !can);
+    if (error == 0) {
+        memcpy(taken->bytes, model->bytes, nbytes);
+        memmove(model->bytes, model->bytes + nbytes, model->length - nbytes);
+        taken->length = nbytes;
+        model->length -= nbytes;
+        CHECK(spans_stats().copied_nbytes - copied <= most);
+    }
+    else {
+        CHECK(model->store.start == before.start);
+        CHECK(model->store.memory.ready == before.memory.ready);
+        CHECK(taken->store.memory.kind == STORE_EMPTY);
+    }
+    model_check(model);
+    model_check(taken);
+    return error;
 }
 
 static inline void

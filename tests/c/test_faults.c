@@ -137,6 +137,78 @@ shrink_to_the_heap(struct model *model)
     return model_splice(model, 5 * KIB, model->length - 10 * KIB, 0);
 }
 
+/* Where there are no pages it goes on as a store that moves. */
+static int
+fix(struct model *model)
+{
+    int error = model_fix(model, 3 * MIB + 3);
+    return error == ENOTSUP ? 0 : error;
+}
+
+static int
+fill_to_the_limit(struct model *model)
+{
+    return model->address == NULL ? 0
+                                  : model_append(model, model->limit - model->length);
+}
+
+static int
+grow_past_the_limit(struct model *model)
+{
+    if (model->address != NULL) {
+        size_t most = model->limit - model->length;
+        CHECK(model_append(model, most + 1) == EFBIG);
+        CHECK(model_append_zeros(model, most + 1) == EFBIG);
+        CHECK(model_splice(model, 0, 0, most + 1) == EFBIG);
+        CHECK(model_make_room(model, most + 1) == EFBIG);
+    }
+    return 0;
+}
+
+static int
+make_room(struct model *model)
+{
+    return model_make_room(model, store_room(&model->store) + 1);
+}
+
+/* Take, and use what was taken; or as if it had been copied, where that is the answer.
+ * It is EFAULT if the range is two mappings, as when the system has refused to say that
+ * the second is to be in core files. */
+static int
+take(struct model *model, size_t nbytes)
+{
+    struct model taken;
+    model_init(&taken, model->most);
+    int error = model_take(model, nbytes, &taken);
+    if (error == 0) {
+        (void)model_append(&taken, 700 * KIB);
+    }
+    model_free(&taken);
+    if (error == EFAULT) {
+        CHECK(!kernel_is_dumped(model->store.memory.address, model->opened));
+    }
+    return error == ENOTSUP || error == EFAULT ? model_splice(model, 0, nbytes, 0)
+                                               : error;
+}
+
+static int
+take_half(struct model *model)
+{
+    return take(model, model->length / 2);
+}
+
+static int
+take_most(struct model *model)
+{
+    return take(model, model->length / 8 * 7);
+}
+
+static int
+take_all(struct model *model)
+{
+    return take(model, model->length);
+}
+
 typedef int (*step)(struct model *);
 
 static const step steps_of_one[] = {
@@ -192,6 +264,51 @@ static const step steps_with_the_pool[] = {
     append_past_it_again,
     retain_little,
     model_clear,
+    NULL,
+};
+
+static const step steps_with_a_limit[] = {
+    fix,
+    append_into_a_span,
+    model_scribble,
+    insert_in_front,
+    delete_from_the_front,
+    make_room,
+    append_past_the_span,
+    insert_in_front,
+    take_most,
+    append_zeros,
+    fill_to_the_limit,
+    grow_past_the_limit,
+    delete_far,
+    append_zeros,
+    model_trim,
+    model_clear,
+    warm_the_pool,
+    fix,
+    fill_to_the_limit,
+    take_all,
+    append_little,
+    NULL,
+};
+
+static const step steps_that_take[] = {
+    append_into_a_span,
+    append_past_the_span,
+    append_into_a_span,
+    delete_from_the_front,
+    take_most,
+    append_into_a_span,
+    model_clear,
+    warm_the_pool,
+    append_into_a_span,
+    append_past_the_span,
+    append_into_a_span,
+    take_half,
+    append_zeros,
+    model_trim,
+    take_all,
+    append_little,
     NULL,
 };
 
@@ -255,13 +372,15 @@ static void
 work_for_every_n(enum variant variant)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
-        const step *scripts[] = {steps_of_one, steps_with_the_pool};
-        for (int i = 0; i < 2; i++) {
+        const step *scripts[] = {steps_of_one, steps_with_the_pool, steps_with_a_limit,
+                                 steps_that_take};
+        int nscripts = best_rung[kind] >= PAGES_DONTUNMAP ? 4 : 3;
+        for (int i = 0; i < nscripts; i++) {
             size_t n = 1;
             while (work(scripts[i], kind, variant, n)) {
                 n++;
             }
-            CHECK(n > 10);
+            CHECK(n > 9);
         }
     }
 }
@@ -302,6 +421,29 @@ test_shrinking_needs_nothing(void)
         }
         CHECK(model_splice(&model, 0, model.length, 0) == 0);
         CHECK(model.store.memory.kind == STORE_EMPTY);
+        model_free(&model);
+        finish();
+    }
+}
+
+/* The same of one that is fixed. */
+static void
+test_shrinking_a_fixed_store_needs_nothing(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        struct model model;
+        begin(kind, ANY_RUNG);
+        model_init(&model, 8 * MIB);
+        CHECK(model_fix(&model, 6 * MIB) == 0 && model_append(&model, 6 * MIB) == 0);
+        kernel_fail_from(1, ENOMEM);
+        while (model.length > 3) {
+            CHECK(model_splice(&model, 0, model.length / 4, 0) == 0);
+            CHECK(model_splice(&model, model.length / 2, model.length / 4, 0) == 0);
+            CHECK(model_splice(&model, model.length - 1, 1, 0) == 0);
+            model_trim(&model);
+        }
+        CHECK(model_splice(&model, 0, model.length, 0) == 0);
+        CHECK(model_append(&model, 6 * MIB) == 0); /* where it was before */
         model_free(&model);
         finish();
     }
@@ -352,6 +494,7 @@ main(void)
     RUN(test_each_call_fails_once_with_its_target_gone);
     RUN(test_an_outage_begins_with_each_call);
     RUN(test_shrinking_needs_nothing);
+    RUN(test_shrinking_a_fixed_store_needs_nothing);
     RUN(test_the_gap_is_used_when_nothing_else_is_to_be_had);
     RUN(test_the_heap_stands_in_for_a_span);
     return check_done();

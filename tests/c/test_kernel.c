@@ -184,6 +184,82 @@ test_advice_about_huge_pages(void)
 }
 
 static void
+test_protection(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    char *closed = pages_ops.map(NULL, 4 * MIB, PROT_NONE, PRIVATE);
+    CHECK(kernel_is_closed(closed, 4 * MIB));
+    CHECK(pages_ops.protect(closed + MIB, MIB, ACCESS) == 0);
+    CHECK(kernel_is_mapped(closed + MIB, MIB) && is_zero(closed + MIB, MIB));
+    CHECK(faults(closed + MIB - 1) && faults(closed + 2 * MIB));
+    CHECK(kernel_is_closed(closed, MIB) && kernel_is_closed(closed + 2 * MIB, 2 * MIB));
+    CHECK(!kernel_is_closed(closed, MIB + 1) && !kernel_is_mapped(closed, 4 * MIB));
+    fill(closed + MIB, MIB, 1);
+    CHECK(pages_ops.protect(closed, 4 * MIB, ACCESS) == 0);
+    CHECK(is_filled(closed + MIB, MIB, 1) && !faults(closed));
+    CHECK(kernel.calls[KERNEL_PROTECT] == 2 && kernel.nbytes == 4 * MIB);
+    CHECK(pages_ops.protect(closed + 1, MIB, ACCESS) == -1 && errno == EINVAL);
+    CHECK_SOUND(kernel_misuse());
+    kernel_boot(KERNEL_NO_PAGES);
+    CHECK(pages_ops.protect(closed, MIB, ACCESS) == -1 && errno == ENOSYS);
+}
+
+static void
+test_advice_about_core_files(void)
+{
+    kernel_boot(KERNEL_OLD);
+    char *mapped = map(2 * MIB);
+    CHECK(kernel_is_dumped(mapped, 2 * MIB) && !kernel_is_hidden(mapped, 2 * MIB));
+    CHECK(pages_ops.advise(mapped, MIB, MADV_DONTDUMP) == 0);
+    CHECK(kernel_is_hidden(mapped, MIB) && kernel_is_dumped(mapped + MIB, MIB));
+    CHECK(!kernel_is_hidden(mapped, 2 * MIB) && !kernel_is_dumped(mapped, 2 * MIB));
+    CHECK(pages_ops.advise(mapped, 2 * MIB, MADV_DODUMP) == 0);
+    CHECK(kernel_is_dumped(mapped, 2 * MIB) && !kernel_is_dumped(mapped, 3 * MIB));
+    CHECK_SOUND(kernel_misuse());
+}
+
+/* Parts that agree again are one mapping, which moves as one: of what was made as one. */
+static void
+test_parts_that_agree_are_one_mapping(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    kernel.bottom_up = true;
+    char *mapped = pages_ops.map(NULL, 4 * MIB, PROT_NONE, PRIVATE);
+    char *behind = map(4 * MIB), *target = map(4 * MIB);
+    CHECK(pages_ops.advise(mapped, 4 * MIB, MADV_DONTDUMP) == 0);
+    CHECK(kernel.nmappings == 3);
+    CHECK(pages_ops.protect(mapped, MIB, ACCESS) == 0 && kernel.nmappings == 4);
+    CHECK(pages_ops.protect(mapped + MIB, MIB, ACCESS) == 0 && kernel.nmappings == 4);
+    CHECK(pages_ops.advise(mapped, MIB, MADV_DODUMP) == 0 && kernel.nmappings == 5);
+    CHECK(answers(pages_ops.remap(mapped, 2 * MIB, 2 * MIB, ONTO, target), EFAULT));
+    CHECK(pages_ops.advise(mapped + MIB, MIB, MADV_DODUMP) == 0);
+    CHECK(pages_ops.advise(mapped, 4 * MIB, MADV_HUGEPAGE) == 0);
+    CHECK(kernel.nmappings == 4);
+    CHECK(pages_ops.remap(mapped, 2 * MIB, 2 * MIB, KEEP | ONTO, target) == target);
+    CHECK(pages_ops.advise(behind, 4 * MIB, MADV_HUGEPAGE) == 0);
+    CHECK(pages_ops.protect(mapped, 4 * MIB, ACCESS) == 0);
+    CHECK(pages_ops.advise(mapped, 4 * MIB, MADV_DODUMP) == 0);
+    CHECK(mapped + 4 * MIB == behind && kernel.nmappings == 4);
+    CHECK(answers(pages_ops.remap(mapped, 8 * MIB, 8 * MIB, 1, NULL), EFAULT));
+    CHECK_SOUND(kernel_misuse());
+}
+
+/* They are as far in their mapping as they ever were, so they do not continue another. */
+static void
+test_pages_that_moved_are_a_mapping_of_their_own(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    char *mapped = map(4 * MIB);
+    fill(mapped, 2 * MIB, 1);
+    char *moved =
+        pages_ops.remap(mapped, 2 * MIB, 2 * MIB, KEEP | ONTO, mapped + 2 * MIB);
+    CHECK(moved == mapped + 2 * MIB && is_filled(moved, 2 * MIB, 1));
+    CHECK(pages_ops.advise(mapped, 4 * MIB, MADV_HUGEPAGE) == 0);
+    CHECK(kernel.nmappings == 2 && is_zero(mapped, 2 * MIB));
+    CHECK_SOUND(kernel_misuse());
+}
+
+static void
 test_what_is_offered_goes_under_pressure(void)
 {
     kernel_boot(KERNEL_MAINLINE);
@@ -226,6 +302,9 @@ test_limits(void)
     mapped = map(4 * MIB);
     kernel.most_mappings = 1;
     CHECK(answers(pages_ops.map(NULL, MIB, ACCESS, PRIVATE), ENOMEM));
+    CHECK(pages_ops.protect(mapped, MIB, PROT_NONE) == -1 && errno == ENOMEM);
+    CHECK(kernel_is_mapped(mapped, 4 * MIB));
+    CHECK(pages_ops.protect(mapped, 4 * MIB, PROT_NONE) == 0);
     CHECK(pages_ops.unmap(mapped + MIB, MIB) == -1 && errno == ENOMEM);
     CHECK(pages_ops.unmap(mapped + 2 * MIB, 2 * MIB) == 0);
 }
@@ -242,6 +321,8 @@ test_the_call_that_shall_fail_fails(void)
     kernel_fail_from(2, ENOMEM);
     char *mapped = map(MIB);
     CHECK(pages_ops.advise(mapped, MIB, MADV_DONTNEED) == -1);
+    CHECK(pages_ops.protect(mapped, MIB, PROT_NONE) == -1 && errno == ENOMEM);
+    CHECK(kernel_is_mapped(mapped, MIB));
     CHECK(pages_ops.unmap(mapped, MIB) == -1);
     CHECK(kernel.nlost == 1 && kernel.lost_nbytes == MIB && kernel.nbytes == 2 * MIB);
     kernel_heal();
@@ -298,6 +379,12 @@ advise_too_far(char *mapped)
 }
 
 static void
+protect_too_far(char *mapped)
+{
+    pages_ops.protect(mapped, 3 * MIB, PROT_NONE);
+}
+
+static void
 map_shared(char *mapped)
 {
     (void)mapped;
@@ -341,7 +428,7 @@ test_misuse_is_noticed(void)
     void (*const misuses[])(char *) = {
         unmap_twice,       unmap_too_much,   move_after_unmap, move_onto_nothing,
         advise_too_far,    map_shared,       release_twice,    resize_what_is_no_block,
-        use_what_was_lost, unmap_a_squatter,
+        use_what_was_lost, unmap_a_squatter, protect_too_far,
     };
     for (size_t i = 0; i < sizeof misuses / sizeof *misuses; i++) {
         CASE("misuse %zu", i);
@@ -380,6 +467,10 @@ main(void)
     RUN(test_two_mappings_do_not_move_as_one);
     RUN(test_advice);
     RUN(test_advice_about_huge_pages);
+    RUN(test_protection);
+    RUN(test_advice_about_core_files);
+    RUN(test_parts_that_agree_are_one_mapping);
+    RUN(test_pages_that_moved_are_a_mapping_of_their_own);
     RUN(test_what_is_offered_goes_under_pressure);
     RUN(test_the_clock_stands_still);
     RUN(test_limits);

@@ -389,6 +389,68 @@ test_discarded_pages_read_as_zero(void)
     CHECK(pages_discard(mapped, 2 * MIB) == EAGAIN && is_filled(mapped, 2 * MIB, 1));
 }
 
+/* ---------------------------------------------------------------- opening and hiding */
+
+static void
+test_reserved_space_is_opened_in_steps(void)
+{
+    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+        begin(kind, ANY_RUNG);
+        char *reserved;
+        CHECK(pages_reserve(8 * MIB, &reserved) == 0);
+        CHECK(pages_hide(reserved, 8 * MIB) == 0);
+        CHECK(kernel_is_closed(reserved, 8 * MIB) &&
+              kernel_is_hidden(reserved, 8 * MIB));
+        for (size_t opened = 2 * MIB; opened <= 8 * MIB; opened += 2 * MIB) {
+            CHECK(pages_open(reserved + opened - 2 * MIB, 2 * MIB) == 0);
+            CHECK(kernel_is_mapped(reserved, opened));
+            CHECK(kernel_is_dumped(reserved, opened));
+            CHECK(kernel_is_closed(reserved + opened, 8 * MIB - opened));
+            CHECK(kernel_is_hidden(reserved + opened, 8 * MIB - opened));
+            CHECK(kernel.nmappings == (opened < 8 * MIB ? 2 : 1));
+        }
+        CHECK(kernel_resident(reserved, 8 * MIB) == 0 && kernel.nbytes == 8 * MIB);
+        pages_unmap(reserved, 8 * MIB);
+        check_nothing_left();
+    }
+    begin(KERNEL_NO_PAGES, ANY_RUNG);
+    char page[1];
+    CHECK(pages_open(page, 4096) == ENOSYS && pages_hide(page, 4096) == ENOSYS);
+}
+
+/* To be opened again, as after a failure half way, does no harm to what is in it. */
+static void
+test_what_is_open_can_be_opened(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    char *reserved;
+    CHECK(pages_reserve(4 * MIB, &reserved) == 0);
+    CHECK(pages_open(reserved, 2 * MIB) == 0);
+    fill(reserved, 2 * MIB, 1);
+    CHECK(pages_open(reserved, 4 * MIB) == 0);
+    CHECK(is_filled(reserved, 2 * MIB, 1) && is_zero(reserved + 2 * MIB, 2 * MIB));
+    CHECK_SOUND(kernel_misuse());
+}
+
+static void
+test_access_that_is_refused_changes_nothing(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    char *reserved;
+    CHECK(pages_reserve(4 * MIB, &reserved) == 0);
+    kernel_fail(1, EAGAIN);
+    CHECK(pages_hide(reserved, 4 * MIB) == EAGAIN);
+    CHECK(kernel_is_dumped(reserved, 4 * MIB));
+    CHECK(pages_hide(reserved, 4 * MIB) == 0);
+    kernel_fail(1, ENOMEM);
+    CHECK(pages_open(reserved, 2 * MIB) == ENOMEM);
+    CHECK(kernel_is_closed(reserved, 4 * MIB) && kernel_is_hidden(reserved, 4 * MIB));
+    kernel_fail(2, ENOMEM); /* the advice: it is as good without */
+    CHECK(pages_open(reserved, 2 * MIB) == 0);
+    CHECK(kernel_is_mapped(reserved, 2 * MIB) && kernel_is_hidden(reserved, 2 * MIB));
+    CHECK_SOUND(kernel_misuse());
+}
+
 int
 main(void)
 {
@@ -411,5 +473,8 @@ main(void)
     RUN(test_small_pages_are_asked_for_only_where_huge_ones_come_unasked);
     RUN(test_offered_pages_may_read_as_zero);
     RUN(test_discarded_pages_read_as_zero);
+    RUN(test_reserved_space_is_opened_in_steps);
+    RUN(test_what_is_open_can_be_opened);
+    RUN(test_access_that_is_refused_changes_nothing);
     return check_done();
 }

@@ -407,6 +407,126 @@ test_idle_memory_goes_back_to_the_system(void)
     end();
 }
 
+/* ------------------------------------------------------------------- stores with a limit */
+
+static void
+test_a_store_with_a_limit_stays_where_it_is(void)
+{
+    const size_t limit = (size_t)1 << 30, reach = 2 * (limit + 2 * MIB);
+    if (is_left_out(PAGES_COPY)) {
+        return;
+    }
+    start(ANY_RUNG);
+    struct store store;
+    store_init(&store);
+    size_t space = statm(0), memory = statm(1);
+    CHECK(store_fix(&store, limit) == 0);
+    char *address = store.start;
+    CHECK(statm(0) - space >= reach && statm(0) - space <= reach + 2 * MIB);
+    CHECK(store_reserve(&store, limit) == 0 && statm(1) <= memory + MIB);
+    CHECK(!is_mapped(address, 4 * MIB));
+    for (size_t i = 0; i < 64; i++) {
+        append(&store, MIB, i);
+        CHECK(store.start == address);
+    }
+    check_pieces(&store, MIB, 64, 0);
+    CHECK(statm(1) - memory <= 64 * MIB + 64 * MIB / 8 + 4 * MIB);
+    CHECK(statm(0) - space <= reach + 4 * MIB);
+    CHECK(store_splice(&store, 0, 60 * MIB, 0) == 0 && store.start == address);
+    CHECK(statm(1) - memory <= 16 * MIB && is_filled(address, MIB, 60));
+    store_free(&store);
+    CHECK(statm(0) <= space + 4 * MIB && !is_mapped(address, 2 * MIB));
+    end();
+}
+
+/* Whether there are 32 TiB of address space to be had. */
+static bool
+is_spacious(void)
+{
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
+#ifdef __x86_64__
+    return limit.rlim_cur == RLIM_INFINITY;
+#else
+    return false; /* some have 39 bits of it */
+#endif
+}
+
+/* Two mappings each: what is open and what is not. */
+static void
+test_a_thousand_large_limits_live_together(void)
+{
+    enum { NSTORES = 1000 };
+    static struct store stores[NSTORES];
+    const size_t limit = (size_t)16 << 30;
+    if (is_left_out(PAGES_COPY)) {
+        return;
+    }
+    start(ANY_RUNG);
+    size_t before = count_mappings(), memory = statm(1), nfixed = 0;
+    for (; nfixed < NSTORES; nfixed++) {
+        store_init(&stores[nfixed]);
+        int error = store_fix(&stores[nfixed], limit);
+        if (error) {
+            CHECK(error == ENOMEM && !is_spacious());
+            break;
+        }
+    }
+    size_t now = count_mappings() - before, more = statm(1) - memory;
+    printf("%zu stores with a limit of 16 GiB: %zu mappings, %zu KiB of memory\n",
+           nfixed, now, more / KIB);
+    CHECK(nfixed > 0);
+    CHECK(now <= 2 * nfixed + 16 && more <= 16 * MIB);
+    for (size_t i = 0; i < nfixed; i++) {
+        append(&stores[i], 10000, i);
+    }
+    for (size_t i = 0; i < nfixed; i++) {
+        check_pieces(&stores[i], 10000, 1, i);
+        store_free(&stores[i]);
+    }
+    CHECK(count_mappings() <= before + 16);
+    end();
+}
+
+/* Built in small steps, so that one with a limit is opened in many. */
+static void
+take_half(struct store *store)
+{
+    struct store taken;
+    store_init(&taken);
+    for (size_t i = 0; i < 64; i++) {
+        append(store, MIB, i);
+    }
+    size_t memory = statm(1);
+    uint64_t copied = spans_stats().copied_nbytes;
+    CHECK(store_take(store, 32 * MIB, &taken) == 0);
+    check_pieces(&taken, MIB, 32, 0);
+    check_pieces(store, MIB, 32, 32);
+    CHECK(spans_stats().copied_nbytes - copied <= 2 * MIB);
+    CHECK(statm(1) <= memory + 4 * MIB);
+    append(&taken, MIB, 32);
+    append(store, MIB, 64);
+    check_pieces(&taken, MIB, 33, 0);
+    check_pieces(store, MIB, 33, 32);
+    store_free(&taken);
+    store_free(store);
+}
+
+static void
+test_pages_are_taken_from_either(void)
+{
+    if (is_left_out(PAGES_DONTUNMAP)) {
+        return;
+    }
+    start(ANY_RUNG);
+    struct store store;
+    store_init(&store);
+    take_half(&store);
+    CHECK(store_fix(&store, 100 * MIB) == 0);
+    take_half(&store);
+    end();
+}
+
 /* ------------------------------------------------------------------ in a child of ours */
 
 static void
@@ -627,6 +747,9 @@ main(void)
     RUN(test_a_large_store_is_built_again);
     RUN(test_the_clock_goes_forward);
     RUN(test_idle_memory_goes_back_to_the_system);
+    RUN(test_a_store_with_a_limit_stays_where_it_is);
+    RUN(test_a_thousand_large_limits_live_together);
+    RUN(test_pages_are_taken_from_either);
     RUN(test_little_address_space_is_enough);
     RUN(test_a_child_has_a_pool_of_its_own);
     RUN(test_threads_share_the_pool);

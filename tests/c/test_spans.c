@@ -1447,6 +1447,202 @@ test_an_outage_costs_nothing_but_an_error(void)
     }
 }
 
+/* ---------------------------------------------------------------------- extracting */
+
+/*   span       |<-1->|<--from..to-->|<-- rest -->|
+ *   extracted  |<-1->|<--from..to-->|              and where it was there is nothing
+ */
+static void
+extract(enum kernel_kind kind, size_t from, size_t to, size_t end)
+{
+    begin(kind, ANY_RUNG);
+    CASE("a kernel %s, %zu to %zu of %zu", kernel_names[kind], from, to, end);
+    struct span span = take(end + 1, end, 1), extracted;
+    char *was = span.address;
+    size_t length = span.length;
+    fill(span.address + from, to - from, 2);
+    fill(span.address + to, end - to, 3);
+    uint64_t copied = spans_stats().copied_nbytes;
+    CHECK(spans_extract(&span, from, to, end, &extracted) == 0);
+    size_t first = from % GROWTH_QUANTUM;
+    CHECK(is_filled(extracted.address + first, to - from, 2));
+    CHECK((uintptr_t)extracted.address % GROWTH_QUANTUM == 0);
+    CHECK(extracted.ready >= first + to - from);
+    check_span(&extracted, growth_round_up(first + to - from + 1, GROWTH_QUANTUM));
+    CHECK(span.address == was && is_filled(was + to, end - to, 3));
+    CHECK(is_zero(was + from, to - from));
+    check_span(&span, length);
+    CHECK(spans_stats().copied_nbytes - copied <= 2 * MIB);
+    CHECK(spans_stats().live == 2 && spans_stats().retained == 0);
+    give(&extracted);
+    give(&span);
+    finish();
+}
+
+static void
+test_extracting_leaves_the_rest_where_it_was(void)
+{
+    const size_t cases[][3] = {
+        {0, 100, 200},
+        {0, 2 * MIB - 1, 3 * MIB},
+        {0, 2 * MIB, 3 * MIB},
+        {0, 2 * MIB, 2 * MIB},
+        {1, 4 * MIB - 1, 6 * MIB - 1},
+        {2 * MIB - 1, 2 * MIB, 4 * MIB},
+        {2 * MIB, 2 * MIB + 1, 5 * MIB},
+        {3 * MIB, 5 * MIB, 5 * MIB},
+        {5 * MIB + 7, 7 * MIB + 7, 9 * MIB},
+    };
+    const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_MAINLINE};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        extract(kinds[i % 2], cases[i / 2][0], cases[i / 2][1], cases[i / 2][2]);
+    }
+}
+
+static void
+test_extracting_needs_a_source_that_stays(void)
+{
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        begin(kind, PAGES_MAYMOVE);
+        struct span span = take(3 * MIB, 3 * MIB, 1), extracted;
+        size_t calls = kernel.ncalls;
+        CHECK(spans_extract(&span, 0, 2 * MIB, 3 * MIB, &extracted) == ENOTSUP);
+        CHECK(kernel.ncalls == calls && is_filled(span.address, 3 * MIB, 1));
+        give(&span);
+        finish();
+    }
+}
+
+/* A span is what it was, whichever call fails, and the target is given back. */
+static void
+test_extracting_that_fails_changes_nothing(void)
+{
+    for (size_t n = 1, nfailed = 1; nfailed > 0; n++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("call %zu fails", n);
+        struct span span = take(3 * MIB, 3 * MIB, 1), extracted;
+        kernel.late = n % 2;
+        kernel_fail(n, ENOMEM);
+        int error = spans_extract(&span, MIB, 2 * MIB, 3 * MIB, &extracted);
+        nfailed = kernel.nfailed;
+        CHECK(error == (nfailed > 0 ? ENOMEM : 0) && n < 5);
+        CHECK(is_filled(span.address, 3 * MIB, 1) == (error != 0));
+        CHECK(kernel.nbytes == (error ? 4 * MIB : 8 * MIB));
+        if (error == 0) {
+            give(&extracted);
+        }
+        give(&span);
+        finish();
+    }
+}
+
+static void
+test_extracting_ends_a_loan(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct span warm = take(12 * MIB, 12 * MIB - 1, 1), extracted;
+    give(&warm);
+    struct span piece = take(4 * MIB, 0, 0);
+    CHECK(lent(&piece) == 4 * MIB - pages_facts.page_nbytes);
+    CHECK(spans_extract(&piece, 0, MIB, 4 * MIB - 1, &extracted) == 0);
+    CHECK(lent(&piece) == 0 && lent(&extracted) == 0);
+    give(&extracted);
+    give(&piece);
+    finish();
+}
+
+static void
+test_the_front_is_given_back(void)
+{
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        begin(kind, ANY_RUNG);
+        struct span warm = take(12 * MIB, 12 * MIB - 1, 1);
+        give(&warm);
+        struct span piece = take(6 * MIB, 0, 0);
+        char *address = piece.address;
+        fill(address, 6 * MIB - 1, 2);
+        fill(address + 4 * MIB, 2 * MIB - 1, 3);
+        size_t nbytes = kernel.nbytes;
+        spans_cut_front(&piece, 0);
+        CHECK(piece.address == address && lent(&piece) > 0);
+        spans_cut_front(&piece, 4 * MIB);
+        CHECK(piece.address == address + 4 * MIB && piece.ready == 2 * MIB - 1);
+        CHECK(is_filled(piece.address, 2 * MIB - 1, 3) && lent(&piece) == 0);
+        CHECK(kernel.nbytes == nbytes - 4 * MIB);
+        check_span(&piece, 2 * MIB);
+        give(&piece);
+        finish();
+    }
+}
+
+/* ------------------------------------------------------------------------ reserving */
+
+static void
+test_reserved_space_is_no_memory(void)
+{
+    for (int i = 0; i < KERNEL_NO_PAGES * PAGES_NHUGE; i++) {
+        begin(i / PAGES_NHUGE, ANY_RUNG);
+        pages_facts.huge = i % PAGES_NHUGE;
+        char *address;
+        CHECK(spans_reserve(8 * MIB, &address) == 0);
+        CHECK((uintptr_t)address % GROWTH_QUANTUM == 0);
+        CHECK(kernel_is_closed(address, 8 * MIB) && kernel_is_hidden(address, 8 * MIB));
+        CHECK(kernel.nbytes == 8 * MIB && spans_stats().live == 1);
+        CHECK(kernel_is_advised(address, 8 * MIB,
+                                pages_facts.huge == PAGES_HUGE_ALWAYS
+                                    ? KERNEL_HUGE_REFUSED
+                                    : KERNEL_HUGE_UNSAID));
+        CHECK(spans_open(address, 0, 2 * MIB) == 0);
+        CHECK(spans_open(address, 2 * MIB, 6 * MIB) == 0);
+        CHECK(kernel_is_mapped(address, 6 * MIB) && kernel_is_dumped(address, 6 * MIB));
+        CHECK(kernel_is_closed(address + 6 * MIB, 2 * MIB));
+        fill(address, 6 * MIB, 1);
+        spans_release(address, 8 * MIB);
+        CHECK(kernel.nbytes == 0 && spans_stats().retained == 0);
+        finish();
+    }
+}
+
+/* What makes it dearer than it must be, but is no reason to do without. */
+static void
+test_space_can_do_without_the_advice(void)
+{
+    for (size_t n = 2; n < 4; n++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        pages_facts.huge = PAGES_HUGE_ALWAYS;
+        char *address;
+        kernel_fail(n, EINVAL);
+        CHECK(spans_reserve(4 * MIB, &address) == 0);
+        CHECK(kernel.nfailed == 1 && kernel_is_hidden(address, 4 * MIB) == (n == 2));
+        spans_release(address, 4 * MIB);
+        finish();
+    }
+}
+
+static void
+test_space_that_cannot_be_had_is_an_error(void)
+{
+    char *address;
+    begin(KERNEL_NO_PAGES, ANY_RUNG);
+    CHECK(spans_reserve(2 * MIB, &address) == ENOTSUP);
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    kernel.most_nbytes = 7 * MIB;
+    CHECK(spans_reserve(8 * MIB, &address) == ENOMEM && spans_stats().live == 0);
+    struct span span = take(4 * MIB, 100, 1);
+    give(&span);
+    CHECK(spans_reserve(6 * MIB, &address) == 0 && spans_stats().retained == 0);
+    kernel.most_nbytes = 0;
+    span = take(4 * MIB, 100, 1);
+    give(&span);
+    kernel_fail(1, ENOMEM);
+    CHECK(spans_open(address, 0, 2 * MIB) == 0 && spans_stats().retained == 0);
+    kernel_fail(1, ENOMEM);
+    CHECK(spans_open(address, 2 * MIB, 6 * MIB) == ENOMEM);
+    CHECK(kernel_is_closed(address + 2 * MIB, 4 * MIB));
+    spans_release(address, 6 * MIB);
+    finish();
+}
+
 int
 main(void)
 {
@@ -1509,5 +1705,13 @@ main(void)
     RUN(test_an_end_that_cannot_be_cut_off_holds_no_memory);
     RUN(test_one_failing_call_never_stops_growth);
     RUN(test_an_outage_costs_nothing_but_an_error);
+    RUN(test_extracting_leaves_the_rest_where_it_was);
+    RUN(test_extracting_needs_a_source_that_stays);
+    RUN(test_extracting_that_fails_changes_nothing);
+    RUN(test_extracting_ends_a_loan);
+    RUN(test_the_front_is_given_back);
+    RUN(test_reserved_space_is_no_memory);
+    RUN(test_space_can_do_without_the_advice);
+    RUN(test_space_that_cannot_be_had_is_an_error);
     return check_done();
 }

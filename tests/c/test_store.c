@@ -776,6 +776,30 @@ random_action(uint64_t *state, struct model *model, size_t aim)
     }
 }
 
+/* Have a store that holds nothing begin again, maybe as one that is fixed. */
+static int
+random_begin(uint64_t *state, struct model *model)
+{
+    model_clear(model);
+    if (below(state, 2) == 0) {
+        return 0;
+    }
+    int error = model_fix(model, below(state, choose_aim(state) + 2));
+    return error == ENOTSUP && pages_facts.rung == PAGES_HEAP ? 0 : error;
+}
+
+/* Take from one store what another has from then on. */
+static int
+random_take(uint64_t *state, struct model *model, struct model *taken)
+{
+    size_t ends[] = {0, below(state, model->length + 1), model->length};
+    size_t nbytes = ends[below(state, 3)];
+    model_clear(taken);
+    bool can = model_can_take(model, nbytes);
+    int error = model_take(model, nbytes, taken);
+    return can ? error : 0;
+}
+
 /* Time passes, memory is short or not, and somebody sets the budget. Return that. */
 static size_t
 random_weather(uint64_t *state, size_t budget)
@@ -823,7 +847,16 @@ work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
             aims_now[which] = choose_aim(state);
         }
         budget = random_weather(state, budget);
-        CHECK(random_action(state, &models[which], aims_now[which]) == 0);
+        int error = random_action(state, &models[which], aims_now[which]);
+        CHECK(error == 0 || error == EFBIG);
+        if (below(state, 25) == 0) {
+            struct model *other =
+                &models[(which + 1 + below(state, NSTORES - 1)) % NSTORES];
+            CHECK(random_take(state, &models[which], other) == 0);
+        }
+        if (below(state, 40) == 0) {
+            CHECK(random_begin(state, &models[which]) == 0);
+        }
         check_budget(models, budget);
     }
     for (int i = 0; i < NSTORES; i++) {

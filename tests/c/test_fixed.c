@@ -1,0 +1,664 @@
+/* Stores that never move, and stores whose first bytes are taken away by moving pages:
+ * beside a model, on each kernel. */
+#include <errno.h>
+
+#include "model.h"
+
+enum { MOST = 24 << 20 };
+
+#define EACH_KERNEL_WITH_PAGES(kind)                                                   \
+    int kind = 0;                                                                      \
+    kind < KERNEL_NO_PAGES;                                                            \
+    kind++
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Memory, not address space, that a store takes up. */
+static size_t
+resident(const struct store *store)
+{
+    size_t nbytes = growth_round_up(store->memory.ready + 1, GROWTH_QUANTUM);
+    return kernel_resident(store->memory.address, nbytes);
+}
+
+/* Begin on a kernel with a store that is fixed. */
+static void
+begin_fixed(struct model *model, enum kernel_kind kind, size_t limit)
+{
+    begin(kind, ANY_RUNG);
+    CASE("a kernel %s, a limit of %zu", kernel_names[kind], limit);
+    model_init(model, MOST);
+    CHECK(model_fix(model, limit) == 0);
+}
+
+static void
+end(struct model *model)
+{
+    model_free(model);
+    finish();
+}
+
+/* ------------------------------------------------------------------- the limit */
+
+static const size_t limits[] = {
+    0,       1,           2,       100,     4095,    4096,    4097,    65537,
+    MIB + 3, 2 * MIB - 1, 2 * MIB, 5 * MIB, 6999999, 8191999, 9 * MIB,
+};
+
+/* Every way of having one byte more than the limit. */
+static void
+check_full(struct model *model)
+{
+    size_t length = model->length;
+    CHECK(length == model->limit && store_room(&model->store) == 0);
+    CHECK(model_append(model, 1) == EFBIG);
+    CHECK(model_append_zeros(model, 1) == EFBIG);
+    CHECK(model_make_room(model, 1) == EFBIG);
+    CHECK(model_reserve(model, length + 1) == EFBIG);
+    CHECK(model_splice(model, length / 2, 0, 1) == EFBIG);
+    CHECK(model_splice(model, length / 2, length / 4, length / 4 + 1) == EFBIG);
+    CHECK(model_splice(model, length / 2, length / 4, length / 4) == 0);
+    CHECK(model->length == length);
+}
+
+static void
+fill_in_pieces(struct model *model, size_t piece)
+{
+    while (model->length < model->limit) {
+        size_t left = model->limit - model->length;
+        CHECK(model_append(model, piece < left ? piece : left) == 0);
+        CHECK(model->store.start == model->address);
+    }
+}
+
+static void
+test_it_holds_just_its_limit(void)
+{
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        for (size_t i = 0; i < COUNT(limits); i++) {
+            struct model model;
+            begin_fixed(&model, kind, limits[i]);
+            fill_in_pieces(&model, limits[i] / 7 + 1);
+            check_full(&model);
+            CHECK(model_splice(&model, 0, model.length, 0) == 0);
+            fill_in_pieces(&model, limits[i]);
+            check_full(&model);
+            CHECK(model_splice(&model, 0, model.length, 0) == 0);
+            CHECK(model_append_zeros(&model, limits[i]) == 0);
+            check_full(&model);
+            end(&model);
+        }
+    }
+}
+
+/*   |<- gap ->|<----- in use ----->|        |        as long as the limit is behind it
+ */
+static void
+test_a_gap_is_no_way_past_the_limit(void)
+{
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        for (size_t i = 3; i < COUNT(limits); i++) {
+            struct model model;
+            size_t limit = limits[i], third = limit / 3;
+            begin_fixed(&model, kind, limit);
+            CHECK(model_append(&model, limit) == 0);
+            CHECK(model_splice(&model, 0, third, 0) == 0);
+            CHECK(store_gap(&model.store) == third);
+            CHECK(model_append(&model, third) == 0);
+            check_full(&model);
+            CHECK(model_splice(&model, 0, 0, 1) == EFBIG);
+            CHECK(model_splice(&model, 1, 1, 3) == EFBIG);
+            CHECK(model_splice(&model, limit - third, third, 0) == 0);
+            CHECK(model_splice(&model, 0, 0, third) == 0);
+            check_full(&model);
+            end(&model);
+        }
+    }
+}
+
+static void
+test_what_is_no_limit_is_refused(void)
+{
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        struct model model;
+        begin(kind, ANY_RUNG);
+        model_init(&model, MOST);
+        for (size_t less = 0; less < 10; less++) {
+            CHECK(store_fix(&model.store, SIZE_MAX - less) == ENOMEM);
+            CHECK(store_fix(&model.store, SIZE_MAX / 2 - less) == ENOMEM);
+            CHECK(store_fix(&model.store, SIZE_MAX / 8 + less) == ENOMEM);
+        }
+        kernel.most_nbytes = 11 * MIB;
+        CHECK(model_fix(&model, 5 * MIB + MIB) == ENOMEM);
+        CHECK(model_fix(&model, 4 * MIB) == ENOMEM); /* and a NUL: 6 MiB, twice */
+        CHECK(kernel.nbytes == 0 && spans_stats().live == 0);
+        CHECK(model_fix(&model, 4 * MIB - 1) == 0);
+        end(&model);
+    }
+}
+
+static void
+test_without_pages_nothing_is_fixed(void)
+{
+    const enum kernel_kind kinds[] = {KERNEL_NO_PAGES, KERNEL_MAINLINE};
+    for (int i = 0; i < 2; i++) {
+        struct model model;
+        begin(kinds[i], PAGES_HEAP);
+        model_init(&model, MOST);
+        size_t calls = kernel.ncalls;
+        CHECK(model_fix(&model, 1000) == ENOTSUP && kernel.ncalls == calls);
+        CHECK(model_append(&model, 2000) == 0);
+        end(&model);
+    }
+}
+
+/* -------------------------------------------------------------- space and memory */
+
+static void
+test_a_limit_takes_address_space_only(void)
+{
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        struct model model;
+        begin_fixed(&model, kind, 5 * MIB);
+        size_t page = pages_facts.page_nbytes;
+        CHECK(kernel.nbytes == 12 * MIB && kernel.nmappings == 2);
+        CHECK(resident(&model.store) <= page && store_nbytes(&model.store) == page);
+        CHECK(kernel_is_closed(model.address + 2 * MIB, 10 * MIB));
+        CHECK(kernel_is_hidden(model.address + 2 * MIB, 10 * MIB));
+        CHECK((uintptr_t)model.address % GROWTH_QUANTUM == 0);
+        CHECK(spans_stats().live == 1);
+        CHECK(model_reserve(&model, 5 * MIB) == 0 && resident(&model.store) <= page);
+        CHECK(model_append(&model, 2 * MIB - 1) == 0);
+        CHECK(model_append(&model, 1) == 0);
+        CHECK(kernel_is_mapped(model.address, 4 * MIB));
+        CHECK(kernel_is_dumped(model.address, 4 * MIB));
+        CHECK(kernel_is_hidden(model.address + 4 * MIB, 8 * MIB));
+        CHECK(kernel.nmappings == 2 && kernel.nbytes == 12 * MIB);
+        model_clear(&model);
+        CHECK(kernel.nbytes == 0 && spans_stats().live == 0);
+        CHECK(spans_stats().retained == 0);
+        end(&model);
+    }
+}
+
+static void
+test_where_space_is_short_the_pool_goes_first(void)
+{
+    struct model model;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    model_init(&model, MOST);
+    CHECK(model_append(&model, 5 * MIB) == 0);
+    model_clear(&model);
+    kernel.most_nbytes = 12 * MIB;
+    CHECK(kernel.nbytes == 6 * MIB && spans_stats().retained == 1);
+    CHECK(model_fix(&model, 5 * MIB) == 0);
+    CHECK(spans_stats().retained == 0);
+    end(&model);
+}
+
+/* Opening cuts the reservation in two, or where it already is moves the cut. */
+static void
+test_where_mappings_are_short_the_pool_goes_first(void)
+{
+    struct model model, other;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    model_init(&model, MOST);
+    model_init(&other, MOST);
+    CHECK(model_fix(&model, 9 * MIB) == 0);
+    CHECK(model_append(&other, MIB) == 0);
+    model_clear(&other);
+    kernel.most_mappings = kernel.nmappings;
+    CHECK(kernel.nmappings == 3 && spans_stats().retained == 1);
+    CHECK(model_append(&model, 5 * MIB) == 0);
+    CHECK(spans_stats().retained == 0 && kernel.nmappings == 2);
+    kernel.most_mappings = 2;
+    CHECK(model_append(&model, 2 * MIB) == ENOMEM);
+    kernel.most_mappings = 0;
+    CHECK(model_append(&model, 2 * MIB) == 0);
+    model_free(&other);
+    end(&model);
+}
+
+static void
+test_growing_makes_little_more_ready_than_is_used(void)
+{
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        struct model model;
+        begin_fixed(&model, kind, 15 * MIB);
+        while (model.length < 15 * MIB) {
+            CHECK(model_append(&model, 256 * KIB) == 0);
+            size_t used = model.length + model.length / 8 + 64 * KIB;
+            CHECK(resident(&model.store) <= used + pages_facts.page_nbytes);
+        }
+        end(&model);
+    }
+}
+
+/* Each time the window has passed its own length it slides back, so that there are two
+ * of it at most and what is made ready ahead; a byte is copied at most for each that was
+ * deleted; and what lies ahead of the limit is never more than the limit. */
+static void
+slide_window(enum kernel_kind kind, size_t limit, size_t window, size_t piece)
+{
+    struct model model;
+    begin_fixed(&model, kind, limit);
+    CASE("a kernel %s, %zu bytes of %zu", kernel_names[kind], piece, window);
+    CHECK(model_append(&model, window) == 0);
+    uint64_t copied = spans_stats().copied_nbytes;
+    size_t deleted = 0, most = window + piece;
+    size_t bound = 2 * most + most / 8 + 64 * KIB + pages_facts.page_nbytes;
+    while (deleted < 8 * limit) {
+        CHECK(model_append(&model, piece) == 0);
+        CHECK(model_splice(&model, 0, piece, 0) == 0);
+        deleted += piece;
+        CHECK(store_nbytes(&model.store) <= bound && resident(&model.store) <= bound);
+    }
+    copied = spans_stats().copied_nbytes - copied;
+    CHECK(copied <= deleted && copied > deleted / 2);
+    end(&model);
+}
+
+static void
+test_a_window_slides_for_ever(void)
+{
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        slide_window(kind, 100, 60, 40);
+        slide_window(kind, 300 * KIB, 290 * KIB, 10 * KIB);
+        slide_window(kind, 2 * MIB, 700 * KIB, 33333);
+        slide_window(kind, 3 * MIB, 2 * MIB, MIB);
+    }
+}
+
+static void
+test_what_is_drained_is_given_back(void)
+{
+    for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
+        struct model model;
+        begin_fixed(&model, i / 2, 12 * MIB);
+        CHECK(model_append(&model, 12 * MIB) == 0);
+        while (model.length > 0) {
+            size_t some = model.length < 300 * KIB ? model.length : 300 * KIB;
+            CHECK(model_splice(&model, i % 2 ? 0 : model.length - some, some, 0) == 0);
+            size_t most = 3 * model.length + model.length / 8 + 64 * KIB;
+            CHECK(resident(&model.store) <= most + pages_facts.page_nbytes);
+        }
+        CHECK(store_is_fixed(&model.store) && store_gap(&model.store) == 0);
+        end(&model);
+    }
+}
+
+static void
+test_trim_keeps_what_is_in_use(void)
+{
+    const size_t lengths[] = {5 * MIB, 2 * MIB, 2 * MIB - 1, 4096, 4095, 10, 0};
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        struct model model;
+        begin_fixed(&model, kind, 5 * MIB);
+        for (size_t i = 0; i < COUNT(lengths); i++) {
+            CHECK(model_append(&model, 5 * MIB - model.length) == 0);
+            model_scribble(&model);
+            CHECK(model_splice(&model, 0, 5 * MIB - lengths[i], 0) == 0);
+            model_trim(&model);
+            CHECK(store_gap(&model.store) == 0);
+            size_t page = pages_facts.page_nbytes;
+            CHECK(resident(&model.store) <= growth_round_up(lengths[i] + 1, page));
+        }
+        end(&model);
+    }
+}
+
+/* ---------------------------------------------------------------------- the bytes */
+
+/* Where something else has been, and where nothing has. */
+static void
+test_zeros_are_zero_wherever_they_are(void)
+{
+    const size_t limit = 5 * MIB;
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        struct model model;
+        begin_fixed(&model, kind, limit);
+        CHECK(model_append_zeros(&model, 3 * MIB) == 0);
+        CHECK(model_append(&model, 1 * MIB) == 0);
+        model_scribble(&model);
+        CHECK(model_append_zeros(&model, limit - model.length) == 0);
+        CHECK(model_splice(&model, 100, limit - 200, 0) == 0);
+        CHECK(model_append_zeros(&model, limit - model.length) == 0);
+        CHECK(model_append(&model, 0) == 0);
+        CHECK(model_splice(&model, 0, 2 * MIB, 0) == 0);
+        CHECK(model_append(&model, 2 * MIB) == 0);
+        CHECK(model_splice(&model, 0, 4 * MIB + 999, 0) == 0);
+        CHECK(model_append_zeros(&model, 2 * MIB) == 0);
+        model_scribble(&model);
+        model_trim(&model);
+        CHECK(model_append_zeros(&model, limit - model.length) == 0);
+        end(&model);
+    }
+}
+
+static void
+test_zeros_on_fresh_pages_touch_none(void)
+{
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        struct model model;
+        begin_fixed(&model, kind, 11 * MIB);
+        CHECK(store_append_zeros(&model.store, 11 * MIB) == 0);
+        CHECK(resident(&model.store) <= 2 * pages_facts.page_nbytes);
+        CHECK(is_zero(model.store.start, 11 * MIB + 1));
+        end(&model);
+    }
+}
+
+/* What was dirty past the limit, while there was a gap, must be zero without one: also
+ * where the system does not take the memory back. */
+static void
+test_what_a_slide_leaves_past_the_limit_is_zero(void)
+{
+    for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
+        struct model model;
+        const size_t limit = 200 * KIB + 77;
+        begin_fixed(&model, i / 2, limit);
+        CHECK(model_append(&model, limit) == 0);
+        CHECK(model_splice(&model, 0, limit / 2, 0) == 0);
+        CHECK(model_append(&model, limit / 2) == 0);
+        CHECK(model.store.memory.ready > limit);
+        if (i % 2) {
+            kernel_fail_from(1, EAGAIN);
+        }
+        CHECK(model_splice(&model, 0, limit / 2 + 1, 0) == 0);
+        CHECK(store_gap(&model.store) == 0 && model.store.memory.ready <= limit);
+        kernel_heal();
+        CHECK(model_append_zeros(&model, limit - model.length) == 0);
+        check_full(&model);
+        end(&model);
+    }
+}
+
+static void
+test_huge_pages_are_asked_for_the_whole_reservation(void)
+{
+    for (int huge = 0; huge < PAGES_NHUGE; huge++) {
+        struct model model;
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        pages_facts.huge = huge;
+        model_init(&model, MOST);
+        CHECK(model_fix(&model, 20 * MIB) == 0);
+        bool unasked = huge == PAGES_HUGE_ALWAYS;
+        CHECK(kernel_is_advised(model.address, 44 * MIB,
+                                unasked ? KERNEL_HUGE_REFUSED : KERNEL_HUGE_UNSAID));
+        CHECK(model_append(&model, 15 * MIB) == 0 && !model.store.memory.huge);
+        CHECK(model_append(&model, 2 * MIB) == 0);
+        CHECK(model.store.memory.huge == (huge != PAGES_HUGE_NEVER));
+        CHECK(kernel_is_advised(model.address, 44 * MIB,
+                                huge ? KERNEL_HUGE_ASKED : KERNEL_HUGE_UNSAID));
+        end(&model);
+    }
+}
+
+/* -------------------------------------------------------------------------- take */
+
+enum way { FIXED, MOVING, PIECE, JOINED, WAYS };
+
+static const char *const way_names[WAYS] = {"fixed", "moving", "piece", "joined"};
+
+/* Have the pool keep a span that is warm, and dirty, and as long as `make` ever needs. */
+static void
+warm_the_pool(void)
+{
+    struct store store;
+    store_init(&store);
+    CHECK(store_append(&store, 13 * MIB) == 0);
+    for (size_t at = 0; at < store.length; at += 1000) {
+        store.start[at] = 'w';
+    }
+    store_free(&store);
+    CHECK(spans_stats().retained == 1);
+}
+
+/* Make a store of `length` bytes behind a gap: fixed; in a span of its own; in a piece of
+ * one that was warm; or in such a piece that has absorbed the next. */
+static void
+make(struct model *model, enum way way, size_t gap, size_t length)
+{
+    model_init(model, MOST);
+    if (way == PIECE || way == JOINED) {
+        warm_the_pool();
+    }
+    if (way == FIXED) {
+        CHECK(model_fix(model, MOST) == 0);
+    }
+    if (way == JOINED) {
+        CHECK(model_append(model, MIB) == 0);
+    }
+    CHECK(model_append(model, gap + length - model->length) == 0);
+    CHECK(model_splice(model, 0, gap, 0) == 0);
+    CHECK(store_gap(&model->store) == gap && model->length == length);
+}
+
+/* What was taken and what is left are as good as any other store. */
+static void
+use(struct model *model)
+{
+    if (model->length > 10) {
+        CHECK(model_splice(model, model->length / 2, 3, 5) == 0);
+    }
+    CHECK(model_append(model, 1) == 0);
+    CHECK(model_append(model, MIB) == 0);
+    CHECK(model_append_zeros(model, 100 * KIB) == 0);
+    CHECK(model_splice(model, 0, 0, 1000) == 0);
+    CHECK(model_append(model, 2 * MIB + 1) == 0);
+    model_trim(model);
+}
+
+/* Take, and see where the pages went. */
+static void
+take(enum kernel_kind kind, enum way way, size_t gap, size_t nbytes, size_t left)
+{
+    struct model model, taken;
+    begin(kind, ANY_RUNG);
+    CASE("a kernel %s, %s, %zu bytes behind %zu and before %zu", kernel_names[kind],
+         way_names[way], nbytes, gap, left);
+    make(&model, way, gap, nbytes + left);
+    model_init(&taken, MOST);
+    bool fixed = way == FIXED, moves = pages_facts.rung >= PAGES_DONTUNMAP;
+    struct spans_stats before = spans_stats();
+    char *start = model.store.start;
+    int error = model_take(&model, nbytes, &taken);
+    if (moves) {
+        CHECK(error == 0 && taken.store.memory.kind == STORE_SPAN);
+        CHECK(taken.store.start != start && !store_is_fixed(&taken.store));
+        CHECK(spans_stats().moves == before.moves + 1);
+        CHECK(store_is_fixed(&model.store) == fixed);
+        CHECK(spans_stats().live == before.live + (left >= GROWTH_HEAP_AGAIN || fixed));
+        CHECK(lent(&model.store.memory) == 0);
+        use(&taken);
+    }
+    else {
+        CHECK(error == ENOTSUP && spans_stats().copies == before.copies);
+    }
+    use(&model);
+    model_free(&taken);
+    end(&model);
+}
+
+/* The bytes begin and end at borders of 2 MiB, just before and just behind them. */
+static void
+test_taking_moves_the_pages_where_the_source_stays(void)
+{
+    const size_t cases[][3] = {
+        /* gap, taken, left */
+        {0, MIB, 3 * MIB},
+        {0, 2 * MIB - 1, 2 * MIB},
+        {0, 2 * MIB, 2 * MIB + 1},
+        {0, 2 * MIB + 1, 2 * MIB - 1},
+        {1, 2 * MIB - 2, 3 * MIB},
+        {1, 2 * MIB - 1, 3 * MIB},
+        {1, 2 * MIB, 100},
+        {4095, MIB, MIB},
+        {MIB + 77, 3 * MIB, 40 * KIB},
+        {2 * MIB - 1, MIB, 5 * MIB},
+        {2 * MIB, MIB + 1, 5 * MIB},
+        {2 * MIB + 1, 6 * MIB - 1, MIB},
+        {3 * MIB + 5, 5 * MIB, 4 * MIB - 7},
+        {5 * MIB + 1, 5 * MIB, 1},
+    };
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        /* Where nothing moves, where it does not is all the same. */
+        int ncases = best_rung[kind] >= PAGES_DONTUNMAP ? COUNT(cases) : 1;
+        for (int i = 0; i < ncases * WAYS; i++) {
+            const size_t *sizes = cases[i / WAYS];
+            take(kind, i % WAYS, sizes[0], sizes[1], sizes[2]);
+        }
+    }
+}
+
+/* All of a store that may move is handed over as it is; of one that may not the pages
+ * move and the limit stays. */
+static void
+test_all_of_it_is_taken(void)
+{
+    const size_t lengths[] = {0, 1, 1000, 300 * KIB, 3 * MIB};
+    for (int i = 0; i < KERNEL_KINDS * (int)COUNT(lengths); i++) {
+        struct model model, taken;
+        begin(i / (int)COUNT(lengths), ANY_RUNG);
+        model_init(&model, MOST);
+        model_init(&taken, MOST);
+        CHECK(model_append(&model, lengths[i % (int)COUNT(lengths)]) == 0);
+        struct store before = model.store;
+        size_t calls = kernel.ncalls;
+        CHECK(model_take(&model, model.length, &taken) == 0);
+        CHECK(kernel.ncalls == calls && taken.store.start == before.start);
+        CHECK(model.store.memory.kind == STORE_EMPTY);
+        use(&taken);
+        use(&model);
+        model_free(&taken);
+        end(&model);
+    }
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        take(kind, FIXED, 0, 3 * MIB, 0);
+        take(kind, FIXED, MIB + 1, 4 * MIB - 1, 0);
+    }
+}
+
+/* Below 1 MiB, or on the heap, a copy is as good. */
+static void
+test_little_is_not_taken(void)
+{
+    for (int i = 0; i < 2 * KERNEL_KINDS; i++) {
+        struct model model, taken;
+        bool has_pages = i / 2 != KERNEL_NO_PAGES;
+        begin(i / 2, ANY_RUNG);
+        model_init(&model, MOST);
+        model_init(&taken, MOST);
+        CHECK(i % 2 == 0 || model_fix(&model, MOST) == (has_pages ? 0 : ENOTSUP));
+        CHECK(model_append(&model, 60 * KIB) == 0);
+        size_t calls = kernel.ncalls;
+        CHECK(model_take(&model, 30 * KIB, &taken) == ENOTSUP);
+        CHECK(kernel.ncalls == calls);
+        CHECK(model_append(&model, 3 * MIB) == 0);
+        calls = kernel.ncalls;
+        CHECK(model_take(&model, MIB - 1, &taken) == ENOTSUP);
+        CHECK(model_take(&model, 0, &taken) == ENOTSUP && kernel.ncalls == calls);
+        model_free(&taken);
+        end(&model);
+    }
+}
+
+/* Frame after frame until nothing is left, while more arrives. */
+static void
+test_one_is_taken_after_another(void)
+{
+    for (int i = 0; i < 2 * WAYS; i++) {
+        struct model model, taken;
+        const size_t frame = 2 * MIB + 12345;
+        begin(i % 2 ? KERNEL_2014 : KERNEL_MAINLINE, ANY_RUNG);
+        CASE("a kernel %s, %s", kernel_names[kernel.kind], way_names[i / 2]);
+        make(&model, i / 2, 5, 3 * frame);
+        model_init(&taken, MOST);
+        for (int j = 0; j < 20; j++) {
+            CHECK(model_append(&model, j % 2 ? frame / 2 : frame * 3 / 2) == 0);
+            CHECK(model_take(&model, frame, &taken) == 0);
+            CHECK(resident(&taken.store) <= frame + 2 * MIB);
+            CHECK(resident(&model.store) <= 3 * model.length + 2 * MIB);
+            model_clear(&taken);
+        }
+        while (model.length > frame) {
+            CHECK(model_take(&model, frame, &taken) == 0);
+            model_clear(&taken);
+        }
+        model_free(&taken);
+        end(&model);
+    }
+}
+
+/* Both stay in huge pages, and can be taken from again. */
+static void
+test_huge_pages_are_taken_as_they_are(void)
+{
+    for (int way = FIXED; way <= MOVING; way++) {
+        struct model model, taken;
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        make(&model, way, 0, 20 * MIB + 3);
+        model_init(&taken, MOST);
+        CHECK(model.store.memory.huge);
+        CHECK(model_take(&model, 5 * MIB, &taken) == 0);
+        const struct span *span = &taken.store.memory;
+        CHECK(span->huge && model.store.memory.huge);
+        CHECK(kernel_is_advised(span->address, span->length, KERNEL_HUGE_ASKED));
+        use(&taken);
+        model_clear(&taken);
+        CHECK(model_take(&model, 14 * MIB, &taken) == 0);
+        use(&model);
+        use(&taken);
+        model_free(&taken);
+        end(&model);
+    }
+}
+
+/* A range of two mappings, as when the system refused to say that the second is to be in
+ * core files, does not move; nothing is lost by that. */
+static void
+test_what_does_not_move_stays(void)
+{
+    struct model model, taken;
+    begin_fixed(&model, KERNEL_MAINLINE, 9 * MIB);
+    model_init(&taken, MOST);
+    CHECK(model_append(&model, MIB) == 0);
+    kernel_fail(2, EAGAIN); /* the advice about core files, after access was had */
+    CHECK(model_append(&model, 4 * MIB) == 0);
+    CHECK(!kernel_is_dumped(model.address, 4 * MIB));
+    size_t nbytes = kernel.nbytes;
+    CHECK(model_take(&model, 3 * MIB, &taken) == EFAULT);
+    CHECK(kernel.nbytes == nbytes && spans_stats().live == 1);
+    CHECK(model_take(&model, MIB, &taken) == 0); /* all in the first of the two */
+    use(&taken);
+    use(&model);
+    model_free(&taken);
+    end(&model);
+}
+
+int
+main(void)
+{
+    RUN(test_it_holds_just_its_limit);
+    RUN(test_a_gap_is_no_way_past_the_limit);
+    RUN(test_what_is_no_limit_is_refused);
+    RUN(test_without_pages_nothing_is_fixed);
+    RUN(test_a_limit_takes_address_space_only);
+    RUN(test_where_space_is_short_the_pool_goes_first);
+    RUN(test_where_mappings_are_short_the_pool_goes_first);
+    RUN(test_growing_makes_little_more_ready_than_is_used);
+    RUN(test_a_window_slides_for_ever);
+    RUN(test_what_is_drained_is_given_back);
+    RUN(test_trim_keeps_what_is_in_use);
+    RUN(test_zeros_are_zero_wherever_they_are);
+    RUN(test_zeros_on_fresh_pages_touch_none);
+    RUN(test_what_a_slide_leaves_past_the_limit_is_zero);
+    RUN(test_huge_pages_are_asked_for_the_whole_reservation);
+    RUN(test_taking_moves_the_pages_where_the_source_stays);
+    RUN(test_all_of_it_is_taken);
+    RUN(test_little_is_not_taken);
+    RUN(test_one_is_taken_after_another);
+    RUN(test_huge_pages_are_taken_as_they_are);
+    RUN(test_what_does_not_move_stays);
+    return check_done();
+}
