@@ -489,7 +489,7 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
         return find_end(op, reader);
     }
     most = most < left ? most : left;
-    size_t least = expected < READ_LEAST ? READ_LEAST
+    size_t least = expected < READ_LEAST  ? READ_LEAST
                    : expected > READ_MOST ? READ_MOST
                                           : expected;
     PyObject *view = lend_anew(op, least < most ? least : most, most);
@@ -558,8 +558,7 @@ parse_readfrom(PyObject *args, PyObject *kwargs, PyObject **source, Py_ssize_t *
                                      &number)) {
         return -1;
     }
-    *nbytes =
-        number == Py_None ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    *nbytes = number == Py_None ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
     if (*nbytes < -1) {
         PyErr_Format(PyExc_ValueError, "nbytes must be -1 or more, got %zd", *nbytes);
     }
@@ -645,7 +644,7 @@ get_limit(PyObject *op, void *Py_UNUSED(closure))
 }
 
 #define KEYWORDS(function)                                                             \
-    (PyCFunction)(void (*)(void))function, METH_VARARGS | METH_KEYWORDS
+    (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
 
 const PyMethodDef tail_methods[] = {
     {"reserve", reserve, METH_O, reserve_doc},
@@ -658,11 +657,12 @@ const PyMethodDef tail_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(capacity_doc, "Bytes the buffer holds before it must grow.");
+PyDoc_STRVAR(limit_doc,
+"Bytes the buffer can hold at most, without ever moving; or None.");
+
 const PyGetSetDef tail_getset[] = {
-    {"capacity", get_capacity, NULL,
-     PyDoc_STR("Bytes the buffer holds before it must grow."), NULL},
-    {"limit", get_limit, NULL,
-     PyDoc_STR("Bytes the buffer can hold at most, without ever moving; or None."),
-     NULL},
+    {"capacity", get_capacity, NULL, capacity_doc, NULL},
+    {"limit", get_limit, NULL, limit_doc, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
