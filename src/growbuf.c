@@ -1,4 +1,4 @@
-/* growbuf._growbuf: the module. It makes the type and the functions. */
+/* growbuf._growbuf: the module. It makes the types and the functions. */
 
 #include "buffer.h"
 
@@ -7,6 +7,7 @@
 
 #include "edit.h"
 #include "growth.h"
+#include "io.h"
 #include "pages.h"
 #include "results.h"
 #include "spans.h"
@@ -19,8 +20,8 @@ enum { MOST_METHODS = 64 };
 /* One for each interpreter. The table of methods is here, not static, because the
  * docstrings in it are taken from the running Python. */
 struct state {
-    struct results_state results; /* first: results.c knows no more of the state */
-    PyTypeObject *buffer_type;
+    struct io_state io; /* first: io.c knows no more of the state */
+    PyTypeObject *io_type;
     PyMethodDef methods[MOST_METHODS];
 };
 
@@ -352,28 +353,34 @@ module_exec(PyObject *module)
     }
     use_python_heap();
     spans_init((enum pages_rung)highest);
-    if (results_state_init(&state->results) < 0) {
+    if (results_state_init(&state->io.results) < 0) {
         return -1;
     }
-    state->buffer_type = make_buffer_type(module, state);
-    return state->buffer_type == NULL ? -1
-                                      : PyModule_AddType(module, state->buffer_type);
+    state->io.buffer_type = make_buffer_type(module, state);
+    if (state->io.buffer_type == NULL ||
+        PyModule_AddType(module, state->io.buffer_type) < 0) {
+        return -1;
+    }
+    state->io_type = io_make_type(module);
+    return state->io_type == NULL ? -1 : PyModule_AddType(module, state->io_type);
 }
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     struct state *state = state_of(module);
-    Py_VISIT(state->buffer_type);
-    return results_state_traverse(&state->results, visit, arg);
+    Py_VISIT(state->io_type);
+    Py_VISIT(state->io.buffer_type);
+    return results_state_traverse(&state->io.results, visit, arg);
 }
 
 static int
 module_clear(PyObject *module)
 {
     struct state *state = state_of(module);
-    Py_CLEAR(state->buffer_type);
-    results_state_clear(&state->results);
+    Py_CLEAR(state->io_type);
+    Py_CLEAR(state->io.buffer_type);
+    results_state_clear(&state->io.results);
     return 0;
 }
 
