@@ -15,8 +15,9 @@
 typedef struct {
     PyObject_HEAD
     void *of_base[4];
-    BufferObject *buffer; /* NULL when closed */
+    BufferObject *buffer; /* NULL when new or closed */
     size_t position;      /* at most PY_SSIZE_T_MAX, and maybe behind the end */
+    bool is_new;          /* its buffer is made when it is needed */
     bool finalizing;
 } IOObject;
 
@@ -148,28 +149,56 @@ raise_closed(void)
     PyErr_SetString(PyExc_ValueError, "I/O operation on closed file.");
 }
 
-/* Return a new reference to the buffer, or NULL with no exception when closed. */
-static BufferObject *
+/* Give a file that has no buffer an empty one if it is new, which most are not for
+ * long: __init__ brings a buffer of its own. */
+static void
+open_new(IOObject *self)
+{
+    if (self->is_new) {
+        PyTypeObject *type = buffer_type_of(Py_TYPE(self));
+        self->buffer = (BufferObject *)buffer_new(type, NULL, NULL);
+        self->is_new = self->buffer == NULL;
+    }
+    else {
+        raise_closed();
+    }
+}
+
+/* Return a new reference to the buffer of the open file. */
+static inline BufferObject *
 hold(PyObject *op)
 {
+    IOObject *self = io_cast(op);
     BufferObject *buffer;
     Py_BEGIN_CRITICAL_SECTION(op);
-    buffer = io_cast(op)->buffer;
+    if (self->buffer == NULL) {
+        open_new(self);
+    }
+    buffer = self->buffer;
     Py_XINCREF(buffer);
     Py_END_CRITICAL_SECTION();
     return buffer;
+}
+
+static bool
+is_closed(PyObject *op)
+{
+    IOObject *self = io_cast(op);
+    bool closed;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    closed = self->buffer == NULL && !self->is_new;
+    Py_END_CRITICAL_SECTION();
+    return closed;
 }
 
 /* Raise ValueError if the file is closed. */
 static int
 check_open(PyObject *op)
 {
-    BufferObject *buffer = hold(op);
-    if (buffer == NULL) {
+    if (is_closed(op)) {
         raise_closed();
         return -1;
     }
-    Py_DECREF(buffer);
     return 0;
 }
 
@@ -184,7 +213,6 @@ perform(PyObject *op, io_action action, struct given given)
     IOObject *self = io_cast(op);
     BufferObject *buffer = hold(op);
     if (buffer == NULL) {
-        raise_closed();
         return NULL;
     }
     PyObject *result = NULL;
@@ -207,8 +235,11 @@ static int
 install(PyObject *op, BufferObject *buffer, size_t position)
 {
     IOObject *self = io_cast(op);
-    BufferObject *old = hold(op);
+    BufferObject *old;
     int rc = 0;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    old = (BufferObject *)Py_XNewRef(self->buffer);
+    Py_END_CRITICAL_SECTION();
     Py_BEGIN_CRITICAL_SECTION2(op, old != NULL ? (PyObject *)old : op);
     if (self->buffer != old) {
         raise_closed();
@@ -220,6 +251,7 @@ install(PyObject *op, BufferObject *buffer, size_t position)
     if (rc == 0) {
         self->buffer = buffer;
         self->position = position;
+        self->is_new = false;
     }
     Py_END_CRITICAL_SECTION2();
     if (rc == 0) {
@@ -723,11 +755,7 @@ getvalue(PyObject *op, PyObject *Py_UNUSED(ignored))
 static PyObject *
 io_get_buffer(PyObject *op, void *Py_UNUSED(closure))
 {
-    BufferObject *buffer = hold(op);
-    if (buffer == NULL) {
-        raise_closed();
-    }
-    return (PyObject *)buffer;
+    return (PyObject *)hold(op);
 }
 
 PyDoc_STRVAR(getbuffer_doc,
@@ -767,8 +795,11 @@ static PyObject *
 io_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     size_t nbytes = (size_t)Py_TYPE(op)->tp_basicsize;
-    BufferObject *buffer = hold(op);
-    if (buffer != NULL) {
+    if (!is_closed(op)) {
+        BufferObject *buffer = hold(op);
+        if (buffer == NULL) {
+            return NULL;
+        }
         Py_BEGIN_CRITICAL_SECTION((PyObject *)buffer);
         nbytes += sizeof(BufferObject) + store_nbytes(&buffer->store);
         Py_END_CRITICAL_SECTION();
@@ -813,20 +844,16 @@ yes(PyObject *op, PyObject *Py_UNUSED(ignored))
 static PyObject *
 get_closed(PyObject *op, void *Py_UNUSED(closure))
 {
-    BufferObject *buffer = hold(op);
-    PyObject *closed = buffer == NULL ? Py_True : Py_False;
-    Py_XDECREF(buffer);
-    return Py_NewRef(closed);
+    return PyBool_FromLong(is_closed(op));
 }
 
 /* -------------------------------------------------------------------------- birth */
 
-/* Write the bytes of an object to a buffer that nobody else has seen. NULL and None
- * stand for no bytes. */
+/* Write the bytes of an object, NULL for none, to a buffer that nobody else has seen. */
 static int
 fill_buffer(BufferObject *buffer, PyObject *source)
 {
-    if (source == NULL || source == Py_None) {
+    if (source == NULL) {
         return 0;
     }
     Py_buffer view;
@@ -838,13 +865,13 @@ fill_buffer(BufferObject *buffer, PyObject *source)
     return rc;
 }
 
-/* Return a new buffer with the bytes of `source` and, unless that is NULL or None, a
- * limit. */
+/* Return a new buffer with the bytes of `source`, NULL for none, and with a limit unless
+ * that is None. */
 static BufferObject *
 make_buffer(PyTypeObject *type, PyObject *source, PyObject *limit)
 {
     PyObject *op;
-    if (limit == NULL || limit == Py_None) {
+    if (limit == Py_None) {
         op = buffer_new(type, NULL, NULL);
     }
     else {
@@ -862,61 +889,76 @@ make_buffer(PyTypeObject *type, PyObject *source, PyObject *limit)
     return (BufferObject *)op;
 }
 
+/* A file that __init__ was not called for is an empty one. */
+static PyObject *
+io_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *op = type->tp_alloc(type, 0);
+    if (op != NULL) {
+        io_cast(op)->is_new = true;
+    }
+    return op;
+}
+
+struct init_args {
+    PyObject *initial; /* NULL for none */
+    PyObject *buffer, *limit;
+};
+
+static int
+parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
+{
+    static char *names[] = {"initial_bytes", "buffer", "limit", NULL};
+    *parsed = (struct init_args){NULL, Py_None, Py_None};
+    if (kwargs == NULL && PyTuple_GET_SIZE(args) <= 1) {
+        parsed->initial =
+            PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
+    }
+    else if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OO:GrowIO", names,
+                                          &parsed->initial, &parsed->buffer,
+                                          &parsed->limit)) {
+        return -1;
+    }
+    if (parsed->initial == Py_None) {
+        parsed->initial = NULL;
+    }
+    return 0;
+}
+
 /* Return a new reference to a GrowBuffer that was given to be worked on. */
 static BufferObject *
-given_buffer(PyObject *buffer, PyObject *initial, PyObject *limit)
+given_buffer(const struct init_args *args)
 {
-    if (buffer_type(Py_TYPE(buffer)) == NULL) {
+    if (buffer_type(Py_TYPE(args->buffer)) == NULL) {
         PyErr_Format(PyExc_TypeError, "buffer must be a GrowBuffer, not '%.200s'",
-                     Py_TYPE(buffer)->tp_name);
+                     Py_TYPE(args->buffer)->tp_name);
         return NULL;
     }
-    if (initial != NULL && initial != Py_None) {
+    if (args->initial != NULL) {
         PyErr_SetString(PyExc_TypeError,
                         "initial_bytes cannot be combined with buffer, which has its "
                         "own bytes");
         return NULL;
     }
-    if (limit != NULL && limit != Py_None) {
+    if (args->limit != Py_None) {
         PyErr_SetString(PyExc_TypeError,
                         "limit cannot be combined with buffer, which has its own");
         return NULL;
     }
-    return (BufferObject *)Py_NewRef(buffer);
-}
-
-/* Make a file of `buffer`, a reference to which is taken, also when that is NULL. */
-static PyObject *
-make_file(PyTypeObject *type, BufferObject *buffer)
-{
-    PyObject *op = buffer == NULL ? NULL : type->tp_alloc(type, 0);
-    if (op == NULL) {
-        Py_XDECREF(buffer);
-        return NULL;
-    }
-    io_cast(op)->buffer = buffer;
-    return op;
-}
-
-/* A file that __init__ was not called for is an empty one. */
-static PyObject *
-io_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
-{
-    return make_file(type, make_buffer(buffer_type_of(type), NULL, NULL));
+    return (BufferObject *)Py_NewRef(args->buffer);
 }
 
 static int
 io_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"initial_bytes", "buffer", "limit", NULL};
-    PyObject *initial = NULL, *given = Py_None, *limit = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OO:GrowIO", names, &initial,
-                                     &given, &limit)) {
+    struct init_args parsed;
+    if (parse_init(args, kwargs, &parsed) < 0) {
         return -1;
     }
     BufferObject *buffer =
-        given == Py_None ? make_buffer(buffer_type_of(Py_TYPE(op)), initial, limit)
-                         : given_buffer(given, initial, limit);
+        parsed.buffer != Py_None
+            ? given_buffer(&parsed)
+            : make_buffer(buffer_type_of(Py_TYPE(op)), parsed.initial, parsed.limit);
     return buffer == NULL ? -1 : install(op, buffer, 0);
 }
 
@@ -962,6 +1004,9 @@ check_state(PyObject *op, PyObject *state)
         PyErr_Format(PyExc_TypeError,
                      "%.200s.__setstate__ argument should be 3-tuple, got %.200s",
                      Py_TYPE(op)->tp_name, Py_TYPE(state)->tp_name);
+        return -1;
+    }
+    if (check_open(op) < 0) {
         return -1;
     }
     PyObject *position = PyTuple_GET_ITEM(state, 1);
@@ -1016,14 +1061,12 @@ static PyObject *
 io_setstate(PyObject *op, PyObject *state)
 {
     Py_ssize_t position;
-    if (check_open(op) < 0 || check_state(op, state) < 0 ||
-        state_position(state, &position) < 0) {
+    if (check_state(op, state) < 0 || state_position(state, &position) < 0) {
         return NULL;
     }
     PyTypeObject *type = buffer_type_of(Py_TYPE(op));
-    BufferObject *buffer = make_buffer(type, NULL, NULL);
-    if (buffer == NULL || fill_buffer(buffer, PyTuple_GET_ITEM(state, 0)) < 0 ||
-        update_attributes(op, PyTuple_GET_ITEM(state, 2)) < 0) {
+    BufferObject *buffer = make_buffer(type, PyTuple_GET_ITEM(state, 0), Py_None);
+    if (buffer == NULL || update_attributes(op, PyTuple_GET_ITEM(state, 2)) < 0) {
         Py_XDECREF(buffer);
         return NULL;
     }
@@ -1096,7 +1139,7 @@ PyDoc_STRVAR(io_doc,
 "What grows the file costs what it costs the buffer: from 72 KiB up no byte is copied\n"
 "to make room. After any exception the bytes and the position are what they were.");
 
-#define FASTCALL(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL
+#define FASTCALL(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL
 
 static PyMethodDef io_methods[] = {
     {"write", io_write, METH_O, write_doc},
@@ -1125,23 +1168,17 @@ static PyMethodDef io_methods[] = {
 
 static PyGetSetDef io_getset[] = {
     {"closed", get_closed, NULL, PyDoc_STR("True if the file is closed."), NULL},
-    {"buffer", io_get_buffer, NULL, PyDoc_STR("The GrowBuffer underneath."), NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
+     {"buffer", io_get_buffer, NULL, PyDoc_STR("The GrowBuffer underneath."), NULL},
+      {NULL, NULL, NULL, NULL, NULL},
+    };
 
 static PyType_Slot io_slots[] = {
-    {Py_tp_doc, (void *)io_doc},
-    {Py_tp_new, io_new},
-    {Py_tp_init, io_init},
-    {Py_tp_dealloc, io_dealloc},
-    {Py_tp_finalize, io_finalize},
-    {Py_tp_traverse, io_traverse},
-    {Py_tp_clear, io_clear},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, io_iternext},
-    {Py_tp_methods, io_methods},
-    {Py_tp_getset, io_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)io_doc},   {Py_tp_new, io_new},
+    {Py_tp_init, io_init},         {Py_tp_dealloc, io_dealloc},
+    {Py_tp_finalize, io_finalize}, {Py_tp_traverse, io_traverse},
+    {Py_tp_clear, io_clear},       {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, io_iternext}, {Py_tp_methods, io_methods},
+    {Py_tp_getset, io_getset},     {0, NULL},
 };
 
 static PyType_Spec io_spec = {
