@@ -359,10 +359,15 @@ write_bytes(IOObject *self, BufferObject *buffer, struct given given)
     return result;
 }
 
-/* The file's own buffer is not held by an export, under which it could not grow. */
+/* The file's own buffer is not held by an export, under which it could not grow. It is
+ * what `bytes` is, unless another thread has given the file a new one. */
 static PyObject *
 write_own_bytes(IOObject *self, BufferObject *buffer, struct given given)
 {
+    if ((char *)buffer != given.bytes) {
+        raise_closed();
+        return NULL;
+    }
     size_t nbytes = buffer_length(buffer);
     if (make_place(buffer, self->position, self->position + nbytes) < 0) {
         return NULL;
@@ -375,11 +380,8 @@ write_own_bytes(IOObject *self, BufferObject *buffer, struct given given)
 static PyObject *
 write_buffer(PyObject *op, PyObject *data)
 {
-    if (check_open(op) < 0) {
-        return NULL;
-    }
     if (data == (PyObject *)io_cast(op)->buffer) {
-        return perform(op, write_own_bytes, (struct given){0});
+        return perform(op, write_own_bytes, (struct given){.bytes = (char *)data});
     }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_CONTIG_RO) < 0) {

@@ -265,7 +265,8 @@ def test_method_does_what_bytesio_does(name, place):
             before, given = state_of(file), copy_of(args)
             answers.append(outcome(file, name, given))
             states.append((state_of(file), changed_of(given), vars(file)))
-        assert answers[0] == answers[1], (name, args)
+        if not worded_otherwise(name, place, *answers):
+            assert answers[0] == answers[1], (name, args)
         if failed(answers[1]) and name != "writelines":
             assert states[1][0] == before  # BytesIO's __setstate__ loses the bytes
         else:
@@ -275,6 +276,19 @@ def test_method_does_what_bytesio_does(name, place):
 def newer_than_this_bytesio(name, place):
     """Leave out where an older BytesIO is wrong: CPython gh-141311."""
     return place in ("behind", "farthest") and name in ("readinto", "readinto1")
+
+
+def worded_otherwise(name, place, theirs, ours):
+    """Tell whether both failed, where Pythons differ in how.
+
+    Since 3.14 truncate() words two errors anew, and on a closed file a bad
+    argument is noticed before or after that it is closed.
+    """
+    if not (failed(theirs) and failed(ours)):
+        return False
+    if place == "closed":
+        return name in ("__setstate__", "truncate", "write")
+    return name == "truncate" and theirs[0] is ours[0] is not ValueError
 
 
 def copy_of(args):
@@ -545,7 +559,11 @@ def test_buffer_that_meddles(name, meddle):
     file = GrowIO(TEXT)
     source = Meddler(file, meddle, bytearray(b"spam"))
     argument = [source] if name == "writelines" else source
-    if meddle is closing and name != "__init__":
+    if meddle is closing and name == "__init__":
+        file.__init__(source)
+        assert_file(file, b"spam", 0)
+        return
+    if meddle is closing:
         with pytest.raises(ValueError, match="closed file"):
             getattr(file, name)(argument)
         return
