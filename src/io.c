@@ -228,40 +228,62 @@ perform(PyObject *op, io_action action, struct given given)
     return result;
 }
 
+/* Return a new reference to the buffer of a file in whatever state, NULL for none. */
+static BufferObject *
+hold_any(PyObject *op)
+{
+    BufferObject *buffer;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    buffer = io_cast(op)->buffer;
+    Py_XINCREF(buffer);
+    Py_END_CRITICAL_SECTION();
+    return buffer;
+}
+
+enum installed { INSTALLED, REFUSED, TOO_LATE };
+
+/* Exchange the buffer `old` for `buffer`, if it is still the file's and not exported. */
+static enum installed
+exchange(PyObject *op, BufferObject *old, BufferObject *buffer, size_t position)
+{
+    IOObject *self = io_cast(op);
+    enum installed result = INSTALLED;
+    Py_BEGIN_CRITICAL_SECTION2(op, old != NULL ? (PyObject *)old : op);
+    if (self->buffer != old) {
+        result = TOO_LATE;
+    }
+    else if (old != NULL && !self->finalizing && buffer_can_resize(old) < 0) {
+        result = REFUSED;
+    }
+    else {
+        self->buffer = buffer;
+        self->position = position;
+        self->is_new = false;
+    }
+    Py_END_CRITICAL_SECTION2();
+    return result;
+}
+
 /* Put `buffer`, a reference to which is taken, in the place of the file's own, unless
  * that is exported. NULL closes the file, which in its finalizer cannot fail: a view
  * keeps the bytes alive without it. */
 static int
 install(PyObject *op, BufferObject *buffer, size_t position)
 {
-    IOObject *self = io_cast(op);
-    BufferObject *old;
-    int rc = 0;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    old = (BufferObject *)Py_XNewRef(self->buffer);
-    Py_END_CRITICAL_SECTION();
-    Py_BEGIN_CRITICAL_SECTION2(op, old != NULL ? (PyObject *)old : op);
-    if (self->buffer != old) {
-        raise_closed();
-        rc = -1;
-    }
-    else if (old != NULL && !self->finalizing) {
-        rc = buffer_can_resize(old);
-    }
-    if (rc == 0) {
-        self->buffer = buffer;
-        self->position = position;
-        self->is_new = false;
-    }
-    Py_END_CRITICAL_SECTION2();
-    if (rc == 0) {
-        Py_XDECREF(old); /* the file's own */
-    }
-    else {
+    enum installed result;
+    do {
+        BufferObject *old = hold_any(op);
+        result = exchange(op, old, buffer, position);
+        if (result == INSTALLED) {
+            Py_XDECREF(old); /* the file's own */
+        }
+        Py_XDECREF(old);
+    } while (result == TOO_LATE);
+    if (result == REFUSED) {
         Py_XDECREF(buffer);
+        return -1;
     }
-    Py_XDECREF(old);
-    return rc;
+    return 0;
 }
 
 /* ----------------------------------------------------------------- bytes of a buffer */
