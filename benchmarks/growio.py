@@ -3,8 +3,8 @@
     python benchmarks/growio.py                 every case
     python benchmarks/growio.py write-64k --repeat 11
 
-A ratio is BytesIO's time divided by GrowIO's, the median over the pairs: above 1, GrowIO
-is faster. Each file has a forked process to itself. Needs the extra `cli`.
+A ratio is BytesIO's time divided by GrowIO's, the median over the pairs: above 1,
+GrowIO is faster. Each file has a forked process to itself. Needs the extra `cli`.
 """
 
 import argparse

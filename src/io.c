@@ -242,7 +242,7 @@ hold_any(PyObject *op)
 
 enum installed { INSTALLED, REFUSED, TOO_LATE };
 
-/* Exchange the buffer `old` for `buffer`, if it is still the file's and not exported. */
+/* Exchange the buffer `old` for `buffer` if it is still the file's, not exported. */
 static enum installed
 exchange(PyObject *op, BufferObject *old, BufferObject *buffer, size_t position)
 {
@@ -286,7 +286,7 @@ install(PyObject *op, BufferObject *buffer, size_t position)
     return 0;
 }
 
-/* ----------------------------------------------------------------- bytes of a buffer */
+/* ---------------------------------------------------------------- bytes of a buffer */
 
 /* Have bytes from `position` to `end` in the buffer. Those between its end and the
  * position become zeros, which cost nothing on fresh pages:
@@ -459,7 +459,7 @@ writelines(PyObject *op, PyObject *lines)
 
 PyDoc_STRVAR(truncate_doc,
 "truncate($self, size=None, /)\n--\n\n"
-"Cut the file off behind `size` bytes, by default at the position, and return `size`.\n\n"
+"Cut the file off behind `size` bytes, by default at the position; return `size`.\n\n"
 "The position stays, and a file that is shorter stays as it is. Raise ValueError if\n"
 "`size` is negative, BufferError if the length would change while the bytes are\n"
 "exported.");
@@ -756,7 +756,7 @@ tell(PyObject *op, PyObject *Py_UNUSED(ignored))
     return perform(op, get_position, (struct given){0});
 }
 
-/* ----------------------------------------------------------------- the whole at once */
+/* ---------------------------------------------------------------- the whole at once */
 
 PyDoc_STRVAR(getvalue_doc,
 "getvalue($self, /)\n--\n\n"
@@ -873,7 +873,7 @@ get_closed(PyObject *op, void *Py_UNUSED(closure))
 
 /* -------------------------------------------------------------------------- birth */
 
-/* Write the bytes of an object, NULL for none, to a buffer that nobody else has seen. */
+/* Write the bytes of an object, NULL for none, to a buffer that nobody has seen. */
 static int
 fill_buffer(BufferObject *buffer, PyObject *source)
 {
@@ -889,8 +889,8 @@ fill_buffer(BufferObject *buffer, PyObject *source)
     return rc;
 }
 
-/* Return a new buffer with the bytes of `source`, NULL for none, and with a limit unless
- * that is None. */
+/* Return a new buffer with the bytes of `source`, NULL for none, and with a limit
+ * unless that is None. */
 static BufferObject *
 make_buffer(PyTypeObject *type, PyObject *source, PyObject *limit)
 {

@@ -593,7 +593,7 @@ def test_lines_that_meddle():
     assert buffer == b"o\0\0two"
 
 
-# -------------------------------------------------------------------- what it is made of
+# ----------------------------------------------------------------- what it is made of
 
 
 def test_buffer_is_worked_on_in_place():
