@@ -169,6 +169,13 @@ buffer_can_append(BufferObject *self)
     return store_is_fixed(&self->store) ? 0 : refuse_exported(self);
 }
 
+int
+buffer_can_commit(BufferObject *self)
+{
+    Py_ssize_t others = self->base.ob_exports - self->spare->exports;
+    return others == 1 || store_is_fixed(&self->store) ? 0 : refuse_exported(self);
+}
+
 void
 buffer_no_memory(const struct store *store, int error)
 {

@@ -110,6 +110,9 @@ buffer_release(BufferObject *self)
 int buffer_can_resize(BufferObject *self);
 int buffer_can_append(BufferObject *self);
 
+/* The same for what was written to the lent tail, whose own export does not count. */
+int buffer_can_commit(BufferObject *self);
+
 /* Raise MemoryError for what the store answered. */
 void buffer_no_memory(const struct store *store, int error);
 

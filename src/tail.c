@@ -192,7 +192,7 @@ lend(BufferObject *self, size_t least, size_t most)
     }
     spare->start = NULL;
     Py_CLEAR(spare->view);
-    if (buffer_make_room(self, least) < 0) {
+    if (buffer_can_append(self) < 0 || buffer_make_room(self, least) < 0) {
         return NULL;
     }
     size_t room = store_room(&self->store);
@@ -246,6 +246,9 @@ accept(BufferObject *self, size_t nbytes)
         return -1;
     }
     if (nbytes > 0) {
+        if (buffer_can_commit(self) < 0) {
+            return -1;
+        }
         if (self->spare->exports == 0) {
             self->spare->start[0] = self->spare->first;
         }
@@ -293,8 +296,8 @@ PyDoc_STRVAR(spare_doc,
 "GrowBuffer(b'hi')\n\n"
 "While the view lives nothing else may change the length; commit() and the next\n"
 "spare() release it. Raise ValueError if `nbytes` is negative, MemoryError if there\n"
-"is no room to be had, BufferError if making room would move exported bytes, or if a\n"
-"view made of the one before is still there. Costs what growing costs.");
+"is no room to be had, BufferError while the bytes are exported and there is no limit,\n"
+"or if a view made of the one before is still there. Costs what growing costs.");
 
 enum { SPARE_NBYTES = 64 * 1024 };
 
@@ -316,7 +319,8 @@ PyDoc_STRVAR(commit_doc,
 "Append the first `nbytes` bytes of what spare() gave.\n\n"
 "The rest of it is free again and the view is released. Raise ValueError if `nbytes`\n"
 "is negative or more than was spared, or if nothing is: spare() was not called, or\n"
-"the buffer has changed since. Costs O(1): nothing is copied.");
+"the buffer has changed since; BufferError while the bytes are exported and there is\n"
+"no limit. Costs O(1): nothing is copied.");
 
 static PyObject *
 commit(PyObject *op, PyObject *number)
