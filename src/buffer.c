@@ -63,6 +63,7 @@ buffer_dealloc(PyObject *op)
     }
     if (self->spare != NULL) {
         self->spare->buffer = NULL;
+        self->spare->start = NULL;
         Py_DECREF(self->spare);
     }
     untrack(&self->store.memory);
@@ -166,6 +167,13 @@ buffer_can_append(BufferObject *self)
         return -1;
     }
     return store_is_fixed(&self->store) ? 0 : refuse_exported(self);
+}
+
+int
+buffer_can_commit(BufferObject *self)
+{
+    Py_ssize_t others = self->base.ob_exports - self->spare->exports;
+    return others == 1 || store_is_fixed(&self->store) ? 0 : refuse_exported(self);
 }
 
 void
@@ -302,7 +310,7 @@ int
 buffer_exchange(BufferObject *self, struct store *store)
 {
     bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_fixed(store) ||
-                  store_is_fixed(&self->store);
+                  store_is_fixed(&self->store) || tail_is_lent(self);
     if ((always || self->store.length + store->length > 0) &&
         buffer_can_resize(self) < 0) {
         return -1;

@@ -40,6 +40,7 @@ typedef struct spare {
     char *start;          /* NULL: nothing is lent that could be committed */
     size_t nbytes;
     Py_ssize_t exports;
+    char first;     /* without exports: what was written where there is a NUL now */
     PyObject *view; /* a weak reference to the memoryview */
 } SpareObject;
 
@@ -109,6 +110,9 @@ buffer_release(BufferObject *self)
 int buffer_can_resize(BufferObject *self);
 int buffer_can_append(BufferObject *self);
 
+/* The same for what was written to the lent tail, whose own export does not count. */
+int buffer_can_commit(BufferObject *self);
+
 /* Raise MemoryError for what the store answered. */
 void buffer_no_memory(const struct store *store, int error);
 
@@ -146,7 +150,8 @@ int buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken);
 int buffer_hand_over(BufferObject *self, BufferObject *taken);
 
 /* Exchange the contents with `store`, which is left with the old ones. Nothing for
- * nothing is no change of length, under an export either (but see 3.15's __init__). */
+ * nothing is no change of length, under an export either (but see 3.15's __init__);
+ * a lent tail has bytes even where the buffer has none. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
 /* Return why the buffer is not as it should be, or NULL. */

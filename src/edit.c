@@ -44,8 +44,7 @@ parse_limit(PyObject *number, Py_ssize_t *limit)
 static int
 parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
 {
-    static char *names[] = {"source", "encoding", "errors", "prefault",
-                            "limit",  NULL};
+    static char *names[] = {"source", "encoding", "errors", "prefault", "limit", NULL};
     PyObject *limit = Py_None;
     *parsed = (struct init_args){.prefault = store_prefault};
     if (kwargs == NULL && PyTuple_GET_SIZE(args) <= 1) {
@@ -66,7 +65,8 @@ fix(struct store *store, Py_ssize_t limit)
     int error = limit > 0 ? store_fix(store, (size_t)limit) : 0;
     if (error) {
         PyErr_Format(PyExc_MemoryError, "cannot reserve address space for limit=%zd%s",
-                     limit, error == ENOTSUP ? ": there are no pages to move here" : "");
+                     limit,
+                     error == ENOTSUP ? ": there are no pages to move here" : "");
         return -1;
     }
     return 0;

@@ -1,7 +1,5 @@
 #include "fill.h"
 
-#include <string.h>
-
 int
 fill_byte_slowly(PyObject *item, unsigned char *value)
 {
@@ -18,19 +16,12 @@ fill_byte_slowly(PyObject *item, unsigned char *value)
     return 0;
 }
 
-#define COPY_IS_MUCH ((size_t)1 << 20)
-
 void
-fill_copy(char *to, const char *from, size_t nbytes)
+fill_copy_much(char *to, const char *from, size_t nbytes)
 {
-    if (nbytes >= COPY_IS_MUCH) {
-        Py_BEGIN_ALLOW_THREADS
-        memcpy(to, from, nbytes);
-        Py_END_ALLOW_THREADS
-    }
-    else if (nbytes > 0) {
-        memcpy(to, from, nbytes);
-    }
+    Py_BEGIN_ALLOW_THREADS
+    memcpy(to, from, nbytes);
+    Py_END_ALLOW_THREADS
 }
 
 static int

@@ -8,6 +8,8 @@
 
 #include "buffer.h"
 
+#include <string.h>
+
 /* Read an int of one digit without a call: nearly every byte and index is one. Return
  * false for anything else. */
 static inline bool
@@ -45,10 +47,23 @@ fill_byte(PyObject *item, unsigned char *value)
     return fill_byte_slowly(item, value);
 }
 
-/* Copy, and let other threads run meanwhile if it is much: 1 MiB and more. Both sides
- * must be held so that nobody can change their length: by an export, or by being seen
- * by nobody else. */
-void fill_copy(char *to, const char *from, size_t nbytes);
+/* Bytes from which copying lets other threads run. */
+#define FILL_MUCH ((size_t)1 << 20)
+
+void fill_copy_much(char *to, const char *from, size_t nbytes);
+
+/* Copy, and let other threads run meanwhile if it is much. Both sides must be held so
+ * that nobody can change their length: by an export, or by being seen by nobody else. */
+static inline void
+fill_copy(char *to, const char *from, size_t nbytes)
+{
+    if (nbytes >= FILL_MUCH) {
+        fill_copy_much(to, from, nbytes);
+    }
+    else if (nbytes > 0) {
+        memcpy(to, from, nbytes);
+    }
+}
 
 /* Append what `bytearray(source, encoding, errors)` would hold; `source` may be NULL. */
 int fill_from(struct store *store, PyObject *source, const char *encoding,

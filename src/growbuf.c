@@ -1,4 +1,4 @@
-/* growbuf._growbuf: the module. It makes the type and the functions. */
+/* growbuf._growbuf: the module. It makes the types and the functions. */
 
 #include "buffer.h"
 
@@ -7,6 +7,7 @@
 
 #include "edit.h"
 #include "growth.h"
+#include "io.h"
 #include "owner.h"
 #include "pages.h"
 #include "results.h"
@@ -355,10 +356,12 @@ module_exec(PyObject *module)
     state->spare_type = make_type(module, &tail_spare_spec);
     state->frozen_type = make_type(module, &owner_frozen_spec);
     state->buffer_type = make_buffer_type(module, state);
-    if (!state->spare_type || !state->frozen_type || !state->buffer_type) {
+    state->io_type = io_make_type(module);
+    if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
+        !state->io_type || PyModule_AddType(module, state->buffer_type) < 0) {
         return -1;
     }
-    return PyModule_AddType(module, state->buffer_type);
+    return PyModule_AddType(module, state->io_type);
 }
 
 static int
@@ -366,6 +369,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     struct state *state = PyModule_GetState(module);
     Py_VISIT(state->buffer_type);
+    Py_VISIT(state->io_type);
     Py_VISIT(state->spare_type);
     Py_VISIT(state->frozen_type);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
@@ -379,6 +383,7 @@ module_clear(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
     Py_CLEAR(state->buffer_type);
+    Py_CLEAR(state->io_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);
     for (int i = 0; i < STATE_MOST_BASE; i++) {

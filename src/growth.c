@@ -3,7 +3,8 @@
 #include <stdint.h>
 
 #define LARGEST (SIZE_MAX / 2)
-#define HEAP_LITTLE ((size_t)256 << 10)
+#define HEAP_SMALL ((size_t)16 << 10)
+#define HEAP_LARGE ((size_t)256 << 10)
 #define AHEAD_MIN ((size_t)64 << 10)
 #define AHEAD_MAX ((size_t)32 << 20)
 
@@ -25,7 +26,9 @@ growth_heap(size_t needed, size_t allocated)
     if (needed > allocated + allocated / 4) {
         return needed;
     }
-    size_t ahead = needed < HEAP_LITTLE ? needed / 4 + 6 : needed / 8;
+    size_t ahead = needed < HEAP_SMALL   ? needed / 4 + 6
+                   : needed < HEAP_LARGE ? needed / 2
+                                         : needed / 8;
     return ahead > LARGEST - needed ? needed : needed + ahead;
 }
 

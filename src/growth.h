@@ -28,8 +28,9 @@
 size_t growth_round_up(size_t nbytes, size_t unit);
 
 /* Bytes to allocate on the heap for `needed` bytes (the NUL included) where `allocated`
- * are: just those when growing in leaps, and a quarter ahead when growing slowly, or an
- * eighth, as bytearray, once a quarter is much. */
+ * are: just those when growing in leaps. When growing slowly, a quarter ahead while there
+ * may be many such buffers; a half from 16 KiB, where each copy is felt and the store is
+ * soon in a span; where there are none, an eighth from 256 KiB, as bytearray. */
 size_t growth_heap(size_t needed, size_t allocated);
 
 /* Length of the span for `needed` bytes (the NUL included) where one of `length`

@@ -108,9 +108,7 @@ frozen_dealloc(PyObject *op)
 
 static PyType_Slot frozen_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("The bytes that freeze() took out of a GrowBuffer.")},
-    {Py_tp_dealloc, frozen_dealloc},
-    {Py_bf_getbuffer, frozen_getbuffer},
-    {0, NULL},
+     {Py_tp_dealloc, frozen_dealloc}, {Py_bf_getbuffer, frozen_getbuffer}, {0, NULL},
 };
 
 PyType_Spec owner_frozen_spec = {
@@ -213,10 +211,18 @@ reduce_ex(PyObject *op, PyObject *protocol)
                                protocol);
 }
 
+/* Whether a view shows all bytes of a buffer, in order and to be written to. */
+static bool
+is_whole(const Py_buffer *view, BufferObject *buffer)
+{
+    return !view->readonly && PyBuffer_IsContiguous(view, 'C') &&
+           (size_t)view->len == buffer_length(buffer);
+}
+
 PyDoc_STRVAR(rebuild_doc,
 "_rebuild($type, bytes, /)\n--\n\n"
 "Return a buffer of these bytes, for pickle. A whole buffer of this very type that\n"
-"comes out of band is returned as it is.");
+"comes out of band, and may be written to, is returned as it is.");
 
 static PyObject *
 rebuild(PyObject *type, PyObject *bytes)
@@ -227,7 +233,7 @@ rebuild(PyObject *type, PyObject *bytes)
     }
     PyObject *owner = PyMemoryView_GET_BASE(view), *result = NULL;
     if (owner != NULL && (PyObject *)Py_TYPE(owner) == type &&
-        PyMemoryView_GET_BUFFER(view)->len == Py_SIZE(owner)) {
+        is_whole(PyMemoryView_GET_BUFFER(view), buffer_cast(owner))) {
         result = Py_NewRef(owner);
     }
     Py_DECREF(view);
@@ -235,7 +241,7 @@ rebuild(PyObject *type, PyObject *bytes)
 }
 
 #define KEYWORDS(function)                                                             \
-    (PyCFunction)(void (*)(void))function, METH_VARARGS | METH_KEYWORDS
+    (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
 
 const PyMethodDef owner_methods[] = {
     {"take", KEYWORDS(take), take_doc},

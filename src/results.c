@@ -85,7 +85,8 @@ close_result(PyTypeObject *type, PyObject *result)
 static const char *const names[] = {RESULTS_METHODS(RESULTS_NAME)};
 #undef RESULTS_NAME
 
-static_assert((int)RESULTS_NMETHODS <= (int)STATE_MOST_BASE, "the state holds all base methods");
+static_assert((int)RESULTS_NMETHODS <= (int)STATE_MOST_BASE,
+              "the state holds all base methods");
 
 int
 results_state_init(struct state *state)

@@ -8,6 +8,7 @@ enum { STATE_MOST_METHODS = 64, STATE_MOST_BASE = 32 };
 
 struct state {
     PyTypeObject *buffer_type;
+    PyTypeObject *io_type;
     PyTypeObject *spare_type;        /* tail.c */
     PyTypeObject *frozen_type;       /* owner.c */
     PyObject *base[STATE_MOST_BASE]; /* the base's own methods: results.c */

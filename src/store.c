@@ -368,11 +368,12 @@ store_make_room(struct store *store, size_t nbytes)
     if (nbytes > LARGEST - 1 - store->length) {
         return ENOMEM;
     }
-    if (store_gap(store) >= store->length && !store_is_fixed(store)) {
+    if (store_gap(store) > 0 && store_gap(store) >= store->length &&
+        !store_is_fixed(store)) {
         slide(store);
-    }
-    if (nbytes <= store_room(store)) {
-        return 0;
+        if (nbytes <= store_room(store)) {
+            return 0;
+        }
     }
     int error = grow_capacity(store, store->length + nbytes + 1, false);
     if (error == 0 && store->memory.kind >= STORE_SPAN) {
@@ -609,8 +610,8 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     }
     size_t gap = store_gap(store);
     struct span span;
-    int error = spans_extract(&store->memory, gap, gap + nbytes, gap + store->length,
-                              &span);
+    int error =
+        spans_extract(&store->memory, gap, gap + nbytes, gap + store->length, &span);
     if (error) {
         return error;
     }

@@ -1,5 +1,7 @@
 #include "tail.h"
 
+#include <errno.h>
+
 #include "state.h"
 
 static PyObject *
@@ -84,13 +86,27 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
     return 0;
 }
 
+/* The tail begins where the NUL behind the last byte belongs. Put it back now that
+ * nobody writes there, and keep what was written in case it is committed yet. */
+static void
+end_loan(SpareObject *spare)
+{
+    struct store *store = &spare->buffer->store;
+    if (store->memory.kind != STORE_EMPTY) {
+        spare->first = store->start[store->length];
+        store->start[store->length] = '\0';
+    }
+}
+
 static void
 spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
     SpareObject *spare = (SpareObject *)op;
     BufferObject *buffer = spare->buffer;
     Py_BEGIN_CRITICAL_SECTION(buffer);
-    spare->exports--;
+    if (--spare->exports == 0) {
+        end_loan(spare);
+    }
     buffer_release(buffer);
     Py_END_CRITICAL_SECTION();
     Py_DECREF(buffer);
@@ -105,8 +121,10 @@ spare_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+PyDoc_STRVAR(spare_type_doc, "The free tail of a GrowBuffer, lent by spare().");
+
 static PyType_Slot spare_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("The free tail of a GrowBuffer, lent by spare().")},
+    {Py_tp_doc, (void *)spare_type_doc},
     {Py_tp_dealloc, spare_dealloc},
     {Py_bf_getbuffer, spare_getbuffer},
     {Py_bf_releasebuffer, spare_releasebuffer},
@@ -122,25 +140,26 @@ PyType_Spec tail_spare_spec = {
 };
 
 /* Release the view that was lent last. If somebody uses it, it stays as it is, and with
- * it the export. */
+ * it the export, until the next time. */
 static void
 release_view(BufferObject *self)
 {
     PyObject *reference = NULL;
     Py_BEGIN_CRITICAL_SECTION(self);
     if (self->spare != NULL) {
-        reference = self->spare->view;
-        self->spare->view = NULL;
+        reference = Py_XNewRef(self->spare->view);
     }
     Py_END_CRITICAL_SECTION();
     if (reference == NULL) {
         return;
     }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
     PyObject *view = PyObject_CallNoArgs(reference);
     if (view != NULL && view != Py_None) {
         Py_XDECREF(PyObject_CallMethod(view, "release", NULL));
     }
-    PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
     Py_XDECREF(view);
     Py_DECREF(reference);
 }
@@ -172,7 +191,8 @@ lend(BufferObject *self, size_t least, size_t most)
         return NULL;
     }
     spare->start = NULL;
-    if (buffer_make_room(self, least) < 0) {
+    Py_CLEAR(spare->view);
+    if (buffer_can_append(self) < 0 || buffer_make_room(self, least) < 0) {
         return NULL;
     }
     size_t room = store_room(&self->store);
@@ -225,11 +245,17 @@ accept(BufferObject *self, size_t nbytes)
                      nbytes, self->spare->nbytes);
         return -1;
     }
-    self->spare->start = NULL;
     if (nbytes > 0) {
+        if (buffer_can_commit(self) < 0) {
+            return -1;
+        }
+        if (self->spare->exports == 0) {
+            self->spare->start[0] = self->spare->first;
+        }
         store_append_ready(&self->store, nbytes);
         buffer_sync(self);
     }
+    self->spare->start = NULL;
     return 0;
 }
 
@@ -246,6 +272,18 @@ accept_and_release(PyObject *op, size_t nbytes)
     return rc;
 }
 
+/* Lend the tail no longer. What was raised meanwhile stays raised, and its traceback may
+ * be what holds the view. */
+static void
+take_back(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    Py_BEGIN_CRITICAL_SECTION(op);
+    self->spare->start = NULL;
+    Py_END_CRITICAL_SECTION();
+    release_view(self);
+}
+
 PyDoc_STRVAR(spare_doc,
 "spare($self, nbytes=65536)\n--\n\n"
 "Return a writable memoryview of the free tail, of at least `nbytes` bytes.\n\n"
@@ -258,8 +296,8 @@ PyDoc_STRVAR(spare_doc,
 "GrowBuffer(b'hi')\n\n"
 "While the view lives nothing else may change the length; commit() and the next\n"
 "spare() release it. Raise ValueError if `nbytes` is negative, MemoryError if there\n"
-"is no room to be had, BufferError if making room would move exported bytes, or if a\n"
-"view made of the one before is still there. Costs what growing costs.");
+"is no room to be had, BufferError while the bytes are exported and there is no limit,\n"
+"or if a view made of the one before is still there. Costs what growing costs.");
 
 enum { SPARE_NBYTES = 64 * 1024 };
 
@@ -281,7 +319,8 @@ PyDoc_STRVAR(commit_doc,
 "Append the first `nbytes` bytes of what spare() gave.\n\n"
 "The rest of it is free again and the view is released. Raise ValueError if `nbytes`\n"
 "is negative or more than was spared, or if nothing is: spare() was not called, or\n"
-"the buffer has changed since. Costs O(1): nothing is copied.");
+"the buffer has changed since; BufferError while the bytes are exported and there is\n"
+"no limit. Costs O(1): nothing is copied.");
 
 static PyObject *
 commit(PyObject *op, PyObject *number)
@@ -391,12 +430,70 @@ expect(PyObject *op, size_t nbytes)
 
 enum { READ_LEAST = 64 * 1024, READ_MOST = 16 * 1024 * 1024 };
 
+/* Make a number of what the source answered, as read_once returns it. */
+static Py_ssize_t
+number_read(PyObject *result, Py_ssize_t offered)
+{
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
+        PyErr_Clear();
+        return -2;
+    }
+    if (result == NULL || result == Py_None) {
+        return result == NULL ? -1 : -2;
+    }
+    Py_ssize_t nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
+    if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > offered) {
+        PyErr_Format(PyExc_OSError,
+                     "the source says it read %zd bytes into a buffer of %zd", nbytes,
+                     offered);
+        nbytes = -1;
+    }
+    return nbytes;
+}
+
+static size_t
+left_to_limit(PyObject *op)
+{
+    const struct store *store = &buffer_cast(op)->store;
+    size_t left = PY_SSIZE_T_MAX;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    if (store_is_fixed(store)) {
+        left = store_capacity(store) - store->length;
+    }
+    Py_END_CRITICAL_SECTION();
+    return left;
+}
+
+/* At the limit only another byte tells whether the source ends there: it is an error. */
+static Py_ssize_t
+find_end(PyObject *op, PyObject *reader)
+{
+    PyObject *byte = PyByteArray_FromStringAndSize(NULL, 1);
+    if (byte == NULL) {
+        return -1;
+    }
+    PyObject *result = PyObject_CallOneArg(reader, byte);
+    Py_DECREF(byte);
+    Py_ssize_t nbytes = number_read(result, 1);
+    Py_XDECREF(result);
+    if (nbytes > 0) {
+        buffer_no_memory(&buffer_cast(op)->store, EFBIG);
+        nbytes = -1;
+    }
+    return nbytes;
+}
+
 /* Read once, `most` bytes at most. Return how many came, 0 at the end of the file, -2
  * if none are there yet, -1 with an exception. */
 static Py_ssize_t
 read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
 {
-    size_t least = expected < READ_LEAST ? READ_LEAST
+    size_t left = left_to_limit(op);
+    if (left == 0) {
+        return find_end(op, reader);
+    }
+    most = most < left ? most : left;
+    size_t least = expected < READ_LEAST  ? READ_LEAST
                    : expected > READ_MOST ? READ_MOST
                                           : expected;
     PyObject *view = lend_anew(op, least < most ? least : most, most);
@@ -406,25 +503,13 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
     Py_ssize_t offered = PyMemoryView_GET_BUFFER(view)->len;
     PyObject *result = PyObject_CallOneArg(reader, view);
     Py_DECREF(view);
-    Py_ssize_t nbytes = -2;
-    if (result == NULL) {
-        nbytes = PyErr_ExceptionMatches(PyExc_BlockingIOError) ? -2 : -1;
-        if (nbytes == -2) {
-            PyErr_Clear();
-        }
-    }
-    else if (result != Py_None) {
-        nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
-        if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > offered) {
-            PyErr_Format(PyExc_OSError,
-                         "the source says it read %zd bytes into a buffer of %zd",
-                         nbytes, offered);
-            nbytes = -1;
-        }
-    }
+    Py_ssize_t nbytes = number_read(result, offered);
     Py_XDECREF(result);
     if (nbytes > 0 && accept_and_release(op, (size_t)nbytes) < 0) {
-        return -1;
+        nbytes = -1;
+    }
+    if (nbytes <= 0) {
+        take_back(op);
     }
     return nbytes;
 }
@@ -441,6 +526,10 @@ read_all(PyObject *op, PyObject *reader, size_t expected, size_t most)
             break;
         }
         done += (size_t)nbytes;
+        /* A source that never blocks would never notice. */
+        if (PyErr_CheckSignals() < 0) {
+            return NULL;
+        }
         expected -= (size_t)nbytes < expected ? (size_t)nbytes : expected;
     }
     if (nbytes == -1) {
@@ -459,9 +548,10 @@ PyDoc_STRVAR(readfrom_doc,
 "(a socket). The bytes arrive where they stay; nothing is copied in between.\n"
 "nbytes: how many at most; -1 or None: until the end of the file.\n\n"
 "A non-blocking source that has nothing returns None, or what came before that. When\n"
-"the source raises, or memory runs out, what has arrived is kept. The size of a file\n"
-"is asked for, so that the buffer moves once at most. Other threads run while it\n"
-"waits; meanwhile they cannot change the length (BufferError).");
+"the source raises, or memory runs out, what has arrived is kept; past a limit that\n"
+"is a MemoryError, and one byte more has been read. The size of a file is asked for,\n"
+"so that the buffer moves once at most. Other threads run while it waits; meanwhile\n"
+"they cannot change the length (BufferError).");
 
 static int
 parse_readfrom(PyObject *args, PyObject *kwargs, PyObject **source, Py_ssize_t *nbytes)
@@ -472,8 +562,7 @@ parse_readfrom(PyObject *args, PyObject *kwargs, PyObject **source, Py_ssize_t *
                                      &number)) {
         return -1;
     }
-    *nbytes =
-        number == Py_None ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    *nbytes = number == Py_None ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
     if (*nbytes < -1) {
         PyErr_Format(PyExc_ValueError, "nbytes must be -1 or more, got %zd", *nbytes);
     }
@@ -559,7 +648,7 @@ get_limit(PyObject *op, void *Py_UNUSED(closure))
 }
 
 #define KEYWORDS(function)                                                             \
-    (PyCFunction)(void (*)(void))function, METH_VARARGS | METH_KEYWORDS
+    (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
 
 const PyMethodDef tail_methods[] = {
     {"reserve", reserve, METH_O, reserve_doc},
@@ -572,11 +661,12 @@ const PyMethodDef tail_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(capacity_doc, "Bytes the buffer holds before it must grow.");
+PyDoc_STRVAR(limit_doc,
+"Bytes the buffer can hold at most, without ever moving; or None.");
+
 const PyGetSetDef tail_getset[] = {
-    {"capacity", get_capacity, NULL,
-     PyDoc_STR("Bytes the buffer holds before it must grow."), NULL},
-    {"limit", get_limit, NULL,
-     PyDoc_STR("Bytes the buffer can hold at most, without ever moving; or None."),
-     NULL},
+    {"capacity", get_capacity, NULL, capacity_doc, NULL},
+    {"limit", get_limit, NULL, limit_doc, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -1,5 +1,9 @@
 """What the tests share: the two kinds, and a GrowBuffer that is checked."""
 
+import gc
+import sys
+import warnings
+
 import pytest
 
 from growbuf import GrowBuffer
@@ -18,3 +22,25 @@ def assert_holds(buf, expected):
     assert len(buf) == len(expected)
     if isinstance(buf, GrowBuffer):
         assert check(buf) is None
+
+
+def assert_no_leak(call, times=100):
+    """Assert that calling leaves neither references nor memory, or not every time: the
+    interpreter's free lists fill for a while."""
+    counts = []
+    for _ in range(4):
+        counts.append(held())
+        for _ in range(times):
+            call()
+    left = [after - before for before, after in zip(counts, counts[1:], strict=False)]
+    assert min(left) < times // 3, left
+
+
+def held():
+    """Return how many references there are in a debug build, or else memory blocks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # The cache of attributes holds names, new ones with each call from C.
+        getattr(sys, "_clear_type_cache", int)()
+    gc.collect()
+    return getattr(sys, "gettotalrefcount", sys.getallocatedblocks)()

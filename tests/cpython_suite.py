@@ -19,7 +19,14 @@ from unittest import mock
 
 
 def load(name: str, stand_in: type) -> types.ModuleType:
-    """Load a private copy of ``test.<name>`` in which bytearray is stand_in.
+    """Load a private copy of ``test.<name>`` in which bytearray is stand_in."""
+    module = load_copy(name, stand_in, bytearray=stand_in)
+    adapt(module)
+    return module
+
+
+def load_copy(name: str, stand_in: type, **names: object) -> types.ModuleType:
+    """Load a copy of ``test.<name>``, private to stand_in, that finds names bound.
 
     Raise unittest.SkipTest, with the reason, where the running Python cannot
     offer the module; modules raise it themselves when a helper is missing.
@@ -33,10 +40,9 @@ def load(name: str, stand_in: type) -> types.ModuleType:
     private = f"{stand_in.__name__}_{name.replace('.', '_')}"
     spec = importlib.util.spec_from_file_location(private, spec.origin)
     module = importlib.util.module_from_spec(spec)
-    module.bytearray = stand_in
+    vars(module).update(names)
     sys.modules[private] = module  # pickle finds the module's classes by name
     spec.loader.exec_module(module)
-    adapt(module)
     return module
 
 

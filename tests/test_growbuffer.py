@@ -22,13 +22,17 @@ MOVES_PAGES = pytest.mark.skipif(
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 
 
-def run(code, *, env=None, limit=None):
+def run(code, *, env=None, limit=None, close_fds=True):
     """Run code in a fresh interpreter; return what it printed, or fail with it."""
     command = [sys.executable, "-c", textwrap.dedent(code)]
     if limit:
         command = ["sh", "-c", f'ulimit -v {limit >> 10}; exec "$@"', "sh", *command]
     done = subprocess.run(
-        command, env={**os.environ, **(env or {})}, capture_output=True, text=True
+        command,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        close_fds=close_fds,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -13,6 +13,7 @@ SOURCES = sorted((CHECKOUT / "src").glob("*.[ch]"))
 # other. From `store` on no Python.h.
 LAYERS = [
     {"growbuf"},
+    {"io"},
     {"edit", "results", "tail", "owner"},
     {"state"},
     {"fill"},

@@ -62,18 +62,20 @@ test_a_leap_is_exact(void)
     }
 }
 
-/* A quarter while that is little, then an eighth. */
+/* A quarter while there may be many, a half on the way to a span, then an eighth. */
 static void
-test_small_steps_get_a_quarter_or_an_eighth(void)
+test_small_steps_get_ahead(void)
 {
-    const size_t little = 256 << 10;
+    const size_t small = 16 << 10, large = 256 << 10;
     CHECK(growth_heap(101, 100) == 101 + 25 + 6);
-    CHECK(growth_heap(little - 1, little - 2) == little - 1 + (little - 1) / 4 + 6);
-    CHECK(growth_heap(little, little - 1) == little + little / 8);
+    CHECK(growth_heap(small - 1, small - 2) == small - 1 + (small - 1) / 4 + 6);
+    CHECK(growth_heap(small, small - 1) == small + small / 2);
+    CHECK(growth_heap(large - 1, large - 2) == large - 1 + (large - 1) / 2);
+    CHECK(growth_heap(large, large - 1) == large + large / 8);
     CHECK(growth_heap(80 * MIB, 79 * MIB) == 90 * MIB);
 }
 
-/* Like bytearray an eighth at least, and never more than a quarter. */
+/* Like bytearray an eighth at least, and never more than a half. */
 static void
 test_a_block_grows_ahead(void)
 {
@@ -86,7 +88,7 @@ test_a_block_grows_ahead(void)
         else if (needed > 4) { /* up to four, one byte more is a leap */
             CHECK(nbytes >= needed && nbytes <= LARGEST);
             CHECK(nbytes - needed >= needed / 8 || needed > LARGEST - LARGEST / 8);
-            CHECK(nbytes - needed <= needed / 4 + 8);
+            CHECK(nbytes - needed <= needed / 2 + 6);
         }
     }
 }
@@ -191,7 +193,7 @@ main(void)
     RUN(test_round_up);
     RUN(test_a_first_block_is_exact);
     RUN(test_a_leap_is_exact);
-    RUN(test_small_steps_get_a_quarter_or_an_eighth);
+    RUN(test_small_steps_get_ahead);
     RUN(test_a_block_grows_ahead);
     RUN(test_appending_bytes_takes_few_blocks);
     RUN(test_a_first_span_is_rounded_up);

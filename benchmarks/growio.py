@@ -1,0 +1,65 @@
+"""GrowIO against io.BytesIO, in turn: files written piece by piece.
+
+    python benchmarks/growio.py                 every case
+    python benchmarks/growio.py write-64k --repeat 11
+
+A ratio is BytesIO's time divided by GrowIO's, the median over the pairs: above 1,
+GrowIO is faster. Each file has a forked process to itself. Needs the extra `cli`.
+"""
+
+import argparse
+import io
+import statistics
+from functools import partial
+
+from versus import GIB, PIECE, in_child, seconds, show
+
+from growbuf import GrowIO
+
+TOTAL = 256 << 20
+
+
+def write(nbytes):
+    """Make a writer of 256 MiB in pieces of `nbytes`."""
+    piece = PIECE[:nbytes]
+
+    def job(kind):
+        file = kind()
+        for _ in range(TOTAL // nbytes):
+            file.write(piece)
+        return file
+
+    return job
+
+
+CASES = {
+    "write-64": write(64),
+    "write-4k": write(4 << 10),
+    "write-64k": write(64 << 10),
+}
+
+
+def run_case(name, repeat):
+    """Time one case in turn; return the median ratio and GrowIO's seconds as a dict."""
+    measure = partial(in_child, partial(seconds, warm=GIB), CASES[name])
+    pairs = [(measure(io.BytesIO), measure(GrowIO)) for _ in range(repeat)]
+    return {
+        "case": name,
+        "ratio": statistics.median(theirs / ours for theirs, ours in pairs),
+        "seconds": statistics.median(ours for _, ours in pairs),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--repeat", type=int, default=7)
+    options = parser.parse_args()
+    for name in options.cases:
+        if name not in CASES:
+            parser.error(f"no such case: {name}; there are {', '.join(CASES)}")
+    show([run_case(name, options.repeat) for name in options.cases or CASES])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""Bytes in and out without a copy: GrowBuffer against what one would do without it.
+
+    python benchmarks/receive.py                     every case
+    python benchmarks/receive.py file socket --repeat 7
+
+`ratio` is the other way's time divided by GrowBuffer's, the median over pairs taken in
+turn, each job in a process of its own; `peak` is the most memory GrowBuffer's process
+held while it read, in bytes for each byte read. Needs the extra `cli`.
+"""
+
+import argparse
+import os
+import socket
+import statistics
+import tempfile
+import time
+from functools import partial
+
+from versus import GIB, in_child, touch
+
+from growbuf import GrowBuffer
+
+PIECE_NBYTES = 64 << 10
+RING_NBYTES = 256 << 10
+
+
+# ------------------------------------------------------------------------- a file
+
+
+def file_readfrom(path):
+    buf = GrowBuffer()
+    with open(path, "rb") as file:
+        buf.readfrom(file)
+    return buf
+
+
+def file_read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def file_extend(path):
+    buf = bytearray()
+    with open(path, "rb") as file:
+        while piece := file.read(PIECE_NBYTES):
+            buf.extend(piece)
+    return buf
+
+
+# ----------------------------------------------------------------------- a socket
+
+
+def serve(nbytes):
+    """Send so many bytes to whoever connects first; return the port."""
+    server = socket.create_server(("127.0.0.1", 0))
+    child = os.fork()
+    if child == 0:
+        piece = bytes(1 << 20)
+        peer, _ = server.accept()
+        for _ in range(nbytes // len(piece)):
+            peer.sendall(piece)
+        os._exit(0)
+    port = server.getsockname()[1]
+    server.close()
+    return child, port
+
+
+def from_socket(receive, nbytes):
+    """Time receiving all that comes."""
+    child, port = serve(nbytes)
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        start = time.perf_counter()
+        received = receive(sock, nbytes)
+        taken = time.perf_counter() - start
+    os.waitpid(child, 0)
+    assert received == nbytes, f"{received} bytes of {nbytes} came"
+    return taken
+
+
+def socket_readfrom(sock, nbytes):
+    buf = GrowBuffer()
+    return buf.readfrom(sock)
+
+
+def socket_window(sock, nbytes):
+    """Receive, use and forget: what a parser does."""
+    buf, total = GrowBuffer(), 0
+    while count := sock.recv_into(buf.spare(RING_NBYTES)):
+        buf.commit(count)
+        total += count
+        del buf[:count]
+    return total
+
+
+def socket_ring(sock, nbytes):
+    """The same with a preallocated ring."""
+    ring, total = memoryview(bytearray(RING_NBYTES)), 0
+    while count := sock.recv_into(ring):
+        total += count
+    return total
+
+
+def socket_extend(sock, nbytes):
+    buf = bytearray()
+    while piece := sock.recv(65536):
+        buf += piece
+    return len(buf)
+
+
+# ----------------------------------------------------------------- handing on
+
+
+def handing(name):
+    buf = GrowBuffer(b"x") * GIB
+    start = time.perf_counter()
+    kept = getattr(buf, name)()
+    taken = time.perf_counter() - start
+    assert len(kept) == GIB and not buf
+    return taken
+
+
+# ------------------------------------------------------------------- measuring
+
+
+def timed(job, *args):
+    start = time.perf_counter()
+    kept = job(*args)
+    taken = time.perf_counter() - start
+    del kept
+    return taken
+
+
+def warm(measure, *args):
+    touch(2 * GIB)
+    return measure(*args)
+
+
+def peak_of(path, nbytes):
+    """Return the most memory reading a file takes, for each byte of it."""
+    before = peak_nbytes()
+    buf = file_readfrom(path)
+    return (peak_nbytes() - before) / len(buf)
+
+
+def peak_nbytes():
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith("VmHWM"))
+    return int(line.split()[1]) << 10
+
+
+def compare(theirs, ours, repeat):
+    pairs = [(in_child(theirs), in_child(ours)) for _ in range(repeat)]
+    return {
+        "ratio": statistics.median(their / our for their, our in pairs),
+        "seconds": statistics.median(our for _, our in pairs),
+    }
+
+
+def file_case(repeat):
+    with tempfile.NamedTemporaryFile() as file:
+        for _ in range(GIB >> 20):
+            file.write(os.urandom(1 << 20))
+        file.flush()
+        ours = partial(warm, timed, file_readfrom, file.name)
+        peak = in_child(peak_of, file.name, GIB)
+        for name, job in (("read()", file_read), ("extend(read)", file_extend)):
+            theirs = partial(warm, timed, job, file.name)
+            yield f"1 GiB file, {name}", {**compare(theirs, ours, repeat), "peak": peak}
+
+
+def socket_case(repeat):
+    pairs = {
+        "through a ring": (socket_ring, socket_window),
+        "b += recv()": (socket_extend, socket_readfrom),
+    }
+    for name, jobs in pairs.items():
+        theirs, ours = (partial(warm, from_socket, job, 2 * GIB) for job in jobs)
+        yield f"2 GiB socket, {name}", compare(theirs, ours, repeat)
+
+
+def handing_case(repeat):
+    for name in ("take", "freeze"):
+        seconds = statistics.median(in_child(handing, name) for _ in range(repeat))
+        yield f"{name}() of 1 GiB", {"seconds": seconds}
+
+
+CASES = {"file": file_case, "socket": socket_case, "handing": handing_case}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--repeat", type=int, default=7)
+    options = parser.parse_args()
+    for name in options.cases:
+        if name not in CASES:
+            parser.error(f"no such case: {name}; there are {', '.join(CASES)}")
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("case", "ratio", "seconds", "peak")
+    for name in options.cases or CASES:
+        for case, row in CASES[name](options.repeat):
+            table.add_row(
+                case,
+                f"{row['ratio']:.2f}" if "ratio" in row else "",
+                f"{row['seconds']:.6f}",
+                f"{row['peak']:.3f}" if "peak" in row else "",
+            )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""How GrowBuffer scales: with a helper thread, with two writers, with the length.
+
+    python benchmarks/scale.py                       every case
+    python benchmarks/scale.py prefault length
+
+`ratio` is the time of what stands first in the case's name divided by that of what stands
+second, the median over pairs taken in turn, each job in a process of its own. Needs the
+extras `cli` and `numpy`.
+"""
+
+import argparse
+import statistics
+import threading
+from functools import partial
+
+from versus import GIB, PIECE, build, fill_numpy, in_child, seconds
+
+from growbuf import GrowBuffer
+
+MIB = 1 << 20
+
+
+def build_ahead():
+    buf = GrowBuffer(prefault=True)
+    for _ in range(GIB // len(PIECE)):
+        buf.extend(PIECE)
+    return buf
+
+
+def build_in_pieces(piece, kept):
+    buf = GrowBuffer()
+    for _ in range(GIB // 2 // len(piece)):
+        buf.extend(piece)
+    kept.append(buf)
+
+
+def one_thread(piece):
+    kept = []
+    build_in_pieces(piece, kept)
+    build_in_pieces(piece, kept)
+    return kept
+
+
+def two_threads(piece):
+    kept = []
+    threads = [
+        threading.Thread(target=build_in_pieces, args=(piece, kept)) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return kept
+
+
+def per_gib(nbytes):
+    """Time building so many bytes in a warm machine, for each GiB."""
+    return seconds(build, GrowBuffer, nbytes, warm=nbytes + GIB) / (nbytes / GIB)
+
+
+def warm(job, *args):
+    return seconds(job, *args, warm=2 * GIB)
+
+
+def prefault_case():
+    yield (
+        "numpy.empty filled / prefault",
+        partial(warm, fill_numpy),
+        partial(warm, build_ahead),
+    )
+
+
+def threads_case():
+    for piece in (PIECE, bytes(MIB)):
+        name = f"one thread / two threads, {len(piece) >> 10} KiB pieces"
+        yield name, partial(warm, one_thread, piece), partial(warm, two_threads, piece)
+
+
+def length_case():
+    yield "8 GiB / 1 GiB, per GiB", partial(per_gib, 8 * GIB), partial(per_gib, GIB)
+
+
+CASES = {"prefault": prefault_case, "threads": threads_case, "length": length_case}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--repeat", type=int, default=7)
+    options = parser.parse_args()
+    for name in options.cases:
+        if name not in CASES:
+            parser.error(f"no such case: {name}; there are {', '.join(CASES)}")
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("case", "ratio", "seconds", "seconds")
+    for name in options.cases or CASES:
+        for case, first, second in CASES[name]():
+            pairs = [(in_child(first), in_child(second)) for _ in range(options.repeat)]
+            ratio = statistics.median(one / two for one, two in pairs)
+            both = (
+                f"{statistics.median(times):.3f}" for times in zip(*pairs, strict=True)
+            )
+            table.add_row(case, f"{ratio:.2f}", *both)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,925 @@
+"""GrowIO does what io.BytesIO does, over a GrowBuffer.
+
+CPython's own tests of BytesIO run with GrowIO in its place, each method is called on
+both and compared, and what uses files uses a GrowIO. What is GrowIO's own comes last:
+its buffer, exports, and what stays as it was when something fails.
+"""
+
+import array
+import copy
+import csv
+import gc
+import gzip
+import io
+import pickle
+import shutil
+import sys
+import tarfile
+import threading
+import types
+import unittest
+import weakref
+import zipfile
+from itertools import product
+
+import cpython_suite
+import pytest
+from test_growbuffer import run
+
+from growbuf import GrowBuffer, GrowIO
+from growbuf._growbuf import check
+
+KIB, MIB = 1 << 10, 1 << 20
+ON_312 = pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is of 3.12")
+FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+@pytest.fixture(params=[io.BytesIO, GrowIO], ids=lambda file_type: file_type.__name__)
+def file_type(request):
+    """Each of the two types: what a test shows of one it shows of the other."""
+    return request.param
+
+
+def assert_file(file, content, position):
+    """Assert that a file is open, has these bytes and position, and is not broken."""
+    assert (file.closed, file.tell()) == (False, position)
+    assert file.getvalue() == content
+    if isinstance(file, GrowIO):
+        assert check(file.buffer) is None
+
+
+# --------------------------------------------------------------- CPython's own tests
+
+
+COPIES = "it tests that initial bytes are shared until the first write; GrowIO has none"
+EXPECTED = {  # the tests that GrowIO must fail, and why
+    "test_sizeof": "it counts the words of BytesIO's struct",
+    "test_cow_setstate": COPIES,
+    "test_cow_truncate": COPIES,
+    "test_cow_write": COPIES,
+    "test_memory_error": "truncate() must fail for want of memory; GrowIO needs none",
+}
+SINCE_3_14 = {"test_memory_error"}
+
+
+def load_memoryio():
+    """Load CPython's tests with GrowIO for BytesIO; 3.15 has moved them."""
+    name = "test_memoryio"
+    if cpython_suite.find(name) is None:
+        name = "test_io.test_memoryio"
+    module = cpython_suite.load_copy(name, GrowIO)
+    module.CBytesIOTest.ioclass = GrowIO
+    module.io = types.SimpleNamespace(**{**vars(io), "BytesIO": GrowIO})
+    return module
+
+
+def memoryio_tests():
+    try:
+        case = load_memoryio().CBytesIOTest
+    except unittest.SkipTest as reason:
+        return [pytest.param(None, marks=pytest.mark.skip(reason=str(reason)))]
+    return [
+        pytest.param(
+            case(name),
+            id=name,
+            marks=pytest.mark.xfail(strict=True, reason=EXPECTED[name])
+            if name in EXPECTED
+            else (),
+        )
+        for name in unittest.defaultTestLoader.getTestCaseNames(case)
+    ]
+
+
+TESTS = memoryio_tests()
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_cpython(test):
+    skipped, problems = cpython_suite.run(test)
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+    if skipped:
+        pytest.skip("; ".join(skipped))
+
+
+@pytest.mark.skipif(len(TESTS) == 1, reason="no test.test_memoryio")
+def test_expected_failures_name_tests():
+    """A failure that is expected of a test which is gone would never be missed."""
+    missing = set(EXPECTED) - {test.id for test in TESTS}
+    assert missing == set() or (missing == SINCE_3_14 and sys.version_info < (3, 15))
+    assert len(TESTS) > 30
+
+
+# -------------------------------------------------------------------- the interface
+
+
+def test_is_a_buffered_file():
+    assert isinstance(GrowIO(), io.BufferedIOBase)
+    assert issubclass(GrowIO, io.IOBase)
+    assert not isinstance(GrowIO(), (io.RawIOBase, io.TextIOBase))
+    assert not hasattr(GrowIO(), "name")
+    assert not hasattr(GrowIO(), "mode")
+
+
+def test_has_each_attribute_of_bytesio_as_its_own():
+    """What BytesIO overrides of the base classes is overridden here too."""
+    assert set(vars(io.BytesIO)) <= set(vars(GrowIO)) | {"__module__"}
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in vars(io.BytesIO) if callable(getattr(io.BytesIO, n))]
+)
+def test_method_has_the_signature_and_a_docstring(name):
+    theirs, ours = getattr(io.BytesIO, name), getattr(GrowIO, name)
+    assert ours.__doc__
+    if theirs.__text_signature__ is not None:
+        assert ours.__text_signature__ == theirs.__text_signature__
+
+
+class Index:
+    def __init__(self, number):
+        self.number = number
+
+    def __index__(self):
+        return self.number
+
+
+# Plausible arguments, and some bad ones, for each method of BytesIO.
+SIZES = [(), (None,), (-1,), (0,), (1,), (7,), (10**6,), (Index(3),), (True,), (1, 2)]
+BAD_SIZES = [("1",), (1.0,), (2**64,), (-(2**64),), (2**100,), ([],)]
+CALLS = {
+    "__iter__": [()],
+    "__next__": [()],
+    "__setstate__": [
+        ((b"state", 3, None),),
+        ((bytearray(b"state"), 30, {"spam": 1}),),
+        ((b"state", -1, None),),
+        ((b"state", 2**64, None),),
+        (("state", 3, None),),
+        ((b"state", 3.0, None),),
+        ((b"state", 3, 3),),
+        ((b"state", 3),),
+        (0,),
+        (),
+    ],
+    "__getstate__": [()],
+    "__enter__": [()],
+    "__exit__": [(None, None, None)],
+    "close": [(), (1,)],
+    "detach": [()],
+    "fileno": [()],
+    "flush": [(), (1,)],
+    "getbuffer": [()],
+    "getvalue": [(), (1,)],
+    "isatty": [()],
+    "read": SIZES + BAD_SIZES,
+    "read1": SIZES + BAD_SIZES,
+    "readable": [()],
+    "readinto": [
+        (bytearray(4),),
+        (bytearray(10**6),),
+        (bytearray(),),
+        (memoryview(bytearray(8))[2:5],),
+        (memoryview(bytearray(8))[::2],),
+        (array.array("i", [1, 2]),),
+        (b"bytes",),
+        ("text",),
+        (None,),
+        (),
+    ],
+    "readinto1": [(bytearray(4),), (b"bytes",)],
+    "readline": SIZES + BAD_SIZES,
+    "readlines": [(22,), (8,), (16,), (24,)] + SIZES + BAD_SIZES,
+    "seek": [
+        *[(offset, whence) for offset in (-3, 0, 2, 10**7) for whence in (0, 1, 2)],
+        *[(1, 3), (-1, 3), (1, -1), (1, 2**40), (1, 2**80), (1, "1"), (1, None)],
+        *[(sys.maxsize,), (sys.maxsize, 1), (sys.maxsize, 2), (2**64,), (1.0,)],
+        *[("1",), (Index(2),), (Index(2), Index(1)), (), (1, 2, 3), (-1,), (None,)],
+    ],
+    "seekable": [()],
+    "tell": [(), (1,)],
+    "truncate": SIZES + BAD_SIZES + [(-5,), (Index(-5),)],
+    "writable": [()],
+    "write": [
+        (b"",),
+        (b"1",),
+        (b"some bytes",),
+        (b"x" * 100_000,),
+        (bytearray(b"array"),),
+        (GrowBuffer(b"buffer"),),
+        (memoryview(b"a view")[2:],),
+        (array.array("i", [1, 2]),),
+        (memoryview(b"strided")[::2],),
+        ("text",),
+        (1,),
+        (None,),
+        (),
+    ],
+    "writelines": [([],), ([b"a", b"b\n"],), ([b"a", "b"],), ((b"a",),), (1,)],
+}
+TEXT = b"line one\nline two\n\nthe last of them"
+CONTENTS = {"none": b"", "text": TEXT, "much": TEXT * 10_000}
+PLACES = {
+    "start": lambda file: file.seek(0),
+    "middle": lambda file: file.seek(5),
+    "end": lambda file: file.seek(0, 2),
+    "behind": lambda file: file.seek(70_000, 2),
+    "farthest": lambda file: file.seek(sys.maxsize),
+    "closed": lambda file: file.close(),
+}
+
+
+MUTABLE = bytearray, array.array
+
+
+def outcome(file, name, args):
+    """Make a call; return its answer or what it raised, as a value."""
+    try:
+        answer = getattr(file, name)(*args)
+    except Exception as error:
+        kind = type(file)
+        message = str(error).replace(f"{kind.__module__}.{kind.__name__}", "TYPE")
+        return type(error), message.replace(kind.__name__, "TYPE")
+    if isinstance(answer, memoryview):
+        return "view", bytes(answer), answer.readonly
+    return "itself" if answer is file else answer
+
+
+def state_of(file):
+    return "closed" if file.closed else (file.getvalue(), file.tell())
+
+
+def failed(answer):
+    return isinstance(answer, tuple) and isinstance(answer[0], type)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", CALLS)
+def test_method_does_what_bytesio_does(name, place):
+    for content, args in product(CONTENTS.values(), CALLS[name]):
+        if newer_than_this_bytesio(name, place):
+            continue
+        files, answers, states = (io.BytesIO(content), GrowIO(content)), [], []
+        for file in files:
+            PLACES[place](file)
+            before, given = state_of(file), copy_of(args)
+            answers.append(outcome(file, name, given))
+            states.append((state_of(file), changed_of(given), vars(file)))
+        if not worded_otherwise(name, place, *answers):
+            assert answers[0] == answers[1], (name, args)
+        if failed(answers[1]) and name != "writelines":
+            assert states[1][0] == before  # BytesIO's __setstate__ loses the bytes
+        else:
+            assert states[0] == states[1], (name, args)
+
+
+def newer_than_this_bytesio(name, place):
+    """Leave out where an older BytesIO is wrong: CPython gh-141311."""
+    return place in ("behind", "farthest") and name in ("readinto", "readinto1")
+
+
+def worded_otherwise(name, place, theirs, ours):
+    """Tell whether both failed, where Pythons differ in how.
+
+    Since 3.14 truncate() words two errors anew, and on a closed file a bad
+    argument is noticed before or after that it is closed.
+    """
+    if not (failed(theirs) and failed(ours)):
+        return False
+    if place == "closed":
+        return name in ("__setstate__", "truncate", "write")
+    return name == "truncate" and theirs[0] is ours[0] is not ValueError
+
+
+def copy_of(args):
+    return tuple(copy.copy(arg) if isinstance(arg, MUTABLE) else arg for arg in args)
+
+
+def changed_of(args):
+    return [bytes(arg) for arg in args if isinstance(arg, MUTABLE)]
+
+
+def test_every_method_is_called():
+    methods = {n for n in dir(io.BytesIO) if callable(getattr(io.BytesIO, n))}
+    private = {name for name in methods if name.startswith("_check")}
+    assert methods - set(dir(object)) - set(CALLS) == {"__del__"} | private
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((), {}),
+        ((b"spam",), {}),
+        ((bytearray(b"spam"),), {}),
+        ((memoryview(b"spam")[1:],), {}),
+        ((GrowBuffer(b"spam"),), {}),
+        ((None,), {}),
+        ((), {"initial_bytes": b"spam"}),
+        (("spam",), {}),
+        ((5,), {}),
+        (([],), {}),
+        ((memoryview(b"spam")[::2],), {}),
+    ],
+)
+def test_init(args, kwargs):
+    seen = []
+    for each in io.BytesIO, GrowIO:
+        try:
+            file = each(*args, **kwargs)
+        except (TypeError, BufferError) as error:
+            seen.append((type(error), str(error)))
+        else:
+            seen.append((file.getvalue(), file.tell()))
+    assert seen[0] == seen[1]
+
+
+def test_init_again(file_type):
+    file = file_type(b"spam")
+    file.read(2)
+    file.__init__(b"eggs and spam")
+    assert_file(file, b"eggs and spam", 0)
+    with pytest.raises(TypeError):
+        file.__init__("text")
+    file.close()
+    file.__init__(b"open")
+    assert file.read() == b"open"
+
+
+def test_new_without_init(file_type):
+    file = file_type.__new__(file_type)
+    assert file.closed is False
+    assert_file(file, b"", 0)
+    assert file_type.__new__(file_type).write(b"spam") == 4
+    file_type.__new__(file_type).close()
+    sys.getsizeof(file_type.__new__(file_type))
+
+
+def test_a_subclass_may_take_other_arguments(file_type):
+    class Named(file_type):
+        def __init__(self, name, content):
+            super().__init__(content)
+            self.name = name
+
+    file = Named("spam", b"eggs")
+    assert (file.name, file.read()) == ("spam", b"eggs")
+
+
+def test_context_and_iteration(file_type):
+    with file_type(TEXT) as file:
+        assert list(file) == TEXT.splitlines(keepends=True)
+    assert file.closed
+    with pytest.raises(ValueError, match=r"^I/O operation on closed file\.$"), file:
+        pass
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle(file_type, protocol):
+    file = file_type(TEXT)
+    file.seek(7)
+    file.spam = "eggs"
+    other = pickle.loads(pickle.dumps(file, protocol))
+    assert type(other) is file_type
+    assert other.spam == "eggs"
+    assert_file(other, TEXT, 7)
+
+
+def test_copy(file_type):
+    file = file_type(TEXT)
+    file.read(3)
+    for other in copy.copy(file), copy.deepcopy(file):
+        other.write(b"!")
+        assert_file(other, TEXT[:3] + b"!" + TEXT[4:], 4)
+    assert_file(file, TEXT, 3)
+
+
+def test_write_far_behind_the_end_takes_no_memory():
+    file = GrowIO(b"start")
+    file.seek(1 << 33)
+    file.write(b"end")
+    assert len(file.buffer) == (1 << 33) + 3
+    file.seek(-5, 2)
+    assert file.read() == b"\0\0end"
+    file.truncate(7)
+    assert_file(file, b"start\0\0", (1 << 33) + 3)
+
+
+# -------------------------------------------------------------------- what uses files
+
+
+LARGE = bytes(range(256)) * (2 * MIB // 256)
+
+
+def test_zipfile(file_type):
+    file = file_type()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("large", LARGE)
+        archive.writestr("empty", b"")
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("more", b"more")
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
+        assert archive.read("large") == LARGE
+        assert archive.namelist() == ["large", "empty", "more"]
+
+
+@pytest.mark.parametrize("mode", ["", "gz", "xz"])
+def test_tarfile(file_type, mode):
+    file = file_type()
+    with tarfile.open(fileobj=file, mode=f"w:{mode}") as archive:
+        member = tarfile.TarInfo("large")
+        member.size = len(LARGE)
+        archive.addfile(member, file_type(LARGE))
+    file.seek(0)
+    with tarfile.open(fileobj=file) as archive:
+        assert archive.extractfile("large").read() == LARGE
+
+
+def test_gzip(file_type):
+    file = file_type()
+    with gzip.open(file, "wb") as packed:
+        packed.write(LARGE)
+    file.seek(0)
+    with gzip.open(file) as packed:
+        assert packed.read() == LARGE
+    assert not file.closed
+
+
+def test_text(file_type):
+    rows = [["spam", "ä€"], ["eggs", "1,5"]]
+    file = file_type()
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    csv.writer(text).writerows(rows)
+    text.flush()
+    file.seek(0)
+    assert list(csv.reader(text)) == rows
+    assert text.detach() is file
+
+
+@pytest.mark.parametrize(
+    "wrapper", [io.BufferedReader, io.BufferedWriter, io.BufferedRandom]
+)
+def test_buffered(file_type, wrapper):
+    file = file_type(b"spam and eggs")
+    with wrapper(file) as outer:
+        if outer.readable():
+            assert outer.read(4) == b"spam"
+        if outer.writable():
+            outer.seek(9)
+            outer.write(b"ham!")
+            outer.flush()
+            assert file.getvalue() == b"spam and ham!"
+    assert file.closed
+
+
+def test_pickle_dump_and_load(file_type):
+    file = file_type()
+    data = {"large": LARGE, "list": list(range(1000))}
+    pickle.dump(data, file, 5)
+    file.seek(0)
+    assert pickle.load(file) == data
+
+
+def test_copyfileobj(file_type, tmp_path):
+    source, target = file_type(LARGE), file_type()
+    shutil.copyfileobj(source, target)
+    assert_file(target, LARGE, len(LARGE))
+    (tmp_path / "file").write_bytes(LARGE)
+    with open(tmp_path / "file", "rb", buffering=0) as raw:
+        target.seek(0)
+        shutil.copyfileobj(raw, target, 100_000)
+    assert_file(target, LARGE, len(LARGE))
+
+
+def test_numpy(file_type):
+    numpy = pytest.importorskip("numpy")
+    values = numpy.arange(100_000, dtype="f8").reshape(1000, 100)
+    file = file_type()
+    numpy.save(file, values)
+    file.seek(0)
+    assert (numpy.load(file) == values).all()
+    file = file_type()
+    numpy.savez_compressed(file, values=values)
+    file.seek(0)
+    assert (numpy.load(file)["values"] == values).all()
+
+
+# --------------------------------------------------------------------- user code inside
+
+
+def closing(file):
+    file.close()
+
+
+def clearing(file):
+    file.truncate(0)
+
+
+def growing(file):
+    file.seek(0, 2)
+    file.write(b"grown" * 1000)
+    file.seek(0)
+
+
+class Meddler:
+    """An argument that does something to the file when it is asked for its value."""
+
+    def __init__(self, file, meddle, value):
+        self.file, self.meddle, self.value = file, meddle, value
+
+    def __index__(self):
+        self.meddle(self.file)
+        return self.value
+
+    def __buffer__(self, flags):
+        self.meddle(self.file)
+        return memoryview(self.value)
+
+
+MEDDLES = [closing, clearing, growing]
+
+
+@pytest.mark.parametrize("meddle", MEDDLES)
+@pytest.mark.parametrize("name", ["read", "readline", "seek", "truncate"])
+def test_index_that_meddles(name, meddle):
+    file = GrowIO(TEXT)
+    if meddle is closing:
+        with pytest.raises(ValueError, match="closed file"):
+            getattr(file, name)(Meddler(file, meddle, 5))
+        return
+    expected = io.BytesIO(TEXT)
+    meddle(expected)
+    assert getattr(file, name)(Meddler(file, meddle, 5)) == getattr(expected, name)(5)
+    assert_file(file, expected.getvalue(), expected.tell())
+
+
+@ON_312
+@pytest.mark.parametrize("meddle", MEDDLES)
+@pytest.mark.parametrize("name", ["write", "readinto", "writelines", "__init__"])
+def test_buffer_that_meddles(name, meddle):
+    file = GrowIO(TEXT)
+    source = Meddler(file, meddle, bytearray(b"spam"))
+    argument = [source] if name == "writelines" else source
+    if meddle is closing and name == "__init__":
+        file.__init__(source)
+        assert_file(file, b"spam", 0)
+        return
+    if meddle is closing:
+        with pytest.raises(ValueError, match="closed file"):
+            getattr(file, name)(argument)
+        return
+    expected = io.BytesIO(TEXT)
+    meddle(expected)
+    plain = bytearray(b"spam")
+    assert getattr(file, name)(argument) == getattr(expected, name)(
+        [plain] if name == "writelines" else plain
+    )
+    assert_file(file, expected.getvalue(), expected.tell())
+    assert source.value == plain
+
+
+def test_lines_that_meddle():
+    file = GrowIO(TEXT)
+
+    def lines():
+        yield b"one"
+        file.truncate(1)
+        yield b"two"
+        file.close()
+        yield b"three"
+
+    buffer = file.buffer
+    with pytest.raises(ValueError, match="closed file"):
+        file.writelines(lines())
+    assert buffer == b"o\0\0two"
+
+
+# ----------------------------------------------------------------- what it is made of
+
+
+def test_buffer_is_worked_on_in_place():
+    buffer = GrowBuffer(b"spam and eggs")
+    file = GrowIO(buffer=buffer)
+    assert file.buffer is buffer
+    assert file.read(4) == b"spam"
+    file.seek(0, 2)
+    file.write(b"!")
+    assert buffer == b"spam and eggs!"
+    del buffer[4:]
+    assert file.read() == b""  # the position is behind the end now
+    file.write(b"x")
+    assert buffer == b"spam" + bytes(10) + b"x"
+    file.close()
+    assert buffer == b"spam" + bytes(10) + b"x"
+
+
+def test_subclass_of_buffer_is_taken():
+    class Named(GrowBuffer):
+        pass
+
+    buffer = Named(b"spam")
+    buffer.file = file = GrowIO(buffer=buffer)
+    file.seek(4)
+    file.write(b"!")
+    assert buffer == b"spam!"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "message"),
+    [
+        ((), {"buffer": bytearray()}, "buffer must be a GrowBuffer, not 'bytearray'"),
+        ((), {"buffer": b"spam"}, "buffer must be a GrowBuffer, not 'bytes'"),
+        ((b"",), {"buffer": GrowBuffer()}, "initial_bytes cannot be combined with"),
+        ((), {"buffer": GrowBuffer(), "limit": 5}, "limit cannot be combined with"),
+        ((b"", GrowBuffer()), {}, "takes at most 1 positional argument"),
+        ((b"",), {"foo": 1}, "foo"),
+    ],
+)
+def test_init_refuses(args, kwargs, message):
+    with pytest.raises(TypeError, match=message):
+        GrowIO(*args, **kwargs)
+    file = GrowIO(b"spam")
+    file.read(1)
+    with pytest.raises(TypeError, match=message):
+        file.__init__(*args, **kwargs)
+    assert_file(file, b"spam", 1)
+
+
+def test_file_with_a_limit_grows_under_a_view():
+    file = GrowIO(b"spam", limit=MIB)
+    file.seek(4)
+    with file.getbuffer() as view:
+        file.write(b" and eggs")
+        assert view == b"spam"
+        with pytest.raises(BufferError):
+            file.truncate(2)
+    before = file.getvalue()
+    with pytest.raises(MemoryError, match="limit"):
+        file.write(bytes(2 * MIB))
+    assert_file(file, before, len(before))
+    with file.getbuffer() as view:
+        file.seek(40)
+        file.write(b"!")  # what is skipped becomes zeros, in place
+        assert view == before and file.getvalue() == before.ljust(40, b"\0") + b"!"
+
+
+def test_write_own_bytes():
+    for position in 0, 2, 4, 7:
+        file = GrowIO(b"spam")
+        file.seek(position)
+        assert file.write(file.buffer) == 4
+        expected = b"spam"[:position].ljust(position, b"\0") + b"spam"
+        assert_file(file, expected, position + 4)
+        file = GrowIO(b"spam and eggs")
+        file.seek(position)
+        file.write(file.getbuffer()[2:6])  # fits: nothing grows
+        expected = bytearray(b"spam and eggs")
+        expected[position : position + 4] = b"am a"
+        assert_file(file, expected, position + 4)
+
+
+def test_readinto_own_bytes():
+    file = GrowIO(b"abcd")
+    with file.getbuffer()[1:] as target:
+        assert file.readinto(target) == 3
+    assert_file(file, b"aabc", 3)
+
+
+@pytest.mark.parametrize("length", [0, 5, 300_000])
+def test_exports(length):
+    file = GrowIO(b"x" * length)
+    file.seek(length // 2)
+    view = file.getbuffer()
+    assert view.obj is file.buffer
+    for change in (
+        lambda: file.write(b"y" * (length + 1)),
+        lambda: file.writelines([b"y" * (length + 1)]),
+        lambda: file.truncate(length - 1),
+        lambda: file.close(),
+        lambda: file.__init__(b"other"),
+        lambda: file.__setstate__((b"other", 0, None)),
+    ):
+        with pytest.raises((BufferError, ValueError)):
+            change()
+        assert_file(file, b"x" * length, length // 2)
+    file.write(b"")
+    file.truncate(length)
+    file.write(b"y"[:length])
+    view[:1] = b"z"[:length]
+    view.release()
+    file.truncate(0)
+    file.close()
+
+
+def test_view_outlives_the_file():
+    class Own(GrowIO):
+        pass
+
+    for kind in GrowIO, Own:
+        file = kind(b"spam")
+        view = file.getbuffer()
+        del file  # a finalizer that complained would fail this test
+        gc.collect()
+        assert view == b"spam"
+
+
+def test_buffer_of_a_closed_file():
+    file = GrowIO(b"spam")
+    buffer = file.buffer
+    file.close()
+    file.close()
+    assert buffer == b"spam"
+    for name in "buffer", "getbuffer":
+        with pytest.raises(ValueError, match="closed file"):
+            getattr(file, name)()
+    with pytest.raises(AttributeError):
+        file.buffer = buffer
+
+
+def test_sizeof():
+    file = GrowIO()
+    empty = sys.getsizeof(file)
+    file.write(bytes(MIB))
+    assert MIB < sys.getsizeof(file) - empty < 3 * MIB
+    file.close()
+    assert sys.getsizeof(file) < empty
+
+
+@pytest.mark.parametrize("position", [0, 4, 10])
+@pytest.mark.parametrize("nbytes", [sys.maxsize, sys.maxsize // 2])
+def test_out_of_memory_changes_nothing(position, nbytes):
+    file = GrowIO(b"spam")
+    file.seek(nbytes - 2)
+    with pytest.raises((MemoryError, OverflowError)):
+        file.write(b"eggs")
+    assert_file(file, b"spam", nbytes - 2)
+    file.seek(position)
+    with pytest.raises(TypeError):
+        file.write("text")
+    assert_file(file, b"spam", position)
+
+
+def test_refused_memory_changes_nothing():
+    code = """
+        import growbuf
+        file = growbuf.GrowIO()
+        piece = b"x" * (1 << 20)
+        try:
+            while True:
+                file.write(piece)
+        except MemoryError:
+            pass
+        written = file.tell()
+        assert written == len(file.buffer) and written % len(piece) == 0, written
+        file.seek(1 << 40)
+        try:
+            file.write(b"x")
+        except MemoryError:
+            pass
+        assert file.tell() == 1 << 40 and len(file.buffer) == written
+        assert growbuf._growbuf.check(file.buffer) is None
+        print("fine")
+    """
+    assert run(code, limit=600 * MIB) == "fine"
+
+
+# ------------------------------------------------------------------- life and threads
+
+
+@pytest.mark.parametrize("kind", [GrowIO, type("Own", (GrowIO,), {})])
+def test_cycle_is_collected(kind):
+    file = kind(b"spam")
+    file.itself, file.view = file, file.getbuffer()
+    gone = weakref.ref(file)
+    del file
+    gc.collect()
+    assert gone() is None
+
+
+def test_subclass_is_closed_when_it_goes(file_type):
+    closed = []
+
+    class Own(file_type):
+        def close(self):
+            closed.append(self.getvalue())
+            super().close()
+
+    Own(b"spam")
+    gc.collect()
+    assert closed == [b"spam"]
+
+
+@pytest.mark.skipif(FREE_THREADED, reason="references are counted later")
+def test_nothing_leaks():
+    def work():
+        file = GrowIO(TEXT)
+        file.getbuffer().release()
+        file.attribute = file
+        pickle.loads(pickle.dumps(file)).readlines()
+        file.seek(0)
+        for _ in file:
+            pass
+        file.writelines([TEXT, bytearray(TEXT)])
+        for bad in "text", 5:
+            for call in file.write, file.readinto, file.__setstate__, file.__init__:
+                with pytest.raises(TypeError):
+                    call(bad)
+        file.close()
+        with pytest.raises(ValueError, match="closed"):
+            file.read()
+
+    counted = []
+    for _ in range(3):
+        work()
+        gc.collect()
+        counted.append(
+            (
+                sys.getrefcount(GrowIO),
+                sys.getrefcount(GrowBuffer),
+                sys.getrefcount(TEXT),
+            )
+        )
+    assert counted[1] == counted[2]
+
+
+def test_threads_write_whole_pieces(file_type):
+    if file_type is io.BytesIO and FREE_THREADED and sys.version_info < (3, 14):
+        pytest.skip("BytesIO has no lock there")
+    file = file_type()
+    pieces = [bytes([n]) * (3 * MIB // 2 + n) for n in range(8)]
+
+    def write(piece):
+        for _ in range(4):
+            file.write(piece)
+
+    threads = [threading.Thread(target=write, args=[piece]) for piece in pieces]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    file.seek(0)
+    left = {piece[0]: 4 for piece in pieces}
+    while first := file.read(1):
+        rest = file.read(len(pieces[first[0]]) - 1)
+        assert first + rest == pieces[first[0]]
+        left[first[0]] -= 1
+    assert set(left.values()) == {0}
+
+
+def test_threads_that_close():
+    """Whatever they meet, they end with an answer or ValueError."""
+    errors = []
+
+    def work(file):
+        try:
+            for n in range(300):
+                file.write(b"spam\n" * 100)
+                file.seek(0 if n % 7 else 100_000)
+                file.readline()
+                file.read(50)
+                file.truncate(5000)
+                file.__init__(b"again") if n % 50 == 3 else None
+        except ValueError:
+            pass
+        except Exception as error:
+            errors.append(error)
+
+    for _ in range(5):
+        file = GrowIO()
+        threads = [threading.Thread(target=work, args=[file]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        file.close()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="per-interpreter state is of 3.12"
+)
+def test_subinterpreters():
+    work = (
+        "import sys; sys.path[:] = {path!r}\n"
+        "import io, growbuf\n"
+        "file = growbuf.GrowIO(b'spam')\n"
+        "assert isinstance(file, io.BufferedIOBase)\n"
+        "assert type(file.buffer) is growbuf.GrowBuffer\n"
+        "assert file.readlines() == [b'spam']\n"
+    )
+    code = f"""
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        import sys
+        import growbuf
+        mine = growbuf.GrowIO(b"x" * 3_000_000)
+        for _ in range(3):
+            one = interpreters.create()
+            failed = interpreters.run_string(one, {work!r}.format(path=sys.path))
+            assert not failed, failed
+            interpreters.destroy(one)
+        assert len(mine.read()) == 3_000_000
+        print("fine")
+    """
+    assert run(code) == "fine"

@@ -1,0 +1,1232 @@
+"""Bytes that arrive where they stay: spare() and commit(), and readfrom() any source."""
+
+import gzip
+import io
+import os
+import pickle
+import random
+import select
+import signal
+import socket
+import ssl
+import sys
+import tarfile
+import threading
+import time
+import zipfile
+from contextlib import contextmanager
+
+import pytest
+from conftest import assert_holds, assert_no_leak
+from test_growbuffer import MIB, MOVES_PAGES, ON_LINUX, difference, run
+
+import growbuf
+from growbuf import GrowBuffer
+from growbuf._growbuf import check, facts, place
+
+STARTS = [0, 10, 5 * MIB]  # in no memory, in the heap, in a span
+RESERVES = pytest.mark.skipif(
+    facts()["strategy"] == "heap", reason="address space cannot be reserved here"
+)
+
+
+def pattern(length):
+    return random.Random(length).randbytes(min(length, 99_991)) * (length // 99_991 + 1)
+
+
+def begun(length):
+    data = pattern(length)[:length]
+    return GrowBuffer(data), data
+
+
+# ------------------------------------------------------------------------------- spare
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("nbytes", [0, 1, 100, 65_536, 5 * MIB])
+def test_what_is_written_and_committed_is_appended(start, nbytes):
+    for committed in sorted({0, min(1, nbytes), nbytes // 2, nbytes}):
+        buf, data = begun(start)
+        view = buf.spare(nbytes)
+        assert isinstance(view, memoryview) and not view.readonly
+        assert view.format == "B" and view.contiguous and len(view) >= nbytes
+        assert len(buf) == start, "sparing appends nothing"
+        new = pattern(nbytes)[:nbytes]
+        view[:nbytes] = new
+        assert buf.commit(committed) is None
+        assert_holds(buf, data + new[:committed])
+        buf += b"and on"
+        assert_holds(buf, data + new[:committed] + b"and on")
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_the_default_is_64_kib(start):
+    buf, _ = begun(start)
+    assert len(buf.spare()) >= 65_536
+    assert len(buf.spare(nbytes=70_000)) >= 70_000
+
+
+def test_all_that_is_free_is_lent():
+    buf = GrowBuffer(b"abc")
+    buf.reserve(1000)
+    with buf.spare(1) as view:
+        assert len(view) == buf.capacity - 3
+
+
+def test_nothing_is_copied():
+    buf, data = begun(5 * MIB)
+    buf.reserve(6 * MIB)
+    where, before = place(buf), growbuf.stats()
+    buf.spare(500_000)[:5] = b"there"
+    buf.commit(500_000)
+    assert place(buf) == where and difference(before)["copied_bytes"] == 0
+    assert buf.startswith(data + b"there")
+
+
+def test_the_view_is_released_by_commit_and_by_the_next_spare():
+    buf = GrowBuffer(b"abc")
+    first = buf.spare(10)
+    second = buf.spare(10)
+    with pytest.raises(ValueError, match="released"):
+        first[0] = 1
+    second[0] = 100
+    buf.commit(1)
+    with pytest.raises(ValueError, match="released"):
+        second[0] = 1
+    assert_holds(buf, b"abcd")
+
+
+def test_committing_after_the_view_is_gone():
+    buf = GrowBuffer(b"abc")
+    buf.spare(4)[:2] = b"de"
+    buf.commit(2)
+    with buf.spare(4) as view:
+        view[:2] = b"fg"
+    buf.commit(2)
+    assert_holds(buf, b"abcdefg")
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_what_is_not_committed_leaves_no_trace(start):
+    buf, data = begun(start)
+    for _ in range(3):
+        buf.spare(100)[:100] = b"x" * 100
+        assert_holds(buf, data)
+    buf.spare(100)[:100] = b"y" * 100
+    buf.commit(0)
+    assert_holds(buf, data)
+    with pytest.raises(ValueError, match="nothing to commit"):
+        buf.commit(1)
+
+
+def test_digits_in_the_tail_are_not_part_of_a_number():
+    """int() and float() read up to the NUL behind the last byte."""
+    buf = GrowBuffer(b"12")
+    buf.spare(10)[:3] = b"345"
+    assert int(buf) == 12 and float(buf) == 12.0
+    buf.commit(1)
+    assert int(buf) == 123
+    with memoryview(buf.spare(10)) as late:
+        late[:3] = b"456"
+        buf.commit(1)
+        late[1:3] = b"78"
+    assert int(buf) == 1234 and check(buf) is None
+
+
+@pytest.mark.parametrize("spared", [0, 10])
+def test_more_than_was_spared(spared):
+    buf = GrowBuffer(b"abc")
+    view = buf.spare(spared)
+    most = len(view)
+    with pytest.raises(ValueError, match=f"cannot commit {most + 1} .* {most} were"):
+        buf.commit(most + 1)
+    view[:0] = b""  # still there
+    buf.commit(most)
+    assert len(buf) == 3 + most and check(buf) is None
+
+
+def test_nothing_to_commit():
+    buf = GrowBuffer(b"abc")
+    for change in (
+        lambda: None,
+        lambda: [buf.spare(10).release(), buf.commit(2)],
+        lambda: [buf.spare(10).release(), buf.append(1)],
+        lambda: [buf.spare(10).release(), buf.pop()],
+        lambda: [buf.spare(10).release(), buf.extend(b"x" * MIB)],
+        lambda: [buf.spare(10).release(), buf.clear()],
+        lambda: [buf.spare(10).release(), buf.freeze()],
+        lambda: [buf.spare(5000).release(), buf.trim()],
+        lambda: buf.readfrom(io.BytesIO(b"xyz")),
+        lambda: buf.readfrom(io.BytesIO(b"xyz"), 2),
+        lambda: buf.copy(),
+    ):
+        change()
+        data = bytes(buf)
+        with pytest.raises(ValueError, match="nothing to commit"):
+            buf.commit(5)
+        assert_holds(buf, data)
+        buf.spare(1)[0] = 65
+        buf.commit(1)
+        assert_holds(buf, data + b"A")
+
+
+@pytest.mark.parametrize("name", ["spare", "commit"])
+@pytest.mark.parametrize(
+    ("nbytes", "error"),
+    [(-1, ValueError), (1 << 64, OverflowError), (1.5, TypeError), ("1", TypeError)],
+)
+def test_bad_numbers(name, nbytes, error):
+    buf = GrowBuffer(b"abc")
+    buf.spare(10)
+    with pytest.raises(error):
+        getattr(buf, name)(nbytes)
+    assert_holds(buf, b"abc")
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_more_than_there_is(start):
+    buf, data = begun(start)
+    for nbytes in (sys.maxsize, sys.maxsize - start, 1 << 60):
+        with pytest.raises(MemoryError):
+            buf.spare(nbytes)
+        assert_holds(buf, data)
+    buf += b"x"
+    assert_holds(buf, data + b"x")
+
+
+# ------------------------------------------------------------- while the view is there
+
+
+def resizing(buf):
+    """Return all that changes the length, as calls by name."""
+    return {
+        "append": lambda: buf.append(1),
+        "extend": lambda: buf.extend(b"xyz"),
+        "extend iterable": lambda: buf.extend([1, 2]),
+        "iadd": lambda: buf.__iadd__(b"xyz"),
+        "imul": lambda: buf.__imul__(3),
+        "insert": lambda: buf.insert(0, 1),
+        "resize up": lambda: buf.resize(len(buf) + 5),
+        "resize down": lambda: buf.resize(len(buf) - 1),
+        "slice": lambda: buf.__setitem__(slice(1, 2), b"xyz"),
+        "reserve": lambda: buf.reserve(buf.capacity + 1),
+        "clear": lambda: buf.clear(),
+        "pop": lambda: buf.pop(),
+        "remove": lambda: buf.remove(buf[0]),
+        "del": lambda: buf.__delitem__(0),
+        "del step": lambda: buf.__delitem__(slice(0, None, 2)),
+        "trim": lambda: buf.trim(),
+        "take": lambda: buf.take(),
+        "take one": lambda: buf.take(1),
+        "take_bytes": lambda: buf.take_bytes(1),
+        "freeze": lambda: buf.freeze(),
+        "init": lambda: buf.__init__(b"other"),
+        "init with nothing": lambda: buf.__init__(),
+    }
+
+
+OF_THE_EMPTY = ["append", "extend", "resize up", "init", "init with nothing", "freeze"]
+
+
+@pytest.mark.parametrize("limit", [None, pytest.param(16 * MIB, marks=RESERVES)])
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("name", resizing(None))
+def test_nothing_else_changes_the_length(name, start, limit):
+    """On an empty buffer too: its memory must not go while somebody writes to it."""
+    if start == 0 and name not in OF_THE_EMPTY:
+        pytest.skip("does nothing to an empty buffer")
+    if name == "reserve" and limit:
+        pytest.skip("all that there may be is reserved")
+    data = pattern(start)[:start]
+    buf = GrowBuffer(data, limit=limit)
+    view = buf.spare(1000)
+    before = place(buf)
+    with pytest.raises(BufferError):
+        resizing(buf)[name]()
+    view[:1000] = b"x" * 1000
+    assert place(buf) == before and buf == data and buf.limit == limit
+    buf.commit(1000)
+    assert_holds(buf, data + b"x" * 1000)
+    resizing(buf)[name]()
+    assert check(buf) is None
+
+
+def test_reading_and_writing_in_place_go_on():
+    buf = GrowBuffer(b"abcabc")
+    with buf.spare(10) as view:
+        view[:3] = b"abc"
+        buf[1] = 66
+        buf[3:5] = b"xy"
+        assert buf == b"aBcxyc" and buf.find(b"cabc") == -1 and buf.count(b"a") == 1
+        assert buf[-1] == ord("c") and buf.upper() == b"ABCXYC"
+    assert_holds(buf, b"aBcxyc")
+
+
+def test_a_view_of_the_view_keeps_it_lent():
+    buf = GrowBuffer(b"abc")
+    part = buf.spare(100)[:10]
+    with pytest.raises(BufferError, match="in use"):
+        buf.spare(100)
+    part[:2] = b"de"
+    buf.commit(2)
+    part[0] = ord("D")  # the same byte, which is the buffer's by now
+    with pytest.raises(BufferError, match="lent"):
+        buf.append(1)
+    with pytest.raises(BufferError, match="in use"):
+        buf.readfrom(io.BytesIO(b"xyz"))
+    with pytest.raises(ValueError, match="nothing to commit"):
+        buf.commit(1)
+    part.release()
+    assert_holds(buf, b"abcDe")
+    buf.append(102)
+    assert_holds(buf, b"abcDef")
+
+
+def test_a_view_in_use_is_released_the_next_time():
+    buf = GrowBuffer(b"abc")
+    view = buf.spare(10)
+    user = pickle.PickleBuffer(view)
+    with pytest.raises(BufferError, match="in use"):
+        buf.spare(10)
+    user.release()
+    buf.spare(10)[:1] = b"d"
+    with pytest.raises(ValueError, match="released"):
+        view[0] = 1
+    buf.commit(1)
+    assert_holds(buf, b"abcd")
+
+
+def test_the_tail_is_lent_by_spare_only():
+    buf = GrowBuffer(b"abc")
+    view = buf.spare(10)
+    lender = view.obj
+    with pytest.raises(BufferError):
+        memoryview(lender)
+    with pytest.raises(TypeError):
+        type(lender)()
+    user = pickle.PickleBuffer(view)
+    with pytest.raises(BufferError):
+        buf.spare(10)
+    user.release()
+    del view, buf
+    with pytest.raises(BufferError):
+        memoryview(lender)
+
+
+def test_the_view_keeps_the_buffer_alive():
+    view = GrowBuffer(b"x" * (3 * MIB)).spare(1000)
+    view[:1000] = bytes(1000)
+    assert len(view) >= 1000
+    before = growbuf.stats()["spans_live"]
+    view.release()
+    assert growbuf.stats()["spans_live"] <= before
+
+
+def test_under_an_export():
+    buf, data = begun(5 * MIB)
+    room = len(buf.spare(0))
+    with memoryview(buf) as view:
+        with pytest.raises(BufferError, match="limit=nbytes"):
+            buf.spare(room + 1)
+        assert bytes(view) == data
+    assert_holds(buf, data)
+
+
+@RESERVES
+def test_under_an_export_with_a_limit():
+    buf = GrowBuffer(b"abc", limit=5 * MIB)
+    with memoryview(buf) as view:
+        for i in range(100):
+            buf.spare(40_000)[:40_000] = bytes([i]) * 40_000
+            buf.commit(40_000)
+        assert bytes(view) == b"abc"
+        with pytest.raises(MemoryError, match=f"limit of {5 * MIB}$"):
+            buf.spare(5 * MIB - len(buf) + 1)
+        assert len(buf.spare(5 * MIB - len(buf))) == 5 * MIB - len(buf)
+    assert_holds(buf, b"abc" + b"".join(bytes([i]) * 40_000 for i in range(100)))
+
+
+def test_numpy_computes_into_the_tail():
+    numpy = pytest.importorskip("numpy")
+    buf = GrowBuffer()
+    for i in range(50):
+        numbers = numpy.frombuffer(buf.spare(80_000), "<f8", count=10_000)
+        numpy.multiply(numpy.arange(10_000.0), i, out=numbers)
+        buf.commit(80_000)
+        with pytest.raises(BufferError):
+            buf.append(1)
+        del numbers
+    table = numpy.frombuffer(buf, "<f8").reshape(50, 10_000)
+    assert (table == numpy.outer(numpy.arange(50), numpy.arange(10_000))).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_order_of_calls(seed):
+    """A model in a bytearray; the seed is in the test's name."""
+    chance = random.Random(seed)
+    buf, model = GrowBuffer(), bytearray()
+    for _ in range(400):
+        nbytes = chance.choice([0, 1, 100, 5000, 70_000, 300_000])
+        piece = chance.randbytes(nbytes)
+        action = chance.randrange(6)
+        if action < 3:
+            used = chance.randint(0, nbytes)
+            buf.spare(nbytes)[:nbytes] = piece
+            buf.commit(used)
+            model += piece[:used]
+        elif action == 3:
+            assert buf.readfrom(io.BytesIO(piece)) == nbytes
+            model += piece
+        elif action == 4:
+            buf.spare(nbytes)[:nbytes] = piece  # and never committed
+        elif len(model) > 2 * MIB or chance.random() < 0.3:
+            first, last = sorted(chance.choices(range(len(model) + 1), k=2))
+            del buf[first:last], model[first:last]
+        assert_holds(buf, model)
+
+
+def test_threads_that_all_spare():
+    """Who writes where is theirs to agree on; lengths and memory are right in any case."""
+    buf, committed = GrowBuffer(), []
+    buf.reserve(8 * MIB)
+    start = threading.Barrier(4)
+
+    def work():
+        start.wait()
+        for _ in range(3000):
+            try:
+                buf.spare(100)
+                buf.commit(3)
+                committed.append(3)
+            except (BufferError, ValueError):
+                pass
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(buf) == sum(committed) > 0 and check(buf) is None
+    buf.append(1)
+
+
+# ----------------------------------------------------------------------------- readfrom
+
+
+def in_file(data, folder):
+    (folder / "data").write_bytes(data)
+    return folder / "data"
+
+
+@contextmanager
+def raw_file(data, folder):
+    with open(in_file(data, folder), "rb", buffering=0) as file:
+        yield file
+
+
+@contextmanager
+def buffered_file(data, folder):
+    with open(in_file(data, folder), "rb") as file:
+        yield file
+
+
+@contextmanager
+def descriptor(data, folder):
+    number = os.open(in_file(data, folder), os.O_RDONLY)
+    yield number
+    os.close(number)  # which fails if readfrom() has closed it
+
+
+@contextmanager
+def memory_file(data, folder):
+    yield io.BytesIO(data)
+
+
+@contextmanager
+def gzip_file(data, folder):
+    packed = in_file(gzip.compress(data, 1), folder)
+    with gzip.open(packed) as file:
+        yield file
+
+
+@contextmanager
+def zip_member(data, folder):
+    path = folder / "data.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("member", data)
+    with zipfile.ZipFile(path) as archive, archive.open("member") as file:
+        yield file
+
+
+@contextmanager
+def tar_member(data, folder):
+    path = folder / "data.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.add(in_file(data, folder), "member")
+    with tarfile.open(path) as archive, archive.extractfile("member") as file:
+        yield file
+
+
+@contextmanager
+def fed(write, data):
+    """Write in a thread, for what holds only so much; the reader may stop reading."""
+
+    def feed():
+        try:
+            write(data)
+        except OSError:
+            pass
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    yield
+    feeder.join()
+
+
+def write_and_close(number):
+    def write(data):
+        with open(number, "wb", buffering=0) as file:
+            while data:
+                data = data[file.write(data) :]
+
+    return write
+
+
+def send_and_close(sock):
+    def send(data):
+        with sock:
+            sock.sendall(data)
+
+    return send
+
+
+@contextmanager
+def pipe(data, folder):
+    reader, writer = os.pipe()
+    with fed(write_and_close(writer), data):
+        yield reader
+        os.close(reader)
+
+
+@contextmanager
+def tcp_socket(data, folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        served, _ = server.accept()
+    with fed(send_and_close(served), data), client:
+        yield client
+
+
+@contextmanager
+def socket_file(data, folder):
+    ours, theirs = socket.socketpair()
+    with fed(send_and_close(theirs), data), ours, ours.makefile("rb") as file:
+        yield file
+
+
+def tls(side):
+    """Return a context that needs no certificate: keys are agreed on anonymously."""
+    context = ssl.SSLContext(side)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AECDH:ADH:@SECLEVEL=0")
+    return context
+
+
+@contextmanager
+def tls_socket(data, folder):
+    ours, theirs = socket.socketpair()
+
+    def serve(data):
+        context = tls(ssl.PROTOCOL_TLS_SERVER)
+        with context.wrap_socket(theirs, server_side=True) as sock:
+            sock.sendall(data)
+            sock.unwrap()
+
+    with fed(serve, data), tls(ssl.PROTOCOL_TLS_CLIENT).wrap_socket(ours) as sock:
+        yield sock
+
+
+SOURCES = [
+    raw_file,
+    buffered_file,
+    descriptor,
+    memory_file,
+    gzip_file,
+    zip_member,
+    tar_member,
+    pipe,
+    tcp_socket,
+    socket_file,
+    tls_socket,
+]
+
+
+@pytest.mark.parametrize("length", [0, 1, 65_536, 3 * MIB + 5])
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
+def test_reads_to_the_end(source, length, tmp_path):
+    buf, data = begun(10)
+    new = pattern(length)[:length]
+    with source(new, tmp_path) as opened:
+        assert buf.readfrom(opened) == length
+        assert_holds(buf, data + new)
+        assert buf.readfrom(opened) == 0
+    assert_holds(buf, data + new)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
+def test_reads_as_much_as_is_asked_for(source, tmp_path):
+    """And takes no more from the source than that."""
+    new = pattern(300_000)[:300_000]
+    with source(new, tmp_path) as opened:
+        buf = GrowBuffer()
+        for nbytes in (0, 1, 99_999, 100_000, 99_990):
+            before = len(buf)
+            assert buf.readfrom(opened, nbytes=nbytes) == nbytes
+            assert_holds(buf, new[: before + nbytes])
+        assert buf.readfrom(opened, 100_000) == 10
+        assert_holds(buf, new)
+
+
+@pytest.mark.parametrize("nbytes", [-1, None])
+def test_to_the_end_by_another_name(nbytes):
+    buf = GrowBuffer()
+    assert buf.readfrom(source=io.BytesIO(b"x" * 100_000), nbytes=nbytes) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "error"),
+    [(-2, ValueError), (1 << 64, OverflowError), (1.5, TypeError), ("9", TypeError)],
+)
+def test_bad_counts(nbytes, error):
+    buf, source = GrowBuffer(b"abc"), io.BytesIO(b"xyz")
+    with pytest.raises(error):
+        buf.readfrom(source, nbytes)
+    assert_holds(buf, b"abc")
+    assert source.tell() == 0
+
+
+@pytest.mark.parametrize("source", ["path", b"bytes", None, [1], io.StringIO("x")])
+def test_what_is_no_source(source):
+    buf = GrowBuffer(b"abc")
+    with pytest.raises(TypeError, match=f"recv_into.*got .*{type(source).__name__}"):
+        buf.readfrom(source)
+    assert_holds(buf, b"abc")
+
+
+def test_sources_that_fail_at_once(tmp_path):
+    closed = io.BytesIO(b"xyz")
+    closed.close()
+    folder = os.open(tmp_path, os.O_RDONLY)
+    written = os.open(tmp_path / "new", os.O_WRONLY | os.O_CREAT)
+    buf = GrowBuffer(b"abc")
+    try:
+        for source, error in (
+            (closed, ValueError),
+            (folder, IsADirectoryError),
+            (written, OSError),
+            (-1, ValueError),
+            (1 << 20, OSError),
+        ):
+            with pytest.raises(error):
+                buf.readfrom(source)
+            assert_holds(buf, b"abc")
+            buf.append(buf.pop())
+    finally:
+        os.close(folder)
+        os.close(written)
+
+
+@MOVES_PAGES
+def test_a_file_of_known_size_moves_nothing(tmp_path):
+    new = pattern(40 * MIB)[: 40 * MIB]
+    with raw_file(new, tmp_path) as file:
+        before, buf = growbuf.stats(), GrowBuffer()
+        assert buf.readfrom(file) == len(new)
+    assert difference(before)["moves"] == 0 == difference(before)["copied_bytes"]
+    assert buf == new
+
+
+@ON_LINUX
+@pytest.mark.parametrize("path", ["/proc/filesystems", "/proc/self/environ"])
+def test_files_that_do_not_know_their_size(path):
+    with open(path, "rb") as file, open(path, "rb", buffering=0) as again:
+        assert os.fstat(file.fileno()).st_size == 0
+        buf = GrowBuffer()
+        assert buf.readfrom(again) == len(buf) > 0
+        assert buf == file.read()
+
+
+@pytest.mark.parametrize("change", [300_000, -100_000])
+def test_a_file_that_changes_size_while_it_is_read(change, tmp_path):
+    data = pattern(200_000)[:200_000]
+    path = in_file(data, tmp_path)
+
+    class Changing(io.FileIO):
+        changed = False
+
+        def readinto(self, view):
+            if not self.changed:
+                os.truncate(path, 200_000 + change)
+                self.changed = True
+            return super().readinto(view[:50_000])
+
+    buf = GrowBuffer()
+    with Changing(path) as file:
+        assert buf.readfrom(file) == 200_000 + change
+    assert_holds(buf, (data + bytes(300_000))[: 200_000 + change])
+
+
+@contextmanager
+def sparse_file(folder):
+    with open(folder / "sparse", "w+b", buffering=0) as file:
+        file.truncate(1 << 42)
+        yield file
+
+
+@ON_LINUX
+def test_a_part_of_a_file_larger_than_memory(tmp_path):
+    buf = GrowBuffer()
+    with sparse_file(tmp_path) as file:
+        assert buf.readfrom(file, 1000) == 1000 == file.tell()
+        assert buf.capacity < MIB, "no more is reserved than is asked for"
+        file.seek(-100_000, os.SEEK_END)
+        assert buf.readfrom(file) == 100_000
+    assert_holds(buf, bytes(101_000))
+
+
+@ON_LINUX
+def test_a_size_that_cannot_be_reserved_is_a_hint(tmp_path):
+    with sparse_file(tmp_path) as file:
+        code = f"""
+            import io
+            from growbuf import GrowBuffer
+            class Source(io.BytesIO):
+                def fileno(self):
+                    return {file.fileno()}
+            buf = GrowBuffer(b"abc")
+            print(buf.readfrom(Source(b"x" * 100_000)), len(buf))
+        """
+        os.set_inheritable(file.fileno(), True)
+        assert run(code, limit=1 << 30, close_fds=False) == "100000 100003"
+
+
+@pytest.mark.parametrize("answer", [None, "x", -1, 1 << 70, 1.5, OSError, RuntimeError])
+@pytest.mark.parametrize("method", ["fileno", "tell"])
+def test_a_size_that_cannot_be_told(method, answer):
+    class Source(io.BytesIO):
+        def fileno(self):
+            return self.tell_or_raise() if method == "fileno" else 0
+
+        def tell(self):
+            return self.tell_or_raise() if method == "tell" else 0
+
+        def tell_or_raise(self):
+            if isinstance(answer, type):
+                raise answer
+            return answer
+
+    buf = GrowBuffer(b"abc")
+    assert buf.readfrom(Source(b"x" * 100_000)) == 100_000
+    assert_holds(buf, b"abc" + b"x" * 100_000)
+
+
+def test_an_interrupt_while_the_size_is_asked_for():
+    class Source(io.BytesIO):
+        def fileno(self):
+            raise KeyboardInterrupt
+
+    buf = GrowBuffer(b"abc")
+    with pytest.raises(KeyboardInterrupt):
+        buf.readfrom(Source(b"x"))
+    assert_holds(buf, b"abc")
+
+
+# --------------------------------------------------------------- sources that misbehave
+
+
+class Source:
+    """Gives pieces; then does what `last` does: raises or returns a number."""
+
+    def __init__(self, *pieces, last=lambda view: 0):
+        self.pieces, self.last, self.views = list(pieces), last, []
+
+    def readinto(self, view):
+        if not self.pieces:
+            return self.last(view)
+        piece = self.pieces.pop(0)
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+def raiser(error):
+    def last(view):
+        view[:5] = b"tail?"
+        raise error
+
+    return last
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("error", [OSError, ValueError, MemoryError, KeyboardInterrupt])
+def test_what_arrived_before_an_error_is_kept(start, error):
+    for pieces in ([], [b"one"], [b"one", b"t" * 60_000, b"three"]):
+        buf, data = begun(start)
+        try:
+            buf.readfrom(Source(*pieces, last=raiser(error("in mid-way"))))
+        except error as raised:
+            assert str(raised) == "in mid-way"
+            assert_holds(buf, data + b"".join(pieces))
+            buf += b"and on"  # though the traceback holds the view
+            with pytest.raises(ValueError, match="nothing to commit"):
+                buf.commit(5)
+        else:
+            pytest.fail("nothing was raised")
+        assert_holds(buf, data + b"".join(pieces) + b"and on")
+
+
+@pytest.mark.parametrize("name", ["readinto", "recv_into"])
+def test_an_attribute_that_fails(name):
+    class Odd:
+        @property
+        def _fail(self):
+            raise RuntimeError("no such thing")
+
+    setattr(Odd, name, Odd._fail)
+    with pytest.raises(RuntimeError, match="no such thing"):
+        GrowBuffer().readfrom(Odd())
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (lambda view: len(view) + 1, OSError),
+        (lambda view: sys.maxsize, OSError),
+        (lambda view: -1, OSError),
+        (lambda view: -2, OSError),
+        (lambda view: 1 << 64, OverflowError),
+        (lambda view: "5", TypeError),
+        (lambda view: 5.0, TypeError),
+        (lambda view: b"bytes", TypeError),
+    ],
+)
+def test_sources_that_lie(answer, error):
+    buf = GrowBuffer(b"abc")
+    with pytest.raises(error):
+        buf.readfrom(Source(b"true", last=answer))
+    assert_holds(buf, b"abctrue")
+    buf += b"!"
+    assert_holds(buf, b"abctrue!")
+
+
+def test_a_source_that_answers_a_number_of_its_own():
+    class Number:
+        def __index__(self):
+            return 3
+
+    answers = iter([Number(), True, False])
+
+    def last(view):
+        view[:3] = b"xyz"
+        return next(answers)
+
+    buf = GrowBuffer(b"abc")
+    assert buf.readfrom(Source(last=last)) == 4
+    assert_holds(buf, b"abcxyzx")
+
+
+@pytest.mark.parametrize("start", [0, 10, 5 * MIB])
+@pytest.mark.parametrize("name", resizing(None))
+def test_a_source_cannot_change_the_length(name, start):
+    if start == 0 and name not in OF_THE_EMPTY:
+        pytest.skip("does nothing to an empty buffer")
+    buf, data = begun(start)
+    met, answers = [], iter([5, 0])
+
+    def last(view):
+        try:
+            resizing(buf)[name]()
+        except BufferError as error:
+            met.append(error)
+        view[:5] = b"hello"
+        return next(answers)
+
+    assert buf.readfrom(Source(last=last)) == 5
+    assert len(met) == 2
+    assert_holds(buf, data + b"hello")
+
+
+@pytest.mark.parametrize("name", ["spare", "commit", "readfrom"])
+def test_a_source_that_uses_the_tail_itself(name):
+    """It ends its own loan: what it says afterwards is not believed."""
+    buf = GrowBuffer(b"abc")
+
+    def last(view):
+        {
+            "spare": lambda: buf.spare(10),
+            "commit": lambda: buf.commit(0),
+            "readfrom": lambda: buf.readfrom(io.BytesIO(b"inner")),
+        }[name]()
+        return 5
+
+    if name == "spare":
+        assert buf.readfrom(Source(last=last), 5) == 5  # of the newer loan
+        assert len(buf) == 8
+    else:
+        with pytest.raises(ValueError, match="nothing to commit"):
+            buf.readfrom(Source(last=last))
+        assert_holds(buf, b"abc" + (b"inner" if name == "readfrom" else b""))
+    buf.append(1)
+    assert check(buf) is None
+
+
+def test_a_source_that_keeps_the_view():
+    buf, kept = GrowBuffer(b"abc"), []
+
+    def last(view):
+        kept.append(view)
+        view[:2] = b"xy"
+        return 2 if len(kept) < 3 else 0
+
+    assert buf.readfrom(Source(last=last)) == 4
+    assert_holds(buf, b"abcxyxy")
+    for view in kept:
+        with pytest.raises(ValueError, match="released"):
+            view[0] = 1
+    buf.append(1)
+
+
+def test_a_source_that_keeps_using_the_view():
+    buf, kept = GrowBuffer(b"abc"), []
+
+    def last(view):
+        kept.append(memoryview(view))
+        view[:2] = b"xy"
+        return 2
+
+    with pytest.raises(BufferError, match="in use"):
+        buf.readfrom(Source(last=last))
+    assert_holds(buf, b"abcxy")
+    with pytest.raises(BufferError):
+        buf.append(1)
+    kept.clear()
+    buf.append(1)
+    assert_holds(buf, b"abcxy\x01")
+
+
+# -------------------------------------------------------------------------- non-blocking
+
+
+@ON_LINUX
+def test_a_pipe_that_does_not_block():
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    buf = GrowBuffer(b"abc")
+    assert buf.readfrom(reader) is None
+    os.write(writer, b"hello")
+    assert buf.readfrom(reader) == 5
+    assert buf.readfrom(reader, 10) is None
+    os.write(writer, b"world")
+    assert buf.readfrom(reader, 2) == 2
+    with open(reader, "rb", buffering=0) as file:
+        assert buf.readfrom(file) == 3
+        assert buf.readfrom(file) is None
+        assert_holds(buf, b"abchelloworld")
+        os.close(writer)
+        assert buf.readfrom(file) == 0
+
+
+def test_a_socket_that_does_not_block():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        buf = GrowBuffer(b"abc")
+        assert buf.readfrom(ours) is None
+        theirs.sendall(b"hello")
+        select.select([ours], [], [], 10)
+        assert buf.readfrom(ours) == 5
+        assert buf.readfrom(ours) is None
+        theirs.close()
+        assert buf.readfrom(ours) == 0
+    assert_holds(buf, b"abchello")
+
+
+def test_a_socket_that_times_out():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0.05)
+        theirs.sendall(b"hello")
+        buf = GrowBuffer(b"abc")
+        with pytest.raises(TimeoutError):
+            buf.readfrom(ours)
+        assert_holds(buf, b"abchello")
+        buf.append(1)
+
+
+def test_tls_that_does_not_block():
+    """The ssl module tells which way it waits by what it raises."""
+    ours, theirs = socket.socketpair()
+    go = threading.Event()
+
+    def serve(data):
+        context = tls(ssl.PROTOCOL_TLS_SERVER)
+        with context.wrap_socket(theirs, server_side=True) as sock:
+            sock.sendall(data)
+            go.wait()
+
+    with fed(serve, b"hello"):
+        with tls(ssl.PROTOCOL_TLS_CLIENT).wrap_socket(ours) as sock:
+            buf = GrowBuffer()
+            assert buf.readfrom(sock, 5) == 5
+            sock.setblocking(False)
+            with pytest.raises(ssl.SSLWantReadError):
+                buf.readfrom(sock)
+            assert_holds(buf, b"hello")
+        go.set()
+
+
+def test_none_after_something_is_what_came():
+    buf = GrowBuffer()
+    source = Source(b"some", b"thing", last=lambda view: None)
+    assert buf.readfrom(source) == 9
+    assert buf.readfrom(source) is None
+    assert_holds(buf, b"something")
+
+
+# ------------------------------------------------------------------ signals and threads
+
+
+@contextmanager
+def alarms(handler, delay, interval=0.0):
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, delay, interval)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def write_slowly(number):
+    def write(data):
+        with open(number, "wb", buffering=0) as file:
+            for at in range(0, len(data), 250):
+                time.sleep(0.05)
+                file.write(data[at : at + 250])
+
+    return write
+
+
+def pipe_ends():
+    reader, writer = os.pipe()
+    return open(reader, "rb", buffering=0), writer
+
+
+def socket_ends():
+    ours, theirs = socket.socketpair()
+    return ours, theirs.detach()
+
+
+@ON_LINUX
+@pytest.mark.parametrize("ends", [pipe_ends, socket_ends])
+def test_signals_while_it_waits_are_handled(ends):
+    handled, buf, data = [], GrowBuffer(), pattern(1000)[:1000]
+    source, number = ends()
+    alarmed = alarms(lambda *_: handled.append(1), 0.01, 0.01)
+    with alarmed, source, fed(write_slowly(number), data):
+        assert buf.readfrom(source) == 1000
+    assert_holds(buf, data)
+    assert len(handled) > 5
+
+
+class Alarm(Exception):
+    pass
+
+
+def raise_alarm(*_):
+    raise Alarm
+
+
+@ON_LINUX
+def test_a_handler_that_raises_keeps_what_arrived():
+    reader, writer = os.pipe()
+    buf = GrowBuffer(b"abc")
+    os.write(writer, b"hello")
+    try:
+        with alarms(raise_alarm, 0.05), pytest.raises(Alarm):
+            buf.readfrom(reader)
+        assert_holds(buf, b"abchello")
+        buf.append(33)
+        os.write(writer, b"more")
+        assert buf.readfrom(reader, 4) == 4
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert_holds(buf, b"abchello!more")
+
+
+@ON_LINUX
+def test_a_source_that_never_waits_can_be_interrupted():
+    buf, most = GrowBuffer(), 1 << 30
+    zeros = os.open("/dev/zero", os.O_RDONLY)
+    with alarms(raise_alarm, 0.02), pytest.raises(Alarm):
+        buf.readfrom(zeros, most)
+    os.close(zeros)
+    assert 0 < len(buf) < most and check(buf) is None
+    assert buf.count(0) == len(buf)
+
+
+@ON_LINUX
+def test_other_threads_run_while_it_waits():
+    """If they did not, nobody would ever write to the pipe."""
+    reader, writer = os.pipe()
+    buf, met = GrowBuffer(b"abc"), []
+
+    def other(data):
+        time.sleep(0.05)  # until the reader waits
+        try:
+            buf.append(1)
+        except BufferError as error:
+            met.append(str(error))
+        buf[0] = ord("A")
+        met.append(bytes(buf))
+        write_and_close(writer)(data)
+
+    with fed(other, b"hello"):
+        assert buf.readfrom(reader) == 5
+    os.close(reader)
+    assert "lent" in met[0] and met[1] == b"Abc"
+    assert_holds(buf, b"Abchello")
+
+
+@ON_LINUX
+def test_threads_that_read_into_one_buffer():
+    """One of them has the tail; the others are told so, and nothing is torn."""
+    buf, read, failures = GrowBuffer(), [], []
+    pieces = [bytes([65 + i]) * 1000 for i in range(4)]
+    start = threading.Barrier(4)
+
+    def work(piece):
+        start.wait()
+        for _ in range(300):
+            try:
+                read.append(buf.readfrom(io.BytesIO(piece)))
+            except (BufferError, ValueError) as error:
+                failures.append(str(error))
+
+    threads = [threading.Thread(target=work, args=(piece,)) for piece in pieces]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(buf) >= sum(read) and check(buf) is None
+    assert len(read) + len(failures) == 1200 and len(read) > 0
+    buf.append(1)
+
+
+# ----------------------------------------------------------------------------- the limit
+
+
+@RESERVES
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
+def test_a_source_that_just_fits(source, tmp_path):
+    """Less than one read's usual room is left, and the end is found without any."""
+    new = pattern(100_000)[:100_000]
+    buf = GrowBuffer(b"abc", limit=100_003)
+    with source(new, tmp_path) as opened, memoryview(buf) as view:
+        assert buf.readfrom(opened) == 100_000
+        assert bytes(view) == b"abc"
+    assert_holds(buf, b"abc" + new)
+
+
+@RESERVES
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
+def test_a_source_that_does_not_fit(source, tmp_path):
+    new = pattern(100_000)[:100_000]
+    buf = GrowBuffer(b"abc", limit=90_000)
+    with source(new, tmp_path) as opened, memoryview(buf) as view:
+        with pytest.raises(MemoryError, match="limit of 90000$"):
+            buf.readfrom(opened)
+        assert bytes(view) == b"abc"
+    assert_holds(buf, b"abc" + new[: 90_000 - 3])
+
+
+@RESERVES
+def test_at_the_limit():
+    buf = GrowBuffer(b"abcde", limit=5)
+    assert buf.readfrom(Source()) == 0
+    assert buf.readfrom(Source(last=lambda view: None)) is None
+    assert buf.readfrom(io.BytesIO(b"xyz"), 0) == 0
+    with pytest.raises(MemoryError, match="limit of 5$"):
+        buf.readfrom(Source(b"x"))
+    with pytest.raises(OSError):
+        buf.readfrom(Source(last=lambda view: 2))
+    assert_holds(buf, b"abcde")
+
+
+@ON_LINUX
+def test_memory_that_runs_out_keeps_what_arrived():
+    code = """
+        from growbuf import GrowBuffer
+        from growbuf._growbuf import check
+        buf = GrowBuffer(b"abc")
+        try:
+            with open("/dev/zero", "rb", buffering=0) as zeros:
+                buf.readfrom(zeros)
+        except MemoryError:
+            assert buf.count(0) == len(buf) - 3 and check(buf) is None
+            del buf[3:]
+            buf += b"def"
+            print(bytes(buf))
+    """
+    assert run(code, limit=400 * MIB) == "b'abcdef'"
+
+
+# --------------------------------------------------------------------------------- leaks
+
+
+def spare_in_vain(buf):
+    for call in (
+        lambda: buf.spare(sys.maxsize),
+        lambda: buf.commit(1),
+        lambda: buf.readfrom(Source(b"x", last=raiser(OSError()))),
+        lambda: buf.readfrom(Source(last=lambda view: -5)),
+        lambda: buf.readfrom(None),
+        lambda: buf.readfrom(-1),
+    ):
+        try:
+            call()
+        except Exception:
+            continue
+        pytest.fail("nothing was raised")
+
+
+LEAKS = {
+    "spare": lambda: GrowBuffer(b"abc").spare(10),
+    "commit": lambda: spare_and_commit(GrowBuffer(b"abc")),
+    "spare again": lambda: [GrowBuffer(b"abc").spare(n) for n in (10, 20)],
+    "readfrom": lambda: GrowBuffer().readfrom(io.BytesIO(b"x" * 100)),
+    "readfrom object": lambda: GrowBuffer().readfrom(Source(b"one", b"two")),
+    "readfrom nothing": lambda: GrowBuffer().readfrom(Source(last=lambda view: None)),
+    "errors": lambda: spare_in_vain(GrowBuffer(b"abc")),
+}
+
+
+def spare_and_commit(buf):
+    view = buf.spare(10)
+    buf.commit(5)
+    return view
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_nothing_leaks(name):
+    assert_no_leak(LEAKS[name])
+
+
+@ON_LINUX
+def test_descriptors_do_not_leak(tmp_path):
+    with descriptor(b"xyz", tmp_path) as number:
+        before = len(os.listdir("/proc/self/fd"))
+        assert_no_leak(lambda: GrowBuffer().readfrom(number))
+        assert len(os.listdir("/proc/self/fd")) == before
