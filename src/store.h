@@ -99,8 +99,8 @@ store_is_fixed(const struct store *store)
     return store->memory.kind == STORE_FIXED;
 }
 
-/* Move the first `nbytes` to `taken` with their pages, copying 2 MiB at most; but what is
- * left of a fixed store slides to its front, if that is less than the gap would be.
+/* Move the first `nbytes` to `taken` with their pages, copying 2 MiB at most; but what
+ * is left of a fixed store slides to its front, if it is less than the gap would be.
  * ENOTSUP where that cannot be, or would not pay. */
 int store_take(struct store *store, size_t nbytes, struct store *taken);
 

@@ -7,10 +7,11 @@
  *   arena  |    |<-mapping->|<-mapping->|        |<--mapping-->|    |
  *            faults                       faults                 faults
  *
- * Mappings that were made apart never merge, so a range that spans two of them is as hard
- * to move as it can be on a real one. What was one and is cut in two, because a part was
- * told something else, is one again when both agree. Use that no correct program makes
- * (unmapping what is not mapped, releasing twice) is noted in `kernel_misuse`.
+ * Mappings that were made apart never merge, so a range that spans two of them is as
+ * hard to move as it can be on a real one. What was one and is cut in two, because a
+ * part was told something else, is one again when both agree. Use that no correct
+ * program makes (unmapping what is not mapped, releasing twice) is noted in
+ * `kernel_misuse`.
  */
 #ifndef GROWBUF_TESTS_KERNEL_H
 #define GROWBUF_TESTS_KERNEL_H

@@ -30,7 +30,7 @@ model_init(struct model *model, size_t most)
     store_init(&model->store);
 }
 
-/* Whether all is zero; what has never been touched is, and is not touched to find out. */
+/* Whether all is zero. What was never touched is, and is not touched to find out. */
 static inline bool
 is_zero_or_untouched(const char *bytes, size_t nbytes)
 {

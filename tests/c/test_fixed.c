@@ -235,8 +235,8 @@ test_growing_makes_little_more_ready_than_is_used(void)
 }
 
 /* Each time the window has passed its own length it slides back, so that there are two
- * of it at most and what is made ready ahead; a byte is copied at most for each that was
- * deleted; and what lies ahead of the limit is never more than the limit. */
+ * of it at most and what is made ready ahead; and a byte is copied at most for each
+ * that was deleted. */
 static void
 slide_window(enum kernel_kind kind, size_t limit, size_t window, size_t piece)
 {
@@ -430,7 +430,7 @@ enum way { FIXED, MOVING, PIECE, JOINED, WAYS };
 
 static const char *const way_names[WAYS] = {"fixed", "moving", "piece", "joined"};
 
-/* Have the pool keep a span that is warm, and dirty, and as long as `make` ever needs. */
+/* Have the pool keep a span that is warm, dirty, and as long as `make` ever needs. */
 static void
 warm_the_pool(void)
 {
@@ -444,8 +444,8 @@ warm_the_pool(void)
     CHECK(spans_stats().retained == 1);
 }
 
-/* Make a store of `length` bytes behind a gap: fixed; in a span of its own; in a piece of
- * one that was warm; or in such a piece that has absorbed the next. */
+/* Make a store of `length` bytes behind a gap: fixed; in a span of its own; in a piece
+ * of one that was warm; or in such a piece that has absorbed the next. */
 static void
 make(struct model *model, enum way way, size_t gap, size_t length)
 {
@@ -644,8 +644,8 @@ test_huge_pages_are_taken_as_they_are(void)
     }
 }
 
-/* A range of two mappings, as when the system refused to say that the second is to be in
- * core files, does not move; nothing is lost by that. */
+/* A range of two mappings, as when the system refused to have the second in core files,
+ * does not move; nothing is lost by that. */
 static void
 test_what_does_not_move_stays(void)
 {

@@ -218,7 +218,7 @@ test_advice_about_core_files(void)
     CHECK_SOUND(kernel_misuse());
 }
 
-/* Parts that agree again are one mapping, which moves as one: of what was made as one. */
+/* Parts that agree again are one mapping, if they were made as one: then it moves. */
 static void
 test_parts_that_agree_are_one_mapping(void)
 {
@@ -244,7 +244,7 @@ test_parts_that_agree_are_one_mapping(void)
     CHECK_SOUND(kernel_misuse());
 }
 
-/* They are as far in their mapping as they ever were, so they do not continue another. */
+/* To the kernel they are where they were first used, so they continue no neighbour. */
 static void
 test_pages_that_moved_are_a_mapping_of_their_own(void)
 {

@@ -389,7 +389,7 @@ test_discarded_pages_read_as_zero(void)
     CHECK(pages_discard(mapped, 2 * MIB) == EAGAIN && is_filled(mapped, 2 * MIB, 1));
 }
 
-/* ---------------------------------------------------------------- opening and hiding */
+/* --------------------------------------------------------------- opening and hiding */
 
 static void
 test_reserved_space_is_opened_in_steps(void)

@@ -407,7 +407,7 @@ test_idle_memory_goes_back_to_the_system(void)
     end();
 }
 
-/* ------------------------------------------------------------------- stores with a limit */
+/* -------------------------------------------------------------- stores with a limit */
 
 static void
 test_a_store_with_a_limit_stays_where_it_is(void)
