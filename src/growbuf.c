@@ -350,7 +350,8 @@ module_exec(PyObject *module)
     }
     use_python_heap();
     spans_init((enum pages_rung)highest);
-    if (results_state_init(state) < 0) {
+    state->release_name = PyUnicode_InternFromString("release");
+    if (state->release_name == NULL || results_state_init(state) < 0) {
         return -1;
     }
     state->spare_type = make_type(module, &tail_spare_spec);
@@ -372,6 +373,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->io_type);
     Py_VISIT(state->spare_type);
     Py_VISIT(state->frozen_type);
+    Py_VISIT(state->release_name);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
         Py_VISIT(state->base[i]);
     }
@@ -386,6 +388,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->io_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);
+    Py_CLEAR(state->release_name);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
         Py_CLEAR(state->base[i]);
     }

@@ -1191,11 +1191,14 @@ static PyMethodDef io_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(closed_doc, "True if the file is closed.");
+PyDoc_STRVAR(buffer_doc, "The GrowBuffer underneath.");
+
 static PyGetSetDef io_getset[] = {
-    {"closed", get_closed, NULL, PyDoc_STR("True if the file is closed."), NULL},
-     {"buffer", io_get_buffer, NULL, PyDoc_STR("The GrowBuffer underneath."), NULL},
-      {NULL, NULL, NULL, NULL, NULL},
-    };
+    {"closed", get_closed, NULL, closed_doc, NULL},
+    {"buffer", io_get_buffer, NULL, buffer_doc, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 
 static PyType_Slot io_slots[] = {
     {Py_tp_doc, (void *)io_doc},   {Py_tp_new, io_new},

@@ -50,9 +50,10 @@ PyDoc_STRVAR(take_doc,
 "take($self, nbytes=None)\n--\n\n"
 "Remove the first `nbytes` bytes and return them as a GrowBuffer; None: all.\n\n"
 "All of them are handed over, and from 1 MiB up their pages move: that costs\n"
-"microseconds, and a copy of 2 MiB at most. Fewer, or where the kernel cannot move\n"
-"pages and keep the source, are copied once. Raise ValueError if `nbytes` is negative\n"
-"or more than there are, BufferError while the bytes are exported.");
+"microseconds and a copy of 2 MiB at most; what is left of a buffer with a limit may\n"
+"slide to its front besides. Fewer, or where the kernel cannot move pages and keep the\n"
+"source, are copied once. Raise ValueError if `nbytes` is negative or more than there\n"
+"are, BufferError while the bytes are exported.");
 
 static PyObject *
 take(PyObject *op, PyObject *args, PyObject *kwargs)

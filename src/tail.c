@@ -157,7 +157,8 @@ release_view(BufferObject *self)
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *view = PyObject_CallNoArgs(reference);
     if (view != NULL && view != Py_None) {
-        Py_XDECREF(PyObject_CallMethod(view, "release", NULL));
+        PyObject *release = state_of((PyObject *)self)->release_name;
+        Py_XDECREF(PyObject_CallMethodNoArgs(view, release));
     }
     PyErr_Restore(type, value, traceback);
     Py_XDECREF(view);
