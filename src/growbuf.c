@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "edit.h"
 #include "growth.h"
 #include "owner.h"
@@ -355,10 +356,12 @@ module_exec(PyObject *module)
     state->spare_type = make_type(module, &tail_spare_spec);
     state->frozen_type = make_type(module, &owner_frozen_spec);
     state->buffer_type = make_buffer_type(module, state);
-    if (!state->spare_type || !state->frozen_type || !state->buffer_type) {
+    state->rows_type = make_type(module, &array_rows_spec);
+    if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
+        !state->rows_type || PyModule_AddType(module, state->buffer_type) < 0) {
         return -1;
     }
-    return PyModule_AddType(module, state->buffer_type);
+    return PyModule_AddType(module, state->rows_type);
 }
 
 static int
@@ -368,6 +371,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->buffer_type);
     Py_VISIT(state->spare_type);
     Py_VISIT(state->frozen_type);
+    Py_VISIT(state->rows_type);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
         Py_VISIT(state->base[i]);
     }
@@ -381,6 +385,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->buffer_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);
+    Py_CLEAR(state->rows_type);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
         Py_CLEAR(state->base[i]);
     }

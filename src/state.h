@@ -10,6 +10,7 @@ struct state {
     PyTypeObject *buffer_type;
     PyTypeObject *spare_type;        /* tail.c */
     PyTypeObject *frozen_type;       /* owner.c */
+    PyTypeObject *rows_type;         /* array.c */
     PyObject *base[STATE_MOST_BASE]; /* the base's own methods: results.c */
 
     /* Not static, because the docstrings in it are taken from the running Python. */

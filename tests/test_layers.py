@@ -13,8 +13,9 @@ SOURCES = sorted((CHECKOUT / "src").glob("*.[ch]"))
 # other. From `store` on no Python.h.
 LAYERS = [
     {"growbuf"},
-    {"edit", "results", "tail", "owner"},
+    {"edit", "results", "tail", "owner", "array"},
     {"state"},
+    {"cells"},
     {"fill"},
     {"buffer"},
     {"store"},
