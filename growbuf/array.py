@@ -459,33 +459,6 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
     def __dlpack_device__(self):
         return self.array.__dlpack_device__()
 
-    def _ufunc_slowly(self, ufunc, method, *inputs, **options):
-        """Apply a ufunc with options, or another of its methods.
-
-        What was given as out is returned as it was given.
-        """
-
-        def plain(value):
-            return value.array if isinstance(value, Rows) else value
-
-        given = options.get("out", ())
-        inputs = tuple(map(plain, inputs))
-        options = {name: plain(value) for name, value in options.items()}
-        if given:
-            options["out"] = tuple(map(plain, given))
-        result = getattr(ufunc, method)(*inputs, **options)
-        if isinstance(result, tuple):
-            targets = given or (None,) * len(result)
-            return tuple(r if t is None else t for r, t in zip(result, targets))
-        return given[0] if given and given[0] is not None else result
-
-    def __getattr__(self, name):
-        if name.startswith("_"):
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}"
-            )
-        return getattr(self.array, name)
-
     def __reduce_ex__(self, protocol):
         rows = PickleBuffer(self._buffer) if protocol >= 5 else bytes(self._buffer)
         arguments = type(self), rows, self.dtype, self.row_shape
@@ -501,3 +474,17 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __str__(self):
         return str(self.array)
+
+
+def _lend_attributes():
+    """Give a GrowArray what an ndarray has and it does not: its view's attributes.
+
+    Names with an underscore in front are left out: they tell what an object is.
+    """
+    for name in dir(np.ndarray):
+        if not name.startswith("_") and not hasattr(GrowArray, name):
+            of_view = operator.attrgetter(f"array.{name}")
+            setattr(GrowArray, name, property(of_view, doc=f"As ndarray.{name}."))
+
+
+_lend_attributes()

@@ -14,7 +14,8 @@ typedef struct {
     PyObject *folding;    /* the (-1, *row_shape) to fold that into, or NULL */
     PyObject *view;       /* the ndarray made last, or NULL; an export of the buffer */
     size_t view_nbytes;
-    bool shared; /* somebody else knows the buffer: keep no view, or it could not shrink */
+    bool
+        shared; /* somebody else knows the buffer: keep no view, or it could not shrink */
     size_t row_nbytes;
     size_t whole; /* a length of the buffer that is known to be of whole rows */
     struct cells cells;
@@ -94,9 +95,6 @@ rows_view(RowsObject *self)
     return view;
 }
 
-/* An object as NumPy should see it: Rows as their view, anything else as it is. */
-static PyObject *plain(PyObject *op);
-
 static PyObject *
 locked_view(PyObject *op)
 {
@@ -105,6 +103,25 @@ locked_view(PyObject *op)
     view = rows_view(rows_cast(op));
     Py_END_CRITICAL_SECTION();
     return view;
+}
+
+static void rows_dealloc(PyObject *op);
+
+static bool
+is_rows(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    while (type != NULL && type->tp_dealloc != rows_dealloc) {
+        type = type->tp_base;
+    }
+    return type != NULL;
+}
+
+/* An object as NumPy should see it: Rows as their view, anything else as it is. */
+static PyObject *
+plain(PyObject *op)
+{
+    return is_rows(op) ? locked_view(op) : Py_NewRef(op);
 }
 
 /* Drop the view that is kept, and raise BufferError if there are others. */
@@ -532,7 +549,10 @@ rows_richcompare(PyObject *op, PyObject *other, int operation)
     BINARY(name, PyNumber_##apply)                                                     \
     IN_PLACE(name, PyNumber_InPlace##apply)
 #define UNARY(name, apply)                                                             \
-    static PyObject *rows_##name(PyObject *op) { return unary(op, apply); }
+    static PyObject *rows_##name(PyObject *op)                                         \
+    {                                                                                  \
+        return unary(op, apply);                                                       \
+    }
 
 BOTH(add, Add)
 BOTH(subtract, Subtract)
@@ -580,37 +600,108 @@ rows_inplace_power(PyObject *op, PyObject *other, PyObject *Py_UNUSED(modulus))
     return in_place(op, other, power_in_place);
 }
 
-enum { MOST_INPUTS = 8 };
+/* ------------------------------------------------------------------------ ufuncs */
+
+/* What NumPy passes as `out`: a tuple, in which Rows may be. */
+static PyObject *
+plain_tuple(PyObject *tuple)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(tuple);
+    PyObject *result = PyTuple_New(n);
+    for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
+        PyObject *item = plain(PyTuple_GET_ITEM(tuple, i));
+        if (item == NULL) {
+            Py_CLEAR(result);
+            break;
+        }
+        PyTuple_SET_ITEM(result, i, item);
+    }
+    return result;
+}
+
+/* Where Rows were given as `out`, the result is them and not their view. Takes over the
+ * reference to `result`. */
+static PyObject *
+as_given(PyObject *out, PyObject *result)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(out);
+    if (result == NULL || !PyTuple_CheckExact(result)) {
+        PyObject *target = n == 1 ? PyTuple_GET_ITEM(out, 0) : Py_None;
+        if (result != NULL && is_rows(target)) {
+            Py_SETREF(result, Py_NewRef(target));
+        }
+        return result;
+    }
+    PyObject *mapped = PyTuple_New(PyTuple_GET_SIZE(result));
+    for (Py_ssize_t i = 0; mapped != NULL && i < PyTuple_GET_SIZE(result); i++) {
+        PyObject *target = i < n ? PyTuple_GET_ITEM(out, i) : Py_None;
+        PyObject *item = is_rows(target) ? target : PyTuple_GET_ITEM(result, i);
+        PyTuple_SET_ITEM(mapped, i, Py_NewRef(item));
+    }
+    Py_DECREF(result);
+    return mapped;
+}
+
+static PyObject *
+find_out(PyObject *const *values, PyObject *kwnames)
+{
+    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        if (PyUnicode_CompareWithASCIIString(name, "out") == 0 &&
+            PyTuple_Check(values[i])) {
+            return values[i];
+        }
+    }
+    return NULL;
+}
+
+/* Call a ufunc, which is the first of `args`, or a method of it. */
+static PyObject *
+call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    if (PyUnicode_Check(method) &&
+        PyUnicode_CompareWithASCIIString(method, "__call__") == 0) {
+        size_t nargsf = (size_t)(nargs - 1) | PY_VECTORCALL_ARGUMENTS_OFFSET;
+        return PyObject_Vectorcall(args[0], args + 1, nargsf, kwnames);
+    }
+    return PyObject_VectorcallMethod(method, args, (size_t)nargs, kwnames);
+}
 
 PyDoc_STRVAR(array_ufunc_doc,
 "__array_ufunc__($self, ufunc, method, /, *inputs, **kwargs)\n--\n\n"
-"Apply a ufunc to the rows as an ndarray.");
+"Apply a ufunc, or a method of one, to the rows as an ndarray.\n\n"
+"What was given as out is returned as it was given.");
 
-/* The common call has few inputs and no keywords. */
+/* More than any ufunc takes: NumPy allows 64 operands, and there are ten keywords. */
+enum { MOST_ARGS = 80 };
+
 static PyObject *
-array_ufunc(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+array_ufunc(PyObject *Py_UNUSED(op), PyObject *const *args, Py_ssize_t nargs,
+            PyObject *kwnames)
 {
-    PyObject *inputs[MOST_INPUTS];
-    if (nargs < 2 || nargs - 2 > MOST_INPUTS || kwnames != NULL ||
-        !PyUnicode_Check(args[1]) ||
-        PyUnicode_CompareWithASCIIString(args[1], "__call__") != 0) {
-        PyObject *slowly = PyObject_GetAttrString(op, "_ufunc_slowly");
-        PyObject *result =
-            slowly == NULL ? NULL
-                           : PyObject_Vectorcall(slowly, args, (size_t)nargs, kwnames);
-        Py_XDECREF(slowly);
-        return result;
+    PyObject *plains[MOST_ARGS], *result = NULL;
+    Py_ssize_t all = nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames)), n = 0;
+    if (nargs < 2 || all > MOST_ARGS) {
+        PyErr_SetString(PyExc_TypeError,
+                        "__array_ufunc__() needs a ufunc, the name of a "
+                        "method, and what that takes");
+        return NULL;
     }
-    PyObject *result = NULL;
-    Py_ssize_t n = 0;
-    while (n < nargs - 2 && (inputs[n] = plain(args[n + 2])) != NULL) {
-        n++;
+    PyObject *out = find_out(args + nargs, kwnames);
+    /* The ufunc first, and then what it is called with: the name is left out. */
+    for (; n < all - 1; n++) {
+        PyObject *arg = n == 0 ? args[0] : args[n + 1];
+        plains[n] = out != NULL && arg == out ? plain_tuple(arg) : plain(arg);
+        if (plains[n] == NULL) {
+            break;
+        }
     }
-    if (n == nargs - 2) {
-        result = PyObject_Vectorcall(args[0], inputs, (size_t)n, NULL);
+    if (n == all - 1) {
+        result = call_ufunc(args[1], plains, nargs - 1, kwnames);
+        result = out == NULL ? result : as_given(out, result);
     }
     while (n > 0) {
-        Py_DECREF(inputs[--n]);
+        Py_DECREF(plains[--n]);
     }
     return result;
 }
@@ -774,22 +865,6 @@ rows_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-static bool
-is_rows(PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    while (type != NULL && type->tp_dealloc != rows_dealloc) {
-        type = type->tp_base;
-    }
-    return type != NULL;
-}
-
-static PyObject *
-plain(PyObject *op)
-{
-    return is_rows(op) ? locked_view(op) : Py_NewRef(op);
-}
-
 #define WITH_KEYWORDS(function) (PyCFunction)(void (*)(void)) function
 
 static PyMethodDef rows_methods[] = {
@@ -806,60 +881,38 @@ static PyMethodDef rows_methods[] = {
 static PyGetSetDef rows_getset[] = {
     {"array", get_array, NULL,
      PyDoc_STR("All rows as an ndarray, without a copy. It keeps its length."), NULL},
-    {"buffer", get_buffer, NULL,
-     PyDoc_STR("The GrowBuffer that holds the rows. Its length must stay a multiple of\n"
+     {"buffer", get_buffer, NULL,
+      PyDoc_STR("The GrowBuffer that holds the rows. Its length must stay a multiple of\n"
                "a row's bytes. Once it is handed out the array keeps no view of its own,\n"
                "and makes one each time it needs one."),
-     NULL},
-    {"dtype", get_dtype, NULL, PyDoc_STR("The dtype of the items."), NULL},
-    {"shape", get_shape, NULL, PyDoc_STR("The number of rows, and a row's shape."),
-     NULL},
-    {"row_shape", get_row_shape, NULL, PyDoc_STR("The shape of one row."), NULL},
-    {"_buffer", get_own_buffer, NULL, NULL, NULL},
-    {"_row_nbytes", get_row_nbytes, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
+          NULL},
+      {"dtype", get_dtype, NULL, PyDoc_STR("The dtype of the items."), NULL},
+       {"shape", get_shape, NULL,
+        PyDoc_STR("The number of rows, and a row's shape."), NULL},
+        {"row_shape", get_row_shape, NULL, PyDoc_STR("The shape of one row."), NULL},
+         {"_buffer", get_own_buffer, NULL, NULL, NULL},
+         {"_row_nbytes", get_row_nbytes, NULL, NULL, NULL},
+         {NULL, NULL, NULL, NULL, NULL},
+       };
 
 #define NUMBER(name) {Py_nb_##name, rows_##name}
 #define NUMBER_BOTH(name) NUMBER(name), NUMBER(inplace_##name)
 
 static PyType_Slot rows_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("Rows of one dtype in a GrowBuffer: see GrowArray.")},
-    {Py_tp_new, rows_new},
-    {Py_tp_dealloc, rows_dealloc},
-    {Py_tp_traverse, rows_traverse},
-    {Py_tp_clear, rows_clear},
-    {Py_tp_methods, rows_methods},
-    {Py_tp_getset, rows_getset},
-    {Py_tp_iter, rows_iter},
-    {Py_tp_richcompare, rows_richcompare},
-    {Py_tp_hash, PyObject_HashNotImplemented},
-    {Py_bf_getbuffer, rows_getbuffer},
-    {Py_mp_length, rows_length},
-    {Py_mp_subscript, rows_subscript},
-    {Py_mp_ass_subscript, rows_ass_subscript},
-    {Py_sq_length, rows_length},
-    {Py_sq_contains, rows_contains},
-    NUMBER_BOTH(add),
-    NUMBER_BOTH(subtract),
-    NUMBER_BOTH(multiply),
-    NUMBER_BOTH(matrix_multiply),
-    NUMBER_BOTH(true_divide),
-    NUMBER_BOTH(floor_divide),
-    NUMBER_BOTH(remainder),
-    NUMBER_BOTH(power),
-    NUMBER_BOTH(lshift),
-    NUMBER_BOTH(rshift),
-    NUMBER_BOTH(and),
-    NUMBER_BOTH(or),
-    NUMBER_BOTH(xor),
-    NUMBER(divmod),
-    NUMBER(negative),
-    NUMBER(positive),
-    NUMBER(absolute),
-    NUMBER(invert),
-    NUMBER(bool),
-    {0, NULL},
+     {Py_tp_new, rows_new}, {Py_tp_dealloc, rows_dealloc},
+     {Py_tp_traverse, rows_traverse}, {Py_tp_clear, rows_clear},
+     {Py_tp_methods, rows_methods}, {Py_tp_getset, rows_getset},
+     {Py_tp_iter, rows_iter}, {Py_tp_richcompare, rows_richcompare},
+     {Py_tp_hash, PyObject_HashNotImplemented}, {Py_bf_getbuffer, rows_getbuffer},
+     {Py_mp_length, rows_length}, {Py_mp_subscript, rows_subscript},
+     {Py_mp_ass_subscript, rows_ass_subscript}, {Py_sq_length, rows_length},
+     {Py_sq_contains, rows_contains}, NUMBER_BOTH(add), NUMBER_BOTH(subtract),
+     NUMBER_BOTH(multiply), NUMBER_BOTH(matrix_multiply), NUMBER_BOTH(true_divide),
+     NUMBER_BOTH(floor_divide), NUMBER_BOTH(remainder), NUMBER_BOTH(power),
+     NUMBER_BOTH(lshift), NUMBER_BOTH(rshift), NUMBER_BOTH(and), NUMBER_BOTH(or),
+     NUMBER_BOTH(xor), NUMBER(divmod), NUMBER(negative), NUMBER(positive),
+     NUMBER(absolute), NUMBER(invert), NUMBER(bool), {0, NULL},
 };
 
 PyType_Spec array_rows_spec = {

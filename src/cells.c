@@ -59,7 +59,8 @@ read_double(PyObject *item, double *value)
         return true;
     }
     long long integer;
-    if (!read_integer(item, &integer) || integer > 1LL << 53 || integer < -(1LL << 53)) {
+    if (!read_integer(item, &integer) || integer > 1LL << 53 ||
+        integer < -(1LL << 53)) {
         return false;
     }
     *value = (double)integer;
@@ -204,9 +205,10 @@ static const struct writer {
     size_t nbytes; /* 0: any */
     bool (*write)(const struct cell *cell, char *to, PyObject *item);
 } writers[] = {
-    {'b', 1, write_b1}, {'f', 8, write_f8},    {'f', 4, write_f4},  {'i', 1, write_i1},
-    {'i', 2, write_i2}, {'i', 4, write_i4},    {'i', 8, write_i8},  {'u', 1, write_u1},
-    {'u', 2, write_u2}, {'u', 4, write_u4},    {'u', 8, write_u8},  {'c', 16, write_c16},
+    {'b', 1, write_b1}, {'f', 8, write_f8},    {'f', 4, write_f4},
+    {'i', 1, write_i1}, {'i', 2, write_i2},    {'i', 4, write_i4},
+    {'i', 8, write_i8}, {'u', 1, write_u1},    {'u', 2, write_u2},
+    {'u', 4, write_u4}, {'u', 8, write_u8},    {'c', 16, write_c16},
     {'c', 8, write_c8}, {'S', 0, write_bytes}, {'U', 0, write_text},
 };
 
@@ -227,7 +229,8 @@ may_be_list(const struct cells *cells)
 bool
 cells_write_row(const struct cells *cells, size_t row_nbytes, char *to, PyObject *row)
 {
-    bool fits = PyTuple_CheckExact(row) || (may_be_list(cells) && PyList_CheckExact(row));
+    bool fits =
+        PyTuple_CheckExact(row) || (may_be_list(cells) && PyList_CheckExact(row));
     if (cells->shape == CELLS_NONE || !fits ||
         PySequence_Fast_GET_SIZE(row) != cells->count) {
         return false;
@@ -270,9 +273,8 @@ parse_cell(PyObject *description, struct cell *cell)
                           &swapped)) {
         return -1;
     }
-    *cell = (struct cell){.offset = (size_t)offset,
-                          .nbytes = (size_t)nbytes,
-                          .swapped = swapped};
+    *cell = (struct cell){
+        .offset = (size_t)offset, .nbytes = (size_t)nbytes, .swapped = swapped};
     return find_writer(cell, kind);
 }
 
