@@ -30,11 +30,11 @@ __all__ = ["GrowArray"]
 # any memory, thousands fit in all, and some space is always left for others.
 _LIMITS = [
     (1 << 40, 0.25),
-    (1 << 38, 0.50),
-    (1 << 36, 0.75),
-    (1 << 34, 0.90),
-    (1 << 32, 0.97),
-    (1 << 30, 0.98),
+    (1 << 38, 0.45),
+    (1 << 36, 0.60),
+    (1 << 34, 0.75),
+    (1 << 32, 0.90),
+    (1 << 30, 0.95),
 ]
 _LARGEST_SHARE = 1 / 64
 
@@ -130,14 +130,26 @@ def _cells(dtype, row_shape):
 # -------------------------------------------------------------------- conversion
 
 
+def _integers_of(values, found):
+    """Return Python's integers as an array, or None if there are other objects.
+
+    `found` is what NumPy makes of them: float64, where some fit int64 and some uint64,
+    and objects, where some fit neither.
+    """
+    if found.dtype.kind in "iu":
+        return found
+    if found.dtype.kind in "fO":
+        objects = np.asarray(values, object)
+        if all(hasattr(item, "__index__") for item in objects.flat):
+            return objects
+    return None
+
+
 def _in_range(numbers, dtype):
-    """Cast Python integers; OverflowError for one that the dtype cannot hold.
+    """Cast integers; OverflowError for one that the dtype cannot hold.
 
     NumPy 2 raises that itself, 1.26 warns.
     """
-    if numbers.dtype.kind == "O":
-        for number in numbers.flat:
-            operator.index(number)
     limits = np.iinfo(dtype)
     for number in (numbers.min(), numbers.max()):
         if not limits.min <= number <= limits.max:
@@ -158,8 +170,10 @@ def _array_of(values, dtype):
     found = np.asarray(values)
     if found.size == 0 or (found.dtype.kind == "O" and dtype.kind in "fc"):
         return np.asarray(values, dtype)
-    if found.dtype.kind in "iuO" and dtype.kind in "iu":
-        return _in_range(found, dtype)
+    if dtype.kind in "iu":
+        integers = _integers_of(values, found)
+        if integers is not None:
+            return _in_range(integers, dtype)
     return found
 
 

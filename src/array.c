@@ -468,11 +468,32 @@ rows_bool(PyObject *op)
     return rc;
 }
 
+/* NumPy reads some formats of void and structured items otherwise than it wrote them, or
+ * not at all (titles, padding behind the last field). Refused, it asks __array__(). */
+static int
+check_format(RowsObject *self, int flags)
+{
+    if ((flags & PyBUF_FORMAT) != PyBUF_FORMAT) {
+        return 0;
+    }
+    PyObject *kind = PyObject_GetAttrString(self->dtype, "kind");
+    if (kind == NULL) {
+        return -1;
+    }
+    bool is_void = PyUnicode_CompareWithASCIIString(kind, "V") == 0;
+    Py_DECREF(kind);
+    if (is_void) {
+        PyErr_SetString(PyExc_BufferError, "structured rows are not exported with a "
+                                           "format: take memoryview(array.array)");
+    }
+    return is_void ? -1 : 0;
+}
+
 /* The export is the ndarray's, with its shape and format. */
 static int
 rows_getbuffer(PyObject *op, Py_buffer *buffer, int flags)
 {
-    PyObject *view = locked_view(op);
+    PyObject *view = check_format(rows_cast(op), flags) < 0 ? NULL : locked_view(op);
     if (view == NULL) {
         buffer->obj = NULL;
         return -1;
