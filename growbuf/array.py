@@ -465,6 +465,8 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         array = self.array
         if not copy and (dtype is None or array.dtype == dtype):
             return array
+        if copy is None:  # no word of NumPy 1's
+            return array.astype(dtype)
         return np.array(array, dtype=dtype, copy=copy)
 
     def __dlpack__(self, **options):
