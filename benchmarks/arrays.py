@@ -24,6 +24,7 @@ from versus import GIB, in_child, touch
 from growbuf import GrowArray
 
 COUNT = 4_000_000
+COUNT_IN_PYTHON = 400_000  # for what takes a microsecond an item
 NROWS = 1_000_000
 BLOCK = np.arange(1024.0)  # 8 KiB
 RECORD = np.dtype([("t", "f8"), ("id", "i4"), ("ok", "?"), ("label", "S4")])
@@ -38,20 +39,20 @@ def optional(module, name):
 
 
 DynamicArray = optional("dynarray", "DynamicArray")
-NumpyDynamicArray = optional("numpy_dynamic_array", "DynamicArray")
+NumpyDynamicArray = optional("numpy_da", "DynamicArray")  # numpy-dynamic-array
 ArrayBuilder = optional("awkward", "ArrayBuilder")
 
 
 # ----------------------------------------------------------------- item by item
 
 
-def values(kind):
+def values(kind, count):
     """Return Python's own objects, made before the clock runs."""
     if kind == "floats":
-        return [i / 2 for i in range(COUNT)]
+        return [i / 2 for i in range(count)]
     if kind == "ints":
-        return list(range(COUNT))
-    return [i % 3 == 0 for i in range(COUNT)]
+        return list(range(count))
+    return [i % 3 == 0 for i in range(count)]
 
 
 CODES = {"floats": ("f8", "d"), "ints": ("i8", "q"), "bools": ("?", "b")}
@@ -90,7 +91,13 @@ def items_awkward(kind, items):
 def items_dynarray(kind, items):
     grown = DynamicArray(dtype=CODES[kind][0])
     append_all(grown.append, items)
-    return np.asarray(grown)
+    return grown[:]
+
+
+def items_numpy_da(kind, items):
+    grown = NumpyDynamicArray(dtype=CODES[kind][0])
+    append_all(grown.append, items)
+    return grown.data
 
 
 # ------------------------------------------------------------------- row by row
@@ -162,7 +169,14 @@ def blocks_dynarray(nbytes):
     grown = DynamicArray()
     for _ in blocks(nbytes):
         grown.extend(BLOCK)
-    return np.asarray(grown)
+    return grown[:]
+
+
+def blocks_numpy_da(nbytes):
+    grown = NumpyDynamicArray()
+    for _ in blocks(nbytes):
+        grown.append(BLOCK)
+    return grown.data
 
 
 # --------------------------------------------------------------------- measuring
@@ -176,8 +190,8 @@ def timed(job, *args):
     return taken
 
 
-def timed_with_values(job, kind):
-    return timed(job, kind, values(kind))
+def timed_with_values(job, kind, count):
+    return timed(job, kind, values(kind, count))
 
 
 def timed_warm(job, nbytes):
@@ -211,34 +225,26 @@ def compare(measure, ours, theirs, repeat):
 
 
 def items_case(kind, repeat):
-    peers = {"array.array": items_array, "list, np.array": items_list}
-    if ArrayBuilder:
-        peers["awkward.ArrayBuilder"] = items_awkward
-    if DynamicArray:
-        peers["dynarray"] = items_dynarray
-    ours = partial(timed_with_values, items_growarray)
-    for name, job in peers.items():
-        theirs = partial(timed_with_values, job)
-        yield name, compare(call_with(kind), ours, theirs, repeat)
+    for name, job, count in ITEM_PEERS:
+        measure = partial(with_job, timed_with_values, kind, count)
+        yield name, compare(measure, items_growarray, job, repeat)
 
 
-def call_with(*args):
-    return lambda job: job(*args)
+def with_job(measure, *args):
+    """Call a measurement whose first argument comes last."""
+    *args, job = args
+    return measure(job, *args)
 
 
 def rows_case(dtype, row_shape, last, repeat):
-    measure = lambda job: timed(job, dtype, row_shape, last)  # noqa: E731
+    measure = partial(with_job, timed, dtype, row_shape, last)
     yield "list, np.array", compare(measure, rows_growarray, rows_list, repeat)
 
 
 def blocks_case(nbytes, peers, repeat):
     for name, job in peers.items():
-        row = compare(
-            call_with(nbytes),
-            partial(timed_warm, blocks_growarray),
-            partial(timed_warm, job),
-            repeat,
-        )
+        measure = partial(with_job, timed_warm, nbytes)
+        row = compare(measure, blocks_growarray, job, repeat)
         row["peak"] = in_child(peak_of, blocks_growarray, nbytes)
         row["its peak"] = in_child(peak_of, job, nbytes)
         yield name, row
@@ -277,8 +283,18 @@ LARGE = {
     "np.empty of the length": blocks_preallocated,
 }
 SMALL = {"np.append": blocks_append}
+ITEM_PEERS = [
+    ("array.array", items_array, COUNT),
+    ("list, np.array", items_list, COUNT),
+]
 if DynamicArray:
     SMALL["dynarray"] = blocks_dynarray
+    ITEM_PEERS.append(("dynarray", items_dynarray, COUNT_IN_PYTHON))
+if NumpyDynamicArray:
+    SMALL["numpy-dynamic-array"] = blocks_numpy_da
+    ITEM_PEERS.append(("numpy-dynamic-array", items_numpy_da, COUNT_IN_PYTHON))
+if ArrayBuilder:
+    ITEM_PEERS.append(("awkward.ArrayBuilder", items_awkward, COUNT_IN_PYTHON))
 
 CASES = {
     "floats": partial(items_case, "floats"),
@@ -313,14 +329,13 @@ def main():
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("case", "against", *COLUMNS)
     for name in options.cases or CASES:
-        for peer, row in CASES[name](options.repeat):
-            cells = (
-                form.format(row[c]) if c in row else "" for c, form in COLUMNS.items()
-            )
-            table.add_row(name, peer, *cells)
-    Console().print(table)
+        rows = list(CASES[name](options.repeat))
+        columns = {c: form for c, form in COLUMNS.items() if c in rows[0][1]}
+        table = Table(name, *columns)
+        for peer, row in rows:
+            table.add_row(peer, *(form.format(row[c]) for c, form in columns.items()))
+        Console().print(table)
 
 
 if __name__ == "__main__":

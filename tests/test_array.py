@@ -5,6 +5,7 @@ go on showing what they showed. hypothesis prints what fails, and its seed.
 """
 
 import copy
+import doctest
 import gc
 import itertools
 import operator
@@ -13,6 +14,7 @@ import re
 import subprocess
 import sys
 import weakref
+from pathlib import Path
 
 import hypothesis.strategies as st
 import pytest
@@ -1002,6 +1004,16 @@ def test_numpy_is_imported_only_when_it_is_needed():
     assert run(code) == "True\n"
     assert "GrowArray" in dir(growbuf)
     assert not hasattr(growbuf, "nothing")
+
+
+def test_the_examples_run():
+    guide = Path(__file__).parent.parent / "docs" / "arrays.md"
+    if not guide.exists():
+        pytest.skip("there are no documents here")
+    examples = doctest.testfile(str(guide), module_relative=False)
+    assert examples.attempted > 8 and examples.failed == 0
+    examples = doctest.testmod(array_module)
+    assert examples.attempted > 4 and examples.failed == 0
 
 
 def test_without_numpy_the_error_names_the_extra():
