@@ -5,9 +5,10 @@
 
 `ratio` is the other way's time divided by GrowArray's, the median over pairs taken in
 turn, each job in a forked process of its own; both end with an ndarray of all rows.
-`peak` is the most memory the job's process held meanwhile, in bytes for each byte of the
-result. Under `overhead` stand nanoseconds a call costs more than on an ndarray: the least
-of many. Ways that are not installed are left out. Needs the extras `cli` and `numpy`.
+`peak` is the most memory the job's process held meanwhile, in bytes for each byte of
+the result. Under `overhead` stand nanoseconds a call costs more than on an ndarray: the
+least of many. Ways that are not installed are left out. Needs the extras `cli` and
+`numpy`.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 The only module of the package that imports NumPy.  Rows lie in a GrowBuffer, and what
 the array is as an ndarray is a view of that.  Rows of the common kinds are written by
-_growbuf.Rows; this module says how a row lies in memory, and has NumPy convert the rest.
+_growbuf.Rows; this module says how a row lies in memory, and has NumPy convert others.
 """
 
 import functools
@@ -160,8 +160,8 @@ def _in_range(numbers, dtype):
 def _array_of(values, dtype):
     """Return an ndarray of any array-like, to be cast by the rule same_kind.
 
-    Python's own objects have no dtype: their integers fit where their values do, and what
-    is no number to begin with is converted as NumPy converts it.
+    Python's own objects have no dtype: their integers fit where their values do, and
+    what is no number to begin with is converted as NumPy converts it.
     """
     if hasattr(values, "dtype"):
         return np.asarray(values)
@@ -213,8 +213,8 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
     axis.
     limit: rows the array can hold at most. Address space for them is reserved (no
     memory), so that no row ever moves and rows can be appended under views. None: as
-    much as the system gives, from 1 TiB down as more of it is in use; where that is none,
-    `stable` is False, and under views the array has the length it has.
+    much as the system gives, from 1 TiB down as more of it is in use; where that is
+    none, `stable` is False, and under views the array has the length it has.
 
     What an ndarray has and is not named here is taken from the ndarray of all rows,
     `array`, as are indexing, iteration, comparison and arithmetic, whose results are
@@ -266,14 +266,14 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         """Return the array whose rows are the bytes of a GrowBuffer, without a copy.
 
         Both see what is done to either. It is stable if the buffer has a limit. Raise
-        ValueError if the bytes are not whole rows, TypeError for another type of buffer.
+        ValueError if the bytes are not whole rows, TypeError for what is no GrowBuffer.
         """
         if not isinstance(buffer, GrowBuffer):
             raise TypeError(
                 f"from_buffer() needs a GrowBuffer, got {type(buffer).__name__}"
             )
         array = cls._over(buffer, *_layout(dtype, row_shape), shared=True)
-        array._free_to_grow()
+        array.__array__()  # raises unless the rows are whole
         return array
 
     # ----------------------------------------------------------------- measures

@@ -1,8 +1,8 @@
 /* cells: how the items of one row lie in memory, and Python objects written there.
  *
- * No Python code runs here: a writer takes the objects whose value can be read with none,
- * and returns false, without an exception, for all others. What a refused row has written
- * is unspecified.
+ * No Python code runs here: a writer takes the objects whose value can be read with
+ * none, and returns false, without an exception, for all others. What a refused row has
+ * written is unspecified.
  */
 #ifndef GROWBUF_CELLS_H
 #define GROWBUF_CELLS_H
@@ -33,8 +33,8 @@ struct cells {
     struct cell *cell;
 };
 
-/* Take over a description: (shape, ((kind, offset, nbytes, swapped), ...)), where kind is
- * the character of dtype.kind. One that cannot be written here leaves CELLS_NONE. -1
+/* Take over a description: (shape, ((kind, offset, nbytes, swapped), ...)), where kind
+ * is the character of dtype.kind. One that cannot be written here leaves CELLS_NONE. -1
  * comes with an exception. */
 int cells_open(struct cells *cells, PyObject *description, size_t row_nbytes);
 void cells_close(struct cells *cells);
