@@ -14,8 +14,7 @@ typedef struct {
     PyObject *folding;    /* the (-1, *row_shape) to fold that into, or NULL */
     PyObject *view;       /* the ndarray made last, or NULL; an export of the buffer */
     size_t view_nbytes;
-    bool
-        shared; /* somebody else knows the buffer: keep no view, or it could not shrink */
+    bool shared; /* others know the buffer: a view kept here could be in their way */
     size_t row_nbytes;
     size_t whole; /* a length of the buffer that is known to be of whole rows */
     struct cells cells;
@@ -88,7 +87,8 @@ rows_view(RowsObject *self)
         return NULL;
     }
     PyObject *view = make_view(self);
-    if (view != NULL && !self->shared) {
+    /* Making one may run other code, through the collector, before it is an export. */
+    if (view != NULL && !self->shared && nbytes == buffer_length(self->buffer)) {
         self->view_nbytes = nbytes;
         Py_XSETREF(self->view, Py_NewRef(view));
     }
@@ -342,7 +342,7 @@ append(PyObject *op, PyObject *row)
 
 PyDoc_STRVAR(extend_doc,
 "extend($self, rows, /)\n--\n\n"
-"Append each of the rows, broadcast to the row shape: of an array or of an iterable.\n\n"
+"Append all rows of an array or an iterable, each broadcast to the row shape.\n\n"
 "All or none: when one of them does not fit or the iterable raises, the array is what\n"
 "it was. A contiguous array of the same dtype is copied once; other arrays, and what\n"
 "an iterable yields, are first gathered beside the array. Errors as in append().");
@@ -468,8 +468,9 @@ rows_bool(PyObject *op)
     return rc;
 }
 
-/* NumPy reads some formats of void and structured items otherwise than it wrote them, or
- * not at all (titles, padding behind the last field). Refused, it asks __array__(). */
+/* NumPy reads some formats of void and structured items otherwise than it wrote them,
+ * or not at all (titles, padding behind the last field). Refused, it asks
+ * __array__(). */
 static int
 check_format(RowsObject *self, int flags)
 {
@@ -676,12 +677,18 @@ find_out(PyObject *const *values, PyObject *kwnames)
     return NULL;
 }
 
+static bool
+is_call(PyObject *method)
+{
+    return PyUnicode_Check(method) &&
+           PyUnicode_CompareWithASCIIString(method, "__call__") == 0;
+}
+
 /* Call a ufunc, which is the first of `args`, or a method of it. */
 static PyObject *
 call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    if (PyUnicode_Check(method) &&
-        PyUnicode_CompareWithASCIIString(method, "__call__") == 0) {
+    if (is_call(method)) {
         size_t nargsf = (size_t)(nargs - 1) | PY_VECTORCALL_ARGUMENTS_OFFSET;
         return PyObject_Vectorcall(args[0], args + 1, nargsf, kwnames);
     }
@@ -701,24 +708,33 @@ array_ufunc(PyObject *Py_UNUSED(op), PyObject *const *args, Py_ssize_t nargs,
             PyObject *kwnames)
 {
     PyObject *plains[MOST_ARGS], *result = NULL;
-    Py_ssize_t all = nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames)), n = 0;
-    if (nargs < 2 || all > MOST_ARGS) {
+    Py_ssize_t nkwargs = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    PyObject *out = find_out(args + nargs, kwnames);
+    /* Alone, it may as well be given by position, which costs NumPy less. */
+    bool by_position = out != NULL && nargs >= 2 && nkwargs == 1 && is_call(args[1]);
+    Py_ssize_t nmore = by_position ? PyTuple_GET_SIZE(out) : nkwargs;
+    if (nargs < 2 || nargs + nmore > MOST_ARGS) {
         PyErr_SetString(PyExc_TypeError,
                         "__array_ufunc__() needs a ufunc, the name of a "
                         "method, and what that takes");
         return NULL;
     }
-    PyObject *out = find_out(args + nargs, kwnames);
+    PyObject *const *more =
+        by_position ? ((PyTupleObject *)out)->ob_item : args + nargs;
     /* The ufunc first, and then what it is called with: the name is left out. */
-    for (; n < all - 1; n++) {
-        PyObject *arg = n == 0 ? args[0] : args[n + 1];
+    Py_ssize_t n = 0, all = nargs - 1 + nmore;
+    for (; n < all; n++) {
+        PyObject *arg = n == 0          ? args[0]
+                        : n < nargs - 1 ? args[n + 1]
+                                        : more[n - (nargs - 1)];
         plains[n] = out != NULL && arg == out ? plain_tuple(arg) : plain(arg);
         if (plains[n] == NULL) {
             break;
         }
     }
-    if (n == all - 1) {
-        result = call_ufunc(args[1], plains, nargs - 1, kwnames);
+    if (n == all) {
+        result = by_position ? call_ufunc(args[1], plains, n, NULL)
+                             : call_ufunc(args[1], plains, nargs - 1, kwnames);
         result = out == NULL ? result : as_given(out, result);
     }
     while (n > 0) {
@@ -903,9 +919,9 @@ static PyGetSetDef rows_getset[] = {
     {"array", get_array, NULL,
      PyDoc_STR("All rows as an ndarray, without a copy. It keeps its length."), NULL},
      {"buffer", get_buffer, NULL,
-      PyDoc_STR("The GrowBuffer that holds the rows. Its length must stay a multiple of\n"
-               "a row's bytes. Once it is handed out the array keeps no view of its own,\n"
-               "and makes one each time it needs one."),
+      PyDoc_STR("The GrowBuffer that holds the rows, which stay whole. Once it is\n"
+               "handed out the array keeps no view of its own, and makes one each\n"
+               "time it needs one."),
           NULL},
       {"dtype", get_dtype, NULL, PyDoc_STR("The dtype of the items."), NULL},
        {"shape", get_shape, NULL,
