@@ -922,7 +922,7 @@ static PyGetSetDef rows_getset[] = {
       PyDoc_STR("The GrowBuffer that holds the rows, which stay whole. Once it is\n"
                "handed out the array keeps no view of its own, and makes one each\n"
                "time it needs one."),
-          NULL},
+                NULL},
       {"dtype", get_dtype, NULL, PyDoc_STR("The dtype of the items."), NULL},
        {"shape", get_shape, NULL,
         PyDoc_STR("The number of rows, and a row's shape."), NULL},
