@@ -13,6 +13,24 @@ from ._growbuf import GrowBuffer, GrowIO, configure, stats, trim
 __version__ = "0.1.0"
 __all__ = ["GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .array import GrowArray as GrowArray
+
+
+def __getattr__(name):
+    """Import what needs NumPy when it is asked for; hence not in __all__ either."""
+    if name == "GrowArray":
+        from .array import GrowArray
+
+        globals()[name] = GrowArray
+        return GrowArray
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), "GrowArray"})
+
 
 def info():
     """Return how buffers grow here, as a dict.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "edit.h"
 #include "growth.h"
 #include "io.h"
@@ -341,6 +342,31 @@ use_python_heap(void)
 }
 
 static int
+make_types(PyObject *module, struct state *state)
+{
+    state->spare_type = make_type(module, &tail_spare_spec);
+    state->frozen_type = make_type(module, &owner_frozen_spec);
+    state->rows_type = make_type(module, &array_rows_spec);
+    state->buffer_type = make_buffer_type(module, state);
+    state->io_type = io_make_type(module);
+    return state->spare_type != NULL && state->frozen_type != NULL &&
+                   state->rows_type != NULL && state->buffer_type != NULL &&
+                   state->io_type != NULL
+               ? 0
+               : -1;
+}
+
+static int
+add_types(PyObject *module, struct state *state)
+{
+    return PyModule_AddType(module, state->buffer_type) < 0 ||
+                   PyModule_AddType(module, state->io_type) < 0 ||
+                   PyModule_AddType(module, state->rows_type) < 0
+               ? -1
+               : 0;
+}
+
+static int
 module_exec(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
@@ -354,15 +380,7 @@ module_exec(PyObject *module)
     if (state->release_name == NULL || results_state_init(state) < 0) {
         return -1;
     }
-    state->spare_type = make_type(module, &tail_spare_spec);
-    state->frozen_type = make_type(module, &owner_frozen_spec);
-    state->buffer_type = make_buffer_type(module, state);
-    state->io_type = io_make_type(module);
-    if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
-        !state->io_type || PyModule_AddType(module, state->buffer_type) < 0) {
-        return -1;
-    }
-    return PyModule_AddType(module, state->io_type);
+    return make_types(module, state) < 0 || add_types(module, state) < 0 ? -1 : 0;
 }
 
 static int
@@ -373,6 +391,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->io_type);
     Py_VISIT(state->spare_type);
     Py_VISIT(state->frozen_type);
+    Py_VISIT(state->rows_type);
     Py_VISIT(state->release_name);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
         Py_VISIT(state->base[i]);
@@ -388,6 +407,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->io_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);
+    Py_CLEAR(state->rows_type);
     Py_CLEAR(state->release_name);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
         Py_CLEAR(state->base[i]);

@@ -6,11 +6,6 @@
 #include "fill.h"
 #include "state.h"
 
-#if PY_VERSION_HEX < 0x030D0000
-#define Py_BEGIN_CRITICAL_SECTION2(a, b) {
-#define Py_END_CRITICAL_SECTION2() }
-#endif
-
 /* _io._BufferedIOBase has no struct in any header. What its instances keep fits into
  * `of_base`, or the type is not made: two words on all Pythons so far. */
 typedef struct {

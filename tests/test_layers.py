@@ -14,8 +14,9 @@ SOURCES = sorted((CHECKOUT / "src").glob("*.[ch]"))
 LAYERS = [
     {"growbuf"},
     {"io"},
-    {"edit", "results", "tail", "owner"},
+    {"edit", "results", "tail", "owner", "array"},
     {"state"},
+    {"cells"},
     {"fill"},
     {"buffer"},
     {"store"},

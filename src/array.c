@@ -1,0 +1,985 @@
+#include "array.h"
+
+#include <string.h>
+
+#include "cells.h"
+#include "fill.h"
+
+typedef struct {
+    PyObject_HEAD
+    BufferObject *buffer;
+    PyObject *dtype;
+    PyObject *row_shape;
+    PyObject *frombuffer; /* makes a flat ndarray of (buffer, dtype) */
+    PyObject *folding;    /* the (-1, *row_shape) to fold that into, or NULL */
+    PyObject *view;       /* the ndarray made last, or NULL; an export of the buffer */
+    size_t view_nbytes;
+    bool shared; /* others know the buffer: a view kept here could be in their way */
+    size_t row_nbytes;
+    size_t whole; /* a length of the buffer that is known to be of whole rows */
+    struct cells cells;
+} RowsObject;
+
+static inline RowsObject *
+rows_cast(PyObject *op)
+{
+    return (RowsObject *)op;
+}
+
+static PyObject *
+none_or_null(int rc)
+{
+    if (rc < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Raise ValueError unless the buffer, which others may have changed, has whole rows. */
+static inline int
+check_whole(RowsObject *self)
+{
+    size_t length = buffer_length(self->buffer);
+    if (length == self->whole) {
+        return 0;
+    }
+    if (length % self->row_nbytes != 0) {
+        PyErr_Format(PyExc_ValueError,
+                     "the buffer has %zu bytes, which are not whole rows of %zu",
+                     length, self->row_nbytes);
+        return -1;
+    }
+    self->whole = length;
+    return 0;
+}
+
+static Py_ssize_t
+rows_length(PyObject *op)
+{
+    RowsObject *self = rows_cast(op);
+    return (Py_ssize_t)(buffer_length(self->buffer) / self->row_nbytes);
+}
+
+/* -------------------------------------------------------------------- the view */
+
+static PyObject *
+make_view(RowsObject *self)
+{
+    PyObject *args[] = {(PyObject *)self->buffer, self->dtype};
+    PyObject *flat = PyObject_Vectorcall(self->frombuffer, args, 2, NULL);
+    if (flat == NULL || self->folding == NULL) {
+        return flat;
+    }
+    PyObject *folded = PyObject_CallMethod(flat, "reshape", "O", self->folding);
+    Py_DECREF(flat);
+    return folded;
+}
+
+/* Return the ndarray of all rows: the one made before, if it still shows them all. */
+static PyObject *
+rows_view(RowsObject *self)
+{
+    size_t nbytes = buffer_length(self->buffer);
+    if (self->view != NULL && self->view_nbytes == nbytes) {
+        return Py_NewRef(self->view);
+    }
+    if (check_whole(self) < 0) {
+        return NULL;
+    }
+    PyObject *view = make_view(self);
+    /* Making one may run other code, through the collector, before it is an export. */
+    if (view != NULL && !self->shared && nbytes == buffer_length(self->buffer)) {
+        self->view_nbytes = nbytes;
+        Py_XSETREF(self->view, Py_NewRef(view));
+    }
+    return view;
+}
+
+static PyObject *
+locked_view(PyObject *op)
+{
+    PyObject *view;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    view = rows_view(rows_cast(op));
+    Py_END_CRITICAL_SECTION();
+    return view;
+}
+
+static void rows_dealloc(PyObject *op);
+
+static bool
+is_rows(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    while (type != NULL && type->tp_dealloc != rows_dealloc) {
+        type = type->tp_base;
+    }
+    return type != NULL;
+}
+
+/* An object as NumPy should see it: Rows as their view, anything else as it is. */
+static PyObject *
+plain(PyObject *op)
+{
+    return is_rows(op) ? locked_view(op) : Py_NewRef(op);
+}
+
+/* Drop the view that is kept, and raise BufferError if there are others. */
+static int
+rows_free_to_shrink(RowsObject *self)
+{
+    Py_CLEAR(self->view);
+    if (self->buffer->base.ob_exports == 1) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_BufferError,
+                    "a view of the array is held (its .array, a slice, a memoryview): "
+                    "rows can be appended, but not moved or removed, until it is gone");
+    return -1;
+}
+
+/* Have room for `nbytes` behind the rows. A view that is held keeps pages that may move
+ * from growing; ours is no reason to refuse. */
+static int
+rows_make_room(RowsObject *self, size_t nbytes)
+{
+    BufferObject *buffer = self->buffer;
+    if (buffer->base.ob_exports != 1) {
+        if (!store_is_fixed(&buffer->store)) {
+            Py_CLEAR(self->view);
+        }
+        if (buffer_can_append(buffer) < 0) {
+            return -1;
+        }
+    }
+    if (check_whole(self) < 0) {
+        return -1;
+    }
+    return nbytes <= store_room(&buffer->store) ? 0 : buffer_make_room(buffer, nbytes);
+}
+
+/* ---------------------------------------------------- appending Python's objects */
+
+/* Rows are written behind the end, and the buffer is told when all of them are there.
+ * If one cannot be written, the NUL that follows the last byte is put back. */
+static int
+rows_write(RowsObject *self, PyObject **rows, size_t count)
+{
+    BufferObject *buffer = self->buffer;
+    size_t nbytes = count * self->row_nbytes;
+    if (rows_make_room(self, nbytes) < 0) {
+        return -1;
+    }
+    char *end = buffer_bytes(buffer) + buffer_length(buffer), *to = end;
+    for (size_t i = 0; i < count; i++, to += self->row_nbytes) {
+        if (!cells_write(&self->cells, self->row_nbytes, to, rows[i])) {
+            *end = '\0';
+            return 0;
+        }
+    }
+    store_append_ready(&buffer->store, nbytes);
+    buffer_sync(buffer);
+    self->whole += nbytes;
+    return 1;
+}
+
+/* Append one row, or return 0 if it is not of a kind that is written here. */
+static int
+append_row(RowsObject *self, PyObject *row)
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    rc = rows_write(self, &row, 1);
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+/* The same for all rows in a list or a tuple. */
+static int
+append_rows(RowsObject *self, PyObject *rows)
+{
+    if (!PyList_CheckExact(rows) && !PyTuple_CheckExact(rows)) {
+        return 0;
+    }
+    int rc = 1;
+    Py_BEGIN_CRITICAL_SECTION2(rows, self->buffer);
+    size_t count = (size_t)PySequence_Fast_GET_SIZE(rows);
+    if (count > PY_SSIZE_T_MAX / self->row_nbytes) {
+        PyErr_NoMemory();
+        rc = -1;
+    }
+    else if (count > 0) {
+        rc = rows_write(self, PySequence_Fast_ITEMS(rows), count);
+    }
+    Py_END_CRITICAL_SECTION2();
+    return rc;
+}
+
+/* ------------------------------------------------------ appending bytes of arrays */
+
+static int
+append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
+{
+    BufferObject *buffer = self->buffer;
+    if (nbytes == 0) {
+        return 0;
+    }
+    if (rows_make_room(self, nbytes) < 0) {
+        return -1;
+    }
+    size_t at = buffer_length(buffer);
+    store_append_ready(&buffer->store, nbytes);
+    buffer_sync(buffer);
+    self->whole += nbytes;
+    buffer_hold(buffer);
+    fill_copy(buffer_bytes(buffer) + at, bytes, nbytes);
+    buffer_release(buffer);
+    return 0;
+}
+
+static int
+append_view(RowsObject *self, const Py_buffer *view)
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    rc = append_bytes(self, view->buf, (size_t)view->len);
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+/* Whether an object's items are of our dtype: 1, 0, or -1 with an exception. A dtype is
+ * equal to much that is none, so that types are compared first. */
+static int
+has_our_dtype(RowsObject *self, PyObject *op)
+{
+    PyObject *dtype = PyObject_GetAttrString(op, "dtype");
+    if (dtype == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    int rc = dtype == self->dtype;
+    if (!rc && Py_TYPE(dtype) == Py_TYPE(self->dtype)) {
+        rc = PyObject_RichCompareBool(dtype, self->dtype, Py_EQ);
+    }
+    Py_DECREF(dtype);
+    return rc;
+}
+
+/* Whether the last axes of a view are those of one row, behind `naxes` others. */
+static bool
+fits(RowsObject *self, const Py_buffer *view, int naxes)
+{
+    Py_ssize_t ndim = PyTuple_GET_SIZE(self->row_shape);
+    if (view->ndim != ndim + naxes || (size_t)view->len % self->row_nbytes != 0) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < ndim; i++) {
+        PyObject *length = PyTuple_GET_ITEM(self->row_shape, i);
+        if (view->shape[naxes + i] != PyLong_AsSsize_t(length)) {
+            return false;
+        }
+    }
+    return naxes == 1 || (size_t)view->len == self->row_nbytes;
+}
+
+/* Append an array of our dtype whose bytes are in our order, or return 0 if it is not:
+ * a row (`naxes` 0) or a block of rows (1). Ourselves are left to NumPy, because a view
+ * of our own would keep us from growing. */
+static int
+append_array(PyObject *op, PyObject *array, int naxes)
+{
+    RowsObject *self = rows_cast(op);
+    if (array == op || !PyObject_CheckBuffer(array)) {
+        return 0;
+    }
+    int rc = has_our_dtype(self, array);
+    if (rc <= 0) {
+        return rc;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS) < 0) {
+        PyErr_Clear();
+        return 0;
+    }
+    rc = fits(self, &view, naxes);
+    if (rc > 0 && append_view(self, &view) < 0) {
+        rc = -1;
+    }
+    PyBuffer_Release(&view);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ the methods */
+
+/* Hand what is not written here to the method that asks NumPy. */
+static PyObject *
+done_or_slowly(int rc, PyObject *op, const char *method, PyObject *arg)
+{
+    return rc == 0 ? PyObject_CallMethod(op, method, "(O)", arg) : none_or_null(rc);
+}
+
+PyDoc_STRVAR(append_doc,
+"append($self, row, /)\n--\n\n"
+"Append one row, broadcast to the row shape.\n\n"
+"Values are cast by NumPy's rule same_kind. Raise what NumPy raises for a value that\n"
+"does not fit, MemoryError past the limit, and BufferError if the array is not stable\n"
+"and a view of it is held; then the array is what it was. Amortized O(1).");
+
+static PyObject *
+append(PyObject *op, PyObject *row)
+{
+    int rc = append_row(rows_cast(op), row);
+    if (rc == 0) {
+        rc = append_array(op, row, 0);
+    }
+    return done_or_slowly(rc, op, "_append_slowly", row);
+}
+
+PyDoc_STRVAR(extend_doc,
+"extend($self, rows, /)\n--\n\n"
+"Append all rows of an array or an iterable, each broadcast to the row shape.\n\n"
+"All or none: when one of them does not fit or the iterable raises, the array is what\n"
+"it was. A contiguous array of the same dtype is copied once; other arrays, and what\n"
+"an iterable yields, are first gathered beside the array. Errors as in append().");
+
+static PyObject *
+extend(PyObject *op, PyObject *rows)
+{
+    int rc = append_rows(rows_cast(op), rows);
+    if (rc == 0) {
+        rc = append_array(op, rows, 1);
+    }
+    return done_or_slowly(rc, op, "_extend_slowly", rows);
+}
+
+PyDoc_STRVAR(append_bytes_doc,
+"_append_bytes($self, rows, /)\n--\n\n"
+"Append the bytes of whole rows.");
+
+static PyObject *
+append_bytes_of(PyObject *op, PyObject *rows)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(rows, &view, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    assert((size_t)view.len % rows_cast(op)->row_nbytes == 0);
+    int rc = append_view(rows_cast(op), &view);
+    PyBuffer_Release(&view);
+    return none_or_null(rc);
+}
+
+PyDoc_STRVAR(free_to_shrink_doc,
+"_free_to_shrink($self, /)\n--\n\n"
+"Drop the view that is kept, and raise BufferError if there are others.");
+
+static PyObject *
+free_to_shrink(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = rows_free_to_shrink(rows_cast(op));
+    Py_END_CRITICAL_SECTION();
+    return none_or_null(rc);
+}
+
+PyDoc_STRVAR(free_to_grow_doc,
+"_free_to_grow($self, /)\n--\n\n"
+"Drop the view that is kept, if it is in the way of growing at the end.");
+
+static PyObject *
+free_to_grow(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = rows_make_room(rows_cast(op), 0);
+    Py_END_CRITICAL_SECTION();
+    return none_or_null(rc);
+}
+
+/* ------------------------------------------------------- what the view does for us */
+
+static PyObject *
+rows_subscript(PyObject *op, PyObject *key)
+{
+    PyObject *view = locked_view(op);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *item = PyObject_GetItem(view, key);
+    Py_DECREF(view);
+    return item;
+}
+
+static int
+rows_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
+{
+    if (value == NULL) {
+        PyObject *none = PyObject_CallMethod(op, "_delete", "(O)", key);
+        Py_XDECREF(none);
+        return none == NULL ? -1 : 0;
+    }
+    PyObject *view = locked_view(op);
+    PyObject *source = view == NULL ? NULL : plain(value);
+    int rc = source == NULL ? -1 : PyObject_SetItem(view, key, source);
+    Py_XDECREF(source);
+    Py_XDECREF(view);
+    return rc;
+}
+
+static PyObject *
+rows_iter(PyObject *op)
+{
+    PyObject *view = locked_view(op);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *iterator = PyObject_GetIter(view);
+    Py_DECREF(view);
+    return iterator;
+}
+
+static int
+rows_contains(PyObject *op, PyObject *value)
+{
+    PyObject *view = locked_view(op);
+    if (view == NULL) {
+        return -1;
+    }
+    int rc = PySequence_Contains(view, value);
+    Py_DECREF(view);
+    return rc;
+}
+
+static int
+rows_bool(PyObject *op)
+{
+    PyObject *view = locked_view(op);
+    if (view == NULL) {
+        return -1;
+    }
+    int rc = PyObject_IsTrue(view);
+    Py_DECREF(view);
+    return rc;
+}
+
+/* NumPy reads some formats of void and structured items otherwise than it wrote them,
+ * or not at all (titles, padding behind the last field). Refused, it asks
+ * __array__(). */
+static int
+check_format(RowsObject *self, int flags)
+{
+    if ((flags & PyBUF_FORMAT) != PyBUF_FORMAT) {
+        return 0;
+    }
+    PyObject *kind = PyObject_GetAttrString(self->dtype, "kind");
+    if (kind == NULL) {
+        return -1;
+    }
+    bool is_void = PyUnicode_CompareWithASCIIString(kind, "V") == 0;
+    Py_DECREF(kind);
+    if (is_void) {
+        PyErr_SetString(PyExc_BufferError, "structured rows are not exported with a "
+                                           "format: take memoryview(array.array)");
+    }
+    return is_void ? -1 : 0;
+}
+
+/* The export is the ndarray's, with its shape and format. */
+static int
+rows_getbuffer(PyObject *op, Py_buffer *buffer, int flags)
+{
+    PyObject *view = check_format(rows_cast(op), flags) < 0 ? NULL : locked_view(op);
+    if (view == NULL) {
+        buffer->obj = NULL;
+        return -1;
+    }
+    int rc = PyObject_GetBuffer(view, buffer, flags);
+    Py_DECREF(view);
+    return rc;
+}
+
+/* ------------------------------------------------------------------- arithmetic */
+
+static PyObject *
+binary(PyObject *left, PyObject *right, binaryfunc apply)
+{
+    PyObject *result = NULL;
+    PyObject *x = plain(left), *y = x == NULL ? NULL : plain(right);
+    if (y != NULL) {
+        result = apply(x, y);
+    }
+    Py_XDECREF(x);
+    Py_XDECREF(y);
+    return result;
+}
+
+/* The result of ndarray's own is the view, whose rows are ours. */
+static PyObject *
+in_place(PyObject *op, PyObject *other, binaryfunc apply)
+{
+    PyObject *view = locked_view(op);
+    PyObject *y = view == NULL ? NULL : plain(other);
+    PyObject *result = y == NULL ? NULL : apply(view, y);
+    if (result != NULL && result == view) {
+        Py_SETREF(result, Py_NewRef(op));
+    }
+    Py_XDECREF(view);
+    Py_XDECREF(y);
+    return result;
+}
+
+static PyObject *
+unary(PyObject *op, unaryfunc apply)
+{
+    PyObject *view = locked_view(op);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *result = apply(view);
+    Py_DECREF(view);
+    return result;
+}
+
+static PyObject *
+rows_richcompare(PyObject *op, PyObject *other, int operation)
+{
+    PyObject *view = locked_view(op);
+    PyObject *y = view == NULL ? NULL : plain(other);
+    PyObject *result = y == NULL ? NULL : PyObject_RichCompare(view, y, operation);
+    Py_XDECREF(view);
+    Py_XDECREF(y);
+    return result;
+}
+
+#define BINARY(name, apply)                                                            \
+    static PyObject *rows_##name(PyObject *left, PyObject *right)                      \
+    {                                                                                  \
+        return binary(left, right, apply);                                             \
+    }
+#define IN_PLACE(name, apply)                                                          \
+    static PyObject *rows_inplace_##name(PyObject *op, PyObject *other)                \
+    {                                                                                  \
+        return in_place(op, other, apply);                                             \
+    }
+#define BOTH(name, apply)                                                              \
+    BINARY(name, PyNumber_##apply)                                                     \
+    IN_PLACE(name, PyNumber_InPlace##apply)
+#define UNARY(name, apply)                                                             \
+    static PyObject *rows_##name(PyObject *op)                                         \
+    {                                                                                  \
+        return unary(op, apply);                                                       \
+    }
+
+BOTH(add, Add)
+BOTH(subtract, Subtract)
+BOTH(multiply, Multiply)
+BOTH(matrix_multiply, MatrixMultiply)
+BOTH(true_divide, TrueDivide)
+BOTH(floor_divide, FloorDivide)
+BOTH(remainder, Remainder)
+BOTH(lshift, Lshift)
+BOTH(rshift, Rshift)
+BOTH(and, And)
+BOTH(or, Or)
+BOTH(xor, Xor)
+BINARY(divmod, PyNumber_Divmod)
+UNARY(negative, PyNumber_Negative)
+UNARY(positive, PyNumber_Positive)
+UNARY(absolute, PyNumber_Absolute)
+UNARY(invert, PyNumber_Invert)
+
+/* ndarray knows no modulus either. */
+static PyObject *
+power(PyObject *left, PyObject *right)
+{
+    return PyNumber_Power(left, right, Py_None);
+}
+
+static PyObject *
+power_in_place(PyObject *left, PyObject *right)
+{
+    return PyNumber_InPlacePower(left, right, Py_None);
+}
+
+static PyObject *
+rows_power(PyObject *left, PyObject *right, PyObject *modulus)
+{
+    if (modulus != Py_None) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    return binary(left, right, power);
+}
+
+static PyObject *
+rows_inplace_power(PyObject *op, PyObject *other, PyObject *Py_UNUSED(modulus))
+{
+    return in_place(op, other, power_in_place);
+}
+
+/* ------------------------------------------------------------------------ ufuncs */
+
+/* What NumPy passes as `out`: a tuple, in which Rows may be. */
+static PyObject *
+plain_tuple(PyObject *tuple)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(tuple);
+    PyObject *result = PyTuple_New(n);
+    for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
+        PyObject *item = plain(PyTuple_GET_ITEM(tuple, i));
+        if (item == NULL) {
+            Py_CLEAR(result);
+            break;
+        }
+        PyTuple_SET_ITEM(result, i, item);
+    }
+    return result;
+}
+
+/* Where Rows were given as `out`, the result is them and not their view. Takes over the
+ * reference to `result`. */
+static PyObject *
+as_given(PyObject *out, PyObject *result)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(out);
+    if (result == NULL || !PyTuple_CheckExact(result)) {
+        PyObject *target = n == 1 ? PyTuple_GET_ITEM(out, 0) : Py_None;
+        if (result != NULL && is_rows(target)) {
+            Py_SETREF(result, Py_NewRef(target));
+        }
+        return result;
+    }
+    PyObject *mapped = PyTuple_New(PyTuple_GET_SIZE(result));
+    for (Py_ssize_t i = 0; mapped != NULL && i < PyTuple_GET_SIZE(result); i++) {
+        PyObject *target = i < n ? PyTuple_GET_ITEM(out, i) : Py_None;
+        PyObject *item = is_rows(target) ? target : PyTuple_GET_ITEM(result, i);
+        PyTuple_SET_ITEM(mapped, i, Py_NewRef(item));
+    }
+    Py_DECREF(result);
+    return mapped;
+}
+
+static PyObject *
+find_out(PyObject *const *values, PyObject *kwnames)
+{
+    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        if (PyUnicode_CompareWithASCIIString(name, "out") == 0 &&
+            PyTuple_Check(values[i])) {
+            return values[i];
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_call(PyObject *method)
+{
+    return PyUnicode_Check(method) &&
+           PyUnicode_CompareWithASCIIString(method, "__call__") == 0;
+}
+
+/* Call a ufunc, which is the first of `args`, or a method of it. */
+static PyObject *
+call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    if (is_call(method)) {
+        size_t nargsf = (size_t)(nargs - 1) | PY_VECTORCALL_ARGUMENTS_OFFSET;
+        return PyObject_Vectorcall(args[0], args + 1, nargsf, kwnames);
+    }
+    return PyObject_VectorcallMethod(method, args, (size_t)nargs, kwnames);
+}
+
+PyDoc_STRVAR(array_ufunc_doc,
+"__array_ufunc__($self, ufunc, method, /, *inputs, **kwargs)\n--\n\n"
+"Apply a ufunc, or a method of one, to the rows as an ndarray.\n\n"
+"What was given as out is returned as it was given.");
+
+/* More than any ufunc takes: NumPy allows 64 operands, and there are ten keywords. */
+enum { MOST_ARGS = 80 };
+
+static PyObject *
+array_ufunc(PyObject *Py_UNUSED(op), PyObject *const *args, Py_ssize_t nargs,
+            PyObject *kwnames)
+{
+    PyObject *plains[MOST_ARGS], *result = NULL;
+    Py_ssize_t nkwargs = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    PyObject *out = find_out(args + nargs, kwnames);
+    /* Alone, it may as well be given by position, which costs NumPy less. */
+    bool by_position = out != NULL && nargs >= 2 && nkwargs == 1 && is_call(args[1]);
+    Py_ssize_t nmore = by_position ? PyTuple_GET_SIZE(out) : nkwargs;
+    if (nargs < 2 || nargs + nmore > MOST_ARGS) {
+        PyErr_SetString(PyExc_TypeError,
+                        "__array_ufunc__() needs a ufunc, the name of a "
+                        "method, and what that takes");
+        return NULL;
+    }
+    PyObject *const *more =
+        by_position ? ((PyTupleObject *)out)->ob_item : args + nargs;
+    /* The ufunc first, and then what it is called with: the name is left out. */
+    Py_ssize_t n = 0, all = nargs - 1 + nmore;
+    for (; n < all; n++) {
+        PyObject *arg = n == 0          ? args[0]
+                        : n < nargs - 1 ? args[n + 1]
+                                        : more[n - (nargs - 1)];
+        plains[n] = out != NULL && arg == out ? plain_tuple(arg) : plain(arg);
+        if (plains[n] == NULL) {
+            break;
+        }
+    }
+    if (n == all) {
+        result = by_position ? call_ufunc(args[1], plains, n, NULL)
+                             : call_ufunc(args[1], plains, nargs - 1, kwnames);
+        result = out == NULL ? result : as_given(out, result);
+    }
+    while (n > 0) {
+        Py_DECREF(plains[--n]);
+    }
+    return result;
+}
+
+/* ----------------------------------------------------------------- the attributes */
+
+static PyObject *
+get_array(PyObject *op, void *Py_UNUSED(closure))
+{
+    return locked_view(op);
+}
+
+/* Who has the buffer may shrink it, and no view that is kept here may be in the way. */
+static PyObject *
+get_buffer(PyObject *op, void *Py_UNUSED(closure))
+{
+    RowsObject *self = rows_cast(op);
+    Py_BEGIN_CRITICAL_SECTION(op);
+    self->shared = true;
+    Py_CLEAR(self->view);
+    Py_END_CRITICAL_SECTION();
+    return Py_NewRef(self->buffer);
+}
+
+static PyObject *
+get_own_buffer(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(rows_cast(op)->buffer);
+}
+
+static PyObject *
+get_dtype(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(rows_cast(op)->dtype);
+}
+
+static PyObject *
+get_row_shape(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(rows_cast(op)->row_shape);
+}
+
+static PyObject *
+get_row_nbytes(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(rows_cast(op)->row_nbytes);
+}
+
+static PyObject *
+get_shape(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyObject *row_shape = rows_cast(op)->row_shape;
+    Py_ssize_t ndim = PyTuple_GET_SIZE(row_shape);
+    PyObject *nrows = PyLong_FromSsize_t(rows_length(op));
+    PyObject *shape = nrows == NULL ? NULL : PyTuple_New(ndim + 1);
+    if (shape == NULL) {
+        Py_XDECREF(nrows);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(shape, 0, nrows);
+    for (Py_ssize_t i = 0; i < ndim; i++) {
+        PyTuple_SET_ITEM(shape, i + 1, Py_NewRef(PyTuple_GET_ITEM(row_shape, i)));
+    }
+    return shape;
+}
+
+/* -------------------------------------------------------------- birth and death */
+
+static PyObject *
+fold(PyObject *row_shape)
+{
+    PyObject *any = Py_BuildValue("(i)", -1);
+    PyObject *folding = any == NULL ? NULL : PySequence_Concat(any, row_shape);
+    Py_XDECREF(any);
+    return folding;
+}
+
+static int
+rows_open(RowsObject *self, PyObject *cells)
+{
+    if (PyTuple_GET_SIZE(self->row_shape) > 0) {
+        self->folding = fold(self->row_shape);
+        if (self->folding == NULL) {
+            return -1;
+        }
+    }
+    return cells_open(&self->cells, cells, self->row_nbytes);
+}
+
+static PyObject *
+rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *buffer, *dtype, *row_shape, *frombuffer, *cells;
+    Py_ssize_t row_nbytes;
+    int shared;
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0) {
+        PyErr_SetString(PyExc_TypeError, "Rows() takes no keyword arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "OOO!nOpO!:Rows", &buffer, &dtype, &PyTuple_Type,
+                          &row_shape, &row_nbytes, &frombuffer, &shared, &PyTuple_Type,
+                          &cells)) {
+        return NULL;
+    }
+    if (buffer_type(Py_TYPE(buffer)) == NULL || row_nbytes <= 0) {
+        PyErr_SetString(PyExc_TypeError, "Rows() needs a GrowBuffer and rows of bytes");
+        return NULL;
+    }
+    PyObject *op = type->tp_alloc(type, 0);
+    if (op == NULL) {
+        return NULL;
+    }
+    RowsObject *self = rows_cast(op);
+    self->buffer = (BufferObject *)Py_NewRef(buffer);
+    self->dtype = Py_NewRef(dtype);
+    self->row_shape = Py_NewRef(row_shape);
+    self->frombuffer = Py_NewRef(frombuffer);
+    self->row_nbytes = (size_t)row_nbytes;
+    self->shared = shared;
+    if (rows_open(self, cells) < 0) {
+        Py_CLEAR(op);
+    }
+    return op;
+}
+
+static int
+rows_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    RowsObject *self = rows_cast(op);
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->buffer);
+    Py_VISIT(self->dtype);
+    Py_VISIT(self->row_shape);
+    Py_VISIT(self->frombuffer);
+    Py_VISIT(self->view);
+    return 0;
+}
+
+/* Only the view: nothing else can be part of a cycle, or may be missing. */
+static int
+rows_clear(PyObject *op)
+{
+    Py_CLEAR(rows_cast(op)->view);
+    return 0;
+}
+
+static void
+rows_dealloc(PyObject *op)
+{
+    RowsObject *self = rows_cast(op);
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    Py_CLEAR(self->view);
+    Py_CLEAR(self->buffer);
+    Py_CLEAR(self->dtype);
+    Py_CLEAR(self->row_shape);
+    Py_CLEAR(self->frombuffer);
+    Py_CLEAR(self->folding);
+    cells_close(&self->cells);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+#define WITH_KEYWORDS(function) (PyCFunction)(void (*)(void)) function
+
+static PyMethodDef rows_methods[] = {
+    {"append", append, METH_O, append_doc},
+    {"extend", extend, METH_O, extend_doc},
+    {"_append_bytes", append_bytes_of, METH_O, append_bytes_doc},
+    {"_free_to_shrink", free_to_shrink, METH_NOARGS, free_to_shrink_doc},
+    {"_free_to_grow", free_to_grow, METH_NOARGS, free_to_grow_doc},
+    {"__array_ufunc__", WITH_KEYWORDS(array_ufunc), METH_FASTCALL | METH_KEYWORDS,
+     array_ufunc_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(rows_doc, "Rows of one dtype in a GrowBuffer: see GrowArray.");
+PyDoc_STRVAR(array_doc, "All rows as an ndarray, without a copy. It keeps its length.");
+PyDoc_STRVAR(buffer_doc,
+"The GrowBuffer that holds the rows, which stay whole.\n\n"
+"Once it is handed out the array keeps no view of its own, and makes one each time it\n"
+"needs one.");
+PyDoc_STRVAR(dtype_doc, "The dtype of the items.");
+PyDoc_STRVAR(shape_doc, "The number of rows, and a row's shape.");
+PyDoc_STRVAR(row_shape_doc, "The shape of one row.");
+
+static PyGetSetDef rows_getset[] = {
+    {"array", get_array, NULL, array_doc, NULL},
+    {"buffer", get_buffer, NULL, buffer_doc, NULL},
+    {"dtype", get_dtype, NULL, dtype_doc, NULL},
+    {"shape", get_shape, NULL, shape_doc, NULL},
+    {"row_shape", get_row_shape, NULL, row_shape_doc, NULL},
+    {"_buffer", get_own_buffer, NULL, NULL, NULL},
+    {"_row_nbytes", get_row_nbytes, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+#define NUMBER(name) {Py_nb_##name, rows_##name}
+#define NUMBER_BOTH(name) NUMBER(name), NUMBER(inplace_##name)
+
+static PyType_Slot rows_slots[] = {
+    {Py_tp_doc, (void *)rows_doc},
+    {Py_tp_new, rows_new},
+    {Py_tp_dealloc, rows_dealloc},
+    {Py_tp_traverse, rows_traverse},
+    {Py_tp_clear, rows_clear},
+    {Py_tp_methods, rows_methods},
+    {Py_tp_getset, rows_getset},
+    {Py_tp_iter, rows_iter},
+    {Py_tp_richcompare, rows_richcompare},
+    {Py_tp_hash, PyObject_HashNotImplemented},
+    {Py_bf_getbuffer, rows_getbuffer},
+    {Py_mp_length, rows_length},
+    {Py_mp_subscript, rows_subscript},
+    {Py_mp_ass_subscript, rows_ass_subscript},
+    {Py_sq_length, rows_length},
+    {Py_sq_contains, rows_contains},
+    NUMBER_BOTH(add),
+    NUMBER_BOTH(subtract),
+    NUMBER_BOTH(multiply),
+    NUMBER_BOTH(matrix_multiply),
+    NUMBER_BOTH(true_divide),
+    NUMBER_BOTH(floor_divide),
+    NUMBER_BOTH(remainder),
+    NUMBER_BOTH(power),
+    NUMBER_BOTH(lshift),
+    NUMBER_BOTH(rshift),
+    NUMBER_BOTH(and),
+    NUMBER_BOTH(or),
+    NUMBER_BOTH(xor),
+    NUMBER(divmod),
+    NUMBER(negative),
+    NUMBER(positive),
+    NUMBER(absolute),
+    NUMBER(invert),
+    NUMBER(bool),
+    {0, NULL},
+};
+
+PyType_Spec array_rows_spec = {
+    .name = "growbuf._growbuf.Rows",
+    .basicsize = sizeof(RowsObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = rows_slots,
+};

@@ -1,0 +1,1111 @@
+"""GrowArray is the ndarray of its rows, for every dtype, as it grows and shrinks.
+
+The model is a list of rows and np.array of it; views that are held across growth must
+go on showing what they showed. hypothesis prints what fails, and its seed.
+"""
+
+import copy
+import doctest
+import gc
+import itertools
+import operator
+import pickle
+import re
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+import growbuf
+from growbuf import GrowBuffer
+from growbuf._growbuf import Rows, check
+
+np = pytest.importorskip("numpy")
+hnp = pytest.importorskip("hypothesis.extra.numpy")
+GrowArray = growbuf.GrowArray
+array_module = sys.modules["growbuf.array"]
+
+pytestmark = pytest.mark.filterwarnings("error")
+QUICKLY = settings(deadline=None, suppress_health_check=list(HealthCheck))
+TOO_BIG = (OverflowError, DeprecationWarning)
+NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
+
+RECORD = np.dtype([("t", "<f8"), ("id", "<i4"), ("ok", "?"), ("name", "U4")])
+PADDED = np.dtype([("a", "i1"), ("b", ">f8"), ("c", "S3")], align=True)
+NESTED = np.dtype([("at", [("x", "f4"), ("y", ">i2")]), ("v", "u1", (2, 2))])
+
+
+def unstable(dtype="f8", row_shape=(), rows=()):
+    """Return an array that moves as it grows, as where the system has no space."""
+    array = GrowArray._over(GrowBuffer(), *array_module._layout(dtype, row_shape))
+    array.extend(rows)
+    return array
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def text(array):
+    """Return what tells arrays apart, NaN from NaN and 1 from 1.0 too."""
+    array = np.asarray(array)
+    return repr((array.dtype, array.shape, array.tolist()))
+
+
+def assert_rows(array, expected):
+    """Assert that an array has just these rows, and nothing about it is broken."""
+    assert text(array.array) == text(expected)
+    assert len(array) == len(expected)
+    assert array.shape == expected.shape
+    assert check(array._buffer) is None
+
+
+class Unchanged:
+    """Assert that a block leaves an array as it was, to the byte."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __enter__(self):
+        self.before = text(self.array), bytes(self.array._buffer), self.array.stable
+
+    def __exit__(self, *exception):
+        array = self.array
+        assert (text(array), bytes(array._buffer), array.stable) == self.before
+        assert check(array._buffer) is None
+
+
+# ------------------------------------------------------------------- every dtype
+
+PLAIN = st.one_of(
+    hnp.boolean_dtypes(),
+    hnp.integer_dtypes(endianness="?"),
+    hnp.unsigned_integer_dtypes(endianness="?"),
+    hnp.floating_dtypes(endianness="?", sizes=(16, 32, 64)),
+    st.just(np.dtype("longdouble")),
+    hnp.complex_number_dtypes(endianness="?"),
+    hnp.datetime64_dtypes(endianness="?"),
+    hnp.timedelta64_dtypes(endianness="?"),
+    hnp.byte_string_dtypes(endianness="?", max_len=6),
+    hnp.unicode_string_dtypes(endianness="?", max_len=6),
+)
+DTYPES = st.one_of(
+    PLAIN,
+    hnp.array_dtypes(PLAIN, allow_subarrays=True),
+    st.sampled_from([RECORD, PADDED, NESTED, np.dtype("V5")]),
+)
+ROW_SHAPES = hnp.array_shapes(min_dims=0, max_dims=2, max_side=3)
+
+
+def some_rows(data, dtype, row_shape, least=0):
+    """Draw an array of rows; any bytes are a value, but a bool is 0 or 1 and text is
+    made of characters."""
+    nrows = data.draw(st.integers(least, 6))
+    elements = None
+    if dtype.kind == "V" and dtype.names is None:
+        elements = st.binary(max_size=dtype.itemsize)
+    return data.draw(hnp.arrays(dtype, (nrows, *row_shape), elements=elements))
+
+
+def as_python(row):
+    """Return a row of Python's own objects that NumPy turns into the same row."""
+    return row.tolist() if row.dtype.kind not in "Mm" else row
+
+
+@QUICKLY
+@given(st.data(), DTYPES, ROW_SHAPES)
+def test_any_dtype_grows_under_views(data, dtype, row_shape):
+    array, model, views = GrowArray(dtype=dtype, row_shape=row_shape), [], []
+    dtype, row_shape = array.dtype, array.row_shape  # a subarray's shape is the row's
+    for _ in range(data.draw(st.integers(1, 5))):
+        rows = some_rows(data, dtype, row_shape)
+        how = data.draw(st.sampled_from(["append", "python", "extend", "list", "iter"]))
+        if how == "append":
+            for row in rows:
+                array.append(row)
+        elif how == "python":
+            for row in rows:
+                array.append(as_python(row))
+        elif how == "extend":
+            array.extend(rows)
+        elif how == "list":
+            array.extend([as_python(row) for row in rows])
+        else:
+            array.extend(iter(rows))
+        model.extend(rows)
+        views.append((array.array, len(model)))
+    expected = np.zeros((len(model), *row_shape), dtype)
+    for i, row in enumerate(model):
+        expected[i] = row
+    assert_rows(array, expected)
+    for view, length in views:
+        assert text(view) == text(expected[:length])
+
+
+@QUICKLY
+@given(st.data(), DTYPES, ROW_SHAPES)
+def test_any_dtype_comes_back_whole(data, dtype, row_shape):
+    rows = some_rows(data, dtype.base, row_shape + dtype.shape)
+    array = GrowArray(rows)
+    assert_rows(array, rows)
+    for twin in (pickle.loads(pickle.dumps(array, 4)), copy.copy(array), array.copy()):
+        assert type(twin) is GrowArray and twin.stable == array.stable
+        assert_rows(twin, rows)
+    if rows.dtype.kind in "biufcSU":
+        with memoryview(array) as ours, memoryview(rows) as theirs:
+            assert (ours.format, ours.shape) == (theirs.format, theirs.shape)
+            assert ours.tobytes() == theirs.tobytes()
+    assert address(np.asarray(array)) == address(array.array)
+    assert np.asarray(array).dtype == rows.dtype
+    assert text(array.take()) == text(rows)
+    assert array.shape == (0, *rows.shape[1:])
+
+
+EDGES = {
+    "b": [True, False],
+    "i": [0, 1, -1, True, 127, -128, 128, -129, 2**15, 2**31 - 1, 2**31, -(2**31) - 1]
+    + [2**62, 2**63 - 1, -(2**63), 2**63, 2**64, -(2**63) - 1],
+    "f": [0.0, -0.0, 1.5, float("nan"), float("-inf"), 1e38, 5e-324, True, 3, -7]
+    + [2**53, 2**53 + 1, 2**63, 2**64 - 1],
+    "S": [b"", b"a", b"abcd", b"abcde", b"a\0b"],
+    "U": ["", "a", "abcd", "abcde", "\xe9\u20ac\U0001f600"],
+}
+EDGES["u"] = EDGES["i"]
+EDGES["c"] = [*EDGES["f"], 1j, complex("nan-infj")]
+QUICK_TYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
+QUICK_TYPES += ["f4", "f8", "c8", "c16", "S4", "U4"]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("code", QUICK_TYPES)
+def test_what_c_writes_is_what_numpy_writes(code, order):
+    dtype = np.dtype(order + code)
+    record = np.dtype([("pad", "u1"), ("field", dtype)], align=True)
+    item, row = GrowArray(dtype=dtype), GrowArray(dtype=dtype, row_shape=2)
+    field = GrowArray(dtype=record)
+    for value in EDGES[dtype.kind]:
+        try:
+            with np.errstate(all="ignore"):
+                expected = array_module._array_of(value, dtype).astype(dtype)
+        except OverflowError:
+            for array in (item, row, field):
+                wanted = value if array is item else (1, value)
+                # NumPy 1 warns of a field that is out of range, which is an error here.
+                error = OverflowError if array is item else TOO_BIG
+                with Unchanged(array), pytest.raises(error):
+                    array.append(wanted)
+            continue
+        item.append(value)
+        row.append((value, value))
+        field.append((1, value))
+        wanted = repr(expected.tolist())
+        assert repr(item.tolist()[-1]) == wanted
+        assert repr(row.tolist()[-1]) == f"[{wanted}, {wanted}]"
+        assert repr(field["field"].tolist()[-1]) == wanted
+    assert bytes(field._buffer)[1 : dtype.alignment] == bytes(dtype.alignment - 1)
+
+
+@pytest.mark.parametrize("dtype", [object, "O", [("a", "f8"), ("b", "O")]], ids=str)
+def test_references_are_refused(dtype):
+    with pytest.raises(TypeError, match="cannot hold"):
+        GrowArray(dtype=dtype)
+    with pytest.raises(TypeError, match="cannot hold"):
+        GrowArray.from_buffer(GrowBuffer(), dtype)
+
+
+@pytest.mark.skipif(not NUMPY_2, reason="NumPy 1 has no StringDType")
+def test_string_dtype_is_refused():
+    with pytest.raises(TypeError, match="cannot hold"):
+        GrowArray(dtype=np.dtypes.StringDType())
+    with pytest.raises(TypeError, match="cannot hold"):
+        GrowArray(np.array(["a"], np.dtypes.StringDType()))
+
+
+def test_items_without_bytes_are_refused():
+    for dtype in ("S", "U", "V0"):
+        with pytest.raises(ValueError, match="length"):
+            GrowArray(dtype=dtype)
+    for row_shape in (0, (2, 0), -1):
+        with pytest.raises(ValueError, match="positive"):
+            GrowArray(row_shape=row_shape)
+
+
+# ------------------------------------------------------------- any sequence of calls
+
+
+class Model(RuleBasedStateMachine):
+    """Rows of two int32 against a list of tuples."""
+
+    stable = True
+
+    def __init__(self):
+        super().__init__()
+        self.array = GrowArray(dtype="i4", row_shape=2)
+        if not self.stable:
+            self.array = unstable("i4", 2)
+        self.model, self.views, self.count = [], [], 0
+
+    def rows(self, n):
+        self.count += n
+        return [(i, -i) for i in range(self.count - n, self.count)]
+
+    def may(self, shrinks):
+        """Whether a call is allowed under the views that are held."""
+        return not self.views or (self.stable and not shrinks)
+
+    def call(self, call, change, shrinks):
+        """Do it to both, or see it refused with nothing changed."""
+        if self.may(shrinks):
+            call(self.array)
+            change(self.model)
+            return
+        with Unchanged(self.array), pytest.raises(BufferError):
+            call(self.array)
+
+    @rule(n=st.integers(1, 5))
+    def append(self, n):
+        for row in self.rows(n):
+            self.call(
+                operator.methodcaller("append", row),
+                operator.methodcaller("append", row),
+                False,
+            )
+
+    @precondition(lambda self: len(self.model) < 60_000)
+    @rule(n=st.sampled_from([1, 7, 300, 20_000]), how=st.sampled_from("alit"))
+    def extend(self, n, how):
+        rows = self.rows(n)
+        made = {"a": np.array(rows, "i4"), "l": rows, "i": iter(rows), "t": tuple(rows)}
+        self.call(lambda a: a.extend(made[how]), lambda m: m.extend(rows), False)
+
+    @rule(index=st.integers(-10, 10))
+    def insert(self, index):
+        (row,) = self.rows(1)
+        at_end = slice(index, None).indices(len(self.model))[0] == len(self.model)
+        self.call(
+            lambda a: a.insert(index, row), lambda m: m.insert(index, row), not at_end
+        )
+
+    @rule(index=st.integers(-10, 10))
+    def pop(self, index):
+        if -len(self.model) <= index < len(self.model):
+            self.call(lambda a: a.pop(index), lambda m: m.pop(index), True)
+        else:
+            with Unchanged(self.array), pytest.raises(IndexError):
+                self.array.pop(index)
+
+    @precondition(lambda self: self.model)
+    @rule(
+        start=st.integers(0, 5000),
+        stop=st.one_of(st.none(), st.integers(0, 90_000)),
+        step=st.sampled_from([None, 1, -1, 2, 3]),
+    )
+    def delete(self, start, stop, step):
+        key = slice(start, stop, step)
+        if self.model[key]:
+            self.call(
+                lambda a: operator.delitem(a, key),
+                lambda m: operator.delitem(m, key),
+                True,
+            )
+
+    @rule(nrows=st.sampled_from([0, 1, 5, 2000, 30_000]))
+    def resize(self, nrows):
+        def change(model):
+            model[nrows:] = [(0, 0)] * max(0, nrows - len(model))
+
+        if nrows != len(self.model):
+            self.call(lambda a: a.resize(nrows), change, nrows < len(self.model))
+
+    @rule()
+    def clear(self):
+        self.call(lambda a: a.clear(), lambda m: m.clear(), True)
+
+    @rule()
+    def trim(self):
+        self.call(lambda a: a.trim(), lambda m: None, True)
+
+    @rule()
+    def take(self):
+        taken = []
+        expected = np.array(self.model, "i4").reshape(-1, 2)
+        self.call(lambda a: taken.append(a.take()), lambda m: m.clear(), True)
+        for array in taken:
+            assert text(array) == text(expected)
+
+    @precondition(lambda self: len(self.views) < 3)
+    @rule(part=st.booleans())
+    def hold(self, part):
+        view = self.array[1:] if part else self.array.array
+        self.views.append((view, view.copy()))
+
+    @precondition(lambda self: self.views)
+    @rule()
+    def drop(self):
+        self.views.pop()
+
+    @rule()
+    def look(self):
+        """Have the array keep a view of its own."""
+        assert len(list(self.array[:3])) == min(3, len(self.model))
+
+    @invariant()
+    def same(self):
+        array = self.array
+        assert array.shape == (len(self.model), 2)
+        flat = itertools.chain.from_iterable(self.model)
+        expected = np.fromiter(flat, "i4", 2 * len(self.model))
+        assert array.tobytes() == expected.tobytes()
+        assert check(array._buffer) is None
+        assert array.stable is self.stable
+        for view, copied in self.views:
+            assert np.array_equal(view, copied)
+
+
+class UnstableModel(Model):
+    stable = False
+
+
+TestModel, TestUnstableModel = Model.TestCase, UnstableModel.TestCase
+TestModel.settings = TestUnstableModel.settings = settings(
+    QUICKLY, max_examples=25, stateful_step_count=25
+)
+
+
+# ---------------------------------------------------------------------- being made
+
+
+def test_it_is_made_of_what_numpy_takes():
+    assert_rows(GrowArray(), np.zeros(0))
+    assert_rows(GrowArray([1, 2]), np.array([1, 2]))
+    assert_rows(GrowArray([1, 2], dtype="f4"), np.array([1, 2], "f4"))
+    assert_rows(GrowArray(range(3)), np.arange(3))
+    assert_rows(GrowArray(["a", "bcd"]), np.array(["a", "bcd"]))
+    assert_rows(GrowArray(["a", "bcd"], dtype="U"), np.array(["a", "bcd"]))
+    assert_rows(GrowArray([[1, 2], [3, 4]]), np.array([[1, 2], [3, 4]]))
+    assert_rows(GrowArray([1, 2], row_shape=3), np.array([[1] * 3, [2] * 3]))
+    assert_rows(GrowArray(x / 2 for x in range(3)), np.array([0, 0.5, 1]))
+    assert_rows(GrowArray({1: 2}.values(), dtype="i2"), np.array([2], "i2"))
+    assert_rows(GrowArray([(1, 2, 1, "n")], dtype=RECORD), GrowArray(RECORD_ROWS[:1]))
+    assert_rows(GrowArray(bytearray(b"ab")), np.array([97, 98], "u1"))
+    assert_rows(GrowArray(dtype=("f4", 2), row_shape=3), np.zeros((0, 3, 2), "f4"))
+    pairs = np.dtype(("f4", 2))
+    assert_rows(GrowArray([1, 2], dtype=pairs), np.array([1, 2], pairs))
+    assert_rows(GrowArray(GrowArray([1.5])), np.array([1.5]))
+
+
+RECORD_ROWS = np.array([(1, 2, True, "n"), (0.5, -1, False, "maxi")], RECORD)
+
+
+def test_it_is_not_made_of_one_item():
+    for data in (3, "text", np.float64(1)):
+        with pytest.raises(TypeError, match="item|iterable"):
+            GrowArray(data)
+        with pytest.raises(TypeError, match="item|iterable"):
+            GrowArray(data, row_shape=())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        (bytearray(), "f8", (), 8, len, False, (0, ())),
+        (GrowBuffer(), "f8", (), 0, len, False, (0, ())),
+        (GrowBuffer(), "f8", [], 8, len, False, (0, ())),
+        (GrowBuffer(), "f8", (), 8, len, False, (1, ((5, 0, 8, False),))),
+        (GrowBuffer(), "f8", (), 8, len, False, (1, (8,))),
+        (),
+    ],
+)
+def test_rows_are_made_of_what_they_need(wrong):
+    with pytest.raises((TypeError, SystemError)):
+        Rows(*wrong)
+
+
+def test_over_a_buffer_both_see_what_is_done_to_either():
+    buffer = GrowBuffer(np.arange(3.0).tobytes())
+    array = GrowArray.from_buffer(buffer, "f8")
+    assert array.buffer is buffer and not array.stable and array.limit is None
+    assert address(array.array) == address(np.frombuffer(buffer, "u1"))
+    array.append(3)
+    assert len(buffer) == 32
+    assert array[3] == 3  # and no view is left behind that would stop the next line
+    del buffer[:8]
+    buffer += np.float64(4).tobytes()
+    assert array.tolist() == [1, 2, 3, 4]
+
+
+def test_over_a_buffer_that_is_exported():
+    buffer = GrowBuffer(16)
+    with memoryview(buffer):
+        array = GrowArray.from_buffer(buffer, "f8")
+        array[:] = 7
+        with Unchanged(array), pytest.raises(BufferError):
+            array.append(1)
+    array.append(1)
+    assert array.tolist() == [7, 7, 1]
+
+
+def test_a_buffer_must_have_whole_rows():
+    with pytest.raises(ValueError, match="whole rows"):
+        GrowArray.from_buffer(GrowBuffer(17), "f8")
+    with pytest.raises(ValueError, match="whole rows"):
+        GrowArray.from_buffer(GrowBuffer(24), "f8", 2)
+    for other in (bytearray(16), b"", np.zeros(2)):
+        with pytest.raises(TypeError, match="needs a GrowBuffer"):
+            GrowArray.from_buffer(other, "f8")
+    array = GrowArray([1.0])
+    array.buffer.append(0)
+    for call in (lambda: array.append(1), lambda: array.extend([1, 2])):
+        with Unbroken(array.buffer), pytest.raises(ValueError, match="9 bytes"):
+            call()
+    for call in (lambda: array.array, lambda: array[0], lambda: array + 1):
+        with pytest.raises(ValueError, match="9 bytes"):
+            call()
+    array.buffer.pop()
+    array.append(2)
+    assert array.tolist() == [1, 2]
+
+
+class Unbroken:
+    """Assert that a block leaves the bytes of a buffer as they were."""
+
+    def __init__(self, buffer):
+        self.buffer = buffer
+
+    def __enter__(self):
+        self.before = bytes(self.buffer)
+
+    def __exit__(self, *exception):
+        assert bytes(self.buffer) == self.before and check(self.buffer) is None
+
+
+# ----------------------------------------------------------------- views and space
+
+
+def test_views_survive_growth():
+    array = GrowArray(np.arange(1000))
+    assert array.stable
+    view, part = array.array, array[10:20]
+    first = address(view)
+    array.extend(np.arange(1_000_000))
+    assert address(array.array) == first == address(view)
+    view[15] = -1
+    assert array[15] == part[5] == -1
+    assert len(view) == 1000
+
+
+@pytest.mark.parametrize(
+    "shrink",
+    [
+        lambda a: a.pop(),
+        lambda a: a.pop(0),
+        lambda a: a.clear(),
+        lambda a: a.trim(),
+        lambda a: a.take(),
+        lambda a: a.resize(1),
+        lambda a: a.insert(0, 1),
+        lambda a: operator.delitem(a, 0),
+        lambda a: operator.delitem(a, slice(1, None, 2)),
+        lambda a: operator.delitem(a, [0, 2]),
+    ],
+)
+@pytest.mark.parametrize("make", [GrowArray, lambda rows: unstable("f8", (), rows)])
+def test_what_moves_rows_is_refused_under_a_view_and_says_why(make, shrink):
+    array = make([1.0, 2, 3])
+    for held in (array.array, array[1:], memoryview(array), iter(array)):
+        with Unchanged(array), pytest.raises(BufferError, match="view of the array"):
+            shrink(array)
+        if isinstance(held, memoryview):
+            held.release()
+    del held
+    shrink(array)
+
+
+def test_an_unstable_array_grows_without_views_only():
+    array = unstable(rows=[1.0, 2.0])
+    assert not array.stable and array.limit is None
+    for grow in (lambda: array.append(3), lambda: array.extend(np.ones(2))):
+        assert array[0] == 1  # has the array keep a view, which must not count
+        grow()
+        with memoryview(array), Unchanged(array), pytest.raises(BufferError):
+            grow()
+        with memoryview(array), Unchanged(array), pytest.raises(BufferError):
+            array.extend(iter([1]))
+    assert array.tolist() == [1, 2, 3, 1, 1]
+
+
+def test_thousands_live_together():
+    arrays = [GrowArray([i]) for i in range(3000)]
+    limits = [array.limit or 0 for array in arrays]
+    assert limits == sorted(limits, reverse=True)
+    if array_module._address_space() == 1 << 47:
+        assert all(array.stable for array in arrays)
+    assert GrowBuffer(limit=1 << 30).limit == 1 << 30  # there is space for others
+    assert [array[0] for array in arrays] == list(range(3000))
+
+
+def test_where_there_is_no_space_it_moves(monkeypatch):
+    space = array_module._address_space()
+    if space:
+        assert GrowArray().stable
+    monkeypatch.setattr(array_module, "_address_space_used", lambda: space)
+    array = GrowArray([1.0])
+    assert array.stable is False and array.limit is None
+    array.extend(np.zeros(100_000))
+    assert len(array) == 100_001
+
+
+def test_much_data_gets_more_than_twice_its_length(monkeypatch):
+    monkeypatch.setattr(array_module, "_LIMITS", [(1 << 20, 1.0)])
+    assert GrowArray(np.zeros(1 << 16)).limit in (None, 1 << 17)
+    assert GrowArray(np.zeros((1 << 16) + 1)).stable is False
+
+
+def test_a_limit_is_in_rows():
+    array = GrowArray(dtype="i4", row_shape=3, limit=2)
+    assert (array.limit, array.capacity, array.stable) == (2, 2, True)
+    array.append((1, 2, 3))
+    for call in (
+        lambda: array.extend([(1, 2, 3)] * 2),
+        lambda: array.extend(np.zeros((2, 3), "i4")),
+        lambda: array.extend(iter([(1, 2, 3)] * 2)),
+        lambda: array.resize(3),
+        lambda: array.reserve(3),
+    ):
+        with Unchanged(array), pytest.raises(MemoryError):
+            call()
+    array.append((4, 5, 6))
+    with Unchanged(array), pytest.raises(MemoryError):
+        array.append((7, 8, 9))
+    with Unchanged(array), pytest.raises(MemoryError):
+        array.insert(0, (7, 8, 9))
+    for limit in (0, -1):
+        with pytest.raises(ValueError, match="limit"):
+            GrowArray(limit=limit)
+    with pytest.raises(MemoryError):
+        GrowArray(limit=1 << 59)
+
+
+def test_reserve_and_capacity_are_in_rows():
+    array = unstable("i2", 3)
+    array.reserve(1000)
+    assert 1000 <= array.capacity < 1500
+    for call in (array.reserve, array.resize):
+        with Unchanged(array), pytest.raises(ValueError, match="negative"):
+            call(-1)
+
+
+def test_deleting_from_the_front_copies_nothing():
+    array = GrowArray(np.arange(1 << 20))
+    before = growbuf.stats()["copied_bytes"]
+    for _ in range(500):
+        del array[:1000]
+    assert growbuf.stats()["copied_bytes"] == before
+    assert array[0] == 500_000 and len(array) == (1 << 20) - 500_000
+
+
+def test_take_hands_the_pages_over():
+    array = GrowArray(np.arange(4 << 20).reshape(-1, 4))
+    before = growbuf.stats()["copied_bytes"]
+    taken = array.take()
+    if growbuf.info()["strategy"] in ("retain", "dontunmap"):
+        assert growbuf.stats()["copied_bytes"] - before <= 2 << 20
+    assert taken.shape == (1 << 20, 4) and taken[-1, -1] == (4 << 20) - 1
+    array.append(7)
+    assert array.tolist() == [[7] * 4] and taken[0, 1] == 1
+    assert array.stable
+
+
+# ---------------------------------------------------------------------- what fails
+
+BAD_ROWS = [
+    ("i8", (), 1.5, TypeError, "same_kind"),
+    ("i8", (), "1", TypeError, "same_kind"),
+    ("i8", (), 1j, TypeError, "same_kind"),
+    ("i8", (), None, TypeError, None),
+    ("i8", (), np.float64(1), TypeError, "same_kind"),
+    ("i1", (), 128, OverflowError, "out of bounds for int8"),
+    ("u1", (), -1, OverflowError, "out of bounds for uint8"),
+    ("u8", (), 1 << 64, OverflowError, "out of bounds for uint64"),
+    ("i8", (), -(1 << 70), OverflowError, "out of bounds for int64"),
+    ("u1", (), np.int64(-1), TypeError, "same_kind"),
+    ("?", (), 1, TypeError, "same_kind"),
+    ("f8", (), 1j, TypeError, "same_kind"),
+    ("f8", (), "1.5", TypeError, "same_kind"),
+    ("f8", (), [1, 2], ValueError, "broadcast"),
+    ("f8", 3, [1, 2], ValueError, "broadcast"),
+    ("f8", 3, np.zeros((2, 3)), ValueError, "broadcast"),
+    ("f8", 3, (1, "x", 3), TypeError, "same_kind"),
+    ("f8", 2, [1, [2, 3]], ValueError, None),
+    ("M8[D]", (), "no date", ValueError, None),
+    ("M8[D]", (), 1.5, ValueError, None),
+    (RECORD, (), (1, 2, 3), ValueError, None),
+    (RECORD, (), (1, "x", True, ""), ValueError, None),
+]
+
+
+@pytest.mark.parametrize("dtype, row_shape, bad, error, words", BAD_ROWS, ids=str)
+def test_a_bad_row_changes_nothing(dtype, row_shape, bad, error, words):
+    array = GrowArray(dtype=dtype, row_shape=row_shape)
+    array.resize(2)
+    good = array[0].copy()
+    several = [good, bad]
+    for call in (
+        lambda: array.append(bad),
+        lambda: array.insert(0, bad),
+        lambda: array.extend(iter([good, good, bad])),
+    ):
+        with Unchanged(array), pytest.raises(error, match=words):
+            call()
+    with Unchanged(array), pytest.raises((TypeError, ValueError, OverflowError)):
+        array.extend(several)
+    array.append(good)
+    assert len(array) == 3
+
+
+def test_an_iterable_that_raises_leaves_no_row_behind():
+    def rows():
+        yield 1.0
+        yield 2.0
+        raise LookupError("third")
+
+    array = GrowArray([0.0])
+    with Unchanged(array), pytest.raises(LookupError, match="third"):
+        array.extend(rows())
+
+
+def test_floating_point_errors_leave_no_row_behind():
+    array = GrowArray(dtype="f4")
+    with np.errstate(over="raise"):
+        for call in (
+            lambda: array.append(1e300),
+            lambda: array.extend([1.0, 1e300]),
+            lambda: array.extend(np.array([1.0, 1e300])),
+        ):
+            with Unchanged(array), pytest.raises(FloatingPointError):
+                call()
+
+
+def test_extend_needs_rows():
+    array = GrowArray()
+    for bad in (5, 1.5, "text", b"bytes", np.float64(3), None, {1: 2}):
+        with Unchanged(array), pytest.raises(TypeError):
+            array.extend(bad)
+
+
+def test_indices_are_those_of_an_array():
+    array = GrowArray([1, 2, 3])
+    for call in (
+        lambda: array.pop(3),
+        lambda: array.pop(-4),
+        lambda: operator.delitem(array, 3),
+        lambda: operator.delitem(array, [7]),
+        lambda: operator.delitem(array, (0, 0)),
+        lambda: array[3],
+        lambda: GrowArray().pop(),
+    ):
+        with Unchanged(array), pytest.raises(IndexError):
+            call()
+    with Unchanged(array), pytest.raises(ValueError, match="step"):
+        del array[::0]
+
+
+# ------------------------------------------------------------- code that gets called
+
+
+def test_rows_that_change_the_array_meanwhile():
+    array = GrowArray([0.0])
+
+    def rows():
+        yield 1.0
+        array.append(9.0)
+        yield 2.0
+        array.clear()
+        array.append(8.0)
+
+    array.extend(rows())
+    assert array.tolist() == [8, 1, 2]
+
+
+class Meddler:
+    """An array-like that changes another array when it is asked for its rows."""
+
+    def __init__(self, array, rows):
+        self.array, self.rows = array, rows
+
+    def __array__(self, dtype=None, copy=None):
+        self.array.resize(len(self.array) + 1000)
+        return np.array(self.rows, dtype)
+
+
+def test_an_array_like_that_changes_the_array_meanwhile():
+    array = GrowArray([0.0])
+    array.append(Meddler(array, 1.0))
+    array.extend(Meddler(array, [2.0]))
+    assert len(array) == 2003
+    assert (array[1001], array[2002]) == (1, 2)
+    array.insert(0, Meddler(array, 3.0))
+    assert array[0] == 3 and len(array) == 3004
+
+
+def test_a_view_that_dies_may_call_back():
+    array = GrowArray([1.0, 2.0])
+    weak = weakref.ref(array.array, lambda _: array.append(5.0))
+    assert array.pop() == 2
+    assert weak() is None and array.tolist() == [1, 5]
+
+
+@pytest.mark.parametrize("make", [GrowArray, lambda rows: unstable("f8", (), rows)])
+def test_it_can_be_extended_by_itself(make):
+    array = make([1.0, 2.0])
+    array.extend(array)
+    array.extend(iter(array.tolist()))
+    assert array.tolist() == [1, 2] * 4
+
+
+def test_a_stable_one_can_be_extended_by_a_view_of_itself():
+    array = GrowArray(np.arange(3.0))
+    array.extend(array.array)
+    array.extend(array[::2])
+    array.append(array[1:2])
+    assert array.tolist() == [0, 1, 2, 0, 1, 2, 0, 2, 1, 1]
+
+
+def test_cycles_are_collected():
+    class Owner(GrowArray):
+        pass
+
+    owner = Owner([1.0])
+    owner.itself, owner.seen = owner, owner.array
+    weak = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert weak() is None
+
+
+def test_a_view_outlives_its_array():
+    view = GrowArray(np.arange(100_000)).array
+    gc.collect()
+    assert view.sum() == 4999950000
+
+
+# ------------------------------------------------------------------- as an ndarray
+
+ARITHMETIC = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow"]
+BITWISE = ["and_", "or_", "xor", "lshift", "rshift"]
+OPERATORS = [*ARITHMETIC, *BITWISE, "eq", "ne", "lt", "le", "gt", "ge", "matmul"]
+IN_PLACE = [f"i{name.rstrip('_')}" for name in ARITHMETIC + BITWISE]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_are_those_of_an_array(name):
+    plain = np.array([1, 2, 3])
+    array, apply = GrowArray(plain), getattr(operator, name)
+    others = [plain + 1] if name == "matmul" else [2, plain + 1]
+    for other in others:
+        for got, expected in (
+            (apply(array, other), apply(plain, other)),
+            (apply(other, array), apply(other, plain)),
+            (apply(array, array), apply(plain, plain)),
+        ):
+            assert type(got) is type(expected) and text(got) == text(expected)
+    if name == "eq":
+        assert (array == "x").tolist() == [False] * 3
+
+
+def test_the_other_operators():
+    plain = np.array([1, -2, 3])
+    array = GrowArray(plain)
+    for apply in (operator.neg, operator.pos, operator.abs, operator.invert):
+        assert text(apply(array)) == text(apply(plain))
+    for got, expected in zip(divmod(array, 2), divmod(plain, 2), strict=True):
+        assert text(got) == text(expected)
+    assert text(divmod(7, array)[0]) == text(divmod(7, plain)[0])
+    assert -2 in array and 5 not in array
+    assert bool(GrowArray([1])) is True and bool(GrowArray([0])) is False
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(array)
+    with pytest.raises(TypeError):
+        hash(array)
+    with pytest.raises(TypeError):
+        pow(array, 2, 3)
+    with pytest.raises(TypeError):
+        array + object()
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_operators_in_place_change_the_rows(name):
+    plain = np.array([1, 2, 3])
+    if name == "itruediv":
+        plain = plain / 1
+    array, view = GrowArray(plain), None
+    view = array.array
+    same, apply = array, getattr(operator, name)
+    array = apply(array, 2)
+    assert array is same
+    assert text(array) == text(apply(plain, 2)) == text(view)
+
+
+def test_operators_in_place_refuse_as_numpy_does():
+    array = GrowArray([1, 2])
+    with Unchanged(array), pytest.raises(TypeError, match="same_kind"):
+        array += 1.5
+    with Unchanged(array), pytest.raises(ValueError, match="broadcast"):
+        array += [1, 2, 3]
+
+
+def test_ufuncs():
+    plain = np.array([1.0, 4.0, 9.0])
+    array, out = GrowArray(plain), GrowArray(np.zeros(3))
+    assert np.sqrt(array).tolist() == [1, 2, 3]
+    assert np.sqrt(array, out=out) is out and out.tolist() == [1, 2, 3]
+    some = GrowArray([True, False, True])
+    assert np.add(1, array, where=some, out=out).tolist() == [2, 2, 10]
+    assert np.add.reduce(array) == 14
+    assert np.add.accumulate(array, out=out) is out and out[-1] == 14
+    assert np.multiply.outer(array, [1, 2]).shape == (3, 2)
+    np.add.at(array, GrowArray([0, 0]), 1)
+    assert array[0] == 3
+    both = np.divmod(array, 2, out=(out, None))
+    assert both[0] is out and type(both[1]) is np.ndarray
+    assert np.frexp(array)[1].tolist() == [2, 3, 4]
+    with pytest.raises(TypeError):
+        np.add(array, "x")
+    with pytest.raises(TypeError):
+        array.__array_ufunc__()
+
+
+class Deferring:
+    """Has the last word in an expression with arrays."""
+
+    __array_ufunc__ = None
+
+    def __radd__(self, other):
+        return type(other)
+
+
+def test_others_may_have_the_last_word():
+    assert GrowArray([1]) + Deferring() is np.ndarray
+
+
+def test_attributes_and_functions_of_numpy():
+    plain = np.arange(6.0).reshape(3, 2)
+    array = GrowArray(plain)
+    for name in ("ndim", "size", "nbytes", "itemsize", "dtype", "shape", "T"):
+        assert text(getattr(array, name)) == text(getattr(plain, name))
+    assert array.mean() == plain.mean() == np.mean(array)
+    assert text(np.concatenate([array, array])) == text(np.concatenate([plain, plain]))
+    assert text(array[:, 1]) == text(plain[:, 1])
+    assert text(array[GrowArray([True, False, True])]) == text(plain[[0, 2]])
+    assert [row.tolist() for row in array] == plain.tolist()
+    array[0] = array[1:2]
+    array[2] = GrowArray([7, 8])
+    assert array.tolist() == [[2, 3], [2, 3], [7, 8]]
+    assert "mean" in dir(array)
+    assert not hasattr(array, "nothing")
+    assert not hasattr(array, "__array_interface__")
+
+
+def test_it_is_its_own_view():
+    array = GrowArray([1.0])
+    assert array.array is array.array
+    seen = array.array
+    array.append(2)
+    assert array.array is not seen
+
+
+def test_array_takes_dtype_and_copy():
+    array = GrowArray([1, 2])
+    assert array.__array__() is array.array
+    assert array.__array__(np.dtype(int), copy=False) is array.array
+    assert address(array.__array__(copy=True)) != address(array.array)
+    assert array.__array__("f4").dtype == "f4"
+    assert address(np.asarray(array)) == address(array.array)
+    assert address(np.array(array)) != address(array.array)
+    if NUMPY_2:
+        assert address(np.asarray(array, copy=False)) == address(array.array)
+        with pytest.raises(ValueError):
+            array.__array__("f4", copy=False)
+
+
+def test_structured_rows_are_exported_by_their_ndarray():
+    array = GrowArray(dtype=PADDED)
+    array.append((1, 2, b"c"))
+    assert np.asarray(array).dtype == PADDED
+    with Unchanged(array), pytest.raises(BufferError, match="memoryview"):
+        memoryview(array)
+    with memoryview(array.array) as view:
+        assert view.nbytes == PADDED.itemsize
+
+
+def test_dlpack():
+    array = GrowArray([1.0, 2.0])
+    shared = np.from_dlpack(array)
+    assert address(shared) == address(array.array)
+    assert array.__dlpack_device__() == array.array.__dlpack_device__()
+    with pytest.raises(BufferError):
+        array.clear()
+
+
+def test_the_repr_reads_as_an_arrays():
+    for plain in (
+        np.array([1.5, 2]),
+        np.array([1, 2], "i2"),
+        np.zeros((2, 2)),
+        np.zeros(0),
+        RECORD_ROWS["id"],
+        np.arange(2000),
+        np.arange(40) + 10**6,
+    ):
+        ours, theirs = repr(GrowArray(plain)), repr(plain)
+        assert re.sub(r"\s+", " ", ours) == "Grow" + re.sub(
+            r"\s+", " ", theirs
+        ).replace("array", "Array", 1)
+        assert max(map(len, ours.splitlines())) <= 75
+        assert str(GrowArray(plain)) == str(plain)
+    assert repr(GrowArray(np.eye(2))).splitlines() == [
+        "GrowArray([[1., 0.],",
+        "           [0., 1.]])",
+    ]
+
+
+def test_pickle_out_of_band():
+    array = GrowArray(np.arange(10).reshape(5, 2))
+    parts = []
+    data = pickle.dumps(array, 5, buffer_callback=parts.append)
+    assert len(parts) == 1 and len(data) < 400
+    assert parts[0].raw().tobytes() == array.tobytes()
+    twin = pickle.loads(data, buffers=parts)
+    assert text(twin) == text(array) and twin.stable
+    assert address(twin.array) != address(array.array)
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        assert text(pickle.loads(pickle.dumps(array, protocol))) == text(array)
+
+
+class Named(GrowArray):
+    """A subclass as a user may write it."""
+
+
+def test_subclasses_keep_what_they_add():
+    array = Named([1.0])
+    array.name = ["volts"]
+    for twin in (copy.deepcopy(array), pickle.loads(pickle.dumps(array, 5))):
+        assert type(twin) is Named and twin.name == ["volts"]
+        assert twin.name is not array.name and twin.tolist() == [1]
+    assert repr(array) == "Named([1.])"
+
+
+# ----------------------------------------------------------------------- the package
+
+
+def run(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_numpy_is_imported_only_when_it_is_needed():
+    assert run("import growbuf, sys; print('numpy' in sys.modules)") == "False\n"
+    code = "import growbuf; print(growbuf.GrowArray is growbuf.GrowArray)"
+    assert run(code) == "True\n"
+    assert "GrowArray" in dir(growbuf)
+    assert not hasattr(growbuf, "nothing")
+
+
+def test_the_examples_run():
+    guide = Path(__file__).parent.parent / "docs" / "arrays.md"
+    if not guide.exists():
+        pytest.skip("there are no documents here")
+    examples = doctest.testfile(
+        str(guide), module_relative=False, optionflags=doctest.ELLIPSIS
+    )
+    assert examples.attempted > 8 and examples.failed == 0
+    examples = doctest.testmod(array_module)
+    assert examples.attempted > 4 and examples.failed == 0
+
+
+def test_without_numpy_the_error_names_the_extra():
+    code = "import sys; sys.modules['numpy'] = None; import growbuf\n"
+    code += "try: growbuf.GrowArray\nexcept ImportError as error: print(error)"
+    assert "pip install 'growbuf[numpy]'" in run(code)
+
+
+# -------------------------------------------------------------------------- others
+
+
+def test_pandas():
+    pd = pytest.importorskip("pandas")
+    array = GrowArray(np.arange(6.0).reshape(3, 2))
+    frame = pd.DataFrame(array, columns=["x", "y"])
+    assert frame["y"].tolist() == [1, 3, 5]
+    shared = pd.DataFrame(array.array, copy=False)
+    assert np.shares_memory(shared.to_numpy(), array.array)
+    records = GrowArray(RECORD_ROWS)
+    frame = pd.DataFrame(records.array)
+    assert list(frame.columns) == list(RECORD.names)
+    assert frame["name"].tolist() == ["n", "maxi"]
+    assert pd.Series(GrowArray([1, 2])).sum() == 3
+
+
+def test_scipy():
+    signal = pytest.importorskip("scipy.signal")
+    plain = np.sin(np.arange(100) / 5)
+    array = GrowArray(plain)
+    assert np.array_equal(signal.detrend(array), signal.detrend(plain))
+    stats = pytest.importorskip("scipy.stats")
+    assert stats.linregress(array, array).slope == pytest.approx(1)
+
+
+def test_scikit_learn():
+    linear = pytest.importorskip("sklearn.linear_model")
+    random = np.random.default_rng(1)
+    features, labels = GrowArray(row_shape=2), GrowArray(dtype="i8")
+    model, seen = linear.SGDClassifier(random_state=1), 0
+    for _ in range(10):
+        points = random.normal(size=(50, 2))
+        features.extend(points)
+        labels.extend((points.sum(axis=1) > 0).astype("i8"))
+        model.partial_fit(features[seen:], labels[seen:], classes=[0, 1])
+        seen = len(features)
+    assert model.score(features, labels) > 0.9
+
+
+def test_matplotlib_plots_live_from_a_held_view():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    array = GrowArray(row_shape=2)
+    figure, axes = pyplot.subplots()
+    (line,) = axes.plot([], [])
+    for step in range(5):
+        array.extend([(step + i / 10, i) for i in range(10)])
+        line.set_data(array[:, 0], array[:, 1])
+        figure.canvas.draw()
+    assert len(line.get_xdata()) == 50
+    assert line.get_ydata()[-1] == 9
+    pyplot.close(figure)
+
+
+def test_pyarrow():
+    pa = pytest.importorskip("pyarrow")
+    array = GrowArray(np.arange(1000.0))
+    arrow = pa.array(array)
+    assert arrow.to_pylist() == array.tolist()
+    shared = pa.array(array.array)
+    assert shared.buffers()[1].address == address(array.array)
+    back = GrowArray(shared)
+    assert back.tolist() == array.tolist()
+    back.extend(shared)
+    assert len(back) == 2000
+
+
+def test_torch():
+    torch = pytest.importorskip("torch")
+    array = GrowArray([1.0, 2.0])
+    assert torch.from_dlpack(array).data_ptr() == address(array.array)
