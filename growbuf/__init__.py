@@ -29,7 +29,7 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), "GrowArray"})
+    return sorted([*__all__, "GrowArray", "__version__"])
 
 
 def info():
