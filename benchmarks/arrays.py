@@ -141,14 +141,14 @@ def blocks_concatenate(nbytes):
 def blocks_bytearray(nbytes):
     grown = bytearray()
     for _ in blocks(nbytes):
-        grown += BLOCK
+        grown += BLOCK.data  # not BLOCK: an ndarray would add itself
     return np.frombuffer(grown)
 
 
 def blocks_array(nbytes):
     grown = array.array("d")
     for _ in blocks(nbytes):
-        grown.frombytes(BLOCK)
+        grown.frombytes(BLOCK.data.cast("B"))
     return np.frombuffer(grown)
 
 
