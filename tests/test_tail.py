@@ -1084,11 +1084,12 @@ def test_other_threads_run_while_it_waits():
     buf, met = GrowBuffer(b"abc"), []
 
     def other(data):
-        time.sleep(0.05)  # until the reader waits
-        try:
-            buf.append(1)
-        except BufferError as error:
-            met.append(str(error))
+        while not met:  # until the reader waits
+            time.sleep(0.001)
+            try:
+                buf.reserve(buf.capacity + 1)
+            except BufferError as error:
+                met.append(str(error))
         buf[0] = ord("A")
         met.append(bytes(buf))
         write_and_close(writer)(data)
