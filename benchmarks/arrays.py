@@ -20,7 +20,7 @@ import timeit
 from functools import partial
 
 import numpy as np
-from versus import GIB, in_child, touch
+from versus import GIB, in_child, parse, touch
 
 from growbuf import GrowArray
 
@@ -322,15 +322,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--repeat", type=int, default=7)
-    options = parser.parse_args()
-    for name in options.cases:
-        if name not in CASES:
-            parser.error(f"no such case: {name}; there are {', '.join(CASES)}")
+    options = parse(parser, CASES)
 
     from rich.console import Console
     from rich.table import Table
 
-    for name in options.cases or CASES:
+    for name in options.cases:
         rows = list(CASES[name](options.repeat))
         columns = {c: form for c, form in COLUMNS.items() if c in rows[0][1]}
         table = Table(name, *columns)

@@ -12,7 +12,7 @@ import io
 import statistics
 from functools import partial
 
-from versus import GIB, PIECE, in_child, seconds, show
+from versus import GIB, PIECE, in_child, parse, seconds, show
 
 from growbuf import GrowIO
 
@@ -54,11 +54,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--repeat", type=int, default=7)
-    options = parser.parse_args()
-    for name in options.cases:
-        if name not in CASES:
-            parser.error(f"no such case: {name}; there are {', '.join(CASES)}")
-    show([run_case(name, options.repeat) for name in options.cases or CASES])
+    options = parse(parser, CASES)
+    show([run_case(name, options.repeat) for name in options.cases])
 
 
 if __name__ == "__main__":

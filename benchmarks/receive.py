@@ -16,7 +16,7 @@ import tempfile
 import time
 from functools import partial
 
-from versus import GIB, in_child, touch
+from versus import GIB, in_child, parse, touch
 
 from growbuf import GrowBuffer
 
@@ -191,16 +191,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--repeat", type=int, default=7)
-    options = parser.parse_args()
-    for name in options.cases:
-        if name not in CASES:
-            parser.error(f"no such case: {name}; there are {', '.join(CASES)}")
+    options = parse(parser, CASES)
 
     from rich.console import Console
     from rich.table import Table
 
     table = Table("case", "ratio", "seconds", "peak")
-    for name in options.cases or CASES:
+    for name in options.cases:
         for case, row in CASES[name](options.repeat):
             table.add_row(
                 case,

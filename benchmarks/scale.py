@@ -13,7 +13,7 @@ import statistics
 import threading
 from functools import partial
 
-from versus import GIB, PIECE, build, fill_numpy, in_child, seconds
+from versus import GIB, PIECE, build, fill_numpy, in_child, parse, seconds
 
 from growbuf import GrowBuffer
 
@@ -87,16 +87,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--repeat", type=int, default=7)
-    options = parser.parse_args()
-    for name in options.cases:
-        if name not in CASES:
-            parser.error(f"no such case: {name}; there are {', '.join(CASES)}")
+    options = parse(parser, CASES)
 
     from rich.console import Console
     from rich.table import Table
 
     table = Table("case", "ratio", "seconds", "seconds")
-    for name in options.cases or CASES:
+    for name in options.cases:
         for case, first, second in CASES[name]():
             pairs = [(in_child(first), in_child(second)) for _ in range(options.repeat)]
             ratio = statistics.median(one / two for one, two in pairs)

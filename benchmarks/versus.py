@@ -245,7 +245,7 @@ def child(env, *args):
     return json.loads(done.stdout)
 
 
-def measure(allocator, names, options):
+def measure(allocator, options):
     env = preload(allocator)
     if env is None:
         return
@@ -253,7 +253,7 @@ def measure(allocator, names, options):
         for kind in ("bytearray", "GrowBuffer"):
             yield child(env, "--memory", kind)
         return
-    for name in names:
+    for name in options.cases:
         cold = ["--cold"] if options.cold else []
         yield child(env, name, "--repeat", str(options.repeat), *cold)
 
@@ -283,6 +283,16 @@ def show(rows):
     Console().print(table)
 
 
+def parse(parser, cases):
+    """Parse the command line, whose words are cases that there are: all, if none."""
+    options = parser.parse_args()
+    for name in options.cases:
+        if name not in cases:
+            parser.error(f"no such case: {name}; there are {', '.join(cases)}")
+    options.cases = options.cases or list(cases)
+    return options
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
@@ -291,16 +301,12 @@ def main():
     parser.add_argument("--memory", nargs="?", const="all", help="peak memory instead")
     parser.add_argument("--cold", action="store_true", help="do not touch memory first")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    names = options.cases or list(CASES)
-    for name in names:
-        if name not in CASES:
-            parser.error(f"no such case: {name}; there are {', '.join(CASES)}")
+    options = parse(parser, CASES)
     if options.worker:
         if options.memory:
             row = peak_of(options.memory)
         else:
-            row = run_case(names[0], options.repeat, options.cold)
+            row = run_case(options.cases[0], options.repeat, options.cold)
         print(json.dumps(row))
         return
     rows = []
@@ -309,7 +315,7 @@ def main():
             parser.error(
                 f"no such allocator: {allocator}; there are {', '.join(ALLOCATORS)}"
             )
-        for row in measure(allocator, names, options):
+        for row in measure(allocator, options):
             rows.append({"allocator": allocator, **row})
     show(rows)
 

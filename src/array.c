@@ -26,15 +26,6 @@ rows_cast(PyObject *op)
     return (RowsObject *)op;
 }
 
-static PyObject *
-none_or_null(int rc)
-{
-    if (rc < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
 /* Raise ValueError unless the buffer, which others may have changed, has whole rows. */
 static inline int
 check_whole(RowsObject *self)
@@ -318,7 +309,8 @@ append_array(PyObject *op, PyObject *array, int naxes)
 static PyObject *
 done_or_slowly(int rc, PyObject *op, const char *method, PyObject *arg)
 {
-    return rc == 0 ? PyObject_CallMethod(op, method, "(O)", arg) : none_or_null(rc);
+    return rc == 0 ? PyObject_CallMethod(op, method, "(O)", arg)
+                   : buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(append_doc,
@@ -369,7 +361,7 @@ append_bytes_of(PyObject *op, PyObject *rows)
     assert((size_t)view.len % rows_cast(op)->row_nbytes == 0);
     int rc = append_view(rows_cast(op), &view);
     PyBuffer_Release(&view);
-    return none_or_null(rc);
+    return buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(free_to_shrink_doc,
@@ -383,7 +375,7 @@ free_to_shrink(PyObject *op, PyObject *Py_UNUSED(ignored))
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = rows_free_to_shrink(rows_cast(op));
     Py_END_CRITICAL_SECTION();
-    return none_or_null(rc);
+    return buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(free_to_grow_doc,
@@ -397,7 +389,7 @@ free_to_grow(PyObject *op, PyObject *Py_UNUSED(ignored))
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = rows_make_room(rows_cast(op), 0);
     Py_END_CRITICAL_SECTION();
-    return none_or_null(rc);
+    return buffer_none_or_null(rc);
 }
 
 /* ------------------------------------------------------- what the view does for us */

@@ -156,6 +156,16 @@ int buffer_hand_over(BufferObject *self, BufferObject *taken);
  * a lent tail has bytes even where the buffer has none. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
+/* Make None of success and NULL of -1: what most methods return. */
+static inline PyObject *
+buffer_none_or_null(int rc)
+{
+    if (rc < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* Return why the buffer is not as it should be, or NULL. */
 const char *buffer_check(BufferObject *self);
 

@@ -9,15 +9,6 @@
  * an __index__, an iterator or a __buffer__ may have cleared or grown it (CPython
  * gh-91153, gh-142557, gh-143195). */
 
-static inline PyObject *
-none_or_null(int rc)
-{
-    if (rc < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
 /* ---------------------------------------------------------------------- __init__ */
 
 struct init_args {
@@ -230,7 +221,7 @@ append(PyObject *op, PyObject *item)
         buffer_bytes(self)[buffer_length(self) - 1] = (char)value;
     }
     Py_END_CRITICAL_SECTION();
-    return none_or_null(rc);
+    return buffer_none_or_null(rc);
 }
 
 /* Append the bytes of an object that has the buffer protocol, where the end was before
@@ -302,7 +293,7 @@ PyDoc_STRVAR(extend_doc,
 static PyObject *
 extend(PyObject *op, PyObject *iterable)
 {
-    return none_or_null(
+    return buffer_none_or_null(
         PyObject_CheckBuffer(iterable)
             ? extend_from_buffer(op, iterable, true,
                                  "can't set bytearray slice from %.100s")
@@ -412,7 +403,7 @@ insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = insert_byte(buffer_cast(op), index, value);
     Py_END_CRITICAL_SECTION();
-    return none_or_null(rc);
+    return buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(pop_doc,
@@ -483,7 +474,7 @@ remove_(PyObject *op, PyObject *item)
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = remove_byte(buffer_cast(op), value);
     Py_END_CRITICAL_SECTION();
-    return none_or_null(rc);
+    return buffer_none_or_null(rc);
 }
 
 /* ------------------------------------------------------------- the whole at once */
@@ -500,7 +491,7 @@ clear(PyObject *op, PyObject *Py_UNUSED(ignored))
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = buffer_splice(self, 0, buffer_length(self), 0);
     Py_END_CRITICAL_SECTION();
-    return none_or_null(rc);
+    return buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(resize_doc,
@@ -533,7 +524,7 @@ resize(PyObject *op, PyObject *size)
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = resize_to(buffer_cast(op), (size_t)length);
     Py_END_CRITICAL_SECTION();
-    return none_or_null(rc);
+    return buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(take_bytes_doc,

@@ -4,15 +4,6 @@
 
 #include "state.h"
 
-static PyObject *
-none_or_null(int rc)
-{
-    if (rc < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
 /* Convert a number of bytes that must not be negative. */
 static int
 as_nbytes(PyObject *number, Py_ssize_t *nbytes)
@@ -45,7 +36,7 @@ reserve(PyObject *op, PyObject *nbytes)
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = buffer_reserve(buffer_cast(op), (size_t)capacity);
     Py_END_CRITICAL_SECTION();
-    return none_or_null(rc);
+    return buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(trim_doc,
@@ -60,7 +51,7 @@ trim(PyObject *op, PyObject *Py_UNUSED(ignored))
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = buffer_trim(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
-    return none_or_null(rc);
+    return buffer_none_or_null(rc);
 }
 
 /* ------------------------------------------------------------- spare and commit */
@@ -330,7 +321,7 @@ commit(PyObject *op, PyObject *number)
     if (as_nbytes(number, &nbytes) < 0) {
         return NULL;
     }
-    return none_or_null(accept_and_release(op, (size_t)nbytes));
+    return buffer_none_or_null(accept_and_release(op, (size_t)nbytes));
 }
 
 /* -------------------------------------------------------------------- readfrom */
