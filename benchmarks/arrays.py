@@ -11,16 +11,14 @@ least of many. Ways that are not installed are left out. Needs the extras `cli` 
 `numpy`.
 """
 
-import argparse
 import array
 import importlib
 import statistics
-import time
 import timeit
 from functools import partial
 
 import numpy as np
-from versus import GIB, in_child, parse, touch
+from versus import GIB, case_parser, in_child, parse, seconds, status_nbytes, touch
 
 from growbuf import GrowArray
 
@@ -183,36 +181,22 @@ def blocks_numpy_da(nbytes):
 # --------------------------------------------------------------------- measuring
 
 
-def timed(job, *args):
-    start = time.perf_counter()
-    kept = job(*args)
-    taken = time.perf_counter() - start
-    del kept
-    return taken
-
-
 def timed_with_values(job, kind, count):
-    return timed(job, kind, values(kind, count))
+    return seconds(job, kind, values(kind, count))
 
 
 def timed_warm(job, nbytes):
     touch(2 * GIB)
-    return timed(job, nbytes)
+    return seconds(job, nbytes)
 
 
 def peak_of(job, nbytes):
     """Return the most memory a job holds, for each byte of its result."""
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # begin anew
-    before = status("VmRSS")
+    before = status_nbytes("VmRSS")
     kept = job(nbytes)
-    return (status("VmHWM") - before) / kept.nbytes
-
-
-def status(name):
-    with open("/proc/self/status") as file:
-        line = next(line for line in file if line.startswith(name))
-    return int(line.split()[1]) << 10
+    return (status_nbytes("VmHWM") - before) / kept.nbytes
 
 
 def compare(measure, ours, theirs, repeat):
@@ -238,7 +222,7 @@ def with_job(measure, *args):
 
 
 def rows_case(dtype, row_shape, last, repeat):
-    measure = partial(with_job, timed, dtype, row_shape, last)
+    measure = partial(with_job, seconds, dtype, row_shape, last)
     yield "list, np.array", compare(measure, rows_growarray, rows_list, repeat)
 
 
@@ -319,10 +303,7 @@ COLUMNS = {
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--repeat", type=int, default=7)
-    options = parse(parser, CASES)
+    options = parse(case_parser(__doc__, CASES), CASES)
 
     from rich.console import Console
     from rich.table import Table

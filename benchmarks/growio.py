@@ -7,12 +7,11 @@ A ratio is BytesIO's time divided by GrowIO's, the median over the pairs: above 
 GrowIO is faster. Each file has a forked process to itself. Needs the extra `cli`.
 """
 
-import argparse
 import io
 import statistics
 from functools import partial
 
-from versus import GIB, PIECE, in_child, parse, seconds, show
+from versus import GIB, PIECE, case_parser, in_child, parse, seconds, show
 
 from growbuf import GrowIO
 
@@ -51,10 +50,7 @@ def run_case(name, repeat):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--repeat", type=int, default=7)
-    options = parse(parser, CASES)
+    options = parse(case_parser(__doc__, CASES), CASES)
     show([run_case(name, options.repeat) for name in options.cases])
 
 

@@ -8,7 +8,6 @@ turn, each job in a process of its own; `peak` is the most memory GrowBuffer's p
 held while it read, in bytes for each byte read. Needs the extra `cli`.
 """
 
-import argparse
 import os
 import socket
 import statistics
@@ -16,7 +15,7 @@ import tempfile
 import time
 from functools import partial
 
-from versus import GIB, in_child, parse, touch
+from versus import GIB, case_parser, in_child, parse, seconds, status_nbytes, touch
 
 from growbuf import GrowBuffer
 
@@ -122,14 +121,6 @@ def handing(name):
 # ------------------------------------------------------------------- measuring
 
 
-def timed(job, *args):
-    start = time.perf_counter()
-    kept = job(*args)
-    taken = time.perf_counter() - start
-    del kept
-    return taken
-
-
 def warm(measure, *args):
     touch(2 * GIB)
     return measure(*args)
@@ -137,15 +128,9 @@ def warm(measure, *args):
 
 def peak_of(path, nbytes):
     """Return the most memory reading a file takes, for each byte of it."""
-    before = peak_nbytes()
+    before = status_nbytes("VmHWM")
     buf = file_readfrom(path)
-    return (peak_nbytes() - before) / len(buf)
-
-
-def peak_nbytes():
-    with open("/proc/self/status") as status:
-        line = next(line for line in status if line.startswith("VmHWM"))
-    return int(line.split()[1]) << 10
+    return (status_nbytes("VmHWM") - before) / len(buf)
 
 
 def compare(theirs, ours, repeat):
@@ -161,10 +146,10 @@ def file_case(repeat):
         for _ in range(GIB >> 20):
             file.write(os.urandom(1 << 20))
         file.flush()
-        ours = partial(warm, timed, file_readfrom, file.name)
+        ours = partial(warm, seconds, file_readfrom, file.name)
         peak = in_child(peak_of, file.name, GIB)
         for name, job in (("read()", file_read), ("extend(read)", file_extend)):
-            theirs = partial(warm, timed, job, file.name)
+            theirs = partial(warm, seconds, job, file.name)
             yield f"1 GiB file, {name}", {**compare(theirs, ours, repeat), "peak": peak}
 
 
@@ -188,10 +173,7 @@ CASES = {"file": file_case, "socket": socket_case, "handing": handing_case}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--repeat", type=int, default=7)
-    options = parse(parser, CASES)
+    options = parse(case_parser(__doc__, CASES), CASES)
 
     from rich.console import Console
     from rich.table import Table

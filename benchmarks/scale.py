@@ -8,12 +8,11 @@ second, the median over pairs taken in turn, each job in a process of its own. N
 extras `cli` and `numpy`.
 """
 
-import argparse
 import statistics
 import threading
 from functools import partial
 
-from versus import GIB, PIECE, build, fill_numpy, in_child, parse, seconds
+from versus import GIB, PIECE, build, case_parser, fill_numpy, in_child, parse, seconds
 
 from growbuf import GrowBuffer
 
@@ -84,10 +83,7 @@ CASES = {"prefault": prefault_case, "threads": threads_case, "length": length_ca
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--repeat", type=int, default=7)
-    options = parse(parser, CASES)
+    options = parse(case_parser(__doc__, CASES), CASES)
 
     from rich.console import Console
     from rich.table import Table

@@ -217,12 +217,17 @@ def run_case(name, repeat, cold):
     return result
 
 
+def status_nbytes(name):
+    """Return a size that /proc/self/status tells of this process."""
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith(name))
+    return int(line.split()[1]) << 10
+
+
 def peak_of(kind):
     """Build 1 GiB in this process and return its peak memory in units of 1 GiB."""
     buf = build({"bytearray": bytearray, "GrowBuffer": GrowBuffer}[kind])
-    with open("/proc/self/status") as status:
-        peak = next(line for line in status if line.startswith("VmHWM"))
-    return {"case": f"peak {kind}", "peak": int(peak.split()[1]) * 1024 / len(buf)}
+    return {"case": f"peak {kind}", "peak": status_nbytes("VmHWM") / len(buf)}
 
 
 def preload(allocator):
@@ -283,6 +288,13 @@ def show(rows):
     Console().print(table)
 
 
+def case_parser(doc, cases, repeat=7):
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(cases))
+    parser.add_argument("--repeat", type=int, default=repeat)
+    return parser
+
+
 def parse(parser, cases):
     """Parse the command line, whose words are cases that there are: all, if none."""
     options = parser.parse_args()
@@ -294,10 +306,8 @@ def parse(parser, cases):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser = case_parser(__doc__, CASES, repeat=5)
     parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
-    parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--memory", nargs="?", const="all", help="peak memory instead")
     parser.add_argument("--cold", action="store_true", help="do not touch memory first")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)

@@ -892,15 +892,13 @@ rows_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-#define WITH_KEYWORDS(function) (PyCFunction)(void (*)(void)) function
-
 static PyMethodDef rows_methods[] = {
     {"append", append, METH_O, append_doc},
     {"extend", extend, METH_O, extend_doc},
     {"_append_bytes", append_bytes_of, METH_O, append_bytes_doc},
     {"_free_to_shrink", free_to_shrink, METH_NOARGS, free_to_shrink_doc},
     {"_free_to_grow", free_to_grow, METH_NOARGS, free_to_grow_doc},
-    {"__array_ufunc__", WITH_KEYWORDS(array_ufunc), METH_FASTCALL | METH_KEYWORDS,
+    {"__array_ufunc__", BUFFER_METHOD(array_ufunc), METH_FASTCALL | METH_KEYWORDS,
      array_ufunc_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -156,6 +156,9 @@ int buffer_hand_over(BufferObject *self, BufferObject *taken);
  * a lent tail has bytes even where the buffer has none. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
+/* A function that takes more than two arguments, for a table of methods. */
+#define BUFFER_METHOD(function) (PyCFunction)(void (*)(void)) function
+
 /* Make None of success and NULL of -1: what most methods return. */
 static inline PyObject *
 buffer_none_or_null(int rc)

@@ -280,7 +280,7 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
 static PyMethodDef functions[] = {
     {"facts", facts, METH_NOARGS, facts_doc},
     {"stats", stats, METH_NOARGS, stats_doc},
-    {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
+    {"configure", BUFFER_METHOD(configure), METH_VARARGS | METH_KEYWORDS,
      configure_doc},
     {"trim", trim, METH_NOARGS, trim_doc},
     {"check", check, METH_O, check_doc},
@@ -341,29 +341,28 @@ use_python_heap(void)
 #endif
 }
 
+/* Have a type in the module, which is the one that keeps it. */
 static int
-make_types(PyObject *module, struct state *state)
+add_type(PyObject *module, PyTypeObject *type)
 {
-    state->spare_type = make_type(module, &tail_spare_spec);
-    state->frozen_type = make_type(module, &owner_frozen_spec);
-    state->rows_type = make_type(module, &array_rows_spec);
-    state->buffer_type = make_buffer_type(module, state);
-    state->io_type = io_make_type(module);
-    return state->spare_type != NULL && state->frozen_type != NULL &&
-                   state->rows_type != NULL && state->buffer_type != NULL &&
-                   state->io_type != NULL
-               ? 0
-               : -1;
+    int rc = type == NULL ? -1 : PyModule_AddType(module, type);
+    Py_XDECREF(type);
+    return rc;
 }
 
 static int
 add_types(PyObject *module, struct state *state)
 {
-    return PyModule_AddType(module, state->buffer_type) < 0 ||
-                   PyModule_AddType(module, state->io_type) < 0 ||
-                   PyModule_AddType(module, state->rows_type) < 0
+    state->spare_type = make_type(module, &tail_spare_spec);
+    state->frozen_type = make_type(module, &owner_frozen_spec);
+    state->buffer_type = make_buffer_type(module, state);
+    if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
+        PyModule_AddType(module, state->buffer_type) < 0) {
+        return -1;
+    }
+    return add_type(module, io_make_type(module)) < 0
                ? -1
-               : 0;
+               : add_type(module, make_type(module, &array_rows_spec));
 }
 
 static int
@@ -380,7 +379,7 @@ module_exec(PyObject *module)
     if (state->release_name == NULL || results_state_init(state) < 0) {
         return -1;
     }
-    return make_types(module, state) < 0 || add_types(module, state) < 0 ? -1 : 0;
+    return add_types(module, state);
 }
 
 static int
@@ -388,10 +387,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     struct state *state = PyModule_GetState(module);
     Py_VISIT(state->buffer_type);
-    Py_VISIT(state->io_type);
     Py_VISIT(state->spare_type);
     Py_VISIT(state->frozen_type);
-    Py_VISIT(state->rows_type);
     Py_VISIT(state->release_name);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
         Py_VISIT(state->base[i]);
@@ -404,10 +401,8 @@ module_clear(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
     Py_CLEAR(state->buffer_type);
-    Py_CLEAR(state->io_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);
-    Py_CLEAR(state->rows_type);
     Py_CLEAR(state->release_name);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
         Py_CLEAR(state->base[i]);

@@ -224,6 +224,16 @@ perform(PyObject *op, io_action action, struct given given)
     return result;
 }
 
+/* The same for a call with an optional number of bytes and nothing else. */
+static PyObject *
+perform_sized(PyObject *op, const char *name, io_action action, PyObject *const *args,
+              Py_ssize_t nargs)
+{
+    struct given given;
+    return size_argument(name, args, nargs, &given) < 0 ? NULL
+                                                        : perform(op, action, given);
+}
+
 /* Return a new reference to the buffer of a file in whatever state, NULL for none. */
 static BufferObject *
 hold_any(PyObject *op)
@@ -521,10 +531,7 @@ read_bytes(IOObject *self, BufferObject *buffer, struct given given)
 static PyObject *
 io_read(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
-    struct given given;
-    return size_argument("read", args, nargs, &given) < 0
-               ? NULL
-               : perform(op, read_bytes, given);
+    return perform_sized(op, "read", read_bytes, args, nargs);
 }
 
 PyDoc_STRVAR(read1_doc,
@@ -534,10 +541,7 @@ PyDoc_STRVAR(read1_doc,
 static PyObject *
 read1(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
-    struct given given;
-    return size_argument("read1", args, nargs, &given) < 0
-               ? NULL
-               : perform(op, read_bytes, given);
+    return perform_sized(op, "read1", read_bytes, args, nargs);
 }
 
 PyDoc_STRVAR(readinto_doc,
@@ -590,10 +594,7 @@ read_line(IOObject *self, BufferObject *buffer, struct given given)
 static PyObject *
 readline(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
-    struct given given;
-    return size_argument("readline", args, nargs, &given) < 0
-               ? NULL
-               : perform(op, read_line, given);
+    return perform_sized(op, "readline", read_line, args, nargs);
 }
 
 /* The end of the file is the end of the iteration: NULL with no exception. */
@@ -1159,18 +1160,16 @@ PyDoc_STRVAR(io_doc,
 "What grows the file costs what it costs the buffer: from 72 KiB up no byte is copied\n"
 "to make room. After any exception the bytes and the position are what they were.");
 
-#define FASTCALL(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL
-
 static PyMethodDef io_methods[] = {
     {"write", io_write, METH_O, write_doc},
     {"writelines", writelines, METH_O, writelines_doc},
-    {"truncate", FASTCALL(truncate_), truncate_doc},
-    {"read", FASTCALL(io_read), read_doc},
-    {"read1", FASTCALL(read1), read1_doc},
+    {"truncate", BUFFER_METHOD(truncate_), METH_FASTCALL, truncate_doc},
+    {"read", BUFFER_METHOD(io_read), METH_FASTCALL, read_doc},
+    {"read1", BUFFER_METHOD(read1), METH_FASTCALL, read1_doc},
     {"readinto", readinto, METH_O, readinto_doc},
-    {"readline", FASTCALL(readline), readline_doc},
-    {"readlines", FASTCALL(readlines), readlines_doc},
-    {"seek", FASTCALL(seek), seek_doc},
+    {"readline", BUFFER_METHOD(readline), METH_FASTCALL, readline_doc},
+    {"readlines", BUFFER_METHOD(readlines), METH_FASTCALL, readlines_doc},
+    {"seek", BUFFER_METHOD(seek), METH_FASTCALL, seek_doc},
     {"tell", tell, METH_NOARGS, tell_doc},
     {"getvalue", getvalue, METH_NOARGS, getvalue_doc},
     {"getbuffer", getbuffer, METH_NOARGS, getbuffer_doc},

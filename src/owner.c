@@ -107,9 +107,13 @@ frozen_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+PyDoc_STRVAR(frozen_type_doc, "The bytes that freeze() took out of a GrowBuffer.");
+
 static PyType_Slot frozen_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("The bytes that freeze() took out of a GrowBuffer.")},
-     {Py_tp_dealloc, frozen_dealloc}, {Py_bf_getbuffer, frozen_getbuffer}, {0, NULL},
+    {Py_tp_doc, (void *)frozen_type_doc},
+    {Py_tp_dealloc, frozen_dealloc},
+    {Py_bf_getbuffer, frozen_getbuffer},
+    {0, NULL},
 };
 
 PyType_Spec owner_frozen_spec = {
@@ -241,11 +245,8 @@ rebuild(PyObject *type, PyObject *bytes)
     return result != NULL ? result : PyObject_CallOneArg(type, bytes);
 }
 
-#define KEYWORDS(function)                                                             \
-    (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
-
 const PyMethodDef owner_methods[] = {
-    {"take", KEYWORDS(take), take_doc},
+    {"take", BUFFER_METHOD(take), METH_VARARGS | METH_KEYWORDS, take_doc},
     {"freeze", freeze, METH_NOARGS, freeze_doc},
     {"__reduce_ex__", reduce_ex, METH_O, reduce_ex_doc},
     {"_rebuild", rebuild, METH_O | METH_CLASS, rebuild_doc},

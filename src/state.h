@@ -8,8 +8,6 @@ enum { STATE_MOST_METHODS = 64, STATE_MOST_BASE = 32 };
 
 struct state {
     PyTypeObject *buffer_type;
-    PyTypeObject *io_type;
-    PyTypeObject *rows_type;         /* array.c */
     PyTypeObject *spare_type;        /* tail.c */
     PyTypeObject *frozen_type;       /* owner.c */
     PyObject *release_name;          /* "release" */

@@ -639,15 +639,12 @@ get_limit(PyObject *op, void *Py_UNUSED(closure))
     return PyLong_FromSize_t(limit);
 }
 
-#define KEYWORDS(function)                                                             \
-    (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS
-
 const PyMethodDef tail_methods[] = {
     {"reserve", reserve, METH_O, reserve_doc},
     {"trim", trim, METH_NOARGS, trim_doc},
-    {"spare", KEYWORDS(spare), spare_doc},
+    {"spare", BUFFER_METHOD(spare), METH_VARARGS | METH_KEYWORDS, spare_doc},
     {"commit", commit, METH_O, commit_doc},
-    {"readfrom", KEYWORDS(readfrom), readfrom_doc},
+    {"readfrom", BUFFER_METHOD(readfrom), METH_VARARGS | METH_KEYWORDS, readfrom_doc},
     {"__sizeof__", sizeof_, METH_NOARGS, sizeof_doc},
     {"__alloc__", alloc, METH_NOARGS, alloc_doc},
     {NULL, NULL, 0, NULL},
