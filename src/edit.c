@@ -19,20 +19,6 @@ struct init_args {
 };
 
 static int
-parse_limit(PyObject *number, Py_ssize_t *limit)
-{
-    *limit = 0;
-    if (number == Py_None) {
-        return 0;
-    }
-    *limit = PyNumber_AsSsize_t(number, PyExc_OverflowError);
-    if (*limit <= 0 && !PyErr_Occurred()) {
-        PyErr_Format(PyExc_ValueError, "limit must be positive, got %zd", *limit);
-    }
-    return *limit <= 0 ? -1 : 0;
-}
-
-static int
 parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
 {
     static char *names[] = {"source", "encoding", "errors", "prefault", "limit", NULL};
@@ -47,7 +33,8 @@ parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
                                      &parsed->errors, &parsed->prefault, &limit)) {
         return -1;
     }
-    return parse_limit(limit, &parsed->limit);
+    return limit == Py_None ? 0
+                            : buffer_parse_nbytes(limit, "limit", 1, &parsed->limit);
 }
 
 static int
@@ -55,9 +42,10 @@ fix(struct store *store, Py_ssize_t limit)
 {
     int error = limit > 0 ? store_fix(store, (size_t)limit) : 0;
     if (error) {
-        PyErr_Format(PyExc_MemoryError, "cannot reserve address space for limit=%zd%s",
+        PyErr_Format(PyExc_MemoryError, "cannot reserve address space for limit=%zd: %s",
                      limit,
-                     error == ENOTSUP ? ": there are no pages to move here" : "");
+                     error == ENOTSUP ? "this system has none to reserve, leave it out"
+                                      : "try a smaller one");
         return -1;
     }
     return 0;
