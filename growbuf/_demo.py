@@ -262,7 +262,9 @@ def make_table(runs: dict[str, list[dict]]) -> Table:
 def take_medians(results: list[dict]) -> list[float | None]:
     """Return the median of each column, or None where a type has no such figure."""
     names = (name for name, _ in COLUMNS.values())
-    columns: Iterator[list[Any]] = ([one.get(name) for one in results] for name in names)
+    columns: Iterator[list[Any]] = (
+        [one.get(name) for one in results] for name in names
+    )
     return [None if None in column else median(column) for column in columns]
 
 

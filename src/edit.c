@@ -42,8 +42,8 @@ fix(struct store *store, Py_ssize_t limit)
 {
     int error = limit > 0 ? store_fix(store, (size_t)limit) : 0;
     if (error) {
-        PyErr_Format(PyExc_MemoryError, "cannot reserve address space for limit=%zd: %s",
-                     limit,
+        PyErr_Format(PyExc_MemoryError,
+                     "cannot reserve address space for limit=%zd: %s", limit,
                      error == ENOTSUP ? "this system has none to reserve, leave it out"
                                       : "try a smaller one");
         return -1;

@@ -223,7 +223,8 @@ accept(BufferObject *self, size_t nbytes)
         return -1;
     }
     if (nbytes > self->spare->nbytes) {
-        PyErr_Format(PyExc_ValueError, "nbytes must be %zu at most, which spare() gave, got %zu",
+        PyErr_Format(PyExc_ValueError,
+                     "nbytes must be %zu at most, which spare() gave, got %zu",
                      self->spare->nbytes, nbytes);
         return -1;
     }

@@ -37,7 +37,9 @@ def completions(text, **names):
     return found
 
 
-@pytest.mark.parametrize("value", [growbuf, GrowBuffer(), GrowIO()], ids=["module", "buffer", "file"])
+@pytest.mark.parametrize(
+    "value", [growbuf, GrowBuffer(), GrowIO()], ids=["module", "buffer", "file"]
+)
 def test_tab_offers_nothing_private(value):
     found = {name.removeprefix("value.") for name in completions("value.", value=value)}
     assert found == {name for name in dir(value) if not name.startswith("_")}

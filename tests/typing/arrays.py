@@ -26,9 +26,7 @@ def or_from_the_data(data: NDArray[np.int32], rows: Iterator[float]) -> None:
     assert_type(GrowArray.from_buffer(buffer, "i4", 3), GrowArray[Any])
 
 
-def arrays_keep_them(
-    samples: GrowArray[np.float32], mask: NDArray[np.bool_]
-) -> None:
+def arrays_keep_them(samples: GrowArray[np.float32], mask: NDArray[np.bool_]) -> None:
     assert_type(samples.array, NDArray[np.float32])
     assert_type(samples.dtype, np.dtype[np.float32])
     assert_type(samples[1:], NDArray[np.float32])
