@@ -12,7 +12,7 @@ export GROWBUF_DEBUG ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
-C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch])
+C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] benchmarks/seed/*.c)
 BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)
 
 # The name that tells Pythons apart: version, platform, free-threaded and debug builds.
@@ -22,17 +22,26 @@ VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean python
+.PHONY: help demo test seed guard lint format clean python
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | test | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
+	@echo "make demo | test | seed | guard | lint | format | clean"
+	@echo "     (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 test: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+# The loop growbuf began with, beside other allocators: ARGS="--json FILE".
+seed: $(VENV)/$(BUILD)-cli
+	@$(VENV)/bin/python benchmarks/seed.py $(ARGS)
+
+# Instructions that operations take, against those written down: ARGS=--write.
+guard: $(VENV)/$(BUILD)-test
+	@$(VENV)/bin/python tests/instructions.py $(ARGS)
 
 lint: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet .
