@@ -80,7 +80,8 @@ static const struct work {
     {"build small", build_small},
 };
 
-/* In the order of the works and of the struct. */
+/* A row for each work: map, unmap, remap, advise, protect, reallocate; moves, copies,
+ * copied bytes. */
 static const struct counts expected[KERNEL_KINDS][NWORKS] =
     {
         [KERNEL_2014] =
