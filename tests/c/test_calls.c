@@ -2,13 +2,15 @@
  * each kernel. A figure that changes is a change of policy: what is printed then is the
  * row to write here, if it was meant.
  */
+#include <inttypes.h>
+
 #include "fixture.h"
 #include "store.h"
 
 enum { NWORKS = 5 };
 
 struct counts {
-    size_t map, unmap, remap, advise, protect, reallocate;
+    uint64_t map, unmap, remap, advise, protect, reallocate;
     uint64_t moves, copies, copied_nbytes;
 };
 
@@ -159,14 +161,13 @@ count(const struct work *work)
     };
 }
 
-static bool
-equal(const struct counts *one, const struct counts *two)
+static void
+print(const char *kernel_name, const char *work_name, const struct counts *now)
 {
-    return one->map == two->map && one->unmap == two->unmap &&
-           one->remap == two->remap && one->advise == two->advise &&
-           one->protect == two->protect && one->reallocate == two->reallocate &&
-           one->moves == two->moves && one->copies == two->copies &&
-           one->copied_nbytes == two->copied_nbytes;
+    printf("%s, %s: {%" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64
+           ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 "},\n",
+           kernel_name, work_name, now->map, now->unmap, now->remap, now->advise,
+           now->protect, now->reallocate, now->moves, now->copies, now->copied_nbytes);
 }
 
 static void
@@ -177,12 +178,8 @@ test_the_calls_are_those_written_down(void)
         for (int i = 0; i < NWORKS; i++) {
             begin(kind, ANY_RUNG);
             struct counts now = count(&works[i]);
-            if (!equal(&now, &expected[kind][i])) {
-                printf("%s, %s: {%zu, %zu, %zu, %zu, %zu, %zu, %llu, %llu, %llu}\n",
-                       kernel_names[kind], works[i].name, now.map, now.unmap, now.remap,
-                       now.advise, now.protect, now.reallocate,
-                       (unsigned long long)now.moves, (unsigned long long)now.copies,
-                       (unsigned long long)now.copied_nbytes);
+            if (memcmp(&now, &expected[kind][i], sizeof now) != 0) {
+                print(kernel_names[kind], works[i].name, &now);
                 all = false;
             }
             finish();
