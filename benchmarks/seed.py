@@ -16,7 +16,8 @@ vector.  `patch` are the seconds that the patch reported, on its author's machin
 
 In the first table memory may be in huge pages. In the second the processes are denied
 them (PR_SET_THP_DISABLE): then touching the pages is nearly all the time there is, and
-no way to grow can be much faster than glibc, which moves pages too.
+no way to grow can be much faster than glibc, which moves pages too: what the store can
+save is some of the page faults, by having the kernel make many pages present at once.
 
 Needs a C compiler and the extra `cli`.
 """

@@ -233,7 +233,8 @@ def main():
         return None
     reason = None if options.write else why_not()
     if reason:
-        return f"not compared: {reason}"
+        print(f"not compared: {reason}")
+        return None
     counts = count()
     if options.write:
         report = {"environment": environment(), "counts": counts}
