@@ -12,7 +12,7 @@ export GROWBUF_DEBUG ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
-C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch])
+C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] benchmarks/seed/*.c)
 BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)
 
 # The name that tells Pythons apart: version, platform, free-threaded and debug builds.
@@ -27,18 +27,26 @@ WHEEL_TAG = $(shell $(PYTHON) -c 'import sys, sysconfig; v = "cp%d%d" % \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format clean python
-.PHONY: typing wheel cross
+.PHONY: seed guard typing wheel cross
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | test | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make typing | wheel | cross"
+	@echo "make seed | guard | typing | wheel | cross"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 test: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+# The loop growbuf began with, beside other allocators: ARGS="--json FILE".
+seed: $(VENV)/$(BUILD)-cli
+	@$(VENV)/bin/python benchmarks/seed.py $(ARGS)
+
+# Instructions that operations take, against those written down: ARGS=--write.
+guard: $(VENV)/$(BUILD)-test
+	@$(VENV)/bin/python tests/instructions.py $(ARGS)
 
 lint: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet .

@@ -40,6 +40,8 @@ def optional(module, name):
 DynamicArray = optional("dynarray", "DynamicArray")
 NumpyDynamicArray = optional("numpy_da", "DynamicArray")  # numpy-dynamic-array
 ArrayBuilder = optional("awkward", "ArrayBuilder")
+BufferOutputStream = optional("pyarrow", "BufferOutputStream")
+StringBuilder = optional("pyarrow.lib", "StringBuilder")  # there are none of numbers
 
 
 # ----------------------------------------------------------------- item by item
@@ -51,10 +53,17 @@ def values(kind, count):
         return [i / 2 for i in range(count)]
     if kind == "ints":
         return list(range(count))
+    if kind == "strings":
+        return [f"{i:08}" for i in range(count)]
     return [i % 3 == 0 for i in range(count)]
 
 
-CODES = {"floats": ("f8", "d"), "ints": ("i8", "q"), "bools": ("?", "b")}
+CODES = {
+    "floats": ("f8", "d"),
+    "ints": ("i8", "q"),
+    "bools": ("?", "b"),
+    "strings": ("U8", None),
+}
 
 
 def append_all(append, items):
@@ -97,6 +106,13 @@ def items_numpy_da(kind, items):
     grown = NumpyDynamicArray(dtype=CODES[kind][0])
     append_all(grown.append, items)
     return grown.data
+
+
+def strings_pyarrow(kind, items):
+    """Build an Arrow array, whose strings have no fixed length; it is no ndarray."""
+    grown = StringBuilder()
+    append_all(grown.append, items)
+    return grown.finish()
 
 
 # ------------------------------------------------------------------- row by row
@@ -178,6 +194,13 @@ def blocks_numpy_da(nbytes):
     return grown.data
 
 
+def blocks_pyarrow(nbytes):
+    grown = BufferOutputStream()
+    for _ in blocks(nbytes):
+        grown.write(BLOCK)
+    return np.frombuffer(grown.getvalue())
+
+
 # --------------------------------------------------------------------- measuring
 
 
@@ -209,8 +232,8 @@ def compare(measure, ours, theirs, repeat):
     }
 
 
-def items_case(kind, repeat):
-    for name, job, count in ITEM_PEERS:
+def items_case(kind, peers, repeat):
+    for name, job, count in peers:
         measure = partial(with_job, timed_with_values, kind, count)
         yield name, compare(measure, items_growarray, job, repeat)
 
@@ -272,6 +295,10 @@ ITEM_PEERS = [
     ("array.array", items_array, COUNT),
     ("list, np.array", items_list, COUNT),
 ]
+STRING_PEERS = [("list, np.array", items_list, COUNT)]
+if BufferOutputStream:
+    LARGE["pyarrow.BufferOutputStream"] = blocks_pyarrow
+    STRING_PEERS.append(("pyarrow's StringBuilder", strings_pyarrow, COUNT))
 if DynamicArray:
     SMALL["dynarray"] = blocks_dynarray
     ITEM_PEERS.append(("dynarray", items_dynarray, COUNT_IN_PYTHON))
@@ -282,9 +309,10 @@ if ArrayBuilder:
     ITEM_PEERS.append(("awkward.ArrayBuilder", items_awkward, COUNT_IN_PYTHON))
 
 CASES = {
-    "floats": partial(items_case, "floats"),
-    "ints": partial(items_case, "ints"),
-    "bools": partial(items_case, "bools"),
+    "floats": partial(items_case, "floats", ITEM_PEERS),
+    "ints": partial(items_case, "ints", ITEM_PEERS),
+    "bools": partial(items_case, "bools", ITEM_PEERS),
+    "strings": partial(items_case, "strings", STRING_PEERS),
     "rows": partial(rows_case, np.dtype("f8"), 3, (2.5,)),
     "records": partial(rows_case, RECORD, (), (True, b"ab")),
     "blocks": partial(blocks_case, 512 << 20, LARGE),

@@ -44,7 +44,7 @@ def info() -> "dict[str, Any]":
         name of the errno
     populate : the same for MADV_POPULATE_WRITE
     page_size, huge_page_size : in bytes
-    transparent_hugepage : the system's setting: 'always', 'madvise' or 'never'
+    transparent_hugepage : the setting for this process: 'always', 'madvise' or 'never'
     kernel : its name and release
     version : of growbuf
     """

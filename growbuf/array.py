@@ -19,7 +19,7 @@ except ImportError as error:
         "growbuf.GrowArray needs NumPy: pip install 'growbuf[numpy]'"
     ) from error
 
-from ._growbuf import GrowBuffer, Rows
+from ._growbuf import GrowBuffer, Rows, stats
 
 __all__ = ["GrowArray"]
 
@@ -55,16 +55,23 @@ def _address_space():
     return 0
 
 
-def _address_space_used():
-    """Return how many bytes of address space the process has."""
+@functools.cache
+def _address_space_of_others():
+    """Return how many bytes of address space the process has beside our own, once: to
+    ask costs as much as all else that an array is made with."""
     try:
         descriptor = os.open("/proc/self/statm", os.O_RDONLY)
     except OSError:
         return 0
     try:
-        return int(os.read(descriptor, 32).split()[0]) * os.sysconf("SC_PAGESIZE")
+        npages = int(os.read(descriptor, 32).split()[0])
     finally:
         os.close(descriptor)
+    return npages * os.sysconf("SC_PAGESIZE") - stats()["reserved_bytes"]
+
+
+def _address_space_used():
+    return _address_space_of_others() + stats()["reserved_bytes"]
 
 
 def _new_buffer(nbytes):

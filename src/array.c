@@ -151,6 +151,15 @@ rows_make_room(RowsObject *self, size_t nbytes)
 
 /* ---------------------------------------------------- appending Python's objects */
 
+/* Have the rows that were written behind the end in the array. */
+static void
+publish(RowsObject *self, size_t nbytes)
+{
+    store_append_ready(&self->buffer->store, nbytes);
+    buffer_sync(self->buffer);
+    self->whole += nbytes;
+}
+
 /* Rows are written behind the end, and the buffer is told when all of them are there.
  * If one cannot be written, the NUL that follows the last byte is put back. */
 static int
@@ -168,9 +177,7 @@ rows_write(RowsObject *self, PyObject **rows, size_t count)
             return 0;
         }
     }
-    store_append_ready(&buffer->store, nbytes);
-    buffer_sync(buffer);
-    self->whole += nbytes;
+    publish(self, nbytes);
     return 1;
 }
 
@@ -208,6 +215,8 @@ append_rows(RowsObject *self, PyObject *rows)
 
 /* ------------------------------------------------------ appending bytes of arrays */
 
+/* Whoever looks from another thread sees rows that are there; but where other threads run
+ * during the copy, they must not append in its place, and are told of it first. */
 static int
 append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
 {
@@ -218,12 +227,15 @@ append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
     if (rows_make_room(self, nbytes) < 0) {
         return -1;
     }
-    size_t at = buffer_length(buffer);
-    store_append_ready(&buffer->store, nbytes);
-    buffer_sync(buffer);
-    self->whole += nbytes;
+    char *end = buffer_bytes(buffer) + buffer_length(buffer);
+    if (nbytes < FILL_MUCH) {
+        memcpy(end, bytes, nbytes);
+        publish(self, nbytes);
+        return 0;
+    }
+    publish(self, nbytes);
     buffer_hold(buffer);
-    fill_copy(buffer_bytes(buffer) + at, bytes, nbytes);
+    fill_copy_much(end, bytes, nbytes);
     buffer_release(buffer);
     return 0;
 }
@@ -654,31 +666,34 @@ as_given(PyObject *out, PyObject *result)
     return mapped;
 }
 
+/* Whether a string is these `length` characters, without the calls that a comparison in
+ * general takes: a ufunc of a few items is not much longer. */
+static inline bool
+is_word(PyObject *op, const char *word, size_t length)
+{
+    return PyUnicode_Check(op) && PyUnicode_IS_ASCII(op) &&
+           (size_t)PyUnicode_GET_LENGTH(op) == length &&
+           memcmp(PyUnicode_1BYTE_DATA(op), word, length) == 0;
+}
+
+#define IS_WORD(op, word) is_word((op), (word), sizeof(word) - 1)
+
 static PyObject *
 find_out(PyObject *const *values, PyObject *kwnames)
 {
     for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
-        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
-        if (PyUnicode_CompareWithASCIIString(name, "out") == 0 &&
-            PyTuple_Check(values[i])) {
+        if (IS_WORD(PyTuple_GET_ITEM(kwnames, i), "out") && PyTuple_Check(values[i])) {
             return values[i];
         }
     }
     return NULL;
 }
 
-static bool
-is_call(PyObject *method)
-{
-    return PyUnicode_Check(method) &&
-           PyUnicode_CompareWithASCIIString(method, "__call__") == 0;
-}
-
 /* Call a ufunc, which is the first of `args`, or a method of it. */
 static PyObject *
 call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    if (is_call(method)) {
+    if (IS_WORD(method, "__call__")) {
         size_t nargsf = (size_t)(nargs - 1) | PY_VECTORCALL_ARGUMENTS_OFFSET;
         return PyObject_Vectorcall(args[0], args + 1, nargsf, kwnames);
     }
@@ -701,7 +716,8 @@ array_ufunc(PyObject *Py_UNUSED(op), PyObject *const *args, Py_ssize_t nargs,
     Py_ssize_t nkwargs = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
     PyObject *out = find_out(args + nargs, kwnames);
     /* Alone, it may as well be given by position, which costs NumPy less. */
-    bool by_position = out != NULL && nargs >= 2 && nkwargs == 1 && is_call(args[1]);
+    bool by_position =
+        out != NULL && nargs >= 2 && nkwargs == 1 && IS_WORD(args[1], "__call__");
     Py_ssize_t nmore = by_position ? PyTuple_GET_SIZE(out) : nkwargs;
     if (nargs < 2 || nargs + nmore > MOST_ARGS) {
         PyErr_SetString(PyExc_TypeError,

@@ -179,16 +179,18 @@ PyDoc_STRVAR(stats_doc,
 "growth of small buffers on the heap, where realloc may copy, is not counted.\n"
 "spans_live: spans in use.\n"
 "spans_retained, retained_bytes: spans kept for the next buffer, and the memory (not\n"
-"address space) they may hold; trim() gives them back.");
+"address space) they may hold; trim() gives them back.\n"
+"reserved_bytes: address space that buffers with a limit have.");
 
 static PyObject *
 stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     struct spans_stats s = spans_stats();
-    return Py_BuildValue("{sKsKsKsKsKsKsK}", "moves", s.moves, "moved_bytes",
+    return Py_BuildValue("{sKsKsKsKsKsKsKsK}", "moves", s.moves, "moved_bytes",
                          s.moved_nbytes, "copies", s.copies, "copied_bytes",
                          s.copied_nbytes, "spans_live", s.live, "spans_retained",
-                         s.retained, "retained_bytes", s.retained_nbytes);
+                         s.retained, "retained_bytes", s.retained_nbytes,
+                         "reserved_bytes", s.reserved_nbytes);
 }
 
 PyDoc_STRVAR(trim_doc,

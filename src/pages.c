@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,11 +55,15 @@ system_page_nbytes(void)
     return nbytes > 0 ? (size_t)nbytes : 4096;
 }
 
-/* The setting is the word in brackets: "always [madvise] never". */
+/* The setting is the word in brackets: "always [madvise] never". A process may have been
+ * denied huge pages by whoever started it; madvise(2) does not tell. */
 static enum pages_huge
 system_huge(void)
 {
     char text[64] = "";
+    if (prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1) {
+        return PAGES_HUGE_NEVER;
+    }
     int file =
         open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
     if (file >= 0) {

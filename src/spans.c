@@ -389,10 +389,11 @@ spans_trim(void)
 /* ----------------------------------------------------------------- counting */
 
 static void
-count_live(void)
+count_live(size_t reserved_nbytes)
 {
     lock();
     pool.stats.live++;
+    pool.stats.reserved_nbytes += reserved_nbytes;
     unlock();
 }
 
@@ -509,7 +510,7 @@ spans_take(size_t needed, bool zeroed, struct span *span)
         error = take_zeroed(length, span);
     }
     if (error == 0) {
-        count_live();
+        count_live(0);
     }
     pool_expire();
     return error;
@@ -876,7 +877,7 @@ spans_extract(struct span *span, size_t from, size_t to, size_t end,
                                .mapping = new_mapping(),
                                .huge = span->huge};
     count_move(length);
-    count_live();
+    count_live(0);
     return 0;
 }
 
@@ -895,7 +896,7 @@ spans_reserve(size_t length, char **address)
     if (error == 0) {
         (void)pages_advise_small(*address, length);
         (void)pages_hide(*address, length);
-        count_live();
+        count_live(length);
     }
     return error;
 }
@@ -906,6 +907,7 @@ spans_release(char *address, size_t length)
     pages_unmap(address, length);
     lock();
     pool.stats.live--;
+    pool.stats.reserved_nbytes -= length;
     unlock();
 }
 

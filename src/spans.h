@@ -45,6 +45,7 @@ struct spans_stats {
     uint64_t live;                  /* spans in use */
     uint64_t retained;              /* spans in the pool */
     uint64_t retained_nbytes;       /* memory they may hold */
+    uint64_t reserved_nbytes;       /* address space that was reserved, see below */
 };
 
 enum {

@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -499,6 +500,65 @@ def test_views_survive_growth():
     assert len(view) == 1000
 
 
+@pytest.fixture
+def busy_threads():
+    """Have threads take turns often."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def counts_up(view, length):
+    """Tell whether a view has that length, and row i is i in its last rows: where those
+    stand that may not be there yet."""
+    last = range(max(length - 100, 0), length)
+    return len(view) == length and view[last.start :].tolist() == list(last)
+
+
+def read_views(array):
+    """Look at new views and at held ones; return those that are not right."""
+    held, wrong = [], []
+    for _ in range(300):
+        view = array.array
+        held = [*held[-4:], (view, len(view))]
+        wrong += [each for each in held if not counts_up(*each)]
+    return wrong
+
+
+@pytest.mark.parametrize("nrows", [1, 7, 100_000])
+def test_one_thread_appends_while_others_read(nrows, busy_threads):
+    """One row at a time, or blocks; the largest takes a while to copy."""
+    array, most = GrowArray(), 30 * max(nrows, 1000)
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read_views, array) for _ in range(2)]
+        while len(array) < most and not all(reader.done() for reader in readers):
+            first = len(array)
+            if nrows == 1:
+                array.append(float(first))
+            else:
+                array.extend(np.arange(first, first + nrows, dtype=float))
+    assert [reader.result() for reader in readers] == [[], []]
+    assert np.array_equal(array.array, np.arange(len(array)))
+
+
+def test_threads_append_whole_rows(busy_threads):
+    array, each, nthreads = GrowArray(row_shape=2), 1000, 4
+
+    def work(number):
+        for i in range(each):
+            array.append((number, i))
+            array.extend(np.array([(number, -i)], float))
+
+    with ThreadPoolExecutor(nthreads) as pool:
+        list(pool.map(work, range(nthreads)))
+    assert len(array) == 2 * each * nthreads
+    for number in range(nthreads):
+        own = array[array[:, 0] == number, 1]
+        assert np.array_equal(own[0::2], np.arange(each))
+        assert np.array_equal(own[1::2], -np.arange(each))
+
+
 @pytest.mark.parametrize(
     "shrink",
     [
@@ -547,6 +607,17 @@ def test_thousands_live_together():
         assert all(array.stable for array in arrays)
     assert GrowBuffer(limit=1 << 30).limit == 1 << 30  # there is space for others
     assert [array[0] for array in arrays] == list(range(3000))
+
+
+def test_the_system_is_asked_once_how_much_space_is_in_use(monkeypatch):
+    first = GrowArray()
+    used = array_module._address_space_used()
+    assert used >= growbuf.stats()["reserved_bytes"]
+    monkeypatch.setattr(array_module.os, "open", None)
+    second = GrowArray()
+    assert (array_module._address_space_used() > used) == second.stable
+    del first, second
+    assert array_module._address_space_used() <= used
 
 
 def test_where_there_is_no_space_it_moves(monkeypatch):

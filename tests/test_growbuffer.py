@@ -226,6 +226,22 @@ def test_info():
     assert info["kernel"]
 
 
+@ON_LINUX
+def test_who_is_denied_huge_pages_is_told_so():
+    """prctl(2), which a container's or a service's starter may have called."""
+    code = """
+        import ctypes
+        PR_SET_THP_DISABLE = 41
+        failed = ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+        import growbuf
+        print("cannot" if failed else growbuf.info()["transparent_hugepage"])
+    """
+    setting = run(code)
+    if setting == "cannot":
+        pytest.skip("this kernel has no such prctl")
+    assert setting == "never"
+
+
 # --------------------------------------------------------------------------- the rungs
 
 BUILD = """

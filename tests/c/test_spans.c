@@ -1590,6 +1590,7 @@ test_reserved_space_is_no_memory(void)
         CHECK((uintptr_t)address % GROWTH_QUANTUM == 0);
         CHECK(kernel_is_closed(address, 8 * MIB) && kernel_is_hidden(address, 8 * MIB));
         CHECK(kernel.nbytes == 8 * MIB && spans_stats().live == 1);
+        CHECK(spans_stats().reserved_nbytes == 8 * MIB);
         CHECK(kernel_is_advised(address, 8 * MIB,
                                 pages_facts.huge == PAGES_HUGE_ALWAYS
                                     ? KERNEL_HUGE_REFUSED
@@ -1601,6 +1602,7 @@ test_reserved_space_is_no_memory(void)
         fill(address, 6 * MIB, 1);
         spans_release(address, 8 * MIB);
         CHECK(kernel.nbytes == 0 && spans_stats().retained == 0);
+        CHECK(spans_stats().reserved_nbytes == 0);
         finish();
     }
 }

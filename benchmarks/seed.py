@@ -1,0 +1,205 @@
+"""The loop that growbuf began with: a vector that doubles from 4 bytes to 1 GiB.
+
+    python benchmarks/seed.py                     compile, run, print two tables
+    python benchmarks/seed.py --json seed.json    and write what was measured
+
+MREMAP_RETAIN, a patch for Linux of 2014, was proposed with this loop: grow to twice the
+length, fill the new half, again.  It runs in C over growbuf's store (src/store.h) and
+over realloc of each allocator, and in Python; each time in a process of its own, all in
+turn, --repeat times.  Before each, 2 GiB of memory are touched and freed: a virtual
+machine may have to wait for its host to hand memory out.
+
+`seconds` is the median.  `of glibc` is a time divided by glibc's, `store / it` that of
+the store on the best rung divided by this one's, both the median over the rounds; below
+1 is less.  `peak` is the most memory the process held, in bytes for each byte of the
+vector.  `patch` are the seconds that the patch reported, on its author's machine.
+
+In the first table memory may be in huge pages. In the second the processes are denied
+them (PR_SET_THP_DISABLE): then touching the pages is nearly all the time there is, and
+no way to grow can be much faster than glibc, which moves pages too: what the store can
+save is some of the page faults, by having the kernel make many pages present at once.
+
+Needs a C compiler and the extra `cli`.
+"""
+
+import argparse
+import ctypes
+import ctypes.util
+import json
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from growbuf import info
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED = ROOT / "benchmarks" / "seed"
+LAYERS = ("store", "spans", "prefault", "pages", "growth")
+RUNGS = ("retain", "dontunmap", "maymove", "copy", "heap")
+ALLOCATORS = {  # library to preload, and the Debian package that has it
+    "jemalloc": ("jemalloc", "libjemalloc2"),
+    "TCMalloc": ("tcmalloc_minimal", "libtcmalloc-minimal4"),
+    "mimalloc": ("mimalloc", "libmimalloc2.0"),
+}
+PATCH_SECONDS = {"glibc": 0.135, "jemalloc": 0.226, "TCMalloc": 0.238}
+PR_SET_THP_DISABLE = 41
+GIB = 1 << 30
+
+
+# ------------------------------------------------------------------- the contenders
+
+
+def compile_vector(folder):
+    program = Path(folder) / "vector"
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    sources = [SEED / "vector.c", *(ROOT / "src" / f"{name}.c" for name in LAYERS)]
+    flags = ["-std=c11", "-O3", "-DNDEBUG", "-pthread", "-I", ROOT / "src"]
+    subprocess.run([*compiler, *flags, *sources, "-o", program], check=True)
+    return program
+
+
+def over_realloc(program):
+    yield "glibc", [program, "realloc"], {}
+    for name, (library, package) in ALLOCATORS.items():
+        path = ctypes.util.find_library(library)
+        if path is None:
+            print(f"{name}: not found, install {package}", file=sys.stderr)
+        else:
+            yield name, [program, "realloc"], {"LD_PRELOAD": path}
+
+
+def over_store(program):
+    probed = info()["probe"]
+    for rung in RUNGS:
+        answer = probed.get(rung, "ok")
+        if answer == "ok":
+            yield f"store, {rung}", [program, "store"], {"GROWBUF_STRATEGY": rung}
+        else:
+            print(f"store, {rung}: not on this kernel ({answer})", file=sys.stderr)
+
+
+def in_python():
+    for kind in ("bytearray", "GrowBuffer"):
+        command = [sys.executable, SEED / "vector.py", kind]
+        yield kind, command, {"PYTHONPATH": str(ROOT)}
+
+
+def contenders(program):
+    """Return what runs by its name: a command and what it has in its environment."""
+    found = [*over_realloc(program), *over_store(program), *in_python()]
+    return {name: (command, more) for name, command, more in found}
+
+
+# ------------------------------------------------------------------------ measuring
+
+
+def deny_huge_pages():
+    """Have this process, and what it executes, get pages of 4 KiB only."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "PR_SET_THP_DISABLE")
+
+
+def run(program, command, more, denied):
+    """Run one contender on warm memory; return (seconds, peak)."""
+    subprocess.run([program, "touch"], check=True)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **more},
+        preexec_fn=deny_huge_pages if denied else None,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    taken, peak = done.stdout.split()
+    return float(taken), int(peak) / GIB
+
+
+def median_ratio(times, others):
+    return statistics.median(t / other for t, other in zip(times, others, strict=True))
+
+
+def measure(program, repeat, denied):
+    """Run all in turn; return a row for each by its name."""
+    over = contenders(program)
+    rounds = [
+        {name: run(program, *how, denied) for name, how in over.items()}
+        for _ in range(repeat)
+    ]
+    times = {name: [each[name][0] for each in rounds] for name in over}
+    best = next(name for name in over if name.startswith("store"))
+    return {
+        name: {
+            "seconds": statistics.median(times[name]),
+            "of glibc": median_ratio(times[name], times["glibc"]),
+            "store / it": median_ratio(times[best], times[name]),
+            "peak": statistics.median(each[name][1] for each in rounds),
+            "patch": PATCH_SECONDS.get(name),
+        }
+        for name in over
+    }
+
+
+# ------------------------------------------------------------------------- the report
+
+COLUMNS = {
+    "seconds": "{:.3f}",
+    "of glibc": "{:.2f}",
+    "store / it": "{:.2f}",
+    "peak": "{:.2f}",
+    "patch": "{:.3f}",
+}
+
+
+def machine():
+    facts = info()
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "kernel": facts["kernel"],
+        "libc": " ".join(platform.libc_ver()),
+        "transparent_hugepage": facts["transparent_hugepage"],
+        "strategy": facts["strategy"],
+    }
+
+
+def show(title, rows):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", *COLUMNS, title=title)
+    for name, row in rows.items():
+        cells = (
+            "" if row[column] is None else form.format(row[column])
+            for column, form in COLUMNS.items()
+        )
+        table.add_row(name, *cells)
+    Console().print(table)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    setting = info()["transparent_hugepage"]
+    titles = {
+        "huge": f"transparent huge pages: {setting}",
+        "small": "4 KiB pages only",
+    }
+    report = {"machine": machine(), "repeat": options.repeat}
+    print(*report["machine"].values(), sep="; ")
+    with tempfile.TemporaryDirectory() as folder:
+        program = compile_vector(folder)
+        for pages, title in titles.items():
+            report[pages] = measure(program, options.repeat, pages == "small")
+            show(title, report[pages])
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Operations take as many instructions as are written down (see instructions.py)."""
+
+import instructions
+import pytest
+
+
+@pytest.mark.slow
+def test_operations_take_what_is_written_down():
+    reason = instructions.why_not()
+    if reason:
+        pytest.skip(f"instructions are not compared: {reason}")
+    counts = instructions.count()
+    assert not instructions.differing(counts, instructions.read()["counts"])
+
+
+@pytest.mark.parametrize("factor, differs", [(1, 0), (1.02, 0), (1.04, 1), (0.96, 1)])
+def test_three_percent_are_allowed(factor, differs):
+    written = {"append": {"instructions": 50.0, "calls": 2.0}}
+    counts = {"append": {"instructions": 50.0 * factor, "calls": 2.0}}
+    assert len(instructions.differing(counts, written)) == differs
+
+
+COUNTS = """\
+ob=/usr/lib/libpython.so
+fn=method_vectorcall
+10 1000
+cob=/x/growbuf/_growbuf.so
+cfn=append
+calls=7 20
+10 3000
+ob=/x/growbuf/_growbuf.so
+fn=append
+20 30
++1 12
+cfn=resize
+calls=3 40
+21 500
+cob=/usr/lib/libc.so
+cfn=memcpy
+calls=2 0
+22 900
+* 5
+"""
+
+
+def test_only_our_own_instructions_are_counted(tmp_path):
+    path = tmp_path / "counts"
+    path.write_text(COUNTS)
+    assert instructions.counted(path) == {"instructions": 30 + 12 + 5, "calls": 2}
