@@ -4,6 +4,7 @@
 
 #include "cells.h"
 #include "fill.h"
+#include "state.h"
 
 typedef struct {
     PyObject_HEAD
@@ -255,7 +256,8 @@ append_view(RowsObject *self, const Py_buffer *view)
 static int
 has_our_dtype(RowsObject *self, PyObject *op)
 {
-    PyObject *dtype = PyObject_GetAttrString(op, "dtype");
+    PyObject *name = state_of((PyObject *)self->buffer)->dtype_name;
+    PyObject *dtype = PyObject_GetAttr(op, name);
     if (dtype == NULL) {
         if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
             return -1;

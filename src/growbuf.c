@@ -374,7 +374,9 @@ module_exec(PyObject *module)
     use_python_heap();
     spans_init((enum pages_rung)highest);
     state->release_name = PyUnicode_InternFromString("release");
-    if (state->release_name == NULL || results_state_init(state) < 0) {
+    state->dtype_name = PyUnicode_InternFromString("dtype");
+    if (state->release_name == NULL || state->dtype_name == NULL ||
+        results_state_init(state) < 0) {
         return -1;
     }
     return add_types(module, state);
@@ -388,6 +390,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->spare_type);
     Py_VISIT(state->frozen_type);
     Py_VISIT(state->release_name);
+    Py_VISIT(state->dtype_name);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
         Py_VISIT(state->base[i]);
     }
@@ -402,6 +405,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);
     Py_CLEAR(state->release_name);
+    Py_CLEAR(state->dtype_name);
     for (int i = 0; i < STATE_MOST_BASE; i++) {
         Py_CLEAR(state->base[i]);
     }

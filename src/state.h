@@ -11,6 +11,7 @@ struct state {
     PyTypeObject *spare_type;        /* tail.c */
     PyTypeObject *frozen_type;       /* owner.c */
     PyObject *release_name;          /* "release" */
+    PyObject *dtype_name;            /* "dtype" */
     PyObject *base[STATE_MOST_BASE]; /* the base's own methods: results.c */
 
     /* Not static, because the docstrings in it are taken from the running Python. */
