@@ -22,17 +22,23 @@ VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean python
+.PHONY: help demo test docs lint format clean python
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | test | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
+	@echo "make demo | test | docs | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 test: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+# Warnings are errors; the pages are in build/docs.
+docs: $(VENV)/$(BUILD)-docs
+	@$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --fresh-env \
+		--doctree-dir build/doctrees docs build/docs
+	@echo "docs: build/docs/index.html"
 
 lint: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet .
