@@ -120,6 +120,12 @@ def test_the_architecture_names_every_file():
     assert told == there
 
 
+def test_the_examples_are_all_named():
+    page = (DOCS / "examples.md").read_text()
+    told = re.findall(r"^\| \[(.+)\]\(../examples/\1\) \|", page, re.MULTILINE)
+    assert sorted(told) == sorted(path.name for path in CHECKOUT.glob("examples/*.py"))
+
+
 def public_members(kind):
     """Return the names that a type adds or overrides, with what documents each."""
     kinds = [base for base in kind.__mro__ if base.__module__.startswith("growbuf")]
