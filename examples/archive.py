@@ -37,7 +37,9 @@ def main():
         unpacked = np.load(GrowIO(archive.read("lengths.npy")))
         assert (unpacked == lengths).all()
         nfiles = len(archive.namelist())
-    print(f"{nfiles} files, {lengths.sum()} bytes of source in {len(file.buffer)} bytes")
+    print(
+        f"{nfiles} files, {lengths.sum()} bytes of source in {len(file.buffer)} bytes"
+    )
 
 
 if __name__ == "__main__":
