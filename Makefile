@@ -20,13 +20,19 @@ TAG := $(shell $(PYTHON) -c 'import sys, sysconfig; sys.version_info >= (3, 11) 
 	print(sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag)' 2>/dev/null)
 VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
+RELEASE := .venv/release-$(TAG)
+WHEEL_TAG = $(shell $(PYTHON) -c 'import sys, sysconfig; v = "cp%d%d" % \
+	sys.version_info[:2]; t = sysconfig.get_config_var("Py_GIL_DISABLED"); \
+	print(f"{v}-{v}t" if t else f"{v}-{v}")')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test docs lint format clean python
+.PHONY: typing wheel cross
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | test | docs | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
+	@echo "make typing | wheel | cross"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
@@ -47,6 +53,21 @@ lint: $(LINT)/ready
 	@CFLAGS="-Wall -Wextra -Werror" $(LINT)/bin/python setup.py --quiet build_ext \
 		--force --build-temp $(LINT)/build --build-lib $(LINT)/build
 	@echo "lint: clean"
+
+# The stubs against what there is, and two type checkers over tests/typing.
+typing: $(VENV)/$(BUILD)-typing
+	@$(VENV)/bin/python -m pytest tests/test_typing.py $(ARGS)
+
+# A wheel of this Python in dist/, for every Linux that has the symbols it names.
+wheel: $(RELEASE)/ready
+	@$(RELEASE)/bin/python -m build --outdir dist
+	@PATH="$(abspath $(RELEASE))/bin:$$PATH" $(RELEASE)/bin/python -m auditwheel repair --wheel-dir dist/repaired \
+		dist/growbuf-*-$(WHEEL_TAG)-linux_*.whl
+	@$(RELEASE)/bin/python -m auditwheel show dist/repaired/growbuf-*-$(WHEEL_TAG)-*.whl
+
+# All of src/ compiled for musl, macOS, Windows and arm64.
+cross: $(RELEASE)/ready
+	@$(RELEASE)/bin/python tests/cross/compile.py
 
 format: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet --fix-only .
@@ -78,6 +99,13 @@ $(LINT)/ready: pyproject.toml | python
 	@$(PYTHON) -m venv --clear $(LINT)
 	@$(LINT)/bin/python -m pip install --quiet --upgrade pip
 	@$(LINT)/bin/python -m pip install --quiet --group lint
+	@touch $@
+
+$(RELEASE)/ready: pyproject.toml | python
+	@echo "making $(RELEASE)"
+	@$(PYTHON) -m venv --clear $(RELEASE)
+	@$(RELEASE)/bin/python -m pip install --quiet --upgrade pip
+	@$(RELEASE)/bin/python -m pip install --quiet --group release
 	@touch $@
 
 python:

@@ -13,7 +13,7 @@ DEBUG = ["-O1", "-g", "-UNDEBUG", "-DGROWBUF_DEBUG"]
 
 def compile_args() -> list[str]:
     if sys.platform == "win32":
-        return []
+        return ["/std:c11"]
     flavour = DEBUG if os.environ.get("GROWBUF_DEBUG") == "1" else RELEASE
     return ["-std=c11", "-fvisibility=hidden", "-pthread", *flavour]
 

@@ -15,10 +15,12 @@ __all__ = ["GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .array import GrowArray as GrowArray
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> "Any":
     """Import what needs NumPy when it is asked for; hence not in __all__ either."""
     if name == "GrowArray":
         from .array import GrowArray
@@ -28,11 +30,11 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*__all__, "GrowArray", "__version__"])
 
 
-def info():
+def info() -> "dict[str, Any]":
     """Return how buffers grow here, as a dict.
 
     strategy: the rung of the ladder that growth starts from: 'retain', 'dontunmap',

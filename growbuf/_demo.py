@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import rich.console
 from rich.box import SIMPLE_HEAD
@@ -186,6 +186,7 @@ def measure(
     """Return one measurement, taken in a fresh process that reports to `advance`."""
     result = {}
     with start_worker(kind, source, warm_nbytes) as process:
+        assert process.stdout is not None and process.stderr is not None
         try:
             for line in process.stdout:
                 message = json.loads(line)
@@ -260,7 +261,10 @@ def make_table(runs: dict[str, list[dict]]) -> Table:
 
 def take_medians(results: list[dict]) -> list[float | None]:
     """Return the median of each column, or None where a type has no such figure."""
-    columns = ([result.get(name) for result in results] for name, _ in COLUMNS.values())
+    names = (name for name, _ in COLUMNS.values())
+    columns: Iterator[list[Any]] = (
+        [one.get(name) for one in results] for name in names
+    )
     return [None if None in column else median(column) for column in columns]
 
 

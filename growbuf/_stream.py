@@ -12,10 +12,8 @@ from typing import IO, NamedTuple
 
 try:
     from lzma import LZMAError
-except ModuleNotFoundError:  # this Python reads no xz file, so nothing raises it
-
-    class LZMAError(Exception): ...
-
+except ModuleNotFoundError:  # this Python reads no xz file, so nothing raises one
+    LZMAError = OSError  # type: ignore[assignment, misc]
 
 PIECE_NBYTES = 64 << 10
 

@@ -9,6 +9,7 @@ import functools
 import math
 import operator
 import os
+import types
 from pickle import PickleBuffer
 
 try:
@@ -222,6 +223,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
     """
 
     __slots__ = ("__weakref__",)
+    __class_getitem__ = classmethod(types.GenericAlias)  # GrowArray[np.float64]
 
     def __new__(cls, data=None, *, dtype=None, row_shape=None, limit=None):
         rows = data

@@ -115,6 +115,10 @@ int buffer_can_append(BufferObject *self);
 /* The same for what was written to the lent tail, whose own export does not count. */
 int buffer_can_commit(BufferObject *self);
 
+/* Convert the argument `name`, which is a number of bytes. */
+int buffer_parse_nbytes(PyObject *number, const char *name, Py_ssize_t least,
+                        Py_ssize_t *nbytes);
+
 /* Raise MemoryError for what the store answered. */
 void buffer_no_memory(const struct store *store, int error);
 

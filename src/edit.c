@@ -19,20 +19,6 @@ struct init_args {
 };
 
 static int
-parse_limit(PyObject *number, Py_ssize_t *limit)
-{
-    *limit = 0;
-    if (number == Py_None) {
-        return 0;
-    }
-    *limit = PyNumber_AsSsize_t(number, PyExc_OverflowError);
-    if (*limit <= 0 && !PyErr_Occurred()) {
-        PyErr_Format(PyExc_ValueError, "limit must be positive, got %zd", *limit);
-    }
-    return *limit <= 0 ? -1 : 0;
-}
-
-static int
 parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
 {
     static char *names[] = {"source", "encoding", "errors", "prefault", "limit", NULL};
@@ -47,7 +33,8 @@ parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
                                      &parsed->errors, &parsed->prefault, &limit)) {
         return -1;
     }
-    return parse_limit(limit, &parsed->limit);
+    return limit == Py_None ? 0
+                            : buffer_parse_nbytes(limit, "limit", 1, &parsed->limit);
 }
 
 static int
@@ -55,9 +42,10 @@ fix(struct store *store, Py_ssize_t limit)
 {
     int error = limit > 0 ? store_fix(store, (size_t)limit) : 0;
     if (error) {
-        PyErr_Format(PyExc_MemoryError, "cannot reserve address space for limit=%zd%s",
-                     limit,
-                     error == ENOTSUP ? ": there are no pages to move here" : "");
+        PyErr_Format(PyExc_MemoryError,
+                     "cannot reserve address space for limit=%zd: %s", limit,
+                     error == ENOTSUP ? "this system has none to reserve, leave it out"
+                                      : "try a smaller one");
         return -1;
     }
     return 0;
@@ -539,8 +527,8 @@ PyDoc_STRVAR(take_bytes_doc,
 "take_bytes($self, n=None, /)\n--\n\n"
 "Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
 "A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
-"while the bytes are exported. Those taken are copied once, those that stay are not. Python's own bytearray has this\n"
-"method since 3.15.");
+"while the bytes are exported. Those taken are copied once, those that stay are not.\n"
+"Python's own bytearray has this method since 3.15.");
 
 static PyObject *
 take_first(BufferObject *self, PyObject *n)

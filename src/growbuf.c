@@ -228,12 +228,8 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         return NULL;
     }
     if (retain != Py_None) {
-        Py_ssize_t nbytes = PyNumber_AsSsize_t(retain, PyExc_OverflowError);
-        if (nbytes < 0) {
-            if (!PyErr_Occurred()) {
-                PyErr_Format(PyExc_ValueError, "retain must not be negative, got %zd",
-                             nbytes);
-            }
+        Py_ssize_t nbytes;
+        if (buffer_parse_nbytes(retain, "retain", 0, &nbytes) < 0) {
             return NULL;
         }
         spans_retain((size_t)nbytes);

