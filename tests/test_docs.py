@@ -127,7 +127,9 @@ def test_the_examples_are_all_named():
 def public_members(kind):
     """Return what a type of ours adds or overrides, but for what ndarrays lend."""
     ours = [base for base in kind.__mro__ if base.__module__.startswith("growbuf")]
-    docs = {name: member.__doc__ for base in ours for name, member in vars(base).items()}
+    docs = {
+        name: member.__doc__ for base in ours for name, member in vars(base).items()
+    }
     return {
         name
         for name, doc in docs.items()
@@ -141,7 +143,10 @@ def test_the_reference_has_every_public_member(name):
         pytest.importorskip("numpy")
     page = (DOCS / "reference.md").read_text()
     told = re.findall(rf":: growbuf\.{name}\.(\w+)$", page, re.MULTILINE)
-    assert public_members(getattr(growbuf, name)) <= {*told, *re.findall(r"`(\w+)`", page)}
+    assert public_members(getattr(growbuf, name)) <= {
+        *told,
+        *re.findall(r"`(\w+)`", page),
+    }
 
 
 def test_the_reference_has_every_public_name():

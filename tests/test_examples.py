@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import growbuf
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXAMPLES = CHECKOUT / "examples"
 
@@ -52,6 +54,8 @@ def test_a_download_is_seen_as_an_array():
 
 def test_a_plot_is_drawn_while_samples_come(tmp_path):
     pytest.importorskip("matplotlib")
+    if growbuf.info()["strategy"] == "heap":
+        pytest.skip("without pages a view keeps the array from growing")
     picture = tmp_path / "picture.png"
     run("live.py", picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
