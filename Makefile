@@ -26,12 +26,12 @@ WHEEL_TAG = $(shell $(PYTHON) -c 'import sys, sysconfig; v = "cp%d%d" % \
 	print(f"{v}-{v}t" if t else f"{v}-{v}")')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean python
+.PHONY: help demo test docs lint format clean python
 .PHONY: seed guard typing wheel cross
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | test | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
+	@echo "make demo | test | docs | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 	@echo "make seed | guard | typing | wheel | cross"
 
 demo: $(VENV)/$(BUILD)-cli
@@ -47,6 +47,12 @@ seed: $(VENV)/$(BUILD)-cli
 # Instructions that operations take, against those written down: ARGS=--write.
 guard: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python tests/instructions.py $(ARGS)
+
+# Warnings are errors; the pages are in build/docs.
+docs: $(VENV)/$(BUILD)-docs
+	@$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --fresh-env \
+		--doctree-dir build/doctrees docs build/docs
+	@echo "docs: build/docs/index.html"
 
 lint: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet .

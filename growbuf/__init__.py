@@ -37,16 +37,18 @@ def __dir__() -> list[str]:
 def info() -> "dict[str, Any]":
     """Return how buffers grow here, as a dict.
 
-    strategy : the rung of the ladder that growth starts from: 'retain', 'dontunmap',
-        'maymove', 'copy' or 'heap'
-    forced : the value of GROWBUF_STRATEGY, or None; no rung above it is used
-    probe : what the kernel answered when each rung was tried on one page: 'ok' or the
-        name of the errno
-    populate : the same for MADV_POPULATE_WRITE
-    page_size, huge_page_size : in bytes
-    transparent_hugepage : the setting for this process: 'always', 'madvise' or 'never'
-    kernel : its name and release
-    version : of growbuf
+    strategy: the rung of the ladder that growth starts from: 'retain', 'dontunmap',
+    'maymove', 'copy' or 'heap'
+    forced: the value of GROWBUF_STRATEGY, or None; no rung above it is used
+    probe: what the kernel answered when each rung was tried on one page: 'ok' or the
+    name of the errno
+    populate: the same for MADV_POPULATE_WRITE
+    page_size, huge_page_size: in bytes
+    transparent_hugepage: the setting for this process: 'always', 'madvise' or 'never'
+    kernel: its name and release
+    version: of growbuf
+
+    Costs a few microseconds: the probe was made when the package was imported.
     """
     import os
     import platform

@@ -446,12 +446,12 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         self.resize(len(kept))
 
     def clear(self):
-        """Remove all rows and give the memory back. BufferError under a view."""
+        """Remove all rows and give the memory back. Raise BufferError under a view."""
         self._free_to_shrink()
         self._buffer.clear()
 
     def trim(self):
-        """Give back all memory the rows do not need. BufferError under a view."""
+        """Give back the memory the rows do not need. Raise BufferError under a view."""
         self._free_to_shrink()
         self._buffer.trim()
 
@@ -465,7 +465,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         return np.frombuffer(self._buffer.take(), self.dtype).reshape(shape)
 
     def copy(self):
-        """Return a GrowArray of the same rows, with the default limit."""
+        """Return a GrowArray of the same rows, copied once, with the default limit."""
         return _restore(type(self), self._buffer, self.dtype, self.row_shape)
 
     # ---------------------------------------------------------------- protocols

@@ -922,7 +922,9 @@ static PyMethodDef rows_methods[] = {
 };
 
 PyDoc_STRVAR(rows_doc, "Rows of one dtype in a GrowBuffer: see GrowArray.");
-PyDoc_STRVAR(array_doc, "All rows as an ndarray, without a copy. It keeps its length.");
+PyDoc_STRVAR(array_doc,
+"All rows as an ndarray, without a copy. It keeps its length.\n\n"
+"One is made when the length has changed, in half a microsecond.");
 PyDoc_STRVAR(buffer_doc,
 "The GrowBuffer that holds the rows, which stay whole.\n\n"
 "Once it is handed out the array keeps no view of its own, and makes one each time it\n"

@@ -191,8 +191,9 @@ append_self(BufferObject *self)
 PyDoc_STRVAR(append_doc,
 "append($self, item, /)\n--\n\n"
 "Append one byte, an int in range(256).\n\n"
-"Costs amortized O(1): no byte that is already there is copied once the buffer\n"
-"is in pages.");
+"Raise ValueError for an int out of the range, BufferError while the bytes are\n"
+"exported and there is no limit. Costs amortized O(1): no byte that is already there\n"
+"is copied once the buffer is in pages.");
 
 static PyObject *
 append(PyObject *op, PyObject *item)
@@ -276,7 +277,9 @@ PyDoc_STRVAR(extend_doc,
 "extend($self, iterable_of_ints, /)\n--\n\n"
 "Append all bytes of a buffer, or all items of an iterable of ints in range(256).\n\n"
 "All or nothing: when the iterable fails or memory runs out, the buffer is what it\n"
-"was. The bytes are copied in once; those already there are not copied.");
+"was. Raise ValueError for an int out of the range, BufferError while the bytes are\n"
+"exported and there is no limit. The bytes are copied in once; those already there\n"
+"are not copied once the buffer is in pages.");
 
 static PyObject *
 extend(PyObject *op, PyObject *iterable)
@@ -364,8 +367,9 @@ check_nargs(const char *name, Py_ssize_t nargs, Py_ssize_t least, Py_ssize_t mos
 PyDoc_STRVAR(insert_doc,
 "insert($self, index, item, /)\n--\n\n"
 "Insert one byte before the given index.\n\n"
-"Costs one move of the bytes behind it, or of those in front where fewer and bytes\n"
-"were deleted there before.");
+"An index past either end means that end. Raise ValueError for an int out of\n"
+"range(256), BufferError while the bytes are exported. Costs one move of the bytes\n"
+"behind it, or of those in front where fewer and bytes were deleted there before.");
 
 static int
 insert_byte(BufferObject *self, Py_ssize_t index, unsigned char value)
@@ -396,8 +400,9 @@ insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
-"Remove the byte at the index, the last one by default, and return it.\n\n"
-"Raise IndexError if there is none.");
+"Remove the byte at the index, the last one by default, and return it as an int.\n\n"
+"Raise IndexError if there is none, BufferError while the bytes are exported. Costs\n"
+"O(1) at either end, else one move of the bytes of the shorter side.");
 
 /* Return the byte, or -1. */
 static int
@@ -437,7 +442,8 @@ pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 PyDoc_STRVAR(remove_doc,
 "remove($self, value, /)\n--\n\n"
 "Remove the first byte that has the value.\n\n"
-"Raise ValueError if there is none.");
+"Raise ValueError if there is none, BufferError while the bytes are exported. Costs\n"
+"the search and one move of the bytes of the shorter side.");
 
 static int
 remove_byte(BufferObject *self, unsigned char value)
@@ -469,7 +475,8 @@ remove_(PyObject *op, PyObject *item)
 
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
-"Remove all bytes and give the memory back.");
+"Remove all bytes and give the memory back, to the pool as far as it goes.\n\n"
+"A limit stays. Raise BufferError while the bytes are exported.");
 
 static PyObject *
 clear(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -485,8 +492,9 @@ clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(resize_doc,
 "resize($self, size, /)\n--\n\n"
 "Set the length to `size` bytes: cut the end off, or append zeros.\n\n"
-"Raise ValueError if `size` is negative. Zeros on fresh pages cost nothing until\n"
-"they are touched. Python's own bytearray has this method since 3.14.");
+"Raise ValueError if `size` is negative, BufferError while the bytes are exported,\n"
+"unless there is a limit and it grows. Zeros on fresh pages cost nothing until they\n"
+"are touched. Python's own bytearray has this method since 3.14.");
 
 static int
 resize_to(BufferObject *self, size_t length)
@@ -518,9 +526,9 @@ resize(PyObject *op, PyObject *size)
 PyDoc_STRVAR(take_bytes_doc,
 "take_bytes($self, n=None, /)\n--\n\n"
 "Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
-"A negative `n` counts from the end. Raise IndexError if there are fewer. The bytes\n"
-"taken are copied once, those that stay are not. Python's own bytearray has this\n"
-"method since 3.15.");
+"A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
+"while the bytes are exported. Those taken are copied once, those that stay are not.\n"
+"Python's own bytearray has this method since 3.15.");
 
 static PyObject *
 take_first(BufferObject *self, PyObject *n)

@@ -180,7 +180,8 @@ PyDoc_STRVAR(stats_doc,
 "spans_live: spans in use.\n"
 "spans_retained, retained_bytes: spans kept for the next buffer, and the memory (not\n"
 "address space) they may hold; trim() gives them back.\n"
-"reserved_bytes: address space that buffers with a limit have.");
+"reserved_bytes: address space that buffers with a limit have.\n\n"
+"The pool is one for all interpreters of a process, and so are the counts.");
 
 static PyObject *
 stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
@@ -196,7 +197,8 @@ stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(trim_doc,
 "trim()\n--\n\n"
 "Give all memory and address space that is kept for the next buffer back to the\n"
-"system. Buffers in use are not touched: see GrowBuffer.trim().");
+"system. Buffers in use are not touched: see GrowBuffer.trim(). Costs a system call\n"
+"for each span that is kept, 64 at most.");
 
 static PyObject *
 trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))

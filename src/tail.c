@@ -31,7 +31,8 @@ reserve(PyObject *op, PyObject *nbytes)
 PyDoc_STRVAR(trim_doc,
 "trim($self, /)\n--\n\n"
 "Give back all memory that the length does not need.\n\n"
-"Raise BufferError while the bytes are exported.");
+"Raise BufferError while the bytes are exported. Costs some system calls, and a copy\n"
+"of the bytes if others were deleted in front of them.");
 
 static PyObject *
 trim(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -638,7 +639,7 @@ const PyMethodDef tail_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-PyDoc_STRVAR(capacity_doc, "Bytes the buffer holds before it must grow.");
+PyDoc_STRVAR(capacity_doc, "Bytes the buffer can hold before it must grow.");
 PyDoc_STRVAR(limit_doc,
 "Bytes the buffer can hold at most, without ever moving; or None.");
 

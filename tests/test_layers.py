@@ -104,12 +104,3 @@ def test_a_file_includes_its_own_header_first(path):
     own = path.with_suffix(".h")
     if own.exists():
         assert included(path, ANY_HEADER)[0] == own.name
-
-
-def test_the_guide_names_every_file():
-    """`src/store.{h,c}` stands for both."""
-    guide = CHECKOUT / "CONTRIBUTING.md"
-    if not guide.exists():
-        pytest.skip("there is no CONTRIBUTING.md here")
-    told = set(re.findall(r"`src/(\w+)\.", guide.read_text()))
-    assert told == {path.stem for path in SOURCES}

@@ -1,15 +1,18 @@
 """Acquire samples in one thread and plot what has come, from views that are held.
 
-    python docs/live.py               a window, until it is closed
-    python docs/live.py picture.png   two seconds of it, into a file
+    python examples/live.py               a window, until it is closed
+    python examples/live.py picture.png   a second of it, into a file
 
 Needs matplotlib. The line looks at the array's own memory: nothing is copied for it.
 """
 
+import math
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
+import matplotlib
 import numpy as np
 
 from growbuf import GrowArray
@@ -29,40 +32,44 @@ def acquire(samples, stop):
         time.sleep(max(0, behind))
 
 
+@contextmanager
+def acquired():
+    """Give an array that a thread appends to."""
+    samples, stop = GrowArray(row_shape=2), threading.Event()
+    thread = threading.Thread(target=acquire, args=(samples, stop))
+    thread.start()
+    try:
+        yield samples
+    finally:
+        stop.set()
+        thread.join()
+
+
 def draw(line, samples):
-    """Have the line show all rows there are now."""
-    line.set_data(samples[:, 0], samples[:, 1])
-    line.axes.set_xlim(0, max(1, len(samples) / RATE))
-    line.axes.set_title(f"{len(samples)} samples")
+    """Have the line show all rows there are now: both columns of one view of them."""
+    rows = samples.array
+    line.set_data(rows[:, 0], rows[:, 1])
+    line.axes.set_xlim(0, max(1, len(rows) / RATE))
+    line.axes.set_title(f"{len(rows)} samples")
+    line.figure.canvas.draw()
 
 
 def main():
-    import matplotlib
-
     picture = sys.argv[1] if len(sys.argv) > 1 else None
     if picture:
         matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    samples, stop = GrowArray(row_shape=2), threading.Event()
     figure, axes = pyplot.subplots(figsize=(8, 3), layout="constrained")
     axes.set(ylim=(-1.5, 1.5), xlabel="seconds", ylabel="volts")
     (line,) = axes.plot([], [], linewidth=0.5)
-    thread = threading.Thread(target=acquire, args=(samples, stop))
-    thread.start()
-    try:
-        end = time.perf_counter() + 2
-        while pyplot.fignum_exists(figure.number):
+    end = time.perf_counter() + (1 if picture else math.inf)
+    with acquired() as samples:
+        while pyplot.fignum_exists(figure.number) and time.perf_counter() < end:
             draw(line, samples)
-            figure.canvas.draw()
-            if picture and time.perf_counter() > end:
-                figure.savefig(picture)
-                break
-            if not picture:
-                pyplot.pause(0.05)
-    finally:
-        stop.set()
-        thread.join()
+            pyplot.pause(0.05)
+    if picture:
+        figure.savefig(picture)
 
 
 if __name__ == "__main__":

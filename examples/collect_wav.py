@@ -1,0 +1,45 @@
+"""Collect the frames of a WAV file as they are read, and measure what came last.
+
+    python examples/collect_wav.py FILE
+
+Each line is the level of the last tenth of a second: a view across the blocks it came
+in, without a copy. No view keeps the array from growing. The samples are of 16 bits.
+"""
+
+import sys
+import wave
+
+import numpy as np
+
+from growbuf import GrowArray
+
+BLOCK = 1024  # frames
+
+
+def blocks(source):
+    """Yield the frames of a WAV file as arrays: a row a frame, a column a channel."""
+    while data := source.readframes(BLOCK):
+        yield np.frombuffer(data, "<i2").reshape(-1, source.getnchannels())
+
+
+def decibels(samples):
+    """Return the level of samples, 0 dB being that of the largest sine wave."""
+    rms = np.sqrt(np.mean(np.square(samples, dtype="f8")))
+    return 20 * np.log10(max(rms, 1) / (32767 / np.sqrt(2)))
+
+
+def main():
+    with wave.open(sys.argv[1]) as source:
+        if source.getsampwidth() != 2:
+            sys.exit(f"{sys.argv[1]}: the samples are not of 16 bits")
+        rate = source.getframerate()
+        frames = GrowArray(dtype="<i2", row_shape=source.getnchannels())
+        for block in blocks(source):
+            frames.extend(block)
+            level = decibels(frames[-(rate // 10) :])
+            print(f"{len(frames) / rate:8.2f} s  {level:6.1f} dB")
+    print(f"{len(frames)} frames, peak {np.abs(frames, dtype='i4').max()}")
+
+
+if __name__ == "__main__":
+    main()

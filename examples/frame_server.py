@@ -1,0 +1,75 @@
+"""Frame messages on an asyncio server, from one buffer that slides.
+
+    python examples/frame_server.py
+
+A message is its length in four bytes, big-endian, and then that many bytes. The event
+loop writes what arrives into the free tail of the buffer, and whole messages are taken
+off its front; neither moves the bytes that stay. Each is answered by its SHA-256.
+"""
+
+import asyncio
+import hashlib
+import random
+import struct
+
+from growbuf import GrowBuffer
+
+HEADER = struct.Struct("!I")
+LONGEST = 64 << 20  # bytes of a message; who announces more is disconnected
+
+
+class FrameServer(asyncio.BufferedProtocol):
+    def __init__(self):
+        self.received = GrowBuffer()
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def get_buffer(self, sizehint):
+        return self.received.spare(max(sizehint, 64 << 10))
+
+    def buffer_updated(self, nbytes):
+        self.received.commit(nbytes)
+        for message in self.messages():
+            self.transport.write(hashlib.sha256(message).digest())
+
+    def messages(self):
+        """Take the messages that have arrived whole."""
+        while len(self.received) >= HEADER.size:
+            (length,) = HEADER.unpack_from(self.received)
+            if length > LONGEST:
+                self.transport.abort()
+                return
+            if len(self.received) < HEADER.size + length:
+                return
+            del self.received[: HEADER.size]
+            yield self.received.take(length)
+
+
+async def ask(host, port, messages):
+    """Send all messages at once and return the digests that come back."""
+    reader, writer = await asyncio.open_connection(host, port)
+    for message in messages:
+        writer.write(HEADER.pack(len(message)) + message)
+    digests = [await reader.readexactly(32) for _ in messages]
+    writer.close()
+    await writer.wait_closed()
+    return digests
+
+
+async def main():
+    lengths = [0, 1, 1000, 70_000, 3 << 20, 17, 20 << 20]
+    messages = [random.Random(5).randbytes(length) for length in lengths]
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(FrameServer, "127.0.0.1", 0)
+    async with server:
+        digests = await ask(*server.sockets[0].getsockname(), messages)
+    right = sum(
+        digest == hashlib.sha256(message).digest()
+        for digest, message in zip(digests, messages, strict=True)
+    )
+    print(f"{sum(lengths)} bytes sent, {right} of {len(messages)} messages answered")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

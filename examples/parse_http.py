@@ -1,0 +1,59 @@
+"""Put a GrowBuffer under h11, an HTTP parser that was written for bytearray.
+
+    python examples/parse_http.py
+
+h11 keeps what it has received in a `bytearray()`. In code of your own the change is one
+import line, `from growbuf import GrowBuffer as bytearray`; here the same name is put
+into h11's module from outside. A request is sent over a socket pair and parsed by both.
+"""
+
+import socket
+import threading
+
+import h11
+import h11._receivebuffer
+
+from growbuf import GrowBuffer
+
+BODY = bytes(range(256)) * (32 << 10)  # 8 MiB
+REQUEST = b"POST /upload HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n%b"
+
+
+def parse(connection, source):
+    """Yield the events of one request that arrives at a socket."""
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            connection.receive_data(source.recv(256 << 10))
+            continue
+        yield event
+        if type(event) is h11.EndOfMessage:
+            return
+
+
+def receive():
+    """Return the method and the body of a request, and the type that held them."""
+    connection = h11.Connection(h11.SERVER)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        request = REQUEST % (len(BODY), BODY)
+        sender = threading.Thread(target=theirs.sendall, args=(request,))
+        sender.start()
+        events = list(parse(connection, ours))
+        sender.join()
+    body = b"".join(event.data for event in events if type(event) is h11.Data)
+    return events[0].method, body, type(connection._receive_buffer._data)
+
+
+def main():
+    method, body, kind = receive()
+    h11._receivebuffer.bytearray = GrowBuffer
+    grown_method, grown_body, grown_kind = receive()
+    assert body == BODY
+    assert (grown_method, grown_body) == (method, body)
+    types = f"{kind.__name__} and {grown_kind.__name__}"
+    print(f"{types}: the same {method.decode()} of {len(body)} bytes")
+
+
+if __name__ == "__main__":
+    main()

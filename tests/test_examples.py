@@ -1,0 +1,89 @@
+"""Each file of examples/, run as a user runs it: what it prints is compared with what is
+known without it, such as the lengths of what was sent and of the files it read."""
+
+import math
+import os
+import re
+import struct
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+import growbuf
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+EXAMPLES = CHECKOUT / "examples"
+
+pytestmark = pytest.mark.skipif(
+    not EXAMPLES.exists(), reason="the tests run without their checkout"
+)
+
+
+def run(name, *words):
+    """Run an example that must succeed without a warning; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / name, *words],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_each_example_has_a_test():
+    tested = set(re.findall(r'run\("(\w+\.py)"', Path(__file__).read_text()))
+    assert tested == {path.name for path in EXAMPLES.glob("*.py")}
+
+
+def test_the_server_answers_each_message():
+    nbytes = 1 + 17 + 1000 + 70_000 + (3 << 20) + (20 << 20)
+    printed = run("frame_server.py")
+    assert printed == f"{nbytes} bytes sent, 7 of 7 messages answered\n"
+
+
+def test_a_download_is_seen_as_an_array():
+    pytest.importorskip("numpy")
+    printed = run("download.py")
+    assert printed == f"{32 << 20} bytes are {4 << 20} values with mean 0.500\n"
+
+
+def test_a_plot_is_drawn_while_samples_come(tmp_path):
+    pytest.importorskip("matplotlib")
+    if growbuf.info()["strategy"] == "heap":
+        pytest.skip("without pages a view keeps the array from growing")
+    picture = tmp_path / "picture.png"
+    run("live.py", picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_level_of_a_sine_wave_is_measured(tmp_path):
+    pytest.importorskip("numpy")
+    rate, peak, path = 8000, 3277, tmp_path / "sine.wav"  # a tenth of 32767: -20 dB
+    sine = [round(peak * math.sin(n * math.tau / 40)) for n in range(2 * rate)]
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, rate, 0, "NONE", ""))
+        file.writeframes(b"".join(struct.pack("<hh", n, n) for n in sine))
+    *levels, total = run("collect_wav.py", path).splitlines()
+    assert total == f"{2 * rate} frames, peak {peak}"
+    assert [line.split("s", 1)[1].strip() for line in levels[1:]] == ["-20.0 dB"] * 15
+
+
+def test_an_archive_is_built_in_memory():
+    pytest.importorskip("numpy")
+    sizes = [path.stat().st_size for path in EXAMPLES.glob("*.py")]
+    printed = run("archive.py", EXAMPLES)
+    assert printed.startswith(
+        f"{len(sizes) + 1} files, {sum(sizes)} bytes of source in "
+    )
+    assert int(printed.split()[-2]) < sum(sizes)
+
+
+def test_a_parser_takes_a_growbuffer_for_its_bytearray():
+    pytest.importorskip("h11")
+    printed = run("parse_http.py")
+    assert printed == f"bytearray and GrowBuffer: the same POST of {8 << 20} bytes\n"
