@@ -22,17 +22,29 @@ VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean python
+.PHONY: help demo test bench pictures lint format clean python
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | test | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
+	@echo "make demo | test | bench | pictures | lint | format | clean" \
+		"  (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 test: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+# The suite: pytest-benchmark, memory in fresh processes; `pictures` draws what it wrote.
+BENCH_JSON ?= .benchmarks/bench.json
+
+bench: $(VENV)/$(BUILD)-bench
+	@mkdir -p $(dir $(BENCH_JSON))
+	@$(VENV)/bin/python -m pytest -q benchmarks --benchmark-quiet \
+		--benchmark-json=$(BENCH_JSON) $(ARGS)
+
+pictures: $(VENV)/$(BUILD)-bench
+	@$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
 
 lint: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet .
