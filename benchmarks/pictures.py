@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from growbuf._measure import GIB, grouped
-from growbuf._plot import OURS, THEIRS, label_bars, picture
+from growbuf._plot import OURS, THEIRS, label_bars, log_axis, picture
 
 COLORS = {
     "glibc": THEIRS,
@@ -22,7 +22,7 @@ COLORS = {
 }
 MIB = 1 << 20
 UNITS = ((GIB, "GiB"), (MIB, "MiB"), (1 << 10, "KiB"))
-BATCH = 16
+BATCH = 32
 
 
 def of_case(rows, case):
@@ -62,13 +62,14 @@ def draw_time(rows, file):
         for (allocator, peer), group in grouped(rows, "allocator", "peer"):
             ours = peer == "GrowBuffer"
             color = OURS if ours else COLORS[allocator]
+            width = 1 if ours and allocator != "glibc" else 2
             points = [(row["nbytes"], per_gib(row)) for row in group]
-            axes.plot(*zip(*points, strict=True), color=color, marker="o", markersize=3)
+            axes.plot(*zip(*points, strict=True), "o-", color=color, lw=width, ms=3)
             if not ours:
                 label_end(axes, *points[-1], f"bytearray, {allocator}", color)
             elif allocator == "glibc":
                 label_end(axes, *points[-1], "GrowBuffer, any", color)
-        axes.set_yscale("log")
+        log_axis(axes.yaxis)
         axes.set_ylabel("seconds for each GiB")
         lengths = sorted({row["nbytes"] for row in rows})
         length_axis(axes, "length built in pieces of up to 64 KiB", lengths)
@@ -99,9 +100,9 @@ def draw_window(rows, file):
             points = [
                 (row["nbytes"], per_gib(row) / 2) for row in rows if row["peer"] == peer
             ]
-            axes.plot(*zip(*points, strict=True), color=color, marker="o", markersize=4)
+            axes.plot(*zip(*points, strict=True), "o-", color=color, ms=4)
             label_end(axes, *points[-1], peer, color)
-        axes.set_yscale("log")
+        log_axis(axes.yaxis)
         axes.set_ylabel("seconds for each GiB")
         lengths = sorted({row["nbytes"] for row in rows})
         length_axis(axes, "length of the window", lengths)
@@ -128,8 +129,8 @@ def draw_appends(rows, file):
     with picture(file, 0.85 * len(strips) + 0.6, **grid) as axes:
         for ax, (name, (color, slowest)) in zip(axes, strips.items(), strict=True):
             lengths = [i * BATCH * piece_mib for i in range(len(slowest))]
-            ax.fill_between(lengths, 1e-3, slowest, color=color, step="post", lw=0)
-            ax.set_yscale("log")
+            ax.plot(lengths, slowest, color=color, linewidth=1)
+            log_axis(ax.yaxis)
             ax.set_title(name, loc="left", color=color, fontsize=10, pad=2)
             ax.grid(True, axis="y")
         ax.set_xlabel(

@@ -3,17 +3,15 @@
 import pytest
 from syscalls import count_system_calls
 
-from growbuf._cases import CASES
-from growbuf._measure import is_installed
+from growbuf._cases import CASES, is_there
 
 PAIRS = [(case, peer) for case in CASES for peer in CASES[case].peers]
 
 
 @pytest.mark.parametrize(("case", "peer"), PAIRS, ids=map("-".join, PAIRS))
 def test_case(timed, worker_of, allocator, size, case, peer):
-    module = CASES[case].peers[peer].module
-    if module and not is_installed(module):
-        pytest.skip(f"{module} is not installed")
+    if not is_there(CASES[case].peers[peer]):
+        pytest.skip(f"{peer} is not installed")
     nbytes = CASES[case].nbytes(peer, size)
     worker = worker_of(allocator)
     timed(

@@ -15,13 +15,12 @@ from rich.progress import BarColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 import growbuf
-from growbuf._cases import CASES, PACKAGES, Case, Peer
+from growbuf._cases import CASES, PACKAGES, Case, is_there
 from growbuf._demo import Console, format_nbytes
 from growbuf._measure import (
     GIB,
     MissingError,
     grouped,
-    is_installed,
     memory_of_machine,
     preload,
 )
@@ -124,22 +123,18 @@ def run(
 # ---------------------------------------------------------------------- measuring
 
 
-def peers_of(case: Case) -> dict[str, Peer]:
-    """Return the peers of a case that are installed."""
-    return {
-        name: peer
-        for name, peer in case.peers.items()
-        if peer.module is None or is_installed(peer.module)
-    }
+def peers_of(case: Case) -> list[str]:
+    """Return which peers of a case are installed."""
+    return [name for name, peer in case.peers.items() if is_there(peer)]
 
 
 def missing_packages(cases: Iterable[str]) -> list[str]:
+    """Return a line for each package that a peer in these cases needs."""
     peers = (peer for name in cases for peer in CASES[name].peers.values())
-    modules = {peer.module for peer in peers if peer.module}
+    modules = {peer.module for peer in peers if not is_there(peer)}
     return [
         f"{module}: not installed, pip install {PACKAGES.get(module, module)}"
         for module in sorted(modules)
-        if not is_installed(module)
     ]
 
 

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import growbuf
@@ -60,6 +61,10 @@ def quadratic(piece_nbytes: int) -> int:
 
 def slow(piece_nbytes: int) -> int:
     return PER_ITEM_NBYTES
+
+
+def is_there(peer: Peer) -> bool:
+    return peer.module is None or find_spec(peer.module) is not None
 
 
 # -------------------------------------------------------------------- ways to bytes

@@ -5,13 +5,14 @@ Exit codes: 0 done, 1 a digest differs, 2 bad arguments or input, 130 interrupte
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import re
 import sys
 
 import growbuf
-from growbuf._measure import ALLOCATORS, is_installed
+from growbuf._measure import ALLOCATORS
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -141,7 +142,7 @@ def run_bench(args: argparse.Namespace) -> int:
                 args.parser.error(
                     f"no such {what}: {name}; there are {', '.join(there)}"
                 )
-    if args.plot and not is_installed("matplotlib"):
+    if args.plot and importlib.util.find_spec("matplotlib") is None:
         return fail(2, "--plot needs matplotlib: pip install 'growbuf[bench]'")
     _bench.run(args.cases, args.size, args.repeat, args.allocator, args.json, args.plot)
     return 0

@@ -1,7 +1,6 @@
 """What the demo and the benchmarks measure with: memory, processes, allocators."""
 
 import ctypes.util
-import importlib.util
 import json
 import mmap
 import os
@@ -38,10 +37,6 @@ def preload(allocator: str) -> dict[str, str]:
     if path is None:
         raise MissingError(f"{allocator}: not found, install {package}")
     return {**os.environ, "LD_PRELOAD": path}
-
-
-def is_installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
 
 
 # ------------------------------------------------------------------------- memory
