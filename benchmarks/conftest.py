@@ -48,7 +48,7 @@ CLOCK = Clock()
 
 def pytest_addoption(parser):
     group = parser.getgroup("growbuf")
-    group.addoption("--size", type=int, default=256, help="MiB of large results")
+    group.addoption("--size", type=int, default=128, help="MiB of large results")
     group.addoption("--rounds", type=int, default=3)
     group.addoption("--allocator", default="glibc", help=",".join(ALLOCATORS))
 

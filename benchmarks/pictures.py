@@ -23,6 +23,7 @@ COLORS = {
 MIB = 1 << 20
 UNITS = ((GIB, "GiB"), (MIB, "MiB"), (1 << 10, "KiB"))
 BATCH = 32
+PEAK_NBYTES = 128 * MIB
 
 
 def of_case(rows, case):
@@ -79,16 +80,16 @@ def draw_time(rows, file):
 
 def draw_peak(rows, file):
     """Peak memory for each byte of the result, for each peer and allocator."""
-    built = [row for row in of_case(rows, "build-64k") if row["nbytes"] >= 64 * MIB]
+    built = [row for row in of_case(rows, "build-64k") if row["nbytes"] >= PEAK_NBYTES]
     bars = {row["peer"]: row["peak_nbytes"] / row["nbytes"] for row in built}
     for row in of_case(rows, "scaling"):
-        if row["nbytes"] == 256 * MIB and row["allocator"] != "glibc":
+        if row["nbytes"] == PEAK_NBYTES and row["allocator"] != "glibc":
             name = f"{row['peer']}, {row['allocator']}"
             bars[name] = row["peak_nbytes"] / row["nbytes"]
     bars = dict(sorted(bars.items(), key=itemgetter(1)))
     with picture(file, 0.27 * len(bars) + 0.7) as axes:
         label_bars(axes, list(bars), list(bars.values()))
-        axes.set_xlabel("peak memory while 256 MiB are built, for each byte of it")
+        axes.set_xlabel("peak memory while 128 MiB are built, for each byte of them")
 
 
 def draw_window(rows, file):

@@ -108,6 +108,23 @@ def interleaved(count, length=24 << 20):
     return job
 
 
+def result(name, count=500_000):
+    """Make a caller of a method that returns a small buffer."""
+
+    def job(kind):
+        method = getattr(kind(b" a few words "), name)
+        for _ in range(count):
+            method()
+
+    job.__doc__ = f"Call {name}() on 13 bytes, {count} times."
+    return job
+
+
+def take_bytes(kind):
+    """Build 1 GiB and have it as bytes: Python 3.15's own does not copy."""
+    return build(kind).take_bytes()
+
+
 CASES = {
     "build": build,
     "append-100": append(100, 1 << 20),
@@ -128,10 +145,14 @@ CASES = {
     "small-16k-1k": small(16 << 10, PIECE[:1024]),
     "small-64k-4k": small(64 << 10, PIECE[:4096]),
     "small-250k-64": small(250 << 10, PIECE[:64]),
+    "upper": result("upper"),
+    "strip": result("strip"),
 }
+if hasattr(bytearray, "take_bytes"):
+    CASES["take-bytes"] = take_bytes
 
 
-LARGE = ("build", "zeros", "window-256m", "interleaved-64")
+LARGE = ("build", "take-bytes", "zeros", "window-256m", "interleaved-64")
 
 
 def growth_share():

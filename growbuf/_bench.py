@@ -255,10 +255,10 @@ def make_tables(rows: list[dict[str, Any]]) -> Iterator[Table]:
 
 def make_table(case: str, rows: list[dict[str, Any]], columns: dict[str, Any]) -> Table:
     nbytes = rows[0]["nbytes"]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(f"{case}, {format_nbytes(nbytes)}", min_width=26, no_wrap=True)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    table.add_column(f"{case}, {format_nbytes(nbytes)}", min_width=24, no_wrap=True)
     for heading in columns:
-        table.add_column(heading, justify="right", min_width=6, no_wrap=True)
+        table.add_column(heading, justify="right", min_width=5, no_wrap=True)
     for row in rows:
         name = row["peer"]
         if row["nbytes"] != nbytes:

@@ -103,8 +103,8 @@ def add_bench(commands: "argparse._SubParsersAction") -> None:
     bench.add_argument(
         "--size",
         type=parse_nbytes,
-        default=256 << 20,
-        help="length of the largest results (default: 256M)",
+        default="128M",
+        help="length of the largest results (default: %(default)s)",
     )
     bench.add_argument(
         "--repeat",

@@ -204,7 +204,7 @@ def suite_rows():
     for allocator in _measure.ALLOCATORS:
         for peer in ("GrowBuffer", "bytearray"):
             for case in ("build-64k", "scaling", "appends", "windows"):
-                for nbytes in (1 << 20, 256 << 20):
+                for nbytes in (1 << 20, 128 << 20):
                     yield {
                         "allocator": allocator,
                         "case": case,
