@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from growbuf._measure import GIB, grouped
-from growbuf._plot import OURS, THEIRS, label_bars, log_axis, picture
+from growbuf._plot import OURS, THEIRS, label_bars, label_ends, log_axis, picture
 
 COLORS = {
     "glibc": THEIRS,
@@ -34,31 +34,28 @@ def per_gib(row):
     return median(row["seconds"]) / row["nbytes"] * GIB
 
 
-def readable(nbytes, _=None):
+def readable(nbytes):
     for scale, unit in UNITS:
         if nbytes >= scale:
             return f"{nbytes / scale:.0f} {unit}"
     return f"{nbytes:.0f} B"
 
 
-def length_axis(axes, label, nbytes):
-    """Mark an axis of lengths in powers of two, at those that were measured."""
+def time_and_length(axes, label, lengths):
+    """Make the axes logarithmic; mark lengths that were measured."""
+    log_axis(axes.yaxis, (1, 2, 5))
+    axes.set_ylabel("seconds for each GiB")
     axes.set_xscale("log", base=2)
-    axes.set_xticks(nbytes, [readable(n) for n in nbytes])
+    axes.set_xticks(lengths, [readable(nbytes) for nbytes in lengths])
     axes.minorticks_off()
     axes.set_xlabel(label)
     axes.grid(True)
 
 
-def label_end(axes, x, y, text, color):
-    axes.annotate(
-        text, (x, y), (6, 0), textcoords="offset points", color=color, va="center"
-    )
-
-
 def draw_time(rows, file):
     """Time for each GiB against the length, for each allocator."""
-    rows = of_case(rows, "scaling")
+    rows, ends = of_case(rows, "scaling"), []
+    lengths = sorted({row["nbytes"] for row in rows})
     with picture(file, 4.2) as axes:
         for (allocator, peer), group in grouped(rows, "allocator", "peer"):
             ours = peer == "GrowBuffer"
@@ -67,15 +64,12 @@ def draw_time(rows, file):
             points = [(row["nbytes"], per_gib(row)) for row in group]
             axes.plot(*zip(*points, strict=True), "o-", color=color, lw=width, ms=3)
             if not ours:
-                label_end(axes, *points[-1], f"bytearray, {allocator}", color)
+                ends.append((*points[-1], f"bytearray, {allocator}", color))
             elif allocator == "glibc":
-                label_end(axes, *points[-1], "GrowBuffer, any", color)
-        log_axis(axes.yaxis)
-        axes.set_ylabel("seconds for each GiB")
-        lengths = sorted({row["nbytes"] for row in rows})
-        length_axis(axes, "length built in pieces of up to 64 KiB", lengths)
-        axes.spines["right"].set_visible(False)
+                ends.append((*points[-1], "GrowBuffer, any", color))
+        time_and_length(axes, "length built in pieces of up to 64 KiB", lengths[::2])
         axes.set_xlim(right=lengths[-1] * 40)
+        label_ends(axes, ends)
 
 
 def draw_peak(rows, file):
@@ -94,20 +88,18 @@ def draw_peak(rows, file):
 
 def draw_window(rows, file):
     """Time for each GiB that slides through a window, against its length."""
-    rows = of_case(rows, "windows")
+    rows, ends = of_case(rows, "windows"), []
+    lengths = sorted({row["nbytes"] for row in rows})
     with picture(file, 3) as axes:
-        for peer in ("GrowBuffer", "bytearray"):
+        for peer, group in grouped(rows, "peer"):
             color = OURS if peer == "GrowBuffer" else THEIRS
-            points = [
-                (row["nbytes"], per_gib(row) / 2) for row in rows if row["peer"] == peer
-            ]
+            # Twice the length of the window goes through.
+            points = [(row["nbytes"], per_gib(row) / 2) for row in group]
             axes.plot(*zip(*points, strict=True), "o-", color=color, ms=4)
-            label_end(axes, *points[-1], peer, color)
-        log_axis(axes.yaxis)
-        axes.set_ylabel("seconds for each GiB")
-        lengths = sorted({row["nbytes"] for row in rows})
-        length_axis(axes, "length of the window", lengths)
+            ends.append((*points[-1], peer, color))
+        time_and_length(axes, "length of the window", lengths)
         axes.set_xlim(right=lengths[-1] * 2)
+        label_ends(axes, ends)
 
 
 def slowest_ms(append_ns):

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from growbuf._measure import grouped
 
 GRAY, OURS, THEIRS = "#7d8590", "#2f81f7", "#d4761c"
 WIDTH_INCHES = 8.3  # 830 pixels in a README
+POINTS_PER_INCH, LINE_POINTS = 72, 13
 
 STYLE = {
     "axes.edgecolor": GRAY,
@@ -20,6 +23,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.15,  # whose fonts are wider than ours
     "font.size": 10,
     "grid.alpha": 0.3,
     "grid.color": GRAY,
@@ -47,10 +51,22 @@ def is_svg(file: str) -> bool:
     return file.endswith(".svg")
 
 
-def log_axis(axis: Axis) -> None:
-    """Write the figures of a logarithmic axis out, not as powers."""
+def log_axis(axis: Axis, marks: Sequence[int] = (1,)) -> None:
+    """Mark these digits of each decade, written out and not as powers."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=marks))
     axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
+
+
+def label_ends(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """Write (x, y, text, color) to the right of where lines end, and apart."""
+    above, scale = float("-inf"), axes.figure.dpi / POINTS_PER_INCH
+    for x, y, text, color in sorted(ends, key=itemgetter(1)):
+        own = axes.transData.transform((x, y))[1] / scale
+        above = max(own, above + LINE_POINTS)
+        place = {"xytext": (6, above - own), "textcoords": "offset points"}
+        axes.annotate(text, (x, y), **place, color=color, va="center")
 
 
 def label_bars(axes: Axes, names: Sequence[str], values: Sequence[float]) -> None:

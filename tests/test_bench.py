@@ -188,6 +188,29 @@ class TestMeasure:
         assert _measure.exponent(points) == pytest.approx(2)
 
 
+class TestReport:
+    def test_ratios_are_for_as_many_bytes(self):
+        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+        rows = [
+            {"nbytes": 100, "seconds": [1.0, 2.0, 4.0]},
+            {"nbytes": 10, "seconds": [1.0, 1.0, 1.0]},
+            {"nbytes": 100, "error": "killed"},
+        ]
+        _bench.add_ratios(rows)
+        assert [row.get("ratio") for row in rows] == [1, 5, None]
+
+    def test_a_failed_peer_is_told_in_its_row(self):
+        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+        rows = [
+            {"case": "zeros", "peer": "GrowBuffer", "nbytes": 1, "seconds": [1.0]},
+            {"case": "zeros", "peer": "other", "nbytes": 1, "error": "killed"},
+        ]
+        _bench.add_ratios(rows)
+        (table,) = _bench.make_tables(rows)
+        assert table.row_count == 2
+        assert "killed" in list(table.columns[1].cells)
+
+
 @pytest.fixture
 def pictures(monkeypatch):
     pytest.importorskip("matplotlib")
