@@ -27,18 +27,29 @@ WHEEL_TAG = $(shell $(PYTHON) -c 'import sys, sysconfig; v = "cp%d%d" % \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test docs lint format clean python
-.PHONY: seed guard typing wheel cross
+.PHONY: bench pictures seed guard typing wheel cross
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | test | docs | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make seed | guard | typing | wheel | cross"
+	@echo "make bench | pictures | seed | guard | typing | wheel | cross"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 test: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+# The suite: pytest-benchmark, memory in fresh processes; `pictures` draws what it wrote.
+BENCH_JSON ?= .benchmarks/bench.json
+
+bench: $(VENV)/$(BUILD)-bench
+	@mkdir -p $(dir $(BENCH_JSON))
+	@$(VENV)/bin/python -m pytest -q benchmarks --benchmark-quiet \
+		--benchmark-json=$(BENCH_JSON) $(ARGS)
+
+pictures: $(VENV)/$(BUILD)-bench
+	@$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
 
 # The loop growbuf began with, beside other allocators: ARGS="--json FILE".
 seed: $(VENV)/$(BUILD)-cli

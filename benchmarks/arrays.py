@@ -12,36 +12,20 @@ least of many. Ways that are not installed are left out. Needs the extras `cli` 
 """
 
 import array
-import importlib
-import statistics
 import timeit
 from functools import partial
 
 import numpy as np
-from versus import GIB, case_parser, in_child, parse, seconds, status_nbytes, touch
+from common import case_parser, compare, parse
 
 from growbuf import GrowArray
+from growbuf._cases import BLOCKS, ITEMS, blocks, is_there
+from growbuf._measure import GIB, in_child, memory_nbytes, seconds, touch
 
 COUNT = 4_000_000
 COUNT_IN_PYTHON = 400_000  # for what takes a microsecond an item
 NROWS = 1_000_000
-BLOCK = np.arange(1024.0)  # 8 KiB
 RECORD = np.dtype([("t", "f8"), ("id", "i4"), ("ok", "?"), ("label", "S4")])
-
-
-def optional(module, name):
-    """Return a class of a package that may not be installed, or None."""
-    try:
-        return getattr(importlib.import_module(module), name)
-    except ImportError:
-        return None
-
-
-DynamicArray = optional("dynarray", "DynamicArray")
-NumpyDynamicArray = optional("numpy_da", "DynamicArray")  # numpy-dynamic-array
-ArrayBuilder = optional("awkward", "ArrayBuilder")
-BufferOutputStream = optional("pyarrow", "BufferOutputStream")
-StringBuilder = optional("pyarrow.lib", "StringBuilder")  # there are none of numbers
 
 
 # ----------------------------------------------------------------- item by item
@@ -53,17 +37,10 @@ def values(kind, count):
         return [i / 2 for i in range(count)]
     if kind == "ints":
         return list(range(count))
-    if kind == "strings":
-        return [f"{i:08}" for i in range(count)]
     return [i % 3 == 0 for i in range(count)]
 
 
-CODES = {
-    "floats": ("f8", "d"),
-    "ints": ("i8", "q"),
-    "bools": ("?", "b"),
-    "strings": ("U8", None),
-}
+CODES = {"floats": ("f8", "d"), "ints": ("i8", "q"), "bools": ("?", "b")}
 
 
 def append_all(append, items):
@@ -90,6 +67,8 @@ def items_list(kind, items):
 
 
 def items_awkward(kind, items):
+    from awkward import ArrayBuilder
+
     grown = ArrayBuilder()
     calls = {"floats": grown.real, "ints": grown.integer, "bools": grown.boolean}
     append_all(calls[kind], items)
@@ -97,22 +76,19 @@ def items_awkward(kind, items):
 
 
 def items_dynarray(kind, items):
+    from dynarray import DynamicArray
+
     grown = DynamicArray(dtype=CODES[kind][0])
     append_all(grown.append, items)
     return grown[:]
 
 
 def items_numpy_da(kind, items):
-    grown = NumpyDynamicArray(dtype=CODES[kind][0])
+    from numpy_da import DynamicArray
+
+    grown = DynamicArray(dtype=CODES[kind][0])
     append_all(grown.append, items)
     return grown.data
-
-
-def strings_pyarrow(kind, items):
-    """Build an Arrow array, whose strings have no fixed length; it is no ndarray."""
-    grown = StringBuilder()
-    append_all(grown.append, items)
-    return grown.finish()
 
 
 # ------------------------------------------------------------------- row by row
@@ -134,73 +110,6 @@ def rows_list(dtype, row_shape, last):
     return np.array(grown, dtype)
 
 
-# --------------------------------------------------------------- block by block
-
-
-def blocks(nbytes):
-    return range(nbytes // BLOCK.nbytes)
-
-
-def blocks_growarray(nbytes):
-    grown = GrowArray()
-    for _ in blocks(nbytes):
-        grown.extend(BLOCK)
-    return grown.array
-
-
-def blocks_concatenate(nbytes):
-    return np.concatenate([BLOCK.copy() for _ in blocks(nbytes)])
-
-
-def blocks_bytearray(nbytes):
-    grown = bytearray()
-    for _ in blocks(nbytes):
-        grown += BLOCK.data  # not BLOCK: an ndarray would add itself
-    return np.frombuffer(grown)
-
-
-def blocks_array(nbytes):
-    grown = array.array("d")
-    for _ in blocks(nbytes):
-        grown.frombytes(BLOCK.data.cast("B"))
-    return np.frombuffer(grown)
-
-
-def blocks_preallocated(nbytes):
-    filled, length = np.empty(nbytes // BLOCK.itemsize), len(BLOCK)
-    for i in blocks(nbytes):
-        filled[i * length : (i + 1) * length] = BLOCK
-    return filled
-
-
-def blocks_append(nbytes):
-    grown = np.empty(0)
-    for _ in blocks(nbytes):
-        grown = np.append(grown, BLOCK)
-    return grown
-
-
-def blocks_dynarray(nbytes):
-    grown = DynamicArray()
-    for _ in blocks(nbytes):
-        grown.extend(BLOCK)
-    return grown[:]
-
-
-def blocks_numpy_da(nbytes):
-    grown = NumpyDynamicArray()
-    for _ in blocks(nbytes):
-        grown.append(BLOCK)
-    return grown.data
-
-
-def blocks_pyarrow(nbytes):
-    grown = BufferOutputStream()
-    for _ in blocks(nbytes):
-        grown.write(BLOCK)
-    return np.frombuffer(grown.getvalue())
-
-
 # --------------------------------------------------------------------- measuring
 
 
@@ -217,45 +126,42 @@ def peak_of(job, nbytes):
     """Return the most memory a job holds, for each byte of its result."""
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # begin anew
-    before = status_nbytes("VmRSS")
+    before = memory_nbytes("VmRSS")
     kept = job(nbytes)
-    return (status_nbytes("VmHWM") - before) / kept.nbytes
+    return (memory_nbytes("VmHWM") - before) / kept.nbytes
 
 
-def compare(measure, ours, theirs, repeat):
-    pairs = [
-        (in_child(measure, theirs), in_child(measure, ours)) for _ in range(repeat)
-    ]
-    return {
-        "ratio": statistics.median(their / our for their, our in pairs),
-        "seconds": statistics.median(our for _, our in pairs),
-    }
-
-
-def items_case(kind, peers, repeat):
-    for name, job, count in peers:
-        measure = partial(with_job, timed_with_values, kind, count)
-        yield name, compare(measure, items_growarray, job, repeat)
-
-
-def with_job(measure, *args):
-    """Call a measurement whose first argument comes last."""
-    *args, job = args
-    return measure(job, *args)
+def items_case(kind, repeat):
+    for name, job, count in ITEM_PEERS:
+        theirs, ours = (
+            partial(timed_with_values, job, kind, count)
+            for job in (job, items_growarray)
+        )
+        yield name, compare(theirs, ours, repeat)
 
 
 def rows_case(dtype, row_shape, last, repeat):
-    measure = partial(with_job, seconds, dtype, row_shape, last)
-    yield "list, np.array", compare(measure, rows_growarray, rows_list, repeat)
+    theirs, ours = (
+        partial(seconds, job, dtype, row_shape, last)
+        for job in (rows_list, rows_growarray)
+    )
+    yield "list, np.array", compare(theirs, ours, repeat)
 
 
 def blocks_case(nbytes, peers, repeat):
-    for name, job in peers.items():
-        measure = partial(with_job, timed_warm, nbytes)
-        row = compare(measure, blocks_growarray, job, repeat)
-        row["peak"] = in_child(peak_of, blocks_growarray, nbytes)
-        row["its peak"] = in_child(peak_of, job, nbytes)
-        yield name, row
+    ours = partial(blocks, BLOCKS["GrowArray"].begin)
+    for label, name in peers.items():
+        if not is_there(BLOCKS[name]):
+            continue
+        theirs = partial(blocks, BLOCKS[name].begin)
+        row = compare(
+            partial(timed_warm, theirs, nbytes),
+            partial(timed_warm, ours, nbytes),
+            repeat,
+        )
+        row["peak"] = in_child(peak_of, ours, nbytes)
+        row["its peak"] = in_child(peak_of, theirs, nbytes)
+        yield label, row
 
 
 def overhead_case(repeat):
@@ -285,34 +191,29 @@ def overhead_case(repeat):
 
 
 LARGE = {
-    "list, np.concatenate": blocks_concatenate,
-    "bytearray, np.frombuffer": blocks_bytearray,
-    "array.array, np.frombuffer": blocks_array,
-    "np.empty of the length": blocks_preallocated,
+    "list, np.concatenate": "np.concatenate",
+    "bytearray, np.frombuffer": "bytearray",
+    "array.array, np.frombuffer": "array.array",
+    "np.empty of the length": "np.empty",
+    "pyarrow.concat_arrays": "pyarrow.concat",
 }
-SMALL = {"np.append": blocks_append}
+SMALL = {name: name for name in ("np.append", "dynarray", "numpy-dynamic-array")}
 ITEM_PEERS = [
-    ("array.array", items_array, COUNT),
-    ("list, np.array", items_list, COUNT),
+    (name, job, count)
+    for name, peer, job, count in (
+        ("array.array", "array.array", items_array, COUNT),
+        ("list, np.array", "list", items_list, COUNT),
+        ("dynarray", "dynarray", items_dynarray, COUNT_IN_PYTHON),
+        ("numpy-dynamic-array",) * 2 + (items_numpy_da, COUNT_IN_PYTHON),
+        ("awkward.ArrayBuilder", "awkward", items_awkward, COUNT_IN_PYTHON),
+    )
+    if is_there(ITEMS[peer])
 ]
-STRING_PEERS = [("list, np.array", items_list, COUNT)]
-if BufferOutputStream:
-    LARGE["pyarrow.BufferOutputStream"] = blocks_pyarrow
-    STRING_PEERS.append(("pyarrow's StringBuilder", strings_pyarrow, COUNT))
-if DynamicArray:
-    SMALL["dynarray"] = blocks_dynarray
-    ITEM_PEERS.append(("dynarray", items_dynarray, COUNT_IN_PYTHON))
-if NumpyDynamicArray:
-    SMALL["numpy-dynamic-array"] = blocks_numpy_da
-    ITEM_PEERS.append(("numpy-dynamic-array", items_numpy_da, COUNT_IN_PYTHON))
-if ArrayBuilder:
-    ITEM_PEERS.append(("awkward.ArrayBuilder", items_awkward, COUNT_IN_PYTHON))
 
 CASES = {
-    "floats": partial(items_case, "floats", ITEM_PEERS),
-    "ints": partial(items_case, "ints", ITEM_PEERS),
-    "bools": partial(items_case, "bools", ITEM_PEERS),
-    "strings": partial(items_case, "strings", STRING_PEERS),
+    "floats": partial(items_case, "floats"),
+    "ints": partial(items_case, "ints"),
+    "bools": partial(items_case, "bools"),
     "rows": partial(rows_case, np.dtype("f8"), 3, (2.5,)),
     "records": partial(rows_case, RECORD, (), (True, b"ab")),
     "blocks": partial(blocks_case, 512 << 20, LARGE),

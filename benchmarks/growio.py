@@ -8,12 +8,12 @@ GrowIO is faster. Each file has a forked process to itself. Needs the extra `cli
 """
 
 import io
-import statistics
 from functools import partial
 
-from versus import GIB, PIECE, case_parser, in_child, parse, seconds, show
+from common import PIECE, case_parser, compare, parse, show
 
 from growbuf import GrowIO
+from growbuf._measure import GIB, seconds
 
 TOTAL = 256 << 20
 
@@ -40,18 +40,15 @@ CASES = {
 
 def run_case(name, repeat):
     """Time one case in turn; return the median ratio and GrowIO's seconds as a dict."""
-    measure = partial(in_child, partial(seconds, warm=GIB), CASES[name])
-    pairs = [(measure(io.BytesIO), measure(GrowIO)) for _ in range(repeat)]
-    return {
-        "case": name,
-        "ratio": statistics.median(theirs / ours for theirs, ours in pairs),
-        "seconds": statistics.median(ours for _, ours in pairs),
-    }
+    measure = partial(seconds, CASES[name], warm=GIB)
+    theirs, ours = (partial(measure, kind) for kind in (io.BytesIO, GrowIO))
+    return {"case": name, **compare(theirs, ours, repeat)}
 
 
 def main():
     options = parse(case_parser(__doc__, CASES), CASES)
-    show([run_case(name, options.repeat) for name in options.cases])
+    forms = {"case": "{}", "ratio": "{:.2f}", "seconds": "{:.3f}"}
+    show([run_case(name, options.repeat) for name in options.cases], forms)
 
 
 if __name__ == "__main__":

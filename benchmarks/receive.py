@@ -15,9 +15,10 @@ import tempfile
 import time
 from functools import partial
 
-from versus import GIB, case_parser, in_child, parse, seconds, status_nbytes, touch
+from common import case_parser, compare, parse, show
 
 from growbuf import GrowBuffer
+from growbuf._measure import GIB, in_child, memory_nbytes, seconds, touch
 
 PIECE_NBYTES = 64 << 10
 RING_NBYTES = 256 << 10
@@ -128,17 +129,9 @@ def warm(measure, *args):
 
 def peak_of(path, nbytes):
     """Return the most memory reading a file takes, for each byte of it."""
-    before = status_nbytes("VmHWM")
+    before = memory_nbytes("VmHWM")
     buf = file_readfrom(path)
-    return (status_nbytes("VmHWM") - before) / len(buf)
-
-
-def compare(theirs, ours, repeat):
-    pairs = [(in_child(theirs), in_child(ours)) for _ in range(repeat)]
-    return {
-        "ratio": statistics.median(their / our for their, our in pairs),
-        "seconds": statistics.median(our for _, our in pairs),
-    }
+    return (memory_nbytes("VmHWM") - before) / len(buf)
 
 
 def file_case(repeat):
@@ -172,22 +165,18 @@ def handing_case(repeat):
 CASES = {"file": file_case, "socket": socket_case, "handing": handing_case}
 
 
+FORMS = {
+    "case": "{}",
+    "ratio": "{:.2f}",
+    "seconds": "{:.6f}",
+    "peak": "{:.3f}",
+}
+
+
 def main():
     options = parse(case_parser(__doc__, CASES), CASES)
-
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("case", "ratio", "seconds", "peak")
-    for name in options.cases:
-        for case, row in CASES[name](options.repeat):
-            table.add_row(
-                case,
-                f"{row['ratio']:.2f}" if "ratio" in row else "",
-                f"{row['seconds']:.6f}",
-                f"{row['peak']:.3f}" if "peak" in row else "",
-            )
-    Console().print(table)
+    rows = (row for name in options.cases for row in CASES[name](options.repeat))
+    show([{"case": case, **row} for case, row in rows], FORMS)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ import statistics
 import threading
 from functools import partial
 
-from versus import GIB, PIECE, build, case_parser, fill_numpy, in_child, parse, seconds
+from common import PIECE, case_parser, parse, ratio, show, take_pairs
+from versus import build, fill_numpy
 
 from growbuf import GrowBuffer
+from growbuf._measure import GIB, seconds
 
 MIB = 1 << 20
 
@@ -82,22 +84,18 @@ def length_case():
 CASES = {"prefault": prefault_case, "threads": threads_case, "length": length_case}
 
 
+def run_case(name, repeat):
+    for case, first, second in CASES[name]():
+        pairs = take_pairs(first, second, repeat)
+        one, two = map(statistics.median, zip(*pairs, strict=True))
+        yield {"case": case, "ratio": ratio(pairs), "first": one, "second": two}
+
+
 def main():
     options = parse(case_parser(__doc__, CASES), CASES)
-
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("case", "ratio", "seconds", "seconds")
-    for name in options.cases:
-        for case, first, second in CASES[name]():
-            pairs = [(in_child(first), in_child(second)) for _ in range(options.repeat)]
-            ratio = statistics.median(one / two for one, two in pairs)
-            both = (
-                f"{statistics.median(times):.3f}" for times in zip(*pairs, strict=True)
-            )
-            table.add_row(case, f"{ratio:.2f}", *both)
-    Console().print(table)
+    rows = [row for name in options.cases for row in run_case(name, options.repeat)]
+    seconds = "{:.3f} s"
+    show(rows, {"case": "{}", "ratio": "{:.2f}", "first": seconds, "second": seconds})
 
 
 if __name__ == "__main__":

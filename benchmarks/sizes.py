@@ -9,23 +9,22 @@ A cell is bytearray's time divided by GrowBuffer's, the median over pairs taken 
 it; `again` builds, drops and builds again. Small buffers are built many at a time.
 """
 
-import argparse
 import ctypes
 import gc
 import json
-import statistics
-import subprocess
-import sys
 import time
+from functools import partial
 
-from versus import ALLOCATORS, in_child, preload, touch
+from common import add_allocators, case_parser, parse, ratio, run_worker, take_pairs
 
 import growbuf
 from growbuf import GrowBuffer
+from growbuf._cli import parse_nbytes
+from growbuf._demo import format_nbytes
+from growbuf._measure import touch
 
 KINDS = (bytearray, GrowBuffer)
 PIECES = (64, 4 << 10, 64 << 10, 1 << 20)
-UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 RELEASE = (  # how glibc, jemalloc, mimalloc and TCMalloc are told to
     ("malloc_trim", 0),
     ("mallctl", b"arena.4096.purge", None, None, None, ctypes.c_size_t(0)),
@@ -85,12 +84,9 @@ def fresh(measure, kind, length, piece):
     return measure(kind, length, piece)
 
 
-def ratio(measure, length, piece, repeat):
-    pairs = (
-        [in_child(fresh, measure, kind, length, piece) for kind in KINDS]
-        for _ in range(repeat)
-    )
-    return statistics.median(theirs / ours for theirs, ours in pairs)
+def ratio_of(measure, length, piece, repeat):
+    theirs, ours = (partial(fresh, measure, kind, length, piece) for kind in KINDS)
+    return ratio(take_pairs(theirs, ours, repeat))
 
 
 def cells(least, most, repeat):
@@ -102,17 +98,10 @@ def cells(least, most, repeat):
                 yield (
                     length,
                     nbytes,
-                    ratio(first_ns, length, bytes(nbytes), times),
-                    ratio(again_ns, length, bytes(nbytes), times),
+                    ratio_of(first_ns, length, bytes(nbytes), times),
+                    ratio_of(again_ns, length, bytes(nbytes), times),
                 )
         length *= 4
-
-
-def readable(nbytes):
-    for unit, scale in reversed(UNITS.items()):
-        if nbytes >= scale:
-            return f"{nbytes // scale} {unit}iB"
-    return f"{nbytes} B"
 
 
 def show(allocator, rows):
@@ -122,33 +111,24 @@ def show(allocator, rows):
     table = Table("length", "piece", "first", "again", title=allocator)
     for length, piece, *ratios in rows:
         figures = (f"[{'red' if r < 0.95 else 'default'}]{r:.2f}[/]" for r in ratios)
-        table.add_row(readable(length), readable(piece), *figures)
+        table.add_row(format_nbytes(length), format_nbytes(piece), *figures)
     Console().print(table)
 
 
-def nbytes(text):
-    return int(text[:-1]) * UNITS[text[-1]] if text[-1] in UNITS else int(text)
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--least", type=nbytes, default=64, metavar="64")
-    parser.add_argument("--most", type=nbytes, default=64 << 20, metavar="64M")
-    parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
-    parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    parser = case_parser(__doc__)
+    add_allocators(parser)
+    for name, default in (("--least", "64"), ("--most", "64M")):
+        parser.add_argument(name, type=parse_nbytes, default=default, metavar=default)
+    options = parse(parser)
     if options.worker:
         print(json.dumps(list(cells(options.least, options.most, options.repeat))))
         return
-    for allocator in options.allocator.split(","):
-        env = preload(allocator)
-        if env is not None:
-            limits = f"--least {options.least} --most {options.most}".split()
-            command = [sys.executable, __file__, "--worker", *limits]
-            command += ["--repeat", str(options.repeat)]
-            done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
-            show(allocator, json.loads(done.stdout))
+    limits = ("--least", options.least, "--most", options.most)
+    for allocator in options.allocator:
+        rows = run_worker(allocator, *limits, "--repeat", options.repeat)
+        if rows is not None:
+            show(allocator, rows)
 
 
 if __name__ == "__main__":

@@ -11,29 +11,16 @@ a virtual machine may have to wait for its host to hand memory out, which --cold
 and otherwise nobody pays. Needs the extra `cli`, and `numpy` for its column.
 """
 
-import argparse
-import ctypes.util
 import importlib.util
 import json
-import mmap
-import os
 import statistics
-import struct
-import subprocess
-import sys
 import time
 from functools import partial
 
-from growbuf import GrowBuffer
+from common import PIECE, add_allocators, case_parser, parse, run_worker, show
 
-GIB = 1 << 30
-PIECE = bytes(range(256)) * 256  # 64 KiB
-ALLOCATORS = {  # library to preload, and the Debian package that has it
-    "glibc": (None, None),
-    "jemalloc": ("jemalloc", "libjemalloc2"),
-    "mimalloc": ("mimalloc", "libmimalloc2.0"),
-    "tcmalloc": ("tcmalloc_minimal", "libtcmalloc-minimal4"),
-}
+from growbuf import GrowBuffer
+from growbuf._measure import GIB, in_child, memory_nbytes, seconds
 
 
 def build(kind, nbytes=GIB):
@@ -121,6 +108,23 @@ def interleaved(count, length=24 << 20):
     return job
 
 
+def result(name, count=500_000):
+    """Make a caller of a method that returns a small buffer."""
+
+    def job(kind):
+        method = getattr(kind(b" a few words "), name)
+        for _ in range(count):
+            method()
+
+    job.__doc__ = f"Call {name}() on 13 bytes, {count} times."
+    return job
+
+
+def take_bytes(kind):
+    """Build 1 GiB and have it as bytes: Python 3.15's own does not copy."""
+    return build(kind).take_bytes()
+
+
 CASES = {
     "build": build,
     "append-100": append(100, 1 << 20),
@@ -141,41 +145,14 @@ CASES = {
     "small-16k-1k": small(16 << 10, PIECE[:1024]),
     "small-64k-4k": small(64 << 10, PIECE[:4096]),
     "small-250k-64": small(250 << 10, PIECE[:64]),
+    "upper": result("upper"),
+    "strip": result("strip"),
 }
+if hasattr(bytearray, "take_bytes"):
+    CASES["take-bytes"] = take_bytes
 
 
-def touch(nbytes):
-    """Have the host of a virtual machine hand out so much memory, and free it."""
-    with mmap.mmap(-1, nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        memory[:: mmap.PAGESIZE] = bytes(nbytes // mmap.PAGESIZE)
-
-
-LARGE = ("build", "zeros", "window-256m", "interleaved-64")
-
-
-def in_child(measure, *args):
-    """Run a measurement in a forked process and return the number it measured."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, struct.pack("d", measure(*args)))
-        os._exit(0)
-    result = os.read(reading, 8)
-    os.close(reading)
-    os.close(writing)
-    os.waitpid(child, 0)
-    return struct.unpack("d", result)[0]
-
-
-def seconds(job, *args, warm=0):
-    if warm:
-        touch(warm)
-    start = time.perf_counter()
-    result = job(*args)
-    taken = time.perf_counter() - start
-    del result
-    return taken
+LARGE = ("build", "take-bytes", "zeros", "window-256m", "interleaved-64")
 
 
 def growth_share():
@@ -217,117 +194,51 @@ def run_case(name, repeat, cold):
     return result
 
 
-def status_nbytes(name):
-    """Return a size that /proc/self/status tells of this process."""
-    with open("/proc/self/status") as status:
-        line = next(line for line in status if line.startswith(name))
-    return int(line.split()[1]) << 10
-
-
 def peak_of(kind):
     """Build 1 GiB in this process and return its peak memory in units of 1 GiB."""
     buf = build({"bytearray": bytearray, "GrowBuffer": GrowBuffer}[kind])
-    return {"case": f"peak {kind}", "peak": status_nbytes("VmHWM") / len(buf)}
+    return {"case": f"peak {kind}", "peak": memory_nbytes("VmHWM") / len(buf)}
 
 
-def preload(allocator):
-    """Return the environment with the allocator preloaded, or None if it is missing."""
-    library, package = ALLOCATORS[allocator]
-    if library is None:
-        return dict(os.environ)
-    path = ctypes.util.find_library(library)
-    if path is None:
-        print(f"{allocator}: not found, install {package}", file=sys.stderr)
-        return None
-    return {**os.environ, "LD_PRELOAD": path}
-
-
-def child(env, *args):
-    command = [sys.executable, __file__, "--worker", *args]
-    done = subprocess.run(
-        command, env=env, check=True, stdout=subprocess.PIPE, text=True
-    )
-    return json.loads(done.stdout)
+def work(options):
+    """Measure what one worker is asked for."""
+    if options.memory:
+        return peak_of(options.memory)
+    return run_case(options.cases[0], options.repeat, options.cold)
 
 
 def measure(allocator, options):
-    env = preload(allocator)
-    if env is None:
-        return
+    """Return the rows of one allocator, one worker for each."""
+    orders = [("--repeat", options.repeat, name) for name in options.cases]
+    if options.cold:
+        orders = [("--cold", *order) for order in orders]
     if options.memory:
-        for kind in ("bytearray", "GrowBuffer"):
-            yield child(env, "--memory", kind)
-        return
-    for name in options.cases:
-        cold = ["--cold"] if options.cold else []
-        yield child(env, name, "--repeat", str(options.repeat), *cold)
+        orders = [("--memory", kind) for kind in ("bytearray", "GrowBuffer")]
+    rows = (run_worker(allocator, *order) for order in orders)
+    return [{"allocator": allocator, **row} for row in rows if row]
 
 
-def show(rows):
-    from rich.console import Console
-    from rich.table import Table
-
-    columns = {
-        "allocator": str,
-        "case": str,
-        "ratio": "{:.2f}".format,
-        "seconds": "{:.3f}".format,
-        "of_numpy": "{:.2f}".format,
-        "growing": "{:.2%}".format,
-        "peak": "{:.3f} GiB".format,
-    }
-    table = Table(*(c for c in columns if any(c in row for row in rows)))
-    for row in rows:
-        table.add_row(
-            *(
-                form(row[c]) if c in row else ""
-                for c, form in columns.items()
-                if any(c in other for other in rows)
-            )
-        )
-    Console().print(table)
-
-
-def case_parser(doc, cases, repeat=7):
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(cases))
-    parser.add_argument("--repeat", type=int, default=repeat)
-    return parser
-
-
-def parse(parser, cases):
-    """Parse the command line, whose words are cases that there are: all, if none."""
-    options = parser.parse_args()
-    for name in options.cases:
-        if name not in cases:
-            parser.error(f"no such case: {name}; there are {', '.join(cases)}")
-    options.cases = options.cases or list(cases)
-    return options
+FORMS = {
+    "allocator": "{}",
+    "case": "{}",
+    "ratio": "{:.2f}",
+    "seconds": "{:.3f}",
+    "of_numpy": "{:.2f}",
+    "growing": "{:.2%}",
+    "peak": "{:.3f} GiB",
+}
 
 
 def main():
     parser = case_parser(__doc__, CASES, repeat=5)
-    parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
+    add_allocators(parser)
     parser.add_argument("--memory", nargs="?", const="all", help="peak memory instead")
     parser.add_argument("--cold", action="store_true", help="do not touch memory first")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parse(parser, CASES)
     if options.worker:
-        if options.memory:
-            row = peak_of(options.memory)
-        else:
-            row = run_case(options.cases[0], options.repeat, options.cold)
-        print(json.dumps(row))
+        print(json.dumps(work(options)))
         return
-    rows = []
-    for allocator in options.allocator.split(","):
-        if allocator not in ALLOCATORS:
-            parser.error(
-                f"no such allocator: {allocator}; there are {', '.join(ALLOCATORS)}"
-            )
-        for row in measure(allocator, options):
-            rows.append({"allocator": allocator, **row})
-    show(rows)
+    show([row for name in options.allocator for row in measure(name, options)], FORMS)
 
 
 if __name__ == "__main__":

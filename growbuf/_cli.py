@@ -5,12 +5,14 @@ Exit codes: 0 done, 1 a digest differs, 2 bad arguments or input, 130 interrupte
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import re
 import sys
 
 import growbuf
+from growbuf._measure import ALLOCATORS
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -38,7 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"growbuf {growbuf.__version__}"
     )
-    commands = parser.add_subparsers(required=True, metavar="{demo,info}")
+    commands = parser.add_subparsers(required=True, metavar="{demo,bench,info}")
 
     demo = commands.add_parser(
         "demo",
@@ -73,6 +75,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=run_demo, parser=demo)
 
+    add_bench(commands)
+
     info = commands.add_parser(
         "info",
         help="show how buffers grow on this machine, and why",
@@ -83,15 +87,80 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_bench(commands: "argparse._SubParsersAction") -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="measure growing against other ways to do it, for a minute",
+        description="Collect data of unknown length with growbuf and with its peers, "
+        "in turn; print ratios of time, taken in the same run, and memory.",
+    )
+    bench.add_argument(
+        "cases",
+        nargs="*",
+        metavar="CASE",
+        help="what to measure (default: what fits in a minute; 'all': all of them)",
+    )
+    bench.add_argument(
+        "--size",
+        type=parse_nbytes,
+        default="128M",
+        help="length of the largest results (default: %(default)s)",
+    )
+    bench.add_argument(
+        "--repeat",
+        type=parse_count,
+        default=3,
+        metavar="N",
+        help="how often each peer is measured (default: %(default)s)",
+    )
+    bench.add_argument(
+        "--allocator",
+        type=lambda text: text.split(","),
+        default=["glibc"],
+        metavar="NAME,...",
+        help=f"preload these, in turn: {', '.join(ALLOCATORS)} (default: glibc)",
+    )
+    bench.add_argument("--json", metavar="FILE", help="write what was measured")
+    bench.add_argument(
+        "--plot", metavar="FILE", help="draw the ratios (.svg, .png, .pdf)"
+    )
+    bench.set_defaults(command=run_bench, parser=bench)
+
+
+def run_bench(args: argparse.Namespace) -> int:
+    try:
+        from growbuf import _bench
+    except ModuleNotFoundError as error:
+        return needs_extra("the benchmark", error)
+    known = (
+        ("case", args.cases, _bench.CASE_NAMES),
+        ("allocator", args.allocator, ALLOCATORS),
+    )
+    for what, names, there in known:
+        for name in names:
+            if name not in there:
+                args.parser.error(
+                    f"no such {what}: {name}; there are {', '.join(there)}"
+                )
+    if args.plot and importlib.util.find_spec("matplotlib") is None:
+        return fail(2, "--plot needs matplotlib: pip install 'growbuf[bench]'")
+    _bench.run(args.cases, args.size, args.repeat, args.allocator, args.json, args.plot)
+    return 0
+
+
+def needs_extra(what: str, error: ModuleNotFoundError) -> int:
+    if error.name != "rich":
+        raise error
+    return fail(2, f"{what} needs rich: pip install 'growbuf[cli]'")
+
+
 def run_demo(args: argparse.Namespace) -> int:
     if args.file is not None and args.size is not None:
         args.parser.error("--size is for the built-in data: a FILE is read as it is")
     try:
         from growbuf import _demo
     except ModuleNotFoundError as error:
-        if error.name != "rich":
-            raise
-        return fail(2, "the demo needs rich: pip install 'growbuf[cli]'")
+        return needs_extra("the demo", error)
     try:
         _demo.run(args.file, args.size, args.repeat, args.cold)
     except _demo.InputError as error:

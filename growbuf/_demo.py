@@ -19,6 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from rich.table import Table
 
 import growbuf
+from growbuf._measure import available_nbytes
 from growbuf._stream import (
     PIECE_NBYTES,
     InputError,
@@ -94,32 +95,6 @@ def open_source(file: str | None, nbytes: int | None) -> Iterator[Source]:
 def default_nbytes() -> int:
     available = available_nbytes()
     return DEFAULT_NBYTES if available is None else min(DEFAULT_NBYTES, available // 4)
-
-
-def available_nbytes() -> int | None:
-    """Return how much memory can be had without swapping, if the system says."""
-    found = [nbytes for nbytes in (meminfo_nbytes(), cgroup_nbytes()) if nbytes]
-    return min(found, default=None)
-
-
-def meminfo_nbytes() -> int | None:
-    try:
-        with open("/proc/meminfo") as meminfo:
-            fields = dict(line.split(":", 1) for line in meminfo)
-        return int(fields["MemAvailable"].split()[0]) << 10
-    except (OSError, KeyError):
-        return None
-
-
-def cgroup_nbytes() -> int | None:
-    """Return the limit of this process's cgroup (version 2), which containers have."""
-    try:
-        with open("/proc/self/cgroup") as cgroups:
-            folder = cgroups.read().rpartition("0::/")[2].strip()
-        with open(os.path.join("/sys/fs/cgroup", folder, "memory.max")) as limit:
-            return int(limit.read())
-    except (OSError, ValueError):  # no such cgroup, or no limit: "max"
-        return None
 
 
 def check_fits(length: int) -> None:

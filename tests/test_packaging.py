@@ -39,10 +39,11 @@ def run(*words):
 
 assert run("--version").stdout == f"growbuf {growbuf.__version__}\\n"
 assert "strategy" in run("info").stdout
-demo = run("demo")
-assert demo.returncode == 2, demo
-assert demo.stderr.count("\\n") == 1, demo
-assert "pip install 'growbuf[cli]'" in demo.stderr, demo
+for command in ("demo", "bench"):
+    done = run(command)
+    assert done.returncode == 2, done
+    assert done.stderr.count("\\n") == 1, done
+    assert "pip install 'growbuf[cli]'" in done.stderr, done
 print("ok", growbuf.__version__)
 """
 

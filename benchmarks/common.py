@@ -1,0 +1,88 @@
+"""What the scripts share: cases named on the command line, ratios, tables."""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+
+from growbuf._measure import ALLOCATORS, MissingError, in_child, preload
+
+PIECE = bytes(range(256)) * 256  # 64 KiB
+
+
+def case_parser(doc, cases=(), repeat=7):
+    """Return a parser; where there are cases, they are the words of the command."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    if cases:
+        parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(cases))
+    parser.add_argument("--repeat", type=int, default=repeat)
+    return parser
+
+
+def add_allocators(parser):
+    """Let the command name allocators, for each of which it starts itself as a worker."""
+    parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+
+
+def parse(parser, cases=()):
+    """Parse the command line: all cases, if none is named."""
+    options = parser.parse_args()
+    refuse_unknown(parser, "case", getattr(options, "cases", ()), cases)
+    if hasattr(options, "allocator"):
+        options.allocator = options.allocator.split(",")
+        refuse_unknown(parser, "allocator", options.allocator, ALLOCATORS)
+    if cases:
+        options.cases = options.cases or list(cases)
+    return options
+
+
+def refuse_unknown(parser, what, names, there):
+    for name in names:
+        if name not in there:
+            parser.error(f"no such {what}: {name}; there are {', '.join(there)}")
+
+
+def run_worker(allocator, *words):
+    """Return what this script prints as a worker under the allocator, or None."""
+    try:
+        environment = preload(allocator)
+    except MissingError as error:
+        print(error, file=sys.stderr)
+        return None
+    command = [sys.executable, sys.argv[0], "--worker", *map(str, words)]
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
+def take_pairs(theirs, ours, repeat):
+    """Return the times of two jobs, taken in turn, each in a process of its own."""
+    return [(in_child(theirs), in_child(ours)) for _ in range(repeat)]
+
+
+def ratio(pairs):
+    return statistics.median(theirs / ours for theirs, ours in pairs)
+
+
+def compare(theirs, ours, repeat):
+    """Return the median ratio of two jobs, and the seconds of the second."""
+    pairs = take_pairs(theirs, ours, repeat)
+    return {
+        "ratio": ratio(pairs),
+        "seconds": statistics.median(ours for _, ours in pairs),
+    }
+
+
+def show(rows, forms, title=None):
+    """Print a table: of the columns in `forms` those that some row has."""
+    from rich.console import Console
+    from rich.table import Table
+
+    forms = {name: form for name, form in forms.items() if any(name in r for r in rows)}
+    table = Table(*forms, title=title)
+    for row in rows:
+        table.add_row(
+            *(form.format(row[c]) if c in row else "" for c, form in forms.items())
+        )
+    Console().print(table)

@@ -1,0 +1,157 @@
+"""What the suite shares: workers, the clock that shows their time, the closing tables.
+
+pytest-benchmark reads time from a `Clock` that goes on only by what a worker measured in
+a process of its own: starting that process is on nobody's time.
+"""
+
+import contextlib
+import functools
+from statistics import median
+
+import pytest
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from syscalls import has_strace
+
+import growbuf
+from growbuf._bench import (
+    NOTE,
+    Console,
+    Worker,
+    add_ratios,
+    machine,
+    make_tables,
+    missing_packages,
+    print_machine,
+    summary,
+)
+from growbuf._cases import CASES
+from growbuf._measure import ALLOCATORS, MissingError, exponent, grouped
+
+MIB = 1 << 20
+
+ROWS = pytest.StashKey()
+
+
+class Clock:
+    """A clock that is set forward by hand."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+CLOCK = Clock()
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("growbuf")
+    group.addoption("--size", type=int, default=128, help="MiB of large results")
+    group.addoption("--rounds", type=int, default=3)
+    group.addoption("--allocator", default="glibc", help=",".join(ALLOCATORS))
+
+
+def pytest_configure(config):
+    config.stash[ROWS] = []
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.benchmark(timer=CLOCK))
+
+
+@pytest.fixture(scope="session")
+def size(request):
+    """The length of large results, in bytes, by which the others go."""
+    return request.config.getoption("size") << 20
+
+
+@pytest.fixture(scope="session")
+def worker_of():
+    """Return a function that returns the worker for an allocator, one for the session."""
+    with contextlib.ExitStack() as workers:
+
+        @functools.cache
+        def start(allocator):
+            return workers.enter_context(Worker(allocator))
+
+        def find(allocator):
+            try:
+                return start(allocator)
+            except MissingError as error:
+                pytest.skip(str(error))
+
+        yield find
+
+
+@pytest.fixture
+def timed(benchmark, request):
+    """Return a function that measures several times and puts down what it took."""
+
+    def run(measure, rounds=None, **facts):
+        runs = []
+
+        def once():
+            answer = measure()
+            if "error" in answer:
+                pytest.fail(answer["error"])
+            CLOCK.now += answer["seconds"]
+            runs.append(answer)
+
+        benchmark.pedantic(once, rounds=rounds or request.config.getoption("rounds"))
+        row = {**facts, **summary(runs)}
+        benchmark.group = f"{facts['case']} {facts['allocator']}"
+        benchmark.extra_info.update(row)
+        request.config.stash[ROWS].append(row)
+        return row
+
+    return run
+
+
+def pytest_benchmark_update_machine_info(config, machine_info):
+    machine_info["growbuf"] = growbuf.info()
+    machine_info["machine"] = machine()
+
+
+def pytest_generate_tests(metafunc):
+    if "allocator" in metafunc.fixturenames:
+        names = metafunc.config.getoption("allocator").split(",")
+        metafunc.parametrize("allocator", names, scope="session")
+
+
+def pytest_terminal_summary(config):
+    """Print what was measured, and on what."""
+    out = Console(highlight=False, markup=False, emoji=False)
+    print_machine(out, {"machine": machine(), "growbuf": growbuf.info()})
+    for line in missing_packages(CASES):
+        out.print(line)
+    if not has_strace():
+        out.print("strace: not there or not allowed to trace: no system calls counted")
+    rows = config.stash[ROWS]
+    print_cases(out, [row for row in rows if row["case"] in CASES])
+    print_exponents(out, [row for row in rows if row["case"] == "scaling"])
+
+
+def print_cases(out, rows):
+    for allocator, group in grouped(rows, "allocator"):
+        rows = list(group)
+        for _, case in grouped(rows, "case"):
+            add_ratios(list(case))
+        out.print(f"\nallocator: {allocator}")
+        out.print(*make_tables(rows))
+    out.print(NOTE)
+
+
+def print_exponents(out, rows):
+    """Print how time and peak memory grow: the exponent of the length."""
+    table = Table("allocator", "peer", "time ~ n^", "peak ~ n^", box=SIMPLE_HEAD)
+    for (allocator, peer), group in grouped(rows, "allocator", "peer"):
+        large = [row for row in group if row["nbytes"] >= MIB]
+        if len(large) < 2:
+            continue
+        time = exponent((row["nbytes"], median(row["seconds"])) for row in large)
+        peak = exponent((row["nbytes"], row["peak_nbytes"]) for row in large)
+        table.add_row(allocator, peer, f"{time:.2f}", f"{peak:.2f}")
+    out.print(table)

@@ -1,0 +1,36 @@
+"""How many system calls a job makes: counted by strace, which slows it down too much
+to be there when it is timed."""
+
+import functools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from growbuf._bench_worker import MARK
+from growbuf._measure import preload
+
+
+@functools.cache
+def has_strace():
+    """Tell whether there is an strace, and it may trace."""
+    if not shutil.which("strace"):
+        return False
+    words = ["strace", "-qq", "-o", "/dev/null", "true"]
+    return subprocess.run(words, capture_output=True).returncode == 0
+
+
+def count_system_calls(allocator, case, peer, nbytes):
+    """Return {"system_calls": count}, or nothing where they cannot be counted."""
+    if not has_strace():
+        return {}
+    order = json.dumps({"case": case, "peer": peer, "nbytes": nbytes})
+    worker = [sys.executable, "-m", "growbuf._bench_worker", "--once", order]
+    with tempfile.NamedTemporaryFile("r") as log:
+        subprocess.run(
+            ["strace", "-qq", "-o", log.name, *worker], env=preload(allocator)
+        )
+        lines = log.read().splitlines()
+    marks = [i for i, line in enumerate(lines) if MARK in line]
+    return {"system_calls": marks[1] - marks[0] - 1} if len(marks) == 2 else {}

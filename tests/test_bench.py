@@ -1,0 +1,254 @@
+"""The benchmark as its user meets it, at sizes that take no time; that each peer collects
+the very bytes it is timed for; that what measures, measures."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import growbuf
+from growbuf import _cases, _measure
+from growbuf._cases import CASES, PATTERN
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PAIRS = [(case, peer) for case in CASES for peer in CASES[case].peers]
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+def bench(*words, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "growbuf", "bench", *map(str, words)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
+
+
+def content(result):
+    """Return the bytes that a peer has collected, with what room it has behind them."""
+    if isinstance(result, list):
+        return b"".join(map(content, result))
+    if hasattr(result, "getvalue"):
+        return result.getvalue()
+    if hasattr(result, "buffers"):  # of an arrow array the last has the values
+        return result.buffers()[-1].to_pybytes()
+    try:
+        return memoryview(result).tobytes()
+    except TypeError:
+        return bytes(result)
+
+
+def expected(case, nbytes):
+    """Return what every peer must have collected in a case."""
+    piece = PATTERN[: CASES[case].piece_nbytes]
+    if case == "interleaved":
+        nbytes = nbytes // _cases.INTERLEAVED
+        piece = PATTERN[: _cases.PIECE_NBYTES]
+        return piece * (nbytes // len(piece)) * _cases.INTERLEAVED
+    piece = {"by-byte": b"\7", "zeros": b"\0"}.get(case, piece)
+    return piece * (nbytes // len(piece))
+
+
+@pytest.mark.parametrize(("case", "peer"), PAIRS, ids=map("-".join, PAIRS))
+class TestPeers:
+    def test_collects_what_it_is_timed_for(self, case, peer):
+        if not _cases.is_there(CASES[case].peers[peer]):
+            pytest.skip(f"{peer} is not installed")
+        nbytes = CASES[case].nbytes(peer, 1 << 20)
+        with CASES[case].give(nbytes) as given:
+            result = CASES[case].run(CASES[case].peers[peer].begin, given)
+        check(case, result, nbytes)
+
+
+def check(case, result, nbytes):
+    if case == "rebuild":
+        assert result is None
+    elif case == "window":
+        assert content(result) == PATTERN * (nbytes // 2 // len(PATTERN))
+    elif case in ("append", "extend"):
+        import numpy as np
+
+        items = np.arange(nbytes / 8)
+        wanted = items / 2 if case == "append" else items % _cases.BLOCK_ITEMS
+        assert np.asarray(result).tobytes() == wanted.tobytes()
+    else:
+        assert content(result)[:nbytes] == expected(case, nbytes)
+
+
+class TestCommand:
+    pytest.importorskip("rich")
+
+    def test_prints_ratios_and_where_they_come_from(self, tmp_path):
+        done = bench("build-64k", "zeros", "--size", "64K", "--repeat", 1, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        facts = growbuf.info()
+        for word in ("kernel", "strategy", "transparent_hugepage"):
+            assert str(facts[word]) in done.stdout
+        rows = [line.split() for line in done.stdout.splitlines()]
+        assert ["GrowBuffer", "1.00"] in [row[:2] for row in rows]
+        assert "bytearray" in done.stdout
+        assert done.stderr == ""
+
+    def test_json_has_every_figure(self, tmp_path):
+        words = ("build-64k", "--size", "1M", "--repeat", 2, "--json", "bench.json")
+        done = bench(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        report = json.loads((tmp_path / "bench.json").read_text())
+        assert report["growbuf"] == growbuf.info()
+        assert report["machine"]["cores"] == os.cpu_count()
+        ours, *others = report["rows"]
+        assert ours["peer"] == "GrowBuffer" and ours["ratio"] == 1
+        assert {"bytearray", "io.BytesIO", "list + join"} <= {r["peer"] for r in others}
+        for row in report["rows"]:
+            assert len(row["seconds"]) == 2 and min(row["seconds"]) > 0, row
+            assert {"peak_nbytes", "after_nbytes", "faults", "mappings"} <= set(row)
+
+    @pytest.mark.skipif(not find_spec("matplotlib"), reason="needs matplotlib")
+    @pytest.mark.parametrize("suffix", ["svg", "png"])
+    def test_plot(self, tmp_path, suffix):
+        name = f"ratios.{suffix}"
+        words = ("zeros", "--size", "64K", "--repeat", 1, "--plot", name)
+        done = bench(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / name).stat().st_size > 1000
+
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (("no-such",), "build-64k"),
+            (("--allocator", "no-such"), "jemalloc"),
+            (("--size", "none"), "not a size"),
+            (("--repeat", "0"), "not a count"),
+        ],
+    )
+    def test_refuses(self, tmp_path, words, told):
+        done = bench(*words, cwd=tmp_path)
+        assert done.returncode == 2
+        assert told in done.stderr and done.stdout == ""
+
+    def test_names_what_is_missing_and_goes_on(self, monkeypatch, capsys):
+        from growbuf import _cli
+
+        monkeypatch.setitem(_measure.ALLOCATORS, "other", ("no-such", "libno-such"))
+        monkeypatch.setattr(_cases, "find_spec", lambda module: None)
+        words = ["bench", "build-64k", "--size", "64K", "--repeat", "1"]
+        assert _cli.main([*words, "--allocator", "other,glibc"]) == 0
+        out = capsys.readouterr().out
+        assert "other: not found, install libno-such" in out
+        assert "numpy: not installed, pip install numpy" in out
+        assert "bytearray" in out and "np.append" not in out
+
+
+class TestWorker:
+    @pytest.mark.parametrize("allocator", _measure.ALLOCATORS)
+    def test_uses_the_allocator(self, allocator):
+        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+        try:
+            worker = _bench.Worker(allocator)
+        except _measure.MissingError as error:
+            pytest.skip(str(error))
+        with worker:
+            assert "seconds" in worker.measure("build-64k", "bytearray", 1 << 16)
+            loaded = Path(f"/proc/{worker._process.pid}/maps").read_text()
+        library = _measure.ALLOCATORS[allocator][0]
+        assert library is None or f"lib{library}" in loaded
+
+    def test_a_job_that_dies_is_an_error_of_its_own(self):
+        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+        with _bench.Worker("glibc") as worker:
+            answer = worker.ask(measure="builds", peer="bytearray", nbytes="many")
+            assert answer == {"error": "exit code 1"}
+            assert "seconds" in worker.measure("zeros", "bytearray", 1 << 16)
+
+
+class TestMeasure:
+    def test_a_long_answer_of_a_child(self):
+        assert _measure.in_child(list, range(100_000)) == list(range(100_000))
+
+    def test_a_child_that_is_killed(self):
+        with pytest.raises(ChildProcessError, match="SIGKILL"):
+            _measure.in_child(lambda: os.kill(os.getpid(), 9))
+
+    def test_figures_are_of_the_job_alone(self):
+        nbytes = 64 << 20
+        kept = bytearray(nbytes)
+        row = _measure.in_child(_measure.figures, lambda: bytearray(nbytes))
+        assert nbytes <= row["peak_nbytes"] < 1.5 * nbytes
+        assert row["after_nbytes"] < 0.5 * nbytes
+        assert row["faults"] > 0 and row["mappings"] >= 1
+        del kept
+
+    def test_exponent(self):
+        points = [(n, 3 * n**2) for n in (1, 10, 1000)]
+        assert _measure.exponent(points) == pytest.approx(2)
+
+
+class TestReport:
+    def test_ratios_are_for_as_many_bytes(self):
+        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+        rows = [
+            {"nbytes": 100, "seconds": [1.0, 2.0, 4.0]},
+            {"nbytes": 10, "seconds": [1.0, 1.0, 1.0]},
+            {"nbytes": 100, "error": "killed"},
+        ]
+        _bench.add_ratios(rows)
+        assert [row.get("ratio") for row in rows] == [1, 5, None]
+
+    def test_a_failed_peer_is_told_in_its_row(self):
+        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+        rows = [
+            {"case": "zeros", "peer": "GrowBuffer", "nbytes": 1, "seconds": [1.0]},
+            {"case": "zeros", "peer": "other", "nbytes": 1, "error": "killed"},
+        ]
+        _bench.add_ratios(rows)
+        (table,) = _bench.make_tables(rows)
+        assert table.row_count == 2
+        assert "killed" in list(table.columns[1].cells)
+
+
+@pytest.fixture
+def pictures(monkeypatch):
+    pytest.importorskip("matplotlib")
+    if not (CHECKOUT / "benchmarks").exists():
+        pytest.skip("the tests run without their checkout")
+    monkeypatch.syspath_prepend(CHECKOUT / "benchmarks")
+    import pictures
+
+    return pictures
+
+
+def suite_rows():
+    """Return rows as the suite writes them, of every case that is drawn."""
+    for allocator in _measure.ALLOCATORS:
+        for peer in ("GrowBuffer", "bytearray"):
+            for case in ("build-64k", "scaling", "appends", "windows"):
+                for nbytes in (1 << 20, 128 << 20):
+                    yield {
+                        "allocator": allocator,
+                        "case": case,
+                        "peer": peer,
+                        "nbytes": nbytes,
+                        "seconds": [0.1, 0.2],
+                        "peak_nbytes": 2 * nbytes,
+                        "append_ns": [1000, 2000, 3000] * 1000,
+                    }
+
+
+def test_pictures_are_small_and_the_same_each_time(pictures, tmp_path, monkeypatch):
+    report = {"benchmarks": [{"extra_info": row} for row in suite_rows()]}
+    source = tmp_path / "bench.json"
+    source.write_text(json.dumps(report))
+    drawn = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        monkeypatch.setattr(sys, "argv", ["pictures.py", str(source), str(folder)])
+        pictures.main()
+        drawn.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert drawn[0] == drawn[1]
+    assert set(drawn[0]) == set(pictures.PICTURES)
+    assert max(map(len, drawn[0].values())) < 100_000
