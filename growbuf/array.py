@@ -433,8 +433,11 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         keep[key] = False
         self._free_to_shrink()
         kept = self.array[keep]
-        self.array[: len(kept)] = kept
-        self.resize(len(kept))
+        nbytes, rows = kept.nbytes, self.array[: len(kept)]
+        rows[...] = kept
+        del rows  # nothing can fail from here on
+        self._free_to_shrink()
+        self._buffer.resize(nbytes)
 
     def clear(self):
         """Remove all rows and give the memory back. BufferError under a view."""
@@ -453,7 +456,12 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         """
         self._free_to_shrink()
         shape = self.shape
-        return np.frombuffer(self._buffer.take(), self.dtype).reshape(shape)
+        taken = self._buffer.take()
+        try:
+            return np.frombuffer(taken, self.dtype).reshape(shape)
+        except BaseException:
+            self._append_bytes(taken)
+            raise
 
     def copy(self):
         """Return a GrowArray of the same rows, with the default limit."""
