@@ -184,6 +184,7 @@ def _yields_rows(rows):
 
 def _restore(cls, rows, dtype, row_shape):
     """Return an array of these bytes, for pickle and copy."""
+    dtype, row_shape = _layout(dtype, row_shape)
     array = cls._over(_new_buffer(memoryview(rows).nbytes), dtype, row_shape)
     array._append_bytes(rows)
     return array

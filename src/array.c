@@ -349,7 +349,7 @@ extend(PyObject *op, PyObject *rows)
 
 PyDoc_STRVAR(append_bytes_doc,
 "_append_bytes($self, rows, /)\n--\n\n"
-"Append the bytes of whole rows.");
+"Append the bytes of rows. Raise ValueError unless they are whole.");
 
 static PyObject *
 append_bytes_of(PyObject *op, PyObject *rows)
@@ -358,8 +358,15 @@ append_bytes_of(PyObject *op, PyObject *rows)
     if (PyObject_GetBuffer(rows, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    assert((size_t)view.len % rows_cast(op)->row_nbytes == 0);
-    int rc = append_view(rows_cast(op), &view);
+    RowsObject *self = rows_cast(op);
+    int rc = -1;
+    if ((size_t)view.len % self->row_nbytes == 0) {
+        rc = append_view(self, &view);
+    }
+    else {
+        PyErr_Format(PyExc_ValueError, "%zd bytes are not whole rows of %zu", view.len,
+                     self->row_nbytes);
+    }
     PyBuffer_Release(&view);
     return buffer_none_or_null(rc);
 }
