@@ -487,6 +487,13 @@ check_format(RowsObject *self, int flags)
     return is_void ? -1 : 0;
 }
 
+/* Never called, since the export is the ndarray's. But only of a type that has it does
+ * np.frombuffer keep the export for as long as it looks (numpy #21632). */
+static void
+rows_releasebuffer(PyObject *Py_UNUSED(op), Py_buffer *Py_UNUSED(buffer))
+{
+}
+
 /* The export is the ndarray's, with its shape and format. */
 static int
 rows_getbuffer(PyObject *op, Py_buffer *buffer, int flags)
@@ -946,6 +953,7 @@ static PyType_Slot rows_slots[] = {
     {Py_tp_richcompare, rows_richcompare},
     {Py_tp_hash, PyObject_HashNotImplemented},
     {Py_bf_getbuffer, rows_getbuffer},
+    {Py_bf_releasebuffer, rows_releasebuffer},
     {Py_mp_length, rows_length},
     {Py_mp_subscript, rows_subscript},
     {Py_mp_ass_subscript, rows_ass_subscript},
