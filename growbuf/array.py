@@ -192,6 +192,7 @@ def _yields_rows(rows):
 
 def _restore(cls, rows, dtype, row_shape):
     """Return an array of these bytes, for pickle and copy."""
+    dtype, row_shape = _layout(dtype, row_shape)
     array = cls._over(_new_buffer(memoryview(rows).nbytes), dtype, row_shape)
     array._append_bytes(rows)
     return array
@@ -442,8 +443,11 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         keep[key] = False
         self._free_to_shrink()
         kept = self.array[keep]
-        self.array[: len(kept)] = kept
-        self.resize(len(kept))
+        nbytes, rows = kept.nbytes, self.array[: len(kept)]
+        rows[...] = kept
+        del rows  # nothing can fail from here on
+        self._free_to_shrink()
+        self._buffer.resize(nbytes)
 
     def clear(self):
         """Remove all rows and give the memory back. Raise BufferError under a view."""
@@ -462,7 +466,12 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         """
         self._free_to_shrink()
         shape = self.shape
-        return np.frombuffer(self._buffer.take(), self.dtype).reshape(shape)
+        taken = self._buffer.take()
+        try:
+            return np.frombuffer(taken, self.dtype).reshape(shape)
+        except BaseException:
+            self._append_bytes(taken)
+            raise
 
     def copy(self):
         """Return a GrowArray of the same rows, copied once, with the default limit."""

@@ -363,7 +363,7 @@ extend(PyObject *op, PyObject *rows)
 
 PyDoc_STRVAR(append_bytes_doc,
 "_append_bytes($self, rows, /)\n--\n\n"
-"Append the bytes of whole rows.");
+"Append the bytes of rows. Raise ValueError unless they are whole.");
 
 static PyObject *
 append_bytes_of(PyObject *op, PyObject *rows)
@@ -372,8 +372,15 @@ append_bytes_of(PyObject *op, PyObject *rows)
     if (PyObject_GetBuffer(rows, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    assert((size_t)view.len % rows_cast(op)->row_nbytes == 0);
-    int rc = append_view(rows_cast(op), &view);
+    RowsObject *self = rows_cast(op);
+    int rc = -1;
+    if ((size_t)view.len % self->row_nbytes == 0) {
+        rc = append_view(self, &view);
+    }
+    else {
+        PyErr_Format(PyExc_ValueError, "%zd bytes are not whole rows of %zu", view.len,
+                     self->row_nbytes);
+    }
     PyBuffer_Release(&view);
     return buffer_none_or_null(rc);
 }
@@ -492,6 +499,13 @@ check_format(RowsObject *self, int flags)
                                            "format: take memoryview(array.array)");
     }
     return is_void ? -1 : 0;
+}
+
+/* Never called, since the export is the ndarray's. But only of a type that has it does
+ * np.frombuffer keep the export for as long as it looks (numpy #21632). */
+static void
+rows_releasebuffer(PyObject *Py_UNUSED(op), Py_buffer *Py_UNUSED(buffer))
+{
 }
 
 /* The export is the ndarray's, with its shape and format. */
@@ -959,6 +973,7 @@ static PyType_Slot rows_slots[] = {
     {Py_tp_richcompare, rows_richcompare},
     {Py_tp_hash, PyObject_HashNotImplemented},
     {Py_bf_getbuffer, rows_getbuffer},
+    {Py_bf_releasebuffer, rows_releasebuffer},
     {Py_mp_length, rows_length},
     {Py_mp_subscript, rows_subscript},
     {Py_mp_ass_subscript, rows_ass_subscript},

@@ -397,12 +397,17 @@ write_own_bytes(IOObject *self, BufferObject *buffer, struct given given)
         return NULL;
     }
     size_t nbytes = buffer_length(buffer);
+    PyObject *result = PyLong_FromSize_t(nbytes);
+    if (result == NULL || nbytes == 0) {
+        return result;
+    }
     if (make_place(buffer, self->position, self->position + nbytes) < 0) {
+        Py_DECREF(result);
         return NULL;
     }
-    given.bytes = buffer_bytes(buffer);
-    given.number = (Py_ssize_t)nbytes;
-    return write_bytes(self, buffer, given);
+    (void)put(buffer, self->position, buffer_bytes(buffer), nbytes);
+    self->position += nbytes;
+    return result;
 }
 
 static PyObject *

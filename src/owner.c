@@ -182,11 +182,15 @@ freeze(PyObject *op, PyObject *Py_UNUSED(ignored))
 static PyObject *
 reduce_out_of_band(PyObject *op)
 {
+    PyObject *rebuild = NULL, *bytes = NULL, *reduced = NULL;
     PyObject *state = PyObject_CallMethod(op, "__getstate__", NULL);
-    PyObject *rebuild = PyObject_GetAttrString((PyObject *)Py_TYPE(op), "_rebuild");
-    PyObject *bytes = PyPickleBuffer_FromObject(op);
-    PyObject *reduced = NULL;
-    if (state != NULL && rebuild != NULL && bytes != NULL) {
+    if (state != NULL) {
+        rebuild = PyObject_GetAttrString((PyObject *)Py_TYPE(op), "_rebuild");
+    }
+    if (rebuild != NULL) {
+        bytes = PyPickleBuffer_FromObject(op);
+    }
+    if (bytes != NULL) {
         reduced = Py_BuildValue("O(O)O", rebuild, bytes, state);
     }
     Py_XDECREF(state);

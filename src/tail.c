@@ -271,7 +271,9 @@ take_back(PyObject *op)
 PyDoc_STRVAR(spare_doc,
 "spare($self, nbytes=65536)\n--\n\n"
 "Return a writable memoryview of the free tail, of at least `nbytes` bytes.\n\n"
-"What is in it is unspecified. Write to it, then commit() as much as was written:\n\n"
+"What is in it is unspecified: it may be bytes that this process dropped before, so\n"
+"pass it only to what may see those (with configure(retain=0) pages come as zeros).\n"
+"Write to it, then commit() as much as was written:\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> buf.spare(4)[:2] = b'hi'\n"

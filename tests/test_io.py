@@ -677,6 +677,13 @@ def test_write_own_bytes():
         assert_file(file, expected, position + 4)
 
 
+def test_write_own_bytes_where_there_are_none():
+    file = GrowIO()
+    file.seek(100)
+    assert file.write(file.buffer) == 0
+    assert_file(file, b"", 100)
+
+
 def test_readinto_own_bytes():
     file = GrowIO(b"abcd")
     with file.getbuffer()[1:] as target:

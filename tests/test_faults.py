@@ -1,0 +1,104 @@
+"""Each system call and each allocation of each public operation fails once.
+
+The operations are listed in operations.py, and faulted.py says what must hold.  Here
+it runs on every rung, under a library that makes the calls fail (c/failing.c).
+"""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from ast import literal_eval
+from pathlib import Path
+
+import operations
+import pytest
+from test_c import COMPILER, TESTS, compile_c
+from test_growbuffer import ON_LINUX, RUNGS
+
+from growbuf import GrowBuffer, GrowIO
+from growbuf._growbuf import Rows, facts
+
+SCRIPT = Path(__file__).parent / "faulted.py"
+KINDS = list(operations.TABLES)
+MOVING = [rung for rung in RUNGS if rung != "heap"]
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    """Compile the library that makes calls fail."""
+    target = tmp_path_factory.mktemp("faults") / "failing.so"
+    # A call that ends a function must not hide who made it.
+    flags = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared"]
+    headers = ["-I", sysconfig.get_path("include")]
+    try:
+        compile_c([*flags, *headers], TESTS / "failing.c", "-o", target)
+    except FileNotFoundError:
+        pytest.skip(f"there is no compiler: {COMPILER[0]!r} is not found")
+    return target
+
+
+def run_with_faults(library, rung, kind, what):
+    """Run faulted.py; return its counts, or fail with what it printed last."""
+    if facts()["probe"].get(rung, "ok") != "ok":
+        pytest.skip("this kernel does not have it")
+    if kind == "arrays":
+        pytest.importorskip("numpy")
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", SCRIPT, kind, what],
+        env={
+            **os.environ,
+            "LD_PRELOAD": str(library),
+            "GROWBUF_STRATEGY": rung,
+            # Large blocks come and go with their address space, which is counted.
+            "MALLOC_MMAP_THRESHOLD_": "65536",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    counts = literal_eval(done.stdout.splitlines()[-1])
+    print(f"{kind}, {what}, {rung}: {counts}")
+    return counts
+
+
+@ON_LINUX
+@pytest.mark.parametrize("rung", MOVING)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_system_call_fails_once(library, kind, rung):
+    counts = run_with_faults(library, rung, kind, "calls")
+    # Most are made up for by a lower rung; of some that come after, nothing is.
+    assert counts["faults"] > 50 and counts["raised"] < counts["faults"] / 2
+
+
+@ON_LINUX
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_allocation_fails_once(library, kind):
+    counts = run_with_faults(library, facts()["strategy"], kind, "allocations")
+    assert counts["faults"] > 200 and counts["raised"] > counts["faults"] / 2
+
+
+@ON_LINUX
+def test_each_allocation_fails_once_on_the_heap(library):
+    counts = run_with_faults(library, "heap", "buffers", "allocations")
+    assert counts["faults"] > 300
+
+
+def public(cls):
+    """Return what a class has of its own but for what all classes have."""
+    return set(vars(cls)) - {"__doc__", "__module__", "__slots__", "__weakref__"}
+
+
+def test_every_public_operation_is_there():
+    """What calls nobody outside, or passes all on to NumPy, is named here."""
+    of_buffers, of_files, of_arrays = (
+        {name.partition(":")[0] for name in table}
+        for _, table in operations.TABLES.values()
+    )
+    assert public(GrowBuffer) <= of_buffers
+    assert public(GrowIO) - {"__del__"} <= of_files
+    own = {name for name in public(Rows) if not name.startswith("_")}
+    assert own - {"dtype", "row_shape", "shape"} <= of_arrays
+    named = {"append", "extend", "insert", "pop", "resize", "reserve", "clear", "trim"}
+    assert named | {"take", "copy", "from_buffer"} <= of_arrays

@@ -1,0 +1,292 @@
+"""What the system may refuse, each in a process of its own.
+
+A child grows buffers until it is refused or has enough.  That must end in another way
+to grow or in a MemoryError, with every byte there.  The child prints how it ended: if
+anything was refused, whether pages were moved, where the bytes were at last, and the
+rung that was found at import.
+
+GROWBUF_TEST_SYSCTL=1 lets root change settings of the whole machine for a moment.
+"""
+
+import os
+import platform
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from test_growbuffer import MIB, ON_LINUX, run
+
+from growbuf._growbuf import facts
+
+pytestmark = [
+    ON_LINUX,
+    pytest.mark.skipif(
+        facts()["strategy"] != "dontunmap", reason="names the rungs below this one"
+    ),
+]
+
+BEFORE_IMPORT = """
+import ctypes, errno, os, resource
+LIBC = ctypes.CDLL(None, use_errno=True)
+"""
+GROW = """
+import growbuf
+from growbuf import GrowBuffer
+from growbuf._growbuf import check, facts, place
+PIECE = bytes(range(256)) * 400
+
+def grow(most, **options):
+    buf, npieces, refused = GrowBuffer(**options), 0, False
+    try:
+        while len(buf) < most:
+            buf += PIECE
+            npieces += 1
+    except MemoryError:
+        refused = True
+    kind = place(buf)[0]
+    assert check(buf) is None and len(buf) == npieces * len(PIECE)
+    assert all(buf.startswith(PIECE, i * len(PIECE)) for i in range(npieces))
+    del buf[100 << 10 :]
+    buf += b"and on"
+    assert buf[-6:] == b"and on" and check(buf) is None
+    return "refused" if refused else "grown", kind
+
+def tell(most):
+    outcome, kind = grow(most)
+    moved = "moved" if growbuf.stats()["moves"] else "not moved"
+    print(outcome, moved, kind, facts()["strategy"], sep=", ")
+"""
+
+
+def child(*pieces, **options):
+    return run("\n".join([BEFORE_IMPORT, *pieces]), **options)
+
+
+# ------------------------------------------------------------------- resource limits
+
+LIMITED = """
+with open("/proc/self/status") as status:
+    used = next(int(line.split()[1]) for line in status if "{field}" in line) << 10
+resource.setrlimit(resource.{limit}, (used + (150 << 20),) * 2)
+tell(1 << 30)
+assert grow(1 << 30, limit=32 << 20) == ("refused", "fixed")
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "field"), [("RLIMIT_AS", "VmSize"), ("RLIMIT_DATA", "VmData")]
+)
+def test_resource_limits(limit, field):
+    printed = child(GROW, LIMITED.format(limit=limit, field=field))
+    assert printed == "refused, moved, span, dontunmap"
+
+
+MANY_MAPPINGS = """
+MAP = LIBC.mmap
+MAP.restype = ctypes.c_void_p
+MAP.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+FAILED = ctypes.c_void_p(-1).value
+
+def fill():  # two protections in turn, or the kernel makes one mapping of all
+    pages = []
+    while True:
+        page = MAP(None, 4096, len(pages) % 2, 0x22, -1, 0)
+        if page == FAILED:
+            assert ctypes.get_errno() == errno.ENOMEM
+            return pages
+        pages.append(page)
+
+pages = fill()
+LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+for page in pages[len(pages) - {left} :]:
+    LIBC.munmap(page, 4096)
+tell(60 << 20)
+"""
+
+
+@pytest.mark.skipif(os.sysconf("SC_PAGESIZE") != 4096, reason="maps pages of 4 KiB")
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [(0, "not moved, heap, dontunmap"), (12, "moved, span, dontunmap")],
+)
+def test_no_mappings_left(left, expected):
+    """vm.max_map_count reached by others: the heap takes what it has room for."""
+    if int(Path("/proc/sys/vm/max_map_count").read_text()) > 1_000_000:
+        pytest.skip("there are too many mappings to use up")
+    printed = child(GROW, MANY_MAPPINGS.format(left=left))
+    assert printed.split(", ", 1)[1] == expected
+    assert left == 0 or printed.startswith("grown")
+
+
+def test_locked_memory():
+    """Under mlockall(MCL_FUTURE) the kernel moves no pages off a locked source."""
+    printed = child(GROW, 'print("no" if LIBC.mlockall(2) else "") or tell(30 << 20)')
+    if printed.startswith("no"):
+        pytest.skip("locking memory is not allowed here")
+    assert printed == "grown, moved, span, dontunmap"
+
+
+def test_huge_pages_refused_to_the_process():
+    code = "assert LIBC.prctl(41, 1, 0, 0, 0) == 0\ntell(60 << 20)"  # THP_DISABLE
+    assert child(GROW, code) == "grown, moved, span, dontunmap"
+
+
+# ------------------------------------------------------------------------- seccomp
+
+# A program of struct sock_filter (code, jt, jf, k): is it this call, and has this word
+# of its arguments what `test` asks for?  Then it answers an errno value.
+FILTER = """
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+def step(code, jt, jf, k):
+    return (code | jt << 16 | jf << 24 | k << 32).to_bytes(8, "little")
+
+LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+steps = [
+    step(LOAD, 0, 0, 0),
+    step(EQUAL, 0, 3, {number}),
+    step(LOAD, 0, 0, 16 + 8 * {argument}),
+    step({test}, 0, 1, {operand}),
+    step(RETURN, 0, 0, 0x50000 | errno.{error}),
+    step(RETURN, 0, 0, 0x7FFF0000),
+]
+program = Program(len(steps), b"".join(steps))
+assert LIBC.prctl(38, 1, 0, 0, 0) == 0  # NO_NEW_PRIVS
+if LIBC.prctl(22, 2, ctypes.byref(program)):  # SECCOMP, filter
+    print("no seccomp")
+    raise SystemExit
+"""
+NUMBERS = {
+    "x86_64": {"mmap": 9, "mremap": 25, "madvise": 28},
+    "aarch64": {"mmap": 222, "mremap": 216, "madvise": 233},
+}
+EVERY = {"argument": 0, "test": "AT_LEAST", "operand": 0}
+# What is forbidden, and how growing ends if it is before the import and after it.
+FORBIDDEN = {
+    "mremap": (
+        EVERY,
+        "grown, not moved, span, copy",
+        "grown, not moved, span, dontunmap",
+    ),
+    "mremap with flag 4": (
+        {"argument": 3, "test": "ANY_BIT", "operand": 4},
+        "grown, moved, span, maymove",
+        "grown, moved, span, dontunmap",
+    ),
+    "madvise": (
+        EVERY,
+        "grown, moved, span, dontunmap",
+        "grown, moved, span, dontunmap",
+    ),
+    "mmap of 2 MiB": (
+        {"argument": 1, "test": "AT_LEAST", "operand": 2 * MIB},
+        "grown, not moved, heap, dontunmap",
+        "grown, not moved, heap, dontunmap",
+    ),
+}
+
+
+@pytest.mark.parametrize("error", ["ENOSYS", "EPERM", "EINVAL"])
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_forbidden_calls(name, error):
+    numbers = NUMBERS.get(platform.machine())
+    if numbers is None:
+        pytest.skip("the numbers of its system calls are not known here")
+    condition, early, late = FORBIDDEN[name]
+    number = numbers[name.partition(" ")[0]]
+    forbid = FILTER.format(number=number, error=error, **condition)
+    printed = child(forbid, GROW, "tell(60 << 20)")
+    if printed == "no seccomp":
+        pytest.skip("no filter is allowed here")
+    assert printed == early
+    assert child(GROW, forbid, "tell(60 << 20)") == late
+
+
+# ------------------------------------------------------------------ a memory cgroup
+
+
+@contextmanager
+def cgroup(nbytes):
+    """Make a memory cgroup of this size; give the file that processes join it by."""
+    version_1 = Path("/sys/fs/cgroup/memory")
+    root = version_1 if version_1.is_dir() else Path("/sys/fs/cgroup")
+    limit = "memory.limit_in_bytes" if version_1.is_dir() else "memory.max"
+    group = root / f"growbuf-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup can be made: {error}")
+    try:
+        try:
+            (group / limit).write_text(str(nbytes))
+        except OSError as error:
+            pytest.skip(f"no memory cgroup: {error}")
+        yield group / "cgroup.procs"
+    finally:
+        group.rmdir()
+
+
+def test_memory_cgroup():
+    """It kills instead of refusing, so what counts is that growing stays within it:
+    neither doubled address space nor zeros nor a reserve are memory."""
+    code = """
+with open({procs!r}, "w") as procs:
+    procs.write(str(os.getpid()))
+zeros, reserved = GrowBuffer(4 << 30), GrowBuffer(limit=1 << 40)
+reserved.reserve(1 << 40)
+tell(100 << 20)
+"""
+    with cgroup(160 * MIB) as procs:
+        printed = child(GROW, code.format(procs=str(procs)))
+    assert printed == "grown, moved, span, dontunmap"
+
+
+# ------------------------------------------------------- settings of the whole machine
+
+MACHINE = pytest.mark.skipif(
+    os.environ.get("GROWBUF_TEST_SYSCTL") != "1" or os.geteuid() != 0,
+    reason="changes the machine's settings: GROWBUF_TEST_SYSCTL=1, and root",
+)
+
+
+@contextmanager
+def setting(path, value):
+    """Have a setting of the kernel for a moment."""
+    words = path.read_text()
+    before = words.partition("[")[2].partition("]")[0] or words
+    path.write_text(value)
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+@MACHINE
+def test_strict_overcommit():
+    """Address space is charged as if it were memory, and a span twice as it moves."""
+    code = """
+buf = GrowBuffer(b"abc" * 100_000)
+for nbytes in (1 << 38, 1 << 46):
+    try:
+        buf.reserve(nbytes)
+    except MemoryError:
+        assert buf == b"abc" * 100_000 and check(buf) is None
+    else:
+        print("not refused")
+assert grow(1 << 30, limit=16 << 20) == ("refused", "fixed")
+tell(60 << 20)
+"""
+    with setting(Path("/proc/sys/vm/overcommit_memory"), "2"):
+        printed = child(GROW, code)
+    assert printed == "grown, moved, span, dontunmap"
+
+
+@MACHINE
+@pytest.mark.parametrize("value", ["never", "madvise", "always"])
+def test_huge_pages(value):
+    with setting(Path("/sys/kernel/mm/transparent_hugepage/enabled"), value):
+        printed = child(
+            GROW, 'print(facts()["transparent_hugepage"]) or tell(60 << 20)'
+        )
+    assert printed == f"{value}\ngrown, moved, span, dontunmap"

@@ -1,0 +1,381 @@
+"""What SECURITY.md promises: no stale bytes, no size that overflows, no trust in what
+other code answers."""
+
+import pickle
+import sys
+
+import pytest
+from test_growbuffer import MIB, MOVES_PAGES, run
+from test_traps import ON_312
+
+import growbuf
+from growbuf import GrowBuffer, GrowIO
+from growbuf._growbuf import check, facts
+
+KIB = 1 << 10
+SECRET = 0xA5
+HAS_PAGES = facts()["strategy"] != "heap"
+
+
+# ------------------------------------------------------------------------ stale bytes
+
+
+def drop_secrets():
+    """Have whatever memory comes next be full of them, as far as we can."""
+    dropped = [GrowBuffer(bytes([SECRET]) * n) for n in (100, 5000, 60 * KIB, 80 * KIB)]
+    dropped += [GrowBuffer(bytes([SECRET]) * (3 * MIB)) for _ in range(2)]
+    if HAS_PAGES:
+        dropped.append(GrowBuffer(bytes([SECRET]) * MIB, limit=4 * MIB))
+    shrunk = GrowBuffer(bytes([SECRET]) * (20 * MIB))
+    del shrunk[10:]
+    dropped.append(shrunk)
+
+
+def resized(nbytes, **options):
+    buf = GrowBuffer(b"x", **options)
+    buf.resize(nbytes)
+    return buf
+
+
+def shrunk_and_resized(nbytes):
+    buf = GrowBuffer(bytes([SECRET]) * nbytes)
+    del buf[nbytes // 3 :]
+    buf[:] = bytes(len(buf))
+    buf.resize(nbytes)
+    return buf
+
+
+def moved_and_resized(nbytes):
+    buf = GrowBuffer(b"x" * (2 * MIB - 10))
+    buf += b"x" * nbytes
+    buf.resize(5 * nbytes)
+    return buf
+
+
+def written_behind(nbytes):
+    file = GrowIO()
+    file.seek(nbytes)
+    file.write(b"x")
+    return file.buffer
+
+
+def rows_resized(nbytes):
+    array = pytest.importorskip("growbuf.array").GrowArray(dtype="u1")
+    array.resize(nbytes)
+    return array.buffer
+
+
+def padded_rows(nbytes):
+    np = pytest.importorskip("numpy")
+    dtype = np.dtype([("a", "u1"), ("b", "f8")], align=True)
+    array = growbuf.GrowArray.from_buffer(GrowBuffer(), dtype)
+    array.extend([(1, 2.0)] * (nbytes // 16))
+    array.append((3, 4.0))
+    return array.buffer
+
+
+def taken(nbytes):
+    buf = GrowBuffer(2 * nbytes)
+    part = buf.take(nbytes)
+    part.resize(3 * nbytes)
+    return part
+
+
+FRESH = {
+    "GrowBuffer(n)": GrowBuffer,
+    "resize": resized,
+    "resize again": shrunk_and_resized,
+    "resize after a move": moved_and_resized,
+    "resize with a limit": lambda n: resized(n, limit=n if HAS_PAGES else None),
+    "zeros repeated": lambda n: GrowBuffer(b"\0") * n,
+    "ljust": lambda n: GrowBuffer(b"x").ljust(n, b"\0"),
+    "write behind the end": written_behind,
+    "rows": rows_resized,
+    "padding of rows": padded_rows,
+    "resize after take": taken,
+}
+
+
+@pytest.mark.parametrize("nbytes", [100, 5000, 60 * KIB, 80 * KIB, 3 * MIB, 20 * MIB])
+@pytest.mark.parametrize("name", FRESH)
+def test_dropped_bytes_are_in_no_new_buffer(name, nbytes):
+    drop_secrets()
+    buf = FRESH[name](nbytes)
+    assert len(buf) >= nbytes
+    assert buf.find(SECRET) == -1
+
+
+@MOVES_PAGES
+def test_spare_may_show_dropped_bytes_unless_none_are_kept():
+    """Its promise is that there is none; `retain=0` is the way out."""
+    code = """
+        import growbuf
+        from growbuf import GrowBuffer
+        for retain in (64 << 20, 0):
+            growbuf.configure(retain=retain)
+            dropped = GrowBuffer(b"s" * (3 << 20))
+            del dropped
+            tail = GrowBuffer().spare(3 << 20)
+            print(bytes(tail).count(b"s") > 0)
+    """
+    assert run(code).split() == ["True", "False"]
+
+
+def test_what_is_spared_and_not_committed_is_in_no_buffer():
+    drop_secrets()
+    buf = GrowBuffer()
+    buf.spare(80 * KIB)[:3] = b"xyz"
+    buf.commit(3)
+    buf.resize(80 * KIB)
+    assert buf == b"xyz" + bytes(80 * KIB - 3)
+
+
+# ----------------------------------------------------------------------------- sizes
+
+SIZES = [
+    *[sys.maxsize, sys.maxsize - 1, sys.maxsize // 2, 1 << 62, 1 << 63, 1 << 64],
+    *[-1, -sys.maxsize, -sys.maxsize - 1, -(1 << 64), 1 << 1000, -(1 << 1000)],
+]
+REFUSALS = MemoryError, OverflowError, ValueError, IndexError
+
+SIZED = {
+    "GrowBuffer": lambda b, n: GrowBuffer(n),
+    "limit": lambda b, n: GrowBuffer(b"x", limit=n),
+    "resize": lambda b, n: b.resize(n),
+    "reserve": lambda b, n: b.reserve(n),
+    "spare": lambda b, n: b.spare(n),
+    "commit": lambda b, n: [b.spare(5), b.commit(n)],
+    "readfrom": lambda b, n: b.readfrom(GrowIO(b"abc"), n),
+    "take": lambda b, n: b.take(n),
+    "take_bytes": lambda b, n: b.take_bytes(n),
+    "insert": lambda b, n: b.insert(n, 65),
+    "insert item": lambda b, n: b.insert(0, n),
+    "append": lambda b, n: b.append(n),
+    "remove": lambda b, n: b.remove(n),
+    "pop": lambda b, n: b.pop(n),
+    "item": lambda b, n: b[n],
+    "slice": lambda b, n: b[n : -n : n or 1],
+    "assign": lambda b, n: b.__setitem__(slice(n, None, -n), b"x"),
+    "assign bytes": lambda b, n: b.__setitem__(slice(n, -n), b"x"),
+    "delete": lambda b, n: b.__delitem__(slice(-n, n, 2)),
+    "repeat": lambda b, n: b * n,
+    "repeat in place": lambda b, n: b.__imul__(n),
+    "center": lambda b, n: b.center(n),
+    "ljust": lambda b, n: b.ljust(n),
+    "rjust": lambda b, n: b.rjust(n),
+    "zfill": lambda b, n: b.zfill(n),
+    "expandtabs": lambda b, n: GrowBuffer(b"\t\t").expandtabs(n),
+    "split": lambda b, n: b.split(b"c", n),
+    "replace": lambda b, n: b.replace(b"c", b"", n),
+    "retain": lambda b, n: growbuf.configure(retain=n),
+    "seek and write": lambda b, n: [(f := GrowIO(buffer=b)).seek(n), f.write(b"x")],
+    "seek on": lambda b, n: [(f := GrowIO(b"x")).seek(5), f.seek(n, 1), f.write(b"x")],
+    "seek from the end": lambda b, n: [(f := GrowIO(b"x")).seek(n, 2), f.write(b"x")],
+    "whence": lambda b, n: GrowIO(b"x").seek(0, n),
+    "read": lambda b, n: GrowIO(buffer=b).read(n),
+    "readline": lambda b, n: GrowIO(buffer=b).readline(n),
+    "readlines": lambda b, n: GrowIO(buffer=b).readlines(n),
+    "truncate": lambda b, n: GrowIO(buffer=b).truncate(n),
+    "setstate": lambda b, n: GrowIO().__setstate__((b"x", n, None)),
+}
+SIZED_ROWS = {
+    "resize": lambda a, n: a.resize(n),
+    "reserve": lambda a, n: a.reserve(n),
+    "limit": lambda a, n: type(a)(dtype="f8", limit=n),
+    "row_shape": lambda a, n: type(a)(dtype="f8", row_shape=n),
+    "row_shape of two": lambda a, n: type(a)(dtype="f8", row_shape=(n, 8)),
+    "insert": lambda a, n: a.insert(n, 5.0),
+    "pop": lambda a, n: a.pop(n),
+    "delete": lambda a, n: a.__delitem__(slice(n, None)),
+    "item": lambda a, n: a[n],
+    "append": lambda a, n: a.append(n),
+}
+
+
+class Huge:
+    """An index that changes the buffer before it answers."""
+
+    def __init__(self, number, buf):
+        self.number, self.buf = number, buf
+
+    def __index__(self):
+        self.buf[:2] = b""
+        return self.number
+
+
+def grown_to(length):
+    """Return buffers of this length, with a limit and without."""
+    limits = {None, 400_000 if HAS_PAGES else None}
+    return [GrowBuffer(b"abcdefg" * (length // 7), limit=limit) for limit in limits]
+
+
+@pytest.fixture
+def usual_budget():
+    yield
+    growbuf.configure(retain=64 * MIB)
+
+
+@pytest.mark.usefixtures("usual_budget")
+@pytest.mark.parametrize("number", SIZES)
+@pytest.mark.parametrize("name", SIZED)
+def test_no_size_overflows(name, number):
+    for buf in grown_to(0) + grown_to(7) + grown_to(300_000):
+        before = bytes(buf)
+        try:
+            SIZED[name](buf, number)
+        except REFUSALS:
+            assert buf == before
+        assert check(buf) is None
+        buf += b"!"
+        assert buf[-1:] == b"!" and check(buf) is None
+
+
+@pytest.mark.parametrize("number", SIZES)
+@pytest.mark.parametrize("name", sorted(SIZED.keys() - {"retain"}))
+def test_no_index_that_meddles_overflows(name, number):
+    buf = GrowBuffer(b"abcdefg")
+    try:
+        SIZED[name](buf, Huge(number, buf))
+    except (*REFUSALS, TypeError, BufferError):
+        pass
+    assert check(buf) is None and len(buf) < 100
+    buf += b"!"
+    assert buf[-1:] == b"!"
+
+
+@pytest.mark.parametrize("number", SIZES)
+@pytest.mark.parametrize("name", SIZED_ROWS)
+def test_no_number_of_rows_overflows(name, number):
+    make = pytest.importorskip("growbuf.array").GrowArray
+    array = make([1.0, 2.0, 3.0], limit=1000 if HAS_PAGES else None)
+    try:
+        SIZED_ROWS[name](array, number)
+    except REFUSALS:
+        assert array.tolist() == [1.0, 2.0, 3.0]
+    assert len(array) <= 4 and check(array.buffer) is None
+
+
+# --------------------------------------------------------------------- hostile objects
+
+
+def raise_it(*_):
+    raise RuntimeError("hostile")
+
+
+ANSWERS = {
+    "no view": lambda buf: b"bytes",
+    "None": lambda buf: None,
+    "the buffer itself": memoryview,
+    "a part of it": lambda buf: memoryview(buf)[1:3],
+    "a released view": lambda buf: [view := memoryview(b"x"), view.release(), view][2],
+    "strides": lambda buf: memoryview(b"abcdef")[::2],
+    "an error": raise_it,
+}
+TAKERS = {
+    "extend": lambda b, x: b.extend(x),
+    "iadd": lambda b, x: b.__iadd__(x),
+    "slice": lambda b, x: b.__setitem__(slice(1, 2), x),
+    "init": lambda b, x: b.__init__(x),
+    "add": lambda b, x: b + x,
+    "join": lambda b, x: b.join([x, x]),
+    "write": lambda b, x: GrowIO(buffer=b).write(x),
+    "readinto": lambda b, x: GrowIO(buffer=b).readinto(x),
+    "rebuild": lambda b, x: GrowBuffer._rebuild(x),
+}
+
+
+@ON_312
+@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("taker", TAKERS)
+def test_buffer_methods_that_lie(taker, answer):
+    buf = GrowBuffer(b"abcdefg")
+    released = []
+
+    class Hostile:
+        def __buffer__(self, flags):
+            return ANSWERS[answer](buf)
+
+        def __release_buffer__(self, view):
+            released.append(view)
+
+    try:
+        TAKERS[taker](buf, Hostile())
+    except (TypeError, ValueError, BufferError, RuntimeError):
+        pass
+    released.clear()
+    assert check(buf) is None and len(buf) < 50
+    buf += b"!"  # no export is left over
+    assert buf[-1:] == b"!"
+
+
+class Reader:
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def readinto(self, view):
+        view[:4] = b"true"
+        return self.answers.pop(0)
+
+
+class Evil:
+    def __index__(self):
+        raise RuntimeError("hostile")
+
+
+@pytest.mark.parametrize(
+    "answer", [-1, -(1 << 64), 1 << 70, sys.maxsize, 1.5, "4", Evil()], ids=repr
+)
+def test_readinto_that_lies_commits_nothing(answer):
+    buf = GrowBuffer(b"abc")
+    with pytest.raises((OSError, OverflowError, TypeError, RuntimeError)):
+        buf.readfrom(Reader(4, answer))
+    assert buf == b"abctrue" and check(buf) is None
+
+
+# --------------------------------------------------------------------- hostile pickles
+
+
+class Call:
+    """Is pickled as a call of whatever with whatever."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+PICKLES = {
+    "rebuild of a number": Call(GrowBuffer._rebuild, 1 << 62),
+    "rebuild of nothing": Call(GrowBuffer._rebuild),
+    "rebuild of text": Call(GrowBuffer._rebuild, "text"),
+    "zeros": Call(GrowBuffer, 1 << 62),
+    "limit": Call(GrowBuffer, b"", "utf-8", "strict", False, 1 << 62),
+    "a bad state of a file": Call(GrowIO.__setstate__, GrowIO(), (b"x", -1, None)),
+    "a short state": Call(GrowIO.__setstate__, GrowIO(), (b"x",)),
+    "a state of another": Call(GrowIO.__setstate__, GrowBuffer(), (b"x", 1, None)),
+}
+
+
+@pytest.mark.parametrize("name", PICKLES)
+def test_hostile_pickles_raise(name):
+    with pytest.raises((TypeError, ValueError, MemoryError)):
+        pickle.loads(pickle.dumps(PICKLES[name]))
+
+
+ROWS = {
+    "not whole": (b"abc", "f8", ()),
+    "objects": (b"a" * 16, "O", ()),
+    "negative": (b"a" * 16, "f8", (-1,)),
+    "no bytes": (b"a" * 16, "f8", (0,)),
+    "too many": (b"a" * 16, "f8", (1 << 62,)),
+    "no rows": (5, "f8", ()),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_hostile_pickles_of_rows_raise(name):
+    array = pytest.importorskip("growbuf.array")
+    hostile = Call(array._restore, array.GrowArray, *ROWS[name])
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        pickle.loads(pickle.dumps(hostile))
