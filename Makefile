@@ -8,6 +8,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+SOAK ?= 60
 export GROWBUF_DEBUG ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -22,17 +23,22 @@ VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean python
+.PHONY: help demo test soak lint format clean python
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | test | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
+	@echo "make demo | test | soak | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 test: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+# The model tests, round after round: make soak SOAK=10 SEED=123 (minutes; the seed is
+# printed with each round).
+soak: $(VENV)/$(BUILD)-test
+	@$(VENV)/bin/python tests/soak.py $(SOAK) $(SEED)
 
 lint: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet .
