@@ -452,8 +452,8 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         The pages move, from 1 MiB up: microseconds. Raise BufferError under a view.
         """
         self._free_to_shrink()
-        shape = self.shape
-        return np.frombuffer(self._buffer.take(), self.dtype).reshape(shape)
+        rows = np.frombuffer(self._buffer.take(), self.dtype)
+        return rows.reshape(-1, *self.row_shape)
 
     def copy(self):
         """Return a GrowArray of the same rows, with the default limit."""
