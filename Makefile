@@ -11,6 +11,8 @@ ARGS ?=
 SOAK ?= 60
 export GROWBUF_DEBUG ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# An older wheel, where the newest release would have to be built: free-threaded 3.13.
+export PIP_PREFER_BINARY = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
 C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch])
@@ -23,7 +25,7 @@ VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format clean python
+.PHONY: help demo test soak freethreaded lint format clean python
 .DELETE_ON_ERROR:
 
 help:
@@ -39,6 +41,10 @@ test: $(VENV)/$(BUILD)-test
 # printed with each round).
 soak: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python tests/soak.py $(SOAK) $(SEED)
+
+# Outside .ci/run: a free-threaded 3.13 is built for it, in some five minutes.
+freethreaded:
+	@.ci/freethreaded $(ARGS)
 
 lint: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet .
