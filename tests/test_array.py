@@ -7,7 +7,6 @@ what fails, and its seed. Sequences of calls are in test_array_model.py.
 import copy
 import doctest
 import gc
-import itertools
 import operator
 import pickle
 import re
