@@ -3,6 +3,7 @@ the threads did. On a free-threaded Python the same tests run with no lock but o
 
 import io
 import random
+import signal
 import struct
 import sys
 import textwrap
@@ -436,3 +437,45 @@ def test_interpreters_at_once_share_the_pool():
         print(failures, growbuf.stats()["spans_live"])
     """
     assert run(code) == "[] 0"
+
+
+# ------------------------------------------------------------------------ signals
+
+
+class Alarm(Exception):
+    pass
+
+
+def raise_alarm(*_):
+    raise Alarm
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+def test_signals_that_raise_leave_all_of_a_step_or_nothing():
+    buf, model, met = GrowBuffer(), bytearray(), 0
+    piece = bytes(range(200)) * 500
+    steps = [
+        (lambda b: b.extend(iter(piece))),
+        (lambda b: b.extend(piece)),
+        (lambda b: b.__setitem__(slice(5, 10), list(piece[:5000]))),
+        (lambda b: b.__delitem__(slice(0, len(b) // 2))),
+    ]
+    before = signal.signal(signal.SIGALRM, raise_alarm)
+    try:
+        for number in range(300):
+            step = steps[number % len(steps)]
+            after = model.copy()
+            step(after)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 * (number % 50 + 1))
+                step(buf)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except Alarm:
+                met += 1
+            assert buf in (model, after)
+            assert check(buf) is None
+            model[:] = buf
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert met > 0
