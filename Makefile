@@ -8,8 +8,11 @@
 
 PYTHON ?= python3
 ARGS ?=
+SOAK ?= 60
 export GROWBUF_DEBUG ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# An older wheel, where the newest release would have to be built: free-threaded 3.13.
+export PIP_PREFER_BINARY = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
 C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] benchmarks/seed/*.c)
@@ -27,12 +30,12 @@ WHEEL_TAG = $(shell $(PYTHON) -c 'import sys, sysconfig; v = "cp%d%d" % \
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test docs lint format clean python
-.PHONY: bench pictures seed guard typing wheel cross
+.PHONY: bench pictures seed guard soak freethreaded typing wheel cross
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | test | docs | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | pictures | seed | guard | typing | wheel | cross"
+	@echo "make bench | pictures | seed | guard | soak | freethreaded | typing | wheel | cross"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
@@ -64,6 +67,15 @@ docs: $(VENV)/$(BUILD)-docs
 	@$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --fresh-env \
 		--doctree-dir build/doctrees docs build/docs
 	@echo "docs: build/docs/index.html"
+
+# The model tests, round after round: make soak SOAK=10 SEED=123 (minutes; the seed is
+# printed with each round).
+soak: $(VENV)/$(BUILD)-test
+	@$(VENV)/bin/python tests/soak.py $(SOAK) $(SEED)
+
+# Outside .ci/run: a free-threaded 3.13 is built for it, in some five minutes.
+freethreaded:
+	@.ci/freethreaded $(ARGS)
 
 lint: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet .

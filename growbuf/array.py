@@ -465,10 +465,9 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         The pages move, from 1 MiB up: microseconds. Raise BufferError under a view.
         """
         self._free_to_shrink()
-        shape = self.shape
         taken = self._buffer.take()
         try:
-            return np.frombuffer(taken, self.dtype).reshape(shape)
+            return np.frombuffer(taken, self.dtype).reshape(-1, *self.row_shape)
         except BaseException:
             self._append_bytes(taken)
             raise

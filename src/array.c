@@ -45,11 +45,16 @@ check_whole(RowsObject *self)
     return 0;
 }
 
+/* All that changes, the view that is kept too, is under the buffer's critical section. */
 static Py_ssize_t
 rows_length(PyObject *op)
 {
     RowsObject *self = rows_cast(op);
-    return (Py_ssize_t)(buffer_length(self->buffer) / self->row_nbytes);
+    size_t nbytes;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    nbytes = buffer_length(self->buffer);
+    Py_END_CRITICAL_SECTION();
+    return (Py_ssize_t)(nbytes / self->row_nbytes);
 }
 
 /* -------------------------------------------------------------------- the view */
@@ -90,9 +95,10 @@ rows_view(RowsObject *self)
 static PyObject *
 locked_view(PyObject *op)
 {
+    RowsObject *self = rows_cast(op);
     PyObject *view;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    view = rows_view(rows_cast(op));
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    view = rows_view(self);
     Py_END_CRITICAL_SECTION();
     return view;
 }
@@ -392,9 +398,10 @@ PyDoc_STRVAR(free_to_shrink_doc,
 static PyObject *
 free_to_shrink(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    RowsObject *self = rows_cast(op);
     int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = rows_free_to_shrink(rows_cast(op));
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    rc = rows_free_to_shrink(self);
     Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }
@@ -406,9 +413,10 @@ PyDoc_STRVAR(free_to_grow_doc,
 static PyObject *
 free_to_grow(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    RowsObject *self = rows_cast(op);
     int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = rows_make_room(rows_cast(op), 0);
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    rc = rows_make_room(self, 0);
     Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }
@@ -778,7 +786,7 @@ static PyObject *
 get_buffer(PyObject *op, void *Py_UNUSED(closure))
 {
     RowsObject *self = rows_cast(op);
-    Py_BEGIN_CRITICAL_SECTION(op);
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
     self->shared = true;
     Py_CLEAR(self->view);
     Py_END_CRITICAL_SECTION();

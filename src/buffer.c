@@ -75,7 +75,7 @@ buffer_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-#ifdef BUFFER_COUNTS_EXPORTS
+#ifdef BUFFER_UNLOCKED_BASE
 int
 buffer_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {

@@ -79,10 +79,10 @@ buffer_sync(BufferObject *self)
 PyObject *buffer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 void buffer_dealloc(PyObject *op);
 
-/* On free-threaded 3.13 the base counts its exports without a lock; later ones take the
- * object's critical section, as all of ours do. */
+/* On free-threaded 3.13 the base takes no lock, neither to read nor to count exports;
+ * later ones take the object's critical section, as all of ours do. */
 #if defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030E0000
-#define BUFFER_COUNTS_EXPORTS
+#define BUFFER_UNLOCKED_BASE
 int buffer_getbuffer(PyObject *op, Py_buffer *view, int flags);
 void buffer_releasebuffer(PyObject *op, Py_buffer *view);
 #endif

@@ -227,7 +227,10 @@ extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *r
         Py_END_CRITICAL_SECTION();
         return rc;
     }
-    size_t old_end = buffer_length(self);
+    size_t old_end;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    old_end = buffer_length(self);
+    Py_END_CRITICAL_SECTION();
     Py_buffer view;
     if (PyObject_GetBuffer(other, &view, PyBUF_SIMPLE) < 0) {
         PyErr_Format(PyExc_TypeError, refusal, Py_TYPE(other)->tp_name,

@@ -81,9 +81,13 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_sq_inplace_concat, edit_inplace_concat},
         {Py_sq_inplace_repeat, edit_inplace_repeat},
         {Py_nb_remainder, results_remainder},
-#ifdef BUFFER_COUNTS_EXPORTS
+#ifdef BUFFER_UNLOCKED_BASE
         {Py_bf_getbuffer, buffer_getbuffer},
         {Py_bf_releasebuffer, buffer_releasebuffer},
+        {Py_sq_item, results_item},
+        {Py_sq_contains, results_contains},
+        {Py_tp_repr, results_repr},
+        {Py_tp_str, results_str},
 #endif
         {0, NULL},
     };

@@ -121,8 +121,11 @@ call_base(PyObject *op, PyTypeObject *type, int method, PyObject *const *args,
     }
     all[0] = op;
     memcpy(all + 1, args, (size_t)n * sizeof *args);
-    return close_result(type, PyObject_Vectorcall(state->base[method], all,
-                                                  (size_t)nargs + 1, kwnames));
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op); /* which the base takes itself since 3.14 */
+    result = PyObject_Vectorcall(state->base[method], all, (size_t)nargs + 1, kwnames);
+    Py_END_CRITICAL_SECTION();
+    return close_result(type, result);
 }
 
 #define RESULTS_CALL(name)                                                             \
@@ -182,19 +185,30 @@ copy_slice(PyObject *op, Py_ssize_t start, Py_ssize_t stop)
     return result;
 }
 
+/* The base takes the critical section itself since 3.14. */
+static PyObject *
+base_subscript(PyObject *op, PyObject *index)
+{
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = PyByteArray_Type.tp_as_mapping->mp_subscript(op, index);
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
 PyObject *
 results_subscript(PyObject *op, PyObject *index)
 {
     Py_ssize_t start, stop, step;
-    binaryfunc subscript = PyByteArray_Type.tp_as_mapping->mp_subscript;
     if (!PySlice_Check(index)) {
-        return subscript(op, index);
+        return base_subscript(op, index);
     }
     if (PySlice_Unpack(index, &start, &stop, &step) < 0) {
         return NULL;
     }
-    return step == 1 ? copy_slice(op, start, stop)
-                     : close_result(buffer_type(Py_TYPE(op)), subscript(op, index));
+    return step == 1
+               ? copy_slice(op, start, stop)
+               : close_result(buffer_type(Py_TYPE(op)), base_subscript(op, index));
 }
 
 PyObject *
@@ -258,10 +272,57 @@ results_repeat(PyObject *op, Py_ssize_t count)
 PyObject *
 results_remainder(PyObject *left, PyObject *right)
 {
-    PyObject *result = PyByteArray_Type.tp_as_number->nb_remainder(left, right);
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION2(left, right);
+    result = PyByteArray_Type.tp_as_number->nb_remainder(left, right);
+    Py_END_CRITICAL_SECTION2();
     PyTypeObject *type = buffer_type(Py_TYPE(left));
     return type == NULL ? result : close_result(type, result);
 }
+
+#ifdef BUFFER_UNLOCKED_BASE
+PyObject *
+results_item(PyObject *op, Py_ssize_t index)
+{
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = PyByteArray_Type.tp_as_sequence->sq_item(op, index);
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+int
+results_contains(PyObject *op, PyObject *value)
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = PyByteArray_Type.tp_as_sequence->sq_contains(op, value);
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+static PyObject *
+locked(PyObject *op, reprfunc call)
+{
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = call(op);
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+PyObject *
+results_repr(PyObject *op)
+{
+    return locked(op, PyByteArray_Type.tp_repr);
+}
+
+PyObject *
+results_str(PyObject *op)
+{
+    return locked(op, PyByteArray_Type.tp_str);
+}
+#endif
 
 /* --------------------------------------------------------------------- the table */
 

@@ -4,7 +4,7 @@
 
 #include "buffer.h"
 
-enum { STATE_MOST_METHODS = 64, STATE_MOST_BASE = 32 };
+enum { STATE_MOST_METHODS = 64, STATE_MOST_BASE = 48 };
 
 struct state {
     PyTypeObject *buffer_type;

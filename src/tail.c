@@ -488,7 +488,6 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
     }
     Py_ssize_t offered = PyMemoryView_GET_BUFFER(view)->len;
     PyObject *result = PyObject_CallOneArg(reader, view);
-    Py_DECREF(view);
     Py_ssize_t nbytes = number_read(result, offered);
     Py_XDECREF(result);
     if (nbytes > 0 && accept_and_release(op, (size_t)nbytes) < 0) {
@@ -497,6 +496,8 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
     if (nbytes <= 0) {
         take_back(op);
     }
+    /* Held until here: while it lives no other thread appends where we have read to. */
+    Py_DECREF(view);
     return nbytes;
 }
 

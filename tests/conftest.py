@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import threading
 import warnings
 
 import pytest
@@ -22,6 +23,31 @@ def assert_holds(buf, expected):
     assert len(buf) == len(expected)
     if isinstance(buf, GrowBuffer):
         assert check(buf) is None
+
+
+def together(*works):
+    """Call each in a thread of its own, all at once, and raise the first failure."""
+    start, failures = threading.Barrier(len(works)), []
+
+    def run(work):
+        start.wait()
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=[work]) for work in works]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # so that a GIL changes hands within short loops too
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    if failures:
+        raise failures[0]
 
 
 def assert_no_leak(call, times=100):

@@ -1,13 +1,12 @@
 """GrowArray is the ndarray of its rows, for every dtype, as it grows and shrinks.
 
-The model is a list of rows and np.array of it; views that are held across growth must
-go on showing what they showed. hypothesis prints what fails, and its seed.
+Views that are held across growth must go on showing what they showed. hypothesis prints
+what fails, and its seed. Sequences of calls are in test_array_model.py.
 """
 
 import copy
 import doctest
 import gc
-import itertools
 import operator
 import pickle
 import re
@@ -20,7 +19,6 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import growbuf
 from growbuf import GrowBuffer
@@ -234,148 +232,6 @@ def test_items_without_bytes_are_refused():
     for row_shape in (0, (2, 0), -1):
         with pytest.raises(ValueError, match="positive"):
             GrowArray(row_shape=row_shape)
-
-
-# ------------------------------------------------------------- any sequence of calls
-
-
-class Model(RuleBasedStateMachine):
-    """Rows of two int32 against a list of tuples."""
-
-    stable = True
-
-    def __init__(self):
-        super().__init__()
-        self.array = GrowArray(dtype="i4", row_shape=2)
-        if not self.stable:
-            self.array = unstable("i4", 2)
-        self.model, self.views, self.count = [], [], 0
-
-    def rows(self, n):
-        self.count += n
-        return [(i, -i) for i in range(self.count - n, self.count)]
-
-    def may(self, shrinks):
-        """Whether a call is allowed under the views that are held."""
-        return not self.views or (self.stable and not shrinks)
-
-    def call(self, call, change, shrinks):
-        """Do it to both, or see it refused with nothing changed."""
-        if self.may(shrinks):
-            call(self.array)
-            change(self.model)
-            return
-        with Unchanged(self.array), pytest.raises(BufferError):
-            call(self.array)
-
-    @rule(n=st.integers(1, 5))
-    def append(self, n):
-        for row in self.rows(n):
-            self.call(
-                operator.methodcaller("append", row),
-                operator.methodcaller("append", row),
-                False,
-            )
-
-    @precondition(lambda self: len(self.model) < 60_000)
-    @rule(n=st.sampled_from([1, 7, 300, 20_000]), how=st.sampled_from("alit"))
-    def extend(self, n, how):
-        rows = self.rows(n)
-        made = {"a": np.array(rows, "i4"), "l": rows, "i": iter(rows), "t": tuple(rows)}
-        self.call(lambda a: a.extend(made[how]), lambda m: m.extend(rows), False)
-
-    @rule(index=st.integers(-10, 10))
-    def insert(self, index):
-        (row,) = self.rows(1)
-        at_end = slice(index, None).indices(len(self.model))[0] == len(self.model)
-        self.call(
-            lambda a: a.insert(index, row), lambda m: m.insert(index, row), not at_end
-        )
-
-    @rule(index=st.integers(-10, 10))
-    def pop(self, index):
-        if -len(self.model) <= index < len(self.model):
-            self.call(lambda a: a.pop(index), lambda m: m.pop(index), True)
-        else:
-            with Unchanged(self.array), pytest.raises(IndexError):
-                self.array.pop(index)
-
-    @precondition(lambda self: self.model)
-    @rule(
-        start=st.integers(0, 5000),
-        stop=st.one_of(st.none(), st.integers(0, 90_000)),
-        step=st.sampled_from([None, 1, -1, 2, 3]),
-    )
-    def delete(self, start, stop, step):
-        key = slice(start, stop, step)
-        if self.model[key]:
-            self.call(
-                lambda a: operator.delitem(a, key),
-                lambda m: operator.delitem(m, key),
-                True,
-            )
-
-    @rule(nrows=st.sampled_from([0, 1, 5, 2000, 30_000]))
-    def resize(self, nrows):
-        def change(model):
-            model[nrows:] = [(0, 0)] * max(0, nrows - len(model))
-
-        if nrows != len(self.model):
-            self.call(lambda a: a.resize(nrows), change, nrows < len(self.model))
-
-    @rule()
-    def clear(self):
-        self.call(lambda a: a.clear(), lambda m: m.clear(), True)
-
-    @rule()
-    def trim(self):
-        self.call(lambda a: a.trim(), lambda m: None, True)
-
-    @rule()
-    def take(self):
-        taken = []
-        expected = np.array(self.model, "i4").reshape(-1, 2)
-        self.call(lambda a: taken.append(a.take()), lambda m: m.clear(), True)
-        for array in taken:
-            assert text(array) == text(expected)
-
-    @precondition(lambda self: len(self.views) < 3)
-    @rule(part=st.booleans())
-    def hold(self, part):
-        view = self.array[1:] if part else self.array.array
-        self.views.append((view, view.copy()))
-
-    @precondition(lambda self: self.views)
-    @rule()
-    def drop(self):
-        self.views.pop()
-
-    @rule()
-    def look(self):
-        """Have the array keep a view of its own."""
-        assert len(list(self.array[:3])) == min(3, len(self.model))
-
-    @invariant()
-    def same(self):
-        array = self.array
-        assert array.shape == (len(self.model), 2)
-        flat = itertools.chain.from_iterable(self.model)
-        expected = np.fromiter(flat, "i4", 2 * len(self.model))
-        assert array.tobytes() == expected.tobytes()
-        assert check(array._buffer) is None
-        assert array.stable is self.stable
-        for view, copied in self.views:
-            assert np.array_equal(view, copied)
-
-
-class UnstableModel(Model):
-    stable = False
-
-
-TestModel, TestUnstableModel = Model.TestCase, UnstableModel.TestCase
-TestModel.settings = TestUnstableModel.settings = settings(
-    QUICKLY, max_examples=25, stateful_step_count=25
-)
 
 
 # ---------------------------------------------------------------------- being made

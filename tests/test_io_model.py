@@ -1,16 +1,10 @@
-"""Any sequence of calls leaves GrowIO as it leaves io.BytesIO, and its buffer whole.
-
-hypothesis prints the failing sequence, and the seed with which to see it again:
-pytest tests/test_io_model.py --hypothesis-seed=N
-"""
+"""Any sequence of calls leaves GrowIO as it leaves io.BytesIO, and its buffer whole."""
 
 import io
 import pickle
 
-import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from models import SETTINGS, Pair, invariant, precondition, rule, st
 
 from growbuf import GrowIO
 from growbuf._growbuf import check
@@ -23,30 +17,19 @@ SIZES = st.one_of(st.none(), st.integers(-1, 300), LENGTHS)
 LARGEST = 8 << 20
 
 
-class Model(RuleBasedStateMachine):
+class Model(Pair):
     def __init__(self):
         super().__init__()
-        self.model, self.file, self.views = io.BytesIO(), GrowIO(), []
+        self.model, self.subject, self.views = io.BytesIO(), GrowIO(), []
 
-    def both(self, call):
-        outcomes = []
-        for each in self.model, self.file:
-            try:
-                outcomes.append(call(each))
-            except BufferError:
-                outcomes.append(BufferError)  # GrowBuffer's names the way out
-            except (OverflowError, ValueError) as error:
-                outcomes.append((type(error), str(error)))
-        assert outcomes[0] == outcomes[1]
-
-    @precondition(lambda self: len(self.file.buffer) < LARGEST and not self.views)
+    @precondition(lambda self: len(self.subject.buffer) < LARGEST and not self.views)
     @rule(length=LENGTHS, shift=st.integers(0, 250), kind=st.sampled_from("bam"))
     def write(self, length, shift, kind):
         kinds = {"b": bytes, "a": bytearray, "m": memoryview}
         piece = kinds[kind](BLOB[shift : shift + length])
         self.both(lambda f: f.write(piece))
 
-    @precondition(lambda self: len(self.file.buffer) < LARGEST and not self.views)
+    @precondition(lambda self: len(self.subject.buffer) < LARGEST and not self.views)
     @rule(lengths=st.lists(LENGTHS, max_size=4))
     def writelines(self, lengths):
         self.both(lambda f: f.writelines([BLOB[:length] for length in lengths]))
@@ -55,10 +38,10 @@ class Model(RuleBasedStateMachine):
     def seek(self, offset, whence):
         self.both(lambda f: f.seek(offset, whence))
 
-    @precondition(lambda self: len(self.file.buffer) > 0)
+    @precondition(lambda self: len(self.subject.buffer) > 0)
     @rule(where=st.floats(0, 1.2))
     def seek_near(self, where):
-        offset = int(where * len(self.file.buffer))
+        offset = int(where * len(self.subject.buffer))
         self.both(lambda f: f.seek(offset))
 
     @precondition(lambda self: not self.views)
@@ -74,7 +57,7 @@ class Model(RuleBasedStateMachine):
     def readlines(self, size):
         self.both(lambda f: f.readlines(size))
 
-    @precondition(lambda self: self.model.tell() <= len(self.file.buffer))
+    @precondition(lambda self: self.model.tell() <= len(self.subject.buffer))
     @rule(length=LENGTHS)
     def readinto(self, length):
         def read(file):
@@ -91,12 +74,12 @@ class Model(RuleBasedStateMachine):
     @rule()
     def pickle(self):
         self.model = pickle.loads(pickle.dumps(self.model))
-        self.file = pickle.loads(pickle.dumps(self.file))
+        self.subject = pickle.loads(pickle.dumps(self.subject))
 
     @precondition(lambda self: len(self.views) < 3)
     @rule()
     def take_view(self):
-        self.views.append((self.model.getbuffer(), self.file.getbuffer()))
+        self.views.append((self.model.getbuffer(), self.subject.getbuffer()))
 
     @precondition(lambda self: self.views)
     @rule(where=st.floats(0, 0.99), value=st.integers(0, 255))
@@ -119,10 +102,10 @@ class Model(RuleBasedStateMachine):
             view.release()
 
     @invariant()
-    def same(self):
-        assert self.file.tell() == self.model.tell()
-        assert self.file.buffer == self.model.getbuffer()
-        assert check(self.file.buffer) is None
+    def same_bytes(self):
+        assert self.subject.tell() == self.model.tell()
+        assert self.subject.buffer == self.model.getbuffer()
+        assert check(self.subject.buffer) is None
 
     def teardown(self):
         while self.views:
@@ -130,10 +113,5 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+TestModel.settings = SETTINGS
 pytestmark = pytest.mark.filterwarnings("error")

@@ -10,7 +10,9 @@ import pytest
 from growbuf._growbuf import facts
 
 ROOT = Path(__file__).parents[1]
-SUITES = [f"tests/test_{name}.py" for name in ("traps", "growbuffer", "model")]
+SUITES = [
+    f"tests/test_{name}.py" for name in ("traps", "growbuffer", "model", "array_model")
+]
 
 
 @pytest.mark.parametrize("rung", ["maymove", "copy", "heap"])

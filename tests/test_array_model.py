@@ -1,0 +1,254 @@
+"""Any sequence of calls leaves GrowArray with the rows that an ndarray has, and whole.
+
+Views that are held must show the rows they were made of, as those are now.
+"""
+
+import pickle
+
+import pytest
+from models import SETTINGS, Pair, initialize, invariant, precondition, rule, st
+
+import growbuf
+from growbuf import GrowBuffer
+from growbuf._growbuf import check
+
+np = pytest.importorskip("numpy")
+
+RECORD = np.dtype([("t", "<f8"), ("n", ">i4"), ("at", "u1", 2)])
+LAYOUTS = st.sampled_from(
+    [("f8", ()), ("i4", (2,)), ("u1", ()), ("<c16", (2, 2)), (RECORD, ())]
+)
+KINDS = st.sampled_from(["stable", "limit", "moving", "shared"])
+LIMIT = 5000
+LARGEST = 60_000
+COUNTS = st.sampled_from([0, 1, 7, 300, 20_000])
+PLACES = st.integers(-12, 12)
+SLICES = st.builds(
+    slice,
+    st.one_of(st.none(), st.integers(-10, 5000)),
+    st.one_of(st.none(), st.integers(-10, 90_000)),
+    st.sampled_from([None, 1, -1, 2, 3]),
+)
+
+
+def fails_after(rows):
+    yield from rows
+    raise KeyError("the iterable fails")
+
+
+class Model(Pair):
+    """`model` is replaced by longer and shorter arrays; `views` are (ndarray, slice and
+    number of the rows it shows); `others` are (ndarray that was taken, a copy of it)."""
+
+    @initialize(layout=LAYOUTS, kind=KINDS)
+    def begin(self, layout, kind):
+        dtype, row_shape = layout
+        self.live = growbuf.stats()["spans_live"]
+        self.views, self.others, self.count = [], [], 0
+        self.model = np.zeros((0, *row_shape), dtype)
+        self.subject = self.make(kind, dtype, row_shape)
+        self.stable = self.subject.stable
+
+    def make(self, kind, dtype, row_shape):
+        fixed = growbuf.info()["strategy"] != "heap"
+        if kind in ("moving", "shared") or (kind == "limit" and not fixed):
+            array = growbuf.GrowArray.from_buffer(GrowBuffer(), dtype, row_shape)
+            assert (
+                kind == "moving" or array.buffer == b""
+            )  # known to others from now on
+            return array
+        limit = LIMIT if kind == "limit" else None
+        return growbuf.GrowArray(dtype=dtype, row_shape=row_shape, limit=limit)
+
+    def rows(self, nrows):
+        """Return new rows, all different as far as their dtype goes."""
+        rows = np.zeros((nrows, *self.model.shape[1:]), self.model.dtype)
+        names = rows.dtype.names
+        for column in [rows[name] for name in names] if names else [rows]:
+            values = np.arange(self.count, self.count + column.size) % 251
+            column[...] = values.reshape(column.shape)
+            self.count += column.size
+        return rows
+
+    def joined(self, parts):
+        return np.concatenate(parts, dtype=self.model.dtype)
+
+    def change(self, call, changed, shrinks=False):
+        """Have the rows `changed`, or see the call refused with nothing changed."""
+        limit = self.subject.limit
+        if self.views and (shrinks or not self.stable):
+            refusal = BufferError
+        elif limit is not None and len(changed) > limit:
+            refusal = MemoryError
+        else:
+            call(self.subject)
+            self.model = changed
+            return
+        with pytest.raises(refusal):
+            call(self.subject)
+
+    # ------------------------------------------------------------------- growing
+
+    @rule(how=st.sampled_from(["row", "python"]))
+    def append(self, how):
+        rows = self.rows(1)
+        row = rows[0] if how == "row" else rows.tolist()[0]
+        self.change(lambda a: a.append(row), self.joined([self.model, rows]))
+
+    @precondition(lambda self: len(self.model) < LARGEST)
+    @rule(nrows=COUNTS, how=st.sampled_from(["array", "list", "iter", "apart"]))
+    def extend(self, nrows, how):
+        rows = self.rows(nrows)
+        made = {
+            "array": lambda: rows,
+            "list": rows.tolist,
+            "iter": lambda: iter(rows.tolist()),
+            "apart": lambda: np.repeat(rows, 2, axis=0)[::2],
+        }
+        given = made[how]()
+        if nrows:
+            changed = self.joined([self.model, rows])
+            self.change(lambda a: a.extend(given), changed)
+        else:
+            self.subject.extend(given)
+
+    @precondition(lambda self: len(self.model) < LARGEST)
+    @rule()
+    def extend_by_itself(self):
+        if len(self.model):
+            changed = self.joined([self.model, self.model])
+            self.change(lambda a: a.extend(a), changed)
+
+    @rule(nrows=st.sampled_from([0, 3, 2000]))
+    def extend_by_what_fails(self, nrows):
+        rows = fails_after(self.rows(nrows))
+        with pytest.raises(KeyError):
+            self.subject.extend(rows)
+
+    @rule()
+    def extend_by_what_does_not_fit(self):
+        """The rows in front of it are not there either."""
+        rows = [*self.rows(3).tolist(), "no row"]
+        if not self.views or self.stable:
+            with pytest.raises((TypeError, ValueError, MemoryError)):
+                self.subject.extend(rows)
+
+    @rule(index=PLACES)
+    def insert(self, index):
+        rows = self.rows(1)
+        at = slice(index, None).indices(len(self.model))[0]
+        changed = self.joined([self.model[:at], rows, self.model[at:]])
+        self.change(
+            lambda a: a.insert(index, rows[0]), changed, shrinks=at < len(self.model)
+        )
+
+    @rule(nrows=st.sampled_from([0, 1, 5, 2000, 30_000]))
+    def resize(self, nrows):
+        old = len(self.model)
+        zeros = np.zeros((max(0, nrows - old), *self.model.shape[1:]), self.model.dtype)
+        changed = self.joined([self.model[:nrows], zeros])
+        if nrows != old:
+            self.change(lambda a: a.resize(nrows), changed, shrinks=nrows < old)
+
+    # ----------------------------------------------------------------- shrinking
+
+    @rule(index=PLACES)
+    def pop(self, index):
+        if not -len(self.model) <= index < len(self.model):
+            with pytest.raises(IndexError):
+                self.subject.pop(index)
+            return
+        popped, expected = [], self.model[index].tobytes()
+        changed = np.delete(self.model, index, axis=0)
+        self.change(lambda a: popped.append(a.pop(index)), changed, shrinks=True)
+        assert all(row.tobytes() == expected for row in popped)
+
+    @rule(key=SLICES)
+    def delete(self, key):
+        if len(self.model[key]):
+            changed = np.delete(self.model, key, axis=0)
+            self.change(lambda a: a.__delitem__(key), changed, shrinks=True)
+
+    @rule(every=st.integers(1, 5))
+    def delete_selected(self, every):
+        mask = np.arange(len(self.model)) % every == 0
+        changed = self.model[~mask]
+        self.change(lambda a: a.__delitem__(mask), changed, shrinks=True)
+
+    @rule()
+    def clear(self):
+        self.change(lambda a: a.clear(), self.model[:0], shrinks=True)
+
+    @rule()
+    def trim(self):
+        self.change(lambda a: a.trim(), self.model, shrinks=True)
+
+    @rule()
+    def take(self):
+        taken, rows = [], self.model
+        self.change(lambda a: taken.append(a.take()), rows[:0], shrinks=True)
+        self.others += [(array, rows.copy()) for array in taken]
+        del self.others[:-3]
+
+    # ----------------------------------------------------------------- assigning
+
+    @rule(key=SLICES)
+    def assign(self, key):
+        rows = self.rows(len(self.model[key]))
+        self.subject[key] = rows
+        self.model[key] = rows
+
+    @precondition(lambda self: self.model.dtype.names is None)
+    @rule(name=st.sampled_from(["__iadd__", "__imul__", "__isub__"]))
+    def in_place(self, name):
+        assert getattr(self.subject, name)(3) is self.subject
+        getattr(self.model, name)(3)
+
+    # ---------------------------------------------------------- copies and views
+
+    @precondition(lambda self: len(self.model) < 3000)
+    @rule(protocol=st.integers(2, 5))
+    def copy(self, protocol):
+        for again in self.subject.copy(), pickle.loads(pickle.dumps(self.subject)):
+            assert again.dtype == self.model.dtype
+            assert again.tobytes() == self.model.tobytes()
+
+    @precondition(lambda self: len(self.views) < 3)
+    @rule(key=SLICES)
+    def hold(self, key):
+        key = slice(*key.indices(len(self.model)))
+        if key.stop < 0:
+            key = slice(key.start, None, key.step)
+        self.views.append((self.subject[key], key, len(self.model)))
+
+    @precondition(lambda self: self.views)
+    @rule(index=st.integers(0, 2))
+    def drop(self, index):
+        del self.views[index % len(self.views)]
+
+    @rule()
+    def look(self):
+        """Have the array keep a view of its own."""
+        assert len(list(self.subject[:3])) == min(3, len(self.model))
+
+    @invariant()
+    def same_rows(self):
+        array = self.subject
+        assert array.shape == self.model.shape and array.dtype == self.model.dtype
+        equal = array.tobytes() == self.model.tobytes()
+        assert equal
+        assert check(array._buffer) is None
+        assert array.capacity >= len(array) and array.stable is self.stable
+        for view, key, nrows in self.views:
+            assert view.tobytes() == self.model[:nrows][key].tobytes()
+        for taken, rows in self.others:
+            assert taken.tobytes() == rows.tobytes()
+
+    def teardown(self):
+        self.views, self.others, self.subject = [], [], None
+        self.assert_none_left(self.live)
+
+
+TestModel = Model.TestCase
+TestModel.settings = SETTINGS
+pytestmark = pytest.mark.filterwarnings("error")

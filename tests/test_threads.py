@@ -1,0 +1,481 @@
+"""Many threads, one buffer or many: nothing breaks, and the bytes are some order of what
+the threads did. On a free-threaded Python the same tests run with no lock but ours."""
+
+import io
+import random
+import signal
+import struct
+import sys
+import textwrap
+import threading
+
+import pytest
+from conftest import together
+from test_growbuffer import run
+
+import growbuf
+from growbuf import GrowBuffer
+from growbuf._growbuf import check
+
+KIB, MIB = 1 << 10, 1 << 20
+pytestmark = pytest.mark.filterwarnings("error")
+REFUSALS = (BufferError, IndexError, ValueError)  # what the documents name
+RECORD = struct.Struct("<II24x")  # who wrote it, and how many before
+LIMITS = pytest.mark.parametrize("limit", [None, 64 * MIB])
+
+
+def insistently(call, *args):
+    """Call until no other thread is in the way, and return the result."""
+    while True:
+        try:
+            return call(*args)
+        except BufferError:
+            pass
+
+
+def tolerantly(call, *args):
+    try:
+        call(*args)
+    except REFUSALS:
+        pass
+
+
+def make(limit):
+    if limit and growbuf.info()["strategy"] == "heap":
+        pytest.skip("no pages to reserve")
+    return GrowBuffer(limit=limit)
+
+
+# --------------------------------------------------------- every method at once
+
+# Arguments for each method and slot; what is not here is in UNTOUCHED.
+CALLS = {
+    "__add__": [b"x"],
+    "__alloc__": [],
+    "__contains__": [9],
+    "__delitem__": [slice(0, 100)],
+    "__eq__": [b"x"],
+    "__ge__": [b"x"],
+    "__getitem__": [slice(1, 70_000)],
+    "__gt__": [b"x"],
+    "__iadd__": [b"x" * 100],
+    "__imul__": [1],
+    "__iter__": [],
+    "__le__": [b"x"],
+    "__len__": [],
+    "__lt__": [b"x"],
+    "__mod__": [()],
+    "__mul__": [2],
+    "__ne__": [b"x"],
+    "__reduce__": [],
+    "__reduce_ex__": [5],
+    "__repr__": [],
+    "__rmod__": [b"x"],
+    "__rmul__": [2],
+    "__setitem__": [slice(5, 10), b"xyz"],
+    "__sizeof__": [],
+    "__str__": [],
+    "append": [1],
+    "capitalize": [],
+    "center": [80_000],
+    "clear": [],
+    "commit": [3],
+    "copy": [],
+    "count": [b"z"],
+    "decode": ["latin-1"],
+    "endswith": [b"z"],
+    "expandtabs": [],
+    "extend": [b"x" * 100],
+    "find": [b"zz"],
+    "freeze": [],
+    "hex": [],
+    "index": [b"zz"],
+    "insert": [3, 5],
+    "isalnum": [],
+    "isalpha": [],
+    "isascii": [],
+    "isdigit": [],
+    "islower": [],
+    "isspace": [],
+    "istitle": [],
+    "isupper": [],
+    "join": [[b"a", b"b"]],
+    "ljust": [80_000],
+    "lower": [],
+    "lstrip": [b"x"],
+    "partition": [b"z"],
+    "pop": [],
+    "readfrom": None,
+    "remove": [120],
+    "removeprefix": [b"x"],
+    "removesuffix": [b"x"],
+    "replace": [b"x", b"yz"],
+    "reserve": [200_000],
+    "resize": [75_000],
+    "reverse": [],
+    "rfind": [b"z"],
+    "rindex": [b"z"],
+    "rjust": [80_000],
+    "rpartition": [b"z"],
+    "rsplit": [b"z"],
+    "rstrip": [b"x"],
+    "spare": [100],
+    "split": [b"z"],
+    "splitlines": [],
+    "startswith": [b"z"],
+    "strip": [b"x"],
+    "swapcase": [],
+    "take": [10],
+    "take_bytes": [10],
+    "title": [],
+    "translate": [bytes(range(256))],
+    "trim": [],
+    "upper": [],
+    "zfill": [80_000],
+}
+# Of the type or of every object, or made of others here; __init__ is among the changes.
+UNTOUCHED = {
+    *("__class__", "__doc__", "__module__", "__new__", "__hash__", "__subclasshook__"),
+    *("__init__", "__init_subclass__", "_rebuild", "fromhex", "maketrans", "capacity"),
+    *("limit", "__buffer__", "__release_buffer__"),
+    *(name for name in dir(object)),
+}
+CHANGES = [
+    lambda buf: buf.extend(b"x" * 90_000),
+    lambda buf: buf.clear(),
+    lambda buf: buf.trim(),
+    lambda buf: buf.__init__(b"xyz" * 40_000),
+    lambda buf: buf.__delitem__(slice(0, 50_000)),
+    lambda buf: memoryview(buf).release(),
+]
+
+
+def test_every_method_is_called_in_threads():
+    assert set(dir(GrowBuffer)) - UNTOUCHED - set(CALLS) == set()
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if hasattr(GrowBuffer, name)])
+def test_a_method_while_the_buffer_changes(name):
+    buf = GrowBuffer(b"x" * 100_000)
+
+    def call():
+        args = CALLS[name] if name != "readfrom" else [io.BytesIO(b"x" * 100)]
+        for _ in range(8):
+            tolerantly(getattr(buf, name), *args)
+
+    def change():
+        for each in CHANGES:
+            tolerantly(each, buf)
+            tolerantly(buf.extend, b"x" * 10_000)
+
+    together(call, call, change, change)
+    assert check(buf) is None
+    buf.append(1)
+    assert buf[-1] == 1
+
+
+# ------------------------------------------------------------- legal interleavings
+
+
+def records(writer, count):
+    return [RECORD.pack(writer, number) for number in range(count)]
+
+
+def assert_interleaved(pieces, nwriters, count):
+    """Assert that records came whole, each writer's in its order, and none is lost."""
+    seen = [[] for _ in range(nwriters)]
+    for writer, number in RECORD.iter_unpack(b"".join(pieces)):
+        seen[writer].append(number)
+    assert seen == [list(range(count))] * nwriters
+
+
+def write_with_spare(buf, record):
+    """Hold the view until the commit, so that no other thread can append before."""
+    view = buf.spare(len(record))
+    view[: len(record)] = record
+    buf.commit(len(record))
+
+
+WRITERS = [
+    lambda buf, record: buf.extend(record),
+    lambda buf, record: buf.extend(iter(record)),
+    lambda buf, record: buf.__iadd__(record),
+    lambda buf, record: buf.__setitem__(slice(sys.maxsize, None), record),
+    lambda buf, record: buf.extend(memoryview(record)),
+]
+LENDERS = [
+    write_with_spare,
+    lambda buf, record: buf.readfrom(io.BytesIO(record)),
+]
+
+
+@LIMITS
+@pytest.mark.parametrize("lender", LENDERS, ids=["spare", "readfrom"])
+def test_records_of_many_writers_are_whole(limit, lender):
+    buf, count = make(limit), 3000
+    buf.reserve(256 * KIB)
+
+    def work(writer, write):
+        for record in records(writer, count):
+            insistently(write, buf, record)
+
+    writers = [*WRITERS, lender]
+    together(
+        *(lambda i=i, write=write: work(i, write) for i, write in enumerate(writers))
+    )
+    assert check(buf) is None
+    assert_interleaved([buf], len(writers), count)
+
+
+TAKERS = [
+    lambda buf: buf.freeze().tobytes(),
+    lambda buf: bytes(buf.take()),
+    lambda buf: bytes(buf.take(len(buf) // RECORD.size // 2 * RECORD.size)),
+    lambda buf: buf.take_bytes(),
+    lambda buf: buf.take_bytes(RECORD.size),
+]
+
+
+@LIMITS
+def test_what_is_taken_from_under_writers_is_all_there_is(limit):
+    buf, count, pieces = make(limit), 3000, []
+    over = threading.Event()
+
+    def write(writer):
+        for record in records(writer, count):
+            insistently(WRITERS[writer], buf, record)
+
+    def write_all():
+        together(*(lambda i=i: write(i) for i in range(3)))
+        over.set()
+
+    def take():
+        chance = random.Random(7)
+        while buf or not over.is_set():
+            tolerantly(lambda: pieces.append(chance.choice(TAKERS)(buf)))
+
+    together(write_all, take)
+    assert buf == b"" and check(buf) is None
+    assert_interleaved(pieces, 3, count)
+
+
+@LIMITS
+def test_views_show_whole_records_while_others_write(limit):
+    buf, count, over = make(limit), 3000, threading.Event()
+    torn, looked = [], []
+
+    def write(writer):
+        for record in records(writer, count):
+            insistently(WRITERS[writer], buf, record)
+
+    def look():
+        while not over.is_set():
+            with memoryview(buf) as view:
+                tail = bytes(view[-4 * RECORD.size :])
+            looked.append(len(tail))
+            torn.extend(
+                pair
+                for pair in RECORD.iter_unpack(tail)
+                if pair[0] > 1 or pair[1] > count
+            )
+
+    def write_all():
+        together(lambda: write(0), lambda: write(1))
+        over.set()
+
+    together(look, look, write_all)
+    assert looked and torn == []
+    assert_interleaved([buf], 2, count)
+
+
+# ------------------------------------------------------------------- many buffers
+
+
+def test_threads_with_buffers_of_their_own_share_the_pool():
+    live = growbuf.stats()["spans_live"]
+
+    def work(value):
+        chance = random.Random(value)
+        for _ in range(30):
+            buf, piece = GrowBuffer(prefault=value == 1), bytes([value]) * 100_000
+            for _ in range(chance.randrange(30)):
+                buf += piece
+                if chance.random() < 0.3:
+                    del buf[: chance.randrange(150_000)]
+            part = buf.take(len(buf) // 2)
+            assert buf.count(value) == len(buf) and part.count(value) == len(part)
+            assert check(buf) is None is check(part)
+
+    def tend():
+        for number in range(200):
+            growbuf.configure(retain=number % 3 * 4 * MIB)
+            growbuf.trim()
+            growbuf.stats()
+
+    try:
+        together(*(lambda value=value: work(value) for value in range(1, 5)), tend)
+    finally:
+        growbuf.configure(retain=64 * MIB)
+    assert growbuf.stats()["spans_live"] <= live
+
+
+# ------------------------------------------------------------------------- arrays
+
+
+@pytest.mark.parametrize("stable", [True, False], ids=["stable", "moving"])
+def test_rows_from_many_threads_under_views(stable):
+    np = pytest.importorskip("numpy")
+    array = growbuf.GrowArray(dtype="i8", row_shape=2)
+    if not stable:
+        array = growbuf.GrowArray.from_buffer(GrowBuffer(), "i8", 2)
+    count, over = 2000, threading.Event()
+    array.append((0, -1))
+    held, wrong = array.array if array.stable else None, []
+    writers = [
+        lambda row: array.append(row),
+        lambda row: array.append(np.array(row)),
+        lambda row: array.extend([row]),
+        lambda row: array.extend(np.array([row])),
+        lambda row: array.extend(iter([row])),
+        lambda row: array.insert(sys.maxsize, row),
+    ]
+
+    def write(writer):
+        for number in range(count):
+            insistently(writers[writer], (writer, number))
+
+    def look():
+        while not over.is_set():
+            last = array[-1]
+            if not 0 <= last[0] < len(writers) or last[1] >= count:
+                wrong.append(last)
+            del last
+            wrong.extend(() if array.shape[1] == 2 and len(array.array) else [None])
+
+    def write_all():
+        together(*(lambda i=i: write(i) for i in range(len(writers))))
+        over.set()
+
+    together(look, look, write_all)
+    assert wrong == [] and check(array._buffer) is None
+    for writer in range(len(writers)):
+        numbers = array.array[1:, 1][array.array[1:, 0] == writer]
+        assert numbers.tolist() == list(range(count))
+    assert held is None or held.tolist() == [[0, -1]]
+
+
+def test_an_array_shrinks_and_is_shared_while_others_append():
+    pytest.importorskip("numpy")
+    array = growbuf.GrowArray(dtype="i8")
+    calls = [
+        lambda: array.append(7),
+        lambda: array.extend([7] * 10_000),
+        lambda: array.pop(),
+        lambda: array.__delitem__(slice(0, 5000)),
+        lambda: array.__delitem__(slice(0, 50, 2)),
+        lambda: array.array.sum(),
+        lambda: array.take(),
+        lambda: array.clear(),
+        lambda: array.resize(3),
+        lambda: len(array.buffer),
+        lambda: list(array[:10]),
+    ]
+
+    def work(call):
+        for _ in range(100):
+            tolerantly(call)
+
+    together(*(lambda call=call: work(call) for call in calls))
+    assert check(array._buffer) is None
+    assert set(array.tolist()) <= {0, 7}
+
+
+# ------------------------------------------------------------------- interpreters
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="a GIL of one's own is of 3.12")
+def test_interpreters_at_once_share_the_pool():
+    """Each in a thread of its own, with types and a GIL of its own."""
+    work = """
+        import sys; sys.path[:] = {path!r}
+        import growbuf
+        from growbuf._growbuf import check
+        for number in range(40):
+            buf = growbuf.GrowBuffer()
+            for _ in range(1 + number % 20):
+                buf += bytes([{value}]) * 100_000
+            part = buf.take(len(buf) // 2)
+            assert buf.count({value}) == len(buf) and part.count({value}) == len(part)
+            assert check(buf) is None is check(part)
+            try:
+                growbuf.GrowIO(buf).buffer.readfrom(5.0)
+            except TypeError:
+                pass
+            if number % 10 == 9:
+                growbuf.trim()
+    """
+    code = f"""
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        import sys, threading
+        import growbuf
+        work, failures = {textwrap.dedent(work)!r}, []
+        def interpret(value):
+            one = interpreters.create()
+            failed = interpreters.run_string(one, work.format(path=sys.path, value=value))
+            failures.extend([failed] if failed else [])
+            interpreters.destroy(one)
+        threads = [threading.Thread(target=interpret, args=[i]) for i in range(1, 4)]
+        for thread in threads:
+            thread.start()
+        exec(work.format(path=sys.path, value=4))
+        del buf, part
+        for thread in threads:
+            thread.join()
+        print(failures, growbuf.stats()["spans_live"])
+    """
+    assert run(code) == "[] 0"
+
+
+# ------------------------------------------------------------------------ signals
+
+
+class Alarm(Exception):
+    pass
+
+
+def raise_alarm(*_):
+    raise Alarm
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+def test_signals_that_raise_leave_all_of_a_step_or_nothing():
+    buf, model, met = GrowBuffer(), bytearray(), 0
+    piece = bytes(range(200)) * 500
+    steps = [
+        (lambda b: b.extend(iter(piece))),
+        (lambda b: b.extend(piece)),
+        (lambda b: b.__setitem__(slice(5, 10), list(piece[:5000]))),
+        (lambda b: b.__delitem__(slice(0, len(b) // 2))),
+    ]
+    before = signal.signal(signal.SIGALRM, raise_alarm)
+    try:
+        for number in range(300):
+            step = steps[number % len(steps)]
+            after = model.copy()
+            step(after)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 * (number % 50 + 1))
+                step(buf)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except Alarm:
+                met += 1
+            assert buf in (model, after)
+            assert check(buf) is None
+            model[:] = buf
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert met > 0
