@@ -302,9 +302,11 @@ def test_running_out_loses_nothing(rung):
         assert buf == piece[:100] and check(buf) is None
         buf += piece
         assert buf == piece[:100] + piece and check(buf) is None
-        print(n > 1000)
+        print(n)
     """
-    assert run(code, env={"GROWBUF_STRATEGY": rung}, limit=400 * MIB) == "True"
+    pieces = int(run(code, env={"GROWBUF_STRATEGY": rung}, limit=400 * MIB))
+    # On the heap it is the allocator's, which may copy and keep what it has given up.
+    assert pieces > (100 if rung == "heap" else 1000)
 
 
 def mappings():
