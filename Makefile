@@ -5,14 +5,16 @@
 #   make test PYTHON=python3.13    another interpreter (3.11 or newer)
 #   make test ARGS="-k demo"       arguments for pytest, or for the demo
 #   make test GROWBUF_DEBUG=1      assertions on
+#   make test UNDER="env X=y"      what stands in front of pytest's command
 
 PYTHON ?= python3
 ARGS ?=
+UNDER ?=
 export GROWBUF_DEBUG ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
-C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch])
+C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] tests/fuzz/*.c)
 BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)
 
 # The name that tells Pythons apart: version, platform, free-threaded and debug builds.
@@ -20,19 +22,21 @@ TAG := $(shell $(PYTHON) -c 'import sys, sysconfig; sys.version_info >= (3, 11) 
 	print(sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag)' 2>/dev/null)
 VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
+TOOLS := analyze coverage fuzz refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean python
+.PHONY: help demo test lint format clean python leaks matrix $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | test | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
+	@echo "make matrix | coverage | sanitize | valgrind | leaks | refleak | fuzz | analyze"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 test: $(VENV)/$(BUILD)-test
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(UNDER) $(VENV)/bin/python -m pytest $(ARGS)
 
 lint: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet .
@@ -46,6 +50,17 @@ format: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet --fix-only .
 	@$(LINT)/bin/ruff format --quiet .
 	@$(LINT)/bin/clang-format -i $(C_FILES)
+
+# Each tool is a script that says what it does; those it needs it installs as root, and
+# names otherwise.
+$(TOOLS): | python
+	@PYTHON="$(PYTHON)" tools/$@ $(ARGS)
+
+leaks: $(VENV)/$(BUILD)-test
+	@$(VENV)/bin/python tests/leaks.py $(ARGS)
+
+matrix: | python
+	@PYTHON="$(PYTHON)" $(PYTHON) tools/matrix.py $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info growbuf/*.so
