@@ -3,19 +3,21 @@
 # extension in place, built again when a source changes.
 #
 #   make test PYTHON=python3.13    another interpreter (3.11 or newer)
-#   make test ARGS="-k demo"       arguments for pytest, or for the demo
+#   make test ARGS="-k demo"       arguments for pytest, or for what the target runs
 #   make test GROWBUF_DEBUG=1      assertions on
+#   make test UNDER="env X=y"      what stands in front of pytest's command
 
 PYTHON ?= python3
 ARGS ?=
-SOAK ?= 60
+UNDER ?=
+BENCH_JSON ?= .benchmarks/bench.json
 export GROWBUF_DEBUG ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # An older wheel, where the newest release would have to be built: free-threaded 3.13.
 export PIP_PREFER_BINARY = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
-C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] benchmarks/seed/*.c)
+C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] tests/fuzz/*.c benchmarks/seed/*.c)
 BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)
 
 # The name that tells Pythons apart: version, platform, free-threaded and debug builds.
@@ -27,25 +29,28 @@ RELEASE := .venv/release-$(TAG)
 WHEEL_TAG = $(shell $(PYTHON) -c 'import sys, sysconfig; v = "cp%d%d" % \
 	sys.version_info[:2]; t = sysconfig.get_config_var("Py_GIL_DISABLED"); \
 	print(f"{v}-{v}t" if t else f"{v}-{v}")')
+TOOLS := analyze coverage freethreaded fuzz refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs lint format clean python
-.PHONY: bench pictures seed guard soak freethreaded typing wheel cross
+.PHONY: help demo test lint format docs clean python
+.PHONY: bench pictures seed guard soak leaks matrix typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | test | docs | lint | format | clean   (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | pictures | seed | guard | soak | freethreaded | typing | wheel | cross"
+	@echo "make demo | test | lint | format | docs | clean"
+	@echo "     (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
+	@echo "make bench | pictures | seed          what it is worth"
+	@echo "make matrix | soak | guard | leaks    more tests"
+	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
+	@echo "make typing | wheel | cross           what is released"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 test: $(VENV)/$(BUILD)-test
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(UNDER) $(VENV)/bin/python -m pytest $(ARGS)
 
 # The suite: pytest-benchmark, memory in fresh processes; `pictures` draws what it wrote.
-BENCH_JSON ?= .benchmarks/bench.json
-
 bench: $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(BENCH_JSON))
 	@$(VENV)/bin/python -m pytest -q benchmarks --benchmark-quiet \
@@ -73,9 +78,18 @@ docs: $(VENV)/$(BUILD)-docs
 soak: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python tests/soak.py $(SOAK) $(SEED)
 
-# Outside .ci/run: a free-threaded 3.13 is built for it, in some five minutes.
-freethreaded:
-	@.ci/freethreaded $(ARGS)
+# What operations leave behind when they are repeated.
+leaks: $(VENV)/$(BUILD)-test
+	@$(VENV)/bin/python tests/leaks.py $(ARGS)
+
+# The tests on each Python, allocator and rung that can be had.
+matrix: | python
+	@PYTHON="$(PYTHON)" $(PYTHON) tools/matrix.py $(ARGS)
+
+# Each is a script that says what it does; what it needs it installs as root, and names
+# otherwise.
+$(TOOLS): | python
+	@PYTHON="$(PYTHON)" tools/$@ $(ARGS)
 
 lint: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet .

@@ -1,6 +1,7 @@
 """Describe the one extension module; everything else is in pyproject.toml."""
 
 import os
+import shlex
 import sys
 from glob import glob
 
@@ -15,7 +16,9 @@ def compile_args() -> list[str]:
     if sys.platform == "win32":
         return ["/std:c11"]
     flavour = DEBUG if os.environ.get("GROWBUF_DEBUG") == "1" else RELEASE
-    return ["-std=c11", "-fvisibility=hidden", "-pthread", *flavour]
+    # Last, so that whoever asks for another -O has it.
+    wanted = shlex.split(os.environ.get("CFLAGS", ""))
+    return ["-std=c11", "-fvisibility=hidden", "-pthread", *flavour, *wanted]
 
 
 def link_args() -> list[str]:

@@ -113,7 +113,7 @@ INTEGER_WRITER(u8, uint64_t, 0, INT64_MAX)
 static bool
 write_b1(const struct cell *Py_UNUSED(cell), char *to, PyObject *item)
 {
-    *to = item == Py_True;
+    *to = (char)(item == Py_True);
     return PyBool_Check(item);
 }
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "pages.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -200,8 +201,13 @@ static int
 map_somewhere(size_t length, int protection, char **address)
 {
     void *mapped = pages_ops.map(NULL, length, protection, PRIVATE);
-    *address = mapped == MAP_FAILED ? NULL : mapped;
-    return mapped == MAP_FAILED ? errno : 0;
+    if (mapped == MAP_FAILED) {
+        *address = NULL;
+        return errno != 0 ? errno : ENOMEM;
+    }
+    assert(mapped != NULL); /* only MAP_FIXED gets address 0 */
+    *address = mapped;
+    return 0;
 }
 
 /* Newer kernels align large mappings to 2 MiB by themselves; on others map 2 MiB more

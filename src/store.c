@@ -49,6 +49,8 @@ store_free(struct store *store)
     case STORE_FIXED:
         spans_release(store->memory.address, fixed_reach(store));
         break;
+    default: /* STORE_EMPTY */
+        break;
     }
     *store = empty;
 }

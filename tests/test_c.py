@@ -2,6 +2,7 @@
 several threads do once more under the sanitizer of threads.
 
 The seed of a random test that failed, as it printed it, is taken back from GROWBUF_SEED.
+CFLAGS are added to the compiler's, and GROWBUF_UNDER is put in front of each program.
 """
 
 import os
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.skipif(
 CHECKOUT = Path(__file__).resolve().parent.parent
 SOURCE, TESTS = CHECKOUT / "src", CHECKOUT / "tests" / "c"
 COMPILER = shlex.split(os.environ.get("CC") or "cc")
+CFLAGS = shlex.split(os.environ.get("CFLAGS", ""))
+UNDER = shlex.split(os.environ.get("GROWBUF_UNDER", ""))
 
 # CPython's flags carry -DNDEBUG, and so may CC: under it an assert tests nothing.
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-pthread"]
@@ -47,7 +50,7 @@ def run(*words, timeout=300):
     """Run a command and return it done, what it printed in one piece."""
     # The fake kernel counts what leaks, and where processes may not be traced the
     # sanitizer cannot.
-    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+    environment = {"ASAN_OPTIONS": "detect_leaks=0", **os.environ}
     return subprocess.run(
         [*map(str, words)],
         env=environment,
@@ -59,7 +62,7 @@ def run(*words, timeout=300):
 
 
 def compile_c(flags, *words):
-    done = run(*COMPILER, *flags, "-I", SOURCE, "-I", TESTS, *words)
+    done = run(*COMPILER, *flags, "-I", SOURCE, "-I", TESTS, *words, *CFLAGS)
     assert done.returncode == 0, done.stdout
 
 
@@ -74,7 +77,7 @@ def build_and_run(flags, program, objects):
     executable = objects[0].parent / program
     compile_c(flags, TESTS / f"{program}.c", *objects, "-o", executable)
     seeds = [os.environ["GROWBUF_SEED"]] if "GROWBUF_SEED" in os.environ else []
-    return run(executable, *seeds)
+    return run(*UNDER, executable, *seeds)
 
 
 def why_not(flavour, folder):

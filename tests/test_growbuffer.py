@@ -26,6 +26,10 @@ def run(code, *, env=None, limit=None, close_fds=True):
     """Run code in a fresh interpreter; return what it printed, or fail with it."""
     command = [sys.executable, "-c", textwrap.dedent(code)]
     if limit:
+        if "libasan" in os.environ.get("LD_PRELOAD", ""):
+            pytest.skip(
+                "the sanitizer's shadow takes more address space than any limit"
+            )
         command = ["sh", "-c", f'ulimit -v {limit >> 10}; exec "$@"', "sh", *command]
     done = subprocess.run(
         command,
@@ -318,9 +322,11 @@ def test_running_out_loses_nothing(rung):
         assert buf == piece[:100] and check(buf) is None
         buf += piece
         assert buf == piece[:100] + piece and check(buf) is None
-        print(n > 1000)
+        print(n)
     """
-    assert run(code, env={"GROWBUF_STRATEGY": rung}, limit=400 * MIB) == "True"
+    pieces = int(run(code, env={"GROWBUF_STRATEGY": rung}, limit=400 * MIB))
+    # On the heap it is the allocator's, which may copy and keep what it has given up.
+    assert pieces > (100 if rung == "heap" else 1000)
 
 
 def mappings():

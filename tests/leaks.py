@@ -1,0 +1,191 @@
+"""Look for what an operation leaves behind: each is repeated in a process of its own,
+and memory, memory blocks, spans and, on a debug build, references must stop rising.
+
+    python tests/leaks.py [NAME ...]      all operations, or those named
+"""
+
+import gc
+import io
+import os
+import pickle
+import subprocess
+import sys
+from array import array
+from pathlib import Path
+
+import growbuf
+from growbuf import GrowBuffer, GrowIO
+from growbuf._growbuf import check
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from conftest import held
+
+KIB, MIB = 1 << 10, 1 << 20
+SIZES = [10, 40 * KIB, 100 * KIB, 5 * MIB]
+ROUNDS, REPEATS = 9, 15
+# The allocator's arenas and the kernel's counting by batches make so much uncertain.
+RSS_NOISE = MIB
+
+
+def refused(call, *args):
+    try:
+        call(*args)
+    except (BufferError, IndexError, OverflowError, TypeError, ValueError):
+        return
+    raise AssertionError(f"{call} was not refused")
+
+
+def grow(nbytes):
+    buf = GrowBuffer()
+    while len(buf) < nbytes:
+        buf += b"x" * (nbytes // 7 + 1)
+
+
+def edit(nbytes):
+    buf = GrowBuffer(b"x" * nbytes)
+    buf.append(1)
+    buf.extend(range(200))
+    buf.extend(map(int, "123"))
+    buf.insert(nbytes // 2, 3)
+    buf.pop(0)
+    buf.remove(3)
+    buf[1:5] = b"abcdefgh"
+    del buf[: nbytes // 3]
+    del buf[::2]
+    buf *= 2
+    buf.reverse()
+    buf.resize(nbytes // 2)
+    buf.clear()
+
+
+def results(nbytes):
+    buf = GrowBuffer(b"ab,c" * (nbytes // 4))
+    parts = [buf[1:], buf + b"x", buf * 2, buf.copy(), buf.upper(), buf % ()]
+    parts += [buf.partition(b","), buf.rsplit(b",", 3), buf.strip(b"a")]
+    assert all(parts)
+
+
+def views(nbytes):
+    buf = GrowBuffer(b"x" * nbytes)
+    with memoryview(buf):
+        refused(buf.append, 1)
+        refused(buf.clear)
+    refused(buf.append, 256)
+    refused(buf.insert, 0, "x")
+    refused(buf.extend, [1, 2, 300])
+    refused(GrowBuffer, [1, None])
+
+
+def limit(nbytes):
+    buf = GrowBuffer(b"x" * nbytes, limit=64 * MIB)
+    with memoryview(buf):
+        buf += b"y" * nbytes
+    del buf[:nbytes]
+    buf.trim()
+
+
+def tail(nbytes):
+    buf = GrowBuffer()
+    with buf.spare(nbytes) as room:
+        room[:3] = b"abc"
+    buf.commit(3)
+    buf.readfrom(io.BytesIO(b"x" * nbytes))
+    buf.reserve(2 * nbytes)
+    buf.trim()
+
+
+def owners(nbytes):
+    buf = GrowBuffer(b"x" * nbytes)
+    buf.take(nbytes // 2)
+    buf.take_bytes(3)
+    frozen = buf.freeze()
+    assert pickle.loads(pickle.dumps(GrowBuffer(frozen), 5)) == frozen
+    subclass = type("Named", (GrowBuffer,), {})
+    subclass(frozen).name = frozen
+
+
+def prefault(nbytes):
+    buf = GrowBuffer(prefault=True)
+    buf += b"x" * nbytes
+
+
+def files(nbytes):
+    file = GrowIO(b"line\n" * (nbytes // 5))
+    file.seek(0)
+    file.readline()
+    file.readlines(100)
+    file.read(7)
+    file.readinto(bytearray(9))
+    file.write(b"x" * nbytes)
+    with file.getbuffer():
+        refused(file.truncate, 3)
+    file.truncate(3)
+    file.close()
+
+
+def arrays(nbytes):
+    rows = growbuf.GrowArray(dtype="f8")
+    rows.append(1.5)
+    rows.extend(range(nbytes // 8))
+    refused(rows.append, "x")
+    view = rows[1:3]
+    refused(rows.pop)
+    del view
+    rows.pop()
+    rows.take()
+
+
+OPERATIONS = [grow, edit, results, views, limit, tail, owners, prefault, files, arrays]
+
+
+def rss():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def state(count):
+    """Return what is held now, the pool aside: (count, RSS in bytes, spans)."""
+    gc.collect()
+    growbuf.trim()
+    return count(), rss(), growbuf.stats()["spans_live"]
+
+
+def watch(operation):
+    """Repeat an operation; return what rose each time, or nothing."""
+    # NumPy's wheels are release builds, which drop references that nobody counts.
+    misled = operation is arrays and hasattr(sys, "gettotalrefcount")
+    count = sys.getallocatedblocks if misled else held
+    seen = array("q", bytes(8 * 3 * ROUNDS))  # which takes no more as it is filled
+    for at in range(0, len(seen), 3):
+        for _ in range(REPEATS):
+            for nbytes in SIZES:
+                operation(nbytes)
+        seen[at : at + 3] = array("q", state(count))
+    settled = seen[len(seen) // 3 :].tolist()
+    counts, resident, spans = settled[::3], settled[1::3], settled[2::3]
+    assert check(GrowBuffer()) is None
+    problems = []
+    if all(after > before for before, after in zip(counts, counts[1:], strict=False)):
+        problems.append(f"references or blocks: {counts}")
+    if resident[-1] - resident[0] > RSS_NOISE:
+        problems.append(f"resident bytes: {resident}")
+    if spans[-1] > 0:
+        problems.append(f"spans in use: {spans}")
+    return problems
+
+
+def main(names):
+    if names[:1] == ["--watch"]:
+        operation = next(each for each in OPERATIONS if each.__name__ == names[1])
+        sys.exit("\n".join(watch(operation)) or None)
+    failed = 0
+    for name in names or [operation.__name__ for operation in OPERATIONS]:
+        done = subprocess.run([sys.executable, __file__, "--watch", name])
+        print(f"{name:10} {'leaks' if done.returncode else 'flat'}", flush=True)
+        failed += done.returncode != 0
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
