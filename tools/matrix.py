@@ -30,10 +30,14 @@ SID_PYTHONS = ["3.15-dbg", "3.15", "3.14"]
 RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]
 ALLOCATORS = ["jemalloc", "mimalloc"]
 
-# The C layers without a Python, the sources, the packages and the demo are the same
-# everywhere; a rung and an allocator change what buffers do, not what types look like.
-SAME_EVERYWHERE = ["c", "layers", "packaging", "demo", "rungs"]
-SAME_ON_ONE_PYTHON = [*SAME_EVERYWHERE, "cpython", "interface", "io", "io_model"]
+# The C layers without a Python, the sources, the packages, the pages and the commands
+# are the same everywhere; a rung and an allocator change what buffers do, not what types
+# look like. Limits and faults go down the rungs by themselves.
+SAME_EVERYWHERE = "c layers packaging demo rungs bench docs examples limits typing".split()
+SAME_ON_ONE_PYTHON = [
+    *SAME_EVERYWHERE,
+    *"cpython interface io io_model public faults security".split(),
+]
 
 
 @dataclass
