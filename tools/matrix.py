@@ -33,10 +33,21 @@ ALLOCATORS = ["jemalloc", "mimalloc"]
 # The C layers without a Python, the sources, the packages, the pages and the commands
 # are the same everywhere; a rung and an allocator change what buffers do, not what types
 # look like. Limits and faults go down the rungs by themselves.
-SAME_EVERYWHERE = "c layers packaging demo rungs bench docs examples limits typing".split()
+SAME_EVERYWHERE = [
+    "c",
+    "layers",
+    "packaging",
+    "demo",
+    "rungs",
+    "bench",
+    "docs",
+    "examples",
+    "limits",
+    "typing",
+]
 SAME_ON_ONE_PYTHON = [
     *SAME_EVERYWHERE,
-    *"cpython interface io io_model public faults security".split(),
+    *["cpython", "interface", "io", "io_model", "public", "faults", "security"],
 ]
 
 
