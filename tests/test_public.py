@@ -19,7 +19,13 @@ NAMES = {"GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"}
 
 
 def test_dir_is_the_public_interface():
+    pytest.importorskip("numpy")
     assert set(dir(growbuf)) == {*NAMES, "GrowArray", "__version__"}
+
+
+def test_dir_names_only_what_can_be_had(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert set(dir(growbuf)) == {*NAMES, "__version__"}
 
 
 def test_a_star_import_needs_nothing_that_may_be_missing():
