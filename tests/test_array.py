@@ -21,6 +21,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from test_growbuffer import RESERVES
 
 import growbuf
 from growbuf import GrowBuffer
@@ -118,6 +119,7 @@ def as_python(row):
     return row.tolist() if row.dtype.kind not in "Mm" else row
 
 
+@RESERVES
 @QUICKLY
 @given(st.data(), DTYPES, ROW_SHAPES)
 def test_any_dtype_grows_under_views(data, dtype, row_shape):
@@ -372,7 +374,7 @@ class UnstableModel(Model):
     stable = False
 
 
-TestModel, TestUnstableModel = Model.TestCase, UnstableModel.TestCase
+TestModel, TestUnstableModel = RESERVES(Model.TestCase), UnstableModel.TestCase
 TestModel.settings = TestUnstableModel.settings = settings(
     QUICKLY, max_examples=25, stateful_step_count=25
 )
@@ -488,6 +490,7 @@ class Unbroken:
 # ----------------------------------------------------------------- views and space
 
 
+@RESERVES
 def test_views_survive_growth():
     array = GrowArray(np.arange(1000))
     assert array.stable
@@ -526,6 +529,7 @@ def read_views(array):
     return wrong
 
 
+@RESERVES
 @pytest.mark.parametrize("nrows", [1, 7, 100_000])
 def test_one_thread_appends_while_others_read(nrows, busy_threads):
     """One row at a time, or blocks; the largest takes a while to copy."""
@@ -599,6 +603,7 @@ def test_an_unstable_array_grows_without_views_only():
     assert array.tolist() == [1, 2, 3, 1, 1]
 
 
+@RESERVES
 def test_thousands_live_together():
     arrays = [GrowArray([i]) for i in range(3000)]
     limits = [array.limit or 0 for array in arrays]
@@ -620,6 +625,7 @@ def test_the_system_is_asked_once_how_much_space_is_in_use(monkeypatch):
     assert array_module._address_space_used() <= used
 
 
+@RESERVES
 def test_where_there_is_no_space_it_moves(monkeypatch):
     space = array_module._address_space()
     if space:
@@ -637,6 +643,7 @@ def test_much_data_gets_more_than_twice_its_length(monkeypatch):
     assert GrowArray(np.zeros((1 << 16) + 1)).stable is False
 
 
+@RESERVES
 def test_a_limit_is_in_rows():
     array = GrowArray(dtype="i4", row_shape=3, limit=2)
     assert (array.limit, array.capacity, array.stable) == (2, 2, True)
@@ -680,6 +687,7 @@ def test_deleting_from_the_front_copies_nothing():
     assert array[0] == 500_000 and len(array) == (1 << 20) - 500_000
 
 
+@RESERVES
 def test_take_hands_the_pages_over():
     array = GrowArray(np.arange(4 << 20).reshape(-1, 4))
     before = growbuf.stats()["copied_bytes"]
@@ -824,6 +832,7 @@ def test_an_array_like_that_changes_the_array_meanwhile():
     assert array[0] == 3 and len(array) == 3004
 
 
+@RESERVES
 def test_a_view_that_dies_may_call_back():
     array = GrowArray([1.0, 2.0])
     weak = weakref.ref(array.array, lambda _: array.append(5.0))
@@ -839,6 +848,7 @@ def test_it_can_be_extended_by_itself(make):
     assert array.tolist() == [1, 2] * 4
 
 
+@RESERVES
 def test_a_stable_one_can_be_extended_by_a_view_of_itself():
     array = GrowArray(np.arange(3.0))
     array.extend(array.array)
@@ -982,6 +992,7 @@ def test_attributes_and_functions_of_numpy():
     assert not hasattr(array, "__array_interface__")
 
 
+@RESERVES
 def test_it_is_its_own_view():
     array = GrowArray([1.0])
     assert array.array is array.array
@@ -1045,6 +1056,7 @@ def test_the_repr_reads_as_an_arrays():
     ]
 
 
+@RESERVES
 def test_pickle_out_of_band():
     array = GrowArray(np.arange(10).reshape(5, 2))
     parts = []
@@ -1088,6 +1100,7 @@ def test_numpy_is_imported_only_when_it_is_needed():
     assert not hasattr(growbuf, "nothing")
 
 
+@RESERVES
 def test_the_examples_run():
     guide = Path(__file__).parent.parent / "docs" / "arrays.md"
     if not guide.exists():
