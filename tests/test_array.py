@@ -643,6 +643,34 @@ def test_much_data_gets_more_than_twice_its_length(monkeypatch):
     assert GrowArray(np.zeros((1 << 16) + 1)).stable is False
 
 
+@pytest.mark.parametrize(
+    ("call", "name", "least"),
+    [
+        (lambda n: GrowArray(limit=n), "limit", 1),
+        (lambda n: GrowArray().resize(n), "nrows", 0),
+        (lambda n: GrowArray().reserve(n), "nrows", 0),
+    ],
+)
+def test_a_wrong_number_of_rows_is_named(call, name, least):
+    with pytest.raises(ValueError, match=f"^{name} .* {least} or more, got -3$"):
+        call(-3)
+    with pytest.raises(TypeError, match=f"^{name} must be an integer, got str$"):
+        call("3")
+
+
+def test_one_item_is_shown_and_what_takes_it():
+    with pytest.raises(TypeError, match=r"got one item: 2.5; give it as \[item\]"):
+        GrowArray(2.5)
+    with pytest.raises(TypeError, match=r"got one item: 2.5; append\(\) takes it"):
+        GrowArray().extend(2.5)
+
+
+def test_its_items_can_be_named_at_run_time():
+    named = GrowArray[np.float64]
+    assert (named.__origin__, named.__args__) == (GrowArray, (np.float64,))
+    assert type(named([1.5])) is GrowArray
+
+
 @RESERVES
 def test_a_limit_is_in_rows():
     array = GrowArray(dtype="i4", row_shape=3, limit=2)
