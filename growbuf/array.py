@@ -197,7 +197,8 @@ def _array_of(values, dtype):
 
 def _yields_rows(rows):
     """Tell what can only be iterated over from what NumPy can take as a whole."""
-    return not (hasattr(rows, "__getitem__") or hasattr(rows, "__array__"))
+    whole = hasattr(rows, "__getitem__") or hasattr(rows, "__array__")
+    return hasattr(rows, "__iter__") and not whole
 
 
 def _restore(cls, rows, dtype, row_shape):

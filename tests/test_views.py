@@ -18,7 +18,7 @@ from test_memory import resident
 
 import growbuf
 from growbuf import GrowBuffer
-from growbuf._growbuf import check, facts, place
+from growbuf._growbuf import check, place
 
 GIB = 1 << 30
 pytestmark = RESERVES
