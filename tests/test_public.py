@@ -88,8 +88,9 @@ def test_docstrings_fit_a_terminal():
 def test_help_begins_with_what_it_is_and_an_example():
     text = pydoc.plain(pydoc.render_doc(GrowBuffer))
     head = text.partition("Method resolution order")[0]
-    assert "GrowBuffer(source=b'', /, encoding='utf-8'" in head
-    assert "prefault=False, limit=None)" in head
+    signature = re.sub(r"[\s|]", "", head)  # 3.13 sets a long one one name a line
+    assert "GrowBuffer(source=b'',/,encoding='utf-8'" in signature
+    assert re.search(r"prefault=False,limit=None,?\)", signature)
     assert ">>> buf += b' and eggs'" in head
     for argument in ("prefault:", "limit:"):
         assert argument in head
