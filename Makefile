@@ -26,9 +26,6 @@ TAG := $(shell $(PYTHON) -c 'import sys, sysconfig; sys.version_info >= (3, 11) 
 VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
-WHEEL_TAG = $(shell $(PYTHON) -c 'import sys, sysconfig; v = "cp%d%d" % \
-	sys.version_info[:2]; t = sysconfig.get_config_var("Py_GIL_DISABLED"); \
-	print(f"{v}-{v}t" if t else f"{v}-{v}")')
 TOOLS := analyze coverage freethreaded fuzz refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
@@ -103,16 +100,20 @@ lint: $(LINT)/ready
 typing: $(VENV)/$(BUILD)-typing
 	@$(VENV)/bin/python -m pytest tests/test_typing.py $(ARGS)
 
-# A wheel of this Python in dist/, for every Linux that has the symbols it names.
+# An sdist, and a wheel of this Python for every Linux that has the symbols it names.
 wheel: $(RELEASE)/ready
-	@$(RELEASE)/bin/python -m build --outdir dist
-	@PATH="$(abspath $(RELEASE))/bin:$$PATH" $(RELEASE)/bin/python -m auditwheel repair --wheel-dir dist/repaired \
-		dist/growbuf-*-$(WHEEL_TAG)-linux_*.whl
-	@$(RELEASE)/bin/python -m auditwheel show dist/repaired/growbuf-*-$(WHEEL_TAG)-*.whl
+	@rm -rf $(RELEASE)/dist
+	@$(RELEASE)/bin/python -m build --outdir $(RELEASE)/dist
+	@$(RELEASE)/bin/auditwheel show $(RELEASE)/dist/*.whl
+	@PATH="$(abspath $(RELEASE))/bin:$$PATH" \
+		auditwheel repair --wheel-dir dist $(RELEASE)/dist/*.whl
+	@mv $(RELEASE)/dist/*.tar.gz dist
 
-# All of src/ compiled for musl, macOS, Windows and arm64.
-cross: $(RELEASE)/ready
+# All of src/ compiled for musl, macOS, Windows and arm64; the C tests run under musl.
+cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
 	@$(RELEASE)/bin/python tests/cross/compile.py
+	@CC="$(RELEASE)/bin/python -m ziglang cc -target $$(uname -m)-linux-musl" \
+		$(VENV)/bin/python -m pytest -k "plain and test_program" tests/test_c.py
 
 format: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet --fix-only .

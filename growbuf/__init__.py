@@ -31,7 +31,11 @@ def __getattr__(name: str) -> "Any":
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "GrowArray", "__version__"])
+    """Name GrowArray where NumPy is: whoever completes names asks for each."""
+    from importlib.util import find_spec
+
+    arrays = ["GrowArray"] if find_spec("numpy") else []
+    return sorted([*__all__, *arrays, "__version__"])
 
 
 def info() -> "dict[str, Any]":

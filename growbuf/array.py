@@ -93,6 +93,16 @@ def _new_buffer(nbytes):
 # ------------------------------------------------------------------------ layout
 
 
+def _count(name, number, least=0):
+    """Return an argument that says how many rows, in words like GrowBuffer's sizes."""
+    if not hasattr(number, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {type(number).__name__}")
+    number = operator.index(number)
+    if number < least:
+        raise ValueError(f"{name} must be {least} or more, got {number}")
+    return number
+
+
 def _layout(dtype, row_shape):
     """Return a dtype and a row shape whose rows can be bytes in a buffer."""
     dtype = np.dtype(dtype)
@@ -107,9 +117,9 @@ def _layout(dtype, row_shape):
             "which bytes in pages do not count"
         )
     if dtype.itemsize == 0:
-        raise ValueError(f"the items of {dtype!r} have no bytes: give it a length")
+        raise ValueError(f"items of dtype {dtype!r} have no bytes: give it a length")
     if any(length <= 0 for length in row_shape):
-        raise ValueError(f"the lengths of a row must be positive, got {row_shape}")
+        raise ValueError(f"row_shape must be of lengths of 1 or more, got {row_shape}")
     return dtype, row_shape
 
 
@@ -187,7 +197,8 @@ def _array_of(values, dtype):
 
 def _yields_rows(rows):
     """Tell what can only be iterated over from what NumPy can take as a whole."""
-    return not (hasattr(rows, "__getitem__") or hasattr(rows, "__array__"))
+    whole = hasattr(rows, "__getitem__") or hasattr(rows, "__array__")
+    return hasattr(rows, "__iter__") and not whole
 
 
 def _restore(cls, rows, dtype, row_shape):
@@ -242,7 +253,9 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
                 dtype = rows.dtype
             if row_shape is None:
                 if rows.ndim == 0:
-                    raise TypeError("data is one item: a GrowArray has rows")
+                    raise TypeError(
+                        f"data must be rows, got one item: {data!r}; give it as [item]"
+                    )
                 row_shape = rows.shape[1 : rows.ndim - len(dtype.shape)]
         dtype, row_shape = _layout(
             np.float64 if dtype is None else dtype,
@@ -252,7 +265,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
             buffer = _new_buffer(getattr(rows, "nbytes", 0))
         else:
             row_nbytes = dtype.itemsize * math.prod(row_shape)
-            buffer = GrowBuffer(limit=operator.index(limit) * row_nbytes)
+            buffer = GrowBuffer(limit=_count("limit", limit, 1) * row_nbytes)
         array = cls._over(buffer, dtype, row_shape)
         if rows is not None:
             array.extend(rows)
@@ -339,7 +352,9 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
     def _rows(self, rows):
         source = _array_of(rows, self.dtype)
         if source.ndim == 0:
-            raise TypeError("extend() needs rows, not one item")
+            raise TypeError(
+                f"extend() needs rows, got one item: {rows!r}; append() takes it"
+            )
         missing = len(self.row_shape) - (source.ndim - 1)
         if missing > 0:
             nrows, *rest = source.shape
@@ -383,9 +398,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         Zeros on fresh pages cost nothing. Raise ValueError if `nrows` is negative,
         MemoryError past the limit, BufferError if rows would go under a view.
         """
-        nrows = operator.index(nrows)
-        if nrows < 0:
-            raise ValueError(f"nrows must not be negative, got {nrows}")
+        nrows = _count("nrows", nrows)
         if nrows < len(self):
             self._free_to_shrink()
         else:
@@ -398,9 +411,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         Raise ValueError if `nrows` is negative, MemoryError past the limit or if the
         system refuses, BufferError if it would move rows under a view.
         """
-        nrows = operator.index(nrows)
-        if nrows < 0:
-            raise ValueError(f"nrows must not be negative, got {nrows}")
+        nrows = _count("nrows", nrows)
         self._free_to_grow()
         self._buffer.reserve(nrows * self._row_nbytes)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
+from test_growbuffer import RESERVES
 
 import growbuf
 from growbuf import GrowBuffer
@@ -116,6 +117,7 @@ def as_python(row):
     return row.tolist() if row.dtype.kind not in "Mm" else row
 
 
+@RESERVES
 @QUICKLY
 @given(st.data(), DTYPES, ROW_SHAPES)
 def test_any_dtype_grows_under_views(data, dtype, row_shape):
@@ -230,7 +232,7 @@ def test_items_without_bytes_are_refused():
         with pytest.raises(ValueError, match="length"):
             GrowArray(dtype=dtype)
     for row_shape in (0, (2, 0), -1):
-        with pytest.raises(ValueError, match="positive"):
+        with pytest.raises(ValueError, match="^row_shape .* 1 or more"):
             GrowArray(row_shape=row_shape)
 
 
@@ -344,6 +346,7 @@ class Unbroken:
 # ----------------------------------------------------------------- views and space
 
 
+@RESERVES
 def test_views_survive_growth():
     array = GrowArray(np.arange(1000))
     assert array.stable
@@ -382,6 +385,7 @@ def read_views(array):
     return wrong
 
 
+@RESERVES
 @pytest.mark.parametrize("nrows", [1, 7, 100_000])
 def test_one_thread_appends_while_others_read(nrows, busy_threads):
     """One row at a time, or blocks; the largest takes a while to copy."""
@@ -455,6 +459,7 @@ def test_an_unstable_array_grows_without_views_only():
     assert array.tolist() == [1, 2, 3, 1, 1]
 
 
+@RESERVES
 def test_thousands_live_together():
     arrays = [GrowArray([i]) for i in range(3000)]
     limits = [array.limit or 0 for array in arrays]
@@ -476,6 +481,7 @@ def test_the_system_is_asked_once_how_much_space_is_in_use(monkeypatch):
     assert array_module._address_space_used() <= used
 
 
+@RESERVES
 def test_where_there_is_no_space_it_moves(monkeypatch):
     space = array_module._address_space()
     if space:
@@ -493,6 +499,35 @@ def test_much_data_gets_more_than_twice_its_length(monkeypatch):
     assert GrowArray(np.zeros((1 << 16) + 1)).stable is False
 
 
+@pytest.mark.parametrize(
+    ("call", "name", "least"),
+    [
+        (lambda n: GrowArray(limit=n), "limit", 1),
+        (lambda n: GrowArray().resize(n), "nrows", 0),
+        (lambda n: GrowArray().reserve(n), "nrows", 0),
+    ],
+)
+def test_a_wrong_number_of_rows_is_named(call, name, least):
+    with pytest.raises(ValueError, match=f"^{name} .* {least} or more, got -3$"):
+        call(-3)
+    with pytest.raises(TypeError, match=f"^{name} must be an integer, got str$"):
+        call("3")
+
+
+def test_one_item_is_shown_and_what_takes_it():
+    with pytest.raises(TypeError, match=r"got one item: 2.5; give it as \[item\]"):
+        GrowArray(2.5)
+    with pytest.raises(TypeError, match=r"got one item: 2.5; append\(\) takes it"):
+        GrowArray().extend(2.5)
+
+
+def test_its_items_can_be_named_at_run_time():
+    named = GrowArray[np.float64]
+    assert (named.__origin__, named.__args__) == (GrowArray, (np.float64,))
+    assert type(named([1.5])) is GrowArray
+
+
+@RESERVES
 def test_a_limit_is_in_rows():
     array = GrowArray(dtype="i4", row_shape=3, limit=2)
     assert (array.limit, array.capacity, array.stable) == (2, 2, True)
@@ -523,7 +558,7 @@ def test_reserve_and_capacity_are_in_rows():
     array.reserve(1000)
     assert 1000 <= array.capacity < 1500
     for call in (array.reserve, array.resize):
-        with Unchanged(array), pytest.raises(ValueError, match="negative"):
+        with Unchanged(array), pytest.raises(ValueError, match="0 or more"):
             call(-1)
 
 
@@ -536,6 +571,7 @@ def test_deleting_from_the_front_copies_nothing():
     assert array[0] == 500_000 and len(array) == (1 << 20) - 500_000
 
 
+@RESERVES
 def test_take_hands_the_pages_over():
     array = GrowArray(np.arange(4 << 20).reshape(-1, 4))
     before = growbuf.stats()["copied_bytes"]
@@ -680,6 +716,7 @@ def test_an_array_like_that_changes_the_array_meanwhile():
     assert array[0] == 3 and len(array) == 3004
 
 
+@RESERVES
 def test_a_view_that_dies_may_call_back():
     array = GrowArray([1.0, 2.0])
     weak = weakref.ref(array.array, lambda _: array.append(5.0))
@@ -695,6 +732,7 @@ def test_it_can_be_extended_by_itself(make):
     assert array.tolist() == [1, 2] * 4
 
 
+@RESERVES
 def test_a_stable_one_can_be_extended_by_a_view_of_itself():
     array = GrowArray(np.arange(3.0))
     array.extend(array.array)
@@ -838,6 +876,7 @@ def test_attributes_and_functions_of_numpy():
     assert not hasattr(array, "__array_interface__")
 
 
+@RESERVES
 def test_it_is_its_own_view():
     array = GrowArray([1.0])
     assert array.array is array.array
@@ -901,6 +940,7 @@ def test_the_repr_reads_as_an_arrays():
     ]
 
 
+@RESERVES
 def test_pickle_out_of_band():
     array = GrowArray(np.arange(10).reshape(5, 2))
     parts = []
@@ -944,6 +984,7 @@ def test_numpy_is_imported_only_when_it_is_needed():
     assert not hasattr(growbuf, "nothing")
 
 
+@RESERVES
 def test_the_examples_run():
     guide = Path(__file__).parent.parent / "docs" / "arrays.md"
     if not guide.exists():

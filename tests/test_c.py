@@ -16,12 +16,14 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="the fake kernels need Linux's mmap under them"
-)
-
 CHECKOUT = Path(__file__).resolve().parent.parent
 SOURCE, TESTS = CHECKOUT / "src", CHECKOUT / "tests" / "c"
+pytestmark = [
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="the fake kernels need Linux's mmap under them"
+    ),
+    pytest.mark.skipif(not SOURCE.exists(), reason="needs the checkout"),
+]
 COMPILER = shlex.split(os.environ.get("CC") or "cc")
 CFLAGS = shlex.split(os.environ.get("CFLAGS", ""))
 UNDER = shlex.split(os.environ.get("GROWBUF_UNDER", ""))

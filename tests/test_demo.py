@@ -7,7 +7,6 @@ import hashlib
 import json
 import lzma
 import os
-import pty
 import random
 import shutil
 import signal
@@ -344,8 +343,9 @@ class TestEnds:
         assert done.stderr.count(b"\n") == 1
         assert b"No space left" in done.stderr
 
+    @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
     def test_progress_is_shown_on_a_terminal(self, tmp_path, write):
-        leader, follower = pty.openpty()
+        leader, follower = os.openpty()
         with self.start(
             str(write(DATA)), "--repeat=1", cwd=tmp_path, stderr=follower
         ) as process:

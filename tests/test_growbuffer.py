@@ -19,6 +19,9 @@ RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]
 MOVES_PAGES = pytest.mark.skipif(
     facts()["strategy"] not in RUNGS[:3], reason="no page can be moved here"
 )
+RESERVES = pytest.mark.skipif(
+    facts()["strategy"] == "heap", reason="address space cannot be reserved here"
+)
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 
 

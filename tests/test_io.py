@@ -24,7 +24,7 @@ from itertools import product
 
 import cpython_suite
 import pytest
-from test_growbuffer import run
+from test_growbuffer import RESERVES, run
 
 from growbuf import GrowBuffer, GrowIO
 from growbuf._growbuf import check
@@ -644,6 +644,7 @@ def test_init_refuses(args, kwargs, message):
     assert_file(file, b"spam", 1)
 
 
+@RESERVES
 def test_file_with_a_limit_grows_under_a_view():
     file = GrowIO(b"spam", limit=MIB)
     file.seek(4)

@@ -8,6 +8,9 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((CHECKOUT / "src").glob("*.[ch]"))
+pytestmark = pytest.mark.skipif(
+    not (CHECKOUT / "src").exists(), reason="needs the checkout"
+)
 
 # From the top down; what stands on one line are siblings, which do not include each
 # other. From `store` on no Python.h.

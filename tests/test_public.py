@@ -19,7 +19,13 @@ NAMES = {"GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"}
 
 
 def test_dir_is_the_public_interface():
+    pytest.importorskip("numpy")
     assert set(dir(growbuf)) == {*NAMES, "GrowArray", "__version__"}
+
+
+def test_dir_names_only_what_can_be_had(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert set(dir(growbuf)) == {*NAMES, "__version__"}
 
 
 def test_a_star_import_needs_nothing_that_may_be_missing():
@@ -82,8 +88,9 @@ def test_docstrings_fit_a_terminal():
 def test_help_begins_with_what_it_is_and_an_example():
     text = pydoc.plain(pydoc.render_doc(GrowBuffer))
     head = text.partition("Method resolution order")[0]
-    assert "GrowBuffer(source=b'', /, encoding='utf-8'" in head
-    assert "prefault=False, limit=None)" in head
+    signature = re.sub(r"[\s|]", "", head)  # 3.13 sets a long one one name a line
+    assert "GrowBuffer(source=b'',/,encoding='utf-8'" in signature
+    assert re.search(r"prefault=False,limit=None,?\)", signature)
     assert ">>> buf += b' and eggs'" in head
     for argument in ("prefault:", "limit:"):
         assert argument in head

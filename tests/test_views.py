@@ -13,17 +13,14 @@ import threading
 
 import pytest
 from conftest import assert_holds
-from test_growbuffer import MIB, ON_LINUX, RUNGS, difference, mappings, run
+from test_growbuffer import MIB, ON_LINUX, RESERVES, RUNGS, difference, mappings, run
 from test_memory import resident
 
 import growbuf
 from growbuf import GrowBuffer
-from growbuf._growbuf import check, facts, place
+from growbuf._growbuf import check, place
 
 GIB = 1 << 30
-RESERVES = pytest.mark.skipif(
-    facts()["strategy"] == "heap", reason="address space cannot be reserved here"
-)
 pytestmark = RESERVES
 
 LENGTHS = [1, 4096, 3 * MIB]  # the last in two pieces of 2 MiB, opened in turn
