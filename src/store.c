@@ -11,7 +11,7 @@
 #define LARGEST (SIZE_MAX / 2)
 
 _Alignas(16) char store_nothing[1];
-bool store_prefault;
+_Atomic bool store_prefault;
 
 void
 store_init(struct store *store)

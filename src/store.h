@@ -35,8 +35,8 @@ struct store {
                          * the writer */
 };
 
-/* Whether stores have that from now on, if they do not say. */
-extern bool store_prefault;
+/* Whether stores have that from now on, if they do not say. Any thread may set it. */
+extern _Atomic bool store_prefault;
 
 /* The start of every empty store: aligned as any memory is, and never written. */
 extern char store_nothing[1];
