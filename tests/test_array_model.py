@@ -53,9 +53,8 @@ class Model(Pair):
         fixed = growbuf.info()["strategy"] != "heap"
         if kind in ("moving", "shared") or (kind == "limit" and not fixed):
             array = growbuf.GrowArray.from_buffer(GrowBuffer(), dtype, row_shape)
-            assert (
-                kind == "moving" or array.buffer == b""
-            )  # known to others from now on
+            if kind == "shared":
+                assert array.buffer == b""  # known to others from now on
             return array
         limit = LIMIT if kind == "limit" else None
         return growbuf.GrowArray(dtype=dtype, row_shape=row_shape, limit=limit)
