@@ -126,6 +126,7 @@ def entries():
         *map(on_python, HOST_PYTHONS),
         *map(on_allocator, ALLOCATORS),
         *map(on_rung, RUNGS),
+        Entry("typing", ["make", "--no-print-directory", "typing", f"PYTHON={PYTHON}"]),
     ]
 
 
