@@ -21,7 +21,7 @@ from growbuf._growbuf import Rows, facts
 
 SCRIPT = Path(__file__).parent / "faulted.py"
 KINDS = list(operations.TABLES)
-# Where a list cannot be allocated it drops a reference too much: io.BytesIO crashes too.
+# Where a list cannot be allocated it drops one reference too much: of a BytesIO too.
 SOUND_WITHOUT_MEMORY = pytest.mark.skipif(
     bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and sys.version_info < (3, 14),
     reason="free-threaded 3.13 itself loses references when it has no memory",
