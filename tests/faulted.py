@@ -97,7 +97,7 @@ def plain(result):
 
 def is_excused(error):
     """Tell whether it was a MemoryError, which pickle made another error of, or which
-    the interpreter (3.11 making a traceback) or NumPy lost: they name no object of ours.
+    the interpreter (3.11 making a traceback) or NumPy lost: no object of ours is named.
     """
     lost = isinstance(error, SystemError) and "growbuf" not in str(error)
     return lost or isinstance(error, pickle.PicklingError)

@@ -9,6 +9,7 @@ import sys
 import pytest
 from conftest import assert_holds
 from test_growbuffer import MIB, run
+from test_security import array_module
 
 from growbuf import GrowBuffer, GrowIO
 from growbuf._growbuf import check
@@ -42,7 +43,7 @@ def sound(buf):
     assert buf[length:] == b"on" and check(buf) is None
 
 
-# ---------------------------------------------------------------- bytearray and user code
+# -------------------------------------------------------------- bytearray and user code
 
 
 def item_that_clears():
@@ -203,7 +204,7 @@ def grown_pages_can_be_written():
 
 def frombuffer_holds_an_export():
     np = pytest.importorskip("numpy")
-    array = pytest.importorskip("growbuf.array").GrowArray
+    array = array_module().GrowArray
     buf = GrowBuffer(b"\1" * 400)
     for owner in (buf, array([1.0] * 50), array.from_buffer(buf, "u1")):
         view = np.frombuffer(owner, "u1")
@@ -231,7 +232,7 @@ def views_of_frozen_bytes_never_change():
 
 def resizing_asks_for_exports_not_references():
     """NumPy counts references, whose number a new Python may change."""
-    array = pytest.importorskip("growbuf.array").GrowArray([1.0] * 50)
+    array = array_module().GrowArray([1.0] * 50)
     view = array[10:20]
     with pytest.raises(BufferError):
         array.resize(5)

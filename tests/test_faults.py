@@ -21,6 +21,11 @@ from growbuf._growbuf import Rows, facts
 
 SCRIPT = Path(__file__).parent / "faulted.py"
 KINDS = list(operations.TABLES)
+# Where a list cannot be allocated it drops one reference too much: of a BytesIO too.
+SOUND_WITHOUT_MEMORY = pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and sys.version_info < (3, 14),
+    reason="free-threaded 3.13 itself loses references when it has no memory",
+)
 MOVING = [rung for rung in RUNGS if rung != "heap"]
 
 
@@ -73,6 +78,7 @@ def test_each_system_call_fails_once(library, kind, rung):
 
 
 @ON_LINUX
+@SOUND_WITHOUT_MEMORY
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_allocation_fails_once(library, kind):
     counts = run_with_faults(library, facts()["strategy"], kind, "allocations")
@@ -80,6 +86,7 @@ def test_each_allocation_fails_once(library, kind):
 
 
 @ON_LINUX
+@SOUND_WITHOUT_MEMORY
 def test_each_allocation_fails_once_on_the_heap(library):
     counts = run_with_faults(library, "heap", "buffers", "allocations")
     assert counts["faults"] > 300
@@ -96,7 +103,7 @@ def test_every_public_operation_is_there():
         {name.partition(":")[0] for name in table}
         for _, table in operations.TABLES.values()
     )
-    assert public(GrowBuffer) <= of_buffers
+    assert public(GrowBuffer) - {"__buffer__", "__release_buffer__"} <= of_buffers
     assert public(GrowIO) - {"__del__"} <= of_files
     own = {name for name in public(Rows) if not name.startswith("_")}
     assert own - {"dtype", "row_shape", "shape"} <= of_arrays

@@ -1,5 +1,5 @@
-/* failing: a library to preload into a Python, so that one call of a function runs while
- * the n-th system call that the extension makes fails, or the n-th allocation by
+/* failing: a library to preload into a Python, so that one call of a function runs
+ * while the n-th system call that the extension makes fails, or the n-th allocation by
  * Python's allocators. tests/faulted.py calls it.
  *
  * Only the thread that makes the call, and only system calls made from the extension's
@@ -23,7 +23,7 @@
 
 enum what { NOTHING, SYSTEM_CALLS, ALLOCATIONS };
 
-/* Those with a number in [first, first + count) fail, counted from 1 as they are seen. */
+/* Those numbered [first, first + count) fail, counted from 1 as they are seen. */
 static _Thread_local struct {
     enum what what;
     long first, count, seen;
