@@ -7,6 +7,7 @@ what fails, and its seed. Sequences of calls are in test_array_model.py.
 import copy
 import doctest
 import gc
+import hashlib
 import operator
 import pickle
 import re
@@ -897,6 +898,16 @@ def test_array_takes_dtype_and_copy():
         assert address(np.asarray(array, copy=False)) == address(array.array)
         with pytest.raises(ValueError):
             array.__array__("f4", copy=False)
+
+
+def test_bytes_without_a_format_are_those_of_the_ndarray():
+    array = GrowArray([(1.5, 2, True, "a")], dtype=RECORD)
+    assert hashlib.sha256(array).digest() == hashlib.sha256(array.array).digest()
+
+
+def test_rows_take_no_keywords():
+    with pytest.raises(TypeError, match="no keyword"):
+        Rows(dtype="f8")
 
 
 def test_structured_rows_are_exported_by_their_ndarray():

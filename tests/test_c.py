@@ -27,6 +27,7 @@ pytestmark = [
 COMPILER = shlex.split(os.environ.get("CC") or "cc")
 CFLAGS = shlex.split(os.environ.get("CFLAGS", ""))
 UNDER = shlex.split(os.environ.get("GROWBUF_UNDER", ""))
+TIMEOUT_SECONDS = 3000 if UNDER else 300
 
 # CPython's flags carry -DNDEBUG, and so may CC: under it an assert tests nothing.
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-pthread"]
@@ -48,7 +49,7 @@ SHARED = [
 PROGRAMS = [path.stem for path in sorted(TESTS.glob("test_*.c"))]
 
 
-def run(*words, timeout=300):
+def run(*words):
     """Run a command and return it done, what it printed in one piece."""
     # The fake kernel counts what leaks, and where processes may not be traced the
     # sanitizer cannot.
@@ -59,7 +60,7 @@ def run(*words, timeout=300):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=timeout,
+        timeout=TIMEOUT_SECONDS,
     )
 
 

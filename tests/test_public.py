@@ -11,6 +11,7 @@ import pytest
 
 import growbuf
 from growbuf import GrowBuffer, GrowIO
+from growbuf._growbuf import check, place
 
 NAMES = {"GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"}
 
@@ -174,6 +175,26 @@ def test_the_error_of_an_index_is_its_own(call, name, least):
 def test_what_is_not_there_cannot_be_taken():
     with pytest.raises(ValueError, match="nbytes must be 3 at most, .* got 4"):
         GrowBuffer(b"abc").take(4)
+
+
+class NeitherTrueNorFalse:
+    def __bool__(self):
+        raise TypeError("neither true nor false")
+
+
+@pytest.mark.parametrize(
+    ("call", "tells"),
+    [
+        (lambda: check(b""), "expected a GrowBuffer, got bytes"),
+        (lambda: place(b""), "expected a GrowBuffer, got bytes"),
+        (lambda: growbuf.configure(prefault=NeitherTrueNorFalse()), "neither true"),
+        (lambda: GrowBuffer().readfrom(), "missing required argument 'source'"),
+        (lambda: GrowBuffer(b"abc")["a":], "slice indices must be integers"),
+    ],
+)
+def test_a_wrong_type_is_named(call, tells):
+    with pytest.raises(TypeError, match=tells):
+        call()
 
 
 def test_a_buffer_under_a_view_tells_how_to_have_one_that_grows():

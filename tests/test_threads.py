@@ -251,7 +251,7 @@ def test_what_is_taken_from_under_writers_is_all_there_is(limit):
 
     def take():
         chance = random.Random(7)
-        while buf or not over.is_set():
+        while not over.is_set() or buf:
             tolerantly(lambda: pieces.append(chance.choice(TAKERS)(buf)))
 
     together(write_all, take)

@@ -38,9 +38,10 @@ def main(path):
     for where in sorted(missed.keys() - listed):
         print(f"not in {LIST.name}: {where}, lines {missed[where]}")
     for where in sorted(listed - missed.keys()):
-        print(f"reached after all, so not for {LIST.name}: {where}")
+        print(f"reached this time, though in {LIST.name}: {where}")
     print(f"{reached:.1f} % of {total} lines are reached")
-    sys.exit(reached < LEAST_PERCENT or listed != missed.keys())
+    # What only a race reaches is reached now and then, so that is no failure.
+    sys.exit(reached < LEAST_PERCENT or not missed.keys() <= listed)
 
 
 if __name__ == "__main__":
