@@ -298,6 +298,7 @@ class TestEnds:
             stderr=stderr,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
 
     @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["parent", "group"])
@@ -354,6 +355,11 @@ class TestEnds:
         assert process.returncode == 0
         assert "SHA-256 of the stream" in shown
         assert "building a" in shown
+
+
+def heed_interrupts():
+    """Undo what a shell does to what it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_terminal(leader):
