@@ -31,23 +31,15 @@ RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]
 ALLOCATORS = ["jemalloc", "mimalloc"]
 
 # The C layers without a Python, the sources, the packages, the pages and the commands
-# are the same everywhere; a rung and an allocator change what buffers do, not what types
-# look like. Limits and faults go down the rungs by themselves.
+# are the same everywhere. Limits and faults go down the rungs by themselves.
 SAME_EVERYWHERE = [
-    "c",
-    "layers",
-    "packaging",
-    "demo",
-    "rungs",
-    "bench",
-    "docs",
-    "examples",
-    "limits",
-    "typing",
+    *("bench", "c", "demo", "docs", "examples", "faults", "layers", "limits"),
+    *("packaging", "rungs", "typing"),
 ]
-SAME_ON_ONE_PYTHON = [
-    *SAME_EVERYWHERE,
-    *["cpython", "interface", "io", "io_model", "public", "faults", "security"],
+# A rung and an allocator change what buffers do, not what types look like.
+WHAT_BUFFERS_DO = [
+    *("array", "array_model", "growbuffer", "memory", "model", "owner", "tail"),
+    *("traps", "views"),
 ]
 
 
@@ -66,10 +58,16 @@ class Entry:
         return LOGS / f"{self.name}.log"
 
 
+QUICKLY = "-q -p no:cacheprovider -m 'not slow'"
+
+
 def without(files):
-    """Return what leaves out files, slow tests and what they keep for the next run."""
-    ignored = [f"--ignore=tests/test_{name}.py" for name in files]
-    return f"-q -p no:cacheprovider -m 'not slow' {shlex.join(ignored)}"
+    ignored = (f"--ignore=tests/test_{name}.py" for name in files)
+    return f"{QUICKLY} {shlex.join(ignored)}"
+
+
+def only(files):
+    return f"{QUICKLY} {shlex.join(f'tests/test_{name}.py' for name in files)}"
 
 
 def make_test(python, arguments="", under=""):
@@ -104,18 +102,15 @@ def on_allocator(name):
     library = next(Path("/usr/lib").glob(f"*/lib{name}.so.2*"), None)
     if library is None:
         return Entry(name, summary=f"no lib{name}.so.2 in /usr/lib")
-    return on_default(name, f"LD_PRELOAD={library}", without(SAME_ON_ONE_PYTHON))
+    return with_setting(name, f"LD_PRELOAD={library}")
 
 
 def on_rung(name):
-    selection = without(SAME_ON_ONE_PYTHON)
-    if name == "heap":  # no limits, which the README's examples need
-        selection += " --ignore=README.md"
-    return on_default(name, f"GROWBUF_STRATEGY={name}", selection)
+    return with_setting(name, f"GROWBUF_STRATEGY={name}")
 
 
-def on_default(name, setting, selection):
-    return Entry(name, make_test(PYTHON, selection, f"env {setting}"))
+def with_setting(name, setting):
+    return Entry(name, make_test(PYTHON, only(WHAT_BUFFERS_DO), f"env {setting}"))
 
 
 def entries():
