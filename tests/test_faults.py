@@ -23,9 +23,8 @@ SCRIPT = Path(__file__).parent / "faulted.py"
 KINDS = list(operations.TABLES)
 # Without memory for a list free-threaded 3.13 drops one reference too much, of a BytesIO
 # too, and a debug build of 3.15 aborts: an object dies where its interpreter forbids it.
-FREE_THREADED_313 = (
-    bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and sys.version_info < (3, 14)
-)
+WITHOUT_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+FREE_THREADED_313 = WITHOUT_GIL and sys.version_info < (3, 14)
 DEBUG_315 = hasattr(sys, "gettotalrefcount") and sys.version_info >= (3, 15)
 SOUND_WITHOUT_MEMORY = pytest.mark.skipif(
     FREE_THREADED_313 or DEBUG_315, reason="this Python is not sound without memory"
