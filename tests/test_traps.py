@@ -238,12 +238,13 @@ MEDDLED_CALLS = {
     "resize": lambda b, i: b.resize(i(5)),
     "take_bytes": lambda b, i: b.take_bytes(i(3)),
     "reserve": lambda b, i: b.reserve(i(5000)),
-    "find": lambda b, i: b.find(b"A", i(1), i(3)),
     "join": lambda b, i: b.join([b"x", i(3)]),
     "hex": lambda b, i: b.hex(":", i(2)),
     "center": lambda b, i: b.center(i(100)),
     "mod": lambda b, i: b"%d" % i(3),
 }
+if sys.version_info >= (3, 15):  # before, bytearray's own may read freed memory
+    MEDDLED_CALLS["find"] = lambda b, i: b.find(b"A", i(1), i(3))
 
 
 @pytest.mark.parametrize("meddler", range(3), ids=["clear", "grow", "delete"])
