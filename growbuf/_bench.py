@@ -26,8 +26,10 @@ from growbuf._measure import (
 )
 
 # What a user has a minute for. The suite in benchmarks/ runs all cases.
-SELECTION = ("build-64", "build-64k", "by-byte", "rebuild", "window", "zeros")
-SELECTION += ("append", "extend")
+SELECTION = (
+    *("build-64", "build-64k", "by-byte", "rebuild", "window", "zeros"),
+    *("append", "extend"),
+)
 CASE_NAMES = ("all", *CASES)
 WARM_LEAST_NBYTES = 16 << 20
 MEMORY_LEAST_NBYTES = 4 << 20

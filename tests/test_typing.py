@@ -50,7 +50,8 @@ def test_the_stubs_say_what_there_is(tmp_path):
     names = [f"growbuf.array.GrowArray.{name}\n" for name in lent_by_ndarray()]
     assert len(names) > 20
     allowed.write_text("".join(names))
-    run("mypy.stubtest", "growbuf", "--allowlist", allowed)
+    settings = ("--mypy-config-file", CHECKOUT / "pyproject.toml")
+    run("mypy.stubtest", "growbuf", "--allowlist", allowed, *settings)
 
 
 @needs("mypy")
