@@ -24,7 +24,6 @@ Needs a C compiler and the extra `cli`.
 
 import argparse
 import ctypes
-import ctypes.util
 import json
 import os
 import platform
@@ -36,19 +35,14 @@ import tempfile
 from pathlib import Path
 
 from growbuf import info
+from growbuf._measure import ALLOCATORS, GIB, MissingError, preload
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = ROOT / "benchmarks" / "seed"
 LAYERS = ("store", "spans", "prefault", "pages", "growth")
 RUNGS = ("retain", "dontunmap", "maymove", "copy", "heap")
-ALLOCATORS = {  # library to preload, and the Debian package that has it
-    "jemalloc": ("jemalloc", "libjemalloc2"),
-    "TCMalloc": ("tcmalloc_minimal", "libtcmalloc-minimal4"),
-    "mimalloc": ("mimalloc", "libmimalloc2.0"),
-}
-PATCH_SECONDS = {"glibc": 0.135, "jemalloc": 0.226, "TCMalloc": 0.238}
+PATCH_SECONDS = {"glibc": 0.135, "jemalloc": 0.226, "tcmalloc": 0.238}
 PR_SET_THP_DISABLE = 41
-GIB = 1 << 30
 
 
 # ------------------------------------------------------------------- the contenders
@@ -64,13 +58,11 @@ def compile_vector(folder):
 
 
 def over_realloc(program):
-    yield "glibc", [program, "realloc"], {}
-    for name, (library, package) in ALLOCATORS.items():
-        path = ctypes.util.find_library(library)
-        if path is None:
-            print(f"{name}: not found, install {package}", file=sys.stderr)
-        else:
-            yield name, [program, "realloc"], {"LD_PRELOAD": path}
+    for name in ALLOCATORS:
+        try:
+            yield name, [program, "realloc"], preload(name)
+        except MissingError as error:
+            print(error, file=sys.stderr)
 
 
 def over_store(program):
