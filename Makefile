@@ -139,19 +139,12 @@ $(VENV)/ready: | python
 	@$(VENV)/bin/python -m pip install --quiet --upgrade 'setuptools>=77'
 	@touch $@
 
-# A dependency group needs pip 25.1.
-$(LINT)/ready: pyproject.toml | python
-	@echo "making $(LINT)"
-	@$(PYTHON) -m venv --clear $(LINT)
-	@$(LINT)/bin/python -m pip install --quiet --upgrade pip
-	@$(LINT)/bin/python -m pip install --quiet --group lint
-	@touch $@
-
-$(RELEASE)/ready: pyproject.toml | python
-	@echo "making $(RELEASE)"
-	@$(PYTHON) -m venv --clear $(RELEASE)
-	@$(RELEASE)/bin/python -m pip install --quiet --upgrade pip
-	@$(RELEASE)/bin/python -m pip install --quiet --group release
+# With the dependency group of that name, for which pip must be 25.1 or newer.
+$(LINT)/ready $(RELEASE)/ready: .venv/%-$(TAG)/ready: pyproject.toml | python
+	@echo "making $(@D)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --upgrade pip
+	@$(@D)/bin/python -m pip install --quiet --group $*
 	@touch $@
 
 python:
