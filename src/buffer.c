@@ -388,5 +388,7 @@ buffer_check(BufferObject *self)
     if (base->ob_alloc > Py_SIZE(self) + 1) {
         return "the base sees room to append into";
     }
-    return store_check(&self->store);
+    /* Who has the tail may have written where the NUL goes when it comes back. */
+    return tail_is_lent(self) ? store_check_layout(&self->store)
+                              : store_check(&self->store);
 }

@@ -661,7 +661,7 @@ store_repeat(char *bytes, size_t unit, size_t nbytes)
 }
 
 const char *
-store_check(const struct store *store)
+store_check_layout(const struct store *store)
 {
     const struct span *memory = &store->memory;
     if (store->memory.kind == STORE_EMPTY) {
@@ -681,11 +681,18 @@ store_check(const struct store *store)
         store->length > memory->ready - store_gap(store)) {
         return "the bytes in use are not ready";
     }
-    if (store->start[store->length] != '\0') {
-        return "the byte after the last is not NUL";
-    }
     if (store->memory.kind == STORE_SPAN && memory->length % GROWTH_QUANTUM != 0) {
         return "the span is no multiple of 2 MiB";
     }
     return NULL;
+}
+
+const char *
+store_check(const struct store *store)
+{
+    const char *reason = store_check_layout(store);
+    if (reason == NULL && store->start[store->length] != '\0') {
+        return "the byte after the last is not NUL";
+    }
+    return reason;
 }

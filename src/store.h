@@ -118,7 +118,9 @@ size_t store_nbytes(const struct store *store);
 /* Fill `nbytes` with copies of the first `unit` of them. */
 void store_repeat(char *bytes, size_t unit, size_t nbytes);
 
-/* Return why the store is not as it should be, or NULL. */
+/* Return why the store is not as it should be, or NULL; of its layout alone, when the NUL
+ * behind the last byte is not there because somebody else writes to the tail. */
 const char *store_check(const struct store *store);
+const char *store_check_layout(const struct store *store);
 
 #endif

@@ -133,6 +133,19 @@ def test_digits_in_the_tail_are_not_part_of_a_number():
     assert int(buf) == 1234 and check(buf) is None
 
 
+@pytest.mark.parametrize("start", STARTS)
+def test_a_refused_commit_leaves_the_tail_lent(start):
+    buf, data = begun(start)
+    tail = buf.spare(10)
+    tail[:2] = b"de"
+    assert check(buf) is None, "what is in a lent tail is no fault"
+    with memoryview(buf), pytest.raises(BufferError, match="limit=nbytes"):
+        buf.commit(2)
+    assert buf == data and check(buf) is None
+    buf.commit(2)
+    assert_holds(buf, data + b"de")
+
+
 @pytest.mark.parametrize("spared", [0, 10])
 def test_more_than_was_spared(spared):
     buf = GrowBuffer(b"abc")
