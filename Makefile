@@ -47,7 +47,8 @@ demo: $(VENV)/$(BUILD)-cli
 test: $(VENV)/$(BUILD)-test
 	@$(UNDER) $(VENV)/bin/python -m pytest $(ARGS)
 
-# The suite: pytest-benchmark, memory in fresh processes; `pictures` draws what it wrote.
+# The suite: pytest-benchmark, memory in fresh processes; `pictures` draws what it wrote
+# and makes the tables of docs/performance.md.
 bench: $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(BENCH_JSON))
 	@$(VENV)/bin/python -m pytest -q benchmarks --benchmark-quiet \

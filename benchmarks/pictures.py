@@ -1,16 +1,20 @@
-"""The pictures of the documentation, from what the suite wrote.
+"""The pictures and tables of the documentation, from what the suite wrote.
 
     python benchmarks/pictures.py BENCH.json [FOLDER]       four SVG files, in docs/
 
-Needs matplotlib. The same figures make the same files, byte by byte.
+In the folder's performance.md each table behind a comment like <!-- ratios: zeros -->
+is made anew for the cases named in it. Needs matplotlib. The same figures make the same
+files, byte by byte.
 """
 
 import json
+import re
 import sys
 from operator import itemgetter
 from pathlib import Path
 from statistics import median
 
+from growbuf._bench import add_ratios, short
 from growbuf._measure import GIB, grouped
 from growbuf._plot import OURS, THEIRS, label_bars, label_ends, log_axis, picture
 
@@ -140,6 +144,32 @@ PICTURES = {
 }
 
 
+def ratio_table(rows, cases):
+    """Return how much longer than the first each peer takes, as a table in Markdown."""
+    ratios = {}
+    for case in cases:
+        group = [row for row in of_case(rows, case) if row["allocator"] == "glibc"]
+        add_ratios(group)
+        for row in group:
+            ratios.setdefault(row["peer"], {})[case] = short(row["ratio"])
+    lines = [["", *(f"`{case}`" for case in cases)], ["---"] * (len(cases) + 1)]
+    lines += [
+        [peer, *(of_peer.get(case, "") for case in cases)]
+        for peer, of_peer in ratios.items()
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write_tables(rows, page):
+    """Make the tables of ratios in a page anew."""
+    text = re.sub(
+        r"(<!-- ratios: (.+) -->\n\n)(?:\|.*\n)*",
+        lambda found: found[1] + ratio_table(rows, found[2].split()),
+        page.read_text(),
+    )
+    page.write_text(text)
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -148,6 +178,8 @@ def main():
     rows = [bench["extra_info"] for bench in report["benchmarks"]]
     for name, draw in PICTURES.items():
         draw(rows, str(folder / name))
+    if (page := folder / "performance.md").exists():
+        write_tables(rows, page)
 
 
 if __name__ == "__main__":

@@ -252,3 +252,25 @@ def test_pictures_are_small_and_the_same_each_time(pictures, tmp_path, monkeypat
     assert drawn[0] == drawn[1]
     assert set(drawn[0]) == set(pictures.PICTURES)
     assert max(map(len, drawn[0].values())) < 100_000
+
+
+def test_tables_are_made_anew_where_they_stand(pictures, tmp_path):
+    ours = {"allocator": "glibc", "case": "zeros", "nbytes": 4, "seconds": [2.0]}
+    theirs = {**ours, "peer": "bytearray", "nbytes": 2}
+    other = {**theirs, "allocator": "mimalloc", "seconds": [7.0]}
+    page = tmp_path / "performance.md"
+    rows = [{**ours, "peer": "GrowBuffer"}, theirs, other, {**theirs, "case": "file"}]
+    page.write_text("before\n\n<!-- ratios: zeros file -->\n\n| old |\n\nafter\n")
+    pictures.write_tables(rows, page)
+    assert page.read_text().splitlines() == [
+        "before",
+        "",
+        "<!-- ratios: zeros file -->",
+        "",
+        "|  | `zeros` | `file` |",
+        "| --- | --- | --- |",
+        "| GrowBuffer | 1.00 |  |",
+        "| bytearray | 2.00 | 1.00 |",
+        "",
+        "after",
+    ]
