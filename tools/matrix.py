@@ -58,7 +58,8 @@ class Entry:
         return LOGS / f"{self.name}.log"
 
 
-QUICKLY = "-q -p no:cacheprovider -m 'not slow'"
+SLOWEST = "--durations=10"
+QUICKLY = f"-q -p no:cacheprovider -m 'not slow' {SLOWEST}"
 
 
 def without(files):
@@ -116,7 +117,7 @@ def with_setting(name, setting):
 def entries():
     """List them so that those that take longest begin first."""
     return [
-        Entry("default", make_test(PYTHON)),
+        Entry("default", make_test(PYTHON, SLOWEST)),
         *map(on_sid, SID_PYTHONS),
         *map(on_python, HOST_PYTHONS),
         *map(on_allocator, ALLOCATORS),
