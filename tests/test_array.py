@@ -742,6 +742,15 @@ def test_a_stable_one_can_be_extended_by_a_view_of_itself():
     assert array.tolist() == [0, 1, 2, 0, 1, 2, 0, 2, 1, 1]
 
 
+def test_bytes_that_belong_to_no_field_are_zeros_where_fields_overlap():
+    fields = {"names": ["a", "b"], "formats": ["<i4"] * 2, "offsets": [0, 0]}
+    array = GrowArray(dtype=np.dtype(fields | {"itemsize": 8}))
+    array._append_bytes(b"secret!!")
+    array.resize(0)
+    array.append((1, 2))
+    assert bytes(array.buffer) == b"\2" + bytes(7)
+
+
 def test_cycles_are_collected():
     class Owner(GrowArray):
         pass
