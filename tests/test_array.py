@@ -725,6 +725,14 @@ def test_a_view_that_dies_may_call_back():
     assert weak() is None and array.tolist() == [1, 5]
 
 
+def test_a_view_that_dies_may_clear_the_rows_that_are_appended():
+    rows = [float(row) for row in range(1000)]
+    array = unstable(rows=[0.5])
+    weak = weakref.ref(array.array, lambda _: rows.clear())
+    array.extend(rows)
+    assert weak() is None and array.tolist() == [0.5]
+
+
 @pytest.mark.parametrize("make", [GrowArray, lambda rows: unstable("f8", (), rows)])
 def test_it_can_be_extended_by_itself(make):
     array = make([1.0, 2.0])
