@@ -447,6 +447,19 @@ rows_subscript(PyObject *op, PyObject *key)
     return item;
 }
 
+/* What reversed() and bisect ask for; an ndarray has it too. */
+static PyObject *
+rows_item(PyObject *op, Py_ssize_t index)
+{
+    PyObject *view = locked_view(op);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *item = PySequence_GetItem(view, index);
+    Py_DECREF(view);
+    return item;
+}
+
 static int
 rows_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
 {
@@ -631,6 +644,9 @@ UNARY(negative, PyNumber_Negative)
 UNARY(positive, PyNumber_Positive)
 UNARY(absolute, PyNumber_Absolute)
 UNARY(invert, PyNumber_Invert)
+/* Without these two Python would read the bytes of the rows as text. */
+UNARY(int, PyNumber_Long)
+UNARY(float, PyNumber_Float)
 
 /* ndarray knows no modulus either. */
 static PyObject *
@@ -998,6 +1014,7 @@ static PyType_Slot rows_slots[] = {
     {Py_mp_subscript, rows_subscript},
     {Py_mp_ass_subscript, rows_ass_subscript},
     {Py_sq_length, rows_length},
+    {Py_sq_item, rows_item},
     {Py_sq_contains, rows_contains},
     NUMBER_BOTH(add),
     NUMBER_BOTH(subtract),
@@ -1017,6 +1034,8 @@ static PyType_Slot rows_slots[] = {
     NUMBER(positive),
     NUMBER(absolute),
     NUMBER(invert),
+    NUMBER(int),
+    NUMBER(float),
     NUMBER(bool),
     {0, NULL},
 };

@@ -4,6 +4,7 @@ Views that are held across growth must go on showing what they showed. hypothesi
 what fails, and its seed. Sequences of calls are in test_array_model.py.
 """
 
+import bisect
 import copy
 import doctest
 import gc
@@ -870,6 +871,23 @@ class Deferring:
 
     def __radd__(self, other):
         return type(other)
+
+
+@pytest.mark.parametrize("number", [int, float, complex])
+def test_its_bytes_are_not_read_as_the_text_of_a_number(number):
+    with pytest.raises(TypeError):
+        number(GrowArray(np.frombuffer(b"12", "u1")))
+
+
+def test_numpys_scalar_types_make_an_array_of_it():
+    assert text(np.float64(GrowArray(np.frombuffer(b"12", "u1")))) == text([49.0, 50.0])
+
+
+def test_it_is_a_sequence_as_an_array_is():
+    array = GrowArray([1.0, 2.0, 5.0])
+    assert list(reversed(array)) == [5, 2, 1]
+    assert bisect.bisect(array, 3) == 2
+    assert operator.indexOf(array, 5) == 2
 
 
 def test_others_may_have_the_last_word():
