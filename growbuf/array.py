@@ -480,7 +480,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         try:
             return np.frombuffer(taken, self.dtype).reshape(-1, *self.row_shape)
         except BaseException:
-            self._append_bytes(taken)
+            self._buffer.extend(taken)
             raise
 
     def copy(self):

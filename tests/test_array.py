@@ -327,6 +327,8 @@ def test_a_buffer_must_have_whole_rows():
     for call in (lambda: array.array, lambda: array[0], lambda: array + 1):
         with pytest.raises(ValueError, match="9 bytes"):
             call()
+    with Unbroken(array.buffer), pytest.raises(ValueError, match="multiple"):
+        array.take()
     array.buffer.pop()
     array.append(2)
     assert array.tolist() == [1, 2]
