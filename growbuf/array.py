@@ -227,10 +227,10 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
     >>> samples.mean(axis=0)
     array([3., 4.])
 
-    data: an array-like, or an iterable of rows; dtype and row shape are taken from it.
-    dtype: of the items, float64 without data; anything but what refers to objects.
-    row_shape: a length or a tuple, () without data: what the shape is behind the first
-    axis.
+    data: an array-like, from which dtype and row shape are taken where they are not
+    given; or an iterable of rows, from which they are not.
+    dtype: of the items, else float64; anything but what refers to objects.
+    row_shape: a length or a tuple, else (): what the shape is behind the first axis.
     limit: rows the array can hold at most. Address space for them is reserved (no
     memory), so that no row ever moves and rows can be appended under views. None: as
     much as the system gives, from 1 TiB down as more of it is in use; where that is
@@ -480,7 +480,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         try:
             return np.frombuffer(taken, self.dtype).reshape(-1, *self.row_shape)
         except BaseException:
-            self._append_bytes(taken)
+            self._buffer.extend(taken)
             raise
 
     def copy(self):

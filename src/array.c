@@ -167,24 +167,20 @@ publish(RowsObject *self, size_t nbytes)
     self->whole += nbytes;
 }
 
-/* Rows are written behind the end, and the buffer is told when all of them are there.
- * If one cannot be written, the NUL that follows the last byte is put back. */
+/* Rows are written behind the end, where there is room, and the buffer is told when all
+ * of them are there. If one cannot be written, the NUL that follows the last byte is put
+ * back. */
 static int
-rows_write(RowsObject *self, PyObject **rows, size_t count)
+rows_write(RowsObject *self, PyObject *const *rows, size_t count)
 {
-    BufferObject *buffer = self->buffer;
-    size_t nbytes = count * self->row_nbytes;
-    if (rows_make_room(self, nbytes) < 0) {
-        return -1;
-    }
-    char *end = buffer_bytes(buffer) + buffer_length(buffer), *to = end;
+    char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer), *to = end;
     for (size_t i = 0; i < count; i++, to += self->row_nbytes) {
         if (!cells_write(&self->cells, self->row_nbytes, to, rows[i])) {
             *end = '\0';
             return 0;
         }
     }
-    publish(self, nbytes);
+    publish(self, count * self->row_nbytes);
     return 1;
 }
 
@@ -194,28 +190,44 @@ append_row(RowsObject *self, PyObject *row)
 {
     int rc;
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    rc = rows_write(self, &row, 1);
+    rc = rows_make_room(self, self->row_nbytes);
+    if (rc == 0) {
+        rc = rows_write(self, &row, 1);
+    }
     Py_END_CRITICAL_SECTION();
     return rc;
 }
 
-/* The same for all rows in a list or a tuple. */
+/* The same for all rows in a list or a tuple. To have room may drop a view, whose weak
+ * references call user code that changes the list: so its items are looked up after. */
+static int
+append_listed(RowsObject *self, PyObject *rows)
+{
+    size_t count = (size_t)PySequence_Fast_GET_SIZE(rows);
+    if (count == 0) {
+        return 1;
+    }
+    if (count > PY_SSIZE_T_MAX / self->row_nbytes) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (rows_make_room(self, count * self->row_nbytes) < 0) {
+        return -1;
+    }
+    return (size_t)PySequence_Fast_GET_SIZE(rows) == count
+               ? rows_write(self, PySequence_Fast_ITEMS(rows), count)
+               : 0;
+}
+
 static int
 append_rows(RowsObject *self, PyObject *rows)
 {
     if (!PyList_CheckExact(rows) && !PyTuple_CheckExact(rows)) {
         return 0;
     }
-    int rc = 1;
+    int rc;
     Py_BEGIN_CRITICAL_SECTION2(rows, self->buffer);
-    size_t count = (size_t)PySequence_Fast_GET_SIZE(rows);
-    if (count > PY_SSIZE_T_MAX / self->row_nbytes) {
-        PyErr_NoMemory();
-        rc = -1;
-    }
-    else if (count > 0) {
-        rc = rows_write(self, PySequence_Fast_ITEMS(rows), count);
-    }
+    rc = append_listed(self, rows);
     Py_END_CRITICAL_SECTION2();
     return rc;
 }
@@ -435,6 +447,19 @@ rows_subscript(PyObject *op, PyObject *key)
     return item;
 }
 
+/* What reversed() and bisect ask for; an ndarray has it too. */
+static PyObject *
+rows_item(PyObject *op, Py_ssize_t index)
+{
+    PyObject *view = locked_view(op);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *item = PySequence_GetItem(view, index);
+    Py_DECREF(view);
+    return item;
+}
+
 static int
 rows_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
 {
@@ -619,6 +644,9 @@ UNARY(negative, PyNumber_Negative)
 UNARY(positive, PyNumber_Positive)
 UNARY(absolute, PyNumber_Absolute)
 UNARY(invert, PyNumber_Invert)
+/* Without these two Python would read the bytes of the rows as text. */
+UNARY(int, PyNumber_Long)
+UNARY(float, PyNumber_Float)
 
 /* ndarray knows no modulus either. */
 static PyObject *
@@ -986,6 +1014,7 @@ static PyType_Slot rows_slots[] = {
     {Py_mp_subscript, rows_subscript},
     {Py_mp_ass_subscript, rows_ass_subscript},
     {Py_sq_length, rows_length},
+    {Py_sq_item, rows_item},
     {Py_sq_contains, rows_contains},
     NUMBER_BOTH(add),
     NUMBER_BOTH(subtract),
@@ -1005,6 +1034,8 @@ static PyType_Slot rows_slots[] = {
     NUMBER(positive),
     NUMBER(absolute),
     NUMBER(invert),
+    NUMBER(int),
+    NUMBER(float),
     NUMBER(bool),
     {0, NULL},
 };

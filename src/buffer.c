@@ -356,6 +356,7 @@ buffer_hand_over(BufferObject *self, BufferObject *taken)
 {
     struct store fresh;
     store_init(&fresh);
+    fresh.memory.prefault = self->store.memory.prefault;
     if (store_is_fixed(&self->store)) {
         int error = store_fix(&fresh, store_capacity(&self->store));
         if (error) {

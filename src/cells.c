@@ -287,7 +287,7 @@ cells_open(struct cells *cells, PyObject *description, size_t row_nbytes)
     if (!PyArg_ParseTuple(description, "iO!:cells", &shape, &PyTuple_Type, &list)) {
         return -1;
     }
-    size_t covered = 0;
+    size_t end = 0; /* of the cells so far, if they lie without a gap in between */
     int rc = shape != CELLS_NONE;
     cells->count = PyTuple_GET_SIZE(list);
     cells->cell = PyMem_New(struct cell, cells->count);
@@ -297,9 +297,10 @@ cells_open(struct cells *cells, PyObject *description, size_t row_nbytes)
     }
     for (Py_ssize_t i = 0; i < cells->count && rc > 0; i++) {
         rc = parse_cell(PyTuple_GET_ITEM(list, i), &cells->cell[i]);
-        covered += cells->cell[i].nbytes;
+        cells->padded |= cells->cell[i].offset != end;
+        end += cells->cell[i].nbytes;
     }
-    cells->padded = covered < row_nbytes;
+    cells->padded |= end != row_nbytes;
     cells->shape = rc > 0 ? (enum cells_shape)shape : CELLS_NONE;
     return rc < 0 ? -1 : 0;
 }

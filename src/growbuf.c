@@ -34,7 +34,7 @@ PyDoc_STRVAR(buffer_doc,
 "From 72 KiB up the bytes are in pages of their own: growing moves the pages\n"
 "(mremap(2)), at a cost that hardly depends on the length. A buffer that cannot grow\n"
 "raises MemoryError and is what it was.\n\n"
-"prefault: a helper thread has pages present ahead of the writer.\n"
+"prefault: a helper thread has pages present ahead of the writer; not with a limit.\n"
 "limit: bytes the buffer can hold at most. Address space for them is reserved (no\n"
 "memory), so that the buffer never moves and may be appended to while views of it are\n"
 "exported; they keep their length and see later writes. Growing past the limit, and a\n"

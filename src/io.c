@@ -1149,7 +1149,7 @@ io_dealloc(PyObject *op)
 PyDoc_STRVAR(io_doc,
 "GrowIO(initial_bytes=b'', *, buffer=None, limit=None)\n--\n\n"
 "A binary file in memory, as io.BytesIO, over a GrowBuffer.\n\n"
-"It takes what BytesIO takes and does what BytesIO does:\n\n"
+"It takes what BytesIO takes and does what BytesIO does, but is no subclass of it:\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam and eggs')\n"
@@ -1163,7 +1163,8 @@ PyDoc_STRVAR(io_doc,
 "buffer: a GrowBuffer to work on in place, from position 0, with no copy.\n"
 "limit: of a new buffer, in bytes; it never moves.\n\n"
 "What grows the file costs what it costs the buffer: from 72 KiB up no byte is copied\n"
-"to make room. After any exception the bytes and the position are what they were.");
+"to make room. After any exception but in writelines() the bytes and the position are\n"
+"what they were.");
 
 static PyMethodDef io_methods[] = {
     {"write", io_write, METH_O, write_doc},

@@ -279,18 +279,22 @@ pages_move_retain(char *address, size_t length, size_t new_length, char **moved)
     return remap(address, length, new_length, flags, NULL, moved);
 }
 
+/* Not FIXED: a second mapping of the same length may be refused by a limit, after what
+ * is at a fixed target has gone; and another thread may be there by the time it could
+ * be unmapped. */
 int
-pages_move_dontunmap(char *address, size_t length, char *target)
+pages_move_dontunmap(char *address, size_t length, char *target, char **moved)
 {
-    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | KEEP_SOURCE;
-    return remap(address, length, length, flags, target, &target);
+    int flags = MREMAP_MAYMOVE | KEEP_SOURCE;
+    int error = remap(address, length, length, flags, target, moved);
+    return error == 0 && *moved == address ? ENOTSUP : error;
 }
 
 int
-pages_move_onto(char *address, size_t length, size_t new_length, char *target)
+pages_move_onto(char *address, size_t length, char *target)
 {
     int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
-    return remap(address, length, new_length, flags, target, &target);
+    return remap(address, length, length, flags, target, &target);
 }
 
 int
@@ -362,7 +366,8 @@ pages_offer(char *address, size_t length)
     return advise(address, length, MADV_FREE);
 }
 
-/* Move `source`, one page with another mapped behind it, by one rung. */
+/* Move `source`, one page with another mapped behind it, by one rung: one page arrives,
+ * or two where the move grows it. */
 static int
 try_move(enum pages_rung rung, char *source, char *target, char **moved)
 {
@@ -372,9 +377,9 @@ try_move(enum pages_rung rung, char *source, char *target, char **moved)
     case PAGES_RETAIN:
         return pages_move_retain(source, nbytes, 2 * nbytes, moved);
     case PAGES_DONTUNMAP:
-        return pages_move_dontunmap(source, nbytes, target);
+        return pages_move_dontunmap(source, nbytes, NULL, moved);
     case PAGES_MAYMOVE:
-        return pages_move_onto(source, nbytes, 2 * nbytes, target);
+        return pages_move_onto(source, nbytes, target);
     default:
         *moved = source;
         return 0;
@@ -407,7 +412,7 @@ try_rung(enum pages_rung rung)
     pages_unmap(gone ? source + nbytes : source, gone ? nbytes : 2 * nbytes);
     pages_unmap(target, 2 * nbytes);
     if (moved != target && moved != source) {
-        pages_unmap(moved, 2 * nbytes);
+        pages_unmap(moved, rung == PAGES_RETAIN ? 2 * nbytes : nbytes);
     }
     return error;
 }

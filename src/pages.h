@@ -94,18 +94,20 @@ int pages_hide(char *address, size_t length);
 void pages_unmap(char *address, size_t length);
 
 /* Each moves `length` bytes of pages; the first two leave a source that is mapped and
- * reads as zero, the others none. The kernel empties a target before it looks at its
- * limits, so one may be gone although the move failed. */
+ * reads as zero, the others none. */
 
 /* Grow to `new_length`: in place if there is room, and then the same address comes back;
  * else by moving (flag 4 of 2014: grows and keeps the source). */
 int pages_move_retain(char *address, size_t length, size_t new_length, char **moved);
 
-/* Move onto `target`, replacing what is there. Equal lengths only. */
-int pages_move_dontunmap(char *address, size_t length, char *target);
+/* Move to `target` if nothing is there, else to wherever there is room. ENOTSUP from a
+ * kernel that need not move what does not grow. */
+int pages_move_dontunmap(char *address, size_t length, char *target, char **moved);
 
-/* Move onto `target` and grow to `new_length`, replacing what is there. */
-int pages_move_onto(char *address, size_t length, size_t new_length, char *target);
+/* Move onto `target`, replacing what is there. The kernel empties it before it looks at
+ * its limits: but a move that does not grow is refused by none of them, so the target of
+ * one that fails is still there. */
+int pages_move_onto(char *address, size_t length, char *target);
 
 /* Grow in place or wherever there is room: needs address space for the difference
  * only, but gives no alignment. */

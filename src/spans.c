@@ -609,7 +609,8 @@ spans_discard(struct span *span, size_t end)
 
 /* -------------------------------------------------------------------- moving */
 
-/* Take address space to move onto: a retained source of that length, or new. */
+/* Take address space to move onto: a retained source of that length, or new. It begins
+ * at a multiple of 2 MiB. */
 static int
 take_target(size_t length, char **address)
 {
@@ -619,6 +620,18 @@ take_target(size_t length, char **address)
         return 0;
     }
     return pages_reserve(length, address);
+}
+
+/* Find such a place, and leave it free: pages go elsewhere if somebody else is there
+ * before them. */
+static int
+find_target(size_t length, char **address)
+{
+    int error = take_target(length, address);
+    if (error == 0) {
+        pages_unmap(*address, length);
+    }
+    return error;
 }
 
 /* The pages are at `address` now and the source they left is still mapped. */
@@ -649,34 +662,35 @@ move_retain(struct span *span, size_t length)
     return 0;
 }
 
-/*   source  |<-- pages -->|                      target  |<---- address space ---->|
- *   after   |<-- zeros -->|  (to the pool)               |<-- pages -->|<--extend->|
- *
- * The tail of the target is given up for a moment, so that the moved mapping can be
- * extended over it: two mappings side by side could not move as one before Linux 6.17.
- * Should another thread map something there meanwhile, the pages have moved all the
- * same and a lower rung grows them. */
+/* Grow over what lies behind, which was given up for that: two mappings side by side
+ * could not move as one before Linux 6.17. Should another thread have mapped something
+ * there, the pages have moved all the same and a lower rung grows them. */
 static int
-move_dontunmap(struct span *span, size_t length)
+extend(struct span *span, size_t length)
 {
-    char *target;
-    size_t moved = span->length;
-    int error = take_target(length, &target);
-    if (error) {
-        return error;
-    }
-    error = pages_move_dontunmap(span->address, moved, target);
-    if (error) {
-        pages_unmap(target, length);
-        return error;
-    }
-    leave_source(span, target);
-    pages_unmap(target + moved, length - moved);
-    error = pages_extend(target, moved, length);
+    int error = pages_extend(span->address, span->length, length);
     if (error == 0) {
         span->length = length;
     }
     return error;
+}
+
+/*   source  |<-- pages -->|                      target  |<---- address space ---->|
+ *   after   |<-- zeros -->|  (to the pool)               |<-- pages -->|<--extend->|
+ */
+static int
+move_dontunmap(struct span *span, size_t length)
+{
+    char *target, *moved;
+    int error = find_target(length, &target);
+    if (error == 0) {
+        error = pages_move_dontunmap(span->address, span->length, target, &moved);
+    }
+    if (error) {
+        return error;
+    }
+    leave_source(span, moved);
+    return extend(span, length);
 }
 
 static int
@@ -687,16 +701,16 @@ move_maymove(struct span *span, size_t length)
     if (error) {
         return error;
     }
-    error = pages_move_onto(span->address, span->length, length, target);
+    error = pages_move_onto(span->address, span->length, target);
     if (error) {
         pages_unmap(target, length);
         return error;
     }
     count_move(span->length);
+    pages_unmap(target + span->length, length - span->length);
     span->address = target;
-    span->length = length;
     span->mapping = new_mapping();
-    return 0;
+    return extend(span, length);
 }
 
 /* Move without a target of our own: all that is needed is the difference. */
@@ -847,31 +861,30 @@ spans_extract(struct span *span, size_t from, size_t to, size_t end,
               struct span *extracted)
 {
     assert(from < to && to <= end && end <= span->ready);
-    if (pages_facts.rung < PAGES_DONTUNMAP) {
+    if (pages_facts.rung != PAGES_DONTUNMAP) {
         return ENOTSUP;
     }
     size_t first = from & ~(GROWTH_QUANTUM - 1);
     size_t length = growth_round_up(to + 1, GROWTH_QUANTUM) - first;
-    char *target;
-    int error = take_target(length, &target);
+    char *target, *moved;
+    int error = find_target(length, &target);
     if (error) {
         return error;
     }
     stop_prefault(span);
-    error = pages_move_dontunmap(span->address + first, length, target);
+    error = pages_move_dontunmap(span->address + first, length, target, &moved);
     if (error) {
-        pages_unmap(target, length);
         return error;
     }
     spans_outgrown(span);
     size_t rest = (end < first + length ? end : first + length) - to;
     if (rest > 0) {
-        memcpy(span->address + to, target + (to - first), rest);
+        memcpy(span->address + to, moved + (to - first), rest);
         spans_count_copy(rest);
     }
     size_t ready = span->ready - first < length ? span->ready - first : length - 1;
-    target[ready] = '\0';
-    *extracted = (struct span){.address = target,
+    moved[ready] = '\0';
+    *extracted = (struct span){.address = moved,
                                .length = length,
                                .ready = ready,
                                .mapping = new_mapping(),

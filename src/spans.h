@@ -89,8 +89,7 @@ void spans_discard(struct span *span, size_t end);
 
 /* Move the pages with the bytes of [from, to), and one byte's room behind them, to a span
  * of their own, in which they begin at from % GROWTH_QUANTUM. [to, end) stays where it
- * was; all else may become zero. ENOTSUP on a kernel that does not leave the source
- * mapped. */
+ * was; all else may become zero. ENOTSUP but on the rung `dontunmap`. */
 int spans_extract(struct span *span, size_t from, size_t to, size_t end,
                   struct span *extracted);
 

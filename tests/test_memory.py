@@ -378,6 +378,26 @@ def test_the_helper_is_there_only_while_it_is_needed():
     assert len(buf) == len(plain)
 
 
+@MOVES_PAGES
+@pytest.mark.parametrize("empty", ["clear()", "take()", "freeze()", "resize(0)"])
+def test_a_buffer_that_was_emptied_still_has_the_helper(empty):
+    code = f"""
+        import growbuf, os, time
+        def nthreads():
+            return len(os.listdir("/proc/self/task"))
+        before = nthreads()
+        growbuf.configure(retain=0)
+        buf = growbuf.GrowBuffer(bytes(10_000_000), prefault=True)
+        buf.{empty}
+        while nthreads() > before:
+            time.sleep(0.01)
+        while len(buf) < 100_000_000 and nthreads() == before:
+            buf += bytes(100_000)
+        print(nthreads() - before)
+    """
+    assert run(code) == "1"
+
+
 @ON_LINUX
 def test_a_process_ends_while_the_helper_works():
     code = """

@@ -504,17 +504,27 @@ move_onto(char *from, size_t length, size_t new_length, char *target, bool keep)
     return move(from, length, new_length, target, keep);
 }
 
-/* Grow in place where there is room, else elsewhere where that is allowed. */
+/* Return where `length` bytes go that would like to be at `hint`, or NULL. */
+static char *
+place_at(char *hint, size_t length)
+{
+    return hint != NULL && is_free(hint, hint + length) ? hint
+                                                        : place(length, page_nbytes);
+}
+
+/* Grow in place where there is room, else elsewhere where that is allowed: if the source
+ * is kept, at `hint`. */
 static void *
-move_or_grow(char *from, size_t length, size_t new_length, int flags)
+move_or_grow(char *from, size_t length, size_t new_length, int flags, char *hint)
 {
     bool keep = flags & KEEP_SOURCE;
     struct mapping *mapping = &mappings[find(from)];
-    bool in_place = new_length == length || (mapping->to == from + length &&
-                                             is_free(mapping->to, from + new_length));
-    if (keep && kernel.kind == KERNEL_MAINLINE) {
-        in_place = false;
+    bool must_move = keep && kernel.kind == KERNEL_MAINLINE;
+    if (new_length == length && !must_move) {
+        return from;
     }
+    bool in_place = !must_move && mapping->to == from + length &&
+                    is_free(mapping->to, from + new_length);
     if (is_refused(new_length - (keep && !in_place ? 0 : length), 0, 0)) {
         return no_address(ENOMEM);
     }
@@ -524,7 +534,8 @@ move_or_grow(char *from, size_t length, size_t new_length, int flags)
         tally();
         return from;
     }
-    char *target = flags & MREMAP_MAYMOVE ? place(new_length, page_nbytes) : NULL;
+    char *target =
+        flags & MREMAP_MAYMOVE ? place_at(keep ? hint : NULL, new_length) : NULL;
     return target == NULL ? no_address(ENOMEM)
                           : move(from, length, new_length, target, keep);
 }
@@ -534,8 +545,11 @@ fake_remap(void *address, size_t length, size_t new_length, int flags, void *tar
 {
     char *from = address;
     if (fails(KERNEL_REMAP)) {
-        if (kernel.late && flags & MREMAP_FIXED) {
+        if (kernel.late && flags & MREMAP_FIXED &&
+            (flags & KEEP_SOURCE || new_length > length)) {
             clear(target, (char *)target + new_length);
+            kernel.squatters = 1;
+            squat(target);
             errno = fail_with;
         }
         return MAP_FAILED;
@@ -555,7 +569,7 @@ fake_remap(void *address, size_t length, size_t new_length, int flags, void *tar
     }
     return flags & MREMAP_FIXED
                ? move_onto(from, length, new_length, target, flags & KEEP_SOURCE)
-               : move_or_grow(from, length, new_length, flags);
+               : move_or_grow(from, length, new_length, flags, target);
 }
 
 /* ------------------------------------------------------- what a mapping is told */

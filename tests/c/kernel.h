@@ -52,7 +52,8 @@ struct kernel {
     bool bottom_up;   /* new mappings go to the lowest place: room behind the last */
     size_t unaligned; /* so many mappings to come begin beside a multiple of 2 MiB */
     size_t squatters; /* after so many unmaps to come somebody else maps there */
-    bool late;        /* a move onto a target that fails has already unmapped it */
+    bool late;        /* a move onto a target that fails, and would charge a limit, has
+                       * already unmapped it, and somebody else has mapped there */
     bool dirty;       /* a kept source goes on reading as what it was */
     bool pressed;     /* short of memory: what is offered is taken, and reads as zero */
     uint64_t now_ms;  /* what the clock says */

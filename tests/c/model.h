@@ -244,7 +244,7 @@ model_can_take(const struct model *model, size_t nbytes)
 {
     bool all = nbytes == model->length && model->address == NULL;
     return all || (nbytes >= MIB && model->store.memory.kind >= STORE_SPAN &&
-                   pages_facts.rung >= PAGES_DONTUNMAP);
+                   pages_facts.rung == PAGES_DONTUNMAP);
 }
 
 /* Bytes that may be copied on the way: of a 2 MiB that is shared; and of a fixed store
