@@ -26,18 +26,19 @@ TAG := $(shell $(PYTHON) -c 'import sys, sysconfig; sys.version_info >= (3, 11) 
 VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
+SWAP := .venv/swap-$(TAG)
 TOOLS := analyze coverage freethreaded fuzz refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format docs clean python
-.PHONY: bench pictures seed guard soak leaks matrix typing wheel cross $(TOOLS)
+.PHONY: bench pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | test | lint | format | docs | clean"
 	@echo "     (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 	@echo "make bench | pictures | seed          what it is worth"
-	@echo "make matrix | soak | guard | leaks    more tests"
+	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross           what is released"
 
@@ -75,6 +76,10 @@ docs: $(VENV)/$(BUILD)-docs
 # printed with each round).
 soak: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python tests/soak.py $(SOAK) $(SEED)
+
+# The tests of packages that live on bytearray, with GrowBuffer in its place.
+swap: $(SWAP)/ready $(VENV)/$(BUILD)-test
+	@$(SWAP)/bin/python -m pytest -p no:cacheprovider $(ARGS) tests/swap_packages.py
 
 # What operations leave behind when they are repeated.
 leaks: $(VENV)/$(BUILD)-test
@@ -141,7 +146,7 @@ $(VENV)/ready: | python
 	@touch $@
 
 # With the dependency group of that name, for which pip must be 25.1 or newer.
-$(LINT)/ready $(RELEASE)/ready: .venv/%-$(TAG)/ready: pyproject.toml | python
+$(LINT)/ready $(RELEASE)/ready $(SWAP)/ready: .venv/%-$(TAG)/ready: pyproject.toml | python
 	@echo "making $(@D)"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --upgrade pip

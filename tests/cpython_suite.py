@@ -15,7 +15,23 @@ import types
 import unittest
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 from unittest import mock
+
+OLDEST, NEWEST = (3, 11), (3, 15)
+
+
+class Expected(NamedTuple):
+    """A test that GrowBuffer must fail, why, and on which Pythons."""
+
+    test: str
+    reason: str
+    since: tuple = OLDEST
+    until: tuple = NEWEST
+
+    def applies(self) -> bool:
+        version = sys.version_info[:3]
+        return self.since <= version and version[: len(self.until)] <= self.until
 
 
 def load(name: str, stand_in: type) -> types.ModuleType:

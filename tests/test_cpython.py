@@ -8,10 +8,10 @@ import builtins
 import sys
 import threading
 import unittest
-from typing import NamedTuple
 
 import cpython_suite
 import pytest
+from cpython_suite import NEWEST, OLDEST, Expected
 
 from growbuf import GrowBuffer
 
@@ -21,22 +21,6 @@ MODULES = {
     "test_buffer": (3, 11),
     "test_capi.test_bytearray": (3, 12),
 }
-
-OLDEST, NEWEST = (3, 11), (3, 15)
-
-
-class Expected(NamedTuple):
-    """A test that GrowBuffer must fail, why, and on which Pythons."""
-
-    test: str
-    reason: str
-    since: tuple = OLDEST
-    until: tuple = NEWEST
-
-    def applies(self) -> bool:
-        version = sys.version_info[:3]
-        return self.since <= version and version[: len(self.until)] <= self.until
-
 
 REPR = "the test spells the repr: bytearray(b'')"
 ALLOC = "the test counts with the private __alloc__: "

@@ -114,6 +114,10 @@ def with_setting(name, setting):
     return Entry(name, make_test(PYTHON, only(WHAT_BUFFERS_DO), f"env {setting}"))
 
 
+def on_target(name):
+    return Entry(name, ["make", "--no-print-directory", name, f"PYTHON={PYTHON}"])
+
+
 def entries():
     """List them so that those that take longest begin first."""
     return [
@@ -122,7 +126,7 @@ def entries():
         *map(on_python, HOST_PYTHONS),
         *map(on_allocator, ALLOCATORS),
         *map(on_rung, RUNGS),
-        Entry("typing", ["make", "--no-print-directory", "typing", f"PYTHON={PYTHON}"]),
+        *map(on_target, ["swap", "typing"]),
     ]
 
 

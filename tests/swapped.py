@@ -1,0 +1,211 @@
+"""Run test suites with another type as the builtin bytearray, and without.
+
+    python swapped.py FILE
+
+runs what the JSON in FILE asks for and writes there how each test ended.  The type is
+put in place before that, by swap/sitecustomize.py; not_as_before() starts both.
+"""
+
+import faulthandler
+import fnmatch
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from importlib import import_module
+from pathlib import Path
+
+import cpython_suite
+
+TESTS = Path(__file__).resolve().parent
+LONGEST_S = 90  # then it says where it hangs
+
+
+# ------------------------------------------------------------------- the parent's side
+
+
+def not_as_before(stand_in, folder, runner, environment=None, **arguments):
+    """Return what befell the tests that pass, or are skipped, only without stand_in.
+
+    runner is a key of RUNNERS and arguments are its own; the tests run in folder.
+    """
+    request = {"runner": runner, **arguments}
+    after = outcomes(stand_in, folder, request, environment)
+    doubtful = {name: end for name, end in after.items() if end["outcome"] != "passed"}
+    request["only"] = list(doubtful)
+    before = outcomes("", folder, request, environment)
+    gone = dict.fromkeys(before.keys() - after.keys(), "not there with the swap")
+    return gone | {
+        name: "\n".join([end["outcome"], *end["texts"]])
+        for name, end in doubtful.items()
+        if before.get(name, {}).get("outcome") != end["outcome"]
+    }
+
+
+def outcomes(stand_in, folder, request, environment):
+    """Run tests in a process of its own, where stand_in, if named, is bytearray."""
+    inherited = os.environ.get("PYTHONPATH", "")
+    path = [str(TESTS / "swap"), str(TESTS.parent), inherited]
+    swap = {"GROWBUF_SWAP": stand_in, "PYTHONPATH": os.pathsep.join(path)}
+    with tempfile.NamedTemporaryFile("w+", suffix=".json") as file:
+        json.dump(request, file)
+        file.flush()
+        done = subprocess.run(
+            [sys.executable, __file__, file.name],
+            cwd=folder,
+            env={**os.environ, **(environment or {}), **swap},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        assert done.returncode == 0, done.stdout[-4000:]
+        file.seek(0)
+        return json.load(file)
+
+
+def assert_expected(found, expected):
+    """Fail for each test found that no pattern expects, and each pattern in vain."""
+    new = [
+        f"{name}: {text}" for name, text in found.items() if not is_like(name, expected)
+    ]
+    assert not new, "\n\n".join(new)
+    in_vain = [pattern for pattern in expected if not fnmatch.filter(found, pattern)]
+    assert not in_vain, f"as without the swap, by now: {in_vain}"
+
+
+def is_like(name, patterns):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+# -------------------------------------------------------------------- the child's side
+
+
+class Outcomes:
+    """How each test ended, the worst of it, by name; None for one that was not run."""
+
+    ORDER = [None, "passed", "skipped", "failed"]
+
+    def __init__(self):
+        self.by_name = {}
+
+    def note(self, name, outcome, text=None):
+        end = self.by_name.setdefault(name, {"outcome": outcome, "texts": []})
+        end["outcome"] = max(outcome, end["outcome"], key=self.ORDER.index)
+        end["texts"] += [text] if text else []
+
+
+class Result(unittest.TestResult):
+    """Notes how tests end, and what ended a thread of theirs, as a failure."""
+
+    def __init__(self, outcomes, uncaught):
+        super().__init__()
+        self.outcomes, self.uncaught = outcomes, uncaught
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self.outcomes.note(test.id(), "passed")
+        while self.uncaught:
+            self.outcomes.note(test.id(), "failed", self.uncaught.pop())
+
+    def note_all(self):
+        for test, reason in self.skipped:
+            self.outcomes.note(name_of(test), "skipped", reason)
+        for test, text in self.failures + self.errors:
+            self.outcomes.note(name_of(test), "failed", text)
+        for test in self.unexpectedSuccesses:
+            self.outcomes.note(name_of(test), "failed", "unexpected success")
+
+
+def name_of(test):
+    """Name a test, that of a subtest, or the class or module of a fixture."""
+    name = getattr(test, "test_case", test).id()
+    return name.partition(" (")[2].rstrip(")") or name
+
+
+def flatten(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from flatten(test)
+        else:
+            yield test
+
+
+def is_in(name, names):
+    """Tell whether a test or its class or module is among names."""
+    parts = name.split(".")
+    return any(".".join(parts[: n + 1]) in names for n in range(len(parts)))
+
+
+def run_unittest(outcomes, modules, only=None, left_out=()):
+    """Run modules of tests, without those like left_out; or only what is named."""
+    from test import support
+
+    support.use_resources = {}  # no network, no gigabytes
+    chosen = unittest.TestSuite()
+    for test in load(outcomes, modules):
+        if is_like(test.id(), left_out):
+            continue
+        if only is None or is_in(test.id(), only):
+            chosen.addTest(test)
+        else:
+            outcomes.note(test.id(), None)
+    with cpython_suite.uncaught_in_threads() as uncaught:
+        result = Result(outcomes, uncaught)
+        chosen.run(result)
+    result.note_all()
+
+
+def load(outcomes, modules):
+    for name in modules:
+        try:
+            module = import_module(name)
+        except unittest.SkipTest as reason:
+            outcomes.note(name, "skipped", str(reason))
+        else:
+            yield from flatten(unittest.defaultTestLoader.loadTestsFromModule(module))
+
+
+class Plugin:
+    """Notes how tests end under pytest; a file that cannot be collected counts as one."""
+
+    def __init__(self, outcomes, only):
+        self.outcomes, self.only = outcomes, only
+
+    def pytest_collection_modifyitems(self, items):
+        if self.only is not None:
+            for item in items:
+                self.outcomes.note(item.nodeid, None)
+            items[:] = [item for item in items if item.nodeid in self.only]
+
+    def pytest_collectreport(self, report):
+        if report.outcome != "passed":
+            self.outcomes.note(report.nodeid, report.outcome, report.longreprtext)
+
+    def pytest_runtest_logreport(self, report):
+        self.outcomes.note(report.nodeid, report.outcome, report.longreprtext)
+
+
+def run_pytest(outcomes, words, only=None):
+    """Run pytest with the words of a command; or only the tests that are named."""
+    import pytest
+
+    pytest.main(words, plugins=[Plugin(outcomes, only)])
+
+
+RUNNERS = {"unittest": run_unittest, "pytest": run_pytest}
+
+
+def main(file):
+    faulthandler.dump_traceback_later(LONGEST_S, exit=True)
+    request = json.loads(Path(file).read_text())
+    outcomes = Outcomes()
+    RUNNERS[request.pop("runner")](outcomes, **request)
+    Path(file).write_text(json.dumps(outcomes.by_name))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
