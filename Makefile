@@ -26,7 +26,7 @@ TAG := $(shell $(PYTHON) -c 'import sys, sysconfig; sys.version_info >= (3, 11) 
 VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
-TOOLS := analyze coverage freethreaded fuzz refleak sanitize valgrind
+TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format docs clean python
