@@ -27,7 +27,7 @@ VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
-TOOLS := analyze coverage freethreaded fuzz refleak sanitize valgrind
+TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format docs clean python

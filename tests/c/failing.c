@@ -11,6 +11,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -114,6 +115,38 @@ syscall(long number, ...)
 
 /* ------------------------------------------------------------------- allocations */
 
+/* Free-threaded 3.13 drops a list whose items there was no memory for, before it has
+ * set where they are: what a list freed earlier had there is dropped once more. */
+#if defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030E0000
+static bool
+is_for_a_list(void)
+{
+    enum { NFRAMES = 8 }; /* this, the hook, and the allocator's own on top */
+    void *frames[NFRAMES];
+    int nframes = backtrace(frames, NFRAMES);
+    for (int i = 0; i < nframes; i++) {
+        Dl_info info;
+        if (dladdr(frames[i], &info) != 0 && info.dli_sname != NULL &&
+            strcmp(info.dli_sname, "PyList_New") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+#else
+static bool
+is_for_a_list(void)
+{
+    return false;
+}
+#endif
+
+static bool
+allocation_fails(void)
+{
+    return fails(ALLOCATIONS) && !is_for_a_list();
+}
+
 enum { NDOMAINS = 3 };
 static const PyMemAllocatorDomain domains[NDOMAINS] = {
     PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ};
@@ -123,21 +156,21 @@ static void *
 failing_malloc(void *context, size_t nbytes)
 {
     PyMemAllocatorEx *next = context;
-    return fails(ALLOCATIONS) ? NULL : next->malloc(next->ctx, nbytes);
+    return allocation_fails() ? NULL : next->malloc(next->ctx, nbytes);
 }
 
 static void *
 failing_calloc(void *context, size_t count, size_t nbytes)
 {
     PyMemAllocatorEx *next = context;
-    return fails(ALLOCATIONS) ? NULL : next->calloc(next->ctx, count, nbytes);
+    return allocation_fails() ? NULL : next->calloc(next->ctx, count, nbytes);
 }
 
 static void *
 failing_realloc(void *context, void *block, size_t nbytes)
 {
     PyMemAllocatorEx *next = context;
-    return fails(ALLOCATIONS) ? NULL : next->realloc(next->ctx, block, nbytes);
+    return allocation_fails() ? NULL : next->realloc(next->ctx, block, nbytes);
 }
 
 static void
