@@ -213,8 +213,12 @@ reduce_ex(PyObject *op, PyObject *protocol)
     if (number >= 5) {
         return reduce_out_of_band(op);
     }
-    return PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__", "OO", op,
-                               protocol);
+    PyObject *reduced;
+    Py_BEGIN_CRITICAL_SECTION(op); /* that the base of 3.13 does not take */
+    reduced = PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__", "OO",
+                                  op, protocol);
+    Py_END_CRITICAL_SECTION();
+    return reduced;
 }
 
 /* Whether a view shows all bytes of a buffer, in order and to be written to. */

@@ -17,7 +17,7 @@
 #define RESULTS_OTHERS(DO)                                                             \
     DO(count) DO(decode) DO(endswith) DO(find) DO(hex) DO(index) DO(isalnum)           \
     DO(isalpha) DO(isascii) DO(isdigit) DO(islower) DO(isspace) DO(istitle)            \
-    DO(isupper) DO(reverse) DO(rfind) DO(rindex) DO(startswith)
+    DO(isupper) DO(reverse) DO(rfind) DO(rindex) DO(startswith) DO(__reduce__)
 #else
 #define RESULTS_OTHERS(DO)
 #endif
