@@ -276,6 +276,15 @@ extend_from_iterable(PyObject *op, PyObject *iterable)
     return rc;
 }
 
+/* The bytes of an object that appends to the buffer while it gives them go where the end
+ * was, as with bytearray. Where threads run at once that would be in front of what
+ * another one appended meanwhile, and out of this one's order. */
+#ifdef Py_GIL_DISABLED
+enum { AT_OLD_END = false };
+#else
+enum { AT_OLD_END = true };
+#endif
+
 PyDoc_STRVAR(extend_doc,
 "extend($self, iterable_of_ints, /)\n--\n\n"
 "Append all bytes of a buffer, or all items of an iterable of ints in range(256).\n\n"
@@ -289,7 +298,7 @@ extend(PyObject *op, PyObject *iterable)
 {
     return buffer_none_or_null(
         PyObject_CheckBuffer(iterable)
-            ? extend_from_buffer(op, iterable, true,
+            ? extend_from_buffer(op, iterable, AT_OLD_END,
                                  "can't set bytearray slice from %.100s")
             : extend_from_iterable(op, iterable));
 }

@@ -86,6 +86,7 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_bf_releasebuffer, buffer_releasebuffer},
         {Py_sq_item, results_item},
         {Py_sq_contains, results_contains},
+        {Py_tp_iter, PySeqIter_New},
         {Py_tp_repr, results_repr},
         {Py_tp_str, results_str},
 #endif

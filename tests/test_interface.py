@@ -9,6 +9,7 @@ import ctypes
 import re
 import reprlib
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import product
 
@@ -226,7 +227,7 @@ def shape(value: object, plain: type, subject: bytearray) -> object:
     if isinstance(value, memoryview):
         with value:
             return value.readonly, bytes(value)
-    if isinstance(value, type(iter(bytearray()))):
+    if isinstance(value, Iterator):
         return "iterator", list(value)
     if isinstance(value, BufferError):
         # GrowBuffer names the way out behind the base's words.

@@ -2,6 +2,7 @@
 the threads did. On a free-threaded Python the same tests run with no lock but ours."""
 
 import io
+import itertools
 import random
 import signal
 import struct
@@ -172,6 +173,23 @@ def test_a_method_while_the_buffer_changes(name):
     assert check(buf) is None
     buf.append(1)
     assert buf[-1] == 1
+
+
+def test_a_method_while_others_iterate():
+    buf = GrowBuffer(b"x" * 5 * MIB)
+
+    def read():
+        for _ in range(20):
+            assert set(itertools.islice(buf, 1000)) <= {0, ord("x")}
+
+    def change():
+        for _ in range(200):
+            buf.clear()
+            growbuf.trim()
+            buf.extend(b"x" * 5 * MIB)
+
+    together(read, read, change)
+    assert check(buf) is None and sum(1 for _ in buf) == len(buf) == 5 * MIB
 
 
 # ------------------------------------------------------------- legal interleavings

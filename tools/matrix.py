@@ -31,10 +31,11 @@ RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]
 ALLOCATORS = ["jemalloc", "mimalloc"]
 
 # The C layers without a Python, the sources, the packages, the pages and the commands
-# are the same everywhere. Limits and faults go down the rungs by themselves.
+# are the same everywhere, and the standard library's tests are many. Limits and faults
+# go down the rungs by themselves.
 SAME_EVERYWHERE = [
     *("bench", "c", "demo", "docs", "examples", "faults", "layers", "limits"),
-    *("packaging", "rungs", "typing"),
+    *("packaging", "rungs", "swap", "typing"),
 ]
 # A rung and an allocator change what buffers do, not what types look like.
 WHAT_BUFFERS_DO = [
