@@ -21,9 +21,9 @@ from growbuf._growbuf import Rows, facts
 
 SCRIPT = Path(__file__).parent / "faulted.py"
 KINDS = list(operations.TABLES)
-# Without memory free-threaded 3.13 crashes in copy.deepcopy and where NumPy imports what
-# it raises then. A debug build of 3.15 aborts: an object dies where its interpreter
-# forbids it.
+# Without memory free-threaded 3.13 comes to no end in copy.deepcopy and crashes where
+# NumPy imports what it raises then. A debug build of 3.15 aborts: an object dies where
+# its interpreter forbids it.
 WITHOUT_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 FREE_THREADED_313 = WITHOUT_GIL and sys.version_info < (3, 14)
 DEBUG_315 = hasattr(sys, "gettotalrefcount") and sys.version_info >= (3, 15)

@@ -11,7 +11,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <execinfo.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -118,6 +117,8 @@ syscall(long number, ...)
 /* Free-threaded 3.13 drops a list whose items there was no memory for, before it has
  * set where they are: what a list freed earlier had there is dropped once more. */
 #if defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030E0000
+#include <execinfo.h>
+
 static bool
 is_for_a_list(void)
 {
