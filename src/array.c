@@ -138,7 +138,7 @@ rows_free_to_shrink(RowsObject *self)
 
 /* Have room for `nbytes` behind the rows. A view that is held keeps pages that may move
  * from growing; ours is no reason to refuse. */
-static int
+static inline int
 rows_make_room(RowsObject *self, size_t nbytes)
 {
     BufferObject *buffer = self->buffer;
