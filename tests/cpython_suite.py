@@ -19,6 +19,7 @@ from typing import NamedTuple
 from unittest import mock
 
 OLDEST, NEWEST = (3, 11), (3, 15)
+REPR = "the test spells the repr: bytearray(b'')"
 
 
 class Expected(NamedTuple):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 import swapped
+from cpython_suite import REPR, Expected
 
 STORE = Path(__file__).resolve().parent.parent / "build" / "swap"
 
@@ -23,10 +24,8 @@ class Package(NamedTuple):
     version: str
     code: str
     tests: list[str]
-    expected: dict[str, str] = {}  # the reason by pattern
+    expected: tuple[Expected, ...] = ()
 
-
-REPR = "the test spells the repr: bytearray(b'')"
 
 PACKAGES = {
     "h11": Package("0.16.0", ".", ["h11"]),
@@ -37,12 +36,12 @@ PACKAGES = {
         "0.8.2",
         ".",
         ["unit_tests"],
-        {
-            "unit_tests/*::test_repr": REPR,
-            "unit_tests/*::test__repr__": REPR,
-            "unit_tests/*::test___repr__*": REPR,
-            "unit_tests/*::test___str__*": REPR,
-        },
+        (
+            Expected("unit_tests/*::test_repr", REPR),
+            Expected("unit_tests/*::test__repr__", REPR),
+            Expected("unit_tests/*::test___repr__*", REPR),
+            Expected("unit_tests/*::test___str__*", REPR),
+        ),
     ),
     "tornado": Package(
         "6.6.1",
@@ -93,7 +92,7 @@ def request(package):
 def test_package(name, folder):
     package = PACKAGES[name]
     found = swapped.not_as_before("growbuf.GrowBuffer", folder, **request(package))
-    swapped.assert_expected(found, list(package.expected))
+    swapped.assert_expected(found, package.expected)
 
 
 @pytest.mark.parametrize("name", ["h11"], indirect=True)

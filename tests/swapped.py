@@ -79,8 +79,9 @@ def outcomes(stand_in, folder, request, environment):
         return json.load(file)
 
 
-def assert_expected(found, expected):
-    """Fail for each test found that no pattern expects, and each pattern in vain."""
+def assert_expected(found, entries):
+    """Fail for each test found that no entry expects, and each entry in vain."""
+    expected = [entry.test for entry in entries if entry.applies()]
     new = [
         f"{name}: {text}" for name, text in found.items() if not is_like(name, expected)
     ]

@@ -11,7 +11,7 @@ import unittest
 
 import cpython_suite
 import pytest
-from cpython_suite import NEWEST, OLDEST, Expected
+from cpython_suite import NEWEST, OLDEST, REPR, Expected
 
 from growbuf import GrowBuffer
 
@@ -22,7 +22,6 @@ MODULES = {
     "test_capi.test_bytearray": (3, 12),
 }
 
-REPR = "the test spells the repr: bytearray(b'')"
 ALLOC = "the test counts with the private __alloc__: "
 
 EXPECTED = [

@@ -26,6 +26,11 @@ make_venv() {
     ".venv/$1/bin/pip" install --quiet --group "$1"
 }
 
+# ignoring NAME...: pytest's options that leave out tests/test_NAME.py.
+ignoring() {
+    printf -- '--ignore=tests/test_%s.py ' "$@"
+}
+
 # copy_sources FOLDER: for a tool that builds with flags of its own, or beside others.
 # What was built there stays; tests that are no more do not.
 copy_sources() {
