@@ -6,6 +6,7 @@ _growbuf.Rows; this module says how a row lies in memory, and has NumPy convert 
 """
 
 import functools
+import itertools
 import math
 import operator
 import os
@@ -118,7 +119,7 @@ def _layout(dtype, row_shape):
         )
     if dtype.itemsize == 0:
         raise ValueError(f"items of dtype {dtype!r} have no bytes: give it a length")
-    if any(length <= 0 for length in row_shape):
+    if min(row_shape, default=1) <= 0:
         raise ValueError(f"row_shape must be of lengths of 1 or more, got {row_shape}")
     return dtype, row_shape
 
@@ -137,7 +138,7 @@ def _cells(dtype, row_shape):
         return _ITEM, (_cell(dtype, 0),)
     if dtype.names is None and len(row_shape) == 1 and row_shape[0] <= _MOST_CELLS:
         offsets = range(0, row_shape[0] * dtype.itemsize, dtype.itemsize)
-        return _SEQUENCE, tuple(_cell(dtype, offset) for offset in offsets)
+        return _SEQUENCE, tuple(map(_cell, itertools.repeat(dtype), offsets))
     fields = [dtype.fields[name][:2] for name in dtype.names or ()]
     plain = all(field.names is None and field.subdtype is None for field, _ in fields)
     if fields and plain and not row_shape:

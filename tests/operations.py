@@ -98,7 +98,7 @@ def fill_the_tail(buf):
 def out_of_band(obj):
     buffers = []
     pickled = pickle.dumps(obj, 5, buffer_callback=buffers.append)
-    return pickle.loads(pickled, buffers=[bytes(buffer) for buffer in buffers])
+    return pickle.loads(pickled, buffers=map(bytes, buffers))
 
 
 def iadd(obj, other):
@@ -267,7 +267,7 @@ ON_ARRAYS = {
     "extend": lambda a: a.extend([(4, 5, 6)] * 50),
     "extend: ndarray": lambda a: a.extend(block(100_000)),
     "extend: cast": lambda a: a.extend(block(100_000, "u1")),
-    "extend: iterable": lambda a: a.extend((i, i, i) for i in range(100)),
+    "extend: iterable": lambda a: a.extend(zip(*[range(100)] * 3, strict=True)),
     "extend: itself": lambda a: a.extend(a),
     "insert": lambda a: a.insert(5, (4, 5, 6)),
     "insert: end": lambda a: a.insert(len(a), (4, 5, 6)),
