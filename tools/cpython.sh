@@ -1,6 +1,7 @@
-# Building a free-threaded Python 3.13 from Debian's source package. To be sourced behind
-# common.sh.
+# Building a free-threaded Python, VERSION=3.13 if not told, from Debian's source package,
+# or from SOURCE, a tarball of CPython's. To be sourced behind common.sh.
 
+VERSION=${VERSION:-3.13}
 MIRROR=${MIRROR:-http://deb.debian.org/debian}
 BUILD_PACKAGES="gcc make xz-utils libffi-dev libssl-dev zlib1g-dev ca-certificates"
 
@@ -13,15 +14,17 @@ missing_packages() {
 
 # fetch_source FOLDER: lists and settings of its own, so that the system's stay.
 fetch_source() {
-    mkdir -p "$1"/apt/{lists/partial,archives/partial,parts} "$1/src"
+    local suite=sid
+    [ "$VERSION" != 3.13 ] || suite=trixie
+    mkdir -p "$1"/{lists/partial,archives/partial,parts}
     echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-        "$MIRROR trixie main" >"$1/apt/sources.list"
-    local apt=(apt-get -qq -o Dir::Etc::SourceList="$1/apt/sources.list"
-        -o Dir::Etc::SourceParts="$1/apt/parts" -o Dir::State::Lists="$1/apt/lists"
-        -o Dir::Cache="$1/apt" -o APT::Sandbox::User=root)
+        "$MIRROR $suite main" >"$1/sources.list"
+    local apt=(apt-get -qq -o Dir::Etc::SourceList="$1/sources.list"
+        -o Dir::Etc::SourceParts="$1/parts" -o Dir::State::Lists="$1/lists"
+        -o Dir::Cache="$1" -o APT::Sandbox::User=root)
     "${apt[@]}" update
-    (cd "$1/apt" && "${apt[@]}" source --download-only python3.13)
-    tar -xf "$1"/apt/python3.13_*.orig.tar.xz -C "$1/src" --strip-components=1
+    (cd "$1" && "${apt[@]}" source --download-only "python$VERSION")
+    SOURCE=$(echo "$1/python${VERSION}_"*.orig.tar.xz)
 }
 
 # configure_and_make FOLDER ARGUMENT...
@@ -34,14 +37,15 @@ configure_and_make() {
 
 # have_python FOLDER ARGUMENT...: have FOLDER/bin/python3.13t, configured so.
 have_python() {
-    [ ! -x "$1/bin/python3.13t" ] || return 0
-    local missing
+    local python="$1/bin/python${VERSION}t" missing
+    [ ! -x "$python" ] || return 0
     missing=$(missing_packages)
     [ -z "$missing" ] || install_packages $missing
     rm -rf "$1"
-    mkdir -p "$1"
-    fetch_source "$1"
-    echo "building $1/bin/python3.13t"
+    mkdir -p "$1/src"
+    [ -n "${SOURCE:-}" ] || fetch_source "$1/apt"
+    tar -xf "$SOURCE" -C "$1/src" --strip-components=1
+    echo "building $python"
     (configure_and_make "$@") >"$1/build.log" 2>&1 ||
         { tail -20 "$1/build.log" >&2; exit 1; }
     rm -rf "$1/src" "$1/apt"
