@@ -10,6 +10,7 @@ import itertools
 import math
 import operator
 import os
+import sys
 import types
 from pickle import PickleBuffer
 
@@ -94,14 +95,21 @@ def _new_buffer(nbytes):
 # ------------------------------------------------------------------------ layout
 
 
-def _count(name, number, least=0):
-    """Return an argument that says how many rows, in words like GrowBuffer's sizes."""
-    if not hasattr(number, "__index__"):
-        raise TypeError(f"{name} must be an integer, got {type(number).__name__}")
-    number = operator.index(number)
-    if number < least:
-        raise ValueError(f"{name} must be {least} or more, got {number}")
-    return number
+def _nbytes(name, nrows, row_nbytes, least=0):
+    """Return the bytes of rows, from an argument that says how many there are."""
+    if not hasattr(nrows, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {type(nrows).__name__}")
+    nrows = operator.index(nrows)
+    if nrows < least:
+        raise ValueError(f"{name} must be {least} or more, got {nrows}")
+    most = sys.maxsize // row_nbytes
+    if nrows > most:
+        raise OverflowError(f"{name} must be {most} or less, got {nrows}")
+    return nrows * row_nbytes
+
+
+def _row_nbytes(dtype, row_shape):
+    return dtype.itemsize * math.prod(row_shape)
 
 
 def _layout(dtype, row_shape):
@@ -121,6 +129,8 @@ def _layout(dtype, row_shape):
         raise ValueError(f"items of dtype {dtype!r} have no bytes: give it a length")
     if min(row_shape, default=1) <= 0:
         raise ValueError(f"row_shape must be of lengths of 1 or more, got {row_shape}")
+    if _row_nbytes(dtype, row_shape) > sys.maxsize:
+        raise ValueError(f"rows of {dtype!r} and shape {row_shape} are too big")
     return dtype, row_shape
 
 
@@ -265,8 +275,8 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         if limit is None:
             buffer = _new_buffer(getattr(rows, "nbytes", 0))
         else:
-            row_nbytes = dtype.itemsize * math.prod(row_shape)
-            buffer = GrowBuffer(limit=_count("limit", limit, 1) * row_nbytes)
+            row_nbytes = _row_nbytes(dtype, row_shape)
+            buffer = GrowBuffer(limit=_nbytes("limit", limit, row_nbytes, least=1))
         array = cls._over(buffer, dtype, row_shape)
         if rows is not None:
             array.extend(rows)
@@ -279,7 +289,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
             buffer,
             dtype,
             row_shape,
-            dtype.itemsize * math.prod(row_shape),
+            _row_nbytes(dtype, row_shape),
             np.frombuffer,
             shared,
             _cells(dtype, row_shape),
@@ -399,12 +409,12 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         Zeros on fresh pages cost nothing. Raise ValueError if `nrows` is negative,
         MemoryError past the limit, BufferError if rows would go under a view.
         """
-        nrows = _count("nrows", nrows)
-        if nrows < len(self):
+        nbytes = _nbytes("nrows", nrows, self._row_nbytes)
+        if nbytes < self.nbytes:
             self._free_to_shrink()
         else:
             self._free_to_grow()
-        self._buffer.resize(nrows * self._row_nbytes)
+        self._buffer.resize(nbytes)
 
     def reserve(self, nrows):
         """Have a capacity of at least `nrows` rows in all.
@@ -412,9 +422,9 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         Raise ValueError if `nrows` is negative, MemoryError past the limit or if the
         system refuses, BufferError if it would move rows under a view.
         """
-        nrows = _count("nrows", nrows)
+        nbytes = _nbytes("nrows", nrows, self._row_nbytes)
         self._free_to_grow()
-        self._buffer.reserve(nrows * self._row_nbytes)
+        self._buffer.reserve(nbytes)
 
     # ---------------------------------------------------------------- shrinking
 

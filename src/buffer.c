@@ -210,7 +210,8 @@ void
 buffer_no_memory(const struct store *store, int error)
 {
     if (error == EFBIG) {
-        PyErr_Format(PyExc_MemoryError, "the buffer would grow past its limit of %zu",
+        PyErr_Format(PyExc_MemoryError,
+                     "the buffer would grow past its limit of %zu bytes",
                      store_capacity(store));
     }
     else {

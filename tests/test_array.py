@@ -516,6 +516,14 @@ def test_a_wrong_number_of_rows_is_named(call, name, least):
         call(-3)
     with pytest.raises(TypeError, match=f"^{name} must be an integer, got str$"):
         call("3")
+    most = sys.maxsize // 8
+    with pytest.raises(OverflowError, match=f"^{name} must be {most} or less, got "):
+        call(most + 1)
+
+
+def test_a_row_that_is_too_big_is_refused():
+    with pytest.raises(ValueError, match=r"^rows of dtype.* \(4611686018427387904,\)"):
+        GrowArray(row_shape=1 << 62)
 
 
 def test_one_item_is_shown_and_what_takes_it():

@@ -353,7 +353,7 @@ def test_under_an_export_with_a_limit():
             buf.spare(40_000)[:40_000] = bytes([i]) * 40_000
             buf.commit(40_000)
         assert bytes(view) == b"abc"
-        with pytest.raises(MemoryError, match=f"limit of {5 * MIB}$"):
+        with pytest.raises(MemoryError, match=f"limit of {5 * MIB} bytes$"):
             buf.spare(5 * MIB - len(buf) + 1)
         assert len(buf.spare(5 * MIB - len(buf))) == 5 * MIB - len(buf)
     assert_holds(buf, b"abc" + b"".join(bytes([i]) * 40_000 for i in range(100)))
@@ -1160,7 +1160,7 @@ def test_a_source_that_does_not_fit(source, tmp_path):
     new = pattern(100_000)[:100_000]
     buf = GrowBuffer(b"abc", limit=90_000)
     with source(new, tmp_path) as opened, memoryview(buf) as view:
-        with pytest.raises(MemoryError, match="limit of 90000$"):
+        with pytest.raises(MemoryError, match="limit of 90000 bytes$"):
             buf.readfrom(opened)
         assert bytes(view) == b"abc"
     assert_holds(buf, b"abc" + new[: 90_000 - 3])
@@ -1172,7 +1172,7 @@ def test_at_the_limit():
     assert buf.readfrom(Source()) == 0
     assert buf.readfrom(Source(last=lambda view: None)) is None
     assert buf.readfrom(io.BytesIO(b"xyz"), 0) == 0
-    with pytest.raises(MemoryError, match="limit of 5$"):
+    with pytest.raises(MemoryError, match="limit of 5 bytes$"):
         buf.readfrom(Source(b"x"))
     with pytest.raises(OSError):
         buf.readfrom(Source(last=lambda view: 2))
