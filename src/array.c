@@ -247,7 +247,7 @@ append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
         return -1;
     }
     char *end = buffer_bytes(buffer) + buffer_length(buffer);
-    if (nbytes < FILL_MUCH) {
+    if (!fill_is_much(nbytes)) {
         memcpy(end, bytes, nbytes);
         publish(self, nbytes);
         return 0;

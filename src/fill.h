@@ -47,8 +47,19 @@ fill_byte(PyObject *item, unsigned char *value)
     return fill_byte_slowly(item, value);
 }
 
-/* Bytes from which copying lets other threads run. */
-#define FILL_MUCH ((size_t)1 << 20)
+/* Whether a copy is to let other threads run, which get a BufferError if they would change
+ * either side. Where there is no GIL others run anyway: no copy gives the object's lock
+ * away, and who wants that waits. */
+static inline bool
+fill_is_much(size_t nbytes)
+{
+#ifdef Py_GIL_DISABLED
+    (void)nbytes;
+    return false;
+#else
+    return nbytes >= (size_t)1 << 20;
+#endif
+}
 
 void fill_copy_much(char *to, const char *from, size_t nbytes);
 
@@ -57,7 +68,7 @@ void fill_copy_much(char *to, const char *from, size_t nbytes);
 static inline void
 fill_copy(char *to, const char *from, size_t nbytes)
 {
-    if (nbytes >= FILL_MUCH) {
+    if (fill_is_much(nbytes)) {
         fill_copy_much(to, from, nbytes);
     }
     else if (nbytes > 0) {

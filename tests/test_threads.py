@@ -20,6 +20,7 @@ from growbuf import GrowBuffer
 from growbuf._growbuf import check
 
 KIB, MIB = 1 << 10, 1 << 20
+HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 pytestmark = pytest.mark.filterwarnings("error")
 REFUSALS = (BufferError, IndexError, ValueError)  # what the documents name
 RECORD = struct.Struct("<II24x")  # who wrote it, and how many before
@@ -249,6 +250,17 @@ def test_records_of_many_writers_are_whole(limit, lender):
     )
     assert check(buf) is None
     assert_interleaved([buf], len(writers), count)
+
+
+@pytest.mark.skipif(HAS_GIL, reason="a copy of so much lets go of the GIL")
+def test_appends_of_much_wait_for_each_other():
+    """As bytearray's do since 3.14."""
+    buf, pieces = GrowBuffer(), [bytes([value]) * 2 * MIB for value in range(4)]
+    together(*(lambda piece=piece: buf.extend(piece) for piece in pieces))
+    assert check(buf) is None and len(buf) == 8 * MIB
+    assert {bytes(buf[at : at + 2 * MIB]) for at in range(0, 8 * MIB, 2 * MIB)} == {
+        *pieces
+    }
 
 
 TAKERS = [
