@@ -32,6 +32,13 @@ def give_way():
     time.sleep(0)
 
 
+def wait_for_more(sized, over):
+    """Wait until others have added to it: who looks again and again lets nobody write."""
+    seen = len(sized)
+    while len(sized) == seen and not over.is_set():
+        give_way()
+
+
 def insistently(call, *args):
     """Call until no other thread is in the way, and return the result."""
     while True:
@@ -315,7 +322,7 @@ def test_views_show_whole_records_while_others_write(limit):
                 for pair in RECORD.iter_unpack(tail)
                 if pair[0] > 1 or pair[1] > count
             )
-            give_way()
+            wait_for_more(buf, over)
 
     def write_all():
         together(lambda: write(0), lambda: write(1))
@@ -389,7 +396,7 @@ def test_rows_from_many_threads_under_views(stable):
                 wrong.append(last)
             del last
             wrong.extend(() if array.shape[1] == 2 and len(array.array) else [None])
-            give_way()
+            wait_for_more(array, over)
 
     def write_all():
         together(*(lambda i=i: write(i) for i in range(len(writers))))
@@ -461,18 +468,23 @@ def test_interpreters_at_once_share_the_pool():
         import sys, threading
         import growbuf
         work, failures = {textwrap.dedent(work)!r}, []
-        def interpret(value):
-            one = interpreters.create()
+        def interpret(one, value):
             failed = interpreters.run_string(one, work.format(path=sys.path, value=value))
             failures.extend([failed] if failed else [])
-            interpreters.destroy(one)
-        threads = [threading.Thread(target=interpret, args=[i]) for i in range(1, 4)]
+        # One after another: CPython has races of its own between making and running.
+        those = [interpreters.create() for _ in range(3)]
+        threads = [
+            threading.Thread(target=interpret, args=[one, value])
+            for value, one in enumerate(those)
+        ]
         for thread in threads:
             thread.start()
         exec(work.format(path=sys.path, value=4))
         del buf, part
         for thread in threads:
             thread.join()
+        for one in those:
+            interpreters.destroy(one)
         print(failures, growbuf.stats()["spans_live"])
     """
     assert run(code) == "[] 0"

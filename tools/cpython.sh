@@ -27,12 +27,12 @@ fetch_source() {
     SOURCE=$(echo "$1/python${VERSION}_"*.orig.tar.xz)
 }
 
-# configure_and_make FOLDER ARGUMENT...
+# configure_and_make FOLDER ARGUMENT...: modules are compiled when they are imported.
 configure_and_make() {
     cd "$1/src" &&
         ./configure -q --prefix="$1" --disable-gil "${@:2}" &&
         make -s -j"${JOBS:-$(nproc)}" &&
-        make -s altinstall
+        make -s altinstall COMPILEALL_OPTS="-r 0"
 }
 
 # have_python FOLDER ARGUMENT...: have FOLDER/bin/python3.13t, configured so.
