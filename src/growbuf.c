@@ -313,30 +313,37 @@ forced_rung(void)
     return rung;
 }
 
-/* Set the budget that GROWBUF_RETAIN asks for. */
-static int
-use_budget(void)
+/* The budget that GROWBUF_RETAIN asks for. Return false if that is no number. */
+static bool
+asked_budget(size_t *nbytes)
 {
+    *nbytes = SPANS_POOL_NBYTES;
     const char *text = getenv("GROWBUF_RETAIN");
     if (text == NULL || *text == '\0') {
-        return 0;
+        return true;
     }
     char *end;
     errno = 0;
-    long long nbytes = strtoll(text, &end, 10);
-    if (errno != 0 || *end != '\0' || nbytes < 0 || nbytes > PY_SSIZE_T_MAX) {
+    long long number = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0' || number < 0 || number > PY_SSIZE_T_MAX) {
         PyErr_Format(PyExc_ImportError, "GROWBUF_RETAIN=%s: not a number of bytes",
                      text);
-        return -1;
+        return false;
     }
-    spans_retain((size_t)nbytes);
-    return 0;
+    *nbytes = (size_t)number;
+    return true;
 }
 
-/* Blocks come from where bytearray's come from, so that a result's can be taken over. */
+/* What the process has once, and not with each interpreter that imports the module: what
+ * configure() has set since stays. Blocks come from where bytearray's come from, so that
+ * a result's can be taken over. */
 static void
-use_python_heap(void)
+settle(void)
 {
+    size_t budget;
+    if (asked_budget(&budget)) {
+        spans_retain(budget);
+    }
 #if PY_VERSION_HEX < 0x030D0000
     pages_ops.reallocate = PyObject_Realloc;
     pages_ops.release = PyObject_Free;
@@ -375,11 +382,11 @@ module_exec(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
     int highest = forced_rung();
-    if (highest < 0 || use_budget() < 0) {
+    size_t budget;
+    if (highest < 0 || !asked_budget(&budget)) {
         return -1;
     }
-    use_python_heap();
-    spans_init((enum pages_rung)highest);
+    spans_init((enum pages_rung)highest, settle);
     state->release_name = PyUnicode_InternFromString("release");
     state->dtype_name = PyUnicode_InternFromString("dtype");
     if (state->release_name == NULL || state->dtype_name == NULL ||

@@ -8,7 +8,22 @@
 #include "pages.h"
 #include "prefault.h"
 
-/* ------------------------------------------------------------------ the lock */
+/* -------------------------------------------------------------- once, and the lock */
+
+/* What spans_init was called with. */
+struct init {
+    enum pages_rung highest;
+    void (*settle)(void);
+};
+
+static void
+init(const struct init *with)
+{
+    pages_probe(with->highest);
+    if (with->settle != NULL) {
+        with->settle();
+    }
+}
 
 #ifdef _WIN32
 #include <windows.h>
@@ -27,18 +42,19 @@ unlock(void)
 }
 
 static BOOL CALLBACK
-start(INIT_ONCE *once, void *highest, void **context)
+start(INIT_ONCE *once, void *with, void **context)
 {
     (void)once, (void)context;
-    pages_probe(*(enum pages_rung *)highest);
+    init(with);
     return TRUE;
 }
 
 void
-spans_init(enum pages_rung highest)
+spans_init(enum pages_rung highest, void (*settle)(void))
 {
     static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
-    InitOnceExecuteOnce(&once, start, &highest, NULL);
+    struct init with = {highest, settle};
+    InitOnceExecuteOnce(&once, start, &with, NULL);
 }
 #else
 #include <pthread.h>
@@ -78,21 +94,24 @@ after_fork_in_child(void)
     prefault_after_fork(true);
 }
 
-static enum pages_rung highest_rung;
+static struct init init_with;
 
 static void
 start(void)
 {
-    pages_probe(highest_rung);
+    lock();
+    struct init with = init_with;
+    unlock();
+    init(&with);
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 void
-spans_init(enum pages_rung highest)
+spans_init(enum pages_rung highest, void (*settle)(void))
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     lock();
-    highest_rung = highest;
+    init_with = (struct init){highest, settle};
     unlock();
     pthread_once(&once, start);
 }
@@ -302,7 +321,8 @@ pool_keep(struct span span)
     lock();
     pool_join(&span);
     pool_lose(1, span.ready <= pool_most() ? span.ready : 0, now_ms);
-    bool keep = span.ready <= pool_most();
+    /* Meanwhile another thread may have put one in. */
+    bool keep = pool.stats.retained_nbytes + span.ready <= pool_most();
     if (keep) {
         pool.came_ms[pool.stats.retained] = now_ms;
         pool.spans[pool.stats.retained++] = span;

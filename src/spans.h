@@ -54,9 +54,9 @@ enum {
     SPANS_POOL_IDLE_MS = 1000             /* and how long if nobody wants it */
 };
 
-/* Probe the kernel (pages_probe) and make the pool survive fork, once in a process:
- * later calls do nothing. Call before anything else. */
-void spans_init(enum pages_rung highest);
+/* Probe the kernel (pages_probe), call `settle` if it is not NULL, and make the pool
+ * survive fork, once in a process: later calls do nothing. Call before anything else. */
+void spans_init(enum pages_rung highest, void (*settle)(void));
 
 /* Have the pool hold `nbytes` of memory at most, and give back what is more. */
 void spans_retain(size_t nbytes);

@@ -545,6 +545,7 @@ store_append_zeros(struct store *store, size_t nbytes)
     size_t dirty = store_room(store) + 1; /* the NUL is one of the zeros to write */
     memset(store->start + store->length, 0, nbytes + 1 < dirty ? nbytes + 1 : dirty);
     if (memory->ready < end) {
+        spans_outgrown(memory);
         if (nbytes >= GROWTH_HUGE_MIN) {
             ask_huge(store);
         }

@@ -151,6 +151,17 @@ def test_the_budget_in_the_environment():
         print(growbuf.stats()["retained_bytes"])
     """
     assert run(code, env={"GROWBUF_RETAIN": "0"}) == "0"
+    code = """
+        import sys, growbuf
+        growbuf.configure(retain=0)
+        for name in [name for name in sys.modules if name.startswith("growbuf")]:
+            del sys.modules[name]
+        import growbuf
+        buf = growbuf.GrowBuffer(b"x" * 8_000_000)
+        del buf
+        print(growbuf.stats()["retained_bytes"])
+    """
+    assert run(code, env={"GROWBUF_RETAIN": "64000000"}) == "0"
     with pytest.raises(AssertionError, match="ImportError: GROWBUF_RETAIN=lots: not a"):
         run(code, env={"GROWBUF_RETAIN": "lots"})
 

@@ -712,17 +712,25 @@ look_at_the_pool(void)
     (void)spans_stats();
 }
 
+static int nsettled;
+
+static void
+count_settling(void)
+{
+    nsettled++;
+}
+
 /* The first call decides. From then on a child that is forked in the midst of another
  * thread's work on the pool finds it whole. */
 static void
 test_init_is_done_once(void)
 {
     pthread_t thread;
-    spans_init(PAGES_COPY);
+    spans_init(PAGES_COPY, count_settling);
     enum pages_rung rung = pages_facts.rung;
     CHECK(rung <= PAGES_COPY);
-    spans_init(ANY_RUNG);
-    CHECK(pages_facts.rung == rung);
+    spans_init(ANY_RUNG, count_settling);
+    CHECK(pages_facts.rung == rung && nsettled == 1);
     CHECK(pthread_create(&thread, NULL, work_on_the_pool, NULL) == 0);
     for (int i = 0; i < 50; i++) {
         in_child(look_at_the_pool);

@@ -864,6 +864,39 @@ test_a_budget_below_what_is_lent_keeps_nothing(void)
     finish();
 }
 
+static struct span from_elsewhere;
+static int (*fake_unmap)(void *, size_t);
+
+/* While one thread waits for the system, another gives a span back. */
+static int
+unmap_meanwhile(void *address, size_t length)
+{
+    pages_ops.unmap = fake_unmap;
+    spans_give(&from_elsewhere);
+    return fake_unmap(address, length);
+}
+
+static void
+test_what_comes_meanwhile_counts_towards_the_budget(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    spans_retain(17 * MIB);
+    struct span large, old = take(2 * MIB, 1, 1);
+    CHECK(spans_take(10 * MIB, true, &large) == 0);
+    large.ready = 10 * MIB - 1;
+    keep_warm(16 * MIB, 16 * MIB - 1);
+    CHECK(spans_take(16 * MIB, false, &from_elsewhere) == 0);
+    CHECK(lent(&from_elsewhere) > 10 * MIB);
+    give(&old);
+    kernel.now_ms += SPANS_POOL_IDLE_MS + 1;
+    fake_unmap = pages_ops.unmap;
+    pages_ops.unmap = unmap_meanwhile;
+    give(&large);
+    CHECK(pages_ops.unmap == fake_unmap);
+    CHECK(retained_nbytes() == 16 * MIB - 1);
+    finish();
+}
+
 /* -------------------------------------------------------------------- what is offered */
 
 /* The memory of huge pages from 16 MiB on, once nobody uses it; small ones never. */
@@ -1678,6 +1711,7 @@ main(void)
     RUN(test_the_budget_can_be_set);
     RUN(test_a_budget_of_nothing_keeps_no_memory);
     RUN(test_a_budget_below_what_is_lent_keeps_nothing);
+    RUN(test_what_comes_meanwhile_counts_towards_the_budget);
     RUN(test_huge_memory_is_offered_to_the_system);
     RUN(test_offered_memory_may_be_gone);
     RUN(test_a_fresh_span_is_of_small_pages);

@@ -50,6 +50,30 @@ test_an_empty_store_owns_nothing(void)
     finish();
 }
 
+/* Whichever way the bytes come. */
+static void
+test_what_has_outgrown_a_warm_span_borrows_nothing(void)
+{
+    for (int zeros = 0; zeros <= 1; zeros++) {
+        struct store store;
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        store_init(&store);
+        append(&store, 8 * MIB);
+        store_free(&store);
+        CHECK(store_reserve(&store, 8 * MIB) == 0);
+        CHECK(lent(&store.memory) > 0);
+        if (zeros) {
+            CHECK(store_append_zeros(&store, 20 * MIB) == 0);
+        }
+        else {
+            append(&store, 20 * MIB);
+        }
+        CHECK(lent(&store.memory) == 0);
+        store_free(&store);
+        finish();
+    }
+}
+
 static void
 test_a_store_goes_from_the_heap_to_a_span_and_back(void)
 {
@@ -900,6 +924,7 @@ main(int argc, char **argv)
     printf("seed %" PRIu64 "\n", seed);
     fflush(stdout);
     RUN(test_an_empty_store_owns_nothing);
+    RUN(test_what_has_outgrown_a_warm_span_borrows_nothing);
     RUN(test_a_store_goes_from_the_heap_to_a_span_and_back);
     RUN(test_a_length_that_swings_does_not_copy);
     RUN(test_a_small_store_costs_what_it_holds);
