@@ -4,6 +4,7 @@
 
 #include "cells.h"
 #include "fill.h"
+#include "loan.h"
 #include "state.h"
 
 typedef struct {
@@ -177,6 +178,7 @@ rows_write(RowsObject *self, PyObject *const *rows, size_t count)
     for (size_t i = 0; i < count; i++, to += self->row_nbytes) {
         if (!cells_write(&self->cells, self->row_nbytes, to, rows[i])) {
             *end = '\0';
+            buffer_forget_loan(self->buffer);
             return 0;
         }
     }
@@ -234,8 +236,6 @@ append_rows(RowsObject *self, PyObject *rows)
 
 /* ------------------------------------------------------ appending bytes of arrays */
 
-/* Whoever looks from another thread sees rows that are there; but where other threads run
- * during the copy, they must not append in its place, and are told of it first. */
 static int
 append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
 {
@@ -246,16 +246,11 @@ append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
     if (rows_make_room(self, nbytes) < 0) {
         return -1;
     }
-    char *end = buffer_bytes(buffer) + buffer_length(buffer);
-    if (!fill_is_much(nbytes)) {
-        memcpy(end, bytes, nbytes);
-        publish(self, nbytes);
-        return 0;
+    if (fill_is_much(nbytes)) {
+        return loan_append(buffer, bytes, nbytes, 0, 0);
     }
+    memcpy(buffer_bytes(buffer) + buffer_length(buffer), bytes, nbytes);
     publish(self, nbytes);
-    buffer_hold(buffer);
-    fill_copy_much(end, bytes, nbytes);
-    buffer_release(buffer);
     return 0;
 }
 

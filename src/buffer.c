@@ -182,7 +182,7 @@ buffer_can_resize(BufferObject *self)
 static bool
 tail_is_lent(const BufferObject *self)
 {
-    return self->spare != NULL && self->spare->exports > 0;
+    return self->spare != NULL && self->spare->lent;
 }
 
 int
@@ -202,7 +202,7 @@ buffer_can_append(BufferObject *self)
 int
 buffer_can_commit(BufferObject *self)
 {
-    Py_ssize_t others = self->base.ob_exports - self->spare->exports;
+    Py_ssize_t others = self->base.ob_exports - self->spare->lent;
     return others == 1 || store_is_fixed(&self->store) ? 0 : refuse_exported(self);
 }
 
@@ -225,6 +225,7 @@ static int
 changed(BufferObject *self, const struct span *before, int error)
 {
     struct store *store = &self->store;
+    buffer_forget_loan(self);
     if (store->memory.address != before->address ||
         store->memory.ready != before->ready) {
         untrack(before);

@@ -34,16 +34,18 @@ typedef struct {
     struct spare *spare; /* lends the tail; NULL until it is asked to */
 } BufferObject;
 
-/* The free tail, lent to be written to (tail.c). While a memoryview of it lives, this is
- * an export of the buffer, and nothing may be appended but what comes that way. */
+/* The free tail, lent to be written to (loan.c). While that lasts it is an export of the
+ * buffer, and nothing may be appended but what comes that way. Then this has a reference
+ * to the buffer, else the buffer has one to this: never both, so that no cycle hides. */
 typedef struct spare {
     PyObject_HEAD
-    BufferObject *buffer; /* alive while there are exports */
-    char *start;          /* NULL: nothing is lent that could be committed */
+    BufferObject *buffer; /* NULL: gone */
+    bool lent;
+    char *start; /* NULL: nothing that could be committed */
     size_t nbytes;
-    Py_ssize_t exports;
-    char first;     /* without exports: what was written where there is a NUL now */
-    PyObject *view; /* a weak reference to the memoryview */
+    char first;           /* when not lent: what was written where there is a NUL now */
+    PyObject *view;       /* a weak reference to the memoryview that was made last */
+    unsigned long lender; /* the thread that may release that; 0: none, it is in use */
 } SpareObject;
 
 static inline BufferObject *
@@ -93,6 +95,15 @@ PyTypeObject *buffer_type(PyTypeObject *type);
 /* Return a new buffer of just `type` that takes over `store` and leaves it empty, also
  * when it fails. */
 PyObject *buffer_from_store(PyTypeObject *type, struct store *store);
+
+/* What the tail was lent for has been written over, or is the tail no longer. */
+static inline void
+buffer_forget_loan(BufferObject *self)
+{
+    if (self->spare != NULL && !self->spare->lent) {
+        self->spare->start = NULL;
+    }
+}
 
 /* Hold an export across what lets other threads or user code run. */
 static inline void

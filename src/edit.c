@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fill.h"
+#include "loan.h"
 
 /* Every function here runs user code first and looks at the buffer's length afterwards:
  * an __index__, an iterator or a __buffer__ may have cleared or grown it (CPython
@@ -134,55 +135,80 @@ edit_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *
 
 /* ------------------------------------------------------------------- replacing */
 
-/* Write into the buffer; another thread that would change its length meanwhile gets a
- * BufferError. */
-static void
-copy_in(BufferObject *self, size_t at, const char *bytes, size_t nbytes)
-{
-    buffer_hold(self);
-    fill_copy(buffer_bytes(self) + at, bytes, nbytes);
-    buffer_release(self);
-}
-
-/* Replace `removed` bytes at `at` by the `nbytes` of `bytes`, which are not ours. */
-static int
-replace(BufferObject *self, size_t at, size_t removed, const char *bytes, size_t nbytes)
-{
-    if (buffer_splice(self, at, removed, nbytes) < 0) {
-        return -1;
-    }
-    copy_in(self, at, bytes, nbytes);
-    return 0;
-}
-
 static int
 append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
 {
+    if (fill_is_much(nbytes)) {
+        return loan_append(self, bytes, nbytes, 0, 0);
+    }
     size_t at = buffer_length(self);
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
-    copy_in(self, at, bytes, nbytes);
+    if (nbytes > 0) {
+        memcpy(buffer_bytes(self) + at, bytes, nbytes);
+    }
     return 0;
-}
-
-/* Insert at what was the end when extend was called: if user code has appended since,
- * the new bytes go in front of that (CPython gh-153578). */
-static int
-insert_bytes(BufferObject *self, size_t at, const char *bytes, size_t nbytes)
-{
-    return at < buffer_length(self) ? replace(self, at, 0, bytes, nbytes)
-                                    : append_bytes(self, bytes, nbytes);
 }
 
 static int
 append_self(BufferObject *self)
 {
     size_t nbytes = buffer_length(self);
+    if (fill_is_much(nbytes)) {
+        return loan_append(self, NULL, 0, 0, nbytes);
+    }
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
-    copy_in(self, nbytes, buffer_bytes(self), nbytes);
+    memcpy(buffer_bytes(self) + nbytes, buffer_bytes(self), nbytes);
+    return 0;
+}
+
+/* Replace `removed` bytes by more than there are from `at` on. A hole in the middle would
+ * show what was in the room before to threads that run meanwhile: so what goes beyond the
+ * end is appended, before the rest is written over what is there. */
+static int
+replace_beyond(BufferObject *self, size_t at, size_t removed, const char *bytes,
+               size_t nbytes)
+{
+    size_t there = buffer_length(self) - at;
+    if (there > 0 && buffer_can_resize(self) < 0) {
+        return -1;
+    }
+    return loan_append(self, bytes + there, nbytes - there, at + removed,
+                       there - removed);
+}
+
+/* Other threads run meanwhile: one that would change the length gets a BufferError. */
+static int
+replace_much(BufferObject *self, size_t at, size_t removed, const char *bytes,
+             size_t nbytes)
+{
+    size_t there = buffer_length(self) - at;
+    int rc = nbytes > there ? replace_beyond(self, at, removed, bytes, nbytes)
+                            : buffer_splice(self, at, removed, nbytes);
+    if (rc == 0) {
+        buffer_hold(self);
+        fill_copy(buffer_bytes(self) + at, bytes, nbytes < there ? nbytes : there);
+        buffer_release(self);
+    }
+    return rc;
+}
+
+/* Replace `removed` bytes at `at` by the `nbytes` of `bytes`, which are not ours. */
+static int
+replace(BufferObject *self, size_t at, size_t removed, const char *bytes, size_t nbytes)
+{
+    if (fill_is_much(nbytes)) {
+        return replace_much(self, at, removed, bytes, nbytes);
+    }
+    if (buffer_splice(self, at, removed, nbytes) < 0) {
+        return -1;
+    }
+    if (nbytes > 0) {
+        memcpy(buffer_bytes(self) + at, bytes, nbytes);
+    }
     return 0;
 }
 
@@ -238,8 +264,9 @@ extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *r
         return -1;
     }
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = at_old_end ? insert_bytes(self, old_end, view.buf, (size_t)view.len)
-                    : append_bytes(self, view.buf, (size_t)view.len);
+    rc = at_old_end && old_end < buffer_length(self)
+             ? replace(self, old_end, 0, view.buf, (size_t)view.len)
+             : append_bytes(self, view.buf, (size_t)view.len);
     Py_END_CRITICAL_SECTION();
     PyBuffer_Release(&view);
     return rc;
@@ -614,17 +641,12 @@ source_close(struct source *source)
 }
 
 /* Other bytes and bytearrays are held by an export; all else, which may be a view of the
- * buffer itself or an iterator that looks at it, is copied. NULL stands for no bytes. */
+ * buffer itself or an iterator that looks at it, is copied. */
 static int
 source_open(struct source *source, PyObject *op, PyObject *values)
 {
     source->view.obj = NULL;
-    source->bytes = NULL;
-    source->nbytes = 0;
     store_init(&source->store);
-    if (values == NULL) {
-        return 0;
-    }
     if (values != op && (PyByteArray_Check(values) || PyBytes_Check(values))) {
         if (PyObject_GetBuffer(values, &source->view, PyBUF_SIMPLE) < 0) {
             return -1;
@@ -692,17 +714,21 @@ assign_every(BufferObject *self, Py_ssize_t first, Py_ssize_t step, Py_ssize_t c
     return 0;
 }
 
+/* Assign, or delete where there is no source. */
 static int
 assign_slice(BufferObject *self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step,
              const struct source *source)
 {
     Py_ssize_t length = (Py_ssize_t)buffer_length(self);
     Py_ssize_t count = PySlice_AdjustIndices(length, &start, &stop, step);
+    if (step == 1 && source == NULL) {
+        return buffer_splice(self, (size_t)start, (size_t)count, 0);
+    }
     if (step == 1) {
         return replace(self, (size_t)start, (size_t)count, source->bytes,
                        source->nbytes);
     }
-    if (source->nbytes > 0) {
+    if (source != NULL && source->nbytes > 0) {
         return assign_every(self, start, step, count, source);
     }
     if (step < 0 && count > 0) {
@@ -716,12 +742,20 @@ static int
 ass_slice(PyObject *op, PyObject *slice, PyObject *values)
 {
     Py_ssize_t start, stop, step;
-    struct source source;
-    if (PySlice_Unpack(slice, &start, &stop, &step) < 0 ||
-        source_open(&source, op, values) < 0) {
+    if (PySlice_Unpack(slice, &start, &stop, &step) < 0) {
         return -1;
     }
     int rc;
+    if (values == NULL) {
+        Py_BEGIN_CRITICAL_SECTION(op);
+        rc = assign_slice(buffer_cast(op), start, stop, step, NULL);
+        Py_END_CRITICAL_SECTION();
+        return rc;
+    }
+    struct source source;
+    if (source_open(&source, op, values) < 0) {
+        return -1;
+    }
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = assign_slice(buffer_cast(op), start, stop, step, &source);
     Py_END_CRITICAL_SECTION();

@@ -64,7 +64,7 @@ fill_is_much(size_t nbytes)
 void fill_copy_much(char *to, const char *from, size_t nbytes);
 
 /* Copy, and let other threads run meanwhile if it is much. Both sides must be held so
- * that nobody can change their length: by an export, or by being seen by nobody else. */
+ * that nobody can change their length, and the one that is written must not be seen. */
 static inline void
 fill_copy(char *to, const char *from, size_t nbytes)
 {

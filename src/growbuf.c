@@ -9,6 +9,7 @@
 #include "edit.h"
 #include "growth.h"
 #include "io.h"
+#include "loan.h"
 #include "owner.h"
 #include "pages.h"
 #include "results.h"
@@ -365,7 +366,7 @@ add_type(PyObject *module, PyTypeObject *type)
 static int
 add_types(PyObject *module, struct state *state)
 {
-    state->spare_type = make_type(module, &tail_spare_spec);
+    state->spare_type = make_type(module, &loan_spare_spec);
     state->frozen_type = make_type(module, &owner_frozen_spec);
     state->buffer_type = make_buffer_type(module, state);
     if (!state->spare_type || !state->frozen_type || !state->buffer_type ||

@@ -8,7 +8,7 @@ enum { STATE_MOST_METHODS = 64, STATE_MOST_BASE = 48 };
 
 struct state {
     PyTypeObject *buffer_type;
-    PyTypeObject *spare_type;        /* tail.c */
+    PyTypeObject *spare_type;        /* loan.c */
     PyTypeObject *frozen_type;       /* owner.c */
     PyObject *release_name;          /* "release" */
     PyObject *dtype_name;            /* "dtype" */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "loan.h"
 #include "state.h"
 
 /* ------------------------------------------------------------- reserve and trim */
@@ -46,228 +47,6 @@ trim(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 /* ------------------------------------------------------------- spare and commit */
 
-/* Only spare() gets here with something to lend: nobody else makes views of the object
- * that they find behind theirs. */
-static int
-spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
-{
-    SpareObject *spare = (SpareObject *)op;
-    if (spare->view != NULL || spare->start == NULL) {
-        PyErr_SetString(PyExc_BufferError, "the tail is lent by spare() only");
-        view->obj = NULL;
-        return -1;
-    }
-    if (PyBuffer_FillInfo(view, op, spare->start, (Py_ssize_t)spare->nbytes, 0, flags) <
-        0) {
-        return -1;
-    }
-    spare->exports++;
-    Py_INCREF(spare->buffer);
-    buffer_hold(spare->buffer);
-    return 0;
-}
-
-/* The tail begins where the NUL behind the last byte belongs. Put it back now that
- * nobody writes there, and keep what was written in case it is committed yet. */
-static void
-end_loan(SpareObject *spare)
-{
-    struct store *store = &spare->buffer->store;
-    if (store->memory.kind != STORE_EMPTY) {
-        spare->first = store->start[store->length];
-        store->start[store->length] = '\0';
-    }
-}
-
-static void
-spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
-{
-    SpareObject *spare = (SpareObject *)op;
-    BufferObject *buffer = spare->buffer;
-    Py_BEGIN_CRITICAL_SECTION(buffer);
-    if (--spare->exports == 0) {
-        end_loan(spare);
-    }
-    buffer_release(buffer);
-    Py_END_CRITICAL_SECTION();
-    Py_DECREF(buffer);
-}
-
-static void
-spare_dealloc(PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    Py_CLEAR(((SpareObject *)op)->view);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
-
-PyDoc_STRVAR(spare_type_doc, "The free tail of a GrowBuffer, lent by spare().");
-
-static PyType_Slot spare_slots[] = {
-    {Py_tp_doc, (void *)spare_type_doc},
-    {Py_tp_dealloc, spare_dealloc},
-    {Py_bf_getbuffer, spare_getbuffer},
-    {Py_bf_releasebuffer, spare_releasebuffer},
-    {0, NULL},
-};
-
-PyType_Spec tail_spare_spec = {
-    .name = "growbuf._growbuf.Spare",
-    .basicsize = sizeof(SpareObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
-             Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = spare_slots,
-};
-
-/* Release the view that was lent last. If somebody uses it, it stays as it is, and with
- * it the export, until the next time. */
-static void
-release_view(BufferObject *self)
-{
-    PyObject *reference = NULL;
-    Py_BEGIN_CRITICAL_SECTION(self);
-    if (self->spare != NULL) {
-        reference = Py_XNewRef(self->spare->view);
-    }
-    Py_END_CRITICAL_SECTION();
-    if (reference == NULL) {
-        return;
-    }
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyObject *view = PyObject_CallNoArgs(reference);
-    if (view != NULL && view != Py_None) {
-        PyObject *release = state_of((PyObject *)self)->release_name;
-        Py_XDECREF(PyObject_CallMethodNoArgs(view, release));
-    }
-    PyErr_Restore(type, value, traceback);
-    Py_XDECREF(view);
-    Py_DECREF(reference);
-}
-
-static SpareObject *
-spare_of(BufferObject *self)
-{
-    if (self->spare == NULL) {
-        PyTypeObject *type = state_of((PyObject *)self)->spare_type;
-        self->spare = (SpareObject *)type->tp_alloc(type, 0);
-        if (self->spare != NULL) {
-            self->spare->buffer = self;
-        }
-    }
-    return self->spare;
-}
-
-/* Return a view of the free tail: `least` bytes or more, but `most` at most. */
-static PyObject *
-lend(BufferObject *self, size_t least, size_t most)
-{
-    SpareObject *spare = spare_of(self);
-    if (spare == NULL) {
-        return NULL;
-    }
-    if (spare->exports > 0) {
-        PyErr_SetString(PyExc_BufferError,
-                        "the view that spare() gave before is in use: "
-                        "release what was made of it first");
-        return NULL;
-    }
-    spare->start = NULL;
-    Py_CLEAR(spare->view);
-    if (buffer_can_append(self) < 0 || buffer_make_room(self, least) < 0) {
-        return NULL;
-    }
-    size_t room = store_room(&self->store);
-    spare->start = buffer_bytes(self) + buffer_length(self);
-    spare->nbytes = room < most ? room : most;
-    PyObject *view = PyMemoryView_FromObject((PyObject *)spare);
-    if (view != NULL) {
-        spare->view = PyWeakref_NewRef(view, NULL);
-        if (spare->view == NULL) {
-            Py_CLEAR(view);
-        }
-    }
-    if (view == NULL) {
-        spare->start = NULL;
-    }
-    return view;
-}
-
-static PyObject *
-lend_anew(PyObject *op, size_t least, size_t most)
-{
-    PyObject *view;
-    release_view(buffer_cast(op));
-    Py_BEGIN_CRITICAL_SECTION(op);
-    view = lend(buffer_cast(op), least, most);
-    Py_END_CRITICAL_SECTION();
-    return view;
-}
-
-/* Whether what was lent is still the tail. */
-static bool
-is_lent(const BufferObject *self)
-{
-    const SpareObject *spare = self->spare;
-    return spare != NULL && spare->start != NULL &&
-           spare->start == self->store.start + self->store.length &&
-           spare->nbytes <= store_room(&self->store);
-}
-
-static int
-accept(BufferObject *self, size_t nbytes)
-{
-    if (!is_lent(self)) {
-        PyErr_SetString(PyExc_ValueError, "nothing to commit: spare() was not called, "
-                                          "or the buffer has changed since");
-        return -1;
-    }
-    if (nbytes > self->spare->nbytes) {
-        PyErr_Format(PyExc_ValueError,
-                     "nbytes must be %zu at most, which spare() gave, got %zu",
-                     self->spare->nbytes, nbytes);
-        return -1;
-    }
-    if (nbytes > 0) {
-        if (buffer_can_commit(self) < 0) {
-            return -1;
-        }
-        if (self->spare->exports == 0) {
-            self->spare->start[0] = self->spare->first;
-        }
-        store_append_ready(&self->store, nbytes);
-        buffer_sync(self);
-    }
-    self->spare->start = NULL;
-    return 0;
-}
-
-static int
-accept_and_release(PyObject *op, size_t nbytes)
-{
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = accept(buffer_cast(op), nbytes);
-    Py_END_CRITICAL_SECTION();
-    if (rc == 0) {
-        release_view(buffer_cast(op));
-    }
-    return rc;
-}
-
-/* Lend the tail no longer. What was raised meanwhile stays raised, and its traceback may
- * be what holds the view. */
-static void
-take_back(PyObject *op)
-{
-    BufferObject *self = buffer_cast(op);
-    Py_BEGIN_CRITICAL_SECTION(op);
-    self->spare->start = NULL;
-    Py_END_CRITICAL_SECTION();
-    release_view(self);
-}
-
 PyDoc_STRVAR(spare_doc,
 "spare($self, nbytes=65536)\n--\n\n"
 "Return a writable memoryview of the free tail, of at least `nbytes` bytes.\n\n"
@@ -280,10 +59,11 @@ PyDoc_STRVAR(spare_doc,
 ">>> buf.commit(2)\n"
 ">>> buf\n"
 "GrowBuffer(b'hi')\n\n"
-"While the view lives nothing else may change the length; commit() and the next\n"
-"spare() release it. Raise ValueError if `nbytes` is negative, MemoryError if there\n"
-"is no room to be had, BufferError while the bytes are exported and there is no limit,\n"
-"or if a view made of the one before is still there. Costs what growing costs.");
+"While the view lives nothing else may change the length; commit() and this thread's\n"
+"next spare() release it. Raise ValueError if `nbytes` is negative, MemoryError if\n"
+"there is no room to be had, BufferError while the bytes are exported and there is no\n"
+"limit, or if the view before is another thread's, or one made of it is still there.\n"
+"Costs what growing costs.");
 
 enum { SPARE_NBYTES = 64 * 1024 };
 
@@ -297,7 +77,7 @@ spare(PyObject *op, PyObject *args, PyObject *kwargs)
         (number != NULL && buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0)) {
         return NULL;
     }
-    return lend_anew(op, (size_t)nbytes, PY_SSIZE_T_MAX);
+    return loan_view(op, (size_t)nbytes, PY_SSIZE_T_MAX, PyThread_get_thread_ident());
 }
 
 PyDoc_STRVAR(commit_doc,
@@ -315,7 +95,11 @@ commit(PyObject *op, PyObject *number)
     if (buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0) {
         return NULL;
     }
-    return buffer_none_or_null(accept_and_release(op, (size_t)nbytes));
+    int rc = loan_accept(op, (size_t)nbytes, false);
+    if (rc == 0) {
+        loan_release(op);
+    }
+    return buffer_none_or_null(rc);
 }
 
 /* -------------------------------------------------------------------- readfrom */
@@ -482,7 +266,7 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
     size_t least = expected < READ_LEAST  ? READ_LEAST
                    : expected > READ_MOST ? READ_MOST
                                           : expected;
-    PyObject *view = lend_anew(op, least < most ? least : most, most);
+    PyObject *view = loan_view(op, least < most ? least : most, most, LOAN_ITSELF);
     if (view == NULL) {
         return -1;
     }
@@ -490,12 +274,10 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
     PyObject *result = PyObject_CallOneArg(reader, view);
     Py_ssize_t nbytes = number_read(result, offered);
     Py_XDECREF(result);
-    if (nbytes > 0 && accept_and_release(op, (size_t)nbytes) < 0) {
+    if (nbytes > 0 && loan_accept(op, (size_t)nbytes, true) < 0) {
         nbytes = -1;
     }
-    if (nbytes <= 0) {
-        take_back(op);
-    }
+    loan_end(op);
     /* Held until here: while it lives no other thread appends where we have read to. */
     Py_DECREF(view);
     return nbytes;

@@ -7,7 +7,4 @@
 extern const PyMethodDef tail_methods[];
 extern const PyGetSetDef tail_getset[];
 
-/* The type whose objects lend the tail of one buffer to a memoryview (SpareObject). */
-extern PyType_Spec tail_spare_spec;
-
 #endif

@@ -18,6 +18,7 @@ LAYERS = [
     {"growbuf"},
     {"io"},
     {"edit", "results", "tail", "owner", "array"},
+    {"loan"},
     {"state"},
     {"cells"},
     {"fill"},

@@ -1,7 +1,9 @@
 """How much memory there is, who holds it, and who may run meanwhile."""
 
 import gc
+import itertools
 import os
+import random
 import sys
 import threading
 from array import array
@@ -283,6 +285,33 @@ def while_copying(call, other):
         sys.setswitchinterval(interval)
         thread.join()
     return met
+
+
+@pytest.mark.parametrize("length", [0, 5, 3 << 20])
+@pytest.mark.parametrize("nbytes", [1 << 20, (3 << 20) - 7, 8 << 20])
+def test_large_slices_are_assigned_as_bytearrays_are(length, nbytes):
+    data, source = (
+        random.Random(1).randbytes(length),
+        random.Random(2).randbytes(nbytes),
+    )
+    for start, stop in itertools.product(
+        {0, 2, length // 2, length - 1, length}, repeat=2
+    ):
+        theirs, ours = bytearray(data), GrowBuffer(data)
+        theirs[start:stop] = ours[start:stop] = source
+        assert ours == theirs and check(ours) is None
+
+
+def test_a_large_slice_under_a_view_is_refused_and_one_at_the_end_is_not():
+    if growbuf.info()["strategy"] == "heap":
+        pytest.skip("no pages to reserve")
+    buf, source = GrowBuffer(b"abc", limit=8 << 20), b"x" * (2 << 20)
+    with memoryview(buf) as view:
+        with pytest.raises(BufferError):
+            buf[1:2] = source
+        buf[3:] = source
+        assert view == b"abc"
+    assert buf == b"abc" + source and check(buf) is None
 
 
 GIL = pytest.mark.skipif(

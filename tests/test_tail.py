@@ -1,5 +1,6 @@
 """Bytes that arrive where they stay: spare() and commit(), and readfrom() any source."""
 
+import gc
 import gzip
 import io
 import os
@@ -13,11 +14,12 @@ import sys
 import tarfile
 import threading
 import time
+import weakref
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
-from conftest import assert_holds, assert_no_leak
+from conftest import assert_holds, assert_no_leak, together
 from test_growbuffer import MIB, MOVES_PAGES, ON_LINUX, difference, run
 
 import growbuf
@@ -324,6 +326,122 @@ def test_the_tail_is_lent_by_spare_only():
     del view, buf
     with pytest.raises(BufferError):
         memoryview(lender)
+
+
+def test_a_view_that_another_thread_has_is_not_released():
+    buf = GrowBuffer(b"abc")
+    view = buf.spare(10)
+
+    def use():
+        with pytest.raises(BufferError, match="in use"):
+            buf.spare(10)
+        with pytest.raises(BufferError, match="in use"):
+            buf.readfrom(Source(b"x"))
+        view[:3] = b"def"  # which it was given
+        buf.commit(3)
+
+    together(use)
+    with pytest.raises(ValueError, match="released"):
+        view[0] = 1
+    assert_holds(buf, b"abcdef")
+
+
+# What a finalizer may do to the buffer, and what it holds then.
+MEDDLINGS = {
+    "clear": (lambda buf: buf.clear(), b""),
+    "move": (lambda buf: buf.extend(b"y" * 5 * MIB), b"x" * 100 + b"y" * 5 * MIB),
+    "append": (lambda buf: buf.append(1), b"x" * 100 + b"\1"),
+    "take": (lambda buf: buf.take(), b""),
+}
+
+
+@pytest.mark.parametrize("nth", range(12))
+@pytest.mark.parametrize("name", MEDDLINGS)
+def test_a_finalizer_runs_while_the_view_is_made(name, nth):
+    """Up to 3.11 the collector runs in the midst of what makes objects: of the nth."""
+    buf = GrowBuffer(b"x" * 100)
+    buf.reserve(5200)
+    buf.spare(10).release()  # so that what makes views is there
+    meddle, meddled = MEDDLINGS[name]
+
+    class Node:
+        def __del__(self):
+            with suppress(BufferError):  # where the view is there by then
+                meddle(buf)
+
+    before = gc.get_threshold()
+    gc.disable()
+    try:
+        gc.collect()
+        node = Node()
+        node.itself = node
+        del node
+        gc.set_threshold(nth + 1)
+        gc.enable()
+        view = buf.spare(5000)
+    finally:
+        gc.set_threshold(*before)
+        gc.enable()
+    held = bytes(buf)
+    assert held in (b"x" * 100, meddled)
+    view[:5000] = b"t" * 5000
+    del view
+    buf.commit(5000)
+    assert_holds(buf, held + b"t" * 5000)
+
+
+def test_a_view_in_a_cycle_is_collected():
+    class Buffer(GrowBuffer):
+        pass
+
+    buf = Buffer(b"x" * 100)
+    buf.view = buf.spare(10)
+    seen = weakref.ref(buf)
+    del buf
+    gc.collect()
+    assert seen() is None
+
+
+CHANGES_AND_BACK = {
+    "append": lambda buf, data: (buf.append(1), buf.pop()),
+    "extend": lambda buf, data: (
+        buf.extend(b"y" * 100),
+        buf.__delitem__(slice(-100, None)),
+    ),
+    "clear": lambda buf, data: (buf.clear(), buf.extend(data)),
+    "take": lambda buf, data: (buf.take(), buf.extend(data)),
+    "spare": lambda buf, data: buf.spare(1).release(),
+}
+
+
+@pytest.mark.parametrize("start", [1000, 5 * MIB])
+@pytest.mark.parametrize("name", CHANGES_AND_BACK)
+def test_what_was_spared_before_a_change_is_lost(name, start):
+    buf, data = begun(start)
+    buf.append(1)
+    buf.pop()
+    view = buf.spare(6)
+    view[:6] = b"secret"
+    view.release()
+    CHANGES_AND_BACK[name](buf, data)
+    if name == "spare":
+        buf.commit(0)
+    with pytest.raises(ValueError, match="nothing to commit"):
+        buf.commit(6)
+    assert_holds(buf, data)
+
+
+def test_what_reads_for_want_of_the_nul_stops_in_the_room():
+    for start in (b"1", b"1" * 100_000):
+        buf = GrowBuffer(start)
+        view = buf.spare(10)
+        view[:] = b"1" * len(view)
+        with pytest.raises((ValueError, SyntaxError)):
+            int(buf)
+        with pytest.raises((ValueError, SyntaxError)):
+            eval(buf)
+        del view
+        assert eval(GrowBuffer(b"1")) == 1
 
 
 def test_the_view_keeps_the_buffer_alive():
@@ -870,26 +988,55 @@ def test_a_source_cannot_change_the_length(name, start):
     assert_holds(buf, data + b"hello")
 
 
-@pytest.mark.parametrize("name", ["spare", "commit", "readfrom"])
-def test_a_source_that_uses_the_tail_itself(name):
-    """It ends its own loan: what it says afterwards is not believed."""
+USES_OF_THE_TAIL = {
+    "spare": (lambda buf: buf.spare(10), BufferError, "tail is in use"),
+    "commit": (lambda buf: buf.commit(0), ValueError, "nothing to commit"),
+    "readfrom": (lambda buf: buf.readfrom(Source(b"x")), BufferError, "tail is in use"),
+}
+
+
+@pytest.mark.parametrize("in_a_thread", [False, True], ids=["itself", "in a thread"])
+@pytest.mark.parametrize("name", USES_OF_THE_TAIL)
+def test_nobody_else_uses_the_tail_that_is_read_into(name, in_a_thread):
+    buf, refused, answers = GrowBuffer(b"abc"), [], iter([5, 0])
+    use, error, message = USES_OF_THE_TAIL[name]
+
+    def attempt():
+        with pytest.raises(error, match=message):
+            use(buf)
+        refused.append(name)
+
+    def last(view):
+        together(attempt) if in_a_thread else attempt()
+        view[:5] = b"hello"
+        return next(answers)
+
+    assert buf.readfrom(Source(last=last)) == 5 and len(refused) == 2
+    assert_holds(buf, b"abchello")
+    buf.append(1)
+
+
+@pytest.mark.parametrize("name", USES_OF_THE_TAIL)
+def test_a_source_that_releases_the_view(name):
+    """The loan is over: what it says it has read is not believed."""
     buf = GrowBuffer(b"abc")
 
     def last(view):
-        {
-            "spare": lambda: buf.spare(10),
-            "commit": lambda: buf.commit(0),
-            "readfrom": lambda: buf.readfrom(io.BytesIO(b"inner")),
-        }[name]()
+        view.release()
+        if name == "commit":
+            with pytest.raises(ValueError, match="nothing to commit"):
+                buf.commit(0)
+        else:
+            USES_OF_THE_TAIL[name][0](buf)
         return 5
 
-    if name == "spare":
-        assert buf.readfrom(Source(last=last), 5) == 5  # of the newer loan
+    if name == "commit":
+        assert buf.readfrom(Source(last=last), 5) == 5
         assert len(buf) == 8
     else:
         with pytest.raises(ValueError, match="nothing to commit"):
             buf.readfrom(Source(last=last))
-        assert_holds(buf, b"abc" + (b"inner" if name == "readfrom" else b""))
+        assert_holds(buf, b"abcx" if name == "readfrom" else b"abc")
     buf.append(1)
     assert check(buf) is None
 

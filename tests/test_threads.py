@@ -3,10 +3,12 @@ the threads did. On a free-threaded Python the same tests run with no lock but o
 
 import io
 import itertools
+import mmap
 import random
 import signal
 import struct
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -270,6 +272,27 @@ def test_appends_of_much_wait_for_each_other():
     }
 
 
+@LIMITS
+def test_much_that_is_appended_shows_when_all_of_it_is_there(limit):
+    """Slowly: each page of the source must be found in the page cache first."""
+    buf, nbytes, seen = make(limit), 48 * MIB, []
+    buf.extend(b"dropped before" * 3 * MIB)
+    del buf[1:]
+    with tempfile.TemporaryFile() as file:
+        file.truncate(nbytes)
+        source = mmap.mmap(file.fileno(), nbytes, access=mmap.ACCESS_READ)
+
+    def look():
+        while not seen or seen[-1] == (1, ord("d")):
+            with memoryview(buf) as view:
+                seen.append((len(view), view[-1]))
+            give_way()
+
+    together(lambda: insistently(buf.extend, source), look)
+    assert set(seen) <= {(1, ord("d")), (1 + nbytes, 0)}
+    assert check(buf) is None and buf == b"d" + bytes(nbytes)
+
+
 TAKERS = [
     lambda buf: buf.freeze().tobytes(),
     lambda buf: bytes(buf.take()),
@@ -331,6 +354,47 @@ def test_views_show_whole_records_while_others_write(limit):
     together(look, look, write_all)
     assert looked and torn == []
     assert_interleaved([buf], 2, count)
+
+
+def test_who_lent_the_tail_lends_it_to_nobody_else():
+    buf, over = GrowBuffer(b"x" * 100), threading.Event()
+    lenders = [buf.spare(10).obj]
+    got = []
+
+    def lend():
+        for _ in range(3000):
+            view = buf.spare(10)
+            lenders[0] = view.obj
+            view[:3] = b"abc"
+            buf.commit(3)
+        over.set()
+
+    def ask():
+        while not over.is_set():
+            try:
+                got.append(memoryview(lenders[0]))
+            except BufferError:
+                give_way()
+
+    together(lend, ask, ask)
+    assert got == [] and check(buf) is None
+    assert buf == b"x" * 100 + b"abc" * 3000
+    buf.clear()
+
+
+def test_many_read_into_one_buffer():
+    buf, count = GrowBuffer(), 500
+
+    def read(writer):
+        for record in records(writer, count):
+            source = io.BytesIO(record)
+            while source.tell() == 0:
+                tolerantly(buf.readfrom, source)
+
+    together(lambda: read(0), lambda: read(1), lambda: read(2))
+    assert check(buf) is None
+    assert_interleaved([buf], 3, count)
+    buf.clear()
 
 
 # ------------------------------------------------------------------- many buffers

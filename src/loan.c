@@ -1,0 +1,311 @@
+#include "loan.h"
+
+#include "fill.h"
+#include "state.h"
+
+/* -------------------------------------------------------------- the loan itself */
+
+static SpareObject *
+spare_of(BufferObject *self)
+{
+    if (self->spare == NULL) {
+        PyTypeObject *type = state_of((PyObject *)self)->spare_type;
+        self->spare = (SpareObject *)type->tp_alloc(type, 0);
+        if (self->spare != NULL) {
+            self->spare->buffer = self;
+        }
+    }
+    return self->spare;
+}
+
+/* Under the buffer's critical section, by who has a reference to `spare`. */
+static void
+begin_loan(SpareObject *spare)
+{
+    Py_INCREF(spare->buffer);
+    buffer_hold(spare->buffer);
+    spare->lent = true;
+    Py_DECREF(spare);
+}
+
+/* The tail begins where the NUL behind the last byte belongs. Put it back now that
+ * nobody writes there, and keep what was written in case it is committed yet. */
+static void
+end_loan(SpareObject *spare)
+{
+    BufferObject *buffer = spare->buffer;
+    Py_BEGIN_CRITICAL_SECTION(buffer);
+    struct store *store = &buffer->store;
+    if (store->memory.kind != STORE_EMPTY) {
+        spare->first = store->start[store->length];
+        store->start[store->length] = '\0';
+    }
+    Py_INCREF(spare);
+    spare->lent = false;
+    buffer_release(buffer);
+    Py_END_CRITICAL_SECTION();
+    Py_DECREF(buffer);
+}
+
+static int
+refuse_lent(const SpareObject *spare)
+{
+    PyErr_SetString(PyExc_BufferError,
+                    spare->lender == LOAN_ITSELF
+                        ? "the tail is in use: bytes are read or copied into it"
+                        : "the view that spare() gave before is in use: release it and "
+                          "what was made of it first");
+    return -1;
+}
+
+/* Find `least` bytes or more of free tail, but `most` at most. */
+static int
+find_tail(SpareObject *spare, size_t least, size_t most)
+{
+    BufferObject *self = spare->buffer;
+    if (spare->lent) {
+        return refuse_lent(spare);
+    }
+    if (buffer_can_append(self) < 0 || buffer_make_room(self, least) < 0) {
+        return -1;
+    }
+    size_t room = store_room(&self->store);
+    spare->start = buffer_bytes(self) + buffer_length(self);
+    spare->nbytes = room < most ? room : most;
+    if (self->store.memory.kind == STORE_HEAP) {
+        /* Who reads on for want of the NUL stops there: behind a span's room it is. */
+        spare->start[room] = '\0';
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------- its object */
+
+/* Whom a thread is making a view for, and how much of the tail it is to show. The
+ * collector may run before the view is an export: so what is lent is found out then. */
+static _Thread_local struct lending {
+    SpareObject *spare;
+    size_t least, most;
+} lending;
+
+static int
+spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
+{
+    SpareObject *spare = (SpareObject *)op;
+    view->obj = NULL;
+    if (lending.spare != spare) {
+        PyErr_SetString(PyExc_BufferError, "the tail is lent by spare() only");
+        return -1;
+    }
+    if (find_tail(spare, lending.least, lending.most) < 0 ||
+        PyBuffer_FillInfo(view, op, spare->start, (Py_ssize_t)spare->nbytes, 0, flags) <
+            0) {
+        return -1;
+    }
+    begin_loan(spare);
+    return 0;
+}
+
+static void
+spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
+{
+    end_loan((SpareObject *)op);
+}
+
+static int
+spare_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    SpareObject *spare = (SpareObject *)op;
+    Py_VISIT(Py_TYPE(op));
+    if (spare->lent) {
+        Py_VISIT(spare->buffer);
+    }
+    return 0;
+}
+
+static void
+spare_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    Py_CLEAR(((SpareObject *)op)->view);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(spare_type_doc, "The free tail of a GrowBuffer, lent by spare().");
+
+static PyType_Slot spare_slots[] = {
+    {Py_tp_doc, (void *)spare_type_doc},
+    {Py_tp_traverse, spare_traverse},
+    {Py_tp_dealloc, spare_dealloc},
+    {Py_bf_getbuffer, spare_getbuffer},
+    {Py_bf_releasebuffer, spare_releasebuffer},
+    {0, NULL},
+};
+
+PyType_Spec loan_spare_spec = {
+    .name = "growbuf._growbuf.Spare",
+    .basicsize = sizeof(SpareObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = spare_slots,
+};
+
+/* ------------------------------------------------------------ lend and take back */
+
+void
+loan_release(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    PyObject *reference = NULL;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    if (self->spare != NULL && self->spare->lender == PyThread_get_thread_ident()) {
+        reference = Py_XNewRef(self->spare->view);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (reference == NULL) {
+        return;
+    }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *view = PyObject_CallNoArgs(reference);
+    if (view != NULL && view != Py_None) {
+        PyObject *release = state_of(op)->release_name;
+        Py_XDECREF(PyObject_CallMethodNoArgs(view, release));
+    }
+    PyErr_Restore(type, value, traceback);
+    Py_XDECREF(view);
+    Py_DECREF(reference);
+}
+
+/* Make the view, which has find_tail called, and begin_loan. */
+static PyObject *
+new_view(SpareObject *spare, size_t least, size_t most)
+{
+    struct lending before = lending;
+    lending = (struct lending){spare, least, most};
+    PyObject *view = PyMemoryView_FromObject((PyObject *)spare);
+    lending = before;
+    return view;
+}
+
+/* Return a view of the free tail: `least` bytes or more, but `most` at most. */
+static PyObject *
+lend(BufferObject *self, size_t least, size_t most, unsigned long lender)
+{
+    SpareObject *spare = spare_of(self);
+    if (spare == NULL) {
+        return NULL;
+    }
+    if (spare->lent) {
+        (void)refuse_lent(spare);
+        return NULL;
+    }
+    spare->start = NULL;
+    PyObject *view = new_view(spare, least, most);
+    PyObject *reference = view == NULL ? NULL : PyWeakref_NewRef(view, NULL);
+    if (reference == NULL) {
+        Py_XDECREF(view);
+        buffer_forget_loan(self);
+        return NULL;
+    }
+    Py_XSETREF(spare->view, reference);
+    spare->lender = lender;
+    return view;
+}
+
+PyObject *
+loan_view(PyObject *op, size_t least, size_t most, unsigned long lender)
+{
+    PyObject *view;
+    loan_release(op);
+    Py_BEGIN_CRITICAL_SECTION(op);
+    view = lend(buffer_cast(op), least, most, lender);
+    Py_END_CRITICAL_SECTION();
+    return view;
+}
+
+/* Whether what was lent is still the tail. */
+static bool
+is_tail(const BufferObject *self)
+{
+    const SpareObject *spare = self->spare;
+    return spare != NULL && spare->start != NULL &&
+           spare->start == self->store.start + self->store.length &&
+           spare->nbytes <= store_room(&self->store);
+}
+
+static int
+accept(BufferObject *self, size_t nbytes, bool is_read)
+{
+    if (!is_tail(self) || is_read != (self->spare->lender == LOAN_ITSELF)) {
+        PyErr_SetString(PyExc_ValueError, "nothing to commit: spare() was not called, "
+                                          "or the buffer has changed since");
+        return -1;
+    }
+    if (nbytes > self->spare->nbytes) {
+        PyErr_Format(PyExc_ValueError,
+                     "nbytes must be %zu at most, which spare() gave, got %zu",
+                     self->spare->nbytes, nbytes);
+        return -1;
+    }
+    if (nbytes > 0) {
+        if (buffer_can_commit(self) < 0) {
+            return -1;
+        }
+        if (!self->spare->lent) {
+            self->spare->start[0] = self->spare->first;
+        }
+        store_append_ready(&self->store, nbytes);
+        buffer_sync(self);
+    }
+    self->spare->start = NULL;
+    self->spare->lender = PyThread_get_thread_ident(); /* who may release the view */
+    return 0;
+}
+
+int
+loan_accept(PyObject *op, size_t nbytes, bool is_read)
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = accept(buffer_cast(op), nbytes, is_read);
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+void
+loan_end(PyObject *op)
+{
+    SpareObject *spare = buffer_cast(op)->spare;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    if (spare->lender == LOAN_ITSELF) {
+        spare->start = NULL;
+        spare->lender = PyThread_get_thread_ident();
+    }
+    Py_END_CRITICAL_SECTION();
+    loan_release(op);
+}
+
+int
+loan_append(BufferObject *self, const char *bytes, size_t nbytes, size_t own_at,
+            size_t own_nbytes)
+{
+    size_t all = nbytes + own_nbytes; /* of what is in memory: no overflow */
+    SpareObject *spare = spare_of(self);
+    if (spare == NULL || find_tail(spare, all, all) < 0) {
+        return -1;
+    }
+    Py_INCREF(spare);
+    spare->lender = LOAN_ITSELF;
+    begin_loan(spare);
+    fill_copy(spare->start, bytes, nbytes);
+    fill_copy(spare->start + nbytes, buffer_bytes(self) + own_at, own_nbytes);
+    store_append_ready(&self->store, all);
+    buffer_sync(self);
+    spare->start = NULL;
+    end_loan(spare);
+    Py_DECREF(spare);
+    return 0;
+}
