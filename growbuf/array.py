@@ -108,6 +108,11 @@ def _nbytes(name, nrows, row_nbytes, least=0):
     return nrows * row_nbytes
 
 
+def _may_be_padded(dtype):
+    """Tell whether NumPy may leave bytes of an item that it makes as they were."""
+    return dtype.kind == "V" or dtype.char in "gG"
+
+
 def _row_nbytes(dtype, row_shape):
     return dtype.itemsize * math.prod(row_shape)
 
@@ -131,6 +136,7 @@ def _layout(dtype, row_shape):
         raise ValueError(f"row_shape must be of lengths of 1 or more, got {row_shape}")
     if _row_nbytes(dtype, row_shape) > sys.maxsize:
         raise ValueError(f"rows of {dtype!r} and shape {row_shape} are too big")
+    np.empty((0, *row_shape), dtype)  # raises where these are too many axes
     return dtype, row_shape
 
 
@@ -278,6 +284,10 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
             row_nbytes = _row_nbytes(dtype, row_shape)
             buffer = GrowBuffer(limit=_nbytes("limit", limit, row_nbytes, least=1))
         array = cls._over(buffer, dtype, row_shape)
+        if rows is not None and rows is not data and _may_be_padded(array.dtype):
+            block = array._block(len(rows))
+            block[...] = data
+            rows = block
         if rows is not None:
             array.extend(rows)
         return array
@@ -351,9 +361,8 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
     # ------------------------------------------------------------------ growing
 
     def _block(self, *shape):
-        """Return an array for rows; what pads a structure is not left to chance."""
-        make = np.zeros if self.dtype.names else np.empty
-        return make(shape + self.row_shape, self.dtype)
+        """Return an array for rows; what pads items is not left to chance."""
+        return np.zeros(shape + self.row_shape, self.dtype)
 
     def _row(self, row):
         block = self._block()
@@ -412,7 +421,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         nbytes = _nbytes("nrows", nrows, self._row_nbytes)
         if nbytes < self.nbytes:
             self._free_to_shrink()
-        else:
+        elif nbytes > self.nbytes:
             self._free_to_grow()
         self._buffer.resize(nbytes)
 
@@ -423,8 +432,9 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         system refuses, BufferError if it would move rows under a view.
         """
         nbytes = _nbytes("nrows", nrows, self._row_nbytes)
-        self._free_to_grow()
-        self._buffer.reserve(nbytes)
+        if nbytes > self._buffer.capacity:
+            self._free_to_grow()
+            self._buffer.reserve(nbytes)
 
     # ---------------------------------------------------------------- shrinking
 
@@ -464,12 +474,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         keep = np.ones(len(self), bool)
         keep[key] = False
         self._free_to_shrink()
-        kept = self.array[keep]
-        nbytes, rows = kept.nbytes, self.array[: len(kept)]
-        rows[...] = kept
-        del rows  # nothing can fail from here on
-        self._free_to_shrink()
-        self._buffer.resize(nbytes)
+        self._replace_bytes(self.array[keep])
 
     def clear(self):
         """Remove all rows and give the memory back. Raise BufferError under a view."""

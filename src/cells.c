@@ -50,11 +50,20 @@ read_integer(PyObject *item, long long *value)
     return overflow == 0;
 }
 
-/* np.float64 is a float too. What is not exact as a double is left to NumPy. */
+/* np.float64 is a float too; a class made in Python may have a value of its own. */
+static inline bool
+is_plain_float(PyObject *item)
+{
+    return PyFloat_CheckExact(item) ||
+           (PyFloat_Check(item) &&
+            !PyType_HasFeature(Py_TYPE(item), Py_TPFLAGS_HEAPTYPE));
+}
+
+/* What is not exact as a double is left to NumPy. */
 static inline bool
 read_double(PyObject *item, double *value)
 {
-    if (PyFloat_Check(item)) {
+    if (is_plain_float(item)) {
         *value = PyFloat_AS_DOUBLE(item);
         return true;
     }
@@ -67,12 +76,12 @@ read_double(PyObject *item, double *value)
     return true;
 }
 
-/* NumPy warns of an overflow. */
+/* NumPy warns of an overflow, and of an underflow if it is asked to. */
 static inline bool
 narrow(double value, float *narrowed)
 {
     *narrowed = (float)value;
-    return !isinf(*narrowed) || isinf(value);
+    return isnormal(*narrowed) || value == 0 || !isfinite(value);
 }
 
 static inline bool

@@ -413,6 +413,9 @@ write_own_bytes(IOObject *self, BufferObject *buffer, struct given given)
 static PyObject *
 write_buffer(PyObject *op, PyObject *data)
 {
+    if (check_open(op) < 0) {
+        return NULL;
+    }
     if (data == (PyObject *)io_cast(op)->buffer) {
         return perform(op, write_own_bytes, (struct given){.bytes = (char *)data});
     }
@@ -1111,6 +1114,7 @@ io_finalize(PyObject *op)
 {
     io_cast(op)->finalizing = true;
     base_of(op)->tp_finalize(op);
+    io_cast(op)->finalizing = false; /* a subclass's close() may have kept the file */
 }
 
 static int

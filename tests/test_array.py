@@ -9,9 +9,11 @@ import copy
 import doctest
 import gc
 import hashlib
+import math
 import operator
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import weakref
@@ -729,9 +731,22 @@ def test_an_array_like_that_changes_the_array_meanwhile():
 
 
 @RESERVES
+class Watch:
+    """Sees the view that an array keeps, as an operand that NumPy leaves alone does."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, array, callback):
+        self.callback = callback
+        self.weak = array + self
+
+    def __radd__(self, view):
+        return weakref.ref(view, self.callback)
+
+
 def test_a_view_that_dies_may_call_back():
     array = GrowArray([1.0, 2.0])
-    weak = weakref.ref(array.array, lambda _: array.append(5.0))
+    weak = Watch(array, lambda _: array.append(5.0)).weak
     assert array.pop() == 2
     assert weak() is None and array.tolist() == [1, 5]
 
@@ -739,7 +754,7 @@ def test_a_view_that_dies_may_call_back():
 def test_a_view_that_dies_may_clear_the_rows_that_are_appended():
     rows = [float(row) for row in range(1000)]
     array = unstable(rows=[0.5])
-    weak = weakref.ref(array.array, lambda _: rows.clear())
+    weak = Watch(array, lambda _: rows.clear()).weak
     array.extend(rows)
     assert weak() is None and array.tolist() == [0.5]
 
@@ -923,18 +938,44 @@ def test_attributes_and_functions_of_numpy():
 
 
 @RESERVES
-def test_it_is_its_own_view():
-    array = GrowArray([1.0])
-    assert array.array is array.array
-    seen = array.array
-    array.append(2)
-    assert array.array is not seen
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda view: view.setflags(write=False),
+        lambda view: setattr(view, "shape", (2, 2)),
+        lambda view: setattr(view, "dtype", "i8"),
+    ],
+    ids=["read-only", "shape", "dtype"],
+)
+@pytest.mark.parametrize(
+    "find",
+    [
+        lambda array: array.array,
+        lambda array: array.__array__(),
+        lambda array: np.asarray(array),
+        lambda array: memoryview(array).obj,
+        lambda array: array[:],
+        lambda array: array.view(),
+    ],
+    ids=["array", "__array__", "asarray", "memoryview", "slice", "view"],
+)
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Setting the dtype:DeprecationWarning")
+def test_a_view_that_is_handed_out_is_the_users_to_spoil(find, spoil):
+    array = GrowArray([1.0, 2, 3, 4])
+    spoil(find(array))
+    array[0] = 5
+    array += 1
+    assert array.pop() == 5 and array.tolist() == [6, 3, 4]
+    assert array.array.dtype == "f8" and array.array.shape == (3,)
 
 
 def test_array_takes_dtype_and_copy():
     array = GrowArray([1, 2])
-    assert array.__array__() is array.array
-    assert array.__array__(np.dtype(int), copy=False) is array.array
+    assert address(array.__array__()) == address(array.array)
+    view = array.__array__(np.dtype(int), copy=False)
+    assert address(view) == address(array.array)
+    del view
     assert address(array.__array__(copy=True)) != address(array.array)
     assert array.__array__("f4").dtype == "f4"
     assert address(np.asarray(array)) == address(array.array)
@@ -1133,3 +1174,124 @@ def test_torch():
     torch = pytest.importorskip("torch")
     array = GrowArray([1.0, 2.0])
     assert torch.from_dlpack(array).data_ptr() == address(array.array)
+
+
+# ------------------------------------------------------- what is easily got wrong
+
+
+@pytest.mark.parametrize("key", [slice(None, None, 2), np.arange(4_000_000) % 2 == 0])
+def test_a_signal_in_mid_deletion_leaves_all_rows_or_those_kept(key):
+    class Alarm(Exception):
+        pass
+
+    def raise_alarm(*_):
+        raise Alarm
+
+    rows = np.arange(4_000_000)
+    before = signal.signal(signal.SIGALRM, raise_alarm)
+    try:
+        for nth in range(40):
+            array, raised = GrowArray(rows), False
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0005 * (nth + 1))
+                del array[key]
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except Alarm:
+                raised = True
+            assert len(array) in ((4_000_000, 2_000_000) if raised else (2_000_000,))
+            assert np.array_equal(
+                array, rows if len(array) == 4_000_000 else rows[1::2]
+            )
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def drop_dirty_blocks():
+    """Have NumPy's next small blocks be some that held what nobody may see."""
+    _ = [np.full(nbytes, 0xA5, "u1") for nbytes in range(1, 128) for _ in range(3)]
+
+
+GAPS = np.dtype({"names": ["a", "b"], "formats": ["i1", "i1"], "offsets": [3, 9]})
+NAMELESS = np.dtype({"names": [], "formats": [], "itemsize": 8})
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rows"),
+    [
+        (GAPS, [(1, 2)] * 3),
+        (PADDED, [(1, 2, b"c")] * 3),
+        (NAMELESS, [()] * 3),
+        ("g", [1.5, 2.5, 3.5]),
+    ],
+    ids=["gaps", "padded", "nameless", "long double"],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rows, dtype: GrowArray(rows, dtype=dtype),
+        lambda rows, dtype: filled(dtype, "extend", rows),
+        lambda rows, dtype: filled(dtype, "extend", iter(rows)),
+        lambda rows, dtype: [filled(dtype, "append", row) for row in rows][0],
+        lambda rows, dtype: filled(dtype, "insert", 0, rows[0]),
+    ],
+    ids=["new", "extend", "iterable", "append", "insert"],
+)
+def test_no_stale_byte_pads_a_row(dtype, rows, make):
+    if make(rows, dtype).itemsize == 8 and dtype == "g":
+        pytest.skip("a long double is a double here")
+    for _ in range(5):
+        drop_dirty_blocks()
+        assert b"\xa5" not in bytes(make(rows, dtype).buffer)
+
+
+def filled(dtype, method, *args):
+    array = GrowArray(dtype=dtype)
+    getattr(array, method)(*args)
+    return array
+
+
+@pytest.mark.parametrize(
+    "item",
+    [np.datetime64(5, "s"), np.timedelta64(5, "s"), np.bytes_(b"abc"), np.bytes_(b"a")],
+)
+def test_one_item_does_not_extend(item):
+    array = GrowArray(dtype=item.dtype)
+    with pytest.raises(TypeError, match="one item"):
+        array.extend(item)
+    array.append(item)
+    assert array.tolist() == [item.item()]
+
+
+def test_what_needs_no_room_is_no_matter_of_views():
+    array = unstable(rows=[1.0, 2.0])
+    view = array.array
+    array.reserve(1)
+    array.resize(2)
+    assert view.tolist() == array.tolist() == [1, 2]
+
+
+def test_more_axes_than_numpy_has_are_refused():
+    with pytest.raises(ValueError, match="dimension"):
+        GrowArray(row_shape=(1,) * 64)
+
+
+def test_a_float_with_a_value_of_its_own():
+    class Other(float):
+        def __float__(self):
+            return 42.0
+
+    array = GrowArray()
+    array.append(Other(1))
+    array.append(np.float64(1))
+    assert array.tolist() == [np.array([Other(1)], "f8")[0], 1]
+
+
+@pytest.mark.parametrize("value", [1e-50, 1e-40, -1e-50])
+def test_an_underflow_is_numpys_to_judge(value):
+    array = GrowArray(dtype="f4")
+    with np.errstate(under="raise"), pytest.raises(FloatingPointError):
+        array.append(value)
+    array.extend([value, 0.0, -0.0, math.inf, math.nan])
+    expected = np.array([value, 0.0, -0.0, math.inf, math.nan]).astype("f4")
+    assert array.array.tobytes() == expected.tobytes()

@@ -873,6 +873,33 @@ def test_threads_write_whole_pieces(file_type):
     assert set(left.values()) == {0}
 
 
+def test_a_file_that_its_close_keeps_is_one_again():
+    kept = []
+
+    class File(GrowIO):
+        def close(self):
+            kept.append(self) if not kept else super().close()
+
+    File(b"abc")
+    (file,) = kept
+    view = file.getbuffer()
+    with pytest.raises(BufferError):
+        file.close()
+    with pytest.raises(BufferError):
+        file.__init__(b"other")
+    assert file.getvalue() == b"abc"
+    view.release()
+    file.close()
+
+
+@pytest.mark.parametrize("data", ["text", 5, b"", array.array("B", b"x")])
+def test_whatever_is_written_to_a_closed_file_is_refused(data):
+    for file in io.BytesIO(), GrowIO():
+        file.close()
+        with pytest.raises(ValueError, match="closed"):
+            file.write(data)
+
+
 def test_threads_that_close():
     """Whatever they meet, they end with an answer or ValueError."""
     errors = []
