@@ -1069,6 +1069,22 @@ state_position(PyObject *state, Py_ssize_t *position)
     return 0;
 }
 
+/* What gave the bytes may have closed the file, or have made an export of it. */
+static int
+check_replaceable(PyObject *op)
+{
+    BufferObject *buffer = hold_any(op);
+    if (buffer == NULL) {
+        return check_open(op);
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(buffer);
+    rc = buffer_can_resize(buffer);
+    Py_END_CRITICAL_SECTION();
+    Py_DECREF(buffer);
+    return rc;
+}
+
 static int
 update_attributes(PyObject *op, PyObject *more)
 {
@@ -1095,7 +1111,8 @@ io_setstate(PyObject *op, PyObject *state)
     }
     PyTypeObject *type = buffer_type_of(Py_TYPE(op));
     BufferObject *buffer = make_buffer(type, PyTuple_GET_ITEM(state, 0), Py_None);
-    if (buffer == NULL || update_attributes(op, PyTuple_GET_ITEM(state, 2)) < 0) {
+    if (buffer == NULL || check_replaceable(op) < 0 ||
+        update_attributes(op, PyTuple_GET_ITEM(state, 2)) < 0) {
         Py_XDECREF(buffer);
         return NULL;
     }

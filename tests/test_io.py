@@ -873,6 +873,27 @@ def test_threads_write_whole_pieces(file_type):
     assert set(left.values()) == {0}
 
 
+def test_a_state_that_is_refused_changes_nothing():
+    file = GrowIO(b"abc")
+    file.name = "before"
+    with file.getbuffer(), pytest.raises(BufferError):
+        file.__setstate__((b"other", 1, {"name": "after"}))
+    assert file.getvalue() == b"abc" and file.name == "before"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is of 3.12")
+def test_a_state_that_closes_the_file_does_not_open_it():
+    class Bytes:
+        def __buffer__(self, flags):
+            file.close()
+            return memoryview(b"other")
+
+    file = GrowIO(b"abc")
+    with pytest.raises(ValueError, match="closed"):
+        file.__setstate__((Bytes(), 1, None))
+    assert file.closed
+
+
 def test_a_file_that_its_close_keeps_is_one_again():
     kept = []
 
