@@ -547,13 +547,13 @@ spans_prefault(struct span *span, size_t from, size_t length)
     }
 }
 
-/* Have nobody touch the span before its pages move or go. */
+/* Have nobody touch the span before its pages move or go. There may be some past `ready`
+ * until they are discarded. */
 static void
-stop_prefault(struct span *span)
+stop_prefault(const struct span *span)
 {
     if (span->touched) {
         prefault_stop(span->address, span->length);
-        span->touched = false;
     }
 }
 
@@ -617,8 +617,9 @@ void
 spans_discard(struct span *span, size_t end)
 {
     size_t kept = growth_round_up(end, pages_facts.page_nbytes);
-    bool ahead = span->touched; /* then there are pages past `ready` too */
+    bool ahead = span->touched;
     stop_prefault(span);
+    span->touched = false;
     if ((ahead || kept < span->ready) && kept < span->length &&
         pages_discard(span->address + kept, span->length - kept) == 0 &&
         kept < span->ready) {
@@ -908,7 +909,8 @@ spans_extract(struct span *span, size_t from, size_t to, size_t end,
                                .length = length,
                                .ready = ready,
                                .mapping = new_mapping(),
-                               .huge = span->huge};
+                               .huge = span->huge,
+                               .touched = span->touched};
     count_move(length);
     count_live(0);
     return 0;

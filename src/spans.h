@@ -33,7 +33,7 @@ struct span {
     uint32_t lent_npages; /* that were warm when it was taken, until outgrown */
     uint16_t mapping;     /* spans side by side with one number are one mapping */
     bool huge : 1;        /* huge pages were asked for */
-    bool touched : 1;     /* a helper may be touching it (prefault.h) */
+    bool touched : 1;     /* a helper may be, or has been (prefault.h) */
     bool prefault : 1;    /* the owner's, as `kind` is: see store.h */
     uint8_t kind;
 };

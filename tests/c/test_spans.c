@@ -743,6 +743,35 @@ test_what_was_touched_ahead_is_not_kept(void)
     finish();
 }
 
+/* Nor where a part of the span has gone since. */
+static void
+test_what_was_touched_ahead_of_a_part_is_not_kept(void)
+{
+    for (int i = 0; i < 3; i++) {
+        begin(KERNEL_MAINLINE, PAGES_DONTUNMAP);
+        struct span part = {0}, span = take(8 * MIB, 3 * MIB, 1);
+        (void)pages_populate(span.address, 8 * MIB);
+        span.touched = true;
+        switch (i) {
+        case 0:
+            spans_cut(&span, 6 * MIB);
+            break;
+        case 1:
+            spans_cut_front(&span, 2 * MIB);
+            break;
+        default:
+            CHECK(spans_extract(&span, 0, MIB, 3 * MIB, &part) == 0);
+            give(&part);
+            break;
+        }
+        char *address = span.address;
+        size_t length = span.length, ready = span.ready;
+        give(&span);
+        CHECK(kernel_resident(address, length) <= growth_round_up(ready, 4096));
+        finish();
+    }
+}
+
 /* What is taken is in use again, and what comes back begins anew. */
 static void
 test_what_is_used_now_and_then_stays(void)
@@ -1705,6 +1734,7 @@ main(void)
     RUN(test_a_span_too_large_lets_the_old_ones_go);
     RUN(test_a_span_too_large_leaves_the_others);
     RUN(test_what_was_touched_ahead_is_not_kept);
+    RUN(test_what_was_touched_ahead_of_a_part_is_not_kept);
     RUN(test_what_is_used_now_and_then_stays);
     RUN(test_a_rest_keeps_its_age);
     RUN(test_a_move_lets_the_old_ones_go);
