@@ -1014,8 +1014,8 @@ static PyMethodDef rows_methods[] = {
 PyDoc_STRVAR(rows_doc, "Rows of one dtype in a GrowBuffer: see GrowArray.");
 PyDoc_STRVAR(array_doc,
 "All rows as an ndarray, without a copy. It keeps its length.\n\n"
-"A new one each time: in a tenth of a microsecond, or where the length has changed, in\n"
-"half of one.");
+"A new one each time, in tens of nanoseconds; where the length has changed, in half a\n"
+"microsecond.");
 PyDoc_STRVAR(buffer_doc,
 "The GrowBuffer that holds the rows, which stay whole.\n\n"
 "Once it is handed out the array keeps no view of its own, and makes one each time it\n"
