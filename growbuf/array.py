@@ -108,11 +108,6 @@ def _nbytes(name, nrows, row_nbytes, least=0):
     return nrows * row_nbytes
 
 
-def _may_be_padded(dtype):
-    """Tell whether NumPy may leave bytes of an item that it makes as they were."""
-    return dtype.kind == "V" or dtype.char in "gG"
-
-
 def _row_nbytes(dtype, row_shape):
     return dtype.itemsize * math.prod(row_shape)
 
@@ -192,6 +187,16 @@ def _in_range(numbers, dtype):
     return numbers.astype(dtype)
 
 
+def _as_array(values, dtype):
+    """As np.asarray, which leaves what pads the items that it makes to chance."""
+    array = np.asarray(values, dtype)
+    is_new = array is not values and array.flags.owndata
+    if is_new and (array.dtype.kind == "V" or array.dtype.char in "gG"):
+        array = np.zeros(array.shape, array.dtype)
+        array[...] = values
+    return array
+
+
 def _array_of(values, dtype):
     """Return an ndarray of any array-like, to be cast by the rule same_kind.
 
@@ -201,7 +206,7 @@ def _array_of(values, dtype):
     if hasattr(values, "dtype"):
         return np.asarray(values)
     if dtype.kind not in "biufc":
-        return np.asarray(values, dtype)
+        return _as_array(values, dtype)
     found = np.asarray(values)
     if found.size == 0 or (found.dtype.kind == "O" and dtype.kind in "fc"):
         return np.asarray(values, dtype)
@@ -264,7 +269,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
     def __new__(cls, data=None, *, dtype=None, row_shape=None, limit=None):
         rows = data
         if data is not None and not _yields_rows(data):
-            rows = np.asarray(data, dtype)
+            rows = _as_array(data, dtype)
             dtype = rows.dtype if dtype is None or not rows.ndim else np.dtype(dtype)
             if dtype.itemsize == 0:
                 dtype = rows.dtype
@@ -284,10 +289,6 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
             row_nbytes = _row_nbytes(dtype, row_shape)
             buffer = GrowBuffer(limit=_nbytes("limit", limit, row_nbytes, least=1))
         array = cls._over(buffer, dtype, row_shape)
-        if rows is not None and rows is not data and _may_be_padded(array.dtype):
-            block = array._block(len(rows))
-            block[...] = data
-            rows = block
         if rows is not None:
             array.extend(rows)
         return array

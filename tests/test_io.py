@@ -915,10 +915,11 @@ def test_a_file_that_its_close_keeps_is_one_again():
 
 @pytest.mark.parametrize("data", ["text", 5, b"", array.array("B", b"x")])
 def test_whatever_is_written_to_a_closed_file_is_refused(data):
-    for file in io.BytesIO(), GrowIO():
-        file.close()
-        with pytest.raises(ValueError, match="closed"):
-            file.write(data)
+    """As by BytesIO, but that of 3.15 looks at what is no buffer first."""
+    file = GrowIO()
+    file.close()
+    with pytest.raises(ValueError, match="closed"):
+        file.write(data)
 
 
 def test_threads_that_close():
