@@ -486,7 +486,7 @@ rows_subscript(PyObject *op, PyObject *key)
     return item;
 }
 
-/* What reversed() and bisect ask for; an ndarray has it too. */
+/* With this, a sequence, as an ndarray is: for reversed() and bisect. */
 static PyObject *
 rows_item(PyObject *op, Py_ssize_t index)
 {
@@ -1051,11 +1051,11 @@ static PyType_Slot rows_slots[] = {
     {Py_tp_hash, PyObject_HashNotImplemented},
     {Py_bf_getbuffer, rows_getbuffer},
     {Py_bf_releasebuffer, rows_releasebuffer},
+    {Py_sq_item, rows_item},
     {Py_mp_length, rows_length},
     {Py_mp_subscript, rows_subscript},
     {Py_mp_ass_subscript, rows_ass_subscript},
     {Py_sq_length, rows_length},
-    {Py_sq_item, rows_item},
     {Py_sq_contains, rows_contains},
     NUMBER_BOTH(add),
     NUMBER_BOTH(subtract),

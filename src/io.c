@@ -1116,10 +1116,7 @@ io_setstate(PyObject *op, PyObject *state)
         Py_XDECREF(buffer);
         return NULL;
     }
-    if (install(op, buffer, (size_t)position) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return buffer_none_or_null(install(op, buffer, (size_t)position));
 }
 
 /* --------------------------------------------------------------------------- death */

@@ -909,8 +909,10 @@ def test_numpys_scalar_types_make_an_array_of_it():
     assert text(np.float64(GrowArray(np.frombuffer(b"12", "u1")))) == text([49.0, 50.0])
 
 
-def test_it_is_a_sequence_as_an_array_is():
-    array = GrowArray([1.0, 2.0, 5.0])
+@pytest.mark.parametrize("cls", [GrowArray, Rows])
+def test_it_is_a_sequence_as_an_array_is(cls):
+    buffer = GrowBuffer(np.array([1.0, 2.0, 5.0]).tobytes())
+    array = GrowArray._over.__func__(cls, buffer, np.dtype("f8"), ())
     assert list(reversed(array)) == [5, 2, 1]
     assert bisect.bisect(array, 3) == 2
     assert operator.indexOf(array, 5) == 2
@@ -1262,6 +1264,21 @@ def test_one_item_does_not_extend(item):
         array.extend(item)
     array.append(item)
     assert array.tolist() == [item.item()]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is of 3.12")
+@pytest.mark.parametrize("method", ["append", "extend"])
+def test_an_interrupt_of_a_buffer_is_not_lost(method):
+    class Row:
+        dtype = np.dtype("f8")
+
+        def __buffer__(self, flags):
+            raise KeyboardInterrupt
+
+    array = GrowArray([1.0])
+    with pytest.raises(KeyboardInterrupt):
+        getattr(array, method)(Row())
+    assert array.tolist() == [1]
 
 
 def test_what_needs_no_room_is_no_matter_of_views():

@@ -634,3 +634,16 @@ def test_threads_do_all_sorts_to_one_buffer():
     for thread in threads:
         thread.join()
     assert failures == [] and check(buf) is None
+
+
+@pytest.mark.parametrize("key", [slice("a", None), slice(None, None, 0), slice(1.0)])
+@pytest.mark.parametrize("assign", [False, True], ids=["del", "set"])
+def test_a_slice_that_is_none_is_refused(key, assign):
+    messages = []
+    for cls in bytearray, GrowBuffer:
+        buf = cls(b"abc")
+        with pytest.raises((TypeError, ValueError)) as raised:
+            buf.__setitem__(key, b"x") if assign else buf.__delitem__(key)
+        messages.append((raised.type, str(raised.value)))
+        assert buf == b"abc"
+    assert messages[0] == messages[1]
