@@ -732,7 +732,6 @@ def test_an_array_like_that_changes_the_array_meanwhile():
     assert array[0] == 3 and len(array) == 3004
 
 
-@RESERVES
 class Watch:
     """Sees the view that an array keeps, as an operand that NumPy leaves alone does."""
 
@@ -746,6 +745,7 @@ class Watch:
         return weakref.ref(view, self.callback)
 
 
+@RESERVES
 def test_a_view_that_dies_may_call_back():
     array = GrowArray([1.0, 2.0])
     weak = Watch(array, lambda _: array.append(5.0)).weak
