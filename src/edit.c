@@ -180,7 +180,8 @@ replace_beyond(BufferObject *self, size_t at, size_t removed, const char *bytes,
                        there - removed);
 }
 
-/* Other threads run meanwhile: one that would change the length gets a BufferError. */
+/* Other threads run meanwhile: one that would change the length gets a BufferError, one
+ * that looks sees bytes that were here and such as are to be. */
 static int
 replace_much(BufferObject *self, size_t at, size_t removed, const char *bytes,
              size_t nbytes)
@@ -200,7 +201,8 @@ replace_much(BufferObject *self, size_t at, size_t removed, const char *bytes,
 static int
 replace(BufferObject *self, size_t at, size_t removed, const char *bytes, size_t nbytes)
 {
-    if (fill_is_much(nbytes)) {
+    bool opens_hole = nbytes > removed && nbytes <= buffer_length(self) - at;
+    if (fill_is_much(nbytes) && !opens_hole) {
         return replace_much(self, at, removed, bytes, nbytes);
     }
     if (buffer_splice(self, at, removed, nbytes) < 0) {

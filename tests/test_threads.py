@@ -293,6 +293,32 @@ def test_much_that_is_appended_shows_when_all_of_it_is_there(limit):
     assert check(buf) is None and buf == b"d" + bytes(nbytes)
 
 
+@pytest.mark.skipif(not HAS_GIL, reason="who looks waits until all is there")
+def test_who_looks_while_much_is_inserted_sees_nothing_that_was_deleted():
+    seen, over = set(), threading.Event()
+    buf = GrowBuffer(b"DROPPED" * 3 * MIB + b"kept" * 8 * MIB)
+    del buf[: 7 * 3 * MIB]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+
+    def insert():
+        while not seen:
+            give_way()
+        buf[:0] = b"new!" * 4 * MIB
+        over.set()
+
+    def look():
+        while not over.is_set():
+            seen.add(buf[15 * MIB])
+
+    try:
+        together(insert, look, look)
+    finally:
+        sys.setswitchinterval(interval)
+    assert seen <= {*b"kept", *b"new!"} and check(buf) is None
+    assert buf == b"new!" * 4 * MIB + b"kept" * 8 * MIB
+
+
 TAKERS = [
     lambda buf: buf.freeze().tobytes(),
     lambda buf: bytes(buf.take()),
