@@ -14,7 +14,7 @@ DEBUG = ["-O1", "-g", "-UNDEBUG", "-DGROWBUF_DEBUG"]
 
 def compile_args() -> list[str]:
     if sys.platform == "win32":
-        return ["/std:c11"]
+        return ["/std:c11", "/experimental:c11atomics"]
     flavour = DEBUG if os.environ.get("GROWBUF_DEBUG") == "1" else RELEASE
     # Last, so that whoever asks for another -O has it.
     wanted = shlex.split(os.environ.get("CFLAGS", ""))

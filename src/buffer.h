@@ -46,6 +46,7 @@ typedef struct spare {
     char first;           /* when not lent: what was written where there is a NUL now */
     PyObject *view;       /* a weak reference to the memoryview that was made last */
     unsigned long lender; /* the thread that may release that; 0: none, it is in use */
+    const PyObject *reader; /* the view that readfrom() reads into; else NULL */
 } SpareObject;
 
 static inline BufferObject *

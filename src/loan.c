@@ -3,6 +3,12 @@
 #include "fill.h"
 #include "state.h"
 
+#ifdef _MSC_VER
+#define THREAD_LOCAL __declspec(thread)
+#else
+#define THREAD_LOCAL _Thread_local
+#endif
+
 /* -------------------------------------------------------------- the loan itself */
 
 static SpareObject *
@@ -10,10 +16,16 @@ spare_of(BufferObject *self)
 {
     if (self->spare == NULL) {
         PyTypeObject *type = state_of((PyObject *)self)->spare_type;
-        self->spare = (SpareObject *)type->tp_alloc(type, 0);
-        if (self->spare != NULL) {
-            self->spare->buffer = self;
+        SpareObject *spare = (SpareObject *)type->tp_alloc(type, 0);
+        if (spare == NULL) {
+            return NULL;
         }
+        if (self->spare != NULL) { /* what the collector ran has made one */
+            Py_DECREF(spare);
+            return self->spare;
+        }
+        spare->buffer = self;
+        self->spare = spare;
     }
     return self->spare;
 }
@@ -25,6 +37,8 @@ begin_loan(SpareObject *spare)
     Py_INCREF(spare->buffer);
     buffer_hold(spare->buffer);
     spare->lent = true;
+    spare->lender = LOAN_ITSELF;
+    spare->reader = NULL;
     Py_DECREF(spare);
 }
 
@@ -83,7 +97,7 @@ find_tail(SpareObject *spare, size_t least, size_t most)
 
 /* Whom a thread is making a view for, and how much of the tail it is to show. The
  * collector may run before the view is an export: so what is lent is found out then. */
-static _Thread_local struct lending {
+static THREAD_LOCAL struct lending {
     SpareObject *spare;
     size_t least, most;
 } lending;
@@ -212,6 +226,7 @@ lend(BufferObject *self, size_t least, size_t most, unsigned long lender)
     }
     Py_XSETREF(spare->view, reference);
     spare->lender = lender;
+    spare->reader = lender == LOAN_ITSELF ? view : NULL;
     return view;
 }
 
@@ -236,10 +251,17 @@ is_tail(const BufferObject *self)
            spare->nbytes <= store_room(&self->store);
 }
 
-static int
-accept(BufferObject *self, size_t nbytes, bool is_read)
+/* Whether it was lent to who works in `view`; NULL: to a thread. */
+static bool
+is_loan_of(const SpareObject *spare, const PyObject *view)
 {
-    if (!is_tail(self) || is_read != (self->spare->lender == LOAN_ITSELF)) {
+    return spare->reader == view && (view != NULL || spare->lender != LOAN_ITSELF);
+}
+
+static int
+accept(BufferObject *self, size_t nbytes, const PyObject *view)
+{
+    if (!is_tail(self) || !is_loan_of(self->spare, view)) {
         PyErr_SetString(PyExc_ValueError, "nothing to commit: spare() was not called, "
                                           "or the buffer has changed since");
         return -1;
@@ -261,27 +283,29 @@ accept(BufferObject *self, size_t nbytes, bool is_read)
         buffer_sync(self);
     }
     self->spare->start = NULL;
+    self->spare->reader = NULL;
     self->spare->lender = PyThread_get_thread_ident(); /* who may release the view */
     return 0;
 }
 
 int
-loan_accept(PyObject *op, size_t nbytes, bool is_read)
+loan_accept(PyObject *op, size_t nbytes, const PyObject *view)
 {
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = accept(buffer_cast(op), nbytes, is_read);
+    rc = accept(buffer_cast(op), nbytes, view);
     Py_END_CRITICAL_SECTION();
     return rc;
 }
 
 void
-loan_end(PyObject *op)
+loan_end(PyObject *op, const PyObject *view)
 {
     SpareObject *spare = buffer_cast(op)->spare;
     Py_BEGIN_CRITICAL_SECTION(op);
-    if (spare->lender == LOAN_ITSELF) {
+    if (spare->reader == view) {
         spare->start = NULL;
+        spare->reader = NULL;
         spare->lender = PyThread_get_thread_ident();
     }
     Py_END_CRITICAL_SECTION();
@@ -298,10 +322,10 @@ loan_append(BufferObject *self, const char *bytes, size_t nbytes, size_t own_at,
         return -1;
     }
     Py_INCREF(spare);
-    spare->lender = LOAN_ITSELF;
     begin_loan(spare);
-    fill_copy(spare->start, bytes, nbytes);
-    fill_copy(spare->start + nbytes, buffer_bytes(self) + own_at, own_nbytes);
+    char *tail = spare->start;
+    fill_copy(tail, bytes, nbytes);
+    fill_copy(tail + nbytes, buffer_bytes(self) + own_at, own_nbytes);
     store_append_ready(&self->store, all);
     buffer_sync(self);
     spare->start = NULL;

@@ -95,7 +95,7 @@ commit(PyObject *op, PyObject *number)
     if (buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0) {
         return NULL;
     }
-    int rc = loan_accept(op, (size_t)nbytes, false);
+    int rc = loan_accept(op, (size_t)nbytes, NULL);
     if (rc == 0) {
         loan_release(op);
     }
@@ -274,10 +274,10 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
     PyObject *result = PyObject_CallOneArg(reader, view);
     Py_ssize_t nbytes = number_read(result, offered);
     Py_XDECREF(result);
-    if (nbytes > 0 && loan_accept(op, (size_t)nbytes, true) < 0) {
+    if (nbytes > 0 && loan_accept(op, (size_t)nbytes, view) < 0) {
         nbytes = -1;
     }
-    loan_end(op);
+    loan_end(op, view);
     /* Held until here: while it lives no other thread appends where we have read to. */
     Py_DECREF(view);
     return nbytes;

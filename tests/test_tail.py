@@ -346,6 +346,30 @@ def test_a_view_that_another_thread_has_is_not_released():
     assert_holds(buf, b"abcdef")
 
 
+@contextmanager
+def collecting(nth, finalize):
+    """Have the collector run, and call that, as the nth object is made in here: up to
+    3.11 in the midst of what makes it, since then between two steps."""
+
+    class Node:
+        def __del__(self):
+            finalize()
+
+    before = gc.get_threshold()
+    gc.disable()
+    try:
+        gc.collect()
+        node = Node()
+        node.itself = node
+        del node
+        gc.set_threshold(nth + 1)
+        gc.enable()
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.enable()
+
+
 # What a finalizer may do to the buffer, and what it holds then.
 MEDDLINGS = {
     "clear": (lambda buf: buf.clear(), b""),
@@ -358,36 +382,71 @@ MEDDLINGS = {
 @pytest.mark.parametrize("nth", range(12))
 @pytest.mark.parametrize("name", MEDDLINGS)
 def test_a_finalizer_runs_while_the_view_is_made(name, nth):
-    """Up to 3.11 the collector runs in the midst of what makes objects: of the nth."""
     buf = GrowBuffer(b"x" * 100)
     buf.reserve(5200)
     buf.spare(10).release()  # so that what makes views is there
     meddle, meddled = MEDDLINGS[name]
 
-    class Node:
-        def __del__(self):
-            with suppress(BufferError):  # where the view is there by then
-                meddle(buf)
+    def finalize():
+        with suppress(BufferError):  # where the view is there by then
+            meddle(buf)
 
-    before = gc.get_threshold()
-    gc.disable()
-    try:
-        gc.collect()
-        node = Node()
-        node.itself = node
-        del node
-        gc.set_threshold(nth + 1)
-        gc.enable()
+    with collecting(nth, finalize):
         view = buf.spare(5000)
-    finally:
-        gc.set_threshold(*before)
-        gc.enable()
     held = bytes(buf)
     assert held in (b"x" * 100, meddled)
     view[:5000] = b"t" * 5000
     del view
     buf.commit(5000)
     assert_holds(buf, held + b"t" * 5000)
+
+
+def is_released(view):
+    try:
+        len(view)
+    except ValueError:
+        return True
+    return False
+
+
+@RESERVES
+@pytest.mark.parametrize("nth", range(12))
+def test_a_finalizer_asks_for_the_tail_while_it_is_lent(nth):
+    """For the first time, when what makes the views is being made."""
+    buf, views = GrowBuffer(b"x" * 100, limit=1000), []
+
+    def ask():
+        try:  # makes no object before
+            views.append(buf.spare(10))
+        except BufferError:
+            pass
+
+    with collecting(nth, ask):
+        ask()
+    lent = [view for view in views if not is_released(view)]
+    assert len(lent) == 1, "one has it, and the other is told so"
+    lent[0][:3] = b"abc"
+    with pytest.raises(BufferError):
+        buf.append(1)
+    buf.commit(3)
+    lent.clear()
+    assert_holds(buf, b"x" * 100 + b"abc")
+
+
+@pytest.mark.parametrize("nth", range(12))
+def test_a_finalizer_cannot_commit_what_is_read(nth):
+    buf = GrowBuffer(b"x" * 100)
+    buf.spare(10).release()
+    buf.commit(0)  # this thread had it last
+
+    def commit():
+        with suppress(ValueError):
+            buf.commit(4)
+            pytest.fail("nothing was spared")
+
+    with collecting(nth, commit):
+        assert buf.readfrom(Source(b"abcd"), 4) == 4
+    assert_holds(buf, b"x" * 100 + b"abcd")
 
 
 def test_a_view_in_a_cycle_is_collected():
@@ -889,6 +948,36 @@ class Source:
         piece = self.pieces.pop(0)
         view[: len(piece)] = piece
         return len(piece)
+
+
+@pytest.mark.parametrize("claimed", [0, 4])
+def test_who_released_its_view_has_no_say_in_the_next_loan(claimed):
+    buf, lent, go_on = GrowBuffer(b"x"), threading.Event(), threading.Event()
+
+    def read(view):
+        lent.set()
+        assert go_on.wait(10)
+        view[:4] = b"read"
+        return 4
+
+    def leave(view):
+        view.release()
+        reader.start()
+        assert lent.wait(10)
+        return claimed
+
+    second = Source(last=read)
+    reader = threading.Thread(target=buf.readfrom, args=(second, 4))
+    if claimed:
+        with pytest.raises(ValueError, match="nothing to commit"):
+            buf.readfrom(Source(last=leave), 4)
+    else:
+        assert buf.readfrom(Source(last=leave)) == 0
+    with pytest.raises(BufferError):
+        buf.append(1)
+    go_on.set()
+    reader.join()
+    assert_holds(buf, b"xread")
 
 
 def raiser(error):
