@@ -192,8 +192,11 @@ def _as_array(values, dtype):
     array = np.asarray(values, dtype)
     is_new = array is not values and array.flags.owndata
     if is_new and (array.dtype.kind == "V" or array.dtype.char in "gG"):
-        array = np.zeros(array.shape, array.dtype)
-        array[...] = values
+        axes = () if dtype is None else np.dtype(dtype).shape
+        ndim = array.ndim - len(axes)  # one value fills a subarray
+        items = np.zeros(array.shape[:ndim] + (1,) * len(axes), array.dtype)
+        items.reshape(array.shape[:ndim])[...] = values
+        array = np.broadcast_to(items, array.shape)
     return array
 
 
@@ -472,10 +475,9 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
             del self._buffer[start * self._row_nbytes : stop * self._row_nbytes]
 
     def _delete_selected(self, key):
-        keep = np.ones(len(self), bool)
-        keep[key] = False
-        self._free_to_shrink()
-        self._replace_bytes(self.array[keep])
+        gone = np.zeros(len(self), bool)
+        gone[key] = True
+        self._delete_where(gone)
 
     def clear(self):
         """Remove all rows and give the memory back. Raise BufferError under a view."""

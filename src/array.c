@@ -415,28 +415,59 @@ append_bytes_of(PyObject *op, PyObject *rows)
     return buffer_none_or_null(rc);
 }
 
-PyDoc_STRVAR(replace_bytes_doc,
-"_replace_bytes($self, rows, /)\n--\n\n"
-"Have the bytes of these whole rows in the place of all that there are.");
+/* Return the first from `at` on that is `value`, `count` if none is. */
+static size_t
+find_bool(const char *bools, size_t at, size_t count, bool value)
+{
+    const char *found = at < count ? memchr(bools + at, value, count - at) : NULL;
+    return found == NULL ? count : (size_t)(found - bools);
+}
+
+/* Remove the rows where `gone` is true; the array may have more than that tells of.
+ *
+ *   |..xxx...x..|      x removed; a run of others moves once, and the last one with all
+ *   |.....  .. |       behind it as the gate does it, from whichever side is shorter
+ */
+static int
+delete_where(RowsObject *self, const char *gone, size_t count)
+{
+    if (rows_free_to_shrink(self) < 0) {
+        return -1;
+    }
+    BufferObject *buffer = self->buffer;
+    size_t row_nbytes = self->row_nbytes;
+    if (count > buffer_length(buffer) / row_nbytes) {
+        PyErr_SetString(PyExc_IndexError, "rows were removed meanwhile");
+        return -1;
+    }
+    char *bytes = buffer_bytes(buffer);
+    size_t to = find_bool(gone, 0, count, true);
+    size_t from = find_bool(gone, to, count, false);
+    size_t next;
+    while ((next = find_bool(gone, from, count, true)) < count) {
+        memmove(bytes + to * row_nbytes, bytes + from * row_nbytes,
+                (next - from) * row_nbytes);
+        to += next - from;
+        from = find_bool(gone, next, count, false);
+    }
+    return buffer_splice(buffer, to * row_nbytes, (from - to) * row_nbytes, 0);
+}
+
+PyDoc_STRVAR(delete_where_doc,
+"_delete_where($self, gone, /)\n--\n\n"
+"Remove the rows for which a bool of these is true.");
 
 static PyObject *
-replace_bytes(PyObject *op, PyObject *rows)
+rows_delete_where(PyObject *op, PyObject *gone)
 {
     Py_buffer view;
-    if (PyObject_GetBuffer(rows, &view, PyBUF_SIMPLE) < 0) {
+    if (PyObject_GetBuffer(gone, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
     RowsObject *self = rows_cast(op);
-    BufferObject *buffer = self->buffer;
     int rc;
-    Py_BEGIN_CRITICAL_SECTION(buffer);
-    rc = rows_free_to_shrink(self);
-    if (rc == 0) {
-        rc = buffer_splice(buffer, 0, buffer_length(buffer), (size_t)view.len);
-    }
-    if (rc == 0 && view.len > 0) {
-        memcpy(buffer_bytes(buffer), view.buf, (size_t)view.len);
-    }
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    rc = delete_where(self, view.buf, (size_t)view.len);
     Py_END_CRITICAL_SECTION();
     PyBuffer_Release(&view);
     return buffer_none_or_null(rc);
@@ -1003,7 +1034,7 @@ static PyMethodDef rows_methods[] = {
     {"append", append, METH_O, append_doc},
     {"extend", extend, METH_O, extend_doc},
     {"_append_bytes", append_bytes_of, METH_O, append_bytes_doc},
-    {"_replace_bytes", replace_bytes, METH_O, replace_bytes_doc},
+    {"_delete_where", rows_delete_where, METH_O, delete_where_doc},
     {"_free_to_shrink", free_to_shrink, METH_NOARGS, free_to_shrink_doc},
     {"_free_to_grow", free_to_grow, METH_NOARGS, free_to_grow_doc},
     {"__array_ufunc__", BUFFER_METHOD(array_ufunc), METH_FASTCALL | METH_KEYWORDS,

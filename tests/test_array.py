@@ -1211,6 +1211,30 @@ def test_a_signal_in_mid_deletion_leaves_all_rows_or_those_kept(key):
         signal.signal(signal.SIGALRM, before)
 
 
+class Selection:
+    """Selects the first row, and does something to the array before it says so."""
+
+    def __init__(self, meanwhile):
+        self.meanwhile = meanwhile
+
+    def __array__(self, dtype=None, copy=None):
+        self.meanwhile()
+        return np.array([0])
+
+
+def test_rows_that_are_appended_during_a_deletion_stay():
+    array = GrowArray([1.0, 2.0, 3.0])
+    del array[Selection(lambda: array.extend([4.0, 5.0]))]
+    assert array.tolist() == [2, 3, 4, 5]
+
+
+def test_rows_that_are_removed_during_a_deletion_are_not_removed_again():
+    array = GrowArray([1.0, 2.0, 3.0])
+    with pytest.raises(IndexError, match="meanwhile"):
+        del array[Selection(array.pop)]
+    assert array.tolist() == [1, 2]
+
+
 def drop_dirty_blocks():
     """Have NumPy's next small blocks be some that held what nobody may see."""
     _ = [np.full(nbytes, 0xA5, "u1") for nbytes in range(1, 128) for _ in range(3)]
@@ -1247,6 +1271,17 @@ def test_no_stale_byte_pads_a_row(dtype, rows, make):
     for _ in range(5):
         drop_dirty_blocks()
         assert b"\xa5" not in bytes(make(rows, dtype).buffer)
+
+
+@pytest.mark.parametrize("item", ["f8", "g", PADDED], ids=["f8", "g", "padded"])
+@pytest.mark.parametrize("rows", [[1, 2], [[1, 2], [3, 4]], [[1], [2], [3]]])
+def test_a_value_fills_a_subarray_as_in_numpy(item, rows):
+    dtype = np.dtype((item, (2,)))
+    if item is PADDED:
+        rows = [(row[0] if isinstance(row, list) else row, 2, b"c") for row in rows]
+    expected = np.asarray(rows, dtype)
+    array = GrowArray(rows, dtype=dtype)
+    assert array.shape == expected.shape and array.tolist() == expected.tolist()
 
 
 def filled(dtype, method, *args):
