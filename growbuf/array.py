@@ -489,19 +489,6 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         self._free_to_shrink()
         self._buffer.trim()
 
-    def take(self):
-        """Remove all rows and return them as an ndarray that owns their pages.
-
-        The pages move, from 1 MiB up: microseconds. Raise BufferError under a view.
-        """
-        self._free_to_shrink()
-        taken = self._buffer.take()
-        try:
-            return np.frombuffer(taken, self.dtype).reshape(-1, *self.row_shape)
-        except BaseException:
-            self._buffer.extend(taken)
-            raise
-
     def copy(self):
         """Return a GrowArray of the same rows, copied once, with the default limit."""
         return _restore(type(self), self._buffer, self.dtype, self.row_shape)

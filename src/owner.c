@@ -44,6 +44,39 @@ take_checked(BufferObject *self, Py_ssize_t nbytes, BufferObject *taken)
     return take_into(self, (size_t)(nbytes < 0 ? length : nbytes), taken);
 }
 
+PyObject *
+owner_take(PyObject *op, Py_ssize_t nbytes)
+{
+    BufferObject *taken = new_buffer(op);
+    if (taken == NULL) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = take_checked(buffer_cast(op), nbytes, taken);
+    Py_END_CRITICAL_SECTION();
+    if (rc < 0) {
+        Py_CLEAR(taken);
+    }
+    return (PyObject *)taken;
+}
+
+void
+owner_put_back(BufferObject *self, BufferObject *taken)
+{
+    struct store back = taken->store;
+    if (buffer_length(self) == 0 && taken->base.ob_exports == 1 &&
+        store_is_fixed(&self->store) == store_is_fixed(&back)) {
+        store_init(&taken->store);
+        (void)buffer_exchange(self, &back);
+        store_free(&back);
+    }
+    else if (buffer_append(self, back.length) == 0 && back.length > 0) {
+        memcpy(buffer_bytes(self) + buffer_length(self) - back.length, back.start,
+               back.length);
+    }
+}
+
 PyDoc_STRVAR(take_doc,
 "take($self, nbytes=None)\n--\n\n"
 "Remove the first `nbytes` bytes and return them as a GrowBuffer; None: all.\n\n"
@@ -65,18 +98,7 @@ take(PyObject *op, PyObject *args, PyObject *kwargs)
     if (number != Py_None && buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0) {
         return NULL;
     }
-    BufferObject *taken = new_buffer(op);
-    if (taken == NULL) {
-        return NULL;
-    }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = take_checked(buffer_cast(op), nbytes, taken);
-    Py_END_CRITICAL_SECTION();
-    if (rc < 0) {
-        Py_CLEAR(taken);
-    }
-    return (PyObject *)taken;
+    return owner_take(op, nbytes);
 }
 
 /* ----------------------------------------------------------------------- freeze */
@@ -146,10 +168,7 @@ freeze_into(BufferObject *self, PyObject *frozen)
     }
     PyObject *view = PyMemoryView_FromObject(frozen);
     if (view == NULL) {
-        struct store back = held->store;
-        store_init(&held->store);
-        (void)buffer_exchange(self, &back);
-        store_free(&back);
+        owner_put_back(self, held);
     }
     return view;
 }

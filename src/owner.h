@@ -6,6 +6,13 @@
 
 extern const PyMethodDef owner_methods[];
 
+/* Return a new buffer with the first `nbytes`, which go; -1: all. It has no limit. */
+PyObject *owner_take(PyObject *op, Py_ssize_t nbytes);
+
+/* Undo that, or what freeze() did: where the buffer has no bytes by now, nor a limit that
+ * those have not, no memory is needed. */
+void owner_put_back(BufferObject *self, BufferObject *taken);
+
 /* The type that holds what freeze() gave away: a read-only buffer and nothing else. */
 extern PyType_Spec owner_frozen_spec;
 

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.skipif(
 # other. From `store` on no Python.h.
 LAYERS = [
     {"growbuf"},
-    {"io"},
-    {"edit", "results", "tail", "owner", "array"},
+    {"io", "array"},
+    {"edit", "results", "tail", "owner"},
     {"loan"},
     {"state"},
     {"cells"},
