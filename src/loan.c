@@ -11,21 +11,31 @@
 
 /* -------------------------------------------------------------- the loan itself */
 
+/* Make one without the collector, which up to 3.11 runs here and has finalizers change
+ * the buffer, whose length the caller has looked at. */
+static SpareObject *
+new_spare(PyTypeObject *type)
+{
+#if PY_VERSION_HEX < 0x030C0000
+    int collects = PyGC_Disable();
+#endif
+    PyObject *spare = type->tp_alloc(type, 0);
+#if PY_VERSION_HEX < 0x030C0000
+    if (collects) {
+        PyGC_Enable();
+    }
+#endif
+    return (SpareObject *)spare;
+}
+
 static SpareObject *
 spare_of(BufferObject *self)
 {
     if (self->spare == NULL) {
-        PyTypeObject *type = state_of((PyObject *)self)->spare_type;
-        SpareObject *spare = (SpareObject *)type->tp_alloc(type, 0);
-        if (spare == NULL) {
-            return NULL;
+        self->spare = new_spare(state_of((PyObject *)self)->spare_type);
+        if (self->spare != NULL) {
+            self->spare->buffer = self;
         }
-        if (self->spare != NULL) { /* what the collector ran has made one */
-            Py_DECREF(spare);
-            return self->spare;
-        }
-        spare->buffer = self;
-        self->spare = spare;
     }
     return self->spare;
 }

@@ -103,7 +103,8 @@ results_state_init(struct state *state)
 
 enum { MOST_ARGS = 8 };
 
-/* Call the base's method with `op` in front of the arguments, and close the result. */
+/* Call the base's method with `op` in front of the arguments, and close the result. What
+ * the arguments or the collector run meanwhile cannot move the bytes that it looks at. */
 static PyObject *
 call_base(PyObject *op, PyTypeObject *type, int method, PyObject *const *args,
           Py_ssize_t nargs, PyObject *kwnames)
@@ -123,7 +124,9 @@ call_base(PyObject *op, PyTypeObject *type, int method, PyObject *const *args,
     memcpy(all + 1, args, (size_t)n * sizeof *args);
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op); /* which the base takes itself since 3.14 */
+    buffer_hold(buffer_cast(op));
     result = PyObject_Vectorcall(state->base[method], all, (size_t)nargs + 1, kwnames);
+    buffer_release(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
     return close_result(type, result);
 }

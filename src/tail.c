@@ -86,7 +86,8 @@ PyDoc_STRVAR(commit_doc,
 "The rest of it is free again and the view is released. Raise ValueError if `nbytes`\n"
 "is negative or more than was spared, or if nothing is: spare() was not called, or\n"
 "the buffer has changed since; BufferError while the bytes are exported and there is\n"
-"no limit. Costs O(1): nothing is copied.");
+"no limit. Any thread may commit what another was given: two that both spare and commit\n"
+"need a lock of their own. Costs O(1): nothing is copied.");
 
 static PyObject *
 commit(PyObject *op, PyObject *number)

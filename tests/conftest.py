@@ -4,6 +4,7 @@ import gc
 import sys
 import threading
 import warnings
+from contextlib import contextmanager
 
 import pytest
 
@@ -48,6 +49,30 @@ def together(*works):
         sys.setswitchinterval(interval)
     if failures:
         raise failures[0]
+
+
+@contextmanager
+def collecting(nth, finalize):
+    """Have the collector run, and call that, as the nth object is made in here: up to
+    3.11 in the midst of what makes it, since then between two steps."""
+
+    class Node:
+        def __del__(self):
+            finalize()
+
+    before = gc.get_threshold()
+    gc.disable()
+    try:
+        gc.collect()
+        node = Node()
+        node.itself = node
+        del node
+        gc.set_threshold(nth + 1)
+        gc.enable()
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.enable()
 
 
 def assert_no_leak(call, times=100):

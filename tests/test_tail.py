@@ -19,7 +19,7 @@ import zipfile
 from contextlib import contextmanager, suppress
 
 import pytest
-from conftest import assert_holds, assert_no_leak, together
+from conftest import assert_holds, assert_no_leak, collecting, together
 from test_growbuffer import MIB, MOVES_PAGES, ON_LINUX, difference, run
 
 import growbuf
@@ -346,30 +346,6 @@ def test_a_view_that_another_thread_has_is_not_released():
     assert_holds(buf, b"abcdef")
 
 
-@contextmanager
-def collecting(nth, finalize):
-    """Have the collector run, and call that, as the nth object is made in here: up to
-    3.11 in the midst of what makes it, since then between two steps."""
-
-    class Node:
-        def __del__(self):
-            finalize()
-
-    before = gc.get_threshold()
-    gc.disable()
-    try:
-        gc.collect()
-        node = Node()
-        node.itself = node
-        del node
-        gc.set_threshold(nth + 1)
-        gc.enable()
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.enable()
-
-
 # What a finalizer may do to the buffer, and what it holds then.
 MEDDLINGS = {
     "clear": (lambda buf: buf.clear(), b""),
@@ -431,6 +407,29 @@ def test_a_finalizer_asks_for_the_tail_while_it_is_lent(nth):
     buf.commit(3)
     lent.clear()
     assert_holds(buf, b"x" * 100 + b"abc")
+
+
+@pytest.mark.parametrize("nth", range(3))
+@pytest.mark.parametrize(
+    ("change", "old", "new"),
+    [
+        (lambda buf: buf.extend(buf), 8 * MIB, b""),
+        (lambda buf: buf.extend(b"x" * MIB), 8 * MIB, b"x" * MIB),
+        (
+            lambda buf: buf.__setitem__(slice(MIB, None), b"x" * 8 * MIB),
+            MIB,
+            b"x" * 8 * MIB,
+        ),
+    ],
+    ids=["itself", "extend", "assign"],
+)
+def test_a_finalizer_clears_what_much_is_appended_to(change, old, new, nth):
+    """For the first time: it runs before the copy, or after, and not in between."""
+    buf, data = begun(8 * MIB)
+    with collecting(nth, buf.clear):
+        change(buf)
+    whole = data[:old] + (new or data)
+    assert bytes(buf) in (whole, new, b"") and check(buf) is None
 
 
 @pytest.mark.parametrize("nth", range(12))

@@ -9,9 +9,10 @@ import pickle
 import sys
 import threading
 import weakref
+from contextlib import suppress
 
 import pytest
-from conftest import assert_holds
+from conftest import assert_holds, collecting
 
 from growbuf import GrowBuffer
 from growbuf._growbuf import check, place
@@ -285,6 +286,26 @@ def test_iterator_that_meddles(meddler):
         else:
             getattr(buf, call)(items())
         assert b"AB" in buf and check(buf) is None
+
+
+@pytest.mark.parametrize("nth", range(3))
+@pytest.mark.parametrize(
+    "method", ["split", "rsplit", "splitlines", "partition", "rpartition"]
+)
+def test_a_finalizer_meddles_while_the_base_looks_at_the_bytes(method, nth):
+    """bytearray itself reads freed memory here, up to 3.11."""
+    data = (b"one\n" * (LARGE // 4))[:LARGE]
+    buf = GrowBuffer(data)
+    args = [] if method == "splitlines" else [b"\n"]
+
+    def clear():
+        with suppress(BufferError):
+            buf.clear()
+
+    with collecting(nth, clear):
+        result = getattr(buf, method)(*args)
+    assert result in (getattr(data, method)(*args), getattr(b"", method)(*args))
+    assert check(buf) is None
 
 
 @ON_312
