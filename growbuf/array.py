@@ -187,16 +187,37 @@ def _in_range(numbers, dtype):
     return numbers.astype(dtype)
 
 
+def _used(dtype):
+    """Return for each byte of an item whether a value is in it."""
+    used = np.ones(dtype.itemsize, bool)
+    if dtype.names is not None:
+        used[:] = False
+        for field, offset in (dtype.fields[name][:2] for name in dtype.names):
+            used[offset : offset + field.itemsize] |= _used(field)
+    elif dtype.subdtype is not None:
+        used = np.tile(_used(dtype.base), math.prod(dtype.shape))
+    elif dtype.char in "gG" and np.finfo(dtype).nmant == 63:  # ten bytes of x87
+        numbers = used.reshape(-1, np.dtype("g").itemsize)
+        numbers[:, 10:] = False
+        if not dtype.isnative:
+            numbers[:] = numbers[:, ::-1]
+    return used
+
+
+@functools.lru_cache
+def _padding(dtype):
+    return np.flatnonzero(~_used(dtype))
+
+
 def _as_array(values, dtype):
     """As np.asarray, which leaves what pads the items that it makes to chance."""
     array = np.asarray(values, dtype)
-    is_new = array is not values and array.flags.owndata
-    if is_new and (array.dtype.kind == "V" or array.dtype.char in "gG"):
-        axes = () if dtype is None else np.dtype(dtype).shape
-        ndim = array.ndim - len(axes)  # one value fills a subarray
-        items = np.zeros(array.shape[:ndim] + (1,) * len(axes), array.dtype)
-        items.reshape(array.shape[:ndim])[...] = values
-        array = np.broadcast_to(items, array.shape)
+    is_new = array.flags.owndata and not hasattr(values, "__array__")
+    if is_new and not array.dtype.hasobject:
+        padding = _padding(array.dtype)
+        if padding.size:
+            items = array.reshape(-1).view(np.uint8)
+            items.reshape(-1, array.itemsize)[:, padding] = 0
     return array
 
 
@@ -212,7 +233,7 @@ def _array_of(values, dtype):
         return _as_array(values, dtype)
     found = np.asarray(values)
     if found.size == 0 or (found.dtype.kind == "O" and dtype.kind in "fc"):
-        return np.asarray(values, dtype)
+        return _as_array(values, dtype)
     if dtype.kind in "iu":
         integers = _integers_of(values, found)
         if integers is not None:
@@ -277,7 +298,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
             if dtype.itemsize == 0:
                 dtype = rows.dtype
             if row_shape is None:
-                if rows.ndim == 0:
+                if rows.ndim == len(dtype.shape):
                     raise TypeError(
                         f"data must be rows, got one item: {data!r}; give it as [item]"
                     )
@@ -407,14 +428,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         were deleted there before. Raise as append() does; BufferError under a view, but
         at the end.
         """
-        bytes_of_row = self._row(row).tobytes()
-        at, _, _ = slice(operator.index(index), None).indices(len(self))
-        if at == len(self):
-            self._append_bytes(bytes_of_row)
-            return
-        self._free_to_shrink()
-        at *= self._row_nbytes
-        self._buffer[at:at] = bytes_of_row
+        self._insert_bytes(index, self._row(row).tobytes())
 
     def resize(self, nrows):
         """Have `nrows` rows: remove rows at the end, or append rows of zero bytes.
@@ -450,29 +464,24 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         if not len(self):
             raise IndexError("pop from an empty GrowArray")
         index = operator.index(index)
-        row = self[index].copy()
-        self._delete(index)
-        return row
+        while True:
+            bytes_of_row = self._row_bytes(index)
+            row = np.frombuffer(bytes_of_row, self.dtype).reshape(self.row_shape).copy()
+            row = row if row.ndim else row[()]
+            if self._remove_row(index, bytes_of_row):
+                return row  # else another thread was quicker
 
     def _delete(self, key):
         """Remove rows: an index, a slice, or whatever selects rows of an ndarray."""
-        nrows = len(self)
+        is_bool = isinstance(key, bool | np.bool_)  # for NumPy a new axis, as None is
         if isinstance(key, slice) and key.step in (None, 1):
-            start, stop, _ = key.indices(nrows)
-        elif hasattr(key, "__index__") and getattr(key, "ndim", 0) == 0:
-            index = operator.index(key)
-            start = index + nrows if index < 0 else index
-            stop = start + 1
-            if not 0 <= start < nrows:
-                raise IndexError(
-                    f"index {index} is out of bounds for axis 0 with size {nrows}"
-                )
+            self._remove_rows(key)
+        elif hasattr(key, "__index__") and getattr(key, "ndim", 0) == 0 and not is_bool:
+            self._remove_row(key)
+        elif is_bool or key is None or (isinstance(key, tuple) and len(key) != 1):
+            raise IndexError(f"what selects no rows cannot be deleted: {key!r}")
         else:
             self._delete_selected(key)
-            return
-        if start < stop:
-            self._free_to_shrink()
-            del self._buffer[start * self._row_nbytes : stop * self._row_nbytes]
 
     def _delete_selected(self, key):
         gone = np.zeros(len(self), bool)

@@ -67,10 +67,13 @@ make_view(RowsObject *self, BufferObject *buffer)
 {
     PyObject *args[] = {(PyObject *)buffer, self->dtype};
     PyObject *flat = PyObject_Vectorcall(self->frombuffer, args, 2, NULL);
-    if (flat == NULL || self->folding == NULL) {
-        return flat;
+    if (flat == NULL) {
+        return NULL;
     }
-    PyObject *folded = PyObject_CallMethod(flat, "reshape", "O", self->folding);
+    /* Never the flat one, which is the base of all views that are handed out. */
+    PyObject *folded = self->folding == NULL
+                           ? PyObject_GetItem(flat, Py_Ellipsis)
+                           : PyObject_CallMethod(flat, "reshape", "O", self->folding);
     Py_DECREF(flat);
     return folded;
 }
@@ -417,10 +420,146 @@ append_bytes_of(PyObject *op, PyObject *rows)
     return buffer_none_or_null(rc);
 }
 
+/* ------------------------------------------------------------------ removing rows */
+
+/* Return where the row of an index is, or -1 with an IndexError. */
+static Py_ssize_t
+find_row(RowsObject *self, Py_ssize_t index)
+{
+    if (check_whole(self) < 0) {
+        return -1;
+    }
+    Py_ssize_t nrows = (Py_ssize_t)(buffer_length(self->buffer) / self->row_nbytes);
+    Py_ssize_t row = index < 0 ? index + nrows : index;
+    if (row < 0 || row >= nrows) {
+        PyErr_Format(PyExc_IndexError,
+                     "index %zd is out of bounds for axis 0 with size %zd", index,
+                     nrows);
+        return -1;
+    }
+    return row;
+}
+
+PyDoc_STRVAR(row_bytes_doc, "_row_bytes($self, index, /)\n--\n\nReturn a row's bytes.");
+
+static PyObject *
+rows_row_bytes(PyObject *op, PyObject *number)
+{
+    RowsObject *self = rows_cast(op);
+    Py_ssize_t index = PyNumber_AsSsize_t(number, PyExc_IndexError);
+    if (index == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *bytes = NULL;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    Py_ssize_t row = find_row(self, index);
+    if (row >= 0) {
+        bytes = PyBytes_FromStringAndSize(buffer_bytes(self->buffer) +
+                                              (size_t)row * self->row_nbytes,
+                                          (Py_ssize_t)self->row_nbytes);
+    }
+    Py_END_CRITICAL_SECTION();
+    return bytes;
+}
+
+/* Return 1, or 0 where the row is not what is expected. To drop the view may run user
+ * code, and the row is looked for again. */
+static int
+remove_row(RowsObject *self, Py_ssize_t index, const char *expected)
+{
+    if (find_row(self, index) < 0 || rows_free_to_shrink(self) < 0) {
+        return -1;
+    }
+    Py_ssize_t row = find_row(self, index);
+    if (row < 0) {
+        return -1;
+    }
+    size_t nbytes = self->row_nbytes, at = (size_t)row * nbytes;
+    if (expected != NULL &&
+        memcmp(buffer_bytes(self->buffer) + at, expected, nbytes) != 0) {
+        return 0;
+    }
+    return buffer_splice(self->buffer, at, nbytes, 0) < 0 ? -1 : 1;
+}
+
+PyDoc_STRVAR(remove_row_doc,
+"_remove_row($self, index, bytes_of_row=None, /)\n--\n\n"
+"Remove a row, if its bytes are these. Return whether it was removed.");
+
+static PyObject *
+rows_remove_row(PyObject *op, PyObject *args)
+{
+    RowsObject *self = rows_cast(op);
+    PyObject *number, *expected = NULL;
+    if (!PyArg_ParseTuple(args, "O|S:_remove_row", &number, &expected)) {
+        return NULL;
+    }
+    Py_ssize_t index = PyNumber_AsSsize_t(number, PyExc_IndexError);
+    if (index == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    rc = remove_row(self, index, expected == NULL ? NULL : PyBytes_AS_STRING(expected));
+    Py_END_CRITICAL_SECTION();
+    return rc < 0 ? NULL : PyBool_FromLong(rc);
+}
+
+/* Return how many rows there are between two ends, which are made to be rows. */
+static Py_ssize_t
+adjust(RowsObject *self, Py_ssize_t *start, Py_ssize_t *stop)
+{
+    size_t nrows = buffer_length(self->buffer) / self->row_nbytes;
+    return PySlice_AdjustIndices((Py_ssize_t)nrows, start, stop, 1);
+}
+
+static int
+remove_rows(RowsObject *self, Py_ssize_t start, Py_ssize_t stop)
+{
+    Py_ssize_t first = start, last = stop;
+    if (check_whole(self) < 0) {
+        return -1;
+    }
+    if (adjust(self, &first, &last) == 0) {
+        return 0;
+    }
+    if (rows_free_to_shrink(self) < 0) {
+        return -1;
+    }
+    size_t count = (size_t)adjust(self, &start, &stop);
+    return buffer_splice(self->buffer, (size_t)start * self->row_nbytes,
+                         count * self->row_nbytes, 0);
+}
+
+PyDoc_STRVAR(remove_rows_doc,
+"_remove_rows($self, slice, /)\n--\n\nRemove the rows of a slice, whose step is 1.");
+
+static PyObject *
+rows_remove_rows(PyObject *op, PyObject *slice)
+{
+    RowsObject *self = rows_cast(op);
+    Py_ssize_t start, stop, step;
+    if (PySlice_Unpack(slice, &start, &stop, &step) < 0) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    rc = remove_rows(self, start, stop);
+    Py_END_CRITICAL_SECTION();
+    return buffer_none_or_null(rc);
+}
+
+enum { FIND_NEAR = 8 }; /* bools that are looked at before memchr is worth a call */
+
 /* Return the first from `at` on that is `value`, `count` if none is. */
 static size_t
 find_bool(const char *bools, size_t at, size_t count, bool value)
 {
+    for (size_t near = at + FIND_NEAR; at < near && at < count; at++) {
+        if (bools[at] == value) {
+            return at;
+        }
+    }
     const char *found = at < count ? memchr(bools + at, value, count - at) : NULL;
     return found == NULL ? count : (size_t)(found - bools);
 }
@@ -433,6 +572,10 @@ find_bool(const char *bools, size_t at, size_t count, bool value)
 static int
 delete_where(RowsObject *self, const char *gone, size_t count)
 {
+    size_t to = find_bool(gone, 0, count, true);
+    if (to == count) {
+        return 0;
+    }
     if (rows_free_to_shrink(self) < 0) {
         return -1;
     }
@@ -443,7 +586,6 @@ delete_where(RowsObject *self, const char *gone, size_t count)
         return -1;
     }
     char *bytes = buffer_bytes(buffer);
-    size_t to = find_bool(gone, 0, count, true);
     size_t from = find_bool(gone, to, count, false);
     size_t next;
     while ((next = find_bool(gone, from, count, true)) < count) {
@@ -472,6 +614,50 @@ rows_delete_where(PyObject *op, PyObject *gone)
     rc = delete_where(self, view.buf, (size_t)view.len);
     Py_END_CRITICAL_SECTION();
     PyBuffer_Release(&view);
+    return buffer_none_or_null(rc);
+}
+
+/* ----------------------------------------------------------- inserting and taking */
+
+static int
+insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes)
+{
+    Py_ssize_t end = PY_SSIZE_T_MAX, row = index;
+    if (adjust(self, &row, &end) == 0) {
+        return append_bytes(self, bytes, self->row_nbytes);
+    }
+    if (check_whole(self) < 0 || rows_free_to_shrink(self) < 0) {
+        return -1;
+    }
+    (void)adjust(self, &index, &end);
+    size_t at = (size_t)index * self->row_nbytes;
+    if (buffer_splice(self->buffer, at, 0, self->row_nbytes) < 0) {
+        return -1;
+    }
+    memcpy(buffer_bytes(self->buffer) + at, bytes, self->row_nbytes);
+    return 0;
+}
+
+PyDoc_STRVAR(insert_bytes_doc,
+"_insert_bytes($self, index, bytes_of_row, /)\n--\n\n"
+"Insert a row before the index, which is clipped.");
+
+static PyObject *
+rows_insert_bytes(PyObject *op, PyObject *args)
+{
+    RowsObject *self = rows_cast(op);
+    PyObject *number, *bytes;
+    if (!PyArg_ParseTuple(args, "OS:_insert_bytes", &number, &bytes)) {
+        return NULL;
+    }
+    Py_ssize_t index = PyNumber_AsSsize_t(number, NULL);
+    if (index == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    rc = insert_bytes(self, index, PyBytes_AS_STRING(bytes));
+    Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }
 
@@ -1067,7 +1253,11 @@ static PyMethodDef rows_methods[] = {
     {"append", append, METH_O, append_doc},
     {"extend", extend, METH_O, extend_doc},
     {"_append_bytes", append_bytes_of, METH_O, append_bytes_doc},
+    {"_row_bytes", rows_row_bytes, METH_O, row_bytes_doc},
+    {"_remove_row", rows_remove_row, METH_VARARGS, remove_row_doc},
+    {"_remove_rows", rows_remove_rows, METH_O, remove_rows_doc},
     {"_delete_where", rows_delete_where, METH_O, delete_where_doc},
+    {"_insert_bytes", rows_insert_bytes, METH_VARARGS, insert_bytes_doc},
     {"take", rows_take, METH_NOARGS, take_doc},
     {"_free_to_shrink", free_to_shrink, METH_NOARGS, free_to_shrink_doc},
     {"_free_to_grow", free_to_grow, METH_NOARGS, free_to_grow_doc},

@@ -171,8 +171,11 @@ class Model(Pair):
     @rule(every=st.integers(1, 5))
     def delete_selected(self, every):
         mask = np.arange(len(self.model)) % every == 0
-        changed = self.model[~mask]
-        self.change(lambda a: a.__delitem__(mask), changed, shrinks=True)
+        if mask.any():
+            changed = self.model[~mask]
+            self.change(lambda a: a.__delitem__(mask), changed, shrinks=True)
+        else:
+            del self.subject[mask]
 
     @rule()
     def clear(self):

@@ -12,6 +12,7 @@ import tempfile
 import textwrap
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from conftest import together
@@ -298,8 +299,6 @@ def test_who_looks_while_much_is_inserted_sees_nothing_that_was_deleted():
     seen, over = set(), threading.Event()
     buf = GrowBuffer(b"DROPPED" * 3 * MIB + b"kept" * 8 * MIB)
     del buf[: 7 * 3 * MIB]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
 
     def insert():
         while not seen:
@@ -311,10 +310,7 @@ def test_who_looks_while_much_is_inserted_sees_nothing_that_was_deleted():
         while not over.is_set():
             seen.add(buf[15 * MIB])
 
-    try:
-        together(insert, look, look)
-    finally:
-        sys.setswitchinterval(interval)
+    together(insert, look, look)
     assert seen <= {*b"kept", *b"new!"} and check(buf) is None
     assert buf == b"new!" * 4 * MIB + b"kept" * 8 * MIB
 
@@ -498,6 +494,26 @@ def test_rows_from_many_threads_under_views(stable):
         numbers = array.array[1:, 1][array.array[1:, 0] == writer]
         assert numbers.tolist() == list(range(count))
     assert held is None or held.tolist() == [[0, -1]]
+
+
+@pytest.mark.parametrize("appends", [True, False])
+def test_each_row_is_popped_once(appends):
+    np = pytest.importorskip("numpy")
+    count = 5000
+    array = growbuf.GrowArray(np.arange(0 if appends else count))
+    popped = [[], []]
+
+    def fill():
+        for row in range(count if appends else 0):
+            array.append(row)
+
+    def pop(rows):
+        while sum(map(len, popped)) < count:
+            with suppress(IndexError):
+                rows.append(int(array.pop()))
+
+    together(fill, lambda: pop(popped[0]), lambda: pop(popped[1]))
+    assert sorted(itertools.chain(*popped)) == list(range(count)) and len(array) == 0
 
 
 def test_an_array_shrinks_and_is_shared_while_others_append():
