@@ -354,6 +354,22 @@ buffer_exchange(BufferObject *self, struct store *store)
 }
 
 int
+buffer_put_back(BufferObject *self, struct store *store)
+{
+    bool fixed = store_is_fixed(&self->store);
+    if (self->store.length > 0 || tail_is_lent(self) ||
+        fixed != store_is_fixed(store) || (fixed && self->base.ob_exports > 1)) {
+        return 1;
+    }
+    struct store before = self->store;
+    self->store = *store;
+    store_init(store);
+    (void)changed(self, &before.memory, 0);
+    store_free(&before);
+    return 0;
+}
+
+int
 buffer_hand_over(BufferObject *self, BufferObject *taken)
 {
     struct store fresh;

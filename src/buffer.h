@@ -172,6 +172,10 @@ int buffer_hand_over(BufferObject *self, BufferObject *taken);
  * a lent tail has bytes even where the buffer has none. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
+/* Undo the handing over of `store`, also under an export that was made since, of no bytes:
+ * it is left empty. Return 1, and do nothing, where that cannot be. */
+int buffer_put_back(BufferObject *self, struct store *store);
+
 /* A function that takes more than two arguments, for a table of methods. */
 #define BUFFER_METHOD(function) (PyCFunction)(void (*)(void)) function
 

@@ -64,16 +64,13 @@ owner_take(PyObject *op, Py_ssize_t nbytes)
 void
 owner_put_back(BufferObject *self, BufferObject *taken)
 {
-    struct store back = taken->store;
-    if (buffer_length(self) == 0 && taken->base.ob_exports == 1 &&
-        store_is_fixed(&self->store) == store_is_fixed(&back)) {
-        store_init(&taken->store);
-        (void)buffer_exchange(self, &back);
-        store_free(&back);
+    size_t nbytes = buffer_length(taken);
+    if (taken->base.ob_exports == 1 && buffer_put_back(self, &taken->store) == 0) {
+        return;
     }
-    else if (buffer_append(self, back.length) == 0 && back.length > 0) {
-        memcpy(buffer_bytes(self) + buffer_length(self) - back.length, back.start,
-               back.length);
+    if (buffer_append(self, nbytes) == 0 && nbytes > 0) {
+        memcpy(buffer_bytes(self) + buffer_length(self) - nbytes, buffer_bytes(taken),
+               nbytes);
     }
 }
 
@@ -234,8 +231,10 @@ reduce_ex(PyObject *op, PyObject *protocol)
     }
     PyObject *reduced;
     Py_BEGIN_CRITICAL_SECTION(op); /* that the base of 3.13 does not take */
+    buffer_hold(buffer_cast(op));
     reduced = PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__", "OO",
                                   op, protocol);
+    buffer_release(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
     return reduced;
 }

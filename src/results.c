@@ -276,10 +276,16 @@ PyObject *
 results_remainder(PyObject *left, PyObject *right)
 {
     PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION2(left, right);
-    result = PyByteArray_Type.tp_as_number->nb_remainder(left, right);
-    Py_END_CRITICAL_SECTION2();
     PyTypeObject *type = buffer_type(Py_TYPE(left));
+    Py_BEGIN_CRITICAL_SECTION2(left, right);
+    if (type != NULL) { /* the base holds no export of the format (gh-142557) */
+        buffer_hold(buffer_cast(left));
+    }
+    result = PyByteArray_Type.tp_as_number->nb_remainder(left, right);
+    if (type != NULL) {
+        buffer_release(buffer_cast(left));
+    }
+    Py_END_CRITICAL_SECTION2();
     return type == NULL ? result : close_result(type, result);
 }
 

@@ -308,6 +308,25 @@ def test_a_finalizer_meddles_while_the_base_looks_at_the_bytes(method, nth):
     assert check(buf) is None
 
 
+@pytest.mark.parametrize("length", [500, LARGE])
+@pytest.mark.parametrize("method", ["__bytes__", "__str__", "__index__"])
+def test_a_format_that_is_cleared_by_what_it_formats(method, length):
+    """bytearray itself reads freed memory here, up to 3.14."""
+    code = {"__bytes__": b"%b", "__str__": b"%a", "__index__": b"%x"}[method]
+    buf = GrowBuffer(code + b"A" * length)
+
+    def clear(self):
+        with suppress(BufferError):
+            buf.clear()
+        return {"__bytes__": b"1", "__str__": "1", "__index__": 1}[method]
+
+    value = type("Value", (), {method: clear, "__repr__": clear})
+    if method == "__str__":
+        value.__repr__ = clear
+    result = buf % (value(),)
+    assert result == b"1" + b"A" * length and check(buf) is None
+
+
 @ON_312
 @pytest.mark.parametrize("call", ["extend", "iadd", "setslice", "init", "add", "join"])
 @pytest.mark.parametrize("meddler", range(3), ids=["clear", "grow", "delete"])
