@@ -216,8 +216,7 @@ def _as_array(values, dtype):
     if is_new and not array.dtype.hasobject:
         padding = _padding(array.dtype)
         if padding.size:
-            items = array.reshape(-1).view(np.uint8)
-            items.reshape(-1, array.itemsize)[:, padding] = 0
+            array[..., None].view(np.uint8)[..., padding] = 0  # in whatever order
     return array
 
 
@@ -231,7 +230,7 @@ def _array_of(values, dtype):
         return np.asarray(values)
     if dtype.kind not in "biufc":
         return _as_array(values, dtype)
-    found = np.asarray(values)
+    found = _as_array(values, None)
     if found.size == 0 or (found.dtype.kind == "O" and dtype.kind in "fc"):
         return _as_array(values, dtype)
     if dtype.kind in "iu":
@@ -436,12 +435,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         Zeros on fresh pages cost nothing. Raise ValueError if `nrows` is negative,
         MemoryError past the limit, BufferError if rows would go under a view.
         """
-        nbytes = _nbytes("nrows", nrows, self._row_nbytes)
-        if nbytes < self.nbytes:
-            self._free_to_shrink()
-        elif nbytes > self.nbytes:
-            self._free_to_grow()
-        self._buffer.resize(nbytes)
+        self._resize(_nbytes("nrows", nrows, self._row_nbytes))
 
     def reserve(self, nrows):
         """Have a capacity of at least `nrows` rows in all.
@@ -449,10 +443,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         Raise ValueError if `nrows` is negative, MemoryError past the limit or if the
         system refuses, BufferError if it would move rows under a view.
         """
-        nbytes = _nbytes("nrows", nrows, self._row_nbytes)
-        if nbytes > self._buffer.capacity:
-            self._free_to_grow()
-            self._buffer.reserve(nbytes)
+        self._reserve(_nbytes("nrows", nrows, self._row_nbytes))
 
     # ---------------------------------------------------------------- shrinking
 
@@ -461,24 +452,23 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
 
         Raise IndexError if there is none, BufferError under a view. Costs as del does.
         """
+        index = operator.index(index)
         if not len(self):
             raise IndexError("pop from an empty GrowArray")
-        index = operator.index(index)
-        while True:
-            bytes_of_row = self._row_bytes(index)
-            row = np.frombuffer(bytes_of_row, self.dtype).reshape(self.row_shape).copy()
-            row = row if row.ndim else row[()]
-            if self._remove_row(index, bytes_of_row):
-                return row  # else another thread was quicker
+        row = np.empty(self.row_shape, self.dtype)
+        item = self._pop_row(index, row.reshape(-1).view(np.uint8), row)
+        return row if row.ndim else item
 
     def _delete(self, key):
         """Remove rows: an index, a slice, or whatever selects rows of an ndarray."""
+        if isinstance(key, tuple) and len(key) == 1:
+            (key,) = key
         is_bool = isinstance(key, bool | np.bool_)  # for NumPy a new axis, as None is
         if isinstance(key, slice) and key.step in (None, 1):
             self._remove_rows(key)
         elif hasattr(key, "__index__") and getattr(key, "ndim", 0) == 0 and not is_bool:
             self._remove_row(key)
-        elif is_bool or key is None or (isinstance(key, tuple) and len(key) != 1):
+        elif is_bool or key is None or isinstance(key, tuple):
             raise IndexError(f"what selects no rows cannot be deleted: {key!r}")
         else:
             self._delete_selected(key)
@@ -487,16 +477,6 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         gone = np.zeros(len(self), bool)
         gone[key] = True
         self._delete_where(gone)
-
-    def clear(self):
-        """Remove all rows and give the memory back. Raise BufferError under a view."""
-        self._free_to_shrink()
-        self._buffer.clear()
-
-    def trim(self):
-        """Give back the memory the rows do not need. Raise BufferError under a view."""
-        self._free_to_shrink()
-        self._buffer.trim()
 
     def copy(self):
         """Return a GrowArray of the same rows, copied once, with the default limit."""

@@ -145,6 +145,7 @@ static int
 rows_free_to_shrink(RowsObject *self)
 {
     Py_CLEAR(self->view);
+    Py_CLEAR(self->view); /* what a weak reference called may have had one made */
     if (self->buffer->base.ob_exports == 1) {
         return 0;
     }
@@ -422,6 +423,18 @@ append_bytes_of(PyObject *op, PyObject *rows)
 
 /* ------------------------------------------------------------------ removing rows */
 
+/* A subclass with a dtype of its own may give other bytes than those of a row. */
+static int
+check_nbytes(const RowsObject *self, Py_ssize_t nbytes)
+{
+    if ((size_t)nbytes == self->row_nbytes) {
+        return 0;
+    }
+    PyErr_Format(PyExc_ValueError, "%zd bytes are not a row of %zu", nbytes,
+                 self->row_nbytes);
+    return -1;
+}
+
 /* Return where the row of an index is, or -1 with an IndexError. */
 static Py_ssize_t
 find_row(RowsObject *self, Py_ssize_t index)
@@ -440,69 +453,85 @@ find_row(RowsObject *self, Py_ssize_t index)
     return row;
 }
 
-PyDoc_STRVAR(row_bytes_doc, "_row_bytes($self, index, /)\n--\n\nReturn a row's bytes.");
-
-static PyObject *
-rows_row_bytes(PyObject *op, PyObject *number)
+/* Have nobody look at the rows, and return where one of them is, which is looked for
+ * again: to drop the view may run user code. */
+static Py_ssize_t
+find_row_to_remove(RowsObject *self, Py_ssize_t index)
 {
-    RowsObject *self = rows_cast(op);
-    Py_ssize_t index = PyNumber_AsSsize_t(number, PyExc_IndexError);
-    if (index == -1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    PyObject *bytes = NULL;
-    Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    Py_ssize_t row = find_row(self, index);
-    if (row >= 0) {
-        bytes = PyBytes_FromStringAndSize(buffer_bytes(self->buffer) +
-                                              (size_t)row * self->row_nbytes,
-                                          (Py_ssize_t)self->row_nbytes);
-    }
-    Py_END_CRITICAL_SECTION();
-    return bytes;
+    return find_row(self, index) < 0 || rows_free_to_shrink(self) < 0
+               ? -1
+               : find_row(self, index);
 }
 
-/* Return 1, or 0 where the row is not what is expected. To drop the view may run user
- * code, and the row is looked for again. */
 static int
-remove_row(RowsObject *self, Py_ssize_t index, const char *expected)
+remove_row(RowsObject *self, Py_ssize_t row)
 {
-    if (find_row(self, index) < 0 || rows_free_to_shrink(self) < 0) {
-        return -1;
-    }
-    Py_ssize_t row = find_row(self, index);
-    if (row < 0) {
-        return -1;
-    }
-    size_t nbytes = self->row_nbytes, at = (size_t)row * nbytes;
-    if (expected != NULL &&
-        memcmp(buffer_bytes(self->buffer) + at, expected, nbytes) != 0) {
-        return 0;
-    }
-    return buffer_splice(self->buffer, at, nbytes, 0) < 0 ? -1 : 1;
+    size_t nbytes = self->row_nbytes;
+    return buffer_splice(self->buffer, (size_t)row * nbytes, nbytes, 0);
 }
 
-PyDoc_STRVAR(remove_row_doc,
-"_remove_row($self, index, bytes_of_row=None, /)\n--\n\n"
-"Remove a row, if its bytes are these. Return whether it was removed.");
+PyDoc_STRVAR(remove_row_doc, "_remove_row($self, index, /)\n--\n\nRemove a row.");
 
 static PyObject *
-rows_remove_row(PyObject *op, PyObject *args)
+rows_remove_row(PyObject *op, PyObject *number)
 {
     RowsObject *self = rows_cast(op);
-    PyObject *number, *expected = NULL;
-    if (!PyArg_ParseTuple(args, "O|S:_remove_row", &number, &expected)) {
-        return NULL;
-    }
     Py_ssize_t index = PyNumber_AsSsize_t(number, PyExc_IndexError);
     if (index == -1 && PyErr_Occurred()) {
         return NULL;
     }
     int rc;
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    rc = remove_row(self, index, expected == NULL ? NULL : PyBytes_AS_STRING(expected));
+    Py_ssize_t row = find_row_to_remove(self, index);
+    rc = row < 0 ? -1 : remove_row(self, row);
     Py_END_CRITICAL_SECTION();
-    return rc < 0 ? NULL : PyBool_FromLong(rc);
+    return buffer_none_or_null(rc);
+}
+
+/* The item must be there before the row goes, in case there is no memory for it; and the
+ * row must stay until then. */
+static PyObject *
+pop_row(RowsObject *self, Py_ssize_t index, char *bytes, PyObject *array)
+{
+    Py_ssize_t row = find_row_to_remove(self, index);
+    PyObject *key = row < 0 ? NULL : PyTuple_New(0);
+    if (key == NULL) {
+        return NULL;
+    }
+    memcpy(bytes, buffer_bytes(self->buffer) + (size_t)row * self->row_nbytes,
+           self->row_nbytes);
+    buffer_hold(self->buffer);
+    PyObject *item = PyObject_GetItem(array, key);
+    buffer_release(self->buffer);
+    Py_DECREF(key);
+    if (item != NULL && remove_row(self, row) < 0) {
+        Py_CLEAR(item);
+    }
+    return item;
+}
+
+PyDoc_STRVAR(pop_row_doc,
+"_pop_row($self, index, bytes_of_array, array, /)\n--\n\n"
+"Move a row to the bytes of an array; return array[()].");
+
+static PyObject *
+rows_pop_row(PyObject *op, PyObject *args)
+{
+    RowsObject *self = rows_cast(op);
+    Py_buffer bytes;
+    PyObject *number, *array_bytes, *array, *item = NULL;
+    if (!PyArg_ParseTuple(args, "OOO:_pop_row", &number, &array_bytes, &array) ||
+        PyObject_GetBuffer(array_bytes, &bytes, PyBUF_WRITABLE) < 0) {
+        return NULL;
+    }
+    Py_ssize_t index = PyNumber_AsSsize_t(number, PyExc_IndexError);
+    if ((index != -1 || !PyErr_Occurred()) && check_nbytes(self, bytes.len) == 0) {
+        Py_BEGIN_CRITICAL_SECTION(self->buffer);
+        item = pop_row(self, index, bytes.buf, array);
+        Py_END_CRITICAL_SECTION();
+    }
+    PyBuffer_Release(&bytes);
+    return item;
 }
 
 /* Return how many rows there are between two ends, which are made to be rows. */
@@ -542,6 +571,10 @@ rows_remove_rows(PyObject *op, PyObject *slice)
     if (PySlice_Unpack(slice, &start, &stop, &step) < 0) {
         return NULL;
     }
+    if (step != 1) {
+        PyErr_SetString(PyExc_ValueError, "the step of the slice must be 1");
+        return NULL;
+    }
     int rc;
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
     rc = remove_rows(self, start, stop);
@@ -576,7 +609,7 @@ delete_where(RowsObject *self, const char *gone, size_t count)
     if (to == count) {
         return 0;
     }
-    if (rows_free_to_shrink(self) < 0) {
+    if (check_whole(self) < 0 || rows_free_to_shrink(self) < 0) {
         return -1;
     }
     BufferObject *buffer = self->buffer;
@@ -651,7 +684,8 @@ rows_insert_bytes(PyObject *op, PyObject *args)
         return NULL;
     }
     Py_ssize_t index = PyNumber_AsSsize_t(number, NULL);
-    if (index == -1 && PyErr_Occurred()) {
+    if ((index == -1 && PyErr_Occurred()) ||
+        check_nbytes(self, PyBytes_GET_SIZE(bytes)) < 0) {
         return NULL;
     }
     int rc;
@@ -664,7 +698,7 @@ rows_insert_bytes(PyObject *op, PyObject *args)
 static PyObject *
 take_rows(RowsObject *self)
 {
-    if (rows_free_to_shrink(self) < 0) {
+    if (check_whole(self) < 0 || rows_free_to_shrink(self) < 0) {
         return NULL;
     }
     PyObject *taken = owner_take((PyObject *)self->buffer, -1);
@@ -692,34 +726,100 @@ rows_take(PyObject *op, PyObject *Py_UNUSED(ignored))
     return rows;
 }
 
-PyDoc_STRVAR(free_to_shrink_doc,
-"_free_to_shrink($self, /)\n--\n\n"
-"Drop the view that is kept, and raise BufferError if there are others.");
+/* -------------------------------------------------------------- length and memory */
+
+static int
+resize_to(RowsObject *self, size_t nbytes)
+{
+    if (nbytes < buffer_length(self->buffer) && rows_free_to_shrink(self) < 0) {
+        return -1;
+    }
+    size_t length = buffer_length(self->buffer);
+    if (nbytes <= length) {
+        return buffer_splice(self->buffer, nbytes, length - nbytes, 0);
+    }
+    if (rows_make_room(self, 0) < 0) {
+        return -1;
+    }
+    length = buffer_length(self->buffer);
+    return nbytes <= length ? 0 : buffer_append_zeros(self->buffer, nbytes - length);
+}
+
+static int
+reserve_bytes(RowsObject *self, size_t nbytes)
+{
+    if (nbytes <= store_capacity(&self->buffer->store)) {
+        return 0;
+    }
+    return rows_make_room(self, 0) < 0 ? -1 : buffer_reserve(self->buffer, nbytes);
+}
+
+static int
+clear_rows(RowsObject *self, size_t Py_UNUSED(nbytes))
+{
+    if (rows_free_to_shrink(self) < 0) {
+        return -1;
+    }
+    size_t length = buffer_length(self->buffer);
+    return length == 0 ? buffer_trim(self->buffer)
+                       : buffer_splice(self->buffer, 0, length, 0);
+}
+
+static int
+trim_rows(RowsObject *self, size_t Py_UNUSED(nbytes))
+{
+    return rows_free_to_shrink(self) < 0 ? -1 : buffer_trim(self->buffer);
+}
 
 static PyObject *
-free_to_shrink(PyObject *op, PyObject *Py_UNUSED(ignored))
+perform(PyObject *op, int (*action)(RowsObject *self, size_t nbytes), PyObject *number)
 {
     RowsObject *self = rows_cast(op);
+    size_t nbytes = number == NULL ? 0 : PyLong_AsSize_t(number);
+    if (nbytes == (size_t)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
     int rc;
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    rc = rows_free_to_shrink(self);
+    rc = action(self, nbytes);
     Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }
 
-PyDoc_STRVAR(free_to_grow_doc,
-"_free_to_grow($self, /)\n--\n\n"
-"Drop the view that is kept, if it is in the way of growing at the end.");
+PyDoc_STRVAR(resize_doc, "_resize($self, nbytes, /)\n--\n\nHave whole rows of bytes.");
 
 static PyObject *
-free_to_grow(PyObject *op, PyObject *Py_UNUSED(ignored))
+rows_resize(PyObject *op, PyObject *number)
 {
-    RowsObject *self = rows_cast(op);
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    rc = rows_make_room(self, 0);
-    Py_END_CRITICAL_SECTION();
-    return buffer_none_or_null(rc);
+    return perform(op, resize_to, number);
+}
+
+PyDoc_STRVAR(reserve_doc, "_reserve($self, nbytes, /)\n--\n\nHave a capacity.");
+
+static PyObject *
+rows_reserve(PyObject *op, PyObject *number)
+{
+    return perform(op, reserve_bytes, number);
+}
+
+PyDoc_STRVAR(clear_doc,
+"clear($self, /)\n--\n\n"
+"Remove all rows and give the memory back. Raise BufferError under a view.");
+
+static PyObject *
+rows_clear_all(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return perform(op, clear_rows, NULL);
+}
+
+PyDoc_STRVAR(trim_doc,
+"trim($self, /)\n--\n\n"
+"Give back the memory the rows do not need. Raise BufferError under a view.");
+
+static PyObject *
+rows_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return perform(op, trim_rows, NULL);
 }
 
 /* ------------------------------------------------------- what the view does for us */
@@ -768,7 +868,7 @@ rows_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
 static PyObject *
 rows_iter(PyObject *op)
 {
-    PyObject *view = locked_view(op);
+    PyObject *view = handed_view(op);
     if (view == NULL) {
         return NULL;
     }
@@ -1253,14 +1353,16 @@ static PyMethodDef rows_methods[] = {
     {"append", append, METH_O, append_doc},
     {"extend", extend, METH_O, extend_doc},
     {"_append_bytes", append_bytes_of, METH_O, append_bytes_doc},
-    {"_row_bytes", rows_row_bytes, METH_O, row_bytes_doc},
-    {"_remove_row", rows_remove_row, METH_VARARGS, remove_row_doc},
+    {"_remove_row", rows_remove_row, METH_O, remove_row_doc},
+    {"_pop_row", rows_pop_row, METH_VARARGS, pop_row_doc},
     {"_remove_rows", rows_remove_rows, METH_O, remove_rows_doc},
     {"_delete_where", rows_delete_where, METH_O, delete_where_doc},
     {"_insert_bytes", rows_insert_bytes, METH_VARARGS, insert_bytes_doc},
     {"take", rows_take, METH_NOARGS, take_doc},
-    {"_free_to_shrink", free_to_shrink, METH_NOARGS, free_to_shrink_doc},
-    {"_free_to_grow", free_to_grow, METH_NOARGS, free_to_grow_doc},
+    {"_resize", rows_resize, METH_O, resize_doc},
+    {"_reserve", rows_reserve, METH_O, reserve_doc},
+    {"clear", rows_clear_all, METH_NOARGS, clear_doc},
+    {"trim", rows_trim, METH_NOARGS, trim_doc},
     {"__array_ufunc__", BUFFER_METHOD(array_ufunc), METH_FASTCALL | METH_KEYWORDS,
      array_ufunc_doc},
     {NULL, NULL, 0, NULL},

@@ -516,6 +516,30 @@ def test_each_row_is_popped_once(appends):
     assert sorted(itertools.chain(*popped)) == list(range(count)) and len(array) == 0
 
 
+def test_who_looks_for_a_moment_is_in_nobodys_way():
+    pytest.importorskip("numpy")
+    array, over = growbuf.GrowArray([1.0, 2.0]), threading.Event()
+
+    def look():
+        while not over.is_set():
+            with suppress(IndexError):
+                assert array[0] in (0, 1)
+
+    def change():
+        for nrows in range(3000):
+            array.resize(nrows % 7)
+            array.reserve(nrows)
+            array.trim()
+            array.clear()
+        over.set()
+
+    if HAS_GIL:  # else one that looks holds a view at the same time
+        together(change, look)
+    else:
+        change()
+    assert len(array) == 0
+
+
 def test_an_array_shrinks_and_is_shared_while_others_append():
     pytest.importorskip("numpy")
     array = growbuf.GrowArray(dtype="i8")
