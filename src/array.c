@@ -600,7 +600,7 @@ find_bool(const char *bools, size_t at, size_t count, bool value)
 /* Remove the rows where `gone` is true; the array may have more than that tells of.
  *
  *   |..xxx...x..|      x removed; a run of others moves once, and the last one with all
- *   |.....  .. |       behind it as the gate does it, from whichever side is shorter
+ *   |.......|          behind it as the gate does it, from whichever side is shorter
  */
 static int
 delete_where(RowsObject *self, const char *gone, size_t count)
