@@ -209,15 +209,19 @@ def _padding(dtype):
     return np.flatnonzero(~_used(dtype))
 
 
+def _clean(array):
+    """Zero what pads the items: NumPy leaves it to chance, in casts too."""
+    padding = _padding(array.dtype)
+    if padding.size:
+        array[..., None].view(np.uint8)[..., padding] = 0
+    return array
+
+
 def _as_array(values, dtype):
-    """As np.asarray, which leaves what pads the items that it makes to chance."""
+    """As np.asarray, but a new array is clean."""
     array = np.asarray(values, dtype)
     is_new = array.flags.owndata and not hasattr(values, "__array__")
-    if is_new and not array.dtype.hasobject:
-        padding = _padding(array.dtype)
-        if padding.size:
-            array[..., None].view(np.uint8)[..., padding] = 0  # in whatever order
-    return array
+    return _clean(array) if is_new and not array.dtype.hasobject else array
 
 
 def _array_of(values, dtype):
@@ -229,10 +233,10 @@ def _array_of(values, dtype):
     if hasattr(values, "dtype"):
         return np.asarray(values)
     if dtype.kind not in "biufc":
-        return _as_array(values, dtype)
-    found = _as_array(values, None)
+        return np.asarray(values, dtype)
+    found = np.asarray(values)
     if found.size == 0 or (found.dtype.kind == "O" and dtype.kind in "fc"):
-        return _as_array(values, dtype)
+        return np.asarray(values, dtype)
     if dtype.kind in "iu":
         integers = _integers_of(values, found)
         if integers is not None:
@@ -385,13 +389,13 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
     # ------------------------------------------------------------------ growing
 
     def _block(self, *shape):
-        """Return an array for rows; what pads items is not left to chance."""
+        """Return an array for rows, of zero bytes where no field is."""
         return np.zeros(shape + self.row_shape, self.dtype)
 
     def _row(self, row):
         block = self._block()
         np.copyto(block, _array_of(row, self.dtype), casting="same_kind")
-        return block
+        return _clean(block)
 
     def _rows(self, rows):
         source = _array_of(rows, self.dtype)
@@ -405,7 +409,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
             source = source.reshape(nrows, *(1,) * missing, *rest)
         block = self._block(len(source))
         np.copyto(block, source, casting="same_kind")
-        return block
+        return _clean(block)
 
     def _append_slowly(self, row):
         self._append_bytes(self._row(row))

@@ -1493,13 +1493,20 @@ def test_one_item_of_a_subarray_is_no_rows(item):
         lambda: GrowArray(memoryview(np.asfortranarray(np.ones((4, 2)))), dtype="g"),
         lambda: filled("g", "extend", [np.longdouble(1)] * 9),
         lambda: filled("G", "append", np.longdouble(1)),
+        lambda: filled("G", "extend", [1.5j, 2.5]),
+        lambda: filled("G", "insert", 0, 1.5j),
+        lambda: GrowArray([1.5j, 2.5], dtype="G"),
+        lambda: filled("G", "extend", np.ones(5)),
         lambda: filled(("g", 3), "append", [np.longdouble(1)] * 3),
     ],
 )
 def test_no_stale_byte_pads_what_was_a_long_double_before(make):
+    if np.finfo("g").nmant != 63:
+        pytest.skip("a long double has no padding here")
     for _ in range(5):
         drop_dirty_blocks()
-        assert b"\xa5" not in bytes(make().buffer)
+        numbers = np.frombuffer(make().buffer, "u1").reshape(-1, np.dtype("g").itemsize)
+        assert not numbers[:, 10:].any()
 
 
 def filled(dtype, method, *args):
