@@ -388,14 +388,14 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
 
     # ------------------------------------------------------------------ growing
 
-    def _block(self, *shape):
-        """Return an array for rows, of zero bytes where no field is."""
-        return np.zeros(shape + self.row_shape, self.dtype)
+    def _cast(self, source, *shape):
+        """Return one row, or as many as the shape says, cast to the dtype, and clean."""
+        block = np.empty(shape + self.row_shape, self.dtype)
+        np.copyto(block, source, casting="same_kind")
+        return _clean(block)
 
     def _row(self, row):
-        block = self._block()
-        np.copyto(block, _array_of(row, self.dtype), casting="same_kind")
-        return _clean(block)
+        return self._cast(_array_of(row, self.dtype))
 
     def _rows(self, rows):
         source = _array_of(rows, self.dtype)
@@ -407,9 +407,7 @@ class GrowArray(Rows, np.lib.mixins.NDArrayOperatorsMixin):
         if missing > 0:
             nrows, *rest = source.shape
             source = source.reshape(nrows, *(1,) * missing, *rest)
-        block = self._block(len(source))
-        np.copyto(block, source, casting="same_kind")
-        return _clean(block)
+        return self._cast(source, len(source))
 
     def _append_slowly(self, row):
         self._append_bytes(self._row(row))

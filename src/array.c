@@ -757,12 +757,7 @@ reserve_bytes(RowsObject *self, size_t nbytes)
 static int
 clear_rows(RowsObject *self, size_t Py_UNUSED(nbytes))
 {
-    if (rows_free_to_shrink(self) < 0) {
-        return -1;
-    }
-    size_t length = buffer_length(self->buffer);
-    return length == 0 ? buffer_trim(self->buffer)
-                       : buffer_splice(self->buffer, 0, length, 0);
+    return rows_free_to_shrink(self) < 0 ? -1 : buffer_clear(self->buffer);
 }
 
 static int

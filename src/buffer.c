@@ -339,6 +339,24 @@ buffer_trim(BufferObject *self)
 }
 
 int
+buffer_clear(BufferObject *self)
+{
+    size_t length = buffer_length(self);
+    return length == 0 && self->base.ob_exports == 1
+               ? buffer_trim(self) /* of what was reserved */
+               : buffer_splice(self, 0, length, 0);
+}
+
+static int
+swap(BufferObject *self, struct store *store)
+{
+    struct store before = self->store;
+    self->store = *store;
+    *store = before;
+    return changed(self, &before.memory, 0);
+}
+
+int
 buffer_exchange(BufferObject *self, struct store *store)
 {
     bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_fixed(store) ||
@@ -347,10 +365,7 @@ buffer_exchange(BufferObject *self, struct store *store)
         buffer_can_resize(self) < 0) {
         return -1;
     }
-    struct store before = self->store;
-    self->store = *store;
-    *store = before;
-    return changed(self, &before.memory, 0);
+    return swap(self, store);
 }
 
 int
@@ -361,11 +376,8 @@ buffer_put_back(BufferObject *self, struct store *store)
         fixed != store_is_fixed(store) || (fixed && self->base.ob_exports > 1)) {
         return 1;
     }
-    struct store before = self->store;
-    self->store = *store;
-    store_init(store);
-    (void)changed(self, &before.memory, 0);
-    store_free(&before);
+    (void)swap(self, store);
+    store_free(store);
     return 0;
 }
 

@@ -159,6 +159,9 @@ int buffer_reserve(BufferObject *self, size_t capacity);
 int buffer_make_room(BufferObject *self, size_t nbytes);
 int buffer_trim(BufferObject *self);
 
+/* Remove all bytes, and give back what an empty buffer has reserved. */
+int buffer_clear(BufferObject *self);
+
 /* Move the first `nbytes` into `taken`, a new and empty buffer, without copying them.
  * Return 1, and do nothing, where that cannot be. */
 int buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken);

@@ -522,12 +522,9 @@ PyDoc_STRVAR(clear_doc,
 static PyObject *
 clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    BufferObject *self = buffer_cast(op);
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = buffer_length(self) == 0 && self->base.ob_exports == 1
-             ? buffer_trim(self) /* of what was reserved */
-             : buffer_splice(self, 0, buffer_length(self), 0);
+    rc = buffer_clear(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }

@@ -268,6 +268,15 @@ is_loan_of(const SpareObject *spare, const PyObject *view)
     return spare->reader == view && (view != NULL || spare->lender != LOAN_ITSELF);
 }
 
+/* Nobody is at work there now: this thread may release the view. */
+static void
+end_work(SpareObject *spare)
+{
+    spare->start = NULL;
+    spare->reader = NULL;
+    spare->lender = PyThread_get_thread_ident();
+}
+
 static int
 accept(BufferObject *self, size_t nbytes, const PyObject *view)
 {
@@ -292,9 +301,7 @@ accept(BufferObject *self, size_t nbytes, const PyObject *view)
         store_append_ready(&self->store, nbytes);
         buffer_sync(self);
     }
-    self->spare->start = NULL;
-    self->spare->reader = NULL;
-    self->spare->lender = PyThread_get_thread_ident(); /* who may release the view */
+    end_work(self->spare);
     return 0;
 }
 
@@ -314,9 +321,7 @@ loan_end(PyObject *op, const PyObject *view)
     SpareObject *spare = buffer_cast(op)->spare;
     Py_BEGIN_CRITICAL_SECTION(op);
     if (spare->reader == view) {
-        spare->start = NULL;
-        spare->reader = NULL;
-        spare->lender = PyThread_get_thread_ident();
+        end_work(spare);
     }
     Py_END_CRITICAL_SECTION();
     loan_release(op);
