@@ -4,8 +4,7 @@
 
 #include "cells.h"
 #include "fill.h"
-#include "loan.h"
-#include "owner.h"
+#include "transfer.h"
 #include "state.h"
 
 typedef struct {
@@ -146,7 +145,7 @@ rows_free_to_shrink(RowsObject *self)
 {
     Py_CLEAR(self->view);
     Py_CLEAR(self->view); /* what a weak reference called may have had one made */
-    if (self->buffer->base.ob_exports == 1) {
+    if (!buffer_is_exported(self->buffer)) {
         return 0;
     }
     PyErr_SetString(PyExc_BufferError,
@@ -161,18 +160,20 @@ static inline int
 rows_make_room(RowsObject *self, size_t nbytes)
 {
     BufferObject *buffer = self->buffer;
-    if (buffer->base.ob_exports != 1) {
-        if (!store_is_fixed(&buffer->store)) {
+    if (buffer_is_exported(buffer)) {
+        if (!store_is_limited(&buffer->store)) {
             Py_CLEAR(self->view);
         }
-        if (buffer_can_append(buffer) < 0) {
+        if (buffer_check_growable(buffer) < 0) {
             return -1;
         }
     }
     if (check_whole(self) < 0) {
         return -1;
     }
-    return nbytes <= store_room(&buffer->store) ? 0 : buffer_make_room(buffer, nbytes);
+    return nbytes <= store_tailroom(&buffer->store)
+               ? 0
+               : buffer_make_tailroom(buffer, nbytes);
 }
 
 /* ---------------------------------------------------- appending Python's objects */
@@ -181,8 +182,7 @@ rows_make_room(RowsObject *self, size_t nbytes)
 static void
 publish(RowsObject *self, size_t nbytes)
 {
-    store_append_ready(&self->buffer->store, nbytes);
-    buffer_sync(self->buffer);
+    buffer_commit(self->buffer, nbytes);
     self->whole += nbytes;
 }
 
@@ -196,7 +196,7 @@ rows_write(RowsObject *self, PyObject *const *rows, size_t count)
     for (size_t i = 0; i < count; i++, to += self->row_nbytes) {
         if (!cells_write(&self->cells, self->row_nbytes, to, rows[i])) {
             *end = '\0';
-            buffer_forget_loan(self->buffer);
+            buffer_forget_spare(self->buffer);
             return 0;
         }
     }
@@ -263,9 +263,6 @@ append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
     }
     if (rows_make_room(self, nbytes) < 0) {
         return -1;
-    }
-    if (fill_is_much(nbytes)) {
-        return loan_append(buffer, bytes, nbytes, 0, 0);
     }
     memcpy(buffer_bytes(buffer) + buffer_length(buffer), bytes, nbytes);
     publish(self, nbytes);
@@ -502,7 +499,7 @@ pop_row(RowsObject *self, Py_ssize_t index, char *bytes, PyObject *array)
            self->row_nbytes);
     buffer_hold(self->buffer);
     PyObject *item = PyObject_GetItem(array, key);
-    buffer_release(self->buffer);
+    buffer_unhold(self->buffer);
     Py_DECREF(key);
     if (item != NULL && remove_row(self, row) < 0) {
         Py_CLEAR(item);
@@ -701,10 +698,10 @@ take_rows(RowsObject *self)
     if (check_whole(self) < 0 || rows_free_to_shrink(self) < 0) {
         return NULL;
     }
-    PyObject *taken = owner_take((PyObject *)self->buffer, -1);
+    PyObject *taken = transfer_take((PyObject *)self->buffer, -1);
     PyObject *rows = taken == NULL ? NULL : make_view(self, buffer_cast(taken));
     if (taken != NULL && rows == NULL) {
-        owner_put_back(self->buffer, buffer_cast(taken));
+        transfer_put_back(self->buffer, buffer_cast(taken));
     }
     Py_XDECREF(taken);
     return rows;

@@ -37,7 +37,7 @@ buffer_init(BufferObject *self)
      * __init__ would take the buffer for a new one and unpin it. */
     self->base.ob_bytes_object = Py_GetConstant(Py_CONSTANT_EMPTY_BYTES);
 #endif
-    buffer_sync(self);
+    buffer_publish(self);
 }
 
 PyObject *
@@ -95,7 +95,7 @@ void
 buffer_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
     Py_BEGIN_CRITICAL_SECTION(op);
-    buffer_release(buffer_cast(op));
+    buffer_unhold(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
 }
 #endif
@@ -122,7 +122,7 @@ buffer_from_store(PyTypeObject *type, struct store *store)
         self->store = *store;
         store_init(store);
         track(&self->store);
-        buffer_sync(self);
+        buffer_publish(self);
     }
     return op;
 }
@@ -164,7 +164,7 @@ static int
 refuse_exported(const BufferObject *self)
 {
     PyErr_SetString(PyExc_BufferError,
-                    store_is_fixed(&self->store)
+                    store_is_limited(&self->store)
                         ? "Existing exports of data: object cannot be re-sized "
                           "but by appending"
                         : "Existing exports of data: object cannot be re-sized "
@@ -173,10 +173,10 @@ refuse_exported(const BufferObject *self)
 }
 
 int
-buffer_can_resize(BufferObject *self)
+buffer_check_resizable(BufferObject *self)
 {
     assert(self->base.ob_exports >= 1);
-    return self->base.ob_exports == 1 ? 0 : refuse_exported(self);
+    return buffer_is_exported(self) ? refuse_exported(self) : 0;
 }
 
 static bool
@@ -186,9 +186,9 @@ tail_is_lent(const BufferObject *self)
 }
 
 int
-buffer_can_append(BufferObject *self)
+buffer_check_growable(BufferObject *self)
 {
-    if (self->base.ob_exports == 1) {
+    if (!buffer_is_exported(self)) {
         return 0;
     }
     if (tail_is_lent(self)) {
@@ -196,14 +196,14 @@ buffer_can_append(BufferObject *self)
                                            "gave before the buffer grows");
         return -1;
     }
-    return store_is_fixed(&self->store) ? 0 : refuse_exported(self);
+    return store_is_limited(&self->store) ? 0 : refuse_exported(self);
 }
 
 int
-buffer_can_commit(BufferObject *self)
+buffer_check_committable(BufferObject *self)
 {
     Py_ssize_t others = self->base.ob_exports - self->spare->lent;
-    return others == 1 || store_is_fixed(&self->store) ? 0 : refuse_exported(self);
+    return others == 1 || store_is_limited(&self->store) ? 0 : refuse_exported(self);
 }
 
 void
@@ -225,13 +225,13 @@ static int
 changed(BufferObject *self, const struct span *before, int error)
 {
     struct store *store = &self->store;
-    buffer_forget_loan(self);
+    buffer_forget_spare(self);
     if (store->memory.address != before->address ||
         store->memory.ready != before->ready) {
         untrack(before);
         track(store);
     }
-    buffer_sync(self);
+    buffer_publish(self);
 #ifdef GROWBUF_DEBUG
     const char *reason = buffer_check(self);
     if (reason != NULL) {
@@ -246,28 +246,25 @@ changed(BufferObject *self, const struct span *before, int error)
 }
 
 int
-buffer_append_slowly(BufferObject *self, size_t nbytes)
+buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbytes)
 {
-    if (nbytes == 0) {
-        return 0;
-    }
-    if (buffer_can_append(self) < 0) {
+    if (buffer_check_growable(self) < 0) {
         return -1;
     }
     struct span before = self->store.memory;
-    return changed(self, &before, store_append(&self->store, nbytes));
+    return changed(self, &before, grow(&self->store, nbytes));
 }
 
 int
 buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 {
     if (at == self->store.length) {
-        return buffer_append_slowly(self, inserted);
+        return buffer_append(self, inserted);
     }
     if (removed == inserted) {
         return 0;
     }
-    if (buffer_can_resize(self) < 0) {
+    if (buffer_check_resizable(self) < 0) {
         return -1;
     }
     struct span before = self->store.memory;
@@ -275,48 +272,9 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 }
 
 int
-buffer_append_zeros(BufferObject *self, size_t nbytes)
-{
-    if (nbytes == 0) {
-        return 0;
-    }
-    if (buffer_can_append(self) < 0) {
-        return -1;
-    }
-    struct span before = self->store.memory;
-    return changed(self, &before, store_append_zeros(&self->store, nbytes));
-}
-
-int
-buffer_reserve(BufferObject *self, size_t capacity)
-{
-    if (capacity <= store_capacity(&self->store)) {
-        return 0;
-    }
-    if (buffer_can_append(self) < 0) {
-        return -1;
-    }
-    struct span before = self->store.memory;
-    return changed(self, &before, store_reserve(&self->store, capacity));
-}
-
-int
-buffer_make_room(BufferObject *self, size_t nbytes)
-{
-    if (nbytes <= store_room(&self->store)) {
-        return 0;
-    }
-    if (buffer_can_append(self) < 0) {
-        return -1;
-    }
-    struct span before = self->store.memory;
-    return changed(self, &before, store_make_room(&self->store, nbytes));
-}
-
-int
 buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
 {
-    if (buffer_can_resize(self) < 0) {
+    if (buffer_check_resizable(self) < 0) {
         return -1;
     }
     struct span before = self->store.memory, nothing = taken->store.memory;
@@ -330,7 +288,7 @@ buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
 int
 buffer_trim(BufferObject *self)
 {
-    if (buffer_can_resize(self) < 0) {
+    if (buffer_check_resizable(self) < 0) {
         return -1;
     }
     struct span before = self->store.memory;
@@ -342,7 +300,7 @@ int
 buffer_clear(BufferObject *self)
 {
     size_t length = buffer_length(self);
-    return length == 0 && self->base.ob_exports == 1
+    return length == 0 && !buffer_is_exported(self)
                ? buffer_trim(self) /* of what was reserved */
                : buffer_splice(self, 0, length, 0);
 }
@@ -359,10 +317,10 @@ swap(BufferObject *self, struct store *store)
 int
 buffer_exchange(BufferObject *self, struct store *store)
 {
-    bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_fixed(store) ||
-                  store_is_fixed(&self->store) || tail_is_lent(self);
+    bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_limited(store) ||
+                  store_is_limited(&self->store) || tail_is_lent(self);
     if ((always || self->store.length + store->length > 0) &&
-        buffer_can_resize(self) < 0) {
+        buffer_check_resizable(self) < 0) {
         return -1;
     }
     return swap(self, store);
@@ -371,9 +329,9 @@ buffer_exchange(BufferObject *self, struct store *store)
 int
 buffer_put_back(BufferObject *self, struct store *store)
 {
-    bool fixed = store_is_fixed(&self->store);
+    bool fixed = store_is_limited(&self->store);
     if (self->store.length > 0 || tail_is_lent(self) ||
-        fixed != store_is_fixed(store) || (fixed && self->base.ob_exports > 1)) {
+        fixed != store_is_limited(store) || (fixed && buffer_is_exported(self))) {
         return 1;
     }
     (void)swap(self, store);
@@ -387,8 +345,8 @@ buffer_hand_over(BufferObject *self, BufferObject *taken)
     struct store fresh;
     store_init(&fresh);
     fresh.memory.prefault = self->store.memory.prefault;
-    if (store_is_fixed(&self->store)) {
-        int error = store_fix(&fresh, store_capacity(&self->store));
+    if (store_is_limited(&self->store)) {
+        int error = store_set_limit(&fresh, store_capacity(&self->store));
         if (error) {
             buffer_no_memory(&fresh, error);
             return -1;

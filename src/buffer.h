@@ -68,9 +68,10 @@ buffer_length(const BufferObject *self)
     return self->store.length;
 }
 
-/* Tell the base where the bytes are. */
+/* The gate: the only function that publishes where the bytes are and how many. Every
+ * change of a buffer's store ends here. */
 static inline void
-buffer_sync(BufferObject *self)
+buffer_publish(BufferObject *self)
 {
     Py_ssize_t length = (Py_ssize_t)self->store.length;
     self->base.ob_start = self->base.ob_bytes = self->store.start;
@@ -99,14 +100,21 @@ PyObject *buffer_from_store(PyTypeObject *type, struct store *store);
 
 /* What the tail was lent for has been written over, or is the tail no longer. */
 static inline void
-buffer_forget_loan(BufferObject *self)
+buffer_forget_spare(BufferObject *self)
 {
     if (self->spare != NULL && !self->spare->lent) {
         self->spare->start = NULL;
     }
 }
 
-/* Hold an export across what lets other threads or user code run. */
+/* Whether an export other than the pin keeps the bytes where they are. */
+static inline bool
+buffer_is_exported(const BufferObject *self)
+{
+    return self->base.ob_exports != 1;
+}
+
+/* Hold an export while user code or another thread may run. */
 static inline void
 buffer_hold(BufferObject *self)
 {
@@ -114,52 +122,84 @@ buffer_hold(BufferObject *self)
 }
 
 static inline void
-buffer_release(BufferObject *self)
+buffer_unhold(BufferObject *self)
 {
+    assert(self->base.ob_exports > 1);
     self->base.ob_exports--;
 }
 
-/* Raise BufferError unless the length may change now; or unless it may grow at the end,
- * which moves nothing in a store that is fixed. */
-int buffer_can_resize(BufferObject *self);
-int buffer_can_append(BufferObject *self);
+/* Raise BufferError unless the length may change in any way; or unless the buffer may
+ * grow at its end, which moves nothing in a store that has a limit. */
+int buffer_check_resizable(BufferObject *self);
+int buffer_check_growable(BufferObject *self);
 
-/* The same for what was written to the lent tail, whose own export does not count. */
-int buffer_can_commit(BufferObject *self);
+/* As buffer_check_growable, but the export of the outstanding spare does not count. */
+int buffer_check_committable(BufferObject *self);
 
 /* Convert the argument `name`, which is a number of bytes. */
-int buffer_parse_nbytes(PyObject *number, const char *name, Py_ssize_t least,
+int buffer_parse_nbytes(PyObject *number, const char *name, Py_ssize_t min,
                         Py_ssize_t *nbytes);
 
-/* Raise MemoryError for what the store answered. */
+/* Raise the MemoryError for an errno value that the store returned. */
 void buffer_no_memory(const struct store *store, int error);
 
-/* The gate. Replace `removed` bytes at `at` by `inserted` bytes whose values the caller
- * writes next, before any other code runs. */
+/* Replace `removed` bytes at `at` by `inserted` bytes, whose values the caller writes
+ * before any other code runs. */
 int buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted);
 
-int buffer_append_slowly(BufferObject *self, size_t nbytes);
+/* Grow at the end, or make room for that, by a function of the store. */
+int buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbytes);
 
-/* Append `nbytes` whose values the caller writes next. None at all is a matter for the
- * gate, since an empty store is not written to: hence the - 1, which wraps. */
+/* Append `nbytes`, whose values the caller writes before any other code runs. nbytes == 0
+ * takes the slow path, since an empty store's NUL is shared: nbytes - 1 wraps to
+ * SIZE_MAX. */
 static inline int
 buffer_append(BufferObject *self, size_t nbytes)
 {
-    if (nbytes - 1 >= store_room(&self->store) || self->base.ob_exports != 1) {
-        return buffer_append_slowly(self, nbytes);
+    if (nbytes - 1 >= store_tailroom(&self->store) || buffer_is_exported(self)) {
+        return nbytes == 0 ? 0 : buffer_grow(self, store_append, nbytes);
     }
-    store_append_ready(&self->store, nbytes);
-    buffer_sync(self);
+    store_commit(&self->store, nbytes);
+    buffer_publish(self);
     return 0;
 }
 
-/* The gate for other ways to change. */
-int buffer_append_zeros(BufferObject *self, size_t nbytes);
-int buffer_reserve(BufferObject *self, size_t capacity);
-int buffer_make_room(BufferObject *self, size_t nbytes);
+static inline int
+buffer_append_zeros(BufferObject *self, size_t nbytes)
+{
+    return nbytes == 0 ? 0 : buffer_grow(self, store_append_zeros, nbytes);
+}
+
+/* Make the capacity at least `capacity` bytes in all. */
+static inline int
+buffer_reserve(BufferObject *self, size_t capacity)
+{
+    return capacity <= store_capacity(&self->store)
+               ? 0
+               : buffer_grow(self, store_reserve, capacity);
+}
+
+/* Make room for `nbytes` after the last byte, for buffer_commit. */
+static inline int
+buffer_make_tailroom(BufferObject *self, size_t nbytes)
+{
+    return nbytes <= store_tailroom(&self->store)
+               ? 0
+               : buffer_grow(self, store_make_tailroom, nbytes);
+}
+
+/* Append `nbytes` that the caller has already written after the last byte. */
+static inline void
+buffer_commit(BufferObject *self, size_t nbytes)
+{
+    store_commit(&self->store, nbytes);
+    buffer_publish(self);
+}
+
+/* Give back all memory that the length does not need. */
 int buffer_trim(BufferObject *self);
 
-/* Remove all bytes, and give back what an empty buffer has reserved. */
+/* Remove all bytes. An empty buffer gives back what it has reserved. */
 int buffer_clear(BufferObject *self);
 
 /* Move the first `nbytes` into `taken`, a new and empty buffer, without copying them.

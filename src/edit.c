@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "fill.h"
-#include "loan.h"
 
 /* Every function here runs user code first and looks at the buffer's length afterwards:
  * an __index__, an iterator or a __buffer__ may have cleared or grown it (CPython
@@ -41,7 +40,7 @@ parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
 static int
 fix(struct store *store, Py_ssize_t limit)
 {
-    int error = limit > 0 ? store_fix(store, (size_t)limit) : 0;
+    int error = limit > 0 ? store_set_limit(store, (size_t)limit) : 0;
     if (error) {
         PyErr_Format(PyExc_MemoryError,
                      "cannot reserve address space for limit=%zd: %s", limit,
@@ -138,9 +137,6 @@ edit_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *
 static int
 append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
 {
-    if (fill_is_much(nbytes)) {
-        return loan_append(self, bytes, nbytes, 0, 0);
-    }
     size_t at = buffer_length(self);
     if (buffer_append(self, nbytes) < 0) {
         return -1;
@@ -155,9 +151,6 @@ static int
 append_self(BufferObject *self)
 {
     size_t nbytes = buffer_length(self);
-    if (fill_is_much(nbytes)) {
-        return loan_append(self, NULL, 0, 0, nbytes);
-    }
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
@@ -165,46 +158,10 @@ append_self(BufferObject *self)
     return 0;
 }
 
-/* Replace `removed` bytes by more than there are from `at` on. A hole in the middle would
- * show what was in the room before to threads that run meanwhile: so what goes beyond the
- * end is appended, before the rest is written over what is there. */
-static int
-replace_beyond(BufferObject *self, size_t at, size_t removed, const char *bytes,
-               size_t nbytes)
-{
-    size_t there = buffer_length(self) - at;
-    if (there > 0 && buffer_can_resize(self) < 0) {
-        return -1;
-    }
-    return loan_append(self, bytes + there, nbytes - there, at + removed,
-                       there - removed);
-}
-
-/* Other threads run meanwhile: one that would change the length gets a BufferError, one
- * that looks sees bytes that were here and such as are to be. */
-static int
-replace_much(BufferObject *self, size_t at, size_t removed, const char *bytes,
-             size_t nbytes)
-{
-    size_t there = buffer_length(self) - at;
-    int rc = nbytes > there ? replace_beyond(self, at, removed, bytes, nbytes)
-                            : buffer_splice(self, at, removed, nbytes);
-    if (rc == 0) {
-        buffer_hold(self);
-        fill_copy(buffer_bytes(self) + at, bytes, nbytes < there ? nbytes : there);
-        buffer_release(self);
-    }
-    return rc;
-}
-
 /* Replace `removed` bytes at `at` by the `nbytes` of `bytes`, which are not ours. */
 static int
 replace(BufferObject *self, size_t at, size_t removed, const char *bytes, size_t nbytes)
 {
-    bool opens_hole = nbytes > removed && nbytes <= buffer_length(self) - at;
-    if (fill_is_much(nbytes) && !opens_hole) {
-        return replace_much(self, at, removed, bytes, nbytes);
-    }
     if (buffer_splice(self, at, removed, nbytes) < 0) {
         return -1;
     }
@@ -589,17 +546,14 @@ take_first(BufferObject *self, PyObject *n)
                      length);
         return NULL;
     }
-    if (buffer_can_resize(self) < 0) {
+    if (buffer_check_resizable(self) < 0) {
         return NULL;
     }
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, taken);
     if (bytes == NULL) {
         return NULL;
     }
-    buffer_hold(self);
-    fill_copy(PyBytes_AS_STRING(bytes), buffer_bytes(self), (size_t)taken);
-    buffer_release(self);
-    /* A reader may have taken a view meanwhile. */
+    memcpy(PyBytes_AS_STRING(bytes), buffer_bytes(self), (size_t)taken);
     if (buffer_splice(self, 0, (size_t)taken, 0) < 0) {
         Py_CLEAR(bytes);
     }
@@ -678,7 +632,7 @@ source_open(struct source *source, PyObject *op, PyObject *values)
 static int
 delete_every(BufferObject *self, size_t first, size_t step, size_t count)
 {
-    if (buffer_can_resize(self) < 0) {
+    if (buffer_check_resizable(self) < 0) {
         return -1;
     }
     if (count == 0) {

@@ -16,14 +16,6 @@ fill_byte_slowly(PyObject *item, unsigned char *value)
     return 0;
 }
 
-void
-fill_copy_much(char *to, const char *from, size_t nbytes)
-{
-    Py_BEGIN_ALLOW_THREADS
-    memcpy(to, from, nbytes);
-    Py_END_ALLOW_THREADS
-}
-
 static int
 append_unwritten(struct store *store, size_t nbytes)
 {
@@ -37,8 +29,8 @@ append_unwritten(struct store *store, size_t nbytes)
 static int
 append_byte(struct store *store, unsigned char value)
 {
-    if (store_room(store) > 0) {
-        store_append_ready(store, 1);
+    if (store_tailroom(store) > 0) {
+        store_commit(store, 1);
     }
     else if (append_unwritten(store, 1) < 0) {
         return -1;
@@ -70,6 +62,11 @@ fill_from_iterable(struct store *store, PyObject *iterable, const char *refusal)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* Bytes from which a copy is worth letting other threads run. */
+#define COPY_WITHOUT_GIL ((size_t)1 << 20)
+
+/* Append bytes that no code can change, such as those of a bytes object. No other code
+ * sees the store either, so a long copy runs without the GIL. */
 static int
 fill_from_bytes(struct store *store, const char *bytes, size_t nbytes)
 {
@@ -77,7 +74,14 @@ fill_from_bytes(struct store *store, const char *bytes, size_t nbytes)
     if (append_unwritten(store, nbytes) < 0) {
         return -1;
     }
-    fill_copy(store->start + at, bytes, nbytes);
+    if (nbytes >= COPY_WITHOUT_GIL) {
+        Py_BEGIN_ALLOW_THREADS
+        memcpy(store->start + at, bytes, nbytes);
+        Py_END_ALLOW_THREADS
+    }
+    else if (nbytes > 0) {
+        memcpy(store->start + at, bytes, nbytes);
+    }
     return 0;
 }
 
@@ -89,15 +93,9 @@ fill_from_buffer(struct store *store, PyObject *source)
         return -1;
     }
     size_t at = store->length;
-    int rc;
-    if (PyBuffer_IsContiguous(&view, 'C')) {
-        rc = fill_from_bytes(store, view.buf, (size_t)view.len);
-    }
-    else {
-        rc = append_unwritten(store, (size_t)view.len);
-        if (rc == 0) {
-            rc = PyBuffer_ToContiguous(store->start + at, &view, view.len, 'C');
-        }
+    int rc = append_unwritten(store, (size_t)view.len);
+    if (rc == 0 && view.len > 0) {
+        rc = PyBuffer_ToContiguous(store->start + at, &view, view.len, 'C');
     }
     PyBuffer_Release(&view);
     return rc;

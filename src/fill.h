@@ -47,35 +47,6 @@ fill_byte(PyObject *item, unsigned char *value)
     return fill_byte_slowly(item, value);
 }
 
-/* Whether a copy is to let other threads run, which get a BufferError if they would change
- * either side. Where there is no GIL others run anyway: no copy gives the object's lock
- * away, and who wants that waits. */
-static inline bool
-fill_is_much(size_t nbytes)
-{
-#ifdef Py_GIL_DISABLED
-    (void)nbytes;
-    return false;
-#else
-    return nbytes >= (size_t)1 << 20;
-#endif
-}
-
-void fill_copy_much(char *to, const char *from, size_t nbytes);
-
-/* Copy, and let other threads run meanwhile if it is much. Both sides must be held so
- * that nobody can change their length, and the one that is written must not be seen. */
-static inline void
-fill_copy(char *to, const char *from, size_t nbytes)
-{
-    if (fill_is_much(nbytes)) {
-        fill_copy_much(to, from, nbytes);
-    }
-    else if (nbytes > 0) {
-        memcpy(to, from, nbytes);
-    }
-}
-
 /* Append what `bytearray(source, encoding, errors)` would hold; `source` may be NULL. */
 int fill_from(struct store *store, PyObject *source, const char *encoding,
               const char *errors);

@@ -9,8 +9,8 @@
 #include "edit.h"
 #include "growth.h"
 #include "io.h"
-#include "loan.h"
-#include "owner.h"
+#include "spare.h"
+#include "transfer.h"
 #include "pages.h"
 #include "results.h"
 #include "spans.h"
@@ -64,7 +64,7 @@ make_buffer_type(PyObject *module, struct state *state)
     size_t n = results_methods(state->methods);
     n = append_methods(state->methods, n, edit_methods);
     n = append_methods(state->methods, n, tail_methods);
-    n = append_methods(state->methods, n, owner_methods);
+    n = append_methods(state->methods, n, transfer_methods);
     state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
 
     PyType_Slot slots[] = {
@@ -184,7 +184,7 @@ PyDoc_STRVAR(stats_doc,
 "copies, copied_bytes: bytes copied within a buffer or from the heap to a span or back;\n"
 "growth of small buffers on the heap, where realloc may copy, is not counted.\n"
 "spans_live: spans in use.\n"
-"spans_retained, retained_bytes: spans kept for the next buffer, and the memory (not\n"
+"pool_spans, pool_bytes: spans kept for the next buffer, and the memory (not\n"
 "address space) they may hold; trim() gives them back.\n"
 "reserved_bytes: address space that buffers with a limit have.\n\n"
 "The pool is one for all interpreters of a process, and so are the counts.");
@@ -195,9 +195,9 @@ stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     struct spans_stats s = spans_stats();
     return Py_BuildValue("{sKsKsKsKsKsKsKsK}", "moves", s.moves, "moved_bytes",
                          s.moved_nbytes, "copies", s.copies, "copied_bytes",
-                         s.copied_nbytes, "spans_live", s.live, "spans_retained",
-                         s.retained, "retained_bytes", s.retained_nbytes,
-                         "reserved_bytes", s.reserved_nbytes);
+                         s.copied_nbytes, "spans_live", s.live, "pool_spans",
+                         s.retained, "pool_bytes", s.retained_nbytes, "reserved_bytes",
+                         s.reserved_nbytes);
 }
 
 PyDoc_STRVAR(trim_doc,
@@ -214,20 +214,25 @@ trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(configure_doc,
-"configure(*, retain=None, prefault=None)\n--\n\n"
-"Set how this process keeps and prepares memory; None leaves a setting as it is.\n\n"
-"retain: bytes of memory, beyond what buffers hold, that are kept for the next buffer,\n"
-"at most; 0 keeps none. 64 MiB at first, or GROWBUF_RETAIN.\n"
-"prefault: whether buffers made from now on have a helper thread that makes pages\n"
-"present ahead of the writer. False at first.\n\n"
-"Raise ValueError if retain is negative.");
+"configure(*, pool_limit=None, prefault=None)\n--\n\n"
+"Set how this process keeps and prepares memory; None leaves a setting unchanged.\n\n"
+"pool_limit: the largest number of bytes of memory that the pool keeps for the next\n"
+"buffer; 0 keeps none. It starts at 64 MiB, or at the environment variable\n"
+"GROWBUF_POOL_LIMIT.\n"
+"prefault: whether buffers made from now on use a helper thread that touches pages\n"
+"ahead of the writer. It starts at False.\n\n"
+"Raise ValueError if pool_limit is negative. Lowering the limit gives memory back at\n"
+"once, one system call for each span given back.\n\n"
+">>> import growbuf\n"
+">>> growbuf.configure(pool_limit=256 << 20)\n"
+">>> growbuf.configure(pool_limit=64 << 20)");
 
 static PyObject *
 configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"retain", "prefault", NULL};
-    PyObject *retain = Py_None, *prefault = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OO:configure", names, &retain,
+    static char *names[] = {"pool_limit", "prefault", NULL};
+    PyObject *pool_limit = Py_None, *prefault = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OO:configure", names, &pool_limit,
                                      &prefault)) {
         return NULL;
     }
@@ -235,12 +240,12 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     if (ahead < 0) {
         return NULL;
     }
-    if (retain != Py_None) {
+    if (pool_limit != Py_None) {
         Py_ssize_t nbytes;
-        if (buffer_parse_nbytes(retain, "retain", 0, &nbytes) < 0) {
+        if (buffer_parse_nbytes(pool_limit, "pool_limit", 0, &nbytes) < 0) {
             return NULL;
         }
-        spans_retain((size_t)nbytes);
+        spans_set_pool_limit((size_t)nbytes);
     }
     store_prefault = ahead;
     Py_RETURN_NONE;
@@ -314,12 +319,12 @@ forced_rung(void)
     return rung;
 }
 
-/* The budget that GROWBUF_RETAIN asks for. Return false if that is no number. */
+/* The budget that GROWBUF_POOL_LIMIT asks for. Return false if that is no number. */
 static bool
 asked_budget(size_t *nbytes)
 {
     *nbytes = SPANS_POOL_NBYTES;
-    const char *text = getenv("GROWBUF_RETAIN");
+    const char *text = getenv("GROWBUF_POOL_LIMIT");
     if (text == NULL || *text == '\0') {
         return true;
     }
@@ -327,7 +332,7 @@ asked_budget(size_t *nbytes)
     errno = 0;
     long long number = strtoll(text, &end, 10);
     if (errno != 0 || *end != '\0' || number < 0 || number > PY_SSIZE_T_MAX) {
-        PyErr_Format(PyExc_ImportError, "GROWBUF_RETAIN=%s: not a number of bytes",
+        PyErr_Format(PyExc_ImportError, "GROWBUF_POOL_LIMIT=%s: not a number of bytes",
                      text);
         return false;
     }
@@ -343,7 +348,7 @@ settle(void)
 {
     size_t budget;
     if (asked_budget(&budget)) {
-        spans_retain(budget);
+        spans_set_pool_limit(budget);
     }
 #if PY_VERSION_HEX < 0x030D0000
     pages_ops.reallocate = PyObject_Realloc;
@@ -366,8 +371,8 @@ add_type(PyObject *module, PyTypeObject *type)
 static int
 add_types(PyObject *module, struct state *state)
 {
-    state->spare_type = make_type(module, &loan_spare_spec);
-    state->frozen_type = make_type(module, &owner_frozen_spec);
+    state->spare_type = make_type(module, &spare_type_spec);
+    state->frozen_type = make_type(module, &transfer_frozen_spec);
     state->buffer_type = make_buffer_type(module, state);
     if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
         PyModule_AddType(module, state->buffer_type) < 0) {

@@ -258,7 +258,7 @@ exchange(PyObject *op, BufferObject *old, BufferObject *buffer, size_t position)
     if (self->buffer != old) {
         result = TOO_LATE;
     }
-    else if (old != NULL && !self->finalizing && buffer_can_resize(old) < 0) {
+    else if (old != NULL && !self->finalizing && buffer_check_resizable(old) < 0) {
         result = REFUSED;
     }
     else {
@@ -1079,7 +1079,7 @@ check_replaceable(PyObject *op)
     }
     int rc;
     Py_BEGIN_CRITICAL_SECTION(buffer);
-    rc = buffer_can_resize(buffer);
+    rc = buffer_check_resizable(buffer);
     Py_END_CRITICAL_SECTION();
     Py_DECREF(buffer);
     return rc;

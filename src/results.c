@@ -126,7 +126,7 @@ call_base(PyObject *op, PyTypeObject *type, int method, PyObject *const *args,
     Py_BEGIN_CRITICAL_SECTION(op); /* which the base takes itself since 3.14 */
     buffer_hold(buffer_cast(op));
     result = PyObject_Vectorcall(state->base[method], all, (size_t)nargs + 1, kwnames);
-    buffer_release(buffer_cast(op));
+    buffer_unhold(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
     return close_result(type, result);
 }
@@ -155,8 +155,12 @@ from_pieces(PyObject *op, const char *one, size_t one_nbytes, const char *two,
         store_splice(&store, 0, 0, one_nbytes + two_nbytes) != 0) {
         return PyErr_NoMemory();
     }
-    fill_copy(store.start, one, one_nbytes);
-    fill_copy(store.start + one_nbytes, two, two_nbytes);
+    if (one_nbytes > 0) {
+        memcpy(store.start, one, one_nbytes);
+    }
+    if (two_nbytes > 0) {
+        memcpy(store.start + one_nbytes, two, two_nbytes);
+    }
     return buffer_from_store(buffer_type(Py_TYPE(op)), &store);
 }
 
@@ -166,9 +170,7 @@ copy(PyObject *op, PyObject *Py_UNUSED(ignored))
     BufferObject *self = buffer_cast(op);
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
-    buffer_hold(self);
     result = from_pieces(op, buffer_bytes(self), buffer_length(self), NULL, 0);
-    buffer_release(self);
     Py_END_CRITICAL_SECTION();
     return result;
 }
@@ -181,9 +183,7 @@ copy_slice(PyObject *op, Py_ssize_t start, Py_ssize_t stop)
     Py_BEGIN_CRITICAL_SECTION(op);
     Py_ssize_t count =
         PySlice_AdjustIndices((Py_ssize_t)buffer_length(self), &start, &stop, 1);
-    buffer_hold(self);
     result = from_pieces(op, buffer_bytes(self) + start, (size_t)count, NULL, 0);
-    buffer_release(self);
     Py_END_CRITICAL_SECTION();
     return result;
 }
@@ -283,7 +283,7 @@ results_remainder(PyObject *left, PyObject *right)
     }
     result = PyByteArray_Type.tp_as_number->nb_remainder(left, right);
     if (type != NULL) {
-        buffer_release(buffer_cast(left));
+        buffer_unhold(buffer_cast(left));
     }
     Py_END_CRITICAL_SECTION2();
     return type == NULL ? result : close_result(type, result);

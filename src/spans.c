@@ -371,7 +371,7 @@ spans_outgrown(struct span *span)
 }
 
 void
-spans_retain(size_t nbytes)
+spans_set_pool_limit(size_t nbytes)
 {
     lock();
     pool.budget = nbytes;

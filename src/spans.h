@@ -59,7 +59,7 @@ enum {
 void spans_init(enum pages_rung highest, void (*settle)(void));
 
 /* Have the pool hold `nbytes` of memory at most, and give back what is more. */
-void spans_retain(size_t nbytes);
+void spans_set_pool_limit(size_t nbytes);
 
 /* Take a span of at least `needed` bytes. `zeroed`: all of it must read as zero;
  * otherwise a warm one may come, whatever it holds. */

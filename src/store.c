@@ -46,7 +46,7 @@ store_free(struct store *store)
     case STORE_SPAN:
         spans_give(&store->memory);
         break;
-    case STORE_FIXED:
+    case STORE_LIMITED:
         spans_release(store->memory.address, fixed_reach(store));
         break;
     default: /* STORE_EMPTY */
@@ -60,13 +60,15 @@ static size_t
 most_ready(const struct store *store)
 {
     size_t most = store->memory.length - 1;
-    return store->memory.kind == STORE_FIXED ? store_gap(store) + most : most;
+    return store->memory.kind == STORE_LIMITED ? store_headroom(store) + most : most;
 }
 
 size_t
 store_capacity(const struct store *store)
 {
-    return store->memory.kind == STORE_EMPTY ? 0 : most_ready(store) - store_gap(store);
+    return store->memory.kind == STORE_EMPTY
+               ? 0
+               : most_ready(store) - store_headroom(store);
 }
 
 size_t
@@ -93,7 +95,7 @@ end_with_nul(struct store *store)
 static void
 slide(struct store *store)
 {
-    if (store_gap(store) > 0) {
+    if (store_headroom(store) > 0) {
         memmove(store->memory.address, store->start, store->length);
         spans_count_copy(store->length);
         store->start = store->memory.address;
@@ -121,7 +123,7 @@ heap_begin(struct store *store, size_t nbytes)
 static int
 heap_resize(struct store *store, size_t nbytes)
 {
-    size_t gap = store_gap(store);
+    size_t gap = store_headroom(store);
     assert(gap + store->length < nbytes);
     char *block = pages_ops.reallocate(store->memory.address, nbytes);
     if (block == NULL) {
@@ -140,7 +142,7 @@ heap_resize(struct store *store, size_t nbytes)
 static int
 heap_grow(struct store *store, size_t needed)
 {
-    size_t nbytes = growth_heap(store_gap(store) + needed, store->memory.length);
+    size_t nbytes = growth_heap(store_headroom(store) + needed, store->memory.length);
     if (nbytes != 0 && heap_resize(store, nbytes) == 0) {
         return 0;
     }
@@ -200,11 +202,11 @@ fixed_cap(struct store *store)
 }
 
 int
-store_fix(struct store *store, size_t limit)
+store_set_limit(struct store *store, size_t limit)
 {
     assert(store->memory.kind == STORE_EMPTY);
     struct store fixed = emptied(store);
-    fixed.memory.kind = STORE_FIXED;
+    fixed.memory.kind = STORE_LIMITED;
     fixed.memory.length = limit + 1;
     if (limit > LARGEST / 4) {
         return ENOMEM;
@@ -278,7 +280,7 @@ leave_span(struct store *store)
 static int
 span_grow(struct store *store, size_t needed)
 {
-    size_t gap = store_gap(store);
+    size_t gap = store_headroom(store);
     if (gap + needed <= store->memory.length) {
         return 0;
     }
@@ -297,7 +299,7 @@ ask_huge(struct store *store)
 {
     struct span *span = &store->memory;
     if (!span->huge) {
-        size_t reach = span->kind == STORE_FIXED ? fixed_reach(store) : span->length;
+        size_t reach = span->kind == STORE_LIMITED ? fixed_reach(store) : span->length;
         span->huge = pages_advise_huge(span->address, reach) == 0;
     }
 }
@@ -309,7 +311,7 @@ static int
 make_ready(struct store *store, size_t end)
 {
     struct span *span = &store->memory;
-    size_t length = end - store_gap(store);
+    size_t length = end - store_headroom(store);
     size_t ready = growth_ahead(end, length), most = most_ready(store);
     if (ready > most) {
         ready = most;
@@ -317,7 +319,7 @@ make_ready(struct store *store, size_t end)
     if (ready <= span->ready) {
         return 0;
     }
-    if (span->kind == STORE_FIXED && fixed_open(store, ready) != 0) {
+    if (span->kind == STORE_LIMITED && fixed_open(store, ready) != 0) {
         ready = end;
         int error = fixed_open(store, ready);
         if (error) {
@@ -347,7 +349,7 @@ make_ready(struct store *store, size_t end)
 static int
 grow_capacity(struct store *store, size_t needed, bool zeroed)
 {
-    if (store->memory.kind == STORE_FIXED) {
+    if (store->memory.kind == STORE_LIMITED) {
         return needed <= store->memory.length ? 0 : EFBIG;
     }
     if (store->memory.kind == STORE_SPAN) {
@@ -362,24 +364,24 @@ grow_capacity(struct store *store, size_t needed, bool zeroed)
 /* A window that has passed its own length slides back first: each byte is copied once at
  * most for each byte that was deleted. One that must not move did so when it shrank. */
 int
-store_make_room(struct store *store, size_t nbytes)
+store_make_tailroom(struct store *store, size_t nbytes)
 {
-    if (nbytes <= store_room(store)) {
+    if (nbytes <= store_tailroom(store)) {
         return 0;
     }
     if (nbytes > LARGEST - 1 - store->length) {
         return ENOMEM;
     }
-    if (store_gap(store) > 0 && store_gap(store) >= store->length &&
-        !store_is_fixed(store)) {
+    if (store_headroom(store) > 0 && store_headroom(store) >= store->length &&
+        !store_is_limited(store)) {
         slide(store);
-        if (nbytes <= store_room(store)) {
+        if (nbytes <= store_tailroom(store)) {
             return 0;
         }
     }
     int error = grow_capacity(store, store->length + nbytes + 1, false);
     if (error == 0 && store->memory.kind >= STORE_SPAN) {
-        error = make_ready(store, store_gap(store) + store->length + nbytes);
+        error = make_ready(store, store_headroom(store) + store->length + nbytes);
     }
     return error;
 }
@@ -392,11 +394,11 @@ settle_span(struct store *store)
     if (leave_span(store)) {
         return;
     }
-    if (store_gap(store) > store->length) {
+    if (store_headroom(store) > store->length) {
         slide(store);
     }
     if (store->memory.ready > 3 * store->length) {
-        size_t end = store_gap(store) + store->length;
+        size_t end = store_headroom(store) + store->length;
         spans_discard(&store->memory, growth_ahead(end, store->length));
     }
 }
@@ -405,12 +407,12 @@ settle_span(struct store *store)
 static void
 settle_fixed(struct store *store)
 {
-    if (store_gap(store) > store->length) {
+    if (store_headroom(store) > store->length) {
         slide(store);
     }
     size_t length = store->length;
     if (store->memory.ready > growth_ahead(3 * length, length)) {
-        fixed_discard(store, growth_ahead(store_gap(store) + length, length));
+        fixed_discard(store, growth_ahead(store_headroom(store) + length, length));
     }
     fixed_cap(store);
 }
@@ -426,7 +428,7 @@ heap_shrink(struct store *store)
 static void
 settle(struct store *store)
 {
-    if (store->memory.kind == STORE_FIXED) {
+    if (store->memory.kind == STORE_LIMITED) {
         settle_fixed(store);
     }
     else if (store->length == 0) {
@@ -450,23 +452,23 @@ static int
 open_hole(struct store *store, size_t at, size_t nbytes)
 {
     size_t tail = store->length - at;
-    if (store_is_fixed(store) && nbytes > store_capacity(store) - store->length) {
+    if (store_is_limited(store) && nbytes > store_capacity(store) - store->length) {
         return EFBIG;
     }
-    if (at < tail && nbytes <= store_gap(store)) {
+    if (at < tail && nbytes <= store_headroom(store)) {
         memmove(store->start - nbytes, store->start, at);
         store->start -= nbytes;
         store->length += nbytes;
-        if (store_is_fixed(store)) {
+        if (store_is_limited(store)) {
             fixed_cap(store); /* what the gap loses, the limit does */
         }
         return 0;
     }
-    int error = store_make_room(store, nbytes);
+    int error = store_make_tailroom(store, nbytes);
     if (error == 0) {
         char *hole = store->start + at;
         memmove(hole + nbytes, hole, tail);
-        store_append_ready(store, nbytes);
+        store_commit(store, nbytes);
     }
     return error;
 }
@@ -500,9 +502,9 @@ store_append(struct store *store, size_t nbytes)
     if (store->memory.kind == STORE_EMPTY && nbytes - 1 < GROWTH_SPAN_MIN - 2) {
         return heap_begin(store, nbytes);
     }
-    int error = store_make_room(store, nbytes);
+    int error = store_make_tailroom(store, nbytes);
     if (error == 0 && nbytes > 0) {
-        store_append_ready(store, nbytes);
+        store_commit(store, nbytes);
     }
     return error;
 }
@@ -533,16 +535,16 @@ store_append_zeros(struct store *store, size_t nbytes)
         return ENOMEM;
     }
     size_t needed = store->length + nbytes + 1;
-    int error = nbytes > store_room(store) ? grow_capacity(store, needed, true) : 0;
+    int error = nbytes > store_tailroom(store) ? grow_capacity(store, needed, true) : 0;
     struct span *memory = &store->memory;
-    size_t end = store_gap(store) + store->length + nbytes;
-    if (error == 0 && memory->kind == STORE_FIXED) {
+    size_t end = store_headroom(store) + store->length + nbytes;
+    if (error == 0 && memory->kind == STORE_LIMITED) {
         error = fixed_open(store, end);
     }
     if (error) {
         return error;
     }
-    size_t dirty = store_room(store) + 1; /* the NUL is one of the zeros to write */
+    size_t dirty = store_tailroom(store) + 1; /* the NUL is one of the zeros to write */
     memset(store->start + store->length, 0, nbytes + 1 < dirty ? nbytes + 1 : dirty);
     if (memory->ready < end) {
         spans_outgrown(memory);
@@ -574,7 +576,7 @@ store_reserve(struct store *store, size_t capacity)
 void
 store_trim(struct store *store)
 {
-    if (store->memory.kind == STORE_FIXED) {
+    if (store->memory.kind == STORE_LIMITED) {
         slide(store);
         fixed_discard(store, store->length + 1);
         fixed_cap(store);
@@ -603,7 +605,7 @@ int
 store_take(struct store *store, size_t nbytes, struct store *taken)
 {
     assert(nbytes <= store->length && taken->memory.kind == STORE_EMPTY);
-    if (nbytes == store->length && !store_is_fixed(store)) {
+    if (nbytes == store->length && !store_is_limited(store)) {
         *taken = *store;
         *store = emptied(taken);
         return 0;
@@ -611,7 +613,7 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     if (nbytes < TAKE_MIN || store->memory.kind < STORE_SPAN) {
         return ENOTSUP;
     }
-    size_t gap = store_gap(store);
+    size_t gap = store_headroom(store);
     struct span span;
     int error =
         spans_extract(&store->memory, gap, gap + nbytes, gap + store->length, &span);
@@ -628,7 +630,7 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     store->length -= nbytes;
     end_with_nul(store);
     if (store->memory.kind == STORE_SPAN) {
-        spans_cut_front(&store->memory, store_gap(store) & ~(GROWTH_QUANTUM - 1));
+        spans_cut_front(&store->memory, store_headroom(store) & ~(GROWTH_QUANTUM - 1));
     }
     settle(store);
     return 0;
@@ -675,11 +677,11 @@ store_check_layout(const struct store *store)
     if (store->start < memory->address || memory->ready > most_ready(store)) {
         return "the gap is negative or the room has no place for a NUL";
     }
-    if (store_is_fixed(store) && store_gap(store) > store->length) {
+    if (store_is_limited(store) && store_headroom(store) > store->length) {
         return "a gap is in the way of growing to the limit";
     }
-    if (store_gap(store) > memory->ready ||
-        store->length > memory->ready - store_gap(store)) {
+    if (store_headroom(store) > memory->ready ||
+        store->length > memory->ready - store_headroom(store)) {
         return "the bytes in use are not ready";
     }
     if (store->memory.kind == STORE_SPAN && memory->length % GROWTH_QUANTUM != 0) {

@@ -21,10 +21,10 @@
 
 /* What the memory is, in `memory.kind`. */
 enum store_kind {
-    STORE_EMPTY, /* nothing */
-    STORE_HEAP,  /* a block: `memory.length` is what was allocated */
-    STORE_SPAN,  /* a span, which may move when the store grows */
-    STORE_FIXED  /* reserved address space, which never moves: `memory.length` is the
+    STORE_EMPTY,  /* nothing */
+    STORE_HEAP,   /* a block: `memory.length` is what was allocated */
+    STORE_SPAN,   /* a span, which may move when the store grows */
+    STORE_LIMITED /* reserved address space, which never moves: `memory.length` is the
                   * limit and one more, and twice as much is reserved */
 };
 
@@ -42,7 +42,7 @@ extern _Atomic bool store_prefault;
 extern char store_nothing[1];
 
 static inline size_t
-store_gap(const struct store *store)
+store_headroom(const struct store *store)
 {
     return store->memory.kind == STORE_EMPTY
                ? 0
@@ -51,14 +51,14 @@ store_gap(const struct store *store)
 
 /* Bytes that can be appended with no call and no copy. */
 static inline size_t
-store_room(const struct store *store)
+store_tailroom(const struct store *store)
 {
-    return store->memory.ready - store_gap(store) - store->length;
+    return store->memory.ready - store_headroom(store) - store->length;
 }
 
-/* Append `nbytes`, at most store_room, whose values the caller writes. */
+/* Append `nbytes`, at most store_tailroom, whose values the caller writes. */
 static inline void
-store_append_ready(struct store *store, size_t nbytes)
+store_commit(struct store *store, size_t nbytes)
 {
     store->length += nbytes;
     store->start[store->length] = '\0';
@@ -76,8 +76,8 @@ int store_append(struct store *store, size_t nbytes);
  * shorter side where the gap allows it. */
 int store_splice(struct store *store, size_t at, size_t removed, size_t inserted);
 
-/* Have store_room(store) at least `nbytes`. */
-int store_make_room(struct store *store, size_t nbytes);
+/* Have store_tailroom(store) at least `nbytes`. */
+int store_make_tailroom(struct store *store, size_t nbytes);
 
 /* Append `nbytes` zero bytes. Costs nothing on fresh pages. */
 int store_append_zeros(struct store *store, size_t nbytes);
@@ -90,13 +90,13 @@ void store_trim(struct store *store);
 
 /* Have an empty store never move as it grows, up to `limit` bytes; past it, EFBIG. Takes
  * address space only. ENOTSUP without pages. */
-int store_fix(struct store *store, size_t limit);
+int store_set_limit(struct store *store, size_t limit);
 
 /* Whether growing at the end leaves every byte where it is. */
 static inline bool
-store_is_fixed(const struct store *store)
+store_is_limited(const struct store *store)
 {
-    return store->memory.kind == STORE_FIXED;
+    return store->memory.kind == STORE_LIMITED;
 }
 
 /* Move the first `nbytes` to `taken` with their pages, copying 2 MiB at most; but what

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "loan.h"
+#include "spare.h"
 #include "state.h"
 
 /* ------------------------------------------------------------- reserve and trim */
@@ -51,7 +51,7 @@ PyDoc_STRVAR(spare_doc,
 "spare($self, nbytes=65536)\n--\n\n"
 "Return a writable memoryview of the free tail, of at least `nbytes` bytes.\n\n"
 "What is in it is unspecified: it may be bytes that this process dropped before, so\n"
-"pass it only to what may see those (with configure(retain=0) pages come as zeros).\n"
+"pass it only to what may see those (with configure(pool_limit=0) pages come as zeros).\n"
 "Write to it, then commit() as much as was written:\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
@@ -77,7 +77,7 @@ spare(PyObject *op, PyObject *args, PyObject *kwargs)
         (number != NULL && buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0)) {
         return NULL;
     }
-    return loan_view(op, (size_t)nbytes, PY_SSIZE_T_MAX, PyThread_get_thread_ident());
+    return spare_view(op, (size_t)nbytes, PY_SSIZE_T_MAX, PyThread_get_thread_ident());
 }
 
 PyDoc_STRVAR(commit_doc,
@@ -96,9 +96,9 @@ commit(PyObject *op, PyObject *number)
     if (buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0) {
         return NULL;
     }
-    int rc = loan_accept(op, (size_t)nbytes, NULL);
+    int rc = spare_commit(op, (size_t)nbytes, NULL);
     if (rc == 0) {
-        loan_release(op);
+        spare_release(op);
     }
     return buffer_none_or_null(rc);
 }
@@ -228,7 +228,7 @@ left_to_limit(PyObject *op)
     const struct store *store = &buffer_cast(op)->store;
     size_t left = PY_SSIZE_T_MAX;
     Py_BEGIN_CRITICAL_SECTION(op);
-    if (store_is_fixed(store)) {
+    if (store_is_limited(store)) {
         left = store_capacity(store) - store->length;
     }
     Py_END_CRITICAL_SECTION();
@@ -267,7 +267,7 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
     size_t least = expected < READ_LEAST  ? READ_LEAST
                    : expected > READ_MOST ? READ_MOST
                                           : expected;
-    PyObject *view = loan_view(op, least < most ? least : most, most, LOAN_ITSELF);
+    PyObject *view = spare_view(op, least < most ? least : most, most, SPARE_READER);
     if (view == NULL) {
         return -1;
     }
@@ -275,10 +275,10 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t most)
     PyObject *result = PyObject_CallOneArg(reader, view);
     Py_ssize_t nbytes = number_read(result, offered);
     Py_XDECREF(result);
-    if (nbytes > 0 && loan_accept(op, (size_t)nbytes, view) < 0) {
+    if (nbytes > 0 && spare_commit(op, (size_t)nbytes, view) < 0) {
         nbytes = -1;
     }
-    loan_end(op, view);
+    spare_end(op, view);
     /* Held until here: while it lives no other thread appends where we have read to. */
     Py_DECREF(view);
     return nbytes;
@@ -404,7 +404,7 @@ get_limit(PyObject *op, void *Py_UNUSED(closure))
     const struct store *store = &buffer_cast(op)->store;
     size_t limit = 0;
     Py_BEGIN_CRITICAL_SECTION(op);
-    if (store_is_fixed(store)) {
+    if (store_is_limited(store)) {
         limit = store_capacity(store);
     }
     Py_END_CRITICAL_SECTION();

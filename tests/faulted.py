@@ -193,7 +193,7 @@ def losses(case, what):
     left = {
         "references to the subject": case.lost,
         "spans": now["spans_live"] - spans,
-        "bytes retained": now["retained_bytes"],
+        "bytes retained": now["pool_bytes"],
         "times 2 MiB of address space": (address_space() - mapped) // (2 * MIB),
     }
     yield from (f"{amount} {name} left" for name, amount in left.items() if amount > 0)

@@ -45,7 +45,7 @@ def builds():
         if check(buf) or check(part) or part.count(0) != 100_000:
             return False
     growbuf.trim()
-    return growbuf.stats()["spans_retained"] == 0
+    return growbuf.stats()["pool_spans"] == 0
 
 
 def build_until(stop):

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
-    {"edit", "results", "tail", "owner"},
-    {"loan"},
+    {"edit", "results", "tail", "transfer"},
+    {"spare"},
     {"state"},
     {"cells"},
     {"fill"},

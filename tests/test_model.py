@@ -323,9 +323,9 @@ class Model(Pair):
         else:
             self.refused(self.subject.trim)
 
-    @rule(retain=st.sampled_from([0, 5 * MIB, 64 * MIB]))
-    def trim_the_pool(self, retain):
-        growbuf.configure(retain=retain)
+    @rule(pool_limit=st.sampled_from([0, 5 * MIB, 64 * MIB]))
+    def trim_the_pool(self, pool_limit):
+        growbuf.configure(pool_limit=pool_limit)
         growbuf.trim()
 
     # ------------------------------------------------------------------ the tail

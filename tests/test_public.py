@@ -146,7 +146,7 @@ SIZES = [
     (lambda n: GrowBuffer().commit(n), "nbytes", 0),
     (lambda n: GrowBuffer().take(n), "nbytes", 0),
     (lambda n: GrowBuffer().readfrom(0, n), "nbytes", -1),
-    (lambda n: growbuf.configure(retain=n), "retain", 0),
+    (lambda n: growbuf.configure(pool_limit=n), "pool_limit", 0),
 ]
 
 
@@ -207,7 +207,7 @@ def test_a_buffer_under_a_view_tells_how_to_have_one_that_grows():
     ("variable", "value", "tells"),
     [
         ("GROWBUF_STRATEGY", "fast", "one of retain, dontunmap, maymove, copy, heap"),
-        ("GROWBUF_RETAIN", "1G", "not a number of bytes"),
+        ("GROWBUF_POOL_LIMIT", "1G", "not a number of bytes"),
     ],
 )
 def test_a_wrong_setting_is_named(monkeypatch, variable, value, tells):

@@ -114,12 +114,12 @@ def test_dropped_bytes_are_in_no_new_buffer(name, nbytes):
 
 @MOVES_PAGES
 def test_spare_may_show_dropped_bytes_unless_none_are_kept():
-    """Its promise is that there is none; `retain=0` is the way out."""
+    """Its promise is that there is none; `pool_limit=0` is the way out."""
     code = """
         import growbuf
         from growbuf import GrowBuffer
         for retain in (64 << 20, 0):
-            growbuf.configure(retain=retain)
+            growbuf.configure(pool_limit=retain)
             dropped = GrowBuffer(b"s" * (3 << 20))
             del dropped
             tail = GrowBuffer().spare(3 << 20)
@@ -180,7 +180,7 @@ SIZED = {
     "expandtabs": lambda b, n: GrowBuffer(b"\t\t").expandtabs(n),
     "split": lambda b, n: b.split(b"c", n),
     "replace": lambda b, n: b.replace(b"c", b"", n),
-    "retain": lambda b, n: growbuf.configure(retain=n),
+    "pool_limit": lambda b, n: growbuf.configure(pool_limit=n),
     "seek and write": lambda b, n: [(f := GrowIO(buffer=b)).seek(n), f.write(b"x")],
     "seek on": lambda b, n: [(f := GrowIO(b"x")).seek(5), f.seek(n, 1), f.write(b"x")],
     "seek from the end": lambda b, n: [(f := GrowIO(b"x")).seek(n, 2), f.write(b"x")],
@@ -225,7 +225,7 @@ def grown_to(length):
 @pytest.fixture
 def usual_budget():
     yield
-    growbuf.configure(retain=64 * MIB)
+    growbuf.configure(pool_limit=64 * MIB)
 
 
 @pytest.mark.usefixtures("usual_budget")
@@ -244,7 +244,7 @@ def test_no_size_overflows(name, number):
 
 
 @pytest.mark.parametrize("number", SIZES, ids=short)
-@pytest.mark.parametrize("name", sorted(SIZED.keys() - {"retain"}))
+@pytest.mark.parametrize("name", sorted(SIZED.keys() - {"pool_limit"}))
 def test_no_index_that_meddles_overflows(name, number):
     buf = GrowBuffer(b"abcdefg")
     try:

@@ -262,15 +262,33 @@ def test_records_of_many_writers_are_whole(limit, lender):
     assert_interleaved([buf], len(writers), count)
 
 
-@pytest.mark.skipif(HAS_GIL, reason="a copy of so much lets go of the GIL")
-def test_appends_of_much_wait_for_each_other():
-    """As bytearray's do since 3.14."""
-    buf, pieces = GrowBuffer(), [bytes([value]) * 2 * MIB for value in range(4)]
-    together(*(lambda piece=piece: buf.extend(piece) for piece in pieces))
-    assert check(buf) is None and len(buf) == 8 * MIB
-    assert {bytes(buf[at : at + 2 * MIB]) for at in range(0, 8 * MIB, 2 * MIB)} == {
-        *pieces
-    }
+@LIMITS
+@pytest.mark.parametrize(
+    "append", [GrowBuffer.extend, GrowBuffer.__iadd__], ids=["extend", "iadd"]
+)
+def test_append_of_2_mib_in_several_threads_never_raises(limit, append):
+    """As with bytearray: under its GIL, or by waiting for the object's lock."""
+    buf, pieces = make(limit), [bytes([value]) * 2 * MIB for value in range(4)]
+    together(*(lambda piece=piece: append(buf, piece) for piece in pieces * 3))
+    assert check(buf) is None and len(buf) == 24 * MIB
+    found = [bytes(buf[at : at + 2 * MIB]) for at in range(0, 24 * MIB, 2 * MIB)]
+    assert sorted(found) == sorted(pieces * 3)
+
+
+def test_append_beside_slices_of_8_mib_never_raises():
+    buf, rounds = GrowBuffer(bytes(8 * MIB)), 30
+
+    def copy():
+        for _ in range(rounds):
+            assert len(buf[:]) >= 8 * MIB
+
+    def append():
+        for _ in range(rounds):
+            buf.append(1)
+            give_way()
+
+    together(copy, append, append)
+    assert check(buf) is None and buf == bytes(8 * MIB) + b"\1" * 2 * rounds
 
 
 @LIMITS
@@ -439,14 +457,14 @@ def test_threads_with_buffers_of_their_own_share_the_pool():
 
     def tend():
         for number in range(200):
-            growbuf.configure(retain=number % 3 * 4 * MIB)
+            growbuf.configure(pool_limit=number % 3 * 4 * MIB)
             growbuf.trim()
             growbuf.stats()
 
     try:
         together(*(lambda value=value: work(value) for value in range(1, 5)), tend)
     finally:
-        growbuf.configure(retain=64 * MIB)
+        growbuf.configure(pool_limit=64 * MIB)
     assert growbuf.stats()["spans_live"] <= live
 
 

@@ -33,7 +33,7 @@ begin(enum kernel_kind kind, enum pages_rung highest)
     pages_probe(highest);
     /* What the machine's setting is must not decide what is tested. */
     pages_facts.huge = PAGES_HUGE_MADVISE;
-    spans_retain(SPANS_POOL_NBYTES);
+    spans_set_pool_limit(SPANS_POOL_NBYTES);
     CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
 }
 
@@ -56,7 +56,7 @@ static inline void
 check_nothing_is_lent(void)
 {
     struct span span;
-    spans_retain(2 * MIB);
+    spans_set_pool_limit(2 * MIB);
     if (pages_facts.rung > PAGES_HEAP && spans_take(2 * MIB, true, &span) == 0) {
         span.ready = 2 * MIB - 1;
         spans_give(&span);

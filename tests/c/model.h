@@ -56,7 +56,7 @@ model_is_zero_behind(const struct model *model)
     if (span->kind < STORE_SPAN) {
         return true;
     }
-    size_t end = span->kind == STORE_FIXED ? model->opened : span->length;
+    size_t end = span->kind == STORE_LIMITED ? model->opened : span->length;
     size_t some = 16 * KIB, rest = end - span->ready;
     size_t edge = rest < some ? rest : some;
     return is_zero_or_untouched(span->address + span->ready, edge) &&
@@ -71,7 +71,7 @@ model_check_fixed(struct model *model)
     size_t needed = growth_round_up(span->ready + 1, GROWTH_QUANTUM);
     size_t reach = 2 * growth_round_up(model->limit + 1, GROWTH_QUANTUM);
     model->opened = needed > model->opened ? needed : model->opened;
-    CHECK(store_is_fixed(&model->store) && span->address == model->address);
+    CHECK(store_is_limited(&model->store) && span->address == model->address);
     CHECK(store_capacity(&model->store) == model->limit);
     CHECK(kernel_is_mapped(span->address, model->opened));
     CHECK(kernel_is_closed(span->address + model->opened, reach - model->opened));
@@ -138,13 +138,13 @@ model_append(struct model *model, size_t nbytes)
 static inline int
 model_append_ready(struct model *model, size_t nbytes)
 {
-    size_t room = store_room(&model->store);
+    size_t room = store_tailroom(&model->store);
     nbytes = nbytes < room ? nbytes : room;
     if (nbytes > 0 && model->length + nbytes <= model->most) {
         fill(model->bytes + model->length, nbytes, ++model->seed);
         memcpy(model->store.start + model->length, model->bytes + model->length,
                nbytes);
-        store_append_ready(&model->store, nbytes);
+        store_commit(&model->store, nbytes);
         model->length += nbytes;
     }
     model_check(model);
@@ -171,7 +171,7 @@ model_append_zeros(struct model *model, size_t nbytes)
 static inline int
 model_scribble(struct model *model)
 {
-    size_t room = store_room(&model->store);
+    size_t room = store_tailroom(&model->store);
     if (room > 1) {
         memset(model->store.start + model->length + 1, 0x77, room - 1);
     }
@@ -194,8 +194,8 @@ static inline int
 model_make_room(struct model *model, size_t nbytes)
 {
     const char *start = model->store.start;
-    int error = store_make_room(&model->store, nbytes);
-    CHECK(error || store_room(&model->store) >= nbytes);
+    int error = store_make_tailroom(&model->store, nbytes);
+    CHECK(error || store_tailroom(&model->store) >= nbytes);
     model_check_growth(model, model->length + nbytes, start, error);
     model_check(model);
     return error;
@@ -226,14 +226,14 @@ static inline int
 model_fix(struct model *model, size_t limit)
 {
     CHECK(limit <= model->most);
-    int error = store_fix(&model->store, limit);
+    int error = store_set_limit(&model->store, limit);
     if (error == 0) {
         model->address = model->store.memory.address;
         model->limit = limit;
         model->opened = 0;
         CHECK(model->address != NULL);
     }
-    CHECK(model->store.memory.kind == (error ? STORE_EMPTY : STORE_FIXED));
+    CHECK(model->store.memory.kind == (error ? STORE_EMPTY : STORE_LIMITED));
     model_check(model);
     return error;
 }
@@ -252,7 +252,7 @@ model_can_take(const struct model *model, size_t nbytes)
 static inline size_t
 model_may_copy(const struct model *model, size_t nbytes)
 {
-    size_t left = model->length - nbytes, gap = store_gap(&model->store) + nbytes;
+    size_t left = model->length - nbytes, gap = store_headroom(&model->store) + nbytes;
     return 2 * MIB + (model->address != NULL && left < gap ? left : 0);
 }
 

@@ -54,7 +54,7 @@ window(struct store *store)
 static void
 build_fixed(struct store *store)
 {
-    if (store_fix(store, 64 * MIB) == 0) {
+    if (store_set_limit(store, 64 * MIB) == 0) {
         append(store, 64 * MIB);
     }
 }

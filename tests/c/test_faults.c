@@ -78,9 +78,9 @@ warm_the_pool(struct model *model)
 static int
 retain_little(struct model *model)
 {
-    spans_retain(MIB);
+    spans_set_pool_limit(MIB);
     model_check(model);
-    spans_retain(SPANS_POOL_NBYTES);
+    spans_set_pool_limit(SPANS_POOL_NBYTES);
     return 0;
 }
 
@@ -168,7 +168,7 @@ grow_past_the_limit(struct model *model)
 static int
 make_room(struct model *model)
 {
-    return model_make_room(model, store_room(&model->store) + 1);
+    return model_make_room(model, store_tailroom(&model->store) + 1);
 }
 
 /* Take, and use what was taken; or as if it had been copied, where that is the answer.

@@ -50,7 +50,7 @@ static void
 check_full(struct model *model)
 {
     size_t length = model->length;
-    CHECK(length == model->limit && store_room(&model->store) == 0);
+    CHECK(length == model->limit && store_tailroom(&model->store) == 0);
     CHECK(model_append(model, 1) == EFBIG);
     CHECK(model_append_zeros(model, 1) == EFBIG);
     CHECK(model_make_room(model, 1) == EFBIG);
@@ -103,7 +103,7 @@ test_a_gap_is_no_way_past_the_limit(void)
             begin_fixed(&model, kind, limit);
             CHECK(model_append(&model, limit) == 0);
             CHECK(model_splice(&model, 0, third, 0) == 0);
-            CHECK(store_gap(&model.store) == third);
+            CHECK(store_headroom(&model.store) == third);
             CHECK(model_append(&model, third) == 0);
             check_full(&model);
             CHECK(model_splice(&model, 0, 0, 1) == EFBIG);
@@ -124,9 +124,9 @@ test_what_is_no_limit_is_refused(void)
         begin(kind, ANY_RUNG);
         model_init(&model, MOST);
         for (size_t less = 0; less < 10; less++) {
-            CHECK(store_fix(&model.store, SIZE_MAX - less) == ENOMEM);
-            CHECK(store_fix(&model.store, SIZE_MAX / 2 - less) == ENOMEM);
-            CHECK(store_fix(&model.store, SIZE_MAX / 8 + less) == ENOMEM);
+            CHECK(store_set_limit(&model.store, SIZE_MAX - less) == ENOMEM);
+            CHECK(store_set_limit(&model.store, SIZE_MAX / 2 - less) == ENOMEM);
+            CHECK(store_set_limit(&model.store, SIZE_MAX / 8 + less) == ENOMEM);
         }
         kernel.most_nbytes = 11 * MIB;
         CHECK(model_fix(&model, 5 * MIB + MIB) == ENOMEM);
@@ -282,7 +282,7 @@ test_what_is_drained_is_given_back(void)
             size_t most = 3 * model.length + model.length / 8 + 64 * KIB;
             CHECK(resident(&model.store) <= most + pages_facts.page_nbytes);
         }
-        CHECK(store_is_fixed(&model.store) && store_gap(&model.store) == 0);
+        CHECK(store_is_limited(&model.store) && store_headroom(&model.store) == 0);
         end(&model);
     }
 }
@@ -329,7 +329,7 @@ test_trim_keeps_what_is_in_use(void)
             model_scribble(&model);
             CHECK(model_splice(&model, 0, 5 * MIB - lengths[i], 0) == 0);
             model_trim(&model);
-            CHECK(store_gap(&model.store) == 0);
+            CHECK(store_headroom(&model.store) == 0);
             size_t page = pages_facts.page_nbytes;
             CHECK(resident(&model.store) <= growth_round_up(lengths[i] + 1, page));
         }
@@ -395,7 +395,7 @@ test_what_a_slide_leaves_past_the_limit_is_zero(void)
             kernel_fail_from(1, EAGAIN);
         }
         CHECK(model_splice(&model, 0, limit / 2 + 1, 0) == 0);
-        CHECK(store_gap(&model.store) == 0 && model.store.memory.ready <= limit);
+        CHECK(store_headroom(&model.store) == 0 && model.store.memory.ready <= limit);
         kernel_heal();
         CHECK(model_append_zeros(&model, limit - model.length) == 0);
         check_full(&model);
@@ -461,7 +461,7 @@ make(struct model *model, enum way way, size_t gap, size_t length)
     }
     CHECK(model_append(model, gap + length - model->length) == 0);
     CHECK(model_splice(model, 0, gap, 0) == 0);
-    CHECK(store_gap(&model->store) == gap && model->length == length);
+    CHECK(store_headroom(&model->store) == gap && model->length == length);
 }
 
 /* What was taken and what is left are as good as any other store. */
@@ -495,9 +495,9 @@ take(enum kernel_kind kind, enum way way, size_t gap, size_t nbytes, size_t left
     int error = model_take(&model, nbytes, &taken);
     if (moves) {
         CHECK(error == 0 && taken.store.memory.kind == STORE_SPAN);
-        CHECK(taken.store.start != start && !store_is_fixed(&taken.store));
+        CHECK(taken.store.start != start && !store_is_limited(&taken.store));
         CHECK(spans_stats().moves == before.moves + 1);
-        CHECK(store_is_fixed(&model.store) == fixed);
+        CHECK(store_is_limited(&model.store) == fixed);
         CHECK(spans_stats().live == before.live + (left >= GROWTH_HEAP_AGAIN || fixed));
         CHECK(lent(&model.store.memory) == 0);
         use(&taken);

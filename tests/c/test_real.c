@@ -420,7 +420,7 @@ test_a_store_with_a_limit_stays_where_it_is(void)
     struct store store;
     store_init(&store);
     size_t space = statm(0), memory = statm(1);
-    CHECK(store_fix(&store, limit) == 0);
+    CHECK(store_set_limit(&store, limit) == 0);
     char *address = store.start;
     CHECK(statm(0) - space >= reach && statm(0) - space <= reach + 2 * MIB);
     CHECK(store_reserve(&store, limit) == 0 && statm(1) <= memory + MIB);
@@ -466,7 +466,7 @@ test_a_thousand_large_limits_live_together(void)
     size_t before = count_mappings(), memory = statm(1), nfixed = 0;
     for (; nfixed < NSTORES; nfixed++) {
         store_init(&stores[nfixed]);
-        int error = store_fix(&stores[nfixed], limit);
+        int error = store_set_limit(&stores[nfixed], limit);
         if (error) {
             CHECK(error == ENOMEM && !is_spacious());
             break;
@@ -522,7 +522,7 @@ test_pages_are_taken_from_either(void)
     struct store store;
     store_init(&store);
     take_half(&store);
-    CHECK(store_fix(&store, 100 * MIB) == 0);
+    CHECK(store_set_limit(&store, 100 * MIB) == 0);
     take_half(&store);
     end();
 }

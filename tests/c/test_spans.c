@@ -487,7 +487,7 @@ test_what_does_not_fit_is_not_joined(void)
         spans_outgrown(&first);
         spans_outgrown(&second);
         give(other);
-        spans_retain(6 * MIB);
+        spans_set_pool_limit(6 * MIB);
         CHECK(retained_nbytes() == 4 * MIB - 1);
         give(last);
         CHECK(spans_stats().retained == 1 && retained_nbytes() == 4 * MIB - 1);
@@ -516,7 +516,7 @@ static void
 test_what_is_lent_counts_towards_the_budget(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    spans_retain(16 * MIB);
+    spans_set_pool_limit(16 * MIB);
     struct span fresh[4], small[4];
     for (int i = 0; i < 4; i++) {
         CHECK(spans_take(4 * MIB, true, &fresh[i]) == 0);
@@ -574,7 +574,7 @@ test_a_loan_ends_in_each_of_these_ways(void)
         for (int left = 0; left < 2; left++) {
             begin(KERNEL_MAINLINE, ANY_RUNG);
             CASE("way %d, left in use %d", how, left);
-            spans_retain(8 * MIB);
+            spans_set_pool_limit(8 * MIB);
             struct span other;
             CHECK(spans_take(8 * MIB, true, &other) == 0);
             other.ready = 8 * MIB - 1;
@@ -664,7 +664,7 @@ test_what_nobody_takes_for_long_goes(void)
     CHECK(kernel_is_mapped(third, 2 * MIB) && spans_stats().retained == 2);
     kernel.now_ms += 2 * SPANS_POOL_IDLE_MS;
     CHECK(spans_stats().retained == 2); /* nothing has been done since */
-    spans_retain(SPANS_POOL_NBYTES);
+    spans_set_pool_limit(SPANS_POOL_NBYTES);
     CHECK(spans_stats().retained == 0 && kernel.nbytes == 0);
     finish();
 }
@@ -699,7 +699,7 @@ static void
 test_a_span_too_large_lets_the_old_ones_go(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    spans_retain(MIB);
+    spans_set_pool_limit(MIB);
     struct span old = take(2 * MIB, MIB, 1), large = take(2 * MIB, 2 * MIB - 1, 1);
     give(&old);
     kernel.now_ms = SPANS_POOL_IDLE_MS + 1;
@@ -713,7 +713,7 @@ static void
 test_a_span_too_large_leaves_the_others(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    spans_retain(MIB);
+    spans_set_pool_limit(MIB);
     struct span first = take(2 * MIB, MIB / 4, 1), second = take(2 * MIB, MIB / 4, 1);
     struct span large = take(2 * MIB, MIB + 1, 1);
     give(&first);
@@ -836,19 +836,19 @@ test_the_budget_can_be_set(void)
         CHECK(spans_take(20 * MIB, true, &spans[i]) == 0);
         spans[i].ready = 20 * MIB - 1;
     }
-    spans_retain(100 * MIB);
+    spans_set_pool_limit(100 * MIB);
     for (int i = 0; i < 6; i++) {
         give(&spans[i]);
     }
     CHECK(spans_stats().retained == 5 && retained_nbytes() == 100 * MIB - 5);
-    spans_retain(100 * MIB - 5);
+    spans_set_pool_limit(100 * MIB - 5);
     CHECK(spans_stats().retained == 5);
-    spans_retain(100 * MIB - 6);
+    spans_set_pool_limit(100 * MIB - 6);
     CHECK(spans_stats().retained == 4);
-    spans_retain(30 * MIB);
+    spans_set_pool_limit(30 * MIB);
     CHECK(spans_stats().retained == 1 && kernel.nbytes == 20 * MIB);
     check_state();
-    spans_retain(200 * MIB); /* which brings nothing back */
+    spans_set_pool_limit(200 * MIB); /* which brings nothing back */
     CHECK(spans_stats().retained == 1);
     finish();
 }
@@ -860,7 +860,7 @@ test_a_budget_of_nothing_keeps_no_memory(void)
         begin(kind, ANY_RUNG);
         struct span warm = take(4 * MIB, MIB, 1), live = take(4 * MIB, MIB, 2);
         give(&warm);
-        spans_retain(0);
+        spans_set_pool_limit(0);
         CHECK(spans_stats().retained == 0 && kernel.nbytes == 4 * MIB);
         CHECK(spans_grow(&live, 4 * MIB + 1, 0, MIB) == 0);
         CHECK(is_filled(live.address, MIB, 2) && retained_nbytes() == 0);
@@ -882,7 +882,7 @@ test_a_budget_below_what_is_lent_keeps_nothing(void)
     CHECK(spans_take(2 * MIB, true, &fresh) == 0);
     fresh.ready = 1;
     CHECK(retained_nbytes() == 2 * MIB - 1);
-    spans_retain(4 * MIB);
+    spans_set_pool_limit(4 * MIB);
     CHECK(spans_stats().retained == 0);
     give(&fresh);
     CHECK(spans_stats().retained == 0 && kernel.nbytes == 6 * MIB);
@@ -909,7 +909,7 @@ static void
 test_what_comes_meanwhile_counts_towards_the_budget(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    spans_retain(17 * MIB);
+    spans_set_pool_limit(17 * MIB);
     struct span large, old = take(2 * MIB, 1, 1);
     CHECK(spans_take(10 * MIB, true, &large) == 0);
     large.ready = 10 * MIB - 1;

@@ -40,7 +40,7 @@ test_an_empty_store_owns_nothing(void)
     store_init(&store);
     CHECK(store.start == store_nothing && store.start[0] == 0);
     CHECK(store_capacity(&store) == 0 && store_nbytes(&store) == 0);
-    CHECK(store_room(&store) == 0 && store_gap(&store) == 0);
+    CHECK(store_tailroom(&store) == 0 && store_headroom(&store) == 0);
     CHECK(store_splice(&store, 0, 0, 0) == 0);
     CHECK(store_append_zeros(&store, 0) == 0 && store_reserve(&store, 0) == 0);
     store_trim(&store);
@@ -169,7 +169,7 @@ test_deleting_from_the_front_copies_nothing(void)
     }
     CHECK(spans_stats().copies == copies);
     CHECK(store_splice(&store, 0, 0, 5000) == 0);
-    CHECK(store_gap(&store) == MIB / 1000 * 1000 - 5000);
+    CHECK(store_headroom(&store) == MIB / 1000 * 1000 - 5000);
     CHECK_SOUND(store_check(&store));
     store_free(&store);
     finish();
@@ -182,14 +182,16 @@ test_the_shorter_side_moves(void)
     begin(KERNEL_MAINLINE, ANY_RUNG);
     model_init(&model, 4 * MIB);
     CHECK(model_append(&model, MIB) == 0);
-    CHECK(model_splice(&model, 1000, 500, 0) == 0 && store_gap(&model.store) == 500);
+    CHECK(model_splice(&model, 1000, 500, 0) == 0 &&
+          store_headroom(&model.store) == 500);
     CHECK(model_splice(&model, MIB - 2000, 500, 0) == 0 &&
-          store_gap(&model.store) == 500);
-    CHECK(model_splice(&model, 2000, 0, 100) == 0 && store_gap(&model.store) == 400);
+          store_headroom(&model.store) == 500);
+    CHECK(model_splice(&model, 2000, 0, 100) == 0 &&
+          store_headroom(&model.store) == 400);
     CHECK(model_splice(&model, MIB - 2000, 0, 99) == 0 &&
-          store_gap(&model.store) == 400);
-    CHECK(model_splice(&model, 10, 0, 401) == 0 && store_gap(&model.store) == 400);
-    CHECK(model_splice(&model, 10, 1, 401) == 0 && store_gap(&model.store) == 0);
+          store_headroom(&model.store) == 400);
+    CHECK(model_splice(&model, 10, 0, 401) == 0 && store_headroom(&model.store) == 400);
+    CHECK(model_splice(&model, 10, 1, 401) == 0 && store_headroom(&model.store) == 0);
     model_free(&model);
     finish();
 }
@@ -246,9 +248,9 @@ test_what_there_is_room_for_is_appended_without_a_copy(void)
     store_init(&store);
     append(&store, 2 * MIB);
     CHECK(store_splice(&store, 0, MIB, 0) == 0);
-    CHECK(store_gap(&store) == MIB && store_room(&store) > 100);
+    CHECK(store_headroom(&store) == MIB && store_tailroom(&store) > 100);
     char *start = store.start;
-    append(&store, store_room(&store));
+    append(&store, store_tailroom(&store));
     CHECK(store.start == start);
     store_free(&store);
     finish();
@@ -287,7 +289,7 @@ test_trim_keeps_what_is_in_use(void)
     CHECK(model_splice(&model, 0, 4 * MIB, 0) == 0);
     CHECK(model_splice(&model, 3 * MIB + 123, model.length - 3 * MIB - 123, 0) == 0);
     model_trim(&model);
-    CHECK(store_gap(&model.store) == 0 && model.store.memory.length == 4 * MIB);
+    CHECK(store_headroom(&model.store) == 0 && model.store.memory.length == 4 * MIB);
     CHECK(store_nbytes(&model.store) <= 3 * MIB + 2 * pages_facts.page_nbytes);
     model_trim(&model);
     /* A length of whole pages has its NUL on a page more. */
@@ -331,7 +333,7 @@ test_small_reservations_are_on_the_heap(void)
     model_init(&model, 12 * MIB);
     CHECK(model_reserve(&model, 1000) == 0 && store_capacity(&model.store) == 1000);
     CHECK(model_append(&model, 900) == 0 && model_splice(&model, 0, 400, 0) == 0);
-    CHECK(model_reserve(&model, 900) == 0 && store_gap(&model.store) == 0);
+    CHECK(model_reserve(&model, 900) == 0 && store_headroom(&model.store) == 0);
     CHECK(model_reserve(&model, 300) == 0 && store_capacity(&model.store) >= 900);
     CHECK(model_reserve(&model, MIB) == 0 && model.store.memory.kind == STORE_SPAN);
     model_clear(&model);
@@ -486,7 +488,7 @@ hold_small_stores(enum kernel_kind kind, int how)
     struct store stores[NSMALL], large;
     begin(kind, ANY_RUNG);
     CASE("a kernel %s, way %d", kernel_names[kind], how);
-    spans_retain(BUDGET);
+    spans_set_pool_limit(BUDGET);
     store_init(&large);
     for (size_t i = 0; i < NSMALL; i++) {
         append(&large, BUDGET);
@@ -518,7 +520,7 @@ test_a_store_that_outgrows_a_piece_has_it_for_good(void)
 {
     struct store store, other;
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    spans_retain(4 * MIB);
+    spans_set_pool_limit(4 * MIB);
     store_init(&store);
     store_init(&other);
     append(&other, 3 * MIB);
@@ -668,8 +670,8 @@ test_a_block_can_be_taken_over(void)
     block[600] = 0;
     store_adopt(&store, block, 1000, block + 100, 500);
     CHECK_SOUND(store_check(&store));
-    CHECK(store.start == block + 100 && store_gap(&store) == 100);
-    CHECK(store_room(&store) == 399 && store_capacity(&store) == 899);
+    CHECK(store.start == block + 100 && store_headroom(&store) == 100);
+    CHECK(store_tailroom(&store) == 399 && store_capacity(&store) == 899);
     append(&store, 399);
     CHECK(store.start == block + 100);
     append(&store, MIB);
@@ -833,7 +835,7 @@ random_weather(uint64_t *state, size_t budget)
     kernel.pressed = below(state, 2);
     if (below(state, 30) == 0) {
         budget = budgets[below(state, sizeof budgets / sizeof *budgets)];
-        spans_retain(budget);
+        spans_set_pool_limit(budget);
     }
     return budget;
 }

@@ -179,7 +179,7 @@ work_on_the_pool(struct worker *worker)
         spans_trim();
     }
     else if (what < 4) {
-        spans_retain(what * BUDGET / 3);
+        spans_set_pool_limit(what * BUDGET / 3);
     }
     struct spans_stats stats = spans_stats();
     expect(worker, stats.retained <= SPANS_POOL_SLOTS, "too many retained spans");
@@ -226,7 +226,7 @@ work_together(enum pages_rung highest)
     CASE("seed %" PRIu64 ", growth at most by %s", seed, pages_rung_names[highest]);
     pages_ops = pages_system_ops;
     pages_probe(highest);
-    spans_retain(BUDGET);
+    spans_set_pool_limit(BUDGET);
     for (uint64_t i = 0; i < NTHREADS; i++) {
         workers[i] = (struct worker){.state = (seed + 2 * i) * NTHREADS + highest};
         next_random(&workers[i].state);
@@ -237,7 +237,7 @@ work_together(enum pages_rung highest)
         CHECK_SOUND(workers[i].reason);
     }
     CHECK_SOUND(spans_check());
-    spans_retain(BUDGET);
+    spans_set_pool_limit(BUDGET);
     spans_trim();
     CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
     check_nothing_is_lent();

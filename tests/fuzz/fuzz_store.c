@@ -79,7 +79,7 @@ change_weather(uint8_t where, size_t nbytes)
     kernel.pressed = where & 1;
     kernel.now_ms += where & 2 ? 1 + SPANS_POOL_IDLE_MS : 1;
     if (where & 4) {
-        spans_retain(nbytes);
+        spans_set_pool_limit(nbytes);
     }
 }
 

@@ -92,6 +92,6 @@ def the_module() -> None:
     assert_type(growbuf.__version__, str)
     assert_type(growbuf.stats()["moves"], int)
     assert_type(growbuf.info(), dict[str, Any])
-    growbuf.configure(retain=0, prefault=None)
+    growbuf.configure(pool_limit=0, prefault=None)
     growbuf.trim()
     growbuf.configure(0)  # type: ignore[call-arg]

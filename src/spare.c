@@ -1,6 +1,5 @@
-#include "loan.h"
+#include "spare.h"
 
-#include "fill.h"
 #include "state.h"
 
 #ifdef _MSC_VER
@@ -47,7 +46,7 @@ begin_loan(SpareObject *spare)
     Py_INCREF(spare->buffer);
     buffer_hold(spare->buffer);
     spare->lent = true;
-    spare->lender = LOAN_ITSELF;
+    spare->lender = SPARE_READER;
     spare->reader = NULL;
     Py_DECREF(spare);
 }
@@ -66,7 +65,7 @@ end_loan(SpareObject *spare)
     }
     Py_INCREF(spare);
     spare->lent = false;
-    buffer_release(buffer);
+    buffer_unhold(buffer);
     Py_END_CRITICAL_SECTION();
     Py_DECREF(buffer);
 }
@@ -75,7 +74,7 @@ static int
 refuse_lent(const SpareObject *spare)
 {
     PyErr_SetString(PyExc_BufferError,
-                    spare->lender == LOAN_ITSELF
+                    spare->lender == SPARE_READER
                         ? "the tail is in use: bytes are read or copied into it"
                         : "the view that spare() gave before is in use: release it and "
                           "what was made of it first");
@@ -90,10 +89,10 @@ find_tail(SpareObject *spare, size_t least, size_t most)
     if (spare->lent) {
         return refuse_lent(spare);
     }
-    if (buffer_can_append(self) < 0 || buffer_make_room(self, least) < 0) {
+    if (buffer_check_growable(self) < 0 || buffer_make_tailroom(self, least) < 0) {
         return -1;
     }
-    size_t room = store_room(&self->store);
+    size_t room = store_tailroom(&self->store);
     spare->start = buffer_bytes(self) + buffer_length(self);
     spare->nbytes = room < most ? room : most;
     if (self->store.memory.kind == STORE_HEAP) {
@@ -168,7 +167,7 @@ static PyType_Slot spare_slots[] = {
     {0, NULL},
 };
 
-PyType_Spec loan_spare_spec = {
+PyType_Spec spare_type_spec = {
     .name = "growbuf._growbuf.Spare",
     .basicsize = sizeof(SpareObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
@@ -179,7 +178,7 @@ PyType_Spec loan_spare_spec = {
 /* ------------------------------------------------------------ lend and take back */
 
 void
-loan_release(PyObject *op)
+spare_release(PyObject *op)
 {
     BufferObject *self = buffer_cast(op);
     PyObject *reference = NULL;
@@ -231,20 +230,20 @@ lend(BufferObject *self, size_t least, size_t most, unsigned long lender)
     PyObject *reference = view == NULL ? NULL : PyWeakref_NewRef(view, NULL);
     if (reference == NULL) {
         Py_XDECREF(view);
-        buffer_forget_loan(self);
+        buffer_forget_spare(self);
         return NULL;
     }
     Py_XSETREF(spare->view, reference);
     spare->lender = lender;
-    spare->reader = lender == LOAN_ITSELF ? view : NULL;
+    spare->reader = lender == SPARE_READER ? view : NULL;
     return view;
 }
 
 PyObject *
-loan_view(PyObject *op, size_t least, size_t most, unsigned long lender)
+spare_view(PyObject *op, size_t least, size_t most, unsigned long lender)
 {
     PyObject *view;
-    loan_release(op);
+    spare_release(op);
     Py_BEGIN_CRITICAL_SECTION(op);
     view = lend(buffer_cast(op), least, most, lender);
     Py_END_CRITICAL_SECTION();
@@ -258,14 +257,14 @@ is_tail(const BufferObject *self)
     const SpareObject *spare = self->spare;
     return spare != NULL && spare->start != NULL &&
            spare->start == self->store.start + self->store.length &&
-           spare->nbytes <= store_room(&self->store);
+           spare->nbytes <= store_tailroom(&self->store);
 }
 
 /* Whether it was lent to who works in `view`; NULL: to a thread. */
 static bool
 is_loan_of(const SpareObject *spare, const PyObject *view)
 {
-    return spare->reader == view && (view != NULL || spare->lender != LOAN_ITSELF);
+    return spare->reader == view && (view != NULL || spare->lender != SPARE_READER);
 }
 
 /* Nobody is at work there now: this thread may release the view. */
@@ -292,21 +291,20 @@ accept(BufferObject *self, size_t nbytes, const PyObject *view)
         return -1;
     }
     if (nbytes > 0) {
-        if (buffer_can_commit(self) < 0) {
+        if (buffer_check_committable(self) < 0) {
             return -1;
         }
         if (!self->spare->lent) {
             self->spare->start[0] = self->spare->first;
         }
-        store_append_ready(&self->store, nbytes);
-        buffer_sync(self);
+        buffer_commit(self, nbytes);
     }
     end_work(self->spare);
     return 0;
 }
 
 int
-loan_accept(PyObject *op, size_t nbytes, const PyObject *view)
+spare_commit(PyObject *op, size_t nbytes, const PyObject *view)
 {
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
@@ -316,7 +314,7 @@ loan_accept(PyObject *op, size_t nbytes, const PyObject *view)
 }
 
 void
-loan_end(PyObject *op, const PyObject *view)
+spare_end(PyObject *op, const PyObject *view)
 {
     SpareObject *spare = buffer_cast(op)->spare;
     Py_BEGIN_CRITICAL_SECTION(op);
@@ -324,27 +322,5 @@ loan_end(PyObject *op, const PyObject *view)
         end_work(spare);
     }
     Py_END_CRITICAL_SECTION();
-    loan_release(op);
-}
-
-int
-loan_append(BufferObject *self, const char *bytes, size_t nbytes, size_t own_at,
-            size_t own_nbytes)
-{
-    size_t all = nbytes + own_nbytes; /* of what is in memory: no overflow */
-    SpareObject *spare = spare_of(self);
-    if (spare == NULL || find_tail(spare, all, all) < 0) {
-        return -1;
-    }
-    Py_INCREF(spare);
-    begin_loan(spare);
-    char *tail = spare->start;
-    fill_copy(tail, bytes, nbytes);
-    fill_copy(tail + nbytes, buffer_bytes(self) + own_at, own_nbytes);
-    store_append_ready(&self->store, all);
-    buffer_sync(self);
-    spare->start = NULL;
-    end_loan(spare);
-    Py_DECREF(spare);
-    return 0;
+    spare_release(op);
 }

@@ -1,19 +1,19 @@
 /* owner: bytes handed on to another owner without copying them, where that can be. */
-#ifndef GROWBUF_OWNER_H
-#define GROWBUF_OWNER_H
+#ifndef GROWBUF_TRANSFER_H
+#define GROWBUF_TRANSFER_H
 
 #include "buffer.h"
 
-extern const PyMethodDef owner_methods[];
+extern const PyMethodDef transfer_methods[];
 
 /* Return a new buffer with the first `nbytes`, which go; -1: all. It has no limit. */
-PyObject *owner_take(PyObject *op, Py_ssize_t nbytes);
+PyObject *transfer_take(PyObject *op, Py_ssize_t nbytes);
 
 /* Undo that, or what freeze() did: where the buffer has no bytes by now, nor a limit that
  * those have not, no memory is needed. */
-void owner_put_back(BufferObject *self, BufferObject *taken);
+void transfer_put_back(BufferObject *self, BufferObject *taken);
 
 /* The type that holds what freeze() gave away: a read-only buffer and nothing else. */
-extern PyType_Spec owner_frozen_spec;
+extern PyType_Spec transfer_frozen_spec;
 
 #endif

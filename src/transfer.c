@@ -1,4 +1,4 @@
-#include "owner.h"
+#include "transfer.h"
 
 #include "fill.h"
 #include "state.h"
@@ -24,10 +24,7 @@ take_into(BufferObject *self, size_t nbytes, BufferObject *taken)
     if (buffer_append(taken, nbytes) < 0) {
         return -1;
     }
-    buffer_hold(self);
-    fill_copy(buffer_bytes(taken), buffer_bytes(self), nbytes);
-    buffer_release(self);
-    /* A reader may have taken a view meanwhile. */
+    memcpy(buffer_bytes(taken), buffer_bytes(self), nbytes);
     return buffer_splice(self, 0, nbytes, 0);
 }
 
@@ -45,7 +42,7 @@ take_checked(BufferObject *self, Py_ssize_t nbytes, BufferObject *taken)
 }
 
 PyObject *
-owner_take(PyObject *op, Py_ssize_t nbytes)
+transfer_take(PyObject *op, Py_ssize_t nbytes)
 {
     BufferObject *taken = new_buffer(op);
     if (taken == NULL) {
@@ -62,10 +59,10 @@ owner_take(PyObject *op, Py_ssize_t nbytes)
 }
 
 void
-owner_put_back(BufferObject *self, BufferObject *taken)
+transfer_put_back(BufferObject *self, BufferObject *taken)
 {
     size_t nbytes = buffer_length(taken);
-    if (taken->base.ob_exports == 1 && buffer_put_back(self, &taken->store) == 0) {
+    if (!buffer_is_exported(taken) && buffer_put_back(self, &taken->store) == 0) {
         return;
     }
     if (buffer_append(self, nbytes) == 0 && nbytes > 0) {
@@ -95,7 +92,7 @@ take(PyObject *op, PyObject *args, PyObject *kwargs)
     if (number != Py_None && buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0) {
         return NULL;
     }
-    return owner_take(op, nbytes);
+    return transfer_take(op, nbytes);
 }
 
 /* ----------------------------------------------------------------------- freeze */
@@ -132,7 +129,7 @@ static PyType_Slot frozen_slots[] = {
     {0, NULL},
 };
 
-PyType_Spec owner_frozen_spec = {
+PyType_Spec transfer_frozen_spec = {
     .name = "growbuf._growbuf.Frozen",
     .basicsize = sizeof(FrozenObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
@@ -165,7 +162,7 @@ freeze_into(BufferObject *self, PyObject *frozen)
     }
     PyObject *view = PyMemoryView_FromObject(frozen);
     if (view == NULL) {
-        owner_put_back(self, held);
+        transfer_put_back(self, held);
     }
     return view;
 }
@@ -234,7 +231,7 @@ reduce_ex(PyObject *op, PyObject *protocol)
     buffer_hold(buffer_cast(op));
     reduced = PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__", "OO",
                                   op, protocol);
-    buffer_release(buffer_cast(op));
+    buffer_unhold(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
     return reduced;
 }
@@ -268,7 +265,7 @@ rebuild(PyObject *type, PyObject *bytes)
     return result != NULL ? result : PyObject_CallOneArg(type, bytes);
 }
 
-const PyMethodDef owner_methods[] = {
+const PyMethodDef transfer_methods[] = {
     {"take", BUFFER_METHOD(take), METH_VARARGS | METH_KEYWORDS, take_doc},
     {"freeze", freeze, METH_NOARGS, freeze_doc},
     {"__reduce_ex__", reduce_ex, METH_O, reduce_ex_doc},
