@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "cells.h"
-#include "fill.h"
+#include "args.h"
 #include "transfer.h"
 #include "state.h"
 

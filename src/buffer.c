@@ -127,36 +127,6 @@ buffer_from_store(PyTypeObject *type, struct store *store)
     return op;
 }
 
-/* --------------------------------------------------------------- an argument */
-
-int
-buffer_parse_nbytes(PyObject *number, const char *name, Py_ssize_t least,
-                    Py_ssize_t *nbytes)
-{
-    if (!PyIndex_Check(number)) {
-        PyErr_Format(PyExc_TypeError, "%s must be an integer, got %.200s", name,
-                     Py_TYPE(number)->tp_name);
-        return -1;
-    }
-    PyObject *integer = PyNumber_Index(number);
-    if (integer == NULL) {
-        return -1;
-    }
-    *nbytes = PyLong_AsSsize_t(integer);
-    Py_DECREF(integer);
-    if (*nbytes == -1 && PyErr_Occurred()) {
-        PyErr_Format(PyExc_OverflowError, "%s must be between %zd and %zd", name, least,
-                     PY_SSIZE_T_MAX);
-        return -1;
-    }
-    if (*nbytes < least) {
-        PyErr_Format(PyExc_ValueError, "%s must be %zd or more, got %zd", name, least,
-                     *nbytes);
-        return -1;
-    }
-    return 0;
-}
-
 /* -------------------------------------------------------------------- the gate */
 
 /* The base's words, and the way out. */

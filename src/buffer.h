@@ -136,10 +136,6 @@ int buffer_check_growable(BufferObject *self);
 /* As buffer_check_growable, but the export of the outstanding spare does not count. */
 int buffer_check_committable(BufferObject *self);
 
-/* Convert the argument `name`, which is a number of bytes. */
-int buffer_parse_nbytes(PyObject *number, const char *name, Py_ssize_t min,
-                        Py_ssize_t *nbytes);
-
 /* Raise the MemoryError for an errno value that the store returned. */
 void buffer_no_memory(const struct store *store, int error);
 

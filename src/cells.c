@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "fill.h"
+#include "args.h"
 
 /* -------------------------------------------------------------------- storing */
 
@@ -34,7 +34,7 @@ static inline bool
 read_integer(PyObject *item, long long *value)
 {
     Py_ssize_t small;
-    if (fill_small_int(item, &small)) {
+    if (args_small_int(item, &small)) {
         *value = small;
         return true;
     }

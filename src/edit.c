@@ -3,134 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fill.h"
+#include "args.h"
+#include "construct.h"
 
 /* Every function here runs user code first and looks at the buffer's length afterwards:
  * an __index__, an iterator or a __buffer__ may have cleared or grown it (CPython
  * gh-91153, gh-142557, gh-143195). */
-
-/* ---------------------------------------------------------------------- __init__ */
-
-struct init_args {
-    PyObject *source;
-    const char *encoding, *errors;
-    int prefault;
-    Py_ssize_t limit; /* 0: none */
-};
-
-static int
-parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
-{
-    static char *names[] = {"source", "encoding", "errors", "prefault", "limit", NULL};
-    PyObject *limit = Py_None;
-    *parsed = (struct init_args){.prefault = store_prefault};
-    if (kwargs == NULL && PyTuple_GET_SIZE(args) <= 1) {
-        parsed->source = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
-        return 0;
-    }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oss$pO:GrowBuffer", names,
-                                     &parsed->source, &parsed->encoding,
-                                     &parsed->errors, &parsed->prefault, &limit)) {
-        return -1;
-    }
-    return limit == Py_None ? 0
-                            : buffer_parse_nbytes(limit, "limit", 1, &parsed->limit);
-}
-
-static int
-fix(struct store *store, Py_ssize_t limit)
-{
-    int error = limit > 0 ? store_set_limit(store, (size_t)limit) : 0;
-    if (error) {
-        PyErr_Format(PyExc_MemoryError,
-                     "cannot reserve address space for limit=%zd: %s", limit,
-                     error == ENOTSUP ? "this system has none to reserve, leave it out"
-                                      : "try a smaller one");
-        return -1;
-    }
-    return 0;
-}
-
-/* Exchange the contents, which is where a view of them stops a second __init__: for an
- * empty buffer too since 3.15. */
-static int
-exchange(PyObject *op, struct store *store)
-{
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = buffer_exchange(buffer_cast(op), store);
-    Py_END_CRITICAL_SECTION();
-    return rc;
-}
-
-/* As in bytearray, a second __init__ empties the buffer first of all, and if it fails
- * after that, leaves it empty (CPython gh-160179). */
-int
-edit_init(PyObject *op, PyObject *args, PyObject *kwargs)
-{
-    struct init_args parsed;
-    if (parse_init(args, kwargs, &parsed) < 0) {
-        return -1;
-    }
-    struct store store;
-    store_init(&store);
-    store.memory.prefault = parsed.prefault;
-    int rc = exchange(op, &store);
-    store_free(&store);
-    store.memory.prefault = parsed.prefault;
-    if (rc == 0) {
-        rc = fix(&store, parsed.limit);
-    }
-    if (rc == 0) {
-        rc = fill_from(&store, parsed.source, parsed.encoding, parsed.errors);
-    }
-    if (rc == 0) {
-        rc = exchange(op, &store);
-    }
-    store_free(&store);
-    return rc;
-}
-
-/* Call the type with whatever arguments, through __new__ and __init__. */
-static PyObject *
-call_type(PyObject *type, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    PyObject *result = NULL;
-    PyObject *kwargs = PyDict_New();
-    PyObject *positional = PyTuple_New(nargs);
-    if (kwargs == NULL || positional == NULL) {
-        goto done;
-    }
-    for (Py_ssize_t i = 0; i < nargs; i++) {
-        PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
-    }
-    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
-        if (PyDict_SetItem(kwargs, PyTuple_GET_ITEM(kwnames, i), args[nargs + i]) < 0) {
-            goto done;
-        }
-    }
-    result = PyType_Type.tp_call(type, positional, kwargs);
-done:
-    Py_XDECREF(kwargs);
-    Py_XDECREF(positional);
-    return result;
-}
-
-PyObject *
-edit_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
-{
-    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
-    if (nargs > 1 || kwnames != NULL) {
-        return call_type(type, args, nargs, kwnames);
-    }
-    struct store store;
-    store_init(&store);
-    if (fill_from(&store, nargs == 1 ? args[0] : NULL, NULL, NULL) < 0) {
-        store_free(&store);
-        return NULL;
-    }
-    return buffer_from_store((PyTypeObject *)type, &store);
-}
 
 /* ------------------------------------------------------------------- replacing */
 
@@ -185,7 +63,7 @@ append(PyObject *op, PyObject *item)
 {
     BufferObject *self = buffer_cast(op);
     unsigned char value;
-    if (fill_byte(item, &value) < 0) {
+    if (args_byte(item, &value) < 0) {
         return NULL;
     }
     int rc;
@@ -249,7 +127,8 @@ extend_from_iterable(PyObject *op, PyObject *iterable)
 {
     struct store store;
     store_init(&store);
-    int rc = fill_from_iterable(&store, iterable, "can't extend bytearray with %.100s");
+    int rc =
+        construct_from_iterable(&store, iterable, "can't extend bytearray with %.100s");
     if (rc == 0) {
         Py_BEGIN_CRITICAL_SECTION(op);
         rc = append_bytes(buffer_cast(op), store.start, store.length);
@@ -330,38 +209,6 @@ edit_inplace_repeat(PyObject *op, Py_ssize_t count)
 
 /* ----------------------------------------------------------------- single items */
 
-/* Convert an index that must fit; OverflowError otherwise. */
-static int
-as_index(PyObject *number, Py_ssize_t *index)
-{
-    if (fill_small_int(number, index)) {
-        return 0;
-    }
-    PyObject *integer = PyNumber_Index(number);
-    if (integer == NULL) {
-        return -1;
-    }
-    *index = PyLong_AsSsize_t(integer);
-    Py_DECREF(integer);
-    return *index == -1 && PyErr_Occurred() ? -1 : 0;
-}
-
-/* As the interpreter words it for its own methods. */
-static int
-check_nargs(const char *name, Py_ssize_t nargs, Py_ssize_t least, Py_ssize_t most)
-{
-    if (nargs >= least && nargs <= most) {
-        return 0;
-    }
-    Py_ssize_t bound = nargs < least ? least : most;
-    PyErr_Format(PyExc_TypeError, "%s expected %s%zd argument%s, got %zd", name,
-                 least == most   ? ""
-                 : nargs < least ? "at least "
-                                 : "at most ",
-                 bound, bound == 1 ? "" : "s", nargs);
-    return -1;
-}
-
 PyDoc_STRVAR(insert_doc,
 "insert($self, index, item, /)\n--\n\n"
 "Insert one byte before the given index.\n\n"
@@ -385,8 +232,8 @@ insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t index;
     unsigned char value;
-    if (check_nargs("insert", nargs, 2, 2) < 0 || as_index(args[0], &index) < 0 ||
-        fill_byte(args[1], &value) < 0) {
+    if (args_check_count("insert", nargs, 2, 2) < 0 ||
+        args_index(args[0], &index) < 0 || args_byte(args[1], &value) < 0) {
         return NULL;
     }
     int rc;
@@ -426,8 +273,8 @@ static PyObject *
 pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t index = -1;
-    if (check_nargs("pop", nargs, 0, 1) < 0 ||
-        (nargs == 1 && as_index(args[0], &index) < 0)) {
+    if (args_check_count("pop", nargs, 0, 1) < 0 ||
+        (nargs == 1 && args_index(args[0], &index) < 0)) {
         return NULL;
     }
     int value;
@@ -459,7 +306,7 @@ static PyObject *
 remove_(PyObject *op, PyObject *item)
 {
     unsigned char value;
-    if (fill_byte(item, &value) < 0) {
+    if (args_byte(item, &value) < 0) {
         return NULL;
     }
     int rc;
@@ -505,7 +352,7 @@ static PyObject *
 resize(PyObject *op, PyObject *size)
 {
     Py_ssize_t length;
-    if (as_index(size, &length) < 0) {
+    if (args_index(size, &length) < 0) {
         return NULL;
     }
     if (length < 0) {
@@ -564,7 +411,7 @@ static PyObject *
 take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *n = nargs == 1 ? args[0] : Py_None;
-    if (check_nargs("take_bytes", nargs, 0, 1) < 0) {
+    if (args_check_count("take_bytes", nargs, 0, 1) < 0) {
         return NULL;
     }
     if (n != Py_None && !PyIndex_Check(n)) {
@@ -615,7 +462,7 @@ source_open(struct source *source, PyObject *op, PyObject *values)
                                          "of ints in range(0, 256)");
         return -1;
     }
-    if (fill_from(&source->store, values, NULL, NULL) < 0) {
+    if (construct_from(&source->store, values, NULL, NULL) < 0) {
         store_free(&source->store);
         return -1;
     }
@@ -741,7 +588,7 @@ int
 edit_ass_item(PyObject *op, Py_ssize_t index, PyObject *value)
 {
     unsigned char byte = 0;
-    if (value != NULL && fill_byte(value, &byte) < 0) {
+    if (value != NULL && args_byte(value, &byte) < 0) {
         return -1;
     }
     int rc;
@@ -755,7 +602,7 @@ int
 edit_ass_subscript(PyObject *op, PyObject *index, PyObject *value)
 {
     Py_ssize_t i;
-    if (fill_small_int(index, &i)) {
+    if (args_small_int(index, &i)) {
         return edit_ass_item(op, i, value);
     }
     if (PyIndex_Check(index)) {

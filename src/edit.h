@@ -4,11 +4,7 @@
 
 #include "buffer.h"
 
-/* Slots. The first is tp_vectorcall, which subclasses do not inherit: calling the type
- * itself needs neither tuple nor __new__ and __init__. */
-PyObject *edit_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
-                          PyObject *kwnames);
-int edit_init(PyObject *op, PyObject *args, PyObject *kwargs);
+/* Slots. */
 PyObject *edit_inplace_concat(PyObject *op, PyObject *other);
 PyObject *edit_inplace_repeat(PyObject *op, Py_ssize_t count);
 int edit_ass_item(PyObject *op, Py_ssize_t index, PyObject *value);

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "args.h"
 #include "array.h"
+#include "construct.h"
 #include "edit.h"
 #include "growth.h"
 #include "io.h"
@@ -70,7 +72,7 @@ make_buffer_type(PyObject *module, struct state *state)
     PyType_Slot slots[] = {
         {Py_tp_doc, (void *)buffer_doc},
         {Py_tp_new, buffer_new},
-        {Py_tp_init, edit_init},
+        {Py_tp_init, construct_init},
         {Py_tp_dealloc, buffer_dealloc},
         {Py_tp_methods, state->methods},
         {Py_tp_getset, (void *)tail_getset},
@@ -102,7 +104,7 @@ make_buffer_type(PyObject *module, struct state *state)
     PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(
         module, &spec, (PyObject *)&PyByteArray_Type);
     if (type != NULL) {
-        type->tp_vectorcall = edit_vectorcall; /* no slot of a spec before 3.14 */
+        type->tp_vectorcall = construct_vectorcall; /* no slot of a spec before 3.14 */
     }
     return type;
 }
@@ -242,7 +244,7 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     }
     if (pool_limit != Py_None) {
         Py_ssize_t nbytes;
-        if (buffer_parse_nbytes(pool_limit, "pool_limit", 0, &nbytes) < 0) {
+        if (args_nbytes(pool_limit, "pool_limit", 0, &nbytes) < 0) {
             return NULL;
         }
         spans_set_pool_limit((size_t)nbytes);

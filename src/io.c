@@ -3,7 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "fill.h"
+#include "args.h"
 #include "state.h"
 
 /* _io._BufferedIOBase has no struct in any header. What its instances keep fits into
@@ -59,24 +59,11 @@ struct given {
     int whence;
 };
 
-/* As the interpreter words it for its own methods. */
-static int
-check_nargs(const char *name, Py_ssize_t nargs, Py_ssize_t least, Py_ssize_t most)
-{
-    if (nargs >= least && nargs <= most) {
-        return 0;
-    }
-    Py_ssize_t bound = nargs < least ? least : most;
-    PyErr_Format(PyExc_TypeError, "%s expected at %s %zd argument%s, got %zd", name,
-                 nargs < least ? "least" : "most", bound, bound == 1 ? "" : "s", nargs);
-    return -1;
-}
-
 /* Convert an optional number of bytes; None stands for -1. */
 static int
 as_size(PyObject *number, Py_ssize_t *size)
 {
-    if (fill_small_int(number, size)) {
+    if (args_small_int(number, size)) {
         return 0;
     }
     *size = -1;
@@ -99,25 +86,10 @@ size_argument(const char *name, PyObject *const *args, Py_ssize_t nargs,
               struct given *given)
 {
     *given = (struct given){.number = -1};
-    if (check_nargs(name, nargs, 0, 1) < 0) {
+    if (args_check_count(name, nargs, 0, 1) < 0) {
         return -1;
     }
     return nargs == 0 ? 0 : as_size(args[0], &given->number);
-}
-
-static int
-as_offset(PyObject *number, Py_ssize_t *offset)
-{
-    if (fill_small_int(number, offset)) {
-        return 0;
-    }
-    PyObject *integer = PyNumber_Index(number);
-    if (integer == NULL) {
-        return -1;
-    }
-    *offset = PyLong_AsSsize_t(integer);
-    Py_DECREF(integer);
-    return *offset == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
 static int
@@ -673,7 +645,7 @@ static PyObject *
 readlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     struct given given = {0};
-    if (check_nargs("readlines", nargs, 0, 1) < 0 || check_open(op) < 0 ||
+    if (args_check_count("readlines", nargs, 0, 1) < 0 || check_open(op) < 0 ||
         as_hint(nargs == 1 ? args[0] : Py_None, &given.number) < 0) {
         return NULL;
     }
@@ -737,7 +709,8 @@ static PyObject *
 seek(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     struct given given = {.whence = SEEK_SET};
-    if (check_nargs("seek", nargs, 1, 2) < 0 || as_offset(args[0], &given.number) < 0 ||
+    if (args_check_count("seek", nargs, 1, 2) < 0 ||
+        args_index(args[0], &given.number) < 0 ||
         (nargs == 2 && as_whence(args[1], &given.whence) < 0)) {
         return NULL;
     }

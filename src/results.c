@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fill.h"
-
 /* ------------------------------------------------------------- closing a result */
 
 /* Hand the base's heap block to a store, where the base has one of its own: since 3.15

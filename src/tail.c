@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "args.h"
 #include "spare.h"
 #include "state.h"
 
@@ -19,7 +20,7 @@ static PyObject *
 reserve(PyObject *op, PyObject *nbytes)
 {
     Py_ssize_t capacity;
-    if (buffer_parse_nbytes(nbytes, "nbytes", 0, &capacity) < 0) {
+    if (args_nbytes(nbytes, "nbytes", 0, &capacity) < 0) {
         return NULL;
     }
     int rc;
@@ -74,7 +75,7 @@ spare(PyObject *op, PyObject *args, PyObject *kwargs)
     PyObject *number = NULL;
     Py_ssize_t nbytes = SPARE_NBYTES;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:spare", names, &number) ||
-        (number != NULL && buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0)) {
+        (number != NULL && args_nbytes(number, "nbytes", 0, &nbytes) < 0)) {
         return NULL;
     }
     return spare_view(op, (size_t)nbytes, PY_SSIZE_T_MAX, PyThread_get_thread_ident());
@@ -93,7 +94,7 @@ static PyObject *
 commit(PyObject *op, PyObject *number)
 {
     Py_ssize_t nbytes;
-    if (buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0) {
+    if (args_nbytes(number, "nbytes", 0, &nbytes) < 0) {
         return NULL;
     }
     int rc = spare_commit(op, (size_t)nbytes, NULL);
@@ -333,7 +334,7 @@ parse_readfrom(PyObject *args, PyObject *kwargs, PyObject **source, Py_ssize_t *
         return -1;
     }
     *nbytes = -1;
-    return number == Py_None ? 0 : buffer_parse_nbytes(number, "nbytes", -1, nbytes);
+    return number == Py_None ? 0 : args_nbytes(number, "nbytes", -1, nbytes);
 }
 
 static PyObject *

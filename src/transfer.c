@@ -1,6 +1,7 @@
 #include "transfer.h"
 
-#include "fill.h"
+#include "args.h"
+
 #include "state.h"
 
 static BufferObject *
@@ -89,7 +90,7 @@ take(PyObject *op, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     Py_ssize_t nbytes = -1;
-    if (number != Py_None && buffer_parse_nbytes(number, "nbytes", 0, &nbytes) < 0) {
+    if (number != Py_None && args_nbytes(number, "nbytes", 0, &nbytes) < 0) {
         return NULL;
     }
     return transfer_take(op, nbytes);

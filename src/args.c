@@ -1,0 +1,75 @@
+/* args: the only conversions of a call's arguments. */
+#include "args.h"
+
+int
+args_byte_slow(PyObject *item, unsigned char *value)
+{
+    int overflow;
+    long number = PyLong_AsLongAndOverflow(item, &overflow);
+    if (number == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (overflow || number < 0 || number > 255) {
+        PyErr_SetString(PyExc_ValueError, "byte must be in range(0, 256)");
+        return -1;
+    }
+    *value = (unsigned char)number;
+    return 0;
+}
+
+int
+args_index(PyObject *number, Py_ssize_t *index)
+{
+    if (args_small_int(number, index)) {
+        return 0;
+    }
+    PyObject *integer = PyNumber_Index(number);
+    if (integer == NULL) {
+        return -1;
+    }
+    *index = PyLong_AsSsize_t(integer);
+    Py_DECREF(integer);
+    return *index == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+int
+args_nbytes(PyObject *number, const char *name, Py_ssize_t least, Py_ssize_t *nbytes)
+{
+    if (!PyIndex_Check(number)) {
+        PyErr_Format(PyExc_TypeError, "%s must be an integer, got %.200s", name,
+                     Py_TYPE(number)->tp_name);
+        return -1;
+    }
+    PyObject *integer = PyNumber_Index(number);
+    if (integer == NULL) {
+        return -1;
+    }
+    *nbytes = PyLong_AsSsize_t(integer);
+    Py_DECREF(integer);
+    if (*nbytes == -1 && PyErr_Occurred()) {
+        PyErr_Format(PyExc_OverflowError, "%s must be between %zd and %zd", name, least,
+                     PY_SSIZE_T_MAX);
+        return -1;
+    }
+    if (*nbytes < least) {
+        PyErr_Format(PyExc_ValueError, "%s must be %zd or more, got %zd", name, least,
+                     *nbytes);
+        return -1;
+    }
+    return 0;
+}
+
+int
+args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t least, Py_ssize_t most)
+{
+    if (nargs >= least && nargs <= most) {
+        return 0;
+    }
+    Py_ssize_t bound = nargs < least ? least : most;
+    PyErr_Format(PyExc_TypeError, "%s expected %s%zd argument%s, got %zd", name,
+                 least == most   ? ""
+                 : nargs < least ? "at least "
+                                 : "at most ",
+                 bound, bound == 1 ? "" : "s", nargs);
+    return -1;
+}

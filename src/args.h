@@ -1,0 +1,61 @@
+/* args: the only conversions of a call's arguments.
+ *
+ * Converting an argument may run user code, such as an __index__ that clears a buffer. So
+ * a function converts all arguments first and reads lengths afterwards.
+ * -1 comes with an exception.
+ */
+#ifndef GROWBUF_ARGS_H
+#define GROWBUF_ARGS_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+
+/* Read an int of one digit without a call: nearly every byte and index is one. Return
+ * false for anything else. */
+static inline bool
+args_small_int(PyObject *item, Py_ssize_t *value)
+{
+    if (!PyLong_CheckExact(item)) {
+        return false;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    if (!PyUnstable_Long_IsCompact((PyLongObject *)item)) {
+        return false;
+    }
+    *value = PyUnstable_Long_CompactValue((PyLongObject *)item);
+#else
+    Py_ssize_t ndigits = Py_SIZE(item);
+    if (ndigits < -1 || ndigits > 1) {
+        return false;
+    }
+    *value = ndigits * (Py_ssize_t)((PyLongObject *)item)->ob_digit[0];
+#endif
+    return true;
+}
+
+/* Convert to a byte as bytearray does. */
+int args_byte_slow(PyObject *item, unsigned char *value);
+
+static inline int
+args_byte(PyObject *item, unsigned char *value)
+{
+    Py_ssize_t number;
+    if (args_small_int(item, &number) && number >= 0 && number <= 255) {
+        *value = (unsigned char)number;
+        return 0;
+    }
+    return args_byte_slow(item, value);
+}
+
+/* Convert an index; OverflowError if it does not fit. */
+int args_index(PyObject *number, Py_ssize_t *index);
+
+/* Convert the argument `name`, a number of bytes that is at least `min`. */
+int args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes);
+
+/* Raise TypeError unless min <= nargs <= max, worded as the interpreter words it. */
+int args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min,
+                     Py_ssize_t max);
+
+#endif

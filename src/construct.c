@@ -1,0 +1,290 @@
+/* construct: a new buffer, and bytes out of Python objects. */
+#include "construct.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "args.h"
+
+/* ------------------------------------------------ bytes out of Python objects */
+
+static int
+append_unwritten(struct store *store, size_t nbytes)
+{
+    int error = store_append(store, nbytes);
+    if (error) {
+        buffer_no_memory(store, error);
+    }
+    return error ? -1 : 0;
+}
+
+static int
+append_byte(struct store *store, unsigned char value)
+{
+    if (store_tailroom(store) > 0) {
+        store_commit(store, 1);
+    }
+    else if (append_unwritten(store, 1) < 0) {
+        return -1;
+    }
+    store->start[store->length - 1] = (char)value;
+    return 0;
+}
+
+int
+construct_from_iterable(struct store *store, PyObject *iterable, const char *refusal)
+{
+    PyObject *iterator = PyObject_GetIter(iterable);
+    if (iterator == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Format(PyExc_TypeError, refusal, Py_TYPE(iterable)->tp_name);
+        }
+        return -1;
+    }
+    PyObject *item;
+    while ((item = PyIter_Next(iterator)) != NULL) {
+        unsigned char value;
+        int rc = args_byte(item, &value);
+        Py_DECREF(item);
+        if (rc < 0 || append_byte(store, value) < 0) {
+            break;
+        }
+    }
+    Py_DECREF(iterator);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Bytes from which a copy is worth letting other threads run. */
+#define COPY_WITHOUT_GIL ((size_t)1 << 20)
+
+/* Append bytes that no code can change, such as those of a bytes object. No other code
+ * sees the store either, so a long copy runs without the GIL. */
+static int
+from_bytes(struct store *store, const char *bytes, size_t nbytes)
+{
+    size_t at = store->length;
+    if (append_unwritten(store, nbytes) < 0) {
+        return -1;
+    }
+    if (nbytes >= COPY_WITHOUT_GIL) {
+        Py_BEGIN_ALLOW_THREADS
+        memcpy(store->start + at, bytes, nbytes);
+        Py_END_ALLOW_THREADS
+    }
+    else if (nbytes > 0) {
+        memcpy(store->start + at, bytes, nbytes);
+    }
+    return 0;
+}
+
+static int
+from_buffer(struct store *store, PyObject *source)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(source, &view, PyBUF_FULL_RO) < 0) {
+        return -1;
+    }
+    size_t at = store->length;
+    int rc = append_unwritten(store, (size_t)view.len);
+    if (rc == 0 && view.len > 0) {
+        rc = PyBuffer_ToContiguous(store->start + at, &view, view.len, 'C');
+    }
+    PyBuffer_Release(&view);
+    return rc;
+}
+
+static int
+from_str(struct store *store, PyObject *source, const char *encoding,
+         const char *errors)
+{
+    if (encoding == NULL) {
+        PyErr_SetString(PyExc_TypeError, "string argument without an encoding");
+        return -1;
+    }
+    PyObject *encoded = PyUnicode_AsEncodedString(source, encoding, errors);
+    if (encoded == NULL) {
+        return -1;
+    }
+    int rc = from_bytes(store, PyBytes_AS_STRING(encoded),
+                        (size_t)PyBytes_GET_SIZE(encoded));
+    Py_DECREF(encoded);
+    return rc;
+}
+
+/* Append `count` zeros. Return 1 where `source` turns out to be no count. */
+static int
+from_count(struct store *store, PyObject *source)
+{
+    Py_ssize_t count = PyNumber_AsSsize_t(source, PyExc_OverflowError);
+    if (count == -1 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_TypeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 1;
+    }
+    if (count < 0) {
+        PyErr_SetString(PyExc_ValueError, "negative count");
+        return -1;
+    }
+    int error = store_append_zeros(store, (size_t)count);
+    if (error) {
+        buffer_no_memory(store, error);
+    }
+    return error ? -1 : 0;
+}
+
+int
+construct_from(struct store *store, PyObject *source, const char *encoding,
+               const char *errors)
+{
+    if (source != NULL && PyUnicode_Check(source)) {
+        return from_str(store, source, encoding, errors);
+    }
+    if (encoding != NULL || errors != NULL) {
+        PyErr_Format(PyExc_TypeError, "%s without a string argument",
+                     encoding != NULL ? "encoding" : "errors");
+        return -1;
+    }
+    if (source == NULL) {
+        return 0;
+    }
+    if (PyBytes_CheckExact(source)) {
+        return from_bytes(store, PyBytes_AS_STRING(source),
+                          (size_t)PyBytes_GET_SIZE(source));
+    }
+    if (PyIndex_Check(source)) {
+        int rc = from_count(store, source);
+        if (rc <= 0) {
+            return rc;
+        }
+    }
+    if (PyObject_CheckBuffer(source)) {
+        return from_buffer(store, source);
+    }
+    return construct_from_iterable(store, source,
+                                   "cannot convert '%.200s' object to bytearray");
+}
+
+/* ---------------------------------------------------------------------- __init__ */
+
+struct init_args {
+    PyObject *source;
+    const char *encoding, *errors;
+    int prefault;
+    Py_ssize_t limit; /* 0: none */
+};
+
+static int
+parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
+{
+    static char *names[] = {"source", "encoding", "errors", "prefault", "limit", NULL};
+    PyObject *limit = Py_None;
+    *parsed = (struct init_args){.prefault = store_prefault};
+    if (kwargs == NULL && PyTuple_GET_SIZE(args) <= 1) {
+        parsed->source = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
+        return 0;
+    }
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Oss$pO:GrowBuffer", names,
+                                     &parsed->source, &parsed->encoding,
+                                     &parsed->errors, &parsed->prefault, &limit)) {
+        return -1;
+    }
+    return limit == Py_None ? 0 : args_nbytes(limit, "limit", 1, &parsed->limit);
+}
+
+static int
+fix(struct store *store, Py_ssize_t limit)
+{
+    int error = limit > 0 ? store_set_limit(store, (size_t)limit) : 0;
+    if (error) {
+        PyErr_Format(PyExc_MemoryError,
+                     "cannot reserve address space for limit=%zd: %s", limit,
+                     error == ENOTSUP ? "this system has none to reserve, leave it out"
+                                      : "try a smaller one");
+        return -1;
+    }
+    return 0;
+}
+
+/* Exchange the contents, which is where a view of them stops a second __init__: for an
+ * empty buffer too since 3.15. */
+static int
+exchange(PyObject *op, struct store *store)
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = buffer_exchange(buffer_cast(op), store);
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+/* As in bytearray, a second __init__ empties the buffer first of all, and if it fails
+ * after that, leaves it empty (CPython gh-160179). */
+int
+construct_init(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    struct init_args parsed;
+    if (parse_init(args, kwargs, &parsed) < 0) {
+        return -1;
+    }
+    struct store store;
+    store_init(&store);
+    store.memory.prefault = parsed.prefault;
+    int rc = exchange(op, &store);
+    store_free(&store);
+    store.memory.prefault = parsed.prefault;
+    if (rc == 0) {
+        rc = fix(&store, parsed.limit);
+    }
+    if (rc == 0) {
+        rc = construct_from(&store, parsed.source, parsed.encoding, parsed.errors);
+    }
+    if (rc == 0) {
+        rc = exchange(op, &store);
+    }
+    store_free(&store);
+    return rc;
+}
+
+/* Call the type with whatever arguments, through __new__ and __init__. */
+static PyObject *
+call_type(PyObject *type, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *result = NULL;
+    PyObject *kwargs = PyDict_New();
+    PyObject *positional = PyTuple_New(nargs);
+    if (kwargs == NULL || positional == NULL) {
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+    }
+    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
+        if (PyDict_SetItem(kwargs, PyTuple_GET_ITEM(kwnames, i), args[nargs + i]) < 0) {
+            goto done;
+        }
+    }
+    result = PyType_Type.tp_call(type, positional, kwargs);
+done:
+    Py_XDECREF(kwargs);
+    Py_XDECREF(positional);
+    return result;
+}
+
+PyObject *
+construct_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
+                     PyObject *kwnames)
+{
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (nargs > 1 || kwnames != NULL) {
+        return call_type(type, args, nargs, kwnames);
+    }
+    struct store store;
+    store_init(&store);
+    if (construct_from(&store, nargs == 1 ? args[0] : NULL, NULL, NULL) < 0) {
+        store_free(&store);
+        return NULL;
+    }
+    return buffer_from_store((PyTypeObject *)type, &store);
+}
