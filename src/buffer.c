@@ -150,9 +150,9 @@ buffer_check_resizable(BufferObject *self)
 }
 
 static bool
-tail_is_lent(const BufferObject *self)
+spare_is_outstanding(const BufferObject *self)
 {
-    return self->spare != NULL && self->spare->lent;
+    return self->spare != NULL && self->spare->outstanding;
 }
 
 int
@@ -161,7 +161,7 @@ buffer_check_growable(BufferObject *self)
     if (!buffer_is_exported(self)) {
         return 0;
     }
-    if (tail_is_lent(self)) {
+    if (spare_is_outstanding(self)) {
         PyErr_SetString(PyExc_BufferError, "the tail is lent: commit() what spare() "
                                            "gave before the buffer grows");
         return -1;
@@ -172,7 +172,7 @@ buffer_check_growable(BufferObject *self)
 int
 buffer_check_committable(BufferObject *self)
 {
-    Py_ssize_t others = self->base.ob_exports - self->spare->lent;
+    Py_ssize_t others = self->base.ob_exports - self->spare->outstanding;
     return others == 1 || store_is_limited(&self->store) ? 0 : refuse_exported(self);
 }
 
@@ -288,7 +288,7 @@ int
 buffer_exchange(BufferObject *self, struct store *store)
 {
     bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_limited(store) ||
-                  store_is_limited(&self->store) || tail_is_lent(self);
+                  store_is_limited(&self->store) || spare_is_outstanding(self);
     if ((always || self->store.length + store->length > 0) &&
         buffer_check_resizable(self) < 0) {
         return -1;
@@ -300,7 +300,7 @@ int
 buffer_put_back(BufferObject *self, struct store *store)
 {
     bool fixed = store_is_limited(&self->store);
-    if (self->store.length > 0 || tail_is_lent(self) ||
+    if (self->store.length > 0 || spare_is_outstanding(self) ||
         fixed != store_is_limited(store) || (fixed && buffer_is_exported(self))) {
         return 1;
     }
@@ -347,7 +347,7 @@ buffer_check(BufferObject *self)
     if (base->ob_alloc > Py_SIZE(self) + 1) {
         return "the base sees room to append into";
     }
-    /* Who has the tail may have written where the NUL goes when it comes back. */
-    return tail_is_lent(self) ? store_check_layout(&self->store)
-                              : store_check(&self->store);
+    /* The view of a spare may have been written to where the NUL was. */
+    return spare_is_outstanding(self) ? store_check_layout(&self->store)
+                                      : store_check(&self->store);
 }

@@ -31,21 +31,22 @@
 typedef struct {
     PyByteArrayObject base;
     struct store store;
-    struct spare *spare; /* lends the tail; NULL until it is asked to */
+    struct spare *spare; /* NULL until spare() or readfrom() is called */
 } BufferObject;
 
-/* The free tail, lent to be written to (loan.c). While that lasts it is an export of the
- * buffer, and nothing may be appended but what comes that way. Then this has a reference
- * to the buffer, else the buffer has one to this: never both, so that no cycle hides. */
+/* The free tail, given out as a memoryview to be written to (spare.c). While the view
+ * lives, the spare is outstanding: it is an export of the buffer, and nothing may be
+ * appended except what is committed. Then this object has a reference to the buffer,
+ * otherwise the buffer has one to this: never both, so that there is no cycle. */
 typedef struct spare {
     PyObject_HEAD
-    BufferObject *buffer; /* NULL: gone */
-    bool lent;
+    BufferObject *buffer; /* NULL: deallocated */
+    bool outstanding;
     char *start; /* NULL: nothing that could be committed */
     size_t nbytes;
-    char first;           /* when not lent: what was written where there is a NUL now */
-    PyObject *view;       /* a weak reference to the memoryview that was made last */
-    unsigned long lender; /* the thread that may release that; 0: none, it is in use */
+    char first;     /* when not outstanding: what was written where the NUL is now */
+    PyObject *view; /* a weak reference to the memoryview that was made last */
+    unsigned long owner; /* the thread that may release that; 0: none, it is in use */
     const PyObject *reader; /* the view that readfrom() reads into; else NULL */
 } SpareObject;
 
@@ -98,11 +99,11 @@ PyTypeObject *buffer_type(PyTypeObject *type);
  * when it fails. */
 PyObject *buffer_from_store(PyTypeObject *type, struct store *store);
 
-/* What the tail was lent for has been written over, or is the tail no longer. */
+/* Invalidate a pending spare(): its bytes were overwritten, or the end moved. */
 static inline void
 buffer_forget_spare(BufferObject *self)
 {
-    if (self->spare != NULL && !self->spare->lent) {
+    if (self->spare != NULL && !self->spare->outstanding) {
         self->spare->start = NULL;
     }
 }
@@ -208,7 +209,7 @@ int buffer_hand_over(BufferObject *self, BufferObject *taken);
 
 /* Exchange the contents with `store`, which is left with the old ones. Nothing for
  * nothing is no change of length, under an export either (but see 3.15's __init__);
- * a lent tail has bytes even where the buffer has none. */
+ * an outstanding spare has bytes even where the buffer has none. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
 /* Undo the handing over of `store`, also under an export that was made since, of no bytes:

@@ -7,17 +7,18 @@
 
 #include "args.h"
 #include "array.h"
+#include "capacity.h"
 #include "construct.h"
 #include "edit.h"
 #include "growth.h"
 #include "io.h"
-#include "spare.h"
-#include "transfer.h"
 #include "pages.h"
+#include "readfrom.h"
 #include "results.h"
 #include "spans.h"
+#include "spare.h"
 #include "state.h"
-#include "tail.h"
+#include "transfer.h"
 
 /* -------------------------------------------------------------------- the type */
 
@@ -65,7 +66,9 @@ make_buffer_type(PyObject *module, struct state *state)
 {
     size_t n = results_methods(state->methods);
     n = append_methods(state->methods, n, edit_methods);
-    n = append_methods(state->methods, n, tail_methods);
+    n = append_methods(state->methods, n, capacity_methods);
+    n = append_methods(state->methods, n, spare_methods);
+    n = append_methods(state->methods, n, readfrom_methods);
     n = append_methods(state->methods, n, transfer_methods);
     state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
 
@@ -75,7 +78,7 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_tp_init, construct_init},
         {Py_tp_dealloc, buffer_dealloc},
         {Py_tp_methods, state->methods},
-        {Py_tp_getset, (void *)tail_getset},
+        {Py_tp_getset, (void *)capacity_getset},
         {Py_mp_subscript, results_subscript},
         {Py_mp_ass_subscript, edit_ass_subscript},
         {Py_sq_ass_item, edit_ass_item},

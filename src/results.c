@@ -1,9 +1,10 @@
+/* results: what bytearray returns as bytearray, returned as GrowBuffer. */
 #include "results.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* ------------------------------------------------------------- closing a result */
+/* ------------------------------------------------------------ wrapping a result */
 
 /* Hand the base's heap block to a store, where the base has one of its own: since 3.15
  * its bytes are inside a bytes object, which no one else can free. */
@@ -35,7 +36,7 @@ adopt(struct store *store, PyObject *result)
 
 /* Return `result`, a reference to which is taken, as a GrowBuffer if it is a bytearray. */
 static PyObject *
-close_one(PyTypeObject *type, PyObject *result)
+wrap_one(PyTypeObject *type, PyObject *result)
 {
     if (!PyByteArray_CheckExact(result)) {
         return result;
@@ -49,13 +50,13 @@ close_one(PyTypeObject *type, PyObject *result)
 
 /* The same for the items of a list or tuple that nobody has seen yet. */
 static PyObject *
-close_items(PyTypeObject *type, PyObject *sequence)
+wrap_items(PyTypeObject *type, PyObject *sequence)
 {
     PyObject **items = PySequence_Fast_ITEMS(sequence);
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) {
         PyObject *item = items[i];
         items[i] = Py_NewRef(Py_None); /* so that ours is the item's only reference */
-        item = close_one(type, item);
+        item = wrap_one(type, item);
         if (item == NULL) {
             Py_DECREF(sequence);
             return NULL;
@@ -67,14 +68,14 @@ close_items(PyTypeObject *type, PyObject *sequence)
 
 /* The same for what may hold bytearrays. NULL is passed on. */
 static PyObject *
-close_result(PyTypeObject *type, PyObject *result)
+wrap_result(PyTypeObject *type, PyObject *result)
 {
     if (result == NULL) {
         return NULL;
     }
     return PyList_CheckExact(result) || PyTuple_CheckExact(result)
-               ? close_items(type, result)
-               : close_one(type, result);
+               ? wrap_items(type, result)
+               : wrap_one(type, result);
 }
 
 /* ----------------------------------------------------------- the base's methods */
@@ -101,7 +102,7 @@ results_state_init(struct state *state)
 
 enum { MOST_ARGS = 8 };
 
-/* Call the base's method with `op` in front of the arguments, and close the result. What
+/* Call the base's method with `op` in front of the arguments, and wrap the result. What
  * the arguments or the collector run meanwhile cannot move the bytes that it looks at. */
 static PyObject *
 call_base(PyObject *op, PyTypeObject *type, int method, PyObject *const *args,
@@ -126,13 +127,13 @@ call_base(PyObject *op, PyTypeObject *type, int method, PyObject *const *args,
     result = PyObject_Vectorcall(state->base[method], all, (size_t)nargs + 1, kwnames);
     buffer_unhold(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
-    return close_result(type, result);
+    return wrap_result(type, result);
 }
 
 #define RESULTS_CALL(name)                                                             \
-    static PyObject *call_##name(PyObject *op, PyTypeObject *type,                     \
-                                 PyObject *const *args, Py_ssize_t nargs,              \
-                                 PyObject *kwnames)                                    \
+    static PyObject *growbuffer_##name(PyObject *op, PyTypeObject *type,               \
+                                       PyObject *const *args, Py_ssize_t nargs,        \
+                                       PyObject *kwnames)                              \
     {                                                                                  \
         return call_base(op, type, RESULTS_##name, args, nargs, kwnames);              \
     }
@@ -163,7 +164,7 @@ from_pieces(PyObject *op, const char *one, size_t one_nbytes, const char *two,
 }
 
 static PyObject *
-copy(PyObject *op, PyObject *Py_UNUSED(ignored))
+growbuffer_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     BufferObject *self = buffer_cast(op);
     PyObject *result;
@@ -207,9 +208,8 @@ results_subscript(PyObject *op, PyObject *index)
     if (PySlice_Unpack(index, &start, &stop, &step) < 0) {
         return NULL;
     }
-    return step == 1
-               ? copy_slice(op, start, stop)
-               : close_result(buffer_type(Py_TYPE(op)), base_subscript(op, index));
+    return step == 1 ? copy_slice(op, start, stop)
+                     : wrap_result(buffer_type(Py_TYPE(op)), base_subscript(op, index));
 }
 
 PyObject *
@@ -235,7 +235,7 @@ results_concat(PyObject *op, PyObject *other)
 
 /* Make `nbytes` of copies of `unit` bytes; of one zero byte, fresh pages. */
 static int
-repeat(struct store *store, const char *bytes, size_t unit, size_t nbytes)
+repeat_bytes(struct store *store, const char *bytes, size_t unit, size_t nbytes)
 {
     if (unit == 1 && bytes[0] == '\0') {
         return store_append_zeros(store, nbytes);
@@ -262,7 +262,7 @@ results_repeat(PyObject *op, Py_ssize_t count)
         error = ENOMEM;
     }
     else if (count > 0) {
-        error = repeat(&store, buffer_bytes(self), unit, unit * (size_t)count);
+        error = repeat_bytes(&store, buffer_bytes(self), unit, unit * (size_t)count);
     }
     Py_END_CRITICAL_SECTION();
     return error ? PyErr_NoMemory()
@@ -284,7 +284,7 @@ results_remainder(PyObject *left, PyObject *right)
         buffer_unhold(buffer_cast(left));
     }
     Py_END_CRITICAL_SECTION2();
-    return type == NULL ? result : close_result(type, result);
+    return type == NULL ? result : wrap_result(type, result);
 }
 
 #ifdef BUFFER_UNLOCKED_BASE
@@ -335,11 +335,11 @@ results_str(PyObject *op)
 
 /* clang-format off */
 #define RESULTS_DEF(name)                                                              \
-    {#name, (PyCFunction)(void (*)(void))call_##name,                                  \
+    {#name, (PyCFunction)(void (*)(void))growbuffer_##name,                                  \
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
 static const PyMethodDef defs[RESULTS_NDEFS] = {
     RESULTS_METHODS(RESULTS_DEF)
-    {"copy", copy, METH_NOARGS, NULL},
+    {"copy", growbuffer_copy, METH_NOARGS, NULL},
 };
 /* clang-format on */
 #undef RESULTS_DEF

@@ -8,8 +8,8 @@ enum { STATE_MOST_METHODS = 64, STATE_MOST_BASE = 48 };
 
 struct state {
     PyTypeObject *buffer_type;
-    PyTypeObject *spare_type;        /* loan.c */
-    PyTypeObject *frozen_type;       /* owner.c */
+    PyTypeObject *spare_type;        /* spare.c */
+    PyTypeObject *frozen_type;       /* transfer.c */
     PyObject *release_name;          /* "release" */
     PyObject *dtype_name;            /* "dtype" */
     PyObject *base[STATE_MOST_BASE]; /* the base's own methods: results.c */

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
-    {"edit", "results", "tail", "transfer"},
+    {"edit", "results", "capacity", "readfrom", "transfer"},
     {"spare"},
     {"state"},
     {"cells", "construct"},
