@@ -24,20 +24,20 @@ track(const struct store *store)
     }
 }
 
-/* ------------------------------------------------------------- birth and death */
+/* ------------------------------------------------------ construction, deallocation */
 
-/* Give a zeroed object its empty store and the pin. */
+/* Give a new object its empty store and the pin. The caller publishes. */
 static void
 buffer_init(BufferObject *self)
 {
     store_init(&self->store);
+    self->spare = NULL;
     self->base.ob_exports = 1;
 #if PY_VERSION_HEX >= 0x030F0000
     /* The base keeps its bytes in an object of its own; never NULL, or the base's
      * __init__ would take the buffer for a new one and unpin it. */
     self->base.ob_bytes_object = Py_GetConstant(Py_CONSTANT_EMPTY_BYTES);
 #endif
-    buffer_publish(self);
 }
 
 PyObject *
@@ -46,8 +46,55 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
     PyObject *op = type->tp_alloc(type, 0);
     if (op != NULL) {
         buffer_init(buffer_cast(op));
+        buffer_publish(buffer_cast(op));
     }
     return op;
+}
+
+/* Allocate as PyType_GenericAlloc does, but without clearing what is set right after. */
+static BufferObject *
+buffer_allocate(PyTypeObject *type)
+{
+    assert(buffer_is_exact_type(type));
+    BufferObject *self = PyObject_New(BufferObject, type);
+    if (self != NULL) {
+        buffer_init(self);
+    }
+    return self;
+}
+
+PyObject *
+buffer_create(PyTypeObject *type, size_t nbytes)
+{
+    BufferObject *self = buffer_allocate(type);
+    if (self == NULL) {
+        return NULL;
+    }
+    int error = nbytes > 0 ? store_append(&self->store, nbytes) : 0;
+    track(&self->store);
+    buffer_publish(self);
+    if (error) {
+        buffer_no_memory(&self->store, error);
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+PyObject *
+buffer_from_store(PyTypeObject *type, struct store *store)
+{
+    BufferObject *self = buffer_allocate(type);
+    if (self == NULL) {
+        store_free(store);
+        return NULL;
+    }
+    if (store->memory.kind != STORE_EMPTY) {
+        self->store = *store;
+        store_init(store);
+        track(&self->store);
+    }
+    buffer_publish(self);
+    return (PyObject *)self;
 }
 
 void
@@ -99,33 +146,6 @@ buffer_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
     Py_END_CRITICAL_SECTION();
 }
 #endif
-
-PyTypeObject *
-buffer_type(PyTypeObject *type)
-{
-    while (type != NULL && type->tp_dealloc != buffer_dealloc) {
-        type = type->tp_base;
-    }
-    return type;
-}
-
-PyObject *
-buffer_from_store(PyTypeObject *type, struct store *store)
-{
-    PyObject *op = buffer_new(type, NULL, NULL);
-    if (op == NULL) {
-        store_free(store);
-        return NULL;
-    }
-    BufferObject *self = buffer_cast(op);
-    if (store->memory.kind != STORE_EMPTY) {
-        self->store = *store;
-        store_init(store);
-        track(&self->store);
-        buffer_publish(self);
-    }
-    return op;
-}
 
 /* -------------------------------------------------------------------- the gate */
 

@@ -92,11 +92,29 @@ int buffer_getbuffer(PyObject *op, Py_buffer *view, int flags);
 void buffer_releasebuffer(PyObject *op, Py_buffer *view);
 #endif
 
-/* Return the exact GrowBuffer type among the bases of `type`, or NULL. Borrowed. */
-PyTypeObject *buffer_type(PyTypeObject *type);
+/* Whether a type is GrowBuffer itself, of any interpreter. */
+static inline bool
+buffer_is_exact_type(const PyTypeObject *type)
+{
+    return type->tp_dealloc == buffer_dealloc;
+}
 
-/* Return a new buffer of just `type` that takes over `store` and leaves it empty, also
- * when it fails. */
+/* Return the GrowBuffer type among the bases of `type`, or NULL. Borrowed. */
+static inline PyTypeObject *
+buffer_type(PyTypeObject *type)
+{
+    while (type != NULL && !buffer_is_exact_type(type)) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+/* Return a new buffer of `type`, which is GrowBuffer itself, with `nbytes` bytes, whose
+ * values the caller writes before any other code runs. */
+PyObject *buffer_create(PyTypeObject *type, size_t nbytes);
+
+/* Return a new buffer of `type`, the same, that takes over `store` and leaves it empty,
+ * also when it fails. */
 PyObject *buffer_from_store(PyTypeObject *type, struct store *store);
 
 /* Invalidate a pending spare(): its bytes were overwritten, or the end moved. */

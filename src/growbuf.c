@@ -7,6 +7,7 @@
 
 #include "args.h"
 #include "array.h"
+#include "base.h"
 #include "capacity.h"
 #include "construct.h"
 #include "edit.h"
@@ -15,6 +16,7 @@
 #include "pages.h"
 #include "readfrom.h"
 #include "results.h"
+#include "sequence.h"
 #include "spans.h"
 #include "spare.h"
 #include "state.h"
@@ -49,7 +51,7 @@ static size_t
 append_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)
 {
     for (; more->ml_name != NULL; more++) {
-        assert(n < STATE_MOST_METHODS - 1);
+        assert(n < STATE_MAX_METHODS - 1);
         methods[n++] = *more;
     }
     return n;
@@ -64,12 +66,14 @@ make_type(PyObject *module, PyType_Spec *spec)
 static PyTypeObject *
 make_buffer_type(PyObject *module, struct state *state)
 {
-    size_t n = results_methods(state->methods);
+    size_t n = append_methods(state->methods, 0, results_methods);
+    n = append_methods(state->methods, n, sequence_methods);
     n = append_methods(state->methods, n, edit_methods);
     n = append_methods(state->methods, n, capacity_methods);
     n = append_methods(state->methods, n, spare_methods);
     n = append_methods(state->methods, n, readfrom_methods);
     n = append_methods(state->methods, n, transfer_methods);
+    n = base_complete(state->methods, n, STATE_MAX_METHODS - 1);
     state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
 
     PyType_Slot slots[] = {
@@ -79,22 +83,22 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_tp_dealloc, buffer_dealloc},
         {Py_tp_methods, state->methods},
         {Py_tp_getset, (void *)capacity_getset},
-        {Py_mp_subscript, results_subscript},
+        {Py_mp_subscript, sequence_subscript},
         {Py_mp_ass_subscript, edit_ass_subscript},
         {Py_sq_ass_item, edit_ass_item},
-        {Py_sq_concat, results_concat},
-        {Py_sq_repeat, results_repeat},
+        {Py_sq_concat, sequence_concat},
+        {Py_sq_repeat, sequence_repeat},
         {Py_sq_inplace_concat, edit_inplace_concat},
         {Py_sq_inplace_repeat, edit_inplace_repeat},
-        {Py_nb_remainder, results_remainder},
+        {Py_sq_contains, sequence_contains},
+        {Py_nb_remainder, base_remainder},
 #ifdef BUFFER_UNLOCKED_BASE
         {Py_bf_getbuffer, buffer_getbuffer},
         {Py_bf_releasebuffer, buffer_releasebuffer},
-        {Py_sq_item, results_item},
-        {Py_sq_contains, results_contains},
+        {Py_sq_item, base_item},
         {Py_tp_iter, PySeqIter_New},
-        {Py_tp_repr, results_repr},
-        {Py_tp_str, results_str},
+        {Py_tp_repr, base_repr},
+        {Py_tp_str, base_str},
 #endif
         {0, NULL},
     };
@@ -401,7 +405,7 @@ module_exec(PyObject *module)
     state->release_name = PyUnicode_InternFromString("release");
     state->dtype_name = PyUnicode_InternFromString("dtype");
     if (state->release_name == NULL || state->dtype_name == NULL ||
-        results_state_init(state) < 0) {
+        base_state_init(state) < 0) {
         return -1;
     }
     return add_types(module, state);
@@ -416,7 +420,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->frozen_type);
     Py_VISIT(state->release_name);
     Py_VISIT(state->dtype_name);
-    for (int i = 0; i < STATE_MOST_BASE; i++) {
+    for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_VISIT(state->base[i]);
     }
     return 0;
@@ -431,7 +435,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->frozen_type);
     Py_CLEAR(state->release_name);
     Py_CLEAR(state->dtype_name);
-    for (int i = 0; i < STATE_MOST_BASE; i++) {
+    for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_CLEAR(state->base[i]);
     }
     return 0;

@@ -4,18 +4,18 @@
 
 #include "buffer.h"
 
-enum { STATE_MOST_METHODS = 64, STATE_MOST_BASE = 48 };
+enum { STATE_MAX_METHODS = 128, STATE_MAX_BASE = 48 };
 
 struct state {
     PyTypeObject *buffer_type;
-    PyTypeObject *spare_type;        /* spare.c */
-    PyTypeObject *frozen_type;       /* transfer.c */
-    PyObject *release_name;          /* "release" */
-    PyObject *dtype_name;            /* "dtype" */
-    PyObject *base[STATE_MOST_BASE]; /* the base's own methods: results.c */
+    PyTypeObject *spare_type;       /* spare.c */
+    PyTypeObject *frozen_type;      /* transfer.c */
+    PyObject *release_name;         /* "release" */
+    PyObject *dtype_name;           /* "dtype" */
+    PyObject *base[STATE_MAX_BASE]; /* the base's own methods: base.c */
 
     /* Not static, because the docstrings in it are taken from the running Python. */
-    PyMethodDef methods[STATE_MOST_METHODS];
+    PyMethodDef methods[STATE_MAX_METHODS];
 };
 
 /* Return the state of the module that made this GrowBuffer's type. */

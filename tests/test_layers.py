@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
-    {"edit", "results", "capacity", "readfrom", "transfer"},
-    {"spare"},
+    {"edit", "results", "sequence", "capacity", "readfrom", "transfer"},
+    {"base", "spare"},
     {"state"},
     {"cells", "construct"},
     {"args"},
@@ -27,9 +27,9 @@ LAYERS = [
     {"spans"},
     {"prefault"},
     {"pages"},
-    {"growth"},
+    {"growth", "methods"},
 ]
-WITHOUT_PYTHON = {"store", "spans", "prefault", "pages", "growth"}
+WITHOUT_PYTHON = {"methods", "store", "spans", "prefault", "pages", "growth"}
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 SYSTEM_CALLS = re.compile(
