@@ -25,11 +25,15 @@ LAYERS = [
     {"buffer"},
     {"store"},
     {"spans"},
+    {"pool"},
     {"prefault"},
+    {"pages_linux", "pages_posix", "pages_windows"},
+    {"pages_system"},
     {"pages"},
-    {"growth"},
+    {"span", "growth"},
 ]
-WITHOUT_PYTHON = {"store", "spans", "prefault", "pages", "growth"}
+SYSTEMS = {"pages_linux", "pages_posix", "pages_windows"}
+WITHOUT_PYTHON = {"store", "spans", "pool", "prefault", "pages", "span", "growth", *SYSTEMS}
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 SYSTEM_CALLS = re.compile(
