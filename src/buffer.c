@@ -17,7 +17,7 @@ struct trace {
 static struct trace
 trace_of(const struct store *store)
 {
-    return store->kind >= STORE_SPAN
+    return store_kind(store) >= STORE_SPAN
                ? (struct trace){store->memory.address, store->memory.dirty_end}
                : (struct trace){NULL, 0};
 }
@@ -133,7 +133,7 @@ buffer_from_store(PyTypeObject *type, struct store *store)
         return NULL;
     }
     BufferObject *self = buffer_cast(op);
-    if (store->kind != STORE_EMPTY) {
+    if (store_kind(store) != STORE_EMPTY) {
         self->store = *store;
         store_init(store);
         update_trace((struct trace){NULL, 0}, &self->store);
@@ -324,7 +324,7 @@ buffer_hand_over(BufferObject *self, BufferObject *taken)
 {
     struct store fresh;
     store_init(&fresh);
-    fresh.prefault = self->store.prefault;
+    store_set_prefault(&fresh, store_prefaults(&self->store));
     if (store_is_limited(&self->store)) {
         int error = store_set_limit(&fresh, store_capacity(&self->store));
         if (error) {

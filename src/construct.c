@@ -230,10 +230,10 @@ construct_init(PyObject *op, PyObject *args, PyObject *kwargs)
     }
     struct store store;
     store_init(&store);
-    store.prefault = parsed.prefault;
+    store_set_prefault(&store, parsed.prefault);
     int rc = exchange(op, &store);
     store_free(&store);
-    store.prefault = parsed.prefault;
+    store_set_prefault(&store, parsed.prefault);
     if (rc == 0) {
         rc = fix(&store, parsed.limit);
     }

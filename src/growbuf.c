@@ -284,7 +284,7 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
         return NULL;
     }
     const struct store *store = &buffer_cast(op)->store;
-    return Py_BuildValue("(sNN)", kinds[store->kind],
+    return Py_BuildValue("(sNN)", kinds[store_kind(store)],
                          PyLong_FromVoidPtr(store->memory.address),
                          PyLong_FromSize_t(store->memory.length));
 }

@@ -188,7 +188,7 @@ static bool
 continues(const struct span *span, const struct span *next)
 {
     return span->address + span->length == next->address &&
-           span->mapping == next->mapping && span->huge == next->huge;
+           span->number == next->number && span->huge == next->huge;
 }
 
 /* Return one span made of two, of which the second continues the first. */

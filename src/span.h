@@ -17,11 +17,16 @@ struct span {
     char *address;
     size_t length; /* a multiple of GROWTH_QUANTUM */
     size_t dirty_end;
-    uint64_t mapping : 60; /* adjacent spans with one number are one mapping */
+    /* Adjacent spans with one number are one mapping. A reserved span, which is never
+     * joined with another, has the limit of its owner's bytes here. */
+    uint64_t number : 52;
+    uint64_t tag : 8;      /* the owner's; functions on spans do not read it */
     uint64_t huge : 1;     /* huge pages were asked for */
     uint64_t touched : 1;  /* the prefault helper may touch it, or has (prefault.h) */
     uint64_t reserved : 1; /* opened step by step, and never moved: for a limit */
     uint64_t has_tail : 1;
 };
+
+#define SPAN_MAX_LIMIT (((uint64_t)1 << 52) - 1)
 
 #endif

@@ -29,7 +29,7 @@ take_fresh(size_t length, struct span *span)
     if (error == 0) {
         (void)pages_advise_small(address, length);
         *span = (struct span){
-            .address = address, .length = length, .mapping = pool_new_mapping()};
+            .address = address, .length = length, .number = pool_new_mapping()};
     }
     return error;
 }
@@ -71,10 +71,19 @@ spans_take(size_t needed, bool zeroed, struct span *span)
     return 0;
 }
 
+/* Bytes of address space for a limit. A window that slides through has a headroom that
+ * is as long as itself at most, so it needs twice the limit; a small limit is opened as a
+ * whole, which takes one mapping instead of two. */
+static size_t
+limit_reach(size_t limit)
+{
+    return 2 * limit < GROWTH_QUANTUM ? GROWTH_QUANTUM
+                                      : 2 * growth_round_up(limit + 1, GROWTH_QUANTUM);
+}
+
 static int
 reserve_fresh(size_t length, struct span *span)
 {
-    /* One that is opened as a whole takes one mapping, a longer one takes two. */
     bool whole = length == GROWTH_QUANTUM;
     char *address;
     int error = whole ? pages_map(length, &address) : pages_reserve(length, &address);
@@ -95,12 +104,15 @@ reserve_fresh(size_t length, struct span *span)
 }
 
 int
-spans_reserve(size_t length, struct span *span)
+spans_reserve(size_t limit, struct span *span)
 {
-    assert(length > 0 && length % GROWTH_QUANTUM == 0);
     if (pages_facts.rung == PAGES_HEAP) {
         return ENOTSUP;
     }
+    if (limit > SPAN_MAX_LIMIT || limit > GROWTH_MAX / 4) {
+        return ENOMEM;
+    }
+    size_t length = limit_reach(limit);
     if (pool_take_reservation(length, span)) {
         if (span->dirty_end > 0) {
             pool_keep_tail(span, 0);
@@ -115,6 +127,7 @@ spans_reserve(size_t length, struct span *span)
             return error;
         }
     }
+    span->number = limit;
     pool_count_live(1, length);
     return 0;
 }
@@ -333,9 +346,9 @@ leave_source(struct span *span, char *address)
     struct span source = *span;
     source.dirty_end = 0;
     source.touched = false;
-    source.mapping = pool_new_mapping();
+    source.number = pool_new_mapping();
     span->address = address;
-    span->mapping = pool_new_mapping();
+    span->number = pool_new_mapping();
     pool_count_move(span->length);
     pool_keep_source(&source);
 }
@@ -402,7 +415,7 @@ move_maymove(struct span *span, size_t length)
     pool_count_move(span->length);
     pages_unmap(target + span->length, length - span->length);
     span->address = target;
-    span->mapping = pool_new_mapping();
+    span->number = pool_new_mapping();
     return extend(span, length);
 }
 
@@ -418,7 +431,7 @@ move_anywhere(struct span *span, size_t length)
         }
         span->address = moved;
         span->length = length;
-        span->mapping = pool_new_mapping();
+        span->number = pool_new_mapping();
     }
     return error;
 }
@@ -450,16 +463,6 @@ move(struct span *span, size_t length)
     return error;
 }
 
-/* Give the pages back that a span had before its bytes were copied out of them. */
-static void
-replace(struct span *span, const struct span *by)
-{
-    struct span before = *span;
-    *span = *by;
-    assert(!before.has_tail && before.address != by->address);
-    pages_unmap(before.address, before.length);
-}
-
 static int
 copy(struct span *span, size_t length, size_t from, size_t to)
 {
@@ -474,7 +477,10 @@ copy(struct span *span, size_t length, size_t from, size_t to)
     memcpy(target.address + from, span->address + from, to - from);
     pool_count_copy(to - from);
     target.dirty_end = to;
-    replace(span, &target);
+    target.tag = span->tag;
+    assert(!span->has_tail);
+    pages_unmap(span->address, span->length);
+    *span = target;
     return 0;
 }
 
@@ -529,6 +535,7 @@ grow_into_dirty(struct span *span, size_t needed, size_t doubled, size_t from,
         spans_discard(span, span->dirty_end);
         span->touched = false;
     }
+    target.tag = span->tag;
     pool_keep_source(span);
     *span = target;
     return true;
@@ -593,7 +600,7 @@ spans_extract(struct span *span, size_t from, size_t to, size_t end,
     *extracted = (struct span){.address = moved,
                                .length = length,
                                .dirty_end = dirty_end,
-                               .mapping = pool_new_mapping(),
+                               .number = pool_new_mapping(),
                                .huge = span->huge,
                                .touched = span->touched};
     pool_count_move(length);

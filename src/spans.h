@@ -17,9 +17,9 @@
  * many zero bytes are better had from fresh pages, it is not. */
 int spans_take(size_t needed, bool zeroed, struct span *span);
 
-/* Reserve `length` bytes of address space, a multiple of GROWTH_QUANTUM, as a span that
- * never moves and is opened step by step. ENOTSUP on the rung `heap`. */
-int spans_reserve(size_t length, struct span *span);
+/* Reserve address space as a span that never moves and is opened step by step. It holds
+ * `limit` bytes and a headroom as long. ENOTSUP on the rung `heap`. */
+int spans_reserve(size_t limit, struct span *span);
 
 /* Give a span back: to the pool as far as its limit allows, the rest to the system. */
 void spans_give(struct span *span);

@@ -59,7 +59,7 @@ end_loan(SpareObject *spare)
     BufferObject *buffer = spare->buffer;
     Py_BEGIN_CRITICAL_SECTION(buffer);
     struct store *store = &buffer->store;
-    if (store->kind != STORE_EMPTY) {
+    if (store_kind(store) != STORE_EMPTY) {
         spare->first = store->start[store->length];
         store->start[store->length] = '\0';
     }
@@ -95,7 +95,7 @@ find_tail(SpareObject *spare, size_t least, size_t most)
     size_t room = store_tailroom(&self->store);
     spare->start = buffer_bytes(self) + buffer_length(self);
     spare->nbytes = room < most ? room : most;
-    if (self->store.kind == STORE_HEAP) {
+    if (store_kind(&self->store) == STORE_HEAP) {
         /* Who reads on for want of the NUL stops there: behind a span's room it is. */
         spare->start[room] = '\0';
     }

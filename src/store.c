@@ -19,21 +19,39 @@ struct store_heap store_heap = {realloc, free};
 void
 store_init(struct store *store)
 {
-    *store = (struct store){.start = store_nothing, .prefault = store_prefault};
+    *store = (struct store){.start = store_nothing,
+                            .memory.tag = store_prefault ? STORE_TAG_PREFAULT : 0};
+}
+
+void
+store_set_prefault(struct store *store, bool prefault)
+{
+    unsigned tag = store->memory.tag & ~(unsigned)STORE_TAG_PREFAULT;
+    store->memory.tag = prefault ? tag | STORE_TAG_PREFAULT : tag;
+}
+
+/* Give a store other memory, of that kind. */
+static void
+set_memory(struct store *store, const struct span *memory, enum store_kind kind)
+{
+    unsigned prefault = store->memory.tag & STORE_TAG_PREFAULT;
+    store->memory = *memory;
+    store->memory.tag = prefault | (unsigned)kind;
 }
 
 /* What a store becomes when it loses its memory. */
 static struct store
 emptied(const struct store *store)
 {
-    return (struct store){.start = store_nothing, .prefault = store->prefault};
+    return (struct store){.start = store_nothing,
+                          .memory.tag = store->memory.tag & STORE_TAG_PREFAULT};
 }
 
 void
 store_free(struct store *store)
 {
     struct store empty = emptied(store);
-    switch (store->kind) {
+    switch (store_kind(store)) {
     case STORE_HEAP:
         store_heap.release(store->memory.address);
         break;
@@ -51,29 +69,31 @@ store_free(struct store *store)
 static size_t
 max_dirty_end(const struct store *store)
 {
-    assert(store->kind != STORE_EMPTY);
-    return store->kind == STORE_LIMITED ? store_headroom(store) + store->limit
-                                        : store->memory.length - 1;
+    assert(store_kind(store) != STORE_EMPTY);
+    return store_kind(store) == STORE_LIMITED
+               ? store_headroom(store) + store->memory.number
+               : store->memory.length - 1;
 }
 
 size_t
 store_capacity(const struct store *store)
 {
-    return store->kind == STORE_EMPTY ? 0
-                                      : max_dirty_end(store) - store_headroom(store);
+    return store_kind(store) == STORE_EMPTY
+               ? 0
+               : max_dirty_end(store) - store_headroom(store);
 }
 
 size_t
 store_nbytes(const struct store *store)
 {
-    return store->kind >= STORE_SPAN ? spans_nbytes(&store->memory)
-                                     : store->memory.length;
+    return store_kind(store) >= STORE_SPAN ? spans_nbytes(&store->memory)
+                                           : store->memory.length;
 }
 
 static void
 end_with_nul(struct store *store)
 {
-    if (store->kind != STORE_EMPTY) {
+    if (store_kind(store) != STORE_EMPTY) {
         store->start[store->length] = '\0';
     }
 }
@@ -101,7 +121,7 @@ slide(struct store *store)
 static int
 heap_begin(struct store *store, size_t nbytes)
 {
-    assert(store->kind == STORE_EMPTY && nbytes < GROWTH_SPAN_MIN);
+    assert(store_kind(store) == STORE_EMPTY && nbytes < GROWTH_SPAN_MIN);
     char *block = store_heap.reallocate(NULL, nbytes + 1);
     if (block == NULL) {
         return ENOMEM;
@@ -116,15 +136,14 @@ static int
 heap_resize(struct store *store, size_t nbytes)
 {
     size_t headroom = store_headroom(store);
-    assert(store->kind <= STORE_HEAP && headroom + store->length < nbytes);
+    assert(store_kind(store) <= STORE_HEAP && headroom + store->length < nbytes);
     char *block = store_heap.reallocate(store->memory.address, nbytes);
     if (block == NULL) {
         return ENOMEM;
     }
-    store->memory.address = block;
-    store->memory.length = nbytes;
-    store->memory.dirty_end = nbytes - 1;
-    store->kind = STORE_HEAP;
+    const struct span memory = {
+        .address = block, .length = nbytes, .dirty_end = nbytes - 1};
+    set_memory(store, &memory, STORE_HEAP);
     store->start = block + headroom;
     end_with_nul(store);
     return 0;
@@ -146,14 +165,13 @@ void
 store_adopt(struct store *store, char *block, size_t allocated, char *start,
             size_t length)
 {
-    assert(store->kind == STORE_EMPTY && length < allocated);
+    assert(store_kind(store) == STORE_EMPTY && length < allocated);
     assert(start >= block && start + length < block + allocated);
+    const struct span memory = {
+        .address = block, .length = allocated, .dirty_end = allocated - 1};
+    set_memory(store, &memory, STORE_HEAP);
     store->start = start;
     store->length = length;
-    store->memory.address = block;
-    store->memory.length = allocated;
-    store->memory.dirty_end = allocated - 1;
-    store->kind = STORE_HEAP;
 }
 
 /* ------------------------------------------------------------------------- the span */
@@ -167,8 +185,9 @@ wants_span(size_t needed)
 static struct spans_use
 use_of(const struct store *store, size_t nbytes)
 {
-    return (struct spans_use){
-        .max_end = max_dirty_end(store), .nbytes = nbytes, .prefault = store->prefault};
+    return (struct spans_use){.max_end = max_dirty_end(store),
+                              .nbytes = nbytes,
+                              .prefault = store_prefaults(store)};
 }
 
 /* Put the bytes of a store into a span, and give its former memory back. */
@@ -177,8 +196,7 @@ move_into(struct store *store, const struct span *span)
 {
     struct store moved = emptied(store);
     assert(span->length > store->length);
-    moved.kind = STORE_SPAN;
-    moved.memory = *span;
+    set_memory(&moved, span, STORE_SPAN);
     moved.start = span->address;
     moved.length = store->length;
     if (store->length > 0) {
@@ -250,37 +268,20 @@ span_grow(struct store *store, size_t needed)
     return error;
 }
 
-/* --------------------------------------------------------------- the limited store */
-
-/* Bytes of address space for a limit. A window that slides through has a headroom that
- * is as long as itself at most, so it needs twice the limit; a small limit is opened as a
- * whole. */
-static size_t
-limit_reach(size_t limit)
-{
-    size_t length = growth_round_up(limit + 1, GROWTH_QUANTUM);
-    return 2 * limit < GROWTH_QUANTUM ? GROWTH_QUANTUM : 2 * length;
-}
-
 int
 store_set_limit(struct store *store, size_t limit)
 {
-    assert(store->kind == STORE_EMPTY);
-    struct store limited = emptied(store);
-    limited.kind = STORE_LIMITED;
-    limited.limit = limit;
-    if (limit > GROWTH_MAX / 4) {
-        return ENOMEM;
-    }
-    int error = spans_reserve(limit_reach(limit), &limited.memory);
+    assert(store_kind(store) == STORE_EMPTY);
+    struct span span;
+    int error = spans_reserve(limit, &span);
     if (error) {
         return error;
     }
-    limited.start = limited.memory.address;
-    if (limited.memory.has_tail) {
-        end_with_nul(&limited); /* fresh pages are zero, and stay untouched */
+    set_memory(store, &span, STORE_LIMITED);
+    store->start = span.address;
+    if (span.has_tail) {
+        end_with_nul(store); /* fresh pages are zero, and stay untouched */
     }
-    *store = limited;
     return 0;
 }
 
@@ -290,10 +291,10 @@ store_set_limit(struct store *store, size_t limit)
 static int
 grow_capacity(struct store *store, size_t needed, bool zeroed)
 {
-    if (store->kind == STORE_LIMITED) {
-        return needed <= store->limit + 1 ? 0 : EFBIG;
+    if (store_kind(store) == STORE_LIMITED) {
+        return needed <= store->memory.number + 1 ? 0 : EFBIG;
     }
-    if (store->kind == STORE_SPAN) {
+    if (store_kind(store) == STORE_SPAN) {
         return span_grow(store, needed);
     }
     if (wants_span(needed) && enter_span(store, needed, zeroed) == 0) {
@@ -323,7 +324,8 @@ store_make_tailroom(struct store *store, size_t nbytes)
     }
     int error = grow_capacity(store, store->length + nbytes + 1, false);
     size_t end = store_headroom(store) + store->length + nbytes;
-    if (error == 0 && store->kind >= STORE_SPAN && end > store->memory.dirty_end) {
+    if (error == 0 && store_kind(store) >= STORE_SPAN &&
+        end > store->memory.dirty_end) {
         struct spans_use use = use_of(store, store->length + nbytes);
         error = spans_prepare(&store->memory, end, &use);
     }
@@ -337,7 +339,7 @@ store_make_tailroom(struct store *store, size_t nbytes)
 static void
 span_shrink(struct store *store)
 {
-    if (store->kind == STORE_SPAN && leave_span(store)) {
+    if (store_kind(store) == STORE_SPAN && leave_span(store)) {
         return;
     }
     if (store_headroom(store) > store->length) {
@@ -365,10 +367,10 @@ heap_shrink(struct store *store)
 static void
 shrink_to_fit(struct store *store)
 {
-    if (store->length == 0 && store->kind != STORE_LIMITED) {
+    if (store->length == 0 && store_kind(store) != STORE_LIMITED) {
         store_free(store);
     }
-    else if (store->kind >= STORE_SPAN) {
+    else if (store_kind(store) >= STORE_SPAN) {
         span_shrink(store);
     }
     else if (store->length < store->memory.length / 3) {
@@ -386,7 +388,7 @@ static int
 open_hole(struct store *store, size_t at, size_t nbytes)
 {
     size_t rest = store->length - at;
-    if (store_is_limited(store) && nbytes > store->limit - store->length) {
+    if (store_is_limited(store) && nbytes > store->memory.number - store->length) {
         return EFBIG;
     }
     if (at < rest && nbytes <= store_headroom(store)) {
@@ -435,7 +437,7 @@ close_hole(struct store *store, size_t at, size_t nbytes)
 int
 store_append(struct store *store, size_t nbytes)
 {
-    if (store->kind == STORE_EMPTY && nbytes - 1 < GROWTH_SPAN_MIN - 2) {
+    if (store_kind(store) == STORE_EMPTY && nbytes - 1 < GROWTH_SPAN_MIN - 2) {
         return heap_begin(store, nbytes);
     }
     int error = store_make_tailroom(store, nbytes);
@@ -473,7 +475,8 @@ store_append_zeros(struct store *store, size_t nbytes)
     size_t needed = store->length + nbytes + 1;
     int error = nbytes > store_tailroom(store) ? grow_capacity(store, needed, true) : 0;
     size_t end = store_headroom(store) + store->length + nbytes;
-    if (error == 0 && store->kind >= STORE_SPAN && end > store->memory.dirty_end) {
+    if (error == 0 && store_kind(store) >= STORE_SPAN &&
+        end > store->memory.dirty_end) {
         struct spans_use use = use_of(store, nbytes);
         error = spans_prepare_zeros(&store->memory, end, &use);
     }
@@ -498,7 +501,7 @@ store_reserve(struct store *store, size_t capacity)
     if (capacity > GROWTH_MAX - 1) {
         return ENOMEM;
     }
-    if (store->kind >= STORE_SPAN || wants_span(capacity + 1)) {
+    if (store_kind(store) >= STORE_SPAN || wants_span(capacity + 1)) {
         return grow_capacity(store, capacity + 1, false);
     }
     slide(store);
@@ -516,13 +519,13 @@ trim_limited(struct store *store)
 void
 store_trim(struct store *store)
 {
-    if (store->kind == STORE_LIMITED) {
+    if (store_kind(store) == STORE_LIMITED) {
         trim_limited(store);
     }
     else if (store->length == 0) {
         store_free(store);
     }
-    else if (store->kind == STORE_HEAP) {
+    else if (store_kind(store) == STORE_HEAP) {
         heap_shrink(store);
     }
     else if (!leave_span(store)) {
@@ -538,13 +541,13 @@ store_trim(struct store *store)
 int
 store_take(struct store *store, size_t nbytes, struct store *taken)
 {
-    assert(nbytes <= store->length && taken->kind == STORE_EMPTY);
+    assert(nbytes <= store->length && store_kind(taken) == STORE_EMPTY);
     if (nbytes == store->length && !store_is_limited(store)) {
         *taken = *store;
         *store = emptied(taken);
         return 0;
     }
-    if (nbytes < TAKE_MIN || store->kind < STORE_SPAN) {
+    if (nbytes < TAKE_MIN || store_kind(store) < STORE_SPAN) {
         return ENOTSUP;
     }
     size_t headroom = store_headroom(store);
@@ -554,15 +557,14 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     if (error) {
         return error;
     }
-    taken->kind = STORE_SPAN;
-    taken->memory = span;
+    set_memory(taken, &span, STORE_SPAN);
     taken->start = span.address + headroom % GROWTH_QUANTUM;
     taken->length = nbytes;
     end_with_nul(taken);
     store->start += nbytes;
     store->length -= nbytes;
     end_with_nul(store);
-    if (store->kind == STORE_SPAN) {
+    if (store_kind(store) == STORE_SPAN) {
         spans_cut_front(&store->memory, store_headroom(store) & ~(GROWTH_QUANTUM - 1));
     }
     shrink_to_fit(store);
@@ -590,7 +592,7 @@ const char *
 store_check_layout(const struct store *store)
 {
     const struct span *memory = &store->memory;
-    if (store->kind == STORE_EMPTY) {
+    if (store_kind(store) == STORE_EMPTY) {
         return store->length != 0              ? "an empty store has a length"
                : store->start != store_nothing ? "an empty store starts somewhere"
                : memory->address != NULL       ? "an empty store has memory"
@@ -607,7 +609,7 @@ store_check_layout(const struct store *store)
         store->length > memory->dirty_end - store_headroom(store)) {
         return "the bytes in use are not dirty";
     }
-    return store->kind >= STORE_SPAN ? spans_check(memory) : NULL;
+    return store_kind(store) >= STORE_SPAN ? spans_check(memory) : NULL;
 }
 
 const char *

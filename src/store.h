@@ -25,19 +25,32 @@ enum store_kind {
     STORE_EMPTY,  /* nothing */
     STORE_HEAP,   /* a block of memory.length bytes */
     STORE_SPAN,   /* a span, which may move when the store grows */
-    STORE_LIMITED /* a reserved span: it never moves, and holds `limit` bytes at most */
+    STORE_LIMITED /* a reserved span: it never moves, and has a limit */
 };
 
+/* A store is small, because there may be many: its kind, and whether a helper thread
+ * makes pages present ahead of the writer, are bits in the tag of its memory. */
 struct store {
     char *start;
     size_t length;
     struct span memory;
-    size_t limit;       /* of a limited store */
-    unsigned char kind; /* enum store_kind */
-    bool prefault;      /* a helper thread makes pages present ahead of the writer */
 };
 
-/* Whether new stores have `prefault`. Any thread may set it. */
+enum { STORE_TAG_KIND = 3, STORE_TAG_PREFAULT = 4 };
+
+static inline enum store_kind
+store_kind(const struct store *store)
+{
+    return (enum store_kind)(store->memory.tag & STORE_TAG_KIND);
+}
+
+static inline bool
+store_prefaults(const struct store *store)
+{
+    return (store->memory.tag & STORE_TAG_PREFAULT) != 0;
+}
+
+/* Whether new stores prefault. Any thread may set it. */
 extern _Atomic bool store_prefault;
 
 /* Where heap blocks come from. `reallocate(NULL, n)` allocates. Set it before first use. */
@@ -54,8 +67,9 @@ extern char store_nothing[1];
 static inline size_t
 store_headroom(const struct store *store)
 {
-    return store->kind == STORE_EMPTY ? 0
-                                      : (size_t)(store->start - store->memory.address);
+    return store_kind(store) == STORE_EMPTY
+               ? 0
+               : (size_t)(store->start - store->memory.address);
 }
 
 /* Bytes that can be appended without a call or a copy. */
@@ -70,12 +84,15 @@ store_tailroom(const struct store *store)
 static inline void
 store_commit(struct store *store, size_t nbytes)
 {
-    assert(nbytes <= store_tailroom(store) && store->kind != STORE_EMPTY);
+    assert(nbytes <= store_tailroom(store) && store_kind(store) != STORE_EMPTY);
     store->length += nbytes;
     store->start[store->length] = '\0';
 }
 
 void store_init(struct store *store);
+
+/* Say whether a helper thread makes pages present ahead of the writer. */
+void store_set_prefault(struct store *store, bool prefault);
 
 /* Give everything back; the store is empty afterwards. */
 void store_free(struct store *store);
@@ -107,7 +124,7 @@ int store_set_limit(struct store *store, size_t limit);
 static inline bool
 store_is_limited(const struct store *store)
 {
-    return store->kind == STORE_LIMITED;
+    return store_kind(store) == STORE_LIMITED;
 }
 
 /* Move the first `nbytes` to `taken` with their pages, and copy at most 2 MiB; what is
