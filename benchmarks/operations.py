@@ -466,7 +466,7 @@ def measure(cell, effort):
 
 
 def chosen_cells(options):
-    """Return the cells that the options name, those of a size after each other."""
+    """Return the cells that the options name, in the order of the table."""
     table = [op for op in operations() if options.kind in (None, op.kind)]
     cells = [Cell(op, n, WARM) for op in table for n in op.sizes]
     cells += [
@@ -475,11 +475,10 @@ def chosen_cells(options):
         for n in op.sizes
         if op.cold and n >= COLD_LEAST
     ]
-    wanted = re.compile(options.only or "")
     if options.quick:
         cells = [c for c in cells if c.n not in NOT_QUICK[c.operation.kind]]
-    chosen = [cell for cell in cells if wanted.search(cell.name)]
-    return sorted(chosen, key=lambda cell: cell.n)
+    wanted = re.compile(options.only or "")
+    return [cell for cell in cells if wanted.search(cell.name)]
 
 
 def measure_all(options):
@@ -488,14 +487,13 @@ def measure_all(options):
     gc.collect()
     gc.freeze()  # what is there already is not looked through in each child
     cells = chosen_cells(options)
-    rows, start = [], time.monotonic()
-    for index, cell in enumerate(cells):
-        if index % 100 == 99:
+    rows, start = [{}] * len(cells), time.monotonic()
+    by_size = sorted(range(len(cells)), key=lambda index: cells[index].n)
+    for count, index in enumerate(by_size, 1):
+        rows[index] = measure(cells[index], effort)
+        if count % 100 == 0:
             taken = time.monotonic() - start
-            print(f"{taken:4.0f} s: {index + 1} of {len(cells)} cells", file=sys.stderr)
-        _t = time.monotonic()
-        rows.append(measure(cell, effort))
-        rows[-1]["wall"] = time.monotonic() - _t
+            print(f"{taken:4.0f} s: {count} of {len(cells)} cells", file=sys.stderr)
     return rows
 
 
