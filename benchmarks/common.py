@@ -9,9 +9,17 @@ import subprocess
 import sys
 
 import growbuf
-from growbuf._measure import ALLOCATORS, MissingError, in_child, preload, touch
+from growbuf._measure import (
+    ALLOCATORS,
+    MissingError,
+    in_child,
+    memory_nbytes,
+    preload,
+    touch,
+)
 
-__all__ = ["in_child", "touch"]  # for the scripts, beside what is defined here
+# For the scripts, beside what is defined here.
+__all__ = ["in_child", "memory_nbytes", "touch"]
 
 PIECE = bytes(range(256)) * 256  # 64 KiB
 RELEASE = (  # how glibc, jemalloc, mimalloc and TCMalloc are told to

@@ -28,13 +28,18 @@ COLUMNS = 12  # of the widest table, which all are aligned with
 
 def style():
     """Return the rules of the classes that cells have."""
-    rules = ["text{font-size:10px;fill:%s}" % GRAY, ".b{font-weight:bold;font-size:12px}"]
+    rules = [
+        "text{font-size:10px;fill:%s}" % GRAY,
+        ".b{font-weight:bold;font-size:12px}",
+    ]
     rules += [".c{text-anchor:middle}", ".h{text-anchor:middle;font-size:9px}"]
     rules += ["rect.e{fill:%s}" % EVEN, "text.e{fill:#333}"]
     for name, colors in (("l", LOSSES), ("g", GAINS)):
         for step, color in enumerate(colors):
             ink = "#fff" if step >= DARK_FROM else "#1f1f1f"
-            rules.append(f"rect.{name}{step}{{fill:{color}}}text.{name}{step}{{fill:{ink}}}")
+            rules.append(
+                f"rect.{name}{step}{{fill:{color}}}text.{name}{step}{{fill:{ink}}}"
+            )
     return "".join(rules)
 
 
@@ -121,7 +126,9 @@ def draw_key(parts):
     for index, ratio in enumerate(steps):
         sign = "" if ratio == 1 else "≤ " if ratio < 1 else "≥ "
         place = LABEL + 39.5 * index
-        parts.append(cell(place, 38.5, ROW, ratio * 1.0001 ** (ratio - 1), sign + short(ratio)))
+        parts.append(
+            cell(place, 38.5, ROW, ratio * 1.0001 ** (ratio - 1), sign + short(ratio))
+        )
     parts.append(text(LABEL + 39.5 * len(steps) + 8, 12, "above 1: growbuf is faster"))
 
 

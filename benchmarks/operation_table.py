@@ -39,7 +39,7 @@ SIZES = (0, 13, 100, 1000, 10_000, 60_000, 100_000, 300_000)
 SIZES += (MIB, 4 * MIB, 16 * MIB, 64 * MIB)
 BURSTS = (128 * KIB, 256 * KIB, 512 * KIB, MIB)
 ROWS = (0, 10, 100, 1000, 5000, 10_000, 100_000, 1_000_000, 8_000_000)
-VALUES = (10, 100, 1000, 10_000, 100_000)
+VALUES = (10, 100, 1000, 10_000)
 BLOCK_ROWS = (0, 16, 160, 1600, 16_000, 160_000, 1_600_000, 8_000_000)
 
 WARM, COLD = "warm", "cold"
@@ -54,9 +54,9 @@ class Operation:
     """An operation of one kind, and how it is run at each size.
 
     setup makes what the statement uses, and x, an expression, the object it is done on:
-    once for all the times it is run in a row, or anew for each if `each` is true. end
-    undoes the setup. None of these is timed. ours and peer hold fields that differ for
-    growbuf and for its peer.
+    once for all the times it is run in a row, or anew for each if `each` is true. values
+    is an expression of i that makes the list of that name. end undoes the setup. None of
+    these is timed. ours and peer hold fields that differ for growbuf and for its peer.
     """
 
     kind: str
@@ -64,6 +64,7 @@ class Operation:
     name: str
     statement: str
     setup: str = ""
+    values: str = ""
     x: str | None = "T(src)"
     end: str = ""
     each: bool = False
@@ -660,10 +661,19 @@ class Doubling:
         return self.rows[: self.length]
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)
 def values_of(expression, n):
     """Return a list of what an expression of i is for each i below n."""
-    return eval(f"[{expression} for i in range(n)]", {**globals(), "n": n})
+    return eval(f"[{expression} for i in range(n)]", {**NAMES, "n": n})
+
+
+def own_values_of(expression, n):
+    """Return the same list, whose objects this process has counted a reference to: the
+    first time that copies their pages after a fork."""
+    values = values_of(expression, n)
+    for _ in values:
+        pass
+    return values
 
 
 def build_by_rows(add):
@@ -680,7 +690,7 @@ def build_by_rows(add):
         "a doubling ndarray": lines("a = Doubling(f8)", "append = a.append", append_all)
         + "\ny = a.array",
     }
-    setup = lines("f8 = np.dtype('f8')", "values = values_of('i / 2', n)")
+    setup = "f8 = np.dtype('f8')"
     for peer, statement in peers.items():
         if peer == "array.array":  # NumPy makes no array of no bytes
             statement = statement.replace("np.frombuffer(a, f8)", "from_array(a)")
@@ -688,6 +698,7 @@ def build_by_rows(add):
             ours,
             f"floats: {peer}",
             setup=setup,
+            values="i / 2",
             sizes=ROWS,
             cold=True,
             peer_name=peer,
@@ -698,8 +709,6 @@ def build_by_rows(add):
         "list + np.array": peers["list + np.array"],
         "a doubling ndarray": peers["a doubling ndarray"].replace("(f8)", "(f8, (3,))"),
     }
-    rows = "(i / 2, i / 3, i / 4)"
-    setup = lines("f8 = np.dtype('f8')", f"values = values_of('{rows}', n)")
     for peer, statement in peers.items():
         if peer == "list + np.array":
             statement += "\ny.shape = n, 3"
@@ -707,6 +716,7 @@ def build_by_rows(add):
             ours,
             f"rows of 3 floats: {peer}",
             setup=setup,
+            values="(i / 2, i / 3, i / 4)",
             sizes=ROWS[:-1],
             peer_name=peer,
             peer={"statement": statement},
@@ -789,9 +799,8 @@ def append_types(add):
         add(
             lines(f"a = GrowArray(dtype=dtype{shape})", append_all, "y = a.array"),
             f"append {name}",
-            setup=lines(
-                f"dtype = np.dtype({dtype})", f"values = values_of({value!r}, n)"
-            ),
+            setup=f"dtype = np.dtype({dtype})",
+            values=value,
             sizes=VALUES,
             peer_name="list + np.array",
             peer={"statement": lines("a = []", append_all, "y = np.array(a, dtype)")},
@@ -865,6 +874,8 @@ NAMES = {
     "np": np,
     "GrowArray": growbuf.GrowArray if np else None,
     "MIB": MIB,
+    "MOMENT": MOMENT,
+    "SECOND": SECOND,
     "SMALL": SMALL,
     "RECORD": RECORD,
     "NESTED": NESTED,
@@ -876,7 +887,7 @@ NAMES = {
     "cut_by": cut_by,
     "from_array": from_array,
     "iterate": iterate,
-    "values_of": values_of,
+    "own_values_of": own_values_of,
     "written": written,
 }
 

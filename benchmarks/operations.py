@@ -63,6 +63,7 @@ from operation_table import (
     Operation,
     from_array,
     operations,
+    values_of,
 )
 
 import growbuf
@@ -163,7 +164,10 @@ class Way:
 
     def _compile(self, form, **parts):
         op = self.operation
-        parts = {"setup": op.setup, "end": op.end, "make": "", **parts}
+        setup = op.setup
+        if op.values:
+            setup += f"\nvalues = own_values_of({op.values!r}, n)"
+        parts = {"setup": setup, "end": op.end, "make": "", **parts}
         return compile_form(fill_in(form, **parts), self.name)
 
     @cached_property
@@ -360,6 +364,12 @@ class Cell:
     def material(self):
         return material_of(self.n if self.operation.kind != "array" else 0)
 
+    def prepare(self):
+        """Make in this process what its children need, and share."""
+        assert self.material
+        if self.operation.values:
+            values_of(self.operation.values, self.n)
+
 
 def readable_size(op, n):
     """Return a size with its unit: rows of an array, else bytes."""
@@ -455,7 +465,7 @@ def measure(cell, effort):
         "state": cell.state,
         "peer": op.peer_name or KINDS[op.kind][0],
     }
-    assert cell.material  # made in this process, for its children
+    cell.prepare()
     try:
         if cell.state == COLD:
             return {**row, **measure_cold(cell, effort)}
@@ -490,10 +500,14 @@ def measure_all(options):
     rows, start = [{}] * len(cells), time.monotonic()
     by_size = sorted(range(len(cells)), key=lambda index: cells[index].n)
     for count, index in enumerate(by_size, 1):
+        before = time.monotonic()
         rows[index] = measure(cells[index], effort)
+        now = time.monotonic()
+        rows[index]["measured_s"] = now - before
         if count % 100 == 0:
-            taken = time.monotonic() - start
-            print(f"{taken:4.0f} s: {count} of {len(cells)} cells", file=sys.stderr)
+            print(
+                f"{now - start:4.0f} s: {count} of {len(cells)} cells", file=sys.stderr
+            )
     return rows
 
 
