@@ -11,6 +11,8 @@ PYTHON ?= python3
 ARGS ?=
 UNDER ?=
 BENCH_JSON ?= .benchmarks/bench.json
+OPERATIONS_JSON ?= .benchmarks/operations.json
+PROGRAMS_JSON ?= .benchmarks/programs.json
 export GROWBUF_DEBUG ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # An older wheel, where the newest release would have to be built: free-threaded 3.13.
@@ -27,17 +29,18 @@ VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
+PROGRAMS := .venv/programs-$(TAG)
 TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format docs clean python
-.PHONY: bench pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
+.PHONY: bench operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | test | lint | format | docs | clean"
 	@echo "     (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | pictures | seed          what it is worth"
+	@echo "make bench | operations | programs | pictures | seed     what it is worth"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross           what is released"
@@ -55,8 +58,22 @@ bench: $(VENV)/$(BUILD)-bench
 	@$(VENV)/bin/python -m pytest -q benchmarks --benchmark-quiet \
 		--benchmark-json=$(BENCH_JSON) $(ARGS)
 
+# Every operation at every size, beside bytearray, io.BytesIO and other arrays.
+operations: $(VENV)/$(BUILD)-bench
+	@mkdir -p $(dir $(OPERATIONS_JSON))
+	@$(VENV)/bin/python benchmarks/operations.py --json $(OPERATIONS_JSON) $(ARGS)
+
+# Work of real libraries, with GrowBuffer as the builtin bytearray and without.
+programs: $(PROGRAMS)/ready $(VENV)/$(BUILD)-bench
+	@mkdir -p $(dir $(PROGRAMS_JSON))
+	@PYTHONPATH=. $(PROGRAMS)/bin/python benchmarks/programs.py --json $(PROGRAMS_JSON) $(ARGS)
+
+# What `bench` and `operations` wrote, of what there is, for docs/.
 pictures: $(VENV)/$(BUILD)-bench
-	@$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
+	@test ! -f $(BENCH_JSON) || \
+		$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
+	@test ! -f $(OPERATIONS_JSON) || \
+		$(VENV)/bin/python benchmarks/heatmap.py $(OPERATIONS_JSON) docs
 
 # The loop growbuf began with, beside other allocators: ARGS="--json FILE".
 seed: $(VENV)/$(BUILD)-cli
@@ -146,7 +163,7 @@ $(VENV)/ready: | python
 	@touch $@
 
 # With the dependency group of that name, for which pip must be 25.1 or newer.
-$(LINT)/ready $(RELEASE)/ready $(SWAP)/ready: .venv/%-$(TAG)/ready: pyproject.toml | python
+$(LINT)/ready $(RELEASE)/ready $(SWAP)/ready $(PROGRAMS)/ready: .venv/%-$(TAG)/ready: pyproject.toml | python
 	@echo "making $(@D)"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --upgrade pip

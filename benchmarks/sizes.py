@@ -9,28 +9,27 @@ A cell is bytearray's time divided by GrowBuffer's, the median over pairs taken 
 it; `again` builds, drops and builds again. Small buffers are built many at a time.
 """
 
-import ctypes
-import gc
 import json
 import time
 from functools import partial
 
-from common import add_allocators, case_parser, parse, ratio, run_worker, take_pairs
+from common import (
+    add_allocators,
+    case_parser,
+    parse,
+    ratio,
+    release,
+    run_worker,
+    take_pairs,
+    touch,
+)
 
-import growbuf
 from growbuf import GrowBuffer
 from growbuf._cli import parse_nbytes
 from growbuf._demo import format_nbytes
-from growbuf._measure import touch
 
 KINDS = (bytearray, GrowBuffer)
 PIECES = (64, 4 << 10, 64 << 10, 1 << 20)
-RELEASE = (  # how glibc, jemalloc, mimalloc and TCMalloc are told to
-    ("malloc_trim", 0),
-    ("mallctl", b"arena.4096.purge", None, None, None, ctypes.c_size_t(0)),
-    ("mi_collect", True),
-    ("MallocExtension_ReleaseFreeMemory",),
-)
 MOST_PIECES = 1 << 24  # of a build: more takes minutes
 
 
@@ -63,16 +62,6 @@ def again_ns(kind, length, piece):
     taken = time.perf_counter_ns() - start
     del buf
     return taken / count
-
-
-def release():
-    """Have GrowBuffer and the allocator give back what they keep."""
-    gc.collect()
-    growbuf.trim()
-    library = ctypes.CDLL(None)
-    for name, *args in RELEASE:
-        if hasattr(library, name):
-            getattr(library, name)(*args)
 
 
 def fresh(measure, kind, length, piece):
