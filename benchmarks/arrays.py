@@ -19,8 +19,8 @@ import numpy as np
 from common import case_parser, compare, parse
 
 from growbuf import GrowArray
-from growbuf._cases import BLOCKS, ITEMS, blocks, is_there
-from growbuf._measure import GIB, in_child, memory_nbytes, seconds, touch
+from growbuf.cli.cases import BLOCKS, ITEMS, blocks, is_there
+from growbuf.cli.measure import GIB, in_child, memory_nbytes, seconds, touch
 
 COUNT = 4_000_000
 COUNT_IN_PYTHON = 400_000  # for what takes a microsecond an item

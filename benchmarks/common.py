@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 
-from growbuf._measure import ALLOCATORS, MissingError, in_child, preload
+from growbuf.cli.measure import ALLOCATORS, MissingError, in_child, preload
 
 PIECE = bytes(range(256)) * 256  # 64 KiB
 

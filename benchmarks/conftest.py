@@ -14,7 +14,7 @@ from rich.table import Table
 from syscalls import has_strace
 
 import growbuf
-from growbuf._bench import (
+from growbuf.cli.bench import (
     NOTE,
     Console,
     Worker,
@@ -25,8 +25,8 @@ from growbuf._bench import (
     print_machine,
     summary,
 )
-from growbuf._cases import CASES
-from growbuf._measure import ALLOCATORS, MissingError, exponent, grouped
+from growbuf.cli.cases import CASES
+from growbuf.cli.measure import ALLOCATORS, MissingError, exponent, grouped
 
 MIB = 1 << 20
 

@@ -13,7 +13,7 @@ from functools import partial
 from common import PIECE, case_parser, compare, parse, show
 
 from growbuf import GrowIO
-from growbuf._measure import GIB, seconds
+from growbuf.cli.measure import GIB, seconds
 
 TOTAL = 256 << 20
 

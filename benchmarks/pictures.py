@@ -14,9 +14,9 @@ from operator import itemgetter
 from pathlib import Path
 from statistics import median
 
-from growbuf._bench import add_ratios, short
-from growbuf._measure import GIB, grouped
-from growbuf._plot import OURS, THEIRS, label_bars, label_ends, log_axis, picture
+from growbuf.cli.bench import add_ratios, short
+from growbuf.cli.measure import GIB, grouped
+from growbuf.cli.plot import OURS, THEIRS, label_bars, label_ends, log_axis, picture
 
 COLORS = {
     "glibc": THEIRS,

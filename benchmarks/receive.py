@@ -18,7 +18,7 @@ from functools import partial
 from common import case_parser, compare, parse, show
 
 from growbuf import GrowBuffer
-from growbuf._measure import GIB, in_child, memory_nbytes, seconds, touch
+from growbuf.cli.measure import GIB, in_child, memory_nbytes, seconds, touch
 
 PIECE_NBYTES = 64 << 10
 RING_NBYTES = 256 << 10

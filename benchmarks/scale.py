@@ -16,7 +16,7 @@ from common import PIECE, case_parser, parse, ratio, show, take_pairs
 from versus import build, fill_numpy
 
 from growbuf import GrowBuffer
-from growbuf._measure import GIB, seconds
+from growbuf.cli.measure import GIB, seconds
 
 MIB = 1 << 20
 

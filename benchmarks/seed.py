@@ -35,7 +35,7 @@ import tempfile
 from pathlib import Path
 
 from growbuf import info
-from growbuf._measure import ALLOCATORS, GIB, MissingError, preload
+from growbuf.cli.measure import ALLOCATORS, GIB, MissingError, preload
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = ROOT / "benchmarks" / "seed"

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 
-from growbuf._bench_worker import MARK
-from growbuf._measure import preload
+from growbuf.cli.bench_worker import MARK
+from growbuf.cli.measure import preload
 
 
 @functools.cache
@@ -26,7 +26,7 @@ def count_system_calls(allocator, case, peer, nbytes):
     if not has_strace():
         return {}
     order = json.dumps({"case": case, "peer": peer, "nbytes": nbytes})
-    worker = [sys.executable, "-m", "growbuf._bench_worker", "--once", order]
+    worker = [sys.executable, "-m", "growbuf.cli.bench_worker", "--once", order]
     with tempfile.NamedTemporaryFile("r") as log:
         subprocess.run(
             ["strace", "-qq", "-o", log.name, *worker], env=preload(allocator)

@@ -3,7 +3,7 @@
 import pytest
 from syscalls import count_system_calls
 
-from growbuf._cases import CASES, is_there
+from growbuf.cli.cases import CASES, is_there
 
 PAIRS = [(case, peer) for case in CASES for peer in CASES[case].peers]
 

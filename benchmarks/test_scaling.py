@@ -2,7 +2,7 @@
 
 import pytest
 
-from growbuf._measure import ALLOCATORS, GIB, available_nbytes
+from growbuf.cli.measure import ALLOCATORS, GIB, available_nbytes
 
 KIB, MIB = 1 << 10, 1 << 20
 LENGTHS = [KIB << shift for shift in (0, 3, 6, 9, 12, 15, 17, 21, 23)]

@@ -20,7 +20,7 @@ from functools import partial
 from common import PIECE, add_allocators, case_parser, parse, run_worker, show
 
 from growbuf import GrowBuffer
-from growbuf._measure import GIB, in_child, memory_nbytes, seconds
+from growbuf.cli.measure import GIB, in_child, memory_nbytes, seconds
 
 
 def build(kind, nbytes=GIB):

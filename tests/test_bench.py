@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import growbuf
-from growbuf import _cases, _measure
-from growbuf._cases import CASES, PATTERN
+from growbuf.cli import cases, main, measure
+from growbuf.cli.cases import CASES, PATTERN
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAIRS = [(case, peer) for case in CASES for peer in CASES[case].peers]
@@ -21,7 +21,7 @@ PAIRS = [(case, peer) for case in CASES for peer in CASES[case].peers]
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
-def bench(*words, cwd):
+def run_bench(*words, cwd):
     return subprocess.run(
         [sys.executable, "-m", "growbuf", "bench", *map(str, words)],
         cwd=cwd,
@@ -48,9 +48,9 @@ def expected(case, nbytes):
     """Return what every peer must have collected in a case."""
     piece = PATTERN[: CASES[case].piece_nbytes]
     if case == "interleaved":
-        nbytes = nbytes // _cases.INTERLEAVED
-        piece = PATTERN[: _cases.PIECE_NBYTES]
-        return piece * (nbytes // len(piece)) * _cases.INTERLEAVED
+        nbytes = nbytes // cases.INTERLEAVED
+        piece = PATTERN[: cases.PIECE_NBYTES]
+        return piece * (nbytes // len(piece)) * cases.INTERLEAVED
     piece = {"by-byte": b"\7", "zeros": b"\0"}.get(case, piece)
     return piece * (nbytes // len(piece))
 
@@ -58,7 +58,7 @@ def expected(case, nbytes):
 @pytest.mark.parametrize(("case", "peer"), PAIRS, ids=map("-".join, PAIRS))
 class TestPeers:
     def test_collects_what_it_is_timed_for(self, case, peer):
-        if not _cases.is_there(CASES[case].peers[peer]):
+        if not cases.is_there(CASES[case].peers[peer]):
             pytest.skip(f"{peer} is not installed")
         nbytes = CASES[case].nbytes(peer, 1 << 20)
         with CASES[case].give(nbytes) as given:
@@ -75,7 +75,7 @@ def check(case, result, nbytes):
         import numpy as np
 
         items = np.arange(nbytes / 8)
-        wanted = items / 2 if case == "append" else items % _cases.BLOCK_ITEMS
+        wanted = items / 2 if case == "append" else items % cases.BLOCK_ITEMS
         assert np.asarray(result).tobytes() == wanted.tobytes()
     else:
         assert content(result)[:nbytes] == expected(case, nbytes)
@@ -85,7 +85,9 @@ class TestCommand:
     pytest.importorskip("rich")
 
     def test_prints_ratios_and_where_they_come_from(self, tmp_path):
-        done = bench("build-64k", "zeros", "--size", "64K", "--repeat", 1, cwd=tmp_path)
+        done = run_bench(
+            "build-64k", "zeros", "--size", "64K", "--repeat", 1, cwd=tmp_path
+        )
         assert done.returncode == 0, done.stderr
         facts = growbuf.info()
         for word in ("kernel", "strategy", "transparent_hugepage"):
@@ -97,7 +99,7 @@ class TestCommand:
 
     def test_json_has_every_figure(self, tmp_path):
         words = ("build-64k", "--size", "1M", "--repeat", 2, "--json", "bench.json")
-        done = bench(*words, cwd=tmp_path)
+        done = run_bench(*words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         report = json.loads((tmp_path / "bench.json").read_text())
         assert report["growbuf"] == growbuf.info()
@@ -114,7 +116,7 @@ class TestCommand:
     def test_plot(self, tmp_path, suffix):
         name = f"ratios.{suffix}"
         words = ("zeros", "--size", "64K", "--repeat", 1, "--plot", name)
-        done = bench(*words, cwd=tmp_path)
+        done = run_bench(*words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert (tmp_path / name).stat().st_size > 1000
 
@@ -128,17 +130,15 @@ class TestCommand:
         ],
     )
     def test_refuses(self, tmp_path, words, told):
-        done = bench(*words, cwd=tmp_path)
+        done = run_bench(*words, cwd=tmp_path)
         assert done.returncode == 2
         assert told in done.stderr and done.stdout == ""
 
     def test_names_what_is_missing_and_goes_on(self, monkeypatch, capsys):
-        from growbuf import _cli
-
-        monkeypatch.setitem(_measure.ALLOCATORS, "other", ("no-such", "libno-such"))
-        monkeypatch.setattr(_cases, "find_spec", lambda module: None)
+        monkeypatch.setitem(measure.ALLOCATORS, "other", ("no-such", "libno-such"))
+        monkeypatch.setattr(cases, "find_spec", lambda module: None)
         words = ["bench", "build-64k", "--size", "64K", "--repeat", "1"]
-        assert _cli.main([*words, "--allocator", "other,glibc"]) == 0
+        assert main.main([*words, "--allocator", "other,glibc"]) == 0
         out = capsys.readouterr().out
         assert "other: not found, install libno-such" in out
         assert "numpy: not installed, pip install numpy" in out
@@ -146,22 +146,22 @@ class TestCommand:
 
 
 class TestWorker:
-    @pytest.mark.parametrize("allocator", _measure.ALLOCATORS)
+    @pytest.mark.parametrize("allocator", measure.ALLOCATORS)
     def test_uses_the_allocator(self, allocator):
-        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+        bench = pytest.importorskip("growbuf.cli.bench", reason="needs rich")
         try:
-            worker = _bench.Worker(allocator)
-        except _measure.MissingError as error:
+            worker = bench.Worker(allocator)
+        except measure.MissingError as error:
             pytest.skip(str(error))
         with worker:
             assert "seconds" in worker.measure("build-64k", "bytearray", 1 << 16)
             loaded = Path(f"/proc/{worker._process.pid}/maps").read_text()
-        library = _measure.ALLOCATORS[allocator][0]
+        library = measure.ALLOCATORS[allocator][0]
         assert library is None or f"lib{library}" in loaded
 
     def test_a_job_that_dies_is_an_error_of_its_own(self):
-        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
-        with _bench.Worker("glibc") as worker:
+        bench = pytest.importorskip("growbuf.cli.bench", reason="needs rich")
+        with bench.Worker("glibc") as worker:
             answer = worker.ask(measure="builds", peer="bytearray", nbytes="many")
             assert answer == {"error": "exit code 1"}
             assert "seconds" in worker.measure("zeros", "bytearray", 1 << 16)
@@ -169,11 +169,11 @@ class TestWorker:
 
 class TestMeasure:
     def test_a_long_answer_of_a_child(self):
-        assert _measure.in_child(list, range(100_000)) == list(range(100_000))
+        assert measure.in_child(list, range(100_000)) == list(range(100_000))
 
     def test_a_child_that_is_killed(self):
         with pytest.raises(ChildProcessError, match="SIGKILL"):
-            _measure.in_child(lambda: os.kill(os.getpid(), 9))
+            measure.in_child(lambda: os.kill(os.getpid(), 9))
 
     def test_figures_are_of_the_job_alone(self):
         nbytes = 64 << 20
@@ -185,7 +185,7 @@ class TestMeasure:
             memory[:: mmap.PAGESIZE] = bytes(nbytes // mmap.PAGESIZE)
             return memory
 
-        row = _measure.in_child(_measure.figures, job)
+        row = measure.in_child(measure.figures, job)
         # The allocator may give back some of its own meanwhile.
         assert 0.95 * nbytes < row["peak_nbytes"] < 1.5 * nbytes
         assert row["after_nbytes"] < 0.5 * nbytes
@@ -194,28 +194,28 @@ class TestMeasure:
 
     def test_exponent(self):
         points = [(n, 3 * n**2) for n in (1, 10, 1000)]
-        assert _measure.exponent(points) == pytest.approx(2)
+        assert measure.exponent(points) == pytest.approx(2)
 
 
 class TestReport:
     def test_ratios_are_for_as_many_bytes(self):
-        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+        bench = pytest.importorskip("growbuf.cli.bench", reason="needs rich")
         rows = [
             {"nbytes": 100, "seconds": [1.0, 2.0, 4.0]},
             {"nbytes": 10, "seconds": [1.0, 1.0, 1.0]},
             {"nbytes": 100, "error": "killed"},
         ]
-        _bench.add_ratios(rows)
+        bench.add_ratios(rows)
         assert [row.get("ratio") for row in rows] == [1, 5, None]
 
     def test_a_failed_peer_is_told_in_its_row(self):
-        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+        bench = pytest.importorskip("growbuf.cli.bench", reason="needs rich")
         rows = [
             {"case": "zeros", "peer": "GrowBuffer", "nbytes": 1, "seconds": [1.0]},
             {"case": "zeros", "peer": "other", "nbytes": 1, "error": "killed"},
         ]
-        _bench.add_ratios(rows)
-        (table,) = _bench.make_tables(rows)
+        bench.add_ratios(rows)
+        (table,) = bench.make_tables(rows)
         assert table.row_count == 2
         assert "killed" in list(table.columns[1].cells)
 
@@ -233,7 +233,7 @@ def pictures(monkeypatch):
 
 def suite_rows():
     """Return rows as the suite writes them, of every case that is drawn."""
-    for allocator in _measure.ALLOCATORS:
+    for allocator in measure.ALLOCATORS:
         for peer in ("GrowBuffer", "bytearray"):
             for case in ("build-64k", "scaling", "appends", "windows"):
                 for nbytes in (1 << 20, 128 << 20):

@@ -110,7 +110,7 @@ class TestInput:
         assert "4 of 4" in done.stdout
 
     def test_the_standard_library_is_repeated_to_the_size(self, tmp_path):
-        from growbuf._stream import PIECE_NBYTES, Source, read_pieces
+        from growbuf.cli.stream import PIECE_NBYTES, Source, read_pieces
 
         path = tmp_path / "data.bin"
         path.write_bytes(DATA)
@@ -119,7 +119,7 @@ class TestInput:
         assert b"".join(pieces) == (DATA * 4)[:1_000_000]
 
     def test_the_standard_library_is_packed_the_same_each_time(self, tmp_path):
-        from growbuf._stream import read_file, write_stdlib_tar
+        from growbuf.cli.stream import read_file, write_stdlib_tar
 
         digests = set()
         for name in ("one", "two"):
@@ -142,11 +142,11 @@ class TestFigures:
         assert all(cell.endswith("x") for cell in rows["ratio"])
 
     def test_measured_in_turn_in_processes_of_their_own(self, write):
-        from growbuf import _demo
+        from growbuf.cli import demo
 
-        source = _demo.Source(str(write(DATA)))
-        runs = _demo.measure_all(source, _demo.digest(source), 3, True)
-        assert [len(runs[kind]) for kind in _demo.KINDS] == [3, 3]
+        source = demo.Source(str(write(DATA)))
+        runs = demo.measure_all(source, demo.digest(source), 3, True)
+        assert [len(runs[kind]) for kind in demo.KINDS] == [3, 3]
         for run in runs["GrowBuffer"]:
             assert run["length"] == len(DATA)
             assert run["sha256"] == DATA_SHA256
@@ -163,10 +163,10 @@ class TestFigures:
     @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
     def test_peak_is_the_worker_s_alone(self, write):
         """A large parent must not show in the figure of its small child."""
-        from growbuf import _demo
+        from growbuf.cli import demo
 
         ballast = bytearray(os.urandom(1 << 20)) * 200
-        run = _demo.measure("bytearray", _demo.Source(str(write(DATA))), 64 << 20, int)
+        run = demo.measure("bytearray", demo.Source(str(write(DATA))), 64 << 20, int)
         assert len(DATA) < run["peak_nbytes"] < len(ballast)
 
 
@@ -206,14 +206,14 @@ class TestRefusals:
         check_refused(growbuf_command("demo", path), path)
 
     def test_more_than_the_memory(self):
-        from growbuf import _demo
+        from growbuf.cli import demo
 
-        available = _demo.available_nbytes()
+        available = demo.available_nbytes()
         if available is None:
             pytest.skip("the system does not say how much memory is available")
-        _demo.check_fits(available // 2)
-        with pytest.raises(_demo.InputError, match="do not fit"):
-            _demo.check_fits(available * 2)
+        demo.check_fits(available // 2)
+        with pytest.raises(demo.InputError, match="do not fit"):
+            demo.check_fits(available * 2)
 
     def test_a_size_beyond_all_memory_is_refused_at_once(self, growbuf_command):
         done = growbuf_command("demo", "--size", "99999T")
@@ -228,10 +228,10 @@ class TestRefusals:
         ],
     )
     def test_a_worker_that_dies_is_named(self, code, errors, message):
-        from growbuf import _demo
+        from growbuf.cli import demo
 
-        with pytest.raises(_demo.InputError, match=message):
-            _demo.check_exit("bytearray", code, errors)
+        with pytest.raises(demo.InputError, match=message):
+            demo.check_exit("bytearray", code, errors)
 
     @pytest.mark.parametrize("size", ["0", "-1", "x", "1Q", "1.5G", ""])
     def test_bad_size(self, growbuf_command, size):
@@ -262,27 +262,27 @@ def without_root_s_privilege():
 
 class TestDigest:
     def test_a_digest_that_differs_is_an_error(self, write):
-        from growbuf import _demo
+        from growbuf.cli import demo
 
-        source = _demo.Source(str(write(DATA)))
-        wrong = _demo.Reference(len(DATA), "0" * 64)
-        with pytest.raises(_demo.DigestError, match=DATA_SHA256):
-            _demo.measure_all(source, wrong, 1, True)
+        source = demo.Source(str(write(DATA)))
+        wrong = demo.Reference(len(DATA), "0" * 64)
+        with pytest.raises(demo.DigestError, match=DATA_SHA256):
+            demo.measure_all(source, wrong, 1, True)
 
     def test_a_length_that_differs_is_an_error(self, write):
-        from growbuf import _demo
+        from growbuf.cli import demo
 
-        source = _demo.Source(str(write(DATA)))
-        wrong = _demo.Reference(len(DATA) + 1, DATA_SHA256)
-        with pytest.raises(_demo.DigestError, match=str(len(DATA))):
-            _demo.measure_all(source, wrong, 1, True)
+        source = demo.Source(str(write(DATA)))
+        wrong = demo.Reference(len(DATA) + 1, DATA_SHA256)
+        with pytest.raises(demo.DigestError, match=str(len(DATA))):
+            demo.measure_all(source, wrong, 1, True)
 
     def test_it_ends_with_exit_code_1_and_one_line(self, write, monkeypatch, capsys):
-        from growbuf import _cli, _demo
+        from growbuf.cli import demo, main
 
-        wrong = _demo.Reference(len(DATA), "0" * 64)
-        monkeypatch.setattr(_demo, "digest", lambda source: wrong)
-        assert _cli.main(["demo", str(write(DATA)), "--repeat", "1"]) == 1
+        wrong = demo.Reference(len(DATA), "0" * 64)
+        monkeypatch.setattr(demo, "digest", lambda source: wrong)
+        assert main.main(["demo", str(write(DATA)), "--repeat", "1"]) == 1
         errors = capsys.readouterr().err.splitlines()
         assert len(errors) == 1
         assert "does not hold the stream" in errors[0]
@@ -409,6 +409,6 @@ class TestOtherCommands:
     [("1", 1), ("64K", 65536), ("64KiB", 65536), ("3g", 3 << 30), ("2MB", 2 << 20)],
 )
 def test_parse_nbytes(text, nbytes):
-    from growbuf._cli import parse_nbytes
+    from growbuf.cli.main import parse_nbytes
 
     assert parse_nbytes(text) == nbytes

@@ -115,7 +115,7 @@ def test_the_architecture_names_every_file():
     for name, suffixes in re.findall(r"^\| `([\w/]+)\.([\w{},]+)`", page, re.MULTILINE):
         told |= {f"{name}.{suffix}" for suffix in suffixes.strip("{}").split(",")}
     sources = {".c", ".h", ".py", ".pyi", ".typed"}
-    paths = [*(CHECKOUT / "src").iterdir(), *(CHECKOUT / "growbuf").iterdir()]
+    paths = [*(CHECKOUT / "src").iterdir(), *(CHECKOUT / "growbuf").rglob("*")]
     there = {str(p.relative_to(CHECKOUT)) for p in paths if p.suffix in sources}
     assert told == there
 

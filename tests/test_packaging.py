@@ -144,7 +144,12 @@ class TestDistributions:
         assert not [name for name in names if name.endswith((".c", ".h"))]
 
     def test_wheel_has_every_module_of_the_package(self, wheel):
-        modules = {f"growbuf/{path.name}" for path in CHECKOUT.glob("growbuf/*.py*")}
+        modules = {
+            path.relative_to(CHECKOUT).as_posix()
+            for pattern in ("*.py", "*.pyi")
+            for path in (CHECKOUT / "growbuf").rglob(pattern)
+        }
+        assert "growbuf/cli/main.py" in modules
         assert modules <= names_in(wheel)
 
     def test_sdist_has_every_source_and_header(self, sdist):
@@ -185,6 +190,7 @@ class TestInstalled:
         loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
         assert "growbuf._growbuf" in loaded
         assert {name.partition(".")[0] for name in loaded}.isdisjoint(EXTRAS)
+        assert not [name for name in loaded if name.startswith("growbuf.cli")]
 
     @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm (binutils)")
     def test_only_the_module_s_entry_is_exported(self, tmp_path):

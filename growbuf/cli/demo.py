@@ -19,8 +19,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from rich.table import Table
 
 import growbuf
-from growbuf._measure import available_nbytes
-from growbuf._stream import (
+from growbuf.cli.measure import available_nbytes
+from growbuf.cli.stream import (
     PIECE_NBYTES,
     InputError,
     Source,
@@ -180,7 +180,7 @@ def measure(
 def start_worker(kind: str, source: Source, warm_nbytes: int) -> subprocess.Popen:
     words = (kind, source.path, source.length or 0, warm_nbytes)
     return subprocess.Popen(
-        [sys.executable, "-m", "growbuf._worker", *map(str, words)],
+        [sys.executable, "-m", "growbuf.cli.demo_worker", *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 import growbuf
-from growbuf._cases import CASES, PACKAGES, Case, is_there
-from growbuf._demo import Console, format_nbytes
-from growbuf._measure import (
+from growbuf.cli.cases import CASES, PACKAGES, Case, is_there
+from growbuf.cli.demo import Console, format_nbytes
+from growbuf.cli.measure import (
     GIB,
     MissingError,
     grouped,
@@ -51,7 +51,7 @@ class Worker:
         # Threads of a linear algebra library would be there when it forks.
         environment = {**preload(allocator), "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "growbuf._bench_worker"],
+            [sys.executable, "-m", "growbuf.cli.bench_worker"],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -117,7 +117,7 @@ def run(
         with open(json_file, "w") as file:
             json.dump(report, file, indent=1)
     if plot_file:
-        from growbuf._plot import plot_ratios
+        from growbuf.cli.plot import plot_ratios
 
         plot_ratios(report["rows"], plot_file)
 

@@ -12,7 +12,7 @@ import re
 import sys
 
 import growbuf
-from growbuf._measure import ALLOCATORS
+from growbuf.cli.measure import ALLOCATORS
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -129,11 +129,11 @@ def add_bench(commands: "argparse._SubParsersAction") -> None:
 
 def run_bench(args: argparse.Namespace) -> int:
     try:
-        from growbuf import _bench
+        from growbuf.cli import bench
     except ModuleNotFoundError as error:
         return needs_extra("the benchmark", error)
     known = (
-        ("case", args.cases, _bench.CASE_NAMES),
+        ("case", args.cases, bench.CASE_NAMES),
         ("allocator", args.allocator, ALLOCATORS),
     )
     for what, names, there in known:
@@ -144,7 +144,7 @@ def run_bench(args: argparse.Namespace) -> int:
                 )
     if args.plot and importlib.util.find_spec("matplotlib") is None:
         return fail(2, "--plot needs matplotlib: pip install 'growbuf[bench]'")
-    _bench.run(args.cases, args.size, args.repeat, args.allocator, args.json, args.plot)
+    bench.run(args.cases, args.size, args.repeat, args.allocator, args.json, args.plot)
     return 0
 
 
@@ -158,14 +158,14 @@ def run_demo(args: argparse.Namespace) -> int:
     if args.file is not None and args.size is not None:
         args.parser.error("--size is for the built-in data: a FILE is read as it is")
     try:
-        from growbuf import _demo
+        from growbuf.cli import demo
     except ModuleNotFoundError as error:
         return needs_extra("the demo", error)
     try:
-        _demo.run(args.file, args.size, args.repeat, args.cold)
-    except _demo.InputError as error:
+        demo.run(args.file, args.size, args.repeat, args.cold)
+    except demo.InputError as error:
         return fail(2, str(error))
-    except _demo.DigestError as error:
+    except demo.DigestError as error:
         return fail(1, str(error))
     return 0
 

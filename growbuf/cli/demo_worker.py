@@ -1,6 +1,6 @@
 """One measurement of the demo, in a process of its own so that its peak is its own.
 
-``python -m growbuf._worker TYPE PATH LENGTH WARM_NBYTES`` (LENGTH is 0 for the whole
+``python -m growbuf.cli.demo_worker TYPE PATH LENGTH WARM_NBYTES`` (LENGTH is 0 for the whole
 of a file) prints now and then how many more bytes it has appended, and last its
 figures as a line of JSON.
 """
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter_ns
 
 import growbuf
-from growbuf._measure import memory_nbytes, warm_up
-from growbuf._stream import InputError, Source, read_pieces
+from growbuf.cli.measure import memory_nbytes, warm_up
+from growbuf.cli.stream import InputError, Source, read_pieces
 
 TYPES = {"bytearray": bytearray, "GrowBuffer": growbuf.GrowBuffer}
 REPORT_NBYTES = 16 << 20

@@ -1,6 +1,6 @@
 """Measures what it is told to, each time in a child of its own.
 
-``python -m growbuf._bench_worker`` reads orders from its input, one a line, and answers
+``python -m growbuf.cli.bench_worker`` reads orders from its input, one a line, and answers
 each with a line: both are JSON. One such process runs for each allocator. It does not
 measure itself, so it can import for its children and nothing of one is left to the
 next. ``--once ORDER`` runs one job in the process itself, between two marks that a trace
@@ -16,8 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from time import perf_counter_ns
 
-from growbuf._cases import BYTES, CASES, PATTERN
-from growbuf._measure import figures, in_child, warm_up
+from growbuf.cli.cases import BYTES, CASES, PATTERN
+from growbuf.cli.measure import figures, in_child, warm_up
 
 MARK = "/growbuf-bench-mark"
 

@@ -11,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from growbuf._measure import grouped
+from growbuf.cli.measure import grouped
 
 GRAY, OURS, THEIRS = "#7d8590", "#2f81f7", "#d4761c"
 WIDTH_INCHES = 8.3  # 830 pixels in a README

@@ -1,0 +1,1 @@
+"""The command `python -m growbuf`; `import growbuf` loads nothing from here."""
