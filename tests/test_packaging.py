@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +19,8 @@ from growbuf import _growbuf
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXTRAS = ("rich", "numpy")
+# What is tested is a release build, and the package that was installed.
+UNSET = {"CFLAGS", "GROWBUF_DEBUG", "PYTHONPATH"}
 
 SMOKE = """
 import os, subprocess, sys
@@ -50,7 +53,7 @@ print("ok", growbuf.__version__)
 
 def run(*words, cwd):
     """Run a command that must succeed and return what it printed."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment = {k: v for k, v in os.environ.items() if k not in UNSET}
     done = subprocess.run(
         [*map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True
     )
@@ -113,6 +116,20 @@ def wheel_of_sdist(build, sdist, tmp_path_factory):
     return build("wheel", unpacked)
 
 
+def elf_section_names(image):
+    """Return the names of the sections of a 64-bit ELF file, such as ".text"."""
+    order = "<" if image[5] == 1 else ">"
+    (table,) = struct.unpack_from(f"{order}Q", image, 0x28)
+    header_nbytes, count, names_index = struct.unpack_from(f"{order}3H", image, 0x3A)
+    headers = [
+        struct.unpack_from(f"{order}I20xQ", image, table + header_nbytes * index)
+        for index in range(count)
+    ]
+    names_start = headers[names_index][1]
+    starts = [names_start + offset for offset, _ in headers]
+    return {image[start : image.index(b"\0", start)].decode() for start in starts}
+
+
 def names_in(wheel):
     with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())
@@ -151,6 +168,16 @@ class TestDistributions:
         }
         assert "growbuf/cli/main.py" in modules
         assert modules <= names_in(wheel)
+
+    def test_wheel_has_no_debug_information(self, wheel):
+        with zipfile.ZipFile(wheel) as archive:
+            (name,) = (name for name in names_in(wheel) if name.endswith(".so"))
+            image = archive.read(name)
+        if image[:5] != b"\x7fELF\2":
+            pytest.skip("the extension is no 64-bit ELF file")
+        sections = elf_section_names(image)
+        assert ".text" in sections
+        assert not [name for name in sections if name.startswith(".debug")]
 
     def test_sdist_has_every_source_and_header(self, sdist):
         with tarfile.open(sdist) as archive:
