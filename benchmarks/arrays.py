@@ -19,7 +19,7 @@ import numpy as np
 from common import case_parser, compare, parse
 
 from growbuf import GrowArray
-from growbuf.cli.cases import BLOCKS, ITEMS, blocks, is_there
+from growbuf.cli.cases import BLOCKS, ITEMS, blocks, is_installed
 from growbuf.cli.measure import GIB, in_child, memory_nbytes, seconds, touch
 
 COUNT = 4_000_000
@@ -151,7 +151,7 @@ def rows_case(dtype, row_shape, last, repeat):
 def blocks_case(nbytes, peers, repeat):
     ours = partial(blocks, BLOCKS["GrowArray"].begin)
     for label, name in peers.items():
-        if not is_there(BLOCKS[name]):
+        if not is_installed(BLOCKS[name]):
             continue
         theirs = partial(blocks, BLOCKS[name].begin)
         row = compare(
@@ -207,7 +207,7 @@ ITEM_PEERS = [
         ("numpy-dynamic-array",) * 2 + (items_numpy_da, COUNT_IN_PYTHON),
         ("awkward.ArrayBuilder", "awkward", items_awkward, COUNT_IN_PYTHON),
     )
-    if is_there(ITEMS[peer])
+    if is_installed(ITEMS[peer])
 ]
 
 CASES = {

@@ -16,7 +16,6 @@ from syscalls import has_strace
 import growbuf
 from growbuf.cli.bench import (
     NOTE,
-    Console,
     Worker,
     add_ratios,
     machine,
@@ -27,6 +26,7 @@ from growbuf.cli.bench import (
 )
 from growbuf.cli.cases import CASES
 from growbuf.cli.measure import ALLOCATORS, MissingError, exponent, grouped
+from growbuf.cli.output import Console
 
 MIB = 1 << 20
 
@@ -123,7 +123,7 @@ def pytest_generate_tests(metafunc):
 
 def pytest_terminal_summary(config):
     """Print what was measured, and on what."""
-    out = Console(highlight=False, markup=False, emoji=False)
+    out = Console()
     print_machine(out, {"machine": machine(), "growbuf": growbuf.info()})
     for line in missing_packages(CASES):
         out.print(line)

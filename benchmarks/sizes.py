@@ -19,9 +19,9 @@ from common import add_allocators, case_parser, parse, ratio, run_worker, take_p
 
 import growbuf
 from growbuf import GrowBuffer
-from growbuf.cli.demo import format_nbytes
 from growbuf.cli.main import parse_nbytes
 from growbuf.cli.measure import touch
+from growbuf.cli.output import format_nbytes
 
 KINDS = (bytearray, GrowBuffer)
 PIECES = (64, 4 << 10, 64 << 10, 1 << 20)

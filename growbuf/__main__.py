@@ -1,4 +1,4 @@
-"""Entry of ``python -m growbuf``; the commands are in ``growbuf.cli.main``."""
+"""Run ``python -m growbuf``; the commands are in ``growbuf.cli``."""
 
 import sys
 

@@ -1,6 +1,5 @@
 """The scripts in tools/: which entries the matrix of tests has."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,9 @@ RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]
 
 
 def rung_entries(matrix, **probed):
-    return {entry.name: entry for entry in matrix.entries(probed) if entry.name in RUNGS}
+    return {
+        entry.name: entry for entry in matrix.entries(probed) if entry.name in RUNGS
+    }
 
 
 def test_matrix_kernel_with_every_rung_runs_an_entry_for_each(matrix):

@@ -1,1 +1,1 @@
-"""The command `python -m growbuf`; `import growbuf` loads nothing from here."""
+"""The commands of ``python -m growbuf``. ``import growbuf`` imports nothing from here."""

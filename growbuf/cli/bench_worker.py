@@ -1,10 +1,15 @@
-"""Measures what it is told to, each time in a child of its own.
+"""The benchmark's worker: it makes every measurement in a child process of its own.
 
-``python -m growbuf.cli.bench_worker`` reads orders from its input, one a line, and answers
-each with a line: both are JSON. One such process runs for each allocator. It does not
-measure itself, so it can import for its children and nothing of one is left to the
-next. ``--once ORDER`` runs one job in the process itself, between two marks that a trace
-of its system calls shows.
+    python -m growbuf.cli.bench_worker
+
+reads requests from stdin, one line of JSON each, and answers each with a line of JSON.
+There is one worker for each allocator. It imports the libraries once, and its children
+inherit them. Since it measures nothing in its own process, no measurement influences
+the next one.
+
+    python -m growbuf.cli.bench_worker --once REQUEST
+
+runs one job in this process, between two system calls that a trace can be searched for.
 """
 
 import contextlib
@@ -23,39 +28,41 @@ MARK = "/growbuf-bench-mark"
 
 
 def measure_case(case: str, peer: str, nbytes: int, run: Callable = figures) -> dict:
-    """Run a peer through a case and return its figures.
+    """Return the figures of one peer in one case.
 
-    It runs on one piece first: imports and the page tables of code are no part of it.
+    The job first runs with a single piece, because the first use of a library also
+    imports modules and loads code.
     """
     job = partial(CASES[case].run, CASES[case].peers[peer].begin)
-    with CASES[case].give(CASES[case].piece_nbytes) as given:
-        job(given)
-    with CASES[case].give(nbytes) as given:
-        return run(partial(job, given))
+    with CASES[case].make_argument(CASES[case].piece_nbytes) as argument:
+        job(argument)
+    with CASES[case].make_argument(nbytes) as argument:
+        return run(partial(job, argument))
 
 
 def measure_appends(peer: str, nbytes: int) -> dict:
     """Return how long each append of 64 KiB takes."""
-    way, taken = BYTES[peer].begin(nbytes), []
+    builder, taken = BYTES[peer].begin(nbytes), []
     for _ in range(nbytes // len(PATTERN)):
         start = perf_counter_ns()
-        way.add(PATTERN)
+        builder.add(PATTERN)
         taken.append(perf_counter_ns() - start)
     return {"seconds": sum(taken) / 1e9, "append_ns": taken}
 
 
 def measure_builds(peer: str, nbytes: int, piece_nbytes: int, count: int) -> dict:
-    """Return the figures of a first build, the mean of `count` that are all kept."""
+    """Return the mean figures of `count` builds; each result is kept until the end, so
+    that every build uses new memory."""
     piece, begin = bytes(piece_nbytes), BYTES[peer].begin
 
     def build_all():
         kept = []
         for _ in range(count):
-            way = begin(nbytes)
-            add = way.add
+            builder = begin(nbytes)
+            add = builder.add
             for _ in range(nbytes // piece_nbytes):
                 add(piece)
-            kept.append(way.finish())
+            kept.append(builder.finish())
         return kept
 
     return {name: figure / count for name, figure in figures(build_all).items()}
@@ -68,16 +75,16 @@ MEASURES = {
 }
 
 
-def obey(order: dict) -> dict:
-    """Measure in a child, in a machine that has the memory at hand."""
-    module = order.pop("module", None)
+def answer(request: dict) -> dict:
+    """Warm up, then measure in a child; return the figures or an ``error``."""
+    module = request.pop("module", None)
     if module:
-        with contextlib.suppress(ImportError):  # in the child it is an error
+        with contextlib.suppress(ImportError):  # the child will report it
             importlib.import_module(module)
-    warm_up(order.pop("warm_nbytes", 0))
-    measure = MEASURES[order.pop("measure")]
+    warm_up(request.pop("warm_nbytes", 0))
+    measure = MEASURES[request.pop("measure")]
     try:
-        return in_child(partial(measure, **order))
+        return in_child(partial(measure, **request))
     except ChildProcessError as error:
         return {"error": str(error)}
 
@@ -95,7 +102,7 @@ def main(words: list[str]) -> None:
         measure_case(**json.loads(words[1]), run=between_marks)
         return
     for line in sys.stdin:
-        print(json.dumps(obey(json.loads(line))), flush=True)
+        print(json.dumps(answer(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":
