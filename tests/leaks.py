@@ -167,9 +167,7 @@ def watch(operation):
             for nbytes in SIZES:
                 operation(nbytes)
         seen[at : at + 3] = array("q", state(count))
-    later = seen[
-        len(seen) // 3 :
-    ].tolist()  # without the first third: caches fill there
+    later = seen[len(seen) // 3 :].tolist()  # caches fill in the first third
     counts, resident, spans = later[::3], later[1::3], later[2::3]
     assert check(GrowBuffer()) is None
     problems = []

@@ -137,7 +137,7 @@ def test_load_binds_growbuffer_only_in_private_copy():
     assert sys.modules.get("test.test_bytes") is not module
 
 
-# Classes whose tests must be selected; from other classes single tests are.
+# Classes that test bytearray, so that some of their tests must be selected.
 ABOUT_BYTEARRAY = [
     "test_bytes.AssortedBytesTest",
     "test_bytes.ByteArrayAsStringTest",

@@ -19,7 +19,7 @@ from growbuf import _growbuf
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXTRAS = ("rich", "numpy")
-# What is tested is a release build, and the package that was installed.
+# Variables that would change how the package is built, or which growbuf is imported.
 UNSET = {"CFLAGS", "GROWBUF_DEBUG", "PYTHONPATH"}
 
 SMOKE = """

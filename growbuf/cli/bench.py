@@ -48,7 +48,7 @@ class Worker:
 
     def __init__(self, allocator: str) -> None:
         self.allocator = allocator
-        # Without threads: those of a linear algebra library would run when it forks.
+        # Keep OpenBLAS from starting threads, because the worker forks.
         environment = {**preload(allocator), "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "growbuf.cli.bench_worker"],

@@ -23,7 +23,7 @@ import growbuf
 from growbuf import GrowBuffer, GrowIO
 
 PATTERN = bytes(range(256)) * 256
-PACKAGES = {"numpy_da": "numpy-dynamic-array"}  # whose name is not that of the module
+PACKAGES = {"numpy_da": "numpy-dynamic-array"}  # module: package, if the names differ
 READ_NBYTES = 64 << 10
 PIECE_NBYTES = 4 << 10
 INTERLEAVED = 16
