@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import growbuf
-from growbuf._measure import (
+from growbuf.cli.measure import (
     ALLOCATORS,
     MissingError,
     in_child,
