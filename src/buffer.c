@@ -1,25 +1,39 @@
+/* buffer: the Python object GrowBuffer, and the gate that publishes its length. */
 #include "buffer.h"
 
 #include <errno.h>
 
 /* ---------------------------------------------------------------- tracemalloc */
 
-/* Heap blocks are traced by Python's allocator; spans are not its own. */
+/* Python's allocator traces heap blocks; it does not know of spans. */
 #define TRACE_DOMAIN 0x67726f77u
 
-static void
-untrack(const struct span *memory)
+/* What tracemalloc knows of a store: no address for one that is not in a span. */
+struct trace {
+    const char *address;
+    size_t dirty_end;
+};
+
+static struct trace
+trace_of(const struct store *store)
 {
-    if (memory->kind >= STORE_SPAN) {
-        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)memory->address);
-    }
+    return store_kind(store) >= STORE_SPAN
+               ? (struct trace){store->memory.address, store->memory.dirty_end}
+               : (struct trace){NULL, 0};
 }
 
 static void
-track(const struct store *store)
+update_trace(struct trace before, const struct store *store)
 {
-    if (store->memory.kind >= STORE_SPAN) {
-        (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)store->memory.address,
+    struct trace now = trace_of(store);
+    if (now.address == before.address && now.dirty_end == before.dirty_end) {
+        return;
+    }
+    if (before.address != NULL) {
+        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)before.address);
+    }
+    if (now.address != NULL) {
+        (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)now.address,
                                   store_nbytes(store));
     }
 }
@@ -71,7 +85,7 @@ buffer_create(PyTypeObject *type, size_t nbytes)
         return NULL;
     }
     int error = nbytes > 0 ? store_append(&self->store, nbytes) : 0;
-    track(&self->store);
+    update_trace((struct trace){NULL, 0}, &self->store);
     buffer_publish(self);
     if (error) {
         buffer_no_memory(&self->store, error);
@@ -88,10 +102,10 @@ buffer_from_store(PyTypeObject *type, struct store *store)
         store_free(store);
         return NULL;
     }
-    if (store->memory.kind != STORE_EMPTY) {
+    if (store_kind(store) != STORE_EMPTY) {
         self->store = *store;
         store_init(store);
-        track(&self->store);
+        update_trace((struct trace){NULL, 0}, &self->store);
     }
     buffer_publish(self);
     return (PyObject *)self;
@@ -113,8 +127,9 @@ buffer_dealloc(PyObject *op)
         self->spare->start = NULL;
         Py_DECREF(self->spare);
     }
-    untrack(&self->store.memory);
+    struct trace trace = trace_of(&self->store);
     store_free(&self->store);
+    update_trace(trace, &self->store);
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
 #endif
@@ -209,18 +224,13 @@ buffer_no_memory(const struct store *store, int error)
     }
 }
 
-/* After the store may have changed from the memory it had `before`: trace it, tell the
- * base, and make an exception of an errno value. */
+/* Publish a store that may have changed since `before`, and raise for an errno value. */
 static int
-changed(BufferObject *self, const struct span *before, int error)
+changed(BufferObject *self, struct trace before, int error)
 {
     struct store *store = &self->store;
     buffer_forget_spare(self);
-    if (store->memory.address != before->address ||
-        store->memory.ready != before->ready) {
-        untrack(before);
-        track(store);
-    }
+    update_trace(before, store);
     buffer_publish(self);
 #ifdef GROWBUF_DEBUG
     const char *reason = buffer_check(self);
@@ -241,8 +251,8 @@ buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbyt
     if (buffer_check_growable(self) < 0) {
         return -1;
     }
-    struct span before = self->store.memory;
-    return changed(self, &before, grow(&self->store, nbytes));
+    struct trace before = trace_of(&self->store);
+    return changed(self, before, grow(&self->store, nbytes));
 }
 
 int
@@ -257,8 +267,8 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
-    struct span before = self->store.memory;
-    return changed(self, &before, store_splice(&self->store, at, removed, inserted));
+    struct trace before = trace_of(&self->store);
+    return changed(self, before, store_splice(&self->store, at, removed, inserted));
 }
 
 int
@@ -267,12 +277,12 @@ buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
-    struct span before = self->store.memory, nothing = taken->store.memory;
+    struct trace before = trace_of(&self->store), nothing = {NULL, 0};
     if (store_take(&self->store, nbytes, &taken->store) != 0) {
         return 1;
     }
-    (void)changed(self, &before, 0);
-    return changed(taken, &nothing, 0);
+    (void)changed(self, before, 0);
+    return changed(taken, nothing, 0);
 }
 
 int
@@ -281,9 +291,9 @@ buffer_trim(BufferObject *self)
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
-    struct span before = self->store.memory;
+    struct trace before = trace_of(&self->store);
     store_trim(&self->store);
-    return changed(self, &before, 0);
+    return changed(self, before, 0);
 }
 
 int
@@ -301,7 +311,7 @@ swap(BufferObject *self, struct store *store)
     struct store before = self->store;
     self->store = *store;
     *store = before;
-    return changed(self, &before.memory, 0);
+    return changed(self, trace_of(&before), 0);
 }
 
 int
@@ -334,7 +344,7 @@ buffer_hand_over(BufferObject *self, BufferObject *taken)
 {
     struct store fresh;
     store_init(&fresh);
-    fresh.memory.prefault = self->store.memory.prefault;
+    store_set_prefault(&fresh, store_prefaults(&self->store));
     if (store_is_limited(&self->store)) {
         int error = store_set_limit(&fresh, store_capacity(&self->store));
         if (error) {

@@ -230,10 +230,10 @@ construct_init(PyObject *op, PyObject *args, PyObject *kwargs)
     }
     struct store store;
     store_init(&store);
-    store.memory.prefault = parsed.prefault;
+    store_set_prefault(&store, parsed.prefault);
     int rc = exchange_locked(op, &store);
     store_free(&store);
-    store.memory.prefault = parsed.prefault;
+    store_set_prefault(&store, parsed.prefault);
     if (rc == 0) {
         rc = reserve_limit(&store, parsed.limit);
     }

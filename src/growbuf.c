@@ -14,10 +14,10 @@
 #include "growth.h"
 #include "io.h"
 #include "pages.h"
+#include "pool.h"
 #include "readfrom.h"
 #include "results.h"
 #include "sequence.h"
-#include "spans.h"
 #include "spare.h"
 #include "state.h"
 #include "transfer.h"
@@ -153,8 +153,8 @@ probe_answers(void)
 {
     PyObject *answers = PyDict_New();
     for (int rung = PAGES_NRUNGS - 1; answers != NULL && rung > PAGES_HEAP; rung--) {
-        if (set_new(answers, pages_rung_names[rung],
-                    answer(pages_facts.answers[rung])) < 0) {
+        if (set_new(answers, pages_rung_names[rung], answer(pages_facts.errors[rung])) <
+            0) {
             Py_CLEAR(answers);
         }
     }
@@ -176,7 +176,7 @@ facts(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     if (set_new(dict, "strategy",
                 PyUnicode_FromString(pages_rung_names[pages_facts.rung])) < 0 ||
         set_new(dict, "probe", probe_answers()) < 0 ||
-        set_new(dict, "populate", answer(pages_facts.populate)) < 0 ||
+        set_new(dict, "populate", answer(pages_facts.populate_error)) < 0 ||
         set_new(dict, "page_size", PyLong_FromSize_t(pages_facts.page_nbytes)) < 0 ||
         set_new(dict, "huge_page_size", PyLong_FromSize_t(GROWTH_QUANTUM)) < 0 ||
         set_new(dict, "transparent_hugepage",
@@ -201,12 +201,11 @@ PyDoc_STRVAR(stats_doc,
 static PyObject *
 stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    struct spans_stats s = spans_stats();
-    return Py_BuildValue("{sKsKsKsKsKsKsKsK}", "moves", s.moves, "moved_bytes",
-                         s.moved_nbytes, "copies", s.copies, "copied_bytes",
-                         s.copied_nbytes, "spans_live", s.live, "pool_spans",
-                         s.retained, "pool_bytes", s.retained_nbytes, "reserved_bytes",
-                         s.reserved_nbytes);
+    struct pool_stats s = pool_stats();
+    return Py_BuildValue(
+        "{sKsKsKsKsKsKsKsK}", "moves", s.moves, "moved_bytes", s.moved_nbytes, "copies",
+        s.copies, "copied_bytes", s.copied_nbytes, "spans_live", s.live, "pool_spans",
+        s.nentries, "pool_bytes", s.nbytes, "reserved_bytes", s.reserved_nbytes);
 }
 
 PyDoc_STRVAR(trim_doc,
@@ -218,7 +217,7 @@ PyDoc_STRVAR(trim_doc,
 static PyObject *
 trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    spans_trim();
+    (void)pool_drain();
     Py_RETURN_NONE;
 }
 
@@ -254,7 +253,7 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         if (args_nbytes(pool_limit, "pool_limit", 0, &nbytes) < 0) {
             return NULL;
         }
-        spans_set_pool_limit((size_t)nbytes);
+        pool_set_limit((size_t)nbytes);
     }
     store_prefault = ahead;
     Py_RETURN_NONE;
@@ -273,26 +272,26 @@ check(PyObject *Py_UNUSED(module), PyObject *op)
         return NULL;
     }
     const char *reason = buffer_check(buffer_cast(op));
-    reason = reason != NULL ? reason : spans_check();
+    reason = reason != NULL ? reason : pool_check();
     return Py_BuildValue("z", reason);
 }
 
 PyDoc_STRVAR(place_doc,
 "place(buffer, /)\n--\n\n"
 "Return (kind, address, length) of a GrowBuffer's memory: kind is 'empty', 'heap',\n"
-"'span' or 'fixed', length is in bytes of address space. For tests.");
+"'span' or 'limited', length is in bytes of address space. For tests.");
 
 static PyObject *
 place(PyObject *Py_UNUSED(module), PyObject *op)
 {
-    static const char *const kinds[] = {"empty", "heap", "span", "fixed"};
+    static const char *const kinds[] = {"empty", "heap", "span", "limited"};
     if (buffer_type(Py_TYPE(op)) == NULL) {
         PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
     const struct store *store = &buffer_cast(op)->store;
-    return Py_BuildValue("(sNN)", kinds[store->memory.kind],
+    return Py_BuildValue("(sNN)", kinds[store_kind(store)],
                          PyLong_FromVoidPtr(store->memory.address),
                          PyLong_FromSize_t(store->memory.length));
 }
@@ -332,7 +331,7 @@ forced_rung(void)
 static bool
 asked_budget(size_t *nbytes)
 {
-    *nbytes = SPANS_POOL_NBYTES;
+    *nbytes = POOL_NBYTES;
     const char *text = getenv("GROWBUF_POOL_LIMIT");
     if (text == NULL || *text == '\0') {
         return true;
@@ -357,14 +356,14 @@ settle(void)
 {
     size_t budget;
     if (asked_budget(&budget)) {
-        spans_set_pool_limit(budget);
+        pool_set_limit(budget);
     }
 #if PY_VERSION_HEX < 0x030D0000
-    pages_ops.reallocate = PyObject_Realloc;
-    pages_ops.release = PyObject_Free;
+    store_heap.reallocate = PyObject_Realloc;
+    store_heap.release = PyObject_Free;
 #else
-    pages_ops.reallocate = PyMem_Realloc;
-    pages_ops.release = PyMem_Free;
+    store_heap.reallocate = PyMem_Realloc;
+    store_heap.release = PyMem_Free;
 #endif
 }
 
@@ -401,7 +400,7 @@ module_exec(PyObject *module)
     if (highest < 0 || !asked_budget(&budget)) {
         return -1;
     }
-    spans_init((enum pages_rung)highest, settle);
+    pool_init((enum pages_rung)highest, settle);
     state->release_name = PyUnicode_InternFromString("release");
     state->dtype_name = PyUnicode_InternFromString("dtype");
     if (state->release_name == NULL || state->dtype_name == NULL ||

@@ -50,7 +50,7 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
     size_t tailroom = store_tailroom(&self->store);
     spare->start = buffer_bytes(self) + buffer_length(self);
     spare->nbytes = tailroom < request.max ? tailroom : request.max;
-    if (self->store.memory.kind == STORE_HEAP) {
+    if (store_kind(&self->store) == STORE_HEAP) {
         /* Code that scans for a NUL stays in the block; spans end in zero already. */
         spare->start[tailroom] = '\0';
     }
@@ -76,7 +76,7 @@ spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
     BufferObject *self = spare->buffer;
     Py_BEGIN_CRITICAL_SECTION(self);
     struct store *store = &self->store;
-    if (store->memory.kind != STORE_EMPTY) {
+    if (store_kind(store) != STORE_EMPTY) {
         spare->first = store->start[store->length];
         store->start[store->length] = '\0';
     }
