@@ -311,7 +311,7 @@ def check(cell, theirs, ours):
     names = values[0].keys() & values[1].keys()
     if cell.n and not names:
         raise AssertionError(f"{cell.name}: nothing to compare")
-    for name in names:
+    for name in sorted(names, reverse=True):
         if not same(*(value[name] for value in values)):
             differ = "".join(f"\n  {brief(value[name])}" for value in values)
             raise AssertionError(f"{cell.name}: {name} is not the same{differ}")
