@@ -155,7 +155,7 @@ def table(summary):
     lines.append("| --- | --- | --- | --- | --- | --- |")
     lines += [
         f"| {row['kind']} | {row['state']} | {row['cells']:,} | {row['mean']:.2f} "
-        f"| {row['losing']:,} | {row['lowest']:.2f} |"
+        f"| {row['losing']:,} | {short(row['lowest'])} |"
         for row in summary
         if row["kind"] != "all"
     ]

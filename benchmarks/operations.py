@@ -360,6 +360,11 @@ class Cell:
         op = self.operation
         return f"{op.kind}: {op.name} / {readable_size(op, self.n)} / {self.state}"
 
+    @property
+    def nbytes(self):
+        rows = self.operation.kind == "array" and self.operation.sizes != BURSTS
+        return 8 * self.n if rows else self.n
+
     @cached_property
     def material(self):
         return material_of(self.n if self.operation.kind != "array" else 0)
@@ -426,7 +431,7 @@ def first_ns(way, cell, index, count):
     for _ in range(20):
         way.cold_ns(small, 0, 1)
     release()
-    touch(max(32 * MIB, 4 * cell.n))
+    touch(max(32 * MIB, 2 * cell.nbytes))
     return way.cold_ns(cell, index, count)
 
 

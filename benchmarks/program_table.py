@@ -443,7 +443,7 @@ def pickled(count):
     return crc
 
 
-# ---------------------------------------------------- parsers as programs have them
+# ------------------------------------------------------- parsers that programs write
 
 
 def line_parser(count):

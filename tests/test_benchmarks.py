@@ -213,7 +213,7 @@ class TestHeatMap:
         assert drawn[0] == drawn[1]
         text = page.read_text()
         assert text.startswith("before\n\n<!-- operations -->\n\n| cells of |")
-        assert "| buffer | warm | 2 | 1.00 | 1 | 0.50 |\n\nafter" in text
+        assert "| buffer | warm | 2 | 1.00 | 1 | .50 |\n\nafter" in text
         assert "old" not in text and "all" not in text
 
     def test_a_loss_is_as_strong_as_a_gain(self, load):
