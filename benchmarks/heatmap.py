@@ -29,11 +29,12 @@ COLUMNS = 12  # of the widest table, which all are aligned with
 def style():
     """Return the rules of the classes that cells have."""
     rules = [
-        "text{font-size:10px;fill:%s}" % GRAY,
+        f"text{{font-size:10px;fill:{GRAY}}}",
         ".b{font-weight:bold;font-size:12px}",
+        ".c{text-anchor:middle}",
+        ".h{text-anchor:middle;font-size:9px}",
+        f"rect.e{{fill:{EVEN}}}text.e{{fill:#333}}",
     ]
-    rules += [".c{text-anchor:middle}", ".h{text-anchor:middle;font-size:9px}"]
-    rules += ["rect.e{fill:%s}" % EVEN, "text.e{fill:#333}"]
     for name, colors in (("l", LOSSES), ("g", GAINS)):
         for step, color in enumerate(colors):
             ink = "#fff" if step >= DARK_FROM else "#1f1f1f"
@@ -154,7 +155,7 @@ def table(summary):
     lines.append("| --- | --- | --- | --- | --- | --- |")
     lines += [
         f"| {row['kind']} | {row['state']} | {row['cells']:,} | {row['mean']:.2f} "
-        f"| {row['losing']:,} | {row['lowest']:.2f} |"
+        f"| {row['losing']:,} | {short(row['lowest'])} |"
         for row in summary
         if row["kind"] != "all"
     ]

@@ -35,6 +35,7 @@ except ImportError:
     np = None
 
 KIB, MIB = 1 << 10, 1 << 20
+# Bytes, bytes of a burst, and rows of arrays by how they are built.
 SIZES = (0, 13, 100, 1000, 10_000, 60_000, 100_000, 300_000)
 SIZES += (MIB, 4 * MIB, 16 * MIB, 64 * MIB)
 BURSTS = (128 * KIB, 256 * KIB, 512 * KIB, MIB)
@@ -107,7 +108,7 @@ def bounds(n, count=16):
 
 
 def iterate(items):
-    """Return an iterator of items that says nothing of how many there are."""
+    """Return an iterator of items that has no length hint."""
     return map(int, items)
 
 
@@ -425,8 +426,8 @@ def buffer_handed_on(add):
 
 
 def buffer_swinging(add, ours="T()"):
-    """Add what lets a buffer grow by a burst of n bytes and drains it; ours makes
-    growbuf's buffer."""
+    """Add operations that append a burst of n bytes and drain it, to a buffer that the
+    expression `ours` makes for growbuf."""
 
     def swing(name, *statements, **more):
         if ours != "T()":
@@ -456,10 +457,14 @@ def buffer_swinging(add, ours="T()"):
     swing("x += burst; lines out", "x += src", line, "x.clear()")
     if ours == "T()":
         around = {"x": "T(bytes(MIB))", "ours": {}}
-        add(lines("x += src", "del x[:n]"), "the same, 1 MiB stays", **around)
+        add(
+            lines("x += src", "del x[:n]"),
+            "1 MiB kept; x += burst; del x[:burst]",
+            **around,
+        )
         add(
             lines("x += src", "while len(x) > MIB: del x[:8192]"),
-            "8 KiB out, 1 MiB stays",
+            "1 MiB kept; x += burst; del x[:8 KiB]..",
             **around,
         )
 

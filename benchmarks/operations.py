@@ -311,7 +311,7 @@ def check(cell, theirs, ours):
     names = values[0].keys() & values[1].keys()
     if cell.n and not names:
         raise AssertionError(f"{cell.name}: nothing to compare")
-    for name in names:
+    for name in sorted(names, reverse=True):
         if not same(*(value[name] for value in values)):
             differ = "".join(f"\n  {brief(value[name])}" for value in values)
             raise AssertionError(f"{cell.name}: {name} is not the same{differ}")
@@ -359,6 +359,11 @@ class Cell:
     def name(self):
         op = self.operation
         return f"{op.kind}: {op.name} / {readable_size(op, self.n)} / {self.state}"
+
+    @property
+    def nbytes(self):
+        rows = self.operation.kind == "array" and self.operation.sizes != BURSTS
+        return 8 * self.n if rows else self.n
 
     @cached_property
     def material(self):
@@ -426,7 +431,7 @@ def first_ns(way, cell, index, count):
     for _ in range(20):
         way.cold_ns(small, 0, 1)
     release()
-    touch(max(32 * MIB, 4 * cell.n))
+    touch(max(32 * MIB, 2 * cell.nbytes))
     return way.cold_ns(cell, index, count)
 
 
