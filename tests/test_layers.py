@@ -17,6 +17,8 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
+    {"io_read", "io_write", "io_state"},
+    {"io_file"},
     {"edit", "results", "tail", "transfer"},
     {"spare"},
     {"state"},
@@ -101,6 +103,40 @@ def test_pages_makes_the_system_calls():
     path = CHECKOUT / "src" / "pages.c"
     assert {"mmap", "syscall", "sysconf"} <= set(SYSTEM_CALLS.findall(code(path)))
     assert "sys/mman.h" in system_headers(path)
+
+
+# Functions that <io.h> declares on Windows, where Python's headers include it.
+OF_WINDOWS = [
+    "access",
+    "chmod",
+    "chsize",
+    "close",
+    "creat",
+    "dup",
+    "dup2",
+    "eof",
+    "filelength",
+    "isatty",
+    "locking",
+    "lseek",
+    "mktemp",
+    "open",
+    "read",
+    "setmode",
+    "sopen",
+    "tell",
+    "umask",
+    "unlink",
+    "write",
+]
+
+
+@named(SOURCES)
+def test_no_function_has_the_name_of_one_of_windows(path):
+    defined = re.findall(
+        r"^(?:static .*\b)?(\w+)\([^;]*\)\n\{", code(path), re.MULTILINE
+    )
+    assert not set(defined) & set(OF_WINDOWS)
 
 
 @named([path for path in SOURCES if path.suffix == ".c"])
