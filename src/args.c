@@ -35,6 +35,26 @@ args_index(PyObject *number, Py_ssize_t *index)
 }
 
 int
+args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
+                    Py_ssize_t *size)
+{
+    if (args_check_count(name, nargs, 0, 1) < 0) {
+        return -1;
+    }
+    if (args[0] == Py_None) {
+        return 0;
+    }
+    if (!PyIndex_Check(args[0])) {
+        PyErr_Format(PyExc_TypeError,
+                     "argument should be integer or None, not '%.200s'",
+                     Py_TYPE(args[0])->tp_name);
+        return -1;
+    }
+    *size = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+    return *size == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+int
 args_nbytes(PyObject *number, const char *name, Py_ssize_t least, Py_ssize_t *nbytes)
 {
     if (!PyIndex_Check(number)) {

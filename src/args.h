@@ -53,6 +53,21 @@ args_byte(PyObject *item, unsigned char *value)
 /* Convert an index; OverflowError if it does not fit. */
 int args_index(PyObject *number, Py_ssize_t *index);
 
+/* Convert the only argument of a file's method such as read(): a number of bytes, or -1
+ * for None and for no argument. */
+int args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
+                        Py_ssize_t *size);
+
+static inline int
+args_file_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
+               Py_ssize_t *size)
+{
+    *size = -1; /* for None too */
+    return nargs == 0 || (nargs == 1 && args_small_int(args[0], size))
+               ? 0
+               : args_file_size_slow(name, args, nargs, size);
+}
+
 /* Convert the argument `name`, a number of bytes that is at least `min`. */
 int args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes);
 

@@ -247,9 +247,9 @@ construct_init(PyObject *op, PyObject *args, PyObject *kwargs)
     return rc;
 }
 
-/* Call the type with whatever arguments, through __new__ and __init__. */
-static PyObject *
-call_type(PyObject *type, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+PyObject *
+construct_call_type(PyObject *type, PyObject *const *args, Py_ssize_t nargs,
+                    PyObject *kwnames)
 {
     PyObject *result = NULL;
     PyObject *kwargs = PyDict_New();
@@ -278,7 +278,7 @@ construct_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
 {
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
     if (nargs > 1 || kwnames != NULL) {
-        return call_type(type, args, nargs, kwnames);
+        return construct_call_type(type, args, nargs, kwnames);
     }
     struct store store;
     store_init(&store);

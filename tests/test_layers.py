@@ -17,6 +17,8 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
+    {"io_read", "io_write", "io_state"},
+    {"io_file"},
     {"edit", "results", "sequence", "capacity", "readfrom", "transfer"},
     {"base", "spare"},
     {"state"},
@@ -143,13 +145,14 @@ BASE_FIELDS = re.compile(
 
 @named([path for path in SOURCES if path.stem != "buffer"])
 def test_exports_start_and_size_are_in_buffer_only(path):
-    """Results of the base's own methods, which are bytearrays, are told by their type."""
+    """Those of the base's results, which are bytearrays, and of a file's bytes object are
+    no buffer's."""
     found = [
         line.strip()
         for line in code(path).splitlines()
         if BASE_FIELDS.search(line)
         and "base->" not in line
-        and "Py_SET_SIZE(result" not in line
+        and not re.search(r"Py_SET_SIZE\((result|bytes)\b", line)
     ]
     assert not found
 
@@ -161,6 +164,40 @@ def test_buffer_has_the_gate():
         re.findall(r"\b(ob_exports|ob_alloc|Py_SET_SIZE)\b", text)
     )
     assert text.count("Py_SET_SIZE(") == 1
+
+
+# Functions that <io.h> declares on Windows, where Python's headers include it.
+OF_WINDOWS = [
+    "access",
+    "chmod",
+    "chsize",
+    "close",
+    "creat",
+    "dup",
+    "dup2",
+    "eof",
+    "filelength",
+    "isatty",
+    "locking",
+    "lseek",
+    "mktemp",
+    "open",
+    "read",
+    "setmode",
+    "sopen",
+    "tell",
+    "umask",
+    "unlink",
+    "write",
+]
+
+
+@named(SOURCES)
+def test_no_function_has_the_name_of_one_of_windows(path):
+    defined = re.findall(
+        r"^(?:static .*\b)?(\w+)\([^;]*\)\n\{", code(path), re.MULTILINE
+    )
+    assert not set(defined) & set(OF_WINDOWS)
 
 
 @named([path for path in SOURCES if path.suffix == ".c"])
