@@ -13,6 +13,7 @@
 #include "edit.h"
 #include "growth.h"
 #include "io.h"
+#include "layout.h"
 #include "pages.h"
 #include "pool.h"
 #include "readfrom.h"
@@ -47,16 +48,6 @@ PyDoc_STRVAR(buffer_doc,
 "limit that the system has no address space for, raise MemoryError. Copies and slices\n"
 "have no limit.");
 
-static size_t
-append_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)
-{
-    for (; more->ml_name != NULL; more++) {
-        assert(n < STATE_MAX_METHODS - 1);
-        methods[n++] = *more;
-    }
-    return n;
-}
-
 static PyTypeObject *
 make_type(PyObject *module, PyType_Spec *spec)
 {
@@ -66,13 +57,13 @@ make_type(PyObject *module, PyType_Spec *spec)
 static PyTypeObject *
 make_buffer_type(PyObject *module, struct state *state)
 {
-    size_t n = append_methods(state->methods, 0, results_methods);
-    n = append_methods(state->methods, n, sequence_methods);
-    n = append_methods(state->methods, n, edit_methods);
-    n = append_methods(state->methods, n, capacity_methods);
-    n = append_methods(state->methods, n, spare_methods);
-    n = append_methods(state->methods, n, readfrom_methods);
-    n = append_methods(state->methods, n, transfer_methods);
+    size_t n = state_add_methods(state->methods, 0, results_methods);
+    n = state_add_methods(state->methods, n, sequence_methods);
+    n = state_add_methods(state->methods, n, edit_methods);
+    n = state_add_methods(state->methods, n, capacity_methods);
+    n = state_add_methods(state->methods, n, spare_methods);
+    n = state_add_methods(state->methods, n, readfrom_methods);
+    n = state_add_methods(state->methods, n, transfer_methods);
     n = base_complete(state->methods, n, STATE_MAX_METHODS - 1);
     state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
 
@@ -304,6 +295,8 @@ static PyMethodDef functions[] = {
     {"trim", trim, METH_NOARGS, trim_doc},
     {"check", check, METH_O, check_doc},
     {"place", place, METH_O, place_doc},
+    {"use_numpy", BUFFER_METHOD(layout_use_numpy), METH_VARARGS | METH_KEYWORDS,
+     layout_use_numpy_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -382,13 +375,17 @@ add_types(PyObject *module, struct state *state)
     state->spare_type = make_type(module, &spare_type_spec);
     state->frozen_type = make_type(module, &transfer_frozen_spec);
     state->buffer_type = make_buffer_type(module, state);
+    state->numpy_type = make_type(module, &layout_numpy_spec);
+    state->layout_type = make_type(module, &layout_spec);
     if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
-        PyModule_AddType(module, state->buffer_type) < 0) {
+        !state->numpy_type || !state->layout_type ||
+        PyModule_AddType(module, state->buffer_type) < 0 ||
+        PyModule_AddType(module, state->layout_type) < 0) {
         return -1;
     }
     return add_type(module, io_make_type(module)) < 0
                ? -1
-               : add_type(module, make_type(module, &array_rows_spec));
+               : add_type(module, array_make_type(module));
 }
 
 static int
@@ -417,6 +414,9 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->buffer_type);
     Py_VISIT(state->spare_type);
     Py_VISIT(state->frozen_type);
+    Py_VISIT(state->numpy_type);
+    Py_VISIT(state->layout_type);
+    Py_VISIT(state->numpy);
     Py_VISIT(state->release_name);
     Py_VISIT(state->dtype_name);
     for (int i = 0; i < STATE_MAX_BASE; i++) {
@@ -432,6 +432,9 @@ module_clear(PyObject *module)
     Py_CLEAR(state->buffer_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);
+    Py_CLEAR(state->numpy_type);
+    Py_CLEAR(state->layout_type);
+    Py_CLEAR(state->numpy);
     Py_CLEAR(state->release_name);
     Py_CLEAR(state->dtype_name);
     for (int i = 0; i < STATE_MAX_BASE; i++) {

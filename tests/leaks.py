@@ -137,7 +137,7 @@ def arrays(nbytes):
     refused(rows.pop)
     del view
     rows.pop()
-    rows.take()
+    rows.detach()
 
 
 OPERATIONS = [grow, edit, results, views, limit, tail, owners, prefault, files, arrays]

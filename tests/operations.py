@@ -94,7 +94,14 @@ def unstable(length):
     return GrowArray.from_buffer(buf, "u2", 3)
 
 
+def small():
+    from growbuf import GrowArray
+
+    return GrowArray([(1, 2, 3)] * 100, dtype="u2")
+
+
 ARRAYS = {
+    "small": small,
     "stable": lambda: rows(100_000, LIMIT and LIMIT // 6),
     "heap": lambda: unstable(600),
     "full heap": lambda: unstable(70_000 // 6 * 6),
@@ -297,9 +304,10 @@ ON_ARRAYS = {
     "reserve": lambda a: a.reserve(600_000),
     "trim": lambda a: a.trim(),
     "clear": lambda a: a.clear(),
-    "take": lambda a: a.take(),
+    "detach": lambda a: a.detach(),
     "copy": lambda a: a.copy().array,
     "array": lambda a: a.array,
+    "stable": lambda a: a.stable,
     "buffer": lambda a: len(a.buffer),
     "from_buffer": lambda a: len(type(a).from_buffer(GrowBuffer(MUCH), "u1", 3)),
     "__new__": lambda a: type(a)(block(100_000)).array,
