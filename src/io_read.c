@@ -110,16 +110,32 @@ const char io_readinto_doc[] = PyDoc_STR(
 "buffer: a writable bytes-like object; it is filled from its start. It may be a view of\n"
 "the file's own bytes.\n\n"
 "Return how many bytes were read: as many as there are, or as the buffer holds; 0 at\n"
-"the end of the file. Raise ValueError if the file is closed, TypeError if the buffer\n"
-"cannot be written to. Costs one copy of the bytes.\n\n"
+"the end of the file. Raise ValueError if the file is closed, or if its own buffer's\n"
+"readfrom() calls this; TypeError if the buffer cannot be written to. Costs one copy of\n"
+"the bytes.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> target = bytearray(4)\n"
 ">>> GrowIO(b'spam and eggs').readinto(target), target\n"
 "(4, bytearray(b'spam'))");
 
-static PyObject *
-io_readinto_view(IOObject *self, const Py_buffer *view)
+/* Whether `target` is the view into which readfrom() of the file's own buffer reads: it
+ * would never come to the end, since each byte read makes the file longer. */
+static inline bool
+io_reads_itself(const IOObject *self, const PyObject *target)
 {
+    return self->buffer != NULL && self->buffer->spare != NULL &&
+           self->buffer->spare->reader == target;
+}
+
+static PyObject *
+io_readinto_view(IOObject *self, const PyObject *target, const Py_buffer *view)
+{
+    if (io_reads_itself(self, target)) {
+        PyErr_SetString(PyExc_ValueError,
+                        "readfrom() cannot read a file into its own buffer, which the "
+                        "reading makes longer: use buffer.extend(file.read())");
+        return NULL;
+    }
     size_t nbytes = io_available(self, view->len);
     PyObject *result = PyLong_FromSize_t(nbytes);
     if (result != NULL && nbytes > 0) {
@@ -144,7 +160,7 @@ io_readinto(PyObject *op, PyObject *target)
     PyObject *result = NULL;
     IO_BEGIN(self);
     if (io_check_open(self) == 0) {
-        result = io_readinto_view(self, &view);
+        result = io_readinto_view(self, target, &view);
     }
     IO_END(self);
     PyBuffer_Release(&view);

@@ -651,10 +651,21 @@ def test_subclass_of_buffer_is_taken():
 @pytest.mark.parametrize(
     ("args", "kwargs", "message"),
     [
-        ((), {"buffer": bytearray()}, "buffer must be a GrowBuffer, not 'bytearray'"),
-        ((), {"buffer": b"spam"}, "buffer must be a GrowBuffer, not 'bytes'"),
-        ((b"",), {"buffer": GrowBuffer()}, "initial_bytes cannot be combined with"),
-        ((), {"buffer": GrowBuffer(), "limit": 5}, "limit cannot be combined with"),
+        (
+            (),
+            {"buffer": bytearray()},
+            "buffer must be a GrowBuffer, not 'bytearray': pass .* as initial_bytes",
+        ),
+        (
+            (b"",),
+            {"buffer": GrowBuffer()},
+            "initial_bytes cannot be combined with buffer.*: pass one of them",
+        ),
+        (
+            (),
+            {"buffer": GrowBuffer(), "limit": 5},
+            "limit cannot be combined with buffer.*: pass limit to GrowBuffer",
+        ),
         ((b"", GrowBuffer()), {}, "takes at most 1 positional argument"),
         ((b"",), {"foo": 1}, "foo"),
     ],
@@ -741,6 +752,65 @@ def test_exports(length):
     view.release()
     file.truncate(0)
     file.close()
+
+
+@pytest.mark.parametrize(
+    ("call", "asked"),
+    [
+        (lambda file: file.close(), "close the file"),
+        (lambda file: file.truncate(2), "truncate the file"),
+        (lambda file: file.__init__(b"other"), "give the file other bytes"),
+        (
+            lambda file: file.__setstate__((b"other", 0, None)),
+            "give the file other bytes",
+        ),
+    ],
+)
+@pytest.mark.parametrize("length", [5, 300_000])
+def test_call_refused_under_a_view_says_to_release_it(length, call, asked):
+    """A limit would not help, and is not advised."""
+    file = GrowIO(b"x" * length)
+    view = file.getbuffer()
+    message = f"cannot {asked} while a view of its bytes exists: release the view first"
+    with pytest.raises(BufferError) as caught:
+        call(file)
+    assert str(caught.value) == message
+    view.release()
+    call(file)
+
+
+def test_write_refused_under_a_view_names_the_limit():
+    file = GrowIO(b"spam")
+    with file.getbuffer(), pytest.raises(BufferError, match="limit=nbytes"):
+        file.write(b"eggs and more")
+
+
+@pytest.mark.parametrize("bound", [-1, 3, 20, 1 << 20])
+@pytest.mark.parametrize("content", [b"", b"spam and eggs", b"x" * 300_000])
+def test_readfrom_of_a_file_into_its_own_buffer_is_refused(content, bound):
+    """It would never end: each byte that is read makes the file longer."""
+    file = GrowIO(content)
+    file.seek(len(content) // 2)
+    with pytest.raises(ValueError, match=r"its own buffer.*use .*extend\(.*read\(\)\)"):
+        file.buffer.readfrom(file, bound)
+    assert_file(file, content, len(content) // 2)
+    file.buffer.extend(file.read())
+    assert file.getvalue() == content + content[len(content) // 2 :]
+
+
+def test_readfrom_of_a_file_into_another_buffer_reads_it():
+    file, buffer = GrowIO(buffer=GrowBuffer(b"spam and eggs")), GrowBuffer(b"1")
+    file.seek(5)
+    assert buffer.readfrom(file) == 8
+    assert buffer == b"1and eggs"
+
+
+def test_readinto_of_spare_room_of_its_own_buffer_reads_once():
+    """Without readfrom() the caller decides when to stop."""
+    file = GrowIO(b"spam and eggs")
+    assert file.readinto(file.buffer.spare(100)) == 13
+    file.buffer.commit(13)
+    assert file.getvalue() == b"spam and eggs" * 2
 
 
 def test_view_outlives_the_file():
