@@ -106,6 +106,8 @@ def _used(dtype):
 
 def _paddings(dtype):
     """Return (offset, nbytes) of each run of bytes of an item that hold no value."""
+    if dtype.names is None and dtype.char not in "gG":
+        return ()
     edges = np.flatnonzero(np.diff(np.r_[True, _used(dtype), True]))
     return tuple((int(a), int(b - a)) for a, b in edges.reshape(-1, 2))
 
@@ -228,9 +230,9 @@ def _rows(layout, rows):
 
 
 def _make_rows(data, dtype, row_shape):
-    """Return the Layout for GrowArray(data, ...), and what to extend it by."""
+    """Return dtype and row shape for GrowArray(data, ...), and what to extend it by."""
     if _yields_rows(data):
-        return _make_layout(dtype, row_shape), data
+        return dtype, row_shape, data
     rows = np.asarray(data, dtype)
     dtype = rows.dtype if dtype is None or not rows.ndim else np.dtype(dtype)
     if dtype.itemsize == 0:
@@ -241,7 +243,7 @@ def _make_rows(data, dtype, row_shape):
                 f"data must be rows, got one item: {data!r}; give it as [item]"
             )
         row_shape = rows.shape[1 : rows.ndim - len(dtype.shape)]
-    return _make_layout(dtype, row_shape), rows
+    return dtype, row_shape, rows
 
 
 def _selected(nrows, key):

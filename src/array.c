@@ -56,19 +56,48 @@ new_empty(PyTypeObject *type, LayoutObject *layout, PyObject *limit)
     return op;
 }
 
+/* Return the layout of an ndarray's rows; NULL without an exception for other data. */
+static PyObject *
+layout_of_ndarray(NumPyObject *numpy, PyObject *data)
+{
+    if (Py_TYPE(data) != (PyTypeObject *)numpy->hooks[NUMPY_ndarray]) {
+        return NULL;
+    }
+    PyObject *dtype = PyObject_GetAttrString(data, "dtype"), *layout = NULL;
+    PyObject *shape = PyObject_GetAttrString(data, "shape"), *row_shape = NULL;
+    if (dtype != NULL && shape != NULL && PyTuple_GET_SIZE(shape) > 0) {
+        row_shape = PyTuple_GetSlice(shape, 1, PyTuple_GET_SIZE(shape));
+    }
+    if (row_shape != NULL) {
+        layout = layout_of(numpy, dtype, row_shape);
+    }
+    Py_XDECREF(dtype);
+    Py_XDECREF(shape);
+    Py_XDECREF(row_shape);
+    return layout;
+}
+
+static PyObject *
+new_with_rows(PyTypeObject *type, PyObject *layout, PyObject *values, PyObject *limit)
+{
+    PyObject *op = new_empty(type, layout_cast(layout), limit);
+    if (op != NULL && rows_extend_by(op, values) < 0) {
+        Py_CLEAR(op);
+    }
+    return op;
+}
+
 static PyObject *
 new_filled(PyTypeObject *type, NumPyObject *numpy, PyObject *const args[3],
            PyObject *limit)
 {
+    PyObject *dtype, *row_shape, *values, *op = NULL;
     PyObject *made = PyObject_Vectorcall(numpy->hooks[NUMPY_make_rows], args, 3, NULL);
-    PyObject *layout, *values, *op = NULL;
     if (made != NULL &&
-        PyArg_ParseTuple(made, "O!O:make_rows", state_of_type(type)->layout_type,
-                         &layout, &values)) {
-        op = new_empty(type, layout_cast(layout), limit);
-        if (op != NULL && rows_extend_by(op, values) < 0) {
-            Py_CLEAR(op);
-        }
+        PyArg_ParseTuple(made, "OOO:make_rows", &dtype, &row_shape, &values)) {
+        PyObject *layout = layout_of(numpy, dtype, row_shape);
+        op = layout == NULL ? NULL : new_with_rows(type, layout, values, limit);
+        Py_XDECREF(layout);
     }
     Py_XDECREF(made);
     return op;
@@ -97,11 +126,21 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (numpy == NULL) {
         return NULL;
     }
-    if (data != Py_None) {
-        return new_filled(type, numpy, (PyObject *[]){data, dtype, row_shape}, limit);
+    PyObject *layout = NULL, *op = NULL;
+    if (data == Py_None) {
+        layout = layout_of(numpy, dtype, row_shape);
+        op = layout == NULL ? NULL : new_empty(type, layout_cast(layout), limit);
     }
-    PyObject *layout = layout_of(numpy, dtype, row_shape);
-    PyObject *op = layout == NULL ? NULL : new_empty(type, layout_cast(layout), limit);
+    else {
+        layout = dtype == Py_None && row_shape == Py_None
+                     ? layout_of_ndarray(numpy, data)
+                     : NULL;
+        op = layout != NULL ? new_with_rows(type, layout, data, limit)
+             : PyErr_Occurred()
+                 ? NULL
+                 : new_filled(type, numpy, (PyObject *[]){data, dtype, row_shape},
+                              limit);
+    }
     Py_XDECREF(layout);
     return op;
 }

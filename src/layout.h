@@ -23,7 +23,7 @@
     DO(ufunc)                                                                          \
     DO(frombuffer)  /* (buffer, dtype) -> ndarray with one axis */                     \
     DO(make_layout) /* (dtype, row_shape) -> Layout */                                 \
-    DO(make_rows)   /* (data, dtype, row_shape) -> (Layout, rows) */                   \
+    DO(make_rows)   /* (data, dtype, row_shape) -> (dtype, row_shape, rows) */         \
     DO(row)         /* (layout, value) -> ndarray of one row */                        \
     DO(rows)        /* (layout, values) -> ndarray of rows; None: iterate over them */ \
     DO(selected) /* (nrows, key) -> ndarray of bools: the rows that a key selects */   \

@@ -228,8 +228,8 @@ int
 rows_check_growable(RowsObject *self, size_t nbytes)
 {
     BufferObject *buffer = self->buffer;
-    if (self->small &&
-        nbytes > ROWS_MAX_SMALL - Py_MIN(buffer_length(buffer), ROWS_MAX_SMALL) &&
+    size_t length = buffer_length(buffer);
+    if (self->small && (length > ROWS_MAX_SMALL || nbytes > ROWS_MAX_SMALL - length) &&
         rows_stabilize(self, nbytes) < 0) {
         return -1;
     }
@@ -253,7 +253,13 @@ rows_check_growable(RowsObject *self, size_t nbytes)
 int
 rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
 {
-    return rows_check_growable(self, nbytes) < 0
-               ? -1
-               : buffer_make_tailroom(self->buffer, nbytes);
+    if (rows_check_growable(self, nbytes) < 0) {
+        return -1;
+    }
+    size_t length = buffer_length(self->buffer);
+    if (self->small && nbytes > store_tailroom(&self->buffer->store)) {
+        size_t more = Py_MIN(Py_MAX(length, ROWS_MIN_SMALL), ROWS_MAX_SMALL - length);
+        nbytes = Py_MAX(nbytes, more);
+    }
+    return buffer_make_tailroom(self->buffer, nbytes);
 }

@@ -23,8 +23,9 @@ typedef struct {
     bool small; /* so far a few bytes on the heap, that no view has looked at */
 } RowsObject;
 
-/* Up to so many bytes an array needs no reservation, unless there are views. */
-enum { ROWS_MAX_SMALL = 16 * 1024 };
+/* Up to so many bytes an array needs no reservation, unless there are views. Its block has
+ * room for some rows from the start, and doubles. */
+enum { ROWS_MIN_SMALL = 64, ROWS_MAX_SMALL = 64 * 1024 };
 
 static inline RowsObject *
 rows_cast(PyObject *op)

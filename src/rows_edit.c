@@ -111,14 +111,14 @@ remove_row(RowsObject *self, Py_ssize_t row)
     return buffer_splice(self->buffer, (size_t)row * nbytes, nbytes, 0);
 }
 
-/* Move a row to the bytes of an ndarray, and return that: if it is one item, as a scalar.
- * The scalar is made before the row is removed, in case there is no memory for it; and the
+/* Copy a row to the bytes of an ndarray, and return that: if it is one item, as a scalar.
+ * The scalar is made before a row is removed, in case there is no memory for it; and the
  * row stays until then. */
 static PyObject *
-pop_row(RowsObject *self, Py_ssize_t index, PyObject *array, char *bytes)
+copy_row(RowsObject *self, Py_ssize_t index, bool remove, PyObject *array, char *bytes)
 {
     LayoutObject *layout = self->layout;
-    Py_ssize_t row = find_row_to_remove(self, index);
+    Py_ssize_t row = remove ? find_row_to_remove(self, index) : find_row(self, index);
     PyObject *key = row < 0 ? NULL : PyTuple_New(0);
     if (key == NULL) {
         return NULL;
@@ -130,9 +130,23 @@ pop_row(RowsObject *self, Py_ssize_t index, PyObject *array, char *bytes)
         layout->view_shape == NULL ? PyObject_GetItem(array, key) : Py_NewRef(array);
     buffer_unhold(self->buffer);
     Py_DECREF(key);
-    if (item != NULL && remove_row(self, row) < 0) {
+    if (item != NULL && remove && remove_row(self, row) < 0) {
         Py_CLEAR(item);
     }
+    return item;
+}
+
+PyObject *
+rows_copy_row(PyObject *op, Py_ssize_t index, bool remove)
+{
+    RowsObject *self = rows_cast(op);
+    PyObject *array = PyObject_CallNoArgs(self->layout->new_row), *item = NULL;
+    Py_buffer view;
+    if (array != NULL && PyObject_GetBuffer(array, &view, PyBUF_WRITABLE) == 0) {
+        ROWS_LOCKED(self, item, copy_row(self, index, remove, array, view.buf));
+        PyBuffer_Release(&view);
+    }
+    Py_XDECREF(array);
     return item;
 }
 
@@ -145,20 +159,12 @@ PyDoc_STRVAR(pop_doc,
 static PyObject *
 rows_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
-    RowsObject *self = rows_cast(op);
     Py_ssize_t index = -1;
     if (args_check_count("pop", nargs, 0, 1) < 0 ||
         (nargs > 0 && convert_index(args[0], PyExc_IndexError, &index) < 0)) {
         return NULL;
     }
-    PyObject *array = PyObject_CallNoArgs(self->layout->new_row), *item = NULL;
-    Py_buffer view;
-    if (array != NULL && PyObject_GetBuffer(array, &view, PyBUF_WRITABLE) == 0) {
-        ROWS_LOCKED(self, item, pop_row(self, index, array, view.buf));
-        PyBuffer_Release(&view);
-    }
-    Py_XDECREF(array);
-    return item;
+    return rows_copy_row(op, index, true);
 }
 
 /* ------------------------------------------------------------------------- delete */

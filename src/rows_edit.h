@@ -4,6 +4,9 @@
 
 #include "rows.h"
 
+/* Return a row, not as a view of the rows, and remove it if `remove`. */
+PyObject *rows_copy_row(PyObject *op, Py_ssize_t index, bool remove);
+
 /* `del rows[key]`. */
 int rows_delete(PyObject *op, PyObject *key);
 

@@ -2,6 +2,7 @@
 
 #include "rows_ops.h"
 
+#include "args.h"
 #include "rows_edit.h"
 
 /* --------------------------------------------------------------------- operands */
@@ -167,9 +168,17 @@ rows_bool(PyObject *op)
 
 /* ------------------------------------------------------------------------- items */
 
+/* Items are copied as long as the array is small, which a view would end. */
 static PyObject *
 rows_subscript(PyObject *op, PyObject *key)
 {
+    RowsObject *self = rows_cast(op);
+    LayoutObject *layout = self->layout;
+    Py_ssize_t index;
+    if (self->small && layout->view_shape == NULL && !layout->is_void &&
+        args_small_int(key, &index)) {
+        return rows_copy_row(op, index, false);
+    }
     PyObject *view = rows_kept_view(op);
     PyObject *item = view == NULL ? NULL : PyObject_GetItem(view, key);
     Py_XDECREF(view);
@@ -186,11 +195,33 @@ rows_item(PyObject *op, Py_ssize_t index)
     return item;
 }
 
+/* Set an item without a view; return false where that takes NumPy. Under the lock. */
+static bool
+set_item(RowsObject *self, Py_ssize_t index, PyObject *value)
+{
+    const struct field *field = &self->layout->field;
+    size_t nbytes = buffer_length(self->buffer);
+    Py_ssize_t nrows = (Py_ssize_t)(nbytes / field->nbytes);
+    Py_ssize_t row = index < 0 ? index + nrows : index;
+    return row >= 0 && row < nrows && nbytes == self->whole_nbytes &&
+           field->write(field, buffer_bytes(self->buffer) + (size_t)row * field->nbytes,
+                        value);
+}
+
 static int
 rows_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
 {
     if (value == NULL) {
         return rows_delete(op, key);
+    }
+    RowsObject *self = rows_cast(op);
+    Py_ssize_t index;
+    if (field_is_item(&self->layout->field) && args_small_int(key, &index)) {
+        bool done;
+        ROWS_LOCKED(self, done, set_item(self, index, value));
+        if (done) {
+            return 0;
+        }
     }
     PyObject *view = rows_kept_view(op);
     PyObject *source = view == NULL ? NULL : as_ndarray(value, true);

@@ -3,6 +3,7 @@
 #include "setitem.h"
 
 #include <datetime.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -96,6 +97,17 @@ read_scalar_integer(const struct scalar *scalar, PyObject *item, long long *valu
     }
 }
 
+/* Copy the value of a scalar whose type is the field's own. */
+static inline bool
+write_own(const struct field *field, char *to, PyObject *item)
+{
+    if (field->own == NULL || Py_TYPE(item) != field->own->type) {
+        return false;
+    }
+    store_value(field, to, scalar_value(field->own, item), field->nbytes);
+    return true;
+}
+
 /* -------------------------------------------------------------------- reading */
 
 /* Read an int that fits, or a bool, which every number can hold. Otherwise look at one of
@@ -177,20 +189,8 @@ narrow(double value, float *narrowed)
 }
 
 static bool
-read_complex(const struct field *field, PyObject *item, Py_complex *value)
+read_scalar_complex(const struct scalar *scalar, PyObject *item, Py_complex *value)
 {
-    if (PyComplex_CheckExact(item)) {
-        *value = ((PyComplexObject *)item)->cval;
-        return true;
-    }
-    value->imag = 0;
-    if (read_double(field, item, &value->real)) {
-        return true;
-    }
-    const struct scalar *scalar = scalars_find(field->scalars, Py_TYPE(item));
-    if (scalar == NULL || scalar->kind != 'c') {
-        return false;
-    }
     float singles[2];
     double doubles[2];
     const char *from = scalar_value(scalar, item);
@@ -208,12 +208,30 @@ read_complex(const struct field *field, PyObject *item, Py_complex *value)
     }
 }
 
+static bool
+read_complex(const struct field *field, PyObject *item, Py_complex *value)
+{
+    if (PyComplex_CheckExact(item)) {
+        *value = ((PyComplexObject *)item)->cval;
+        return true;
+    }
+    const struct scalar *scalar = scalars_find(field->scalars, Py_TYPE(item));
+    if (scalar != NULL && scalar->kind == 'c') {
+        return read_scalar_complex(scalar, item, value);
+    }
+    value->imag = 0;
+    return read_double(field, item, &value->real);
+}
+
 /* ------------------------------------------------------------------- numbers */
 
 #define INTEGER_WRITER(name, type, is_signed, min, max)                                \
     static bool write_##name(const struct field *field, char *to, PyObject *item)      \
     {                                                                                  \
         long long integer;                                                             \
+        if (write_own(field, to, item)) {                                              \
+            return true;                                                               \
+        }                                                                              \
         if (!read_integer(field, item, is_signed, &integer) || integer < (min) ||      \
             integer > (max)) {                                                         \
             return false;                                                              \
@@ -240,12 +258,7 @@ write_b1(const struct field *field, char *to, PyObject *item)
         *to = (char)(item == Py_True);
         return true;
     }
-    const struct scalar *scalar = scalars_find(field->scalars, Py_TYPE(item));
-    if (scalar == NULL || scalar->kind != 'b') {
-        return false;
-    }
-    *to = *scalar_value(scalar, item);
-    return true;
+    return write_own(field, to, item);
 }
 
 static bool
@@ -264,6 +277,9 @@ write_f4(const struct field *field, char *to, PyObject *item)
 {
     double value;
     float narrowed;
+    if (write_own(field, to, item)) {
+        return true;
+    }
     if (!read_double(field, item, &value) || !narrow(value, &narrowed)) {
         return false;
     }
@@ -271,22 +287,47 @@ write_f4(const struct field *field, char *to, PyObject *item)
     return true;
 }
 
+/* The rest of a long double is padding, which is zero in a row. */
+#if LDBL_MANT_DIG == 64
+enum { LONG_DOUBLE_NBYTES = 10 };
+#else
+enum { LONG_DOUBLE_NBYTES = sizeof(long double) };
+#endif
+
+static bool
+write_long_double(const struct field *field, char *to, PyObject *item)
+{
+    double single;
+    long double value;
+    char bytes[sizeof value] = {0};
+    if (field->own != NULL && Py_TYPE(item) == field->own->type) {
+        memcpy(bytes, scalar_value(field->own, item), LONG_DOUBLE_NBYTES);
+    }
+    else if (read_double(field, item, &single)) {
+        value = single;
+        memcpy(bytes, &value, LONG_DOUBLE_NBYTES);
+    }
+    else {
+        return false;
+    }
+    store_value(field, to, bytes, sizeof bytes);
+    return true;
+}
+
 /* A half: only NumPy's own, bit by bit. */
 static bool
 write_f2(const struct field *field, char *to, PyObject *item)
 {
-    const struct scalar *scalar = scalars_find(field->scalars, Py_TYPE(item));
-    if (scalar == NULL || scalar->kind != 'f' || scalar->nbytes != field->nbytes) {
-        return false;
-    }
-    store_value(field, to, scalar_value(scalar, item), field->nbytes);
-    return true;
+    return write_own(field, to, item);
 }
 
 static bool
 write_c16(const struct field *field, char *to, PyObject *item)
 {
     Py_complex value;
+    if (!field->swapped && write_own(field, to, item)) { /* each half is swapped */
+        return true;
+    }
     if (!read_complex(field, item, &value)) {
         return false;
     }
@@ -300,6 +341,9 @@ write_c8(const struct field *field, char *to, PyObject *item)
 {
     Py_complex value;
     float real, imag;
+    if (!field->swapped && write_own(field, to, item)) {
+        return true;
+    }
     if (!read_complex(field, item, &value) || !narrow(value.real, &real) ||
         !narrow(value.imag, &imag)) {
         return false;
@@ -462,28 +506,24 @@ scalar_meta(const struct scalar *scalar, PyObject *item)
     return is_there ? (const char *)item + end : NULL;
 }
 
-/* Read one of NumPy's own dates or durations, if it is of the field's unit. */
+/* Write one of NumPy's own dates or durations, if it is of the field's unit. */
 static bool
-read_scalar_ticks(const struct field *field, char kind, PyObject *item, int64_t *ticks)
+write_own_ticks(const struct field *field, char *to, PyObject *item)
 {
-    const struct scalar *scalar = scalars_find(field->scalars, Py_TYPE(item));
-    if (scalar == NULL || scalar->kind != kind || scalar->nbytes != sizeof *ticks) {
-        return false;
-    }
-    const char *meta = scalar_meta(scalar, item);
-    if (meta == NULL || memcmp(meta, field->unit->meta, sizeof field->unit->meta)) {
-        return false;
-    }
-    memcpy(ticks, scalar_value(scalar, item), sizeof *ticks);
-    return true;
+    return field->own != NULL && Py_TYPE(item) == field->own->type &&
+           memcmp(scalar_meta(field->own, item), field->unit->meta,
+                  sizeof field->unit->meta) == 0 &&
+           write_own(field, to, item);
 }
 
 static bool
 write_date(const struct field *field, char *to, PyObject *item)
 {
     int64_t ticks;
-    if (!read_scalar_ticks(field, 'M', item, &ticks) &&
-        !read_date(field->unit, item, &ticks)) {
+    if (write_own_ticks(field, to, item)) {
+        return true;
+    }
+    if (!read_date(field->unit, item, &ticks)) {
         return false;
     }
     store_value(field, to, &ticks, sizeof ticks);
@@ -494,8 +534,10 @@ static bool
 write_duration(const struct field *field, char *to, PyObject *item)
 {
     int64_t ticks;
-    if (!read_scalar_ticks(field, 'm', item, &ticks) &&
-        !read_duration(field->unit, item, &ticks)) {
+    if (write_own_ticks(field, to, item)) {
+        return true;
+    }
+    if (!read_duration(field->unit, item, &ticks)) {
         return false;
     }
     store_value(field, to, &ticks, sizeof ticks);
@@ -563,12 +605,16 @@ static const struct writer {
     size_t nbytes; /* 0: any */
     bool (*write)(const struct field *field, char *to, PyObject *item);
 } writers[] = {
-    {'b', 1, write_b1},   {'f', 8, write_f8},   {'f', 4, write_f4},
-    {'f', 2, write_f2},   {'i', 1, write_i1},   {'i', 2, write_i2},
-    {'i', 4, write_i4},   {'i', 8, write_i8},   {'u', 1, write_u1},
-    {'u', 2, write_u2},   {'u', 4, write_u4},   {'u', 8, write_u8},
-    {'c', 16, write_c16}, {'c', 8, write_c8},   {'S', 0, write_bytes},
-    {'U', 0, write_str},  {'M', 8, write_date}, {'m', 8, write_duration},
+    {'b', 1, write_b1},       {'f', sizeof(long double), write_long_double},
+    {'f', 8, write_f8},       {'f', 4, write_f4},
+    {'f', 2, write_f2},       {'i', 1, write_i1},
+    {'i', 2, write_i2},       {'i', 4, write_i4},
+    {'i', 8, write_i8},       {'u', 1, write_u1},
+    {'u', 2, write_u2},       {'u', 4, write_u4},
+    {'u', 8, write_u8},       {'c', 16, write_c16},
+    {'c', 8, write_c8},       {'S', 0, write_bytes},
+    {'U', 0, write_str},      {'M', 8, write_date},
+    {'m', 8, write_duration},
 };
 
 static void
@@ -579,6 +625,12 @@ find_writer(struct field *field, int kind)
         if (writer->kind == kind &&
             (writer->nbytes == 0 || writer->nbytes == field->nbytes)) {
             field->write = writer->write;
+        }
+    }
+    for (int i = field->scalars->count - 1; i >= 0; i--) {
+        const struct scalar *scalar = &field->scalars->of[i];
+        if (scalar->kind == kind && scalar->nbytes == field->nbytes) {
+            field->own = scalar;
         }
     }
 }
@@ -599,16 +651,16 @@ open_unit(struct field *field, const char *name, PyObject *scalar, PyObject *oth
             field->unit->calendar = units[i].calendar;
         }
     }
-    const struct scalar *type = scalars_find(field->scalars, Py_TYPE(scalar));
-    const char *meta = type == NULL ? NULL : scalar_meta(type, scalar);
-    const char *others = meta == NULL ? NULL : scalar_meta(type, other);
+    const struct scalar *own = field->own;
+    bool is_own = own != NULL && Py_TYPE(scalar) == own->type &&
+                  Py_TYPE(other) == own->type && scalar_meta(own, scalar) != NULL;
     size_t nbytes = sizeof field->unit->meta;
-    if (meta == NULL || Py_TYPE(other) != Py_TYPE(scalar) ||
-        memcmp(meta, others, nbytes) == 0) {
-        field->write = write_none;
-        return 0;
+    if (is_own && memcmp(scalar_meta(own, scalar), scalar_meta(own, other), nbytes)) {
+        memcpy(field->unit->meta, scalar_meta(own, scalar), nbytes);
     }
-    memcpy(field->unit->meta, meta, nbytes);
+    else {
+        field->own = NULL;
+    }
     return 0;
 }
 
@@ -728,12 +780,6 @@ field_close(struct field *field)
     PyMem_Free(field->parts);
     PyMem_Free(field->unit);
     *field = (struct field){.write = write_none};
-}
-
-bool
-field_is_item(const struct field *field)
-{
-    return field->nparts == 0 && field->write != write_none;
 }
 
 int

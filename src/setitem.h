@@ -57,7 +57,8 @@ struct unit {
 struct field {
     bool (*write)(const struct field *field, char *to, PyObject *item);
     const struct scalars *scalars;
-    size_t offset; /* from the start of the field around it */
+    const struct scalar *own; /* whose values are those of the field; or NULL */
+    size_t offset;            /* from the start of the field around it */
     size_t nbytes;
     bool swapped;      /* the byte order is not this machine's */
     Py_ssize_t count;  /* of a compound: how many objects */
@@ -81,7 +82,11 @@ void field_close(struct field *field);
 
 /* Whether a field is a single value that can be written here. Then what is refused has
  * written nothing. */
-bool field_is_item(const struct field *field);
+static inline bool
+field_is_item(const struct field *field)
+{
+    return field->parts == NULL;
+}
 
 /* Make the datetime types known. -1 comes with an exception. */
 int setitem_init(void);
