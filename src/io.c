@@ -41,12 +41,7 @@ io_get_closed(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *
 io_answer(PyObject *op, PyObject *answer)
 {
-    IOObject *self = io_cast(op);
-    int rc;
-    IO_BEGIN(self);
-    rc = io_check_open(self);
-    IO_END(self);
-    return rc < 0 ? NULL : Py_NewRef(answer);
+    return io_check_open(op) < 0 ? NULL : Py_NewRef(answer);
 }
 
 PyDoc_STRVAR(io_flush_doc,

@@ -267,7 +267,7 @@ io_hold_buffer(PyObject *op)
     IOObject *self = io_cast(op);
     BufferObject *buffer = NULL;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0 &&
+    if (io_check_open_locked(self) == 0 &&
         (self->buffer != NULL || io_move_to_buffer_locked(self, self->nbytes) == 0)) {
         buffer = (BufferObject *)Py_NewRef(self->buffer);
     }

@@ -85,9 +85,19 @@ io_is_closed(const IOObject *self)
 int io_raise_closed(void);
 
 static inline int
-io_check_open(const IOObject *self)
+io_check_open_locked(const IOObject *self)
 {
     return io_is_closed(self) ? io_raise_closed() : 0;
+}
+
+static inline int
+io_check_open(PyObject *op)
+{
+    int rc;
+    IO_BEGIN(io_cast(op));
+    rc = io_check_open_locked(io_cast(op));
+    IO_END(io_cast(op));
+    return rc;
 }
 
 /* Raise BufferError if a view of the bytes exists. `action` completes "cannot ...". */

@@ -30,7 +30,7 @@ io_read_size(PyObject *op, const char *name, PyObject *const *args, Py_ssize_t n
     }
     PyObject *result = NULL;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0) {
+    if (io_check_open_locked(self) == 0) {
         result = io_read_nbytes(self, io_available(self, size));
     }
     IO_END(self);
@@ -95,7 +95,7 @@ io_peek(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     }
     PyObject *result = NULL;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0) {
+    if (io_check_open_locked(self) == 0) {
         size = size < 1 || size > IO_PEEK_MAX ? IO_PEEK_MAX : size;
         size_t nbytes = io_available(self, size);
         result = io_get_bytes(self, self->position, nbytes);
@@ -159,7 +159,7 @@ io_readinto(PyObject *op, PyObject *target)
     }
     PyObject *result = NULL;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0) {
+    if (io_check_open_locked(self) == 0) {
         result = io_readinto_view(self, target, &view);
     }
     IO_END(self);
@@ -209,7 +209,7 @@ io_readline(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     }
     PyObject *result = NULL;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0) {
+    if (io_check_open_locked(self) == 0) {
         result = io_read_line(self, io_available(self, size));
     }
     IO_END(self);
@@ -223,7 +223,7 @@ io_iternext(PyObject *op)
     IOObject *self = io_cast(op);
     PyObject *line = NULL;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0) {
+    if (io_check_open_locked(self) == 0) {
         size_t available = io_available(self, -1);
         line = available == 0 ? NULL : io_read_line(self, available);
     }
@@ -268,7 +268,7 @@ io_readlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     IOObject *self = io_cast(op);
     Py_ssize_t hint = -1;
-    if (args_check_count("readlines", nargs, 0, 1) < 0 || io_check_open(self) < 0) {
+    if (args_check_count("readlines", nargs, 0, 1) < 0 || io_check_open(op) < 0) {
         return NULL;
     }
     if (nargs == 1 && args[0] != Py_None) {
@@ -289,7 +289,7 @@ io_readlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     }
     int rc;
     IO_BEGIN(self);
-    rc = io_check_open(self) < 0 ? -1 : io_read_lines(self, hint, lines);
+    rc = io_check_open_locked(self) < 0 ? -1 : io_read_lines(self, hint, lines);
     IO_END(self);
     if (rc < 0) {
         Py_CLEAR(lines);
@@ -370,7 +370,7 @@ io_seek(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     }
     PyObject *result = NULL;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0) {
+    if (io_check_open_locked(self) == 0) {
         Py_ssize_t position = io_find_position(self, offset, whence);
         result = position < 0 ? NULL : PyLong_FromSsize_t(position);
         if (result != NULL) {
@@ -395,7 +395,7 @@ io_tell(PyObject *op, PyObject *Py_UNUSED(ignored))
     IOObject *self = io_cast(op);
     PyObject *result = NULL;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0) {
+    if (io_check_open_locked(self) == 0) {
         result = PyLong_FromSize_t(self->position);
     }
     IO_END(self);
@@ -423,7 +423,7 @@ io_getvalue(PyObject *op, PyObject *Py_UNUSED(ignored))
     IOObject *self = io_cast(op);
     PyObject *result = NULL;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0) {
+    if (io_check_open_locked(self) == 0) {
         result = io_get_value(self);
     }
     IO_END(self);

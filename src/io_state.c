@@ -148,7 +148,7 @@ io_getstate(PyObject *op, PyObject *Py_UNUSED(ignored))
     PyObject *value = NULL, *attributes = NULL;
     size_t position = 0;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0) {
+    if (io_check_open_locked(self) == 0) {
         value = io_get_value(self);
         position = self->position;
         attributes = Py_XNewRef(self->base.dict);
@@ -177,7 +177,7 @@ io_check_state(PyObject *op, PyObject *state)
                      Py_TYPE(op)->tp_name, Py_TYPE(state)->tp_name);
         return -1;
     }
-    if (io_check_open(io_cast(op)) < 0) {
+    if (io_check_open(op) < 0) {
         return -1;
     }
     PyObject *number = PyTuple_GET_ITEM(state, 1);
@@ -210,7 +210,7 @@ io_update_attributes(PyObject *op, PyObject *more)
     IOObject *self = io_cast(op);
     int rc;
     IO_BEGIN(self);
-    rc = io_check_open(self) < 0 ? -1 : io_check_replaceable_locked(self);
+    rc = io_check_open_locked(self) < 0 ? -1 : io_check_replaceable_locked(self);
     IO_END(self);
     if (rc < 0 || more == Py_None) {
         return rc;

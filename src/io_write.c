@@ -25,29 +25,29 @@ io_put(IOObject *self, const char *bytes, size_t nbytes)
     return 0;
 }
 
-/* Write all bytes of the file's own buffer, without an export: under one it could not
- * grow. */
-static PyObject *
-io_write_own_buffer(PyObject *op, PyObject *data)
+/* If `data` is the file's own buffer, write all its bytes without an export, under which
+ * it could not grow. Returns 0 if it is another object, and else -1 or 1. */
+static int
+io_write_own_buffer(PyObject *op, PyObject *data, PyObject **result)
 {
     IOObject *self = io_cast(op);
-    PyObject *result = NULL;
-    bool is_own;
+    int rc;
+    *result = NULL;
     IO_BEGIN(self);
-    is_own = (PyObject *)self->buffer == data;
-    if (is_own) {
+    rc = io_check_open_locked(self);
+    if (rc == 0 && (PyObject *)self->buffer == data) {
         size_t nbytes = buffer_length(self->buffer);
-        result = PyLong_FromSize_t(nbytes);
-        if (result != NULL && nbytes > 0 && io_make_place(self, nbytes) == NULL) {
-            Py_CLEAR(result);
+        *result = PyLong_FromSize_t(nbytes);
+        if (*result != NULL && nbytes > 0 && io_make_place(self, nbytes) == NULL) {
+            Py_CLEAR(*result);
         }
-        if (result != NULL) {
+        if (*result != NULL) {
             (void)io_put(self, buffer_bytes(self->buffer), nbytes);
         }
+        rc = *result == NULL ? -1 : 1;
     }
     IO_END(self);
-    /* Another thread may have given the file another buffer. */
-    return is_own ? result : io_write(op, data);
+    return rc;
 }
 
 /* Write what a view shows. The result is made first, since a failure to make it must not
@@ -62,7 +62,7 @@ io_write_nbytes(PyObject *op, const char *bytes, Py_ssize_t nbytes)
     }
     int rc;
     IO_BEGIN(self);
-    rc = io_check_open(self) < 0 ? -1 : io_put(self, bytes, (size_t)nbytes);
+    rc = io_check_open_locked(self) < 0 ? -1 : io_put(self, bytes, (size_t)nbytes);
     IO_END(self);
     if (rc < 0) {
         Py_CLEAR(result);
@@ -92,18 +92,15 @@ io_write(PyObject *op, PyObject *data)
     if (PyBytes_CheckExact(data)) {
         return io_write_nbytes(op, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     }
-    IOObject *self = io_cast(op);
-    if (io_check_open(self) < 0) {
-        return NULL;
-    }
-    if (data == (PyObject *)self->buffer) {
-        return io_write_own_buffer(op, data);
+    PyObject *result;
+    if (io_write_own_buffer(op, data, &result) != 0) {
+        return result;
     }
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_CONTIG_RO) < 0) {
         return NULL;
     }
-    PyObject *result = io_write_nbytes(op, view.buf, view.len);
+    result = io_write_nbytes(op, view.buf, view.len);
     PyBuffer_Release(&view);
     return result;
 }
@@ -123,8 +120,7 @@ const char io_writelines_doc[] = PyDoc_STR(
 PyObject *
 io_writelines(PyObject *op, PyObject *lines)
 {
-    PyObject *iterator =
-        io_check_open(io_cast(op)) < 0 ? NULL : PyObject_GetIter(lines);
+    PyObject *iterator = io_check_open(op) < 0 ? NULL : PyObject_GetIter(lines);
     if (iterator == NULL) {
         return NULL;
     }
@@ -150,8 +146,8 @@ const char io_truncate_doc[] = PyDoc_STR(
 "shorter stays as it is.\n\n"
 "Return size. Raise ValueError if the file is closed or size is negative, TypeError if\n"
 "it is no integer, BufferError while a view of the bytes exists, if the file would\n"
-"become shorter. Copies nothing, but at most half of a bytes object that the file was\n"
-"made from.\n\n"
+"become shorter. Copies at most half of a bytes object that the file was made from, and\n"
+"otherwise nothing.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.truncate(4), file.getvalue()\n"
@@ -184,7 +180,7 @@ io_truncate(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     bool at_position = nargs == 0 || args[0] == Py_None;
     PyObject *result = NULL;
     IO_BEGIN(self);
-    if (io_check_open(self) == 0) {
+    if (io_check_open_locked(self) == 0) {
         size = at_position ? (Py_ssize_t)self->position : size;
         if (size < 0) {
             PyErr_Format(PyExc_ValueError, "negative size value %zd", size);
