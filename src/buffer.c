@@ -1,43 +1,57 @@
+/* buffer: the Python object GrowBuffer, and the gate that publishes its length. */
 #include "buffer.h"
 
 #include <errno.h>
 
 /* ---------------------------------------------------------------- tracemalloc */
 
-/* Heap blocks are traced by Python's allocator; spans are not its own. */
+/* Python's allocator traces heap blocks; it does not know of spans. */
 #define TRACE_DOMAIN 0x67726f77u
 
-static void
-untrack(const struct span *memory)
+/* What tracemalloc knows of a store: no address for one that is not in a span. */
+struct trace {
+    const char *address;
+    size_t dirty_end;
+};
+
+static struct trace
+trace_of(const struct store *store)
 {
-    if (memory->kind >= STORE_SPAN) {
-        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)memory->address);
-    }
+    return store_kind(store) >= STORE_SPAN
+               ? (struct trace){store->memory.address, store->memory.dirty_end}
+               : (struct trace){NULL, 0};
 }
 
 static void
-track(const struct store *store)
+update_trace(struct trace before, const struct store *store)
 {
-    if (store->memory.kind >= STORE_SPAN) {
-        (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)store->memory.address,
+    struct trace now = trace_of(store);
+    if (now.address == before.address && now.dirty_end == before.dirty_end) {
+        return;
+    }
+    if (before.address != NULL) {
+        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)before.address);
+    }
+    if (now.address != NULL) {
+        (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)now.address,
                                   store_nbytes(store));
     }
 }
 
-/* ------------------------------------------------------------- birth and death */
+/* ------------------------------------------------------ construction, deallocation */
 
-/* Give a zeroed object its empty store and the pin. */
+/* Give a new object its empty store and the pin. The caller publishes. */
 static void
 buffer_init(BufferObject *self)
 {
     store_init(&self->store);
+    self->spare = NULL;
     self->base.ob_exports = 1;
 #if PY_VERSION_HEX >= 0x030F0000
     /* The base keeps its bytes in an object of its own; never NULL, or the base's
      * __init__ would take the buffer for a new one and unpin it. */
     self->base.ob_bytes_object = Py_GetConstant(Py_CONSTANT_EMPTY_BYTES);
 #endif
-    buffer_publish(self);
 }
 
 PyObject *
@@ -46,8 +60,55 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
     PyObject *op = type->tp_alloc(type, 0);
     if (op != NULL) {
         buffer_init(buffer_cast(op));
+        buffer_publish(buffer_cast(op));
     }
     return op;
+}
+
+/* Allocate as PyType_GenericAlloc does, but without clearing what is set right after. */
+static BufferObject *
+buffer_allocate(PyTypeObject *type)
+{
+    assert(buffer_is_exact_type(type));
+    BufferObject *self = PyObject_New(BufferObject, type);
+    if (self != NULL) {
+        buffer_init(self);
+    }
+    return self;
+}
+
+PyObject *
+buffer_create(PyTypeObject *type, size_t nbytes)
+{
+    BufferObject *self = buffer_allocate(type);
+    if (self == NULL) {
+        return NULL;
+    }
+    int error = nbytes > 0 ? store_append(&self->store, nbytes) : 0;
+    update_trace((struct trace){NULL, 0}, &self->store);
+    buffer_publish(self);
+    if (error) {
+        buffer_no_memory(&self->store, error);
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+PyObject *
+buffer_from_store(PyTypeObject *type, struct store *store)
+{
+    BufferObject *self = buffer_allocate(type);
+    if (self == NULL) {
+        store_free(store);
+        return NULL;
+    }
+    if (store_kind(store) != STORE_EMPTY) {
+        self->store = *store;
+        store_init(store);
+        update_trace((struct trace){NULL, 0}, &self->store);
+    }
+    buffer_publish(self);
+    return (PyObject *)self;
 }
 
 void
@@ -66,8 +127,9 @@ buffer_dealloc(PyObject *op)
         self->spare->start = NULL;
         Py_DECREF(self->spare);
     }
-    untrack(&self->store.memory);
+    struct trace trace = trace_of(&self->store);
     store_free(&self->store);
+    update_trace(trace, &self->store);
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
 #endif
@@ -100,33 +162,6 @@ buffer_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 }
 #endif
 
-PyTypeObject *
-buffer_type(PyTypeObject *type)
-{
-    while (type != NULL && type->tp_dealloc != buffer_dealloc) {
-        type = type->tp_base;
-    }
-    return type;
-}
-
-PyObject *
-buffer_from_store(PyTypeObject *type, struct store *store)
-{
-    PyObject *op = buffer_new(type, NULL, NULL);
-    if (op == NULL) {
-        store_free(store);
-        return NULL;
-    }
-    BufferObject *self = buffer_cast(op);
-    if (store->memory.kind != STORE_EMPTY) {
-        self->store = *store;
-        store_init(store);
-        track(&self->store);
-        buffer_publish(self);
-    }
-    return op;
-}
-
 /* -------------------------------------------------------------------- the gate */
 
 /* The base's words, and the way out. */
@@ -150,9 +185,9 @@ buffer_check_resizable(BufferObject *self)
 }
 
 static bool
-tail_is_lent(const BufferObject *self)
+spare_is_outstanding(const BufferObject *self)
 {
-    return self->spare != NULL && self->spare->lent;
+    return self->spare != NULL && self->spare->outstanding;
 }
 
 int
@@ -161,7 +196,7 @@ buffer_check_growable(BufferObject *self)
     if (!buffer_is_exported(self)) {
         return 0;
     }
-    if (tail_is_lent(self)) {
+    if (spare_is_outstanding(self)) {
         PyErr_SetString(PyExc_BufferError, "the tail is lent: commit() what spare() "
                                            "gave before the buffer grows");
         return -1;
@@ -172,7 +207,7 @@ buffer_check_growable(BufferObject *self)
 int
 buffer_check_committable(BufferObject *self)
 {
-    Py_ssize_t others = self->base.ob_exports - self->spare->lent;
+    Py_ssize_t others = self->base.ob_exports - self->spare->outstanding;
     return others == 1 || store_is_limited(&self->store) ? 0 : refuse_exported(self);
 }
 
@@ -189,18 +224,13 @@ buffer_no_memory(const struct store *store, int error)
     }
 }
 
-/* After the store may have changed from the memory it had `before`: trace it, tell the
- * base, and make an exception of an errno value. */
+/* Publish a store that may have changed since `before`, and raise for an errno value. */
 static int
-changed(BufferObject *self, const struct span *before, int error)
+changed(BufferObject *self, struct trace before, int error)
 {
     struct store *store = &self->store;
     buffer_forget_spare(self);
-    if (store->memory.address != before->address ||
-        store->memory.ready != before->ready) {
-        untrack(before);
-        track(store);
-    }
+    update_trace(before, store);
     buffer_publish(self);
 #ifdef GROWBUF_DEBUG
     const char *reason = buffer_check(self);
@@ -221,8 +251,8 @@ buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbyt
     if (buffer_check_growable(self) < 0) {
         return -1;
     }
-    struct span before = self->store.memory;
-    return changed(self, &before, grow(&self->store, nbytes));
+    struct trace before = trace_of(&self->store);
+    return changed(self, before, grow(&self->store, nbytes));
 }
 
 int
@@ -237,8 +267,8 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
-    struct span before = self->store.memory;
-    return changed(self, &before, store_splice(&self->store, at, removed, inserted));
+    struct trace before = trace_of(&self->store);
+    return changed(self, before, store_splice(&self->store, at, removed, inserted));
 }
 
 int
@@ -247,12 +277,12 @@ buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
-    struct span before = self->store.memory, nothing = taken->store.memory;
+    struct trace before = trace_of(&self->store), nothing = {NULL, 0};
     if (store_take(&self->store, nbytes, &taken->store) != 0) {
         return 1;
     }
-    (void)changed(self, &before, 0);
-    return changed(taken, &nothing, 0);
+    (void)changed(self, before, 0);
+    return changed(taken, nothing, 0);
 }
 
 int
@@ -261,9 +291,9 @@ buffer_trim(BufferObject *self)
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
-    struct span before = self->store.memory;
+    struct trace before = trace_of(&self->store);
     store_trim(&self->store);
-    return changed(self, &before, 0);
+    return changed(self, before, 0);
 }
 
 int
@@ -281,14 +311,14 @@ swap(BufferObject *self, struct store *store)
     struct store before = self->store;
     self->store = *store;
     *store = before;
-    return changed(self, &before.memory, 0);
+    return changed(self, trace_of(&before), 0);
 }
 
 int
 buffer_exchange(BufferObject *self, struct store *store)
 {
     bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_limited(store) ||
-                  store_is_limited(&self->store) || tail_is_lent(self);
+                  store_is_limited(&self->store) || spare_is_outstanding(self);
     if ((always || self->store.length + store->length > 0) &&
         buffer_check_resizable(self) < 0) {
         return -1;
@@ -300,7 +330,7 @@ int
 buffer_put_back(BufferObject *self, struct store *store)
 {
     bool fixed = store_is_limited(&self->store);
-    if (self->store.length > 0 || tail_is_lent(self) ||
+    if (self->store.length > 0 || spare_is_outstanding(self) ||
         fixed != store_is_limited(store) || (fixed && buffer_is_exported(self))) {
         return 1;
     }
@@ -314,7 +344,7 @@ buffer_hand_over(BufferObject *self, BufferObject *taken)
 {
     struct store fresh;
     store_init(&fresh);
-    fresh.memory.prefault = self->store.memory.prefault;
+    store_set_prefault(&fresh, store_prefaults(&self->store));
     if (store_is_limited(&self->store)) {
         int error = store_set_limit(&fresh, store_capacity(&self->store));
         if (error) {
@@ -347,7 +377,7 @@ buffer_check(BufferObject *self)
     if (base->ob_alloc > Py_SIZE(self) + 1) {
         return "the base sees room to append into";
     }
-    /* Who has the tail may have written where the NUL goes when it comes back. */
-    return tail_is_lent(self) ? store_check_layout(&self->store)
-                              : store_check(&self->store);
+    /* The view of a spare may have been written to where the NUL was. */
+    return spare_is_outstanding(self) ? store_check_layout(&self->store)
+                                      : store_check(&self->store);
 }

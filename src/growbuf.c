@@ -7,18 +7,21 @@
 
 #include "args.h"
 #include "array.h"
+#include "base.h"
+#include "capacity.h"
 #include "construct.h"
 #include "edit.h"
 #include "growth.h"
 #include "io.h"
 #include "layout.h"
-#include "spare.h"
-#include "transfer.h"
 #include "pages.h"
+#include "pool.h"
+#include "readfrom.h"
 #include "results.h"
-#include "spans.h"
+#include "sequence.h"
+#include "spare.h"
 #include "state.h"
-#include "tail.h"
+#include "transfer.h"
 
 /* -------------------------------------------------------------------- the type */
 
@@ -54,10 +57,14 @@ make_type(PyObject *module, PyType_Spec *spec)
 static PyTypeObject *
 make_buffer_type(PyObject *module, struct state *state)
 {
-    size_t n = results_methods(state->methods);
+    size_t n = state_add_methods(state->methods, 0, results_methods);
+    n = state_add_methods(state->methods, n, sequence_methods);
     n = state_add_methods(state->methods, n, edit_methods);
-    n = state_add_methods(state->methods, n, tail_methods);
+    n = state_add_methods(state->methods, n, capacity_methods);
+    n = state_add_methods(state->methods, n, spare_methods);
+    n = state_add_methods(state->methods, n, readfrom_methods);
     n = state_add_methods(state->methods, n, transfer_methods);
+    n = base_complete(state->methods, n, STATE_MAX_METHODS - 1);
     state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
 
     PyType_Slot slots[] = {
@@ -66,23 +73,23 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_tp_init, construct_init},
         {Py_tp_dealloc, buffer_dealloc},
         {Py_tp_methods, state->methods},
-        {Py_tp_getset, (void *)tail_getset},
-        {Py_mp_subscript, results_subscript},
+        {Py_tp_getset, (void *)capacity_getset},
+        {Py_mp_subscript, sequence_subscript},
         {Py_mp_ass_subscript, edit_ass_subscript},
         {Py_sq_ass_item, edit_ass_item},
-        {Py_sq_concat, results_concat},
-        {Py_sq_repeat, results_repeat},
+        {Py_sq_concat, sequence_concat},
+        {Py_sq_repeat, sequence_repeat},
         {Py_sq_inplace_concat, edit_inplace_concat},
         {Py_sq_inplace_repeat, edit_inplace_repeat},
-        {Py_nb_remainder, results_remainder},
+        {Py_sq_contains, sequence_contains},
+        {Py_nb_remainder, base_remainder},
 #ifdef BUFFER_UNLOCKED_BASE
         {Py_bf_getbuffer, buffer_getbuffer},
         {Py_bf_releasebuffer, buffer_releasebuffer},
-        {Py_sq_item, results_item},
-        {Py_sq_contains, results_contains},
+        {Py_sq_item, base_item},
         {Py_tp_iter, PySeqIter_New},
-        {Py_tp_repr, results_repr},
-        {Py_tp_str, results_str},
+        {Py_tp_repr, base_repr},
+        {Py_tp_str, base_str},
 #endif
         {0, NULL},
     };
@@ -137,8 +144,8 @@ probe_answers(void)
 {
     PyObject *answers = PyDict_New();
     for (int rung = PAGES_NRUNGS - 1; answers != NULL && rung > PAGES_HEAP; rung--) {
-        if (set_new(answers, pages_rung_names[rung],
-                    answer(pages_facts.answers[rung])) < 0) {
+        if (set_new(answers, pages_rung_names[rung], answer(pages_facts.errors[rung])) <
+            0) {
             Py_CLEAR(answers);
         }
     }
@@ -160,7 +167,7 @@ facts(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     if (set_new(dict, "strategy",
                 PyUnicode_FromString(pages_rung_names[pages_facts.rung])) < 0 ||
         set_new(dict, "probe", probe_answers()) < 0 ||
-        set_new(dict, "populate", answer(pages_facts.populate)) < 0 ||
+        set_new(dict, "populate", answer(pages_facts.populate_error)) < 0 ||
         set_new(dict, "page_size", PyLong_FromSize_t(pages_facts.page_nbytes)) < 0 ||
         set_new(dict, "huge_page_size", PyLong_FromSize_t(GROWTH_QUANTUM)) < 0 ||
         set_new(dict, "transparent_hugepage",
@@ -185,12 +192,11 @@ PyDoc_STRVAR(stats_doc,
 static PyObject *
 stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    struct spans_stats s = spans_stats();
-    return Py_BuildValue("{sKsKsKsKsKsKsKsK}", "moves", s.moves, "moved_bytes",
-                         s.moved_nbytes, "copies", s.copies, "copied_bytes",
-                         s.copied_nbytes, "spans_live", s.live, "pool_spans",
-                         s.retained, "pool_bytes", s.retained_nbytes, "reserved_bytes",
-                         s.reserved_nbytes);
+    struct pool_stats s = pool_stats();
+    return Py_BuildValue(
+        "{sKsKsKsKsKsKsKsK}", "moves", s.moves, "moved_bytes", s.moved_nbytes, "copies",
+        s.copies, "copied_bytes", s.copied_nbytes, "spans_live", s.live, "pool_spans",
+        s.nentries, "pool_bytes", s.nbytes, "reserved_bytes", s.reserved_nbytes);
 }
 
 PyDoc_STRVAR(trim_doc,
@@ -202,7 +208,7 @@ PyDoc_STRVAR(trim_doc,
 static PyObject *
 trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    spans_trim();
+    (void)pool_drain();
     Py_RETURN_NONE;
 }
 
@@ -238,7 +244,7 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         if (args_nbytes(pool_limit, "pool_limit", 0, &nbytes) < 0) {
             return NULL;
         }
-        spans_set_pool_limit((size_t)nbytes);
+        pool_set_limit((size_t)nbytes);
     }
     store_prefault = ahead;
     Py_RETURN_NONE;
@@ -257,26 +263,26 @@ check(PyObject *Py_UNUSED(module), PyObject *op)
         return NULL;
     }
     const char *reason = buffer_check(buffer_cast(op));
-    reason = reason != NULL ? reason : spans_check();
+    reason = reason != NULL ? reason : pool_check();
     return Py_BuildValue("z", reason);
 }
 
 PyDoc_STRVAR(place_doc,
 "place(buffer, /)\n--\n\n"
 "Return (kind, address, length) of a GrowBuffer's memory: kind is 'empty', 'heap',\n"
-"'span' or 'fixed', length is in bytes of address space. For tests.");
+"'span' or 'limited', length is in bytes of address space. For tests.");
 
 static PyObject *
 place(PyObject *Py_UNUSED(module), PyObject *op)
 {
-    static const char *const kinds[] = {"empty", "heap", "span", "fixed"};
+    static const char *const kinds[] = {"empty", "heap", "span", "limited"};
     if (buffer_type(Py_TYPE(op)) == NULL) {
         PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
     const struct store *store = &buffer_cast(op)->store;
-    return Py_BuildValue("(sNN)", kinds[store->memory.kind],
+    return Py_BuildValue("(sNN)", kinds[store_kind(store)],
                          PyLong_FromVoidPtr(store->memory.address),
                          PyLong_FromSize_t(store->memory.length));
 }
@@ -318,7 +324,7 @@ forced_rung(void)
 static bool
 asked_budget(size_t *nbytes)
 {
-    *nbytes = SPANS_POOL_NBYTES;
+    *nbytes = POOL_NBYTES;
     const char *text = getenv("GROWBUF_POOL_LIMIT");
     if (text == NULL || *text == '\0') {
         return true;
@@ -343,14 +349,14 @@ settle(void)
 {
     size_t budget;
     if (asked_budget(&budget)) {
-        spans_set_pool_limit(budget);
+        pool_set_limit(budget);
     }
 #if PY_VERSION_HEX < 0x030D0000
-    pages_ops.reallocate = PyObject_Realloc;
-    pages_ops.release = PyObject_Free;
+    store_heap.reallocate = PyObject_Realloc;
+    store_heap.release = PyObject_Free;
 #else
-    pages_ops.reallocate = PyMem_Realloc;
-    pages_ops.release = PyMem_Free;
+    store_heap.reallocate = PyMem_Realloc;
+    store_heap.release = PyMem_Free;
 #endif
 }
 
@@ -391,11 +397,11 @@ module_exec(PyObject *module)
     if (highest < 0 || !asked_budget(&budget)) {
         return -1;
     }
-    spans_init((enum pages_rung)highest, settle);
+    pool_init((enum pages_rung)highest, settle);
     state->release_name = PyUnicode_InternFromString("release");
     state->dtype_name = PyUnicode_InternFromString("dtype");
     if (state->release_name == NULL || state->dtype_name == NULL ||
-        results_state_init(state) < 0) {
+        base_state_init(state) < 0) {
         return -1;
     }
     return add_types(module, state);
@@ -413,7 +419,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->numpy);
     Py_VISIT(state->release_name);
     Py_VISIT(state->dtype_name);
-    for (int i = 0; i < STATE_MOST_BASE; i++) {
+    for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_VISIT(state->base[i]);
     }
     return 0;
@@ -431,7 +437,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->numpy);
     Py_CLEAR(state->release_name);
     Py_CLEAR(state->dtype_name);
-    for (int i = 0; i < STATE_MOST_BASE; i++) {
+    for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_CLEAR(state->base[i]);
     }
     return 0;

@@ -1,17 +1,19 @@
+/* growth: how much memory to ask for. Pure functions of sizes. */
 #include "growth.h"
 
-#include <stdint.h>
+#include <assert.h>
 
-#define LARGEST (SIZE_MAX / 2)
 #define HEAP_SMALL ((size_t)16 << 10)
 #define HEAP_LARGE ((size_t)256 << 10)
+#define AHEAD_LEAST ((size_t)4 << 10)
 #define AHEAD_MIN ((size_t)64 << 10)
 #define AHEAD_MAX ((size_t)32 << 20)
 
 size_t
 growth_round_up(size_t nbytes, size_t unit)
 {
-    if (nbytes > LARGEST - unit) {
+    assert(unit > 0 && (unit & (unit - 1)) == 0);
+    if (nbytes > GROWTH_MAX - unit) {
         return 0;
     }
     return (nbytes + unit - 1) & ~(unit - 1);
@@ -20,23 +22,24 @@ growth_round_up(size_t nbytes, size_t unit)
 size_t
 growth_heap(size_t needed, size_t allocated)
 {
-    if (needed > LARGEST) {
+    if (needed > GROWTH_MAX) {
         return 0;
     }
     if (needed > allocated + allocated / 4) {
         return needed;
     }
-    size_t ahead = needed < HEAP_SMALL   ? needed / 4 + 6
-                   : needed < HEAP_LARGE ? needed / 2
-                                         : needed / 8;
-    return ahead > LARGEST - needed ? needed : needed + ahead;
+    size_t more = needed < HEAP_SMALL   ? needed / 4 + 6
+                  : needed < HEAP_LARGE ? needed / 2
+                                        : needed / 8;
+    return more > GROWTH_MAX - needed ? needed : needed + more;
 }
 
 size_t
 growth_span(size_t needed, size_t length)
 {
+    assert(length % GROWTH_QUANTUM == 0);
     size_t exact = growth_round_up(needed, GROWTH_QUANTUM);
-    if (exact == 0 || length > LARGEST / 2) {
+    if (exact == 0 || length > GROWTH_MAX / 2) {
         return exact;
     }
     return exact > 2 * length ? exact : 2 * length;
@@ -45,14 +48,22 @@ growth_span(size_t needed, size_t length)
 size_t
 growth_span_modest(size_t needed)
 {
-    size_t ahead = needed > LARGEST - needed / 8 ? needed : needed + needed / 8;
-    return growth_round_up(ahead, GROWTH_QUANTUM);
+    size_t more = needed > GROWTH_MAX - needed / 8 ? needed : needed + needed / 8;
+    return growth_round_up(more, GROWTH_QUANTUM);
+}
+
+static size_t
+between(size_t min, size_t value, size_t max)
+{
+    assert(min <= max);
+    return value < min ? min : value > max ? max : value;
 }
 
 size_t
 growth_ahead(size_t end, size_t length)
 {
-    size_t step = length / 8;
-    step = step < AHEAD_MIN ? AHEAD_MIN : step > AHEAD_MAX ? AHEAD_MAX : step;
-    return end > LARGEST - step ? end : end + step;
+    assert(length <= end);
+    size_t min = between(AHEAD_LEAST, length, AHEAD_MIN);
+    size_t step = between(min, length / 8, AHEAD_MAX);
+    return end > GROWTH_MAX - step ? end : end + step;
 }

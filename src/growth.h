@@ -1,47 +1,62 @@
-/* growth: how much memory to ask for. Pure functions of sizes, no state.
+/* growth: how much memory to ask for. Pure functions of sizes.
  *
- * Every result is 0 when it would pass SIZE_MAX / 2, the largest length of a
- * Python object; callers take 0 as ENOMEM.
+ * A result of 0 means that it would pass SIZE_MAX / 2, the largest length of a Python
+ * object; callers report it as ENOMEM.
  */
 #ifndef GROWBUF_GROWTH_H
 #define GROWBUF_GROWTH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* Spans come in multiples of this many bytes: the size of an x86-64 or arm64 huge
- * page and of one page table, so that whole tables move. */
+/* The largest length in bytes of anything. */
+#define GROWTH_MAX (SIZE_MAX / 2)
+
+/* The length of a span is a multiple of this: the size of a huge page, and of what one
+ * page table maps, on x86-64 and arm64. So whole page tables move. */
 #define GROWTH_QUANTUM ((size_t)2 << 20)
 
-/* Bytes from which a store leaves the heap for a span. Later, more is copied and touched
- * twice on the way, which a first build of 256 KiB feels; earlier, a buffer of 64 KiB
- * would be in pages of its own. */
+/* A store leaves the heap for a span at this many bytes. At a larger size more bytes
+ * would be copied and touched twice on the way; at a smaller size many small buffers
+ * would each take pages of their own. */
 #define GROWTH_SPAN_MIN ((size_t)72 << 10)
 
-/* A store in a span that shrinks below this many bytes goes back to the heap:
- * far enough below GROWTH_SPAN_MIN that a length swinging about it does not copy. */
+/* A store in a span returns to the heap when it shrinks below this many bytes: far
+ * enough below GROWTH_SPAN_MIN that a length which swings around it does not copy. */
 #define GROWTH_HEAP_AGAIN ((size_t)32 << 10)
 
-/* Bytes in use from which one huge page (2 MiB) is at most 12.5% of them. */
-#define GROWTH_HUGE_MIN ((size_t)16 << 20)
+/* Bytes in use from which huge pages are asked for. The last huge page may be nearly
+ * unused: that is at most a half of the length at 4 MiB, a quarter from 8 MiB, an eighth
+ * from 16 MiB. */
+#define GROWTH_HUGE_MIN ((size_t)4 << 20)
 
-/* `nbytes` rounded up to a multiple of `unit`, a power of two; 0 on overflow. */
+/* A store that needs fewer bytes than this is given no part of a huge page. */
+#define GROWTH_HUGE_PART_MIN ((size_t)1 << 20)
+
+/* Zero bytes from which fresh pages, which the kernel clears when they are touched, are
+ * better than clearing dirty ones. */
+#define GROWTH_FRESH_ZEROS_MIN ((size_t)32 << 20)
+
+/* Return `nbytes` rounded up to a multiple of `unit`, a power of two. */
 size_t growth_round_up(size_t nbytes, size_t unit);
 
-/* Bytes to allocate on the heap for `needed` bytes (the NUL included) where `allocated`
- * are: just those when growing in leaps. When growing slowly, a quarter ahead while there
- * may be many such buffers; a half from 16 KiB, where each copy is felt and the store is
- * soon in a span; where there are none, an eighth from 256 KiB, as bytearray. */
+/* Return the size of the heap block for `needed` bytes (the NUL included) where the block
+ * has `allocated`: just `needed` if that is much more than before, else some more. It is
+ * a quarter more while there may be many such stores; a half more from 16 KiB, where a
+ * copy takes time and the store will soon be in a span; an eighth more from 256 KiB, as
+ * bytearray does, because only a system without pages has such blocks. */
 size_t growth_heap(size_t needed, size_t allocated);
 
-/* Length of the span for `needed` bytes (the NUL included) where one of `length`
- * is in use, or none (0): doubling, since address space is free. */
+/* Return the length of the span for `needed` bytes (the NUL included) where the present
+ * one has `length`, or 0 for none: it doubles, since address space is free. */
 size_t growth_span(size_t needed, size_t length);
 
-/* The same when the system refuses the doubled one: an eighth ahead. */
+/* The same where the system refuses the doubled length: an eighth more than needed. */
 size_t growth_span_modest(size_t needed);
 
-/* How far past `end` (an offset in a span) pages are made ready at once when
- * `length` bytes are in use: at most an eighth of them or 64 KiB. */
+/* Return the offset up to which pages are made present when `length` bytes in use end at
+ * offset `end`: an eighth of the length further, but between 64 KiB (less while the
+ * length is less) and 32 MiB. */
 size_t growth_ahead(size_t end, size_t length);
 
 #endif

@@ -328,7 +328,7 @@ layout_choose_limit(NumPyObject *numpy, size_t nbytes, size_t max, size_t *limit
         return -1;
     }
     size_t space = (size_t)numpy->space_nbytes;
-    size_t used = (size_t)numpy->others_nbytes + (size_t)spans_stats().reserved_nbytes;
+    size_t used = (size_t)numpy->others_nbytes + (size_t)pool_stats().reserved_nbytes;
     *limit = 0;
     for (size_t i = 0; i < sizeof limits / sizeof *limits && *limit == 0; i++) {
         size_t reserved = 2 * limits[i].limit;

@@ -1,171 +1,29 @@
+/* pages: memory mappings, over the table of operations that each system fills in. */
 #define _GNU_SOURCE
 #include "pages.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "growth.h"
 
+/* The values that Linux gives these, which the table expects. A system without such
+ * calls leaves the operations out, and none of the values reaches it. */
 #ifdef __linux__
-
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
+#else
+enum { PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2 };
+enum { MAP_PRIVATE = 0x2, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000 };
+enum { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2 };
+enum { MADV_DONTNEED = 4, MADV_FREE = 8, MADV_HUGEPAGE = 14, MADV_NOHUGEPAGE = 15 };
+enum { MADV_DONTDUMP = 16, MADV_DODUMP = 17 };
+#define MAP_FAILED ((void *)-1)
+#endif
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
-
-static void *
-system_map(void *address, size_t length, int protection, int flags)
-{
-    return mmap(address, length, protection, flags, -1, 0);
-}
-
-/* Not the libc wrapper: some read the fifth argument only under MREMAP_FIXED, and
- * then hand the kernel garbage for it. */
-static void *
-system_remap(void *address, size_t length, size_t new_length, int flags,
-             void *new_address)
-{
-    return (void *)syscall(SYS_mremap, address, length, new_length, flags, new_address);
-}
-
-#define system_unmap munmap
-#define system_advise madvise
-#define system_protect mprotect
-
-static uint64_t
-system_clock_ms(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static size_t
-system_page_nbytes(void)
-{
-    long nbytes = sysconf(_SC_PAGESIZE);
-    return nbytes > 0 ? (size_t)nbytes : 4096;
-}
-
-/* The setting is the word in brackets: "always [madvise] never". A process may have been
- * denied huge pages by whoever started it; madvise(2) does not tell. */
-static enum pages_huge
-system_huge(void)
-{
-    char text[64] = "";
-    if (prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1) {
-        return PAGES_HUGE_NEVER;
-    }
-    int file =
-        open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
-    if (file >= 0) {
-        ssize_t nbytes = read(file, text, sizeof text - 1);
-        close(file);
-        text[nbytes > 0 ? nbytes : 0] = '\0';
-    }
-    return strstr(text, "[always]")    ? PAGES_HUGE_ALWAYS
-           : strstr(text, "[madvise]") ? PAGES_HUGE_MADVISE
-                                       : PAGES_HUGE_NEVER;
-}
-
-#else /* No such calls: every rung but the heap answers ENOSYS. */
-
-enum { PROT_NONE, PROT_READ, PROT_WRITE };
-enum { MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE };
-enum { MREMAP_MAYMOVE, MREMAP_FIXED };
-enum { MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTNEED, MADV_FREE, MADV_POPULATE_WRITE };
-enum { MADV_DONTDUMP, MADV_DODUMP };
-#define MAP_FAILED ((void *)-1)
-
-static void *
-system_map(void *address, size_t length, int protection, int flags)
-{
-    (void)address, (void)length, (void)protection, (void)flags;
-    errno = ENOSYS;
-    return MAP_FAILED;
-}
-
-static void *
-system_remap(void *address, size_t length, size_t new_length, int flags,
-             void *new_address)
-{
-    (void)address, (void)length, (void)new_length, (void)flags, (void)new_address;
-    errno = ENOSYS;
-    return MAP_FAILED;
-}
-
-static int
-system_unmap(void *address, size_t length)
-{
-    (void)address, (void)length;
-    errno = ENOSYS;
-    return -1;
-}
-
-static int
-system_advise(void *address, size_t length, int advice)
-{
-    (void)address, (void)length, (void)advice;
-    errno = ENOSYS;
-    return -1;
-}
-
-static int
-system_protect(void *address, size_t length, int protection)
-{
-    return system_advise(address, length, protection);
-}
-
-static uint64_t
-system_clock_ms(void)
-{
-    return 0;
-}
-
-static size_t
-system_page_nbytes(void)
-{
-    return 4096;
-}
-
-static enum pages_huge
-system_huge(void)
-{
-    return PAGES_HUGE_NEVER;
-}
-
-#endif
-
-const struct pages_ops pages_system_ops = {
-    .map = system_map,
-    .unmap = system_unmap,
-    .remap = system_remap,
-    .advise = system_advise,
-    .protect = system_protect,
-    .clock_ms = system_clock_ms,
-    .reallocate = realloc,
-    .release = free,
-};
-
-struct pages_ops pages_ops = {
-    .map = system_map,
-    .unmap = system_unmap,
-    .remap = system_remap,
-    .advise = system_advise,
-    .protect = system_protect,
-    .clock_ms = system_clock_ms,
-    .reallocate = realloc,
-    .release = free,
-};
 
 struct pages_facts pages_facts = {.rung = PAGES_HEAP, .page_nbytes = 4096};
 
@@ -173,6 +31,7 @@ const char *const pages_huge_names[PAGES_NHUGE] = {
     "never",
     "madvise",
     "always",
+    "unknown",
 };
 
 const char *const pages_rung_names[PAGES_NRUNGS] = {
@@ -190,16 +49,27 @@ pages_rung_named(const char *name)
     return -1;
 }
 
-/* Both meanings of the one flag: RETAIN of 2014 and DONTUNMAP of Linux 5.7. */
+/* Both meanings of one flag: RETAIN of 2014 and DONTUNMAP of Linux 5.7. */
 #define KEEP_SOURCE 4
 #define ACCESS (PROT_READ | PROT_WRITE)
-/* Never MAP_SHARED: a shared mapping that grows faults with SIGBUS past its old end.
- * NORESERVE: a doubled span is not a promise to use it. */
+/* Not MAP_SHARED: a shared mapping that grows raises SIGBUS past its old end.
+ * NORESERVE: a span is doubled without the intent to use all of it. */
 #define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+static inline bool
+is_aligned(const void *address, size_t length)
+{
+    size_t page = pages_facts.page_nbytes;
+    return (uintptr_t)address % page == 0 && length % page == 0 && length > 0;
+}
 
 static int
 map_somewhere(size_t length, int protection, char **address)
 {
+    assert(is_aligned(NULL, length));
+    if (pages_ops.map == NULL) {
+        return ENOSYS;
+    }
     void *mapped = pages_ops.map(NULL, length, protection, PRIVATE);
     if (mapped == MAP_FAILED) {
         *address = NULL;
@@ -215,6 +85,7 @@ map_somewhere(size_t length, int protection, char **address)
 static int
 map_aligned(size_t length, int protection, char **address)
 {
+    assert(length % GROWTH_QUANTUM == 0);
     char *mapped;
     int error = map_somewhere(length, protection, &mapped);
     if (error == 0 && (uintptr_t)mapped % GROWTH_QUANTUM != 0) {
@@ -233,6 +104,7 @@ map_aligned(size_t length, int protection, char **address)
         }
     }
     if (error == 0) {
+        assert((uintptr_t)mapped % GROWTH_QUANTUM == 0);
         *address = mapped;
     }
     return error;
@@ -253,6 +125,7 @@ pages_reserve(size_t length, char **address)
 void
 pages_unmap(char *address, size_t length)
 {
+    assert(is_aligned(address, length));
     /* It can fail only by cutting one mapping in two at vm.max_map_count. Then the
      * range stays mapped and unused, but its memory need not stay. */
     if (pages_ops.unmap(address, length) != 0) {
@@ -264,6 +137,11 @@ static int
 remap(char *address, size_t length, size_t new_length, int flags, char *target,
       char **moved)
 {
+    assert(is_aligned(address, length) && is_aligned(target, new_length));
+    assert(new_length >= length);
+    if (pages_ops.remap == NULL) {
+        return ENOSYS;
+    }
     void *mapped = pages_ops.remap(address, length, new_length, flags, target);
     if (mapped == MAP_FAILED) {
         return errno;
@@ -293,6 +171,7 @@ pages_move_dontunmap(char *address, size_t length, char *target, char **moved)
 int
 pages_move_onto(char *address, size_t length, char *target)
 {
+    assert(target + length <= address || address + length <= target);
     int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
     return remap(address, length, length, flags, target, &target);
 }
@@ -312,6 +191,10 @@ pages_extend(char *address, size_t length, size_t new_length)
 static int
 advise(char *address, size_t length, int advice)
 {
+    assert(is_aligned(address, length));
+    if (pages_ops.advise == NULL) {
+        return ENOSYS;
+    }
     return pages_ops.advise(address, length, advice) == 0 ? 0 : errno;
 }
 
@@ -340,6 +223,7 @@ pages_hide(char *address, size_t length)
 int
 pages_open(char *address, size_t length)
 {
+    assert(is_aligned(address, length));
     if (pages_ops.protect(address, length, ACCESS) != 0) {
         return errno;
     }
@@ -350,8 +234,9 @@ pages_open(char *address, size_t length)
 int
 pages_populate(char *address, size_t length)
 {
-    return pages_facts.populate ? pages_facts.populate
-                                : advise(address, length, MADV_POPULATE_WRITE);
+    return pages_facts.populate_error != 0
+               ? pages_facts.populate_error
+               : advise(address, length, MADV_POPULATE_WRITE);
 }
 
 int
@@ -433,14 +318,18 @@ try_populate(void)
 void
 pages_probe(enum pages_rung highest)
 {
-    pages_facts.page_nbytes = system_page_nbytes();
-    for (int rung = PAGES_COPY; rung < PAGES_NRUNGS; rung++) {
-        pages_facts.answers[rung] = try_rung((enum pages_rung)rung);
+    assert((int)highest >= PAGES_HEAP && highest < PAGES_NRUNGS);
+    if (pages_ops.page_nbytes != NULL) {
+        pages_facts.page_nbytes = pages_ops.page_nbytes();
     }
-    pages_facts.populate = try_populate();
-    pages_facts.huge = system_huge();
+    assert(GROWTH_QUANTUM % pages_facts.page_nbytes == 0);
+    for (int rung = PAGES_COPY; rung < PAGES_NRUNGS; rung++) {
+        pages_facts.errors[rung] = try_rung((enum pages_rung)rung);
+    }
+    pages_facts.populate_error = try_populate();
+    pages_facts.huge = pages_ops.huge == NULL ? PAGES_HUGE_NEVER : pages_ops.huge();
     pages_facts.rung = highest;
-    while (pages_facts.answers[pages_facts.rung] != 0) {
+    while (pages_facts.errors[pages_facts.rung] != 0) {
         pages_facts.rung--;
     }
 }

@@ -1,36 +1,44 @@
-#define _GNU_SOURCE
+/* prefault: a helper thread that makes pages present before the writer reaches them. */
 #include "prefault.h"
+
+#include <assert.h>
+#include <stdbool.h>
 
 #include "pages.h"
 
-#ifdef __linux__
-
-#include <pthread.h>
-#include <signal.h>
-#include <time.h>
-
 enum {
-    MOST_ORDERS = 16,               /* one more is refused: it is only help */
+    MAX_ORDERS = 16,                /* a further order is refused */
     PIECE_NBYTES = 2 * 1024 * 1024, /* a huge page */
-    IDLE_MS = 20,
-    STACK_NBYTES = 128 * 1024
+    IDLE_MS = 20
 };
 
 struct range {
     char *start, *end;
 };
 
-/* All of it under the lock; a piece is touched without, and is `busy` meanwhile. */
+/* PAGES_LOCK_PREFAULT protects all of it. The helper touches a piece without the lock,
+ * and `busy` is that piece meanwhile. */
 static struct {
-    struct range orders[MOST_ORDERS];
+    struct range orders[MAX_ORDERS];
     size_t norders;
     struct range busy;
-    bool running;
+    bool running; /* cleared to make the thread end, and by the thread when it ends */
+    bool started; /* the thread was started and has not been joined yet */
+    bool joining; /* another thread waits, without the lock, until it has ended */
+    bool forking; /* no thread is started */
 } helper;
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t ordered = PTHREAD_COND_INITIALIZER;
-static pthread_cond_t done = PTHREAD_COND_INITIALIZER;
+static void
+lock(void)
+{
+    pages_ops.lock(PAGES_LOCK_PREFAULT);
+}
+
+static void
+unlock(void)
+{
+    pages_ops.unlock(PAGES_LOCK_PREFAULT);
+}
 
 static bool
 overlap(const struct range *one, const struct range *two)
@@ -41,6 +49,7 @@ overlap(const struct range *one, const struct range *two)
 static void
 remove_order(size_t i)
 {
+    assert(i < helper.norders);
     helper.norders--;
     for (; i < helper.norders; i++) {
         helper.orders[i] = helper.orders[i + 1];
@@ -53,6 +62,7 @@ next_piece(void)
 {
     struct range *order = &helper.orders[0];
     struct range piece = *order;
+    assert(helper.norders > 0 && piece.start < piece.end);
     if ((size_t)(piece.end - piece.start) > PIECE_NBYTES) {
         piece.start = piece.end - PIECE_NBYTES;
     }
@@ -63,136 +73,108 @@ next_piece(void)
     return piece;
 }
 
-/* Wait for an order. Return false if none comes for a while. */
+/* Wait for an order. Return false if none came for a while, or the thread must end. */
 static bool
 wait_for_order(void)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += IDLE_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    while (helper.norders == 0) {
-        if (pthread_cond_timedwait(&ordered, &mutex, &until) != 0) {
-            return helper.norders > 0;
+    while (helper.norders == 0 && helper.running) {
+        if (!pages_ops.wait(PAGES_LOCK_PREFAULT, IDLE_MS)) {
+            break;
         }
     }
-    return true;
+    return helper.norders > 0 && helper.running;
 }
 
-static void *
-work(void *unused)
+static void
+work(void)
 {
-    pthread_mutex_lock(&mutex);
-    while (helper.norders > 0 || wait_for_order()) {
+    lock();
+    while (wait_for_order()) {
         struct range piece = helper.busy = next_piece();
-        pthread_mutex_unlock(&mutex);
+        unlock();
         (void)pages_populate(piece.start, (size_t)(piece.end - piece.start));
-        pthread_mutex_lock(&mutex);
+        lock();
         helper.busy = (struct range){NULL, NULL};
-        pthread_cond_broadcast(&done);
+        pages_ops.wake(PAGES_LOCK_PREFAULT);
     }
     helper.running = false;
-    pthread_mutex_unlock(&mutex);
-    return unused;
+    unlock();
 }
 
-/* Start the thread, with all signals blocked: they are for the threads of the program. */
-static bool
-start(void)
+/* Wait until a thread that ends has ended; it needs the lock for that. */
+static void
+join(void)
 {
-    pthread_t thread;
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK_NBYTES);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&thread, &attributes, work, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return started;
+    if (helper.started) {
+        helper.started = false;
+        helper.joining = true;
+        unlock();
+        pages_ops.join_thread();
+        lock();
+        helper.joining = false;
+        pages_ops.wake(PAGES_LOCK_PREFAULT);
+    }
 }
 
 void
 prefault_ask(char *address, size_t length)
 {
-    if (length == 0) {
-        return;
-    }
-    pthread_mutex_lock(&mutex);
-    if (helper.norders < MOST_ORDERS) {
+    lock();
+    if (length > 0 && helper.norders < MAX_ORDERS && !helper.forking) {
         helper.orders[helper.norders++] = (struct range){address, address + length};
-        helper.running = helper.running || start();
+        if (!helper.running && !helper.joining) {
+            join();
+            helper.started = helper.running =
+                !helper.forking && pages_ops.start_thread(work);
+        }
         if (!helper.running) {
             helper.norders = 0;
         }
-        pthread_cond_signal(&ordered);
+        pages_ops.wake(PAGES_LOCK_PREFAULT);
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
 }
 
 void
 prefault_stop(const char *address, size_t length)
 {
     struct range range = {(char *)address, (char *)address + length};
-    pthread_mutex_lock(&mutex);
+    lock();
     for (size_t i = helper.norders; i-- > 0;) {
         if (overlap(&helper.orders[i], &range)) {
             remove_order(i);
         }
     }
     while (overlap(&helper.busy, &range)) {
-        pthread_cond_wait(&done, &mutex);
+        (void)pages_ops.wait(PAGES_LOCK_PREFAULT, 0);
     }
-    pthread_mutex_unlock(&mutex);
+    unlock();
 }
 
+/* The lock is held until the fork is over. */
 void
 prefault_before_fork(void)
 {
-    pthread_mutex_lock(&mutex);
-}
-
-void
-prefault_after_fork(bool in_child)
-{
-    if (in_child) {
+    lock();
+    helper.forking = true;
+    while (helper.started || helper.joining) {
         helper.norders = 0;
-        helper.busy = (struct range){NULL, NULL};
         helper.running = false;
-        pthread_cond_init(&ordered, NULL);
-        pthread_cond_init(&done, NULL);
+        pages_ops.wake(PAGES_LOCK_PREFAULT);
+        if (helper.joining) {
+            (void)pages_ops.wait(PAGES_LOCK_PREFAULT, 0);
+        }
+        else {
+            join();
+        }
     }
-    pthread_mutex_unlock(&mutex);
-}
-
-#else /* No pages to have present. */
-
-void
-prefault_ask(char *address, size_t length)
-{
-    (void)address, (void)length;
+    assert(helper.busy.start == NULL);
+    helper.norders = 0;
 }
 
 void
-prefault_stop(const char *address, size_t length)
+prefault_after_fork(void)
 {
-    (void)address, (void)length;
+    helper.forking = false;
+    unlock();
 }
-
-void
-prefault_before_fork(void)
-{
-}
-
-void
-prefault_after_fork(bool in_child)
-{
-    (void)in_child;
-}
-
-#endif

@@ -4,21 +4,21 @@
 
 #include "buffer.h"
 
-enum { STATE_MOST_METHODS = 64, STATE_MOST_BASE = 48, STATE_MAX_ROWS_METHODS = 32 };
+enum { STATE_MAX_METHODS = 128, STATE_MAX_BASE = 48, STATE_MAX_ROWS_METHODS = 32 };
 
 struct state {
     PyTypeObject *buffer_type;
-    PyTypeObject *spare_type;        /* loan.c */
-    PyTypeObject *frozen_type;       /* owner.c */
-    PyTypeObject *numpy_type;        /* layout.c */
-    PyTypeObject *layout_type;       /* layout.c */
-    PyObject *numpy;                 /* what growbuf/array.py handed over, or NULL */
-    PyObject *release_name;          /* "release" */
-    PyObject *dtype_name;            /* "dtype" */
-    PyObject *base[STATE_MOST_BASE]; /* the base's own methods: results.c */
+    PyTypeObject *spare_type;       /* spare.c */
+    PyTypeObject *frozen_type;      /* transfer.c */
+    PyTypeObject *numpy_type;       /* layout.c */
+    PyTypeObject *layout_type;      /* layout.c */
+    PyObject *numpy;                /* what growbuf/array.py handed over, or NULL */
+    PyObject *release_name;         /* "release" */
+    PyObject *dtype_name;           /* "dtype" */
+    PyObject *base[STATE_MAX_BASE]; /* the base's own methods: base.c */
 
     /* Not static, because the docstrings in it are taken from the running Python. */
-    PyMethodDef methods[STATE_MOST_METHODS];
+    PyMethodDef methods[STATE_MAX_METHODS];
     PyMethodDef rows_methods[STATE_MAX_ROWS_METHODS];
 };
 

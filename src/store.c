@@ -1,53 +1,63 @@
+/* store: the bytes of one buffer, in a heap block or in a span. */
 #include "store.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "growth.h"
-#include "pages.h"
 
-#define LARGEST (SIZE_MAX / 2)
+/* Bytes in use below which a store leaves a span in huge pages for smaller pages: the
+ * first of them alone takes 2 MiB. */
+#define HUGE_LEAVE ((size_t)256 << 10)
 
 _Alignas(16) char store_nothing[1];
 _Atomic bool store_prefault;
+struct store_heap store_heap = {realloc, free};
 
 void
 store_init(struct store *store)
 {
-    *store = (struct store){.start = store_nothing, .memory.prefault = store_prefault};
+    *store = (struct store){.start = store_nothing,
+                            .memory.tag = store_prefault ? STORE_TAG_PREFAULT : 0};
 }
 
-/* Bytes of address space for a limit: as much again lies behind it, because a window that
- * slides through has a gap in front as long as itself at most. */
-static size_t
-fixed_reach(const struct store *store)
+void
+store_set_prefault(struct store *store, bool prefault)
 {
-    return 2 * growth_round_up(store->memory.length, GROWTH_QUANTUM);
+    unsigned tag = store->memory.tag & ~(unsigned)STORE_TAG_PREFAULT;
+    store->memory.tag = prefault ? tag | STORE_TAG_PREFAULT : tag;
 }
 
-/* What a store is when it has lost its memory. */
+/* Give a store other memory, of that kind. */
+static void
+set_memory(struct store *store, const struct span *memory, enum store_kind kind)
+{
+    unsigned prefault = store->memory.tag & STORE_TAG_PREFAULT;
+    store->memory = *memory;
+    store->memory.tag = prefault | (unsigned)kind;
+}
+
+/* What a store becomes when it loses its memory. */
 static struct store
 emptied(const struct store *store)
 {
     return (struct store){.start = store_nothing,
-                          .memory.prefault = store->memory.prefault};
+                          .memory.tag = store->memory.tag & STORE_TAG_PREFAULT};
 }
 
 void
 store_free(struct store *store)
 {
     struct store empty = emptied(store);
-    switch (store->memory.kind) {
+    switch (store_kind(store)) {
     case STORE_HEAP:
-        pages_ops.release(store->memory.address);
+        store_heap.release(store->memory.address);
         break;
     case STORE_SPAN:
-        spans_give(&store->memory);
-        break;
     case STORE_LIMITED:
-        spans_release(store->memory.address, fixed_reach(store));
+        spans_give(&store->memory);
         break;
     default: /* STORE_EMPTY */
         break;
@@ -55,62 +65,64 @@ store_free(struct store *store)
     *store = empty;
 }
 
-/* The offset that `ready` may come up to. */
+/* The largest offset that `dirty_end` may have: one byte after it is the NUL's. */
 static size_t
-most_ready(const struct store *store)
+max_dirty_end(const struct store *store)
 {
-    size_t most = store->memory.length - 1;
-    return store->memory.kind == STORE_LIMITED ? store_headroom(store) + most : most;
+    assert(store_kind(store) != STORE_EMPTY);
+    return store_kind(store) == STORE_LIMITED
+               ? store_headroom(store) + store->memory.number
+               : store->memory.length - 1;
 }
 
 size_t
 store_capacity(const struct store *store)
 {
-    return store->memory.kind == STORE_EMPTY
+    return store_kind(store) == STORE_EMPTY
                ? 0
-               : most_ready(store) - store_headroom(store);
+               : max_dirty_end(store) - store_headroom(store);
 }
 
 size_t
 store_nbytes(const struct store *store)
 {
-    return store->memory.kind >= STORE_SPAN
-               ? growth_round_up(store->memory.ready + 1, pages_facts.page_nbytes)
-               : store->memory.length;
+    return store_kind(store) >= STORE_SPAN ? spans_nbytes(&store->memory)
+                                           : store->memory.length;
 }
 
 static void
 end_with_nul(struct store *store)
 {
-    if (store->memory.kind != STORE_EMPTY) {
+    if (store_kind(store) != STORE_EMPTY) {
         store->start[store->length] = '\0';
     }
 }
 
-/* Move the bytes back to the front of the memory.
+/* Move the bytes to the front of the memory.
  *
- *   |<--- gap --->|<--- in use --->|   room   |
- *   |<--- in use --->|         room           |
+ *   |<-- headroom -->|<--- in use --->| tailroom |
+ *   |<--- in use --->|         tailroom          |
  */
 static void
 slide(struct store *store)
 {
     if (store_headroom(store) > 0) {
         memmove(store->memory.address, store->start, store->length);
-        spans_count_copy(store->length);
+        pool_count_copy(store->length);
         store->start = store->memory.address;
         end_with_nul(store);
     }
 }
 
-/* ------------------------------------------------------------------- the heap */
+/* ------------------------------------------------------------------------- the heap */
 
-/* Give an empty store a first block of just `nbytes`, all in use: most buffers never
- * have another. */
+/* Give an empty store its first block, of exactly `nbytes` in use: most buffers never
+ * need another. */
 static int
 heap_begin(struct store *store, size_t nbytes)
 {
-    char *block = pages_ops.reallocate(NULL, nbytes + 1);
+    assert(store_kind(store) == STORE_EMPTY && nbytes < GROWTH_SPAN_MIN);
+    char *block = store_heap.reallocate(NULL, nbytes + 1);
     if (block == NULL) {
         return ENOMEM;
     }
@@ -119,26 +131,25 @@ heap_begin(struct store *store, size_t nbytes)
     return 0;
 }
 
-/* Have a heap block of `nbytes`; the gap stays. */
+/* Make the heap block `nbytes` long; the headroom stays. */
 static int
 heap_resize(struct store *store, size_t nbytes)
 {
-    size_t gap = store_headroom(store);
-    assert(gap + store->length < nbytes);
-    char *block = pages_ops.reallocate(store->memory.address, nbytes);
+    size_t headroom = store_headroom(store);
+    assert(store_kind(store) <= STORE_HEAP && headroom + store->length < nbytes);
+    char *block = store_heap.reallocate(store->memory.address, nbytes);
     if (block == NULL) {
         return ENOMEM;
     }
-    store->memory.address = block;
-    store->memory.length = nbytes;
-    store->memory.ready = nbytes - 1;
-    store->memory.kind = STORE_HEAP;
-    store->start = block + gap;
+    const struct span memory = {
+        .address = block, .length = nbytes, .dirty_end = nbytes - 1};
+    set_memory(store, &memory, STORE_HEAP);
+    store->start = block + headroom;
     end_with_nul(store);
     return 0;
 }
 
-/* Have `needed` bytes behind the gap, and as many more as bytearray would. */
+/* Make room for `needed` bytes after the headroom, and some more. */
 static int
 heap_grow(struct store *store, size_t needed)
 {
@@ -150,7 +161,20 @@ heap_grow(struct store *store, size_t needed)
     return needed <= store->memory.length ? 0 : heap_resize(store, needed);
 }
 
-/* -------------------------------------------------------------------- the span */
+void
+store_adopt(struct store *store, char *block, size_t allocated, char *start,
+            size_t length)
+{
+    assert(store_kind(store) == STORE_EMPTY && length < allocated);
+    assert(start >= block && start + length < block + allocated);
+    const struct span memory = {
+        .address = block, .length = allocated, .dirty_end = allocated - 1};
+    set_memory(store, &memory, STORE_HEAP);
+    store->start = start;
+    store->length = length;
+}
+
+/* ------------------------------------------------------------------------- the span */
 
 static bool
 wants_span(size_t needed)
@@ -158,74 +182,34 @@ wants_span(size_t needed)
     return needed >= GROWTH_SPAN_MIN && pages_facts.rung > PAGES_HEAP;
 }
 
-/* ---------------------------------------------------------------- the fixed span */
-
-/* Bytes from the address on that are accessible when `ready` are ready. */
-static size_t
-fixed_access(size_t ready)
+static struct spans_use
+use_of(const struct store *store, size_t nbytes)
 {
-    return growth_round_up(ready + 1, GROWTH_QUANTUM);
+    return (struct spans_use){.max_end = max_dirty_end(store),
+                              .nbytes = nbytes,
+                              .prefault = store_prefaults(store)};
 }
 
-static int
-fixed_open(struct store *store, size_t ready)
-{
-    size_t from = fixed_access(store->memory.ready), to = fixed_access(ready);
-    return to > from ? spans_open(store->memory.address, from, to) : 0;
-}
-
-/* Give the pages behind offset `end` back. */
+/* Put the bytes of a store into a span, and give its former memory back. */
 static void
-fixed_discard(struct store *store, size_t end)
+move_into(struct store *store, const struct span *span)
 {
-    struct span *span = &store->memory;
-    size_t kept = growth_round_up(end, pages_facts.page_nbytes);
-    if (kept < span->ready &&
-        pages_discard(span->address + kept, fixed_access(span->ready) - kept) == 0) {
-        span->ready = kept;
+    struct store moved = emptied(store);
+    assert(span->length > store->length);
+    set_memory(&moved, span, STORE_SPAN);
+    moved.start = span->address;
+    moved.length = store->length;
+    if (store->length > 0) {
+        memcpy(moved.start, store->start, store->length);
+        pool_count_copy(store->length);
     }
+    if (moved.memory.dirty_end < store->length) {
+        moved.memory.dirty_end = store->length;
+    }
+    store_free(store);
+    *store = moved;
+    end_with_nul(store);
 }
-
-/* Have no more ready than the limit leaves, and zeros from there on. */
-static void
-fixed_cap(struct store *store)
-{
-    struct span *span = &store->memory;
-    size_t most = most_ready(store);
-    if (span->ready > most) {
-        fixed_discard(store, most);
-    }
-    if (span->ready > most) {
-        memset(span->address + most, 0, span->ready - most);
-        span->ready = most;
-    }
-}
-
-int
-store_set_limit(struct store *store, size_t limit)
-{
-    assert(store->memory.kind == STORE_EMPTY);
-    struct store fixed = emptied(store);
-    fixed.memory.kind = STORE_LIMITED;
-    fixed.memory.length = limit + 1;
-    if (limit > LARGEST / 4) {
-        return ENOMEM;
-    }
-    int error = spans_reserve(fixed_reach(&fixed), &fixed.memory.address);
-    if (error) {
-        return error;
-    }
-    error = spans_open(fixed.memory.address, 0, fixed_access(0));
-    if (error) {
-        spans_release(fixed.memory.address, fixed_reach(&fixed));
-        return error;
-    }
-    fixed.start = fixed.memory.address;
-    *store = fixed;
-    return 0;
-}
-
-/* ------------------------------------------------------------- from heap to span */
 
 /* Leave the heap, or nothing, for a span. */
 static int
@@ -233,60 +217,50 @@ enter_span(struct store *store, size_t needed, bool zeroed)
 {
     struct span span;
     int error = spans_take(needed, zeroed, &span);
-    if (error) {
-        return error;
+    if (error == 0) {
+        move_into(store, &span);
     }
-    assert(span.length > store->length);
-    if (store->length > 0) {
-        memcpy(span.address, store->start, store->length);
-        spans_count_copy(store->length);
-    }
-    if (span.ready < store->length) {
-        span.ready = store->length;
-    }
-    span.kind = STORE_SPAN;
-    span.prefault = store->memory.prefault;
-    size_t length = store->length;
-    store_free(store);
-    store->start = span.address;
-    store->length = length;
-    store->memory = span;
-    end_with_nul(store);
-    return 0;
+    return error;
 }
 
-/* Leave the span for the heap if so little is in use. Return false to stay: too much is,
- * or the heap refuses. */
+/* Leave a span of which little is in use: for the heap, or from huge pages for others.
+ * Return false to stay: too much is in use, or the system refuses. */
 static bool
 leave_span(struct store *store)
 {
     size_t length = store->length;
-    char *block = NULL;
+    struct span span;
     if (length < GROWTH_HEAP_AGAIN) {
-        block = pages_ops.reallocate(NULL, length + 1);
+        char *block = store_heap.reallocate(NULL, length + 1);
+        if (block != NULL) {
+            memcpy(block, store->start, length);
+            block[length] = '\0';
+            pool_count_copy(length);
+            store_free(store);
+            store_adopt(store, block, length + 1, block, length);
+            return true;
+        }
     }
-    if (block == NULL) {
-        return false;
+    if (store->memory.huge && length < HUGE_LEAVE &&
+        spans_take(length + 1, false, &span) == 0) {
+        move_into(store, &span);
+        return true;
     }
-    memcpy(block, store->start, length);
-    block[length] = '\0';
-    spans_count_copy(length);
-    store_free(store);
-    store_adopt(store, block, length + 1, block, length);
-    return true;
+    return false;
 }
 
-/* Have `needed` bytes of address space behind the gap. */
+/* Make room for `needed` bytes of address space after the headroom. */
 static int
 span_grow(struct store *store, size_t needed)
 {
-    size_t gap = store_headroom(store);
-    if (gap + needed <= store->memory.length) {
+    size_t headroom = store_headroom(store);
+    if (headroom + needed <= store->memory.length) {
         return 0;
     }
-    int error = spans_grow(&store->memory, gap + needed, gap, gap + store->length);
-    store->start = store->memory.address + gap;
-    if (error && gap > 0 && needed <= store->memory.length) {
+    int error = spans_grow(&store->memory, headroom + needed, headroom,
+                           headroom + store->length);
+    store->start = store->memory.address + headroom;
+    if (error && headroom > 0 && needed <= store->memory.length) {
         slide(store);
         error = 0;
     }
@@ -294,65 +268,33 @@ span_grow(struct store *store, size_t needed)
     return error;
 }
 
-static void
-ask_huge(struct store *store)
+int
+store_set_limit(struct store *store, size_t limit)
 {
-    struct span *span = &store->memory;
-    if (!span->huge) {
-        size_t reach = span->kind == STORE_LIMITED ? fixed_reach(store) : span->length;
-        span->huge = pages_advise_huge(span->address, reach) == 0;
+    assert(store_kind(store) == STORE_EMPTY);
+    struct span span;
+    int error = spans_reserve(limit, &span);
+    if (error) {
+        return error;
     }
-}
-
-/* Have the bytes up to `end`, an offset in the span, ready, and some ahead: in huge
- * pages from where those waste little, else in pages that are there before the writer
- * is. Where the system refuses either, the writer faults them in one by one. */
-static int
-make_ready(struct store *store, size_t end)
-{
-    struct span *span = &store->memory;
-    size_t length = end - store_headroom(store);
-    size_t ready = growth_ahead(end, length), most = most_ready(store);
-    if (ready > most) {
-        ready = most;
+    set_memory(store, &span, STORE_LIMITED);
+    store->start = span.address;
+    if (span.has_tail) {
+        end_with_nul(store); /* fresh pages are zero, and stay untouched */
     }
-    if (ready <= span->ready) {
-        return 0;
-    }
-    if (span->kind == STORE_LIMITED && fixed_open(store, ready) != 0) {
-        ready = end;
-        int error = fixed_open(store, ready);
-        if (error) {
-            return error;
-        }
-    }
-    spans_outgrown(span);
-    if (length >= GROWTH_HUGE_MIN) {
-        ask_huge(store);
-    }
-    if (span->prefault && span->kind == STORE_SPAN) {
-        spans_prefault(span, ready, ready - end);
-    }
-    if (!span->huge) {
-        size_t page = pages_facts.page_nbytes;
-        size_t from = span->ready & ~(page - 1);
-        size_t to = growth_round_up(ready, page);
-        (void)pages_populate(span->address + from, to - from);
-    }
-    span->ready = ready;
     return 0;
 }
 
-/* --------------------------------------------------------------- grow and shrink */
+/* -------------------------------------------------------------- growing and shrinking */
 
-/* Have capacity for `needed` bytes, the NUL included; what is not ready stays so. */
+/* Make the capacity `needed` bytes, the NUL included; no page is touched for it. */
 static int
 grow_capacity(struct store *store, size_t needed, bool zeroed)
 {
-    if (store->memory.kind == STORE_LIMITED) {
-        return needed <= store->memory.length ? 0 : EFBIG;
+    if (store_kind(store) == STORE_LIMITED) {
+        return needed <= store->memory.number + 1 ? 0 : EFBIG;
     }
-    if (store->memory.kind == STORE_SPAN) {
+    if (store_kind(store) == STORE_SPAN) {
         return span_grow(store, needed);
     }
     if (wants_span(needed) && enter_span(store, needed, zeroed) == 0) {
@@ -361,15 +303,16 @@ grow_capacity(struct store *store, size_t needed, bool zeroed)
     return heap_grow(store, needed);
 }
 
-/* A window that has passed its own length slides back first: each byte is copied once at
- * most for each byte that was deleted. One that must not move did so when it shrank. */
+/* A window that has passed its own length slides back first, so that each byte is copied
+ * at most once for each byte that was deleted. A limited store does that when it shrinks,
+ * because it must not move when it grows. */
 int
 store_make_tailroom(struct store *store, size_t nbytes)
 {
     if (nbytes <= store_tailroom(store)) {
         return 0;
     }
-    if (nbytes > LARGEST - 1 - store->length) {
+    if (nbytes > GROWTH_MAX - 1 - store->length) {
         return ENOMEM;
     }
     if (store_headroom(store) > 0 && store_headroom(store) >= store->length &&
@@ -380,41 +323,37 @@ store_make_tailroom(struct store *store, size_t nbytes)
         }
     }
     int error = grow_capacity(store, store->length + nbytes + 1, false);
-    if (error == 0 && store->memory.kind >= STORE_SPAN) {
-        error = make_ready(store, store_headroom(store) + store->length + nbytes);
+    size_t end = store_headroom(store) + store->length + nbytes;
+    if (error == 0 && store_kind(store) >= STORE_SPAN &&
+        end > store->memory.dirty_end) {
+        struct spans_use use = use_of(store, store->length + nbytes);
+        error = spans_prepare(&store->memory, end, &use);
     }
+    assert(error != 0 || nbytes <= store_tailroom(store));
     return error;
 }
 
-/* Give memory back after bytes were removed: never more than about three times the
- * length is kept, and never so little that a window that swings would thrash. */
+/* Give memory back after bytes were removed. What is after three times the length goes to
+ * the pool as a tail: the store takes it back if it grows soon, and the pool's limit and
+ * age decide otherwise. */
 static void
-settle_span(struct store *store)
+span_shrink(struct store *store)
 {
-    if (leave_span(store)) {
+    if (store_kind(store) == STORE_SPAN && leave_span(store)) {
         return;
     }
     if (store_headroom(store) > store->length) {
         slide(store);
     }
-    if (store->memory.ready > 3 * store->length) {
-        size_t end = store_headroom(store) + store->length;
-        spans_discard(&store->memory, growth_ahead(end, store->length));
-    }
-}
-
-/* The same without leaving; and room to grow to the limit behind every gap. */
-static void
-settle_fixed(struct store *store)
-{
-    if (store_headroom(store) > store->length) {
-        slide(store);
-    }
     size_t length = store->length;
-    if (store->memory.ready > growth_ahead(3 * length, length)) {
-        fixed_discard(store, growth_ahead(store_headroom(store) + length, length));
+    struct span *span = &store->memory;
+    if (span->dirty_end > growth_ahead(3 * length, length)) {
+        spans_cap(span, growth_round_up(store_headroom(store) + length + 1,
+                                        pages_facts.page_nbytes));
     }
-    fixed_cap(store);
+    if (store_is_limited(store)) {
+        spans_cap(span, max_dirty_end(store));
+    }
 }
 
 /* A block that cannot be made smaller is still a good one. */
@@ -426,80 +365,79 @@ heap_shrink(struct store *store)
 }
 
 static void
-settle(struct store *store)
+shrink_to_fit(struct store *store)
 {
-    if (store->memory.kind == STORE_LIMITED) {
-        settle_fixed(store);
-    }
-    else if (store->length == 0) {
+    if (store->length == 0 && store_kind(store) != STORE_LIMITED) {
         store_free(store);
     }
-    else if (store->memory.kind == STORE_SPAN) {
-        settle_span(store);
+    else if (store_kind(store) >= STORE_SPAN) {
+        span_shrink(store);
     }
     else if (store->length < store->memory.length / 3) {
         heap_shrink(store);
     }
 }
 
-/* Put `nbytes` between `at` and the tail.
+/* Open a hole of `nbytes` between `at` and the rest.
  *
- *   |   gap   |<--at-->|<-----tail----->|  room  |
- *   |  |<--at-->|<-n-->|<-----tail----->|  room  |      the front is shorter
- *   |   gap   |<--at-->|<-n-->|<-----tail----->| |      else
+ *   | headroom |<--at-->|<-----rest----->|  tailroom  |
+ *   | |<--at-->|<-n-->|<-----rest----->|  tailroom    |      the front is shorter
+ *   | headroom |<--at-->|<-n-->|<-----rest----->|     |      otherwise
  */
 static int
 open_hole(struct store *store, size_t at, size_t nbytes)
 {
-    size_t tail = store->length - at;
-    if (store_is_limited(store) && nbytes > store_capacity(store) - store->length) {
+    size_t rest = store->length - at;
+    if (store_is_limited(store) && nbytes > store->memory.number - store->length) {
         return EFBIG;
     }
-    if (at < tail && nbytes <= store_headroom(store)) {
+    if (at < rest && nbytes <= store_headroom(store)) {
         memmove(store->start - nbytes, store->start, at);
         store->start -= nbytes;
         store->length += nbytes;
         if (store_is_limited(store)) {
-            fixed_cap(store); /* what the gap loses, the limit does */
+            spans_cap(&store->memory,
+                      max_dirty_end(store)); /* it follows the headroom */
         }
         return 0;
     }
     int error = store_make_tailroom(store, nbytes);
     if (error == 0) {
         char *hole = store->start + at;
-        memmove(hole + nbytes, hole, tail);
+        memmove(hole + nbytes, hole, rest);
         store_commit(store, nbytes);
     }
     return error;
 }
 
-/* Take `nbytes` out in front of the tail.
+/* Remove `nbytes` before the rest.
  *
- *   |   gap   |<--at-->|<-n-->|<-----tail----->|   room   |
- *   |   gap          |<--at-->|<-----tail----->|   room   |   the front is shorter
- *   |   gap   |<--at-->|<-----tail----->|      room       |   else
+ *   | headroom |<--at-->|<-n-->|<-----rest----->| tailroom |
+ *   | headroom        |<--at-->|<-----rest----->| tailroom |   the front is shorter
+ *   | headroom |<--at-->|<-----rest----->|     tailroom    |   otherwise
  */
 static void
 close_hole(struct store *store, size_t at, size_t nbytes)
 {
-    size_t tail = store->length - at - nbytes;
-    if (at < tail) {
+    size_t rest = store->length - at - nbytes;
+    if (at < rest) {
         memmove(store->start + nbytes, store->start, at);
         store->start += nbytes;
     }
     else {
         char *hole = store->start + at;
-        memmove(hole, hole + nbytes, tail);
+        memmove(hole, hole + nbytes, rest);
     }
     store->length -= nbytes;
     end_with_nul(store);
-    settle(store);
+    shrink_to_fit(store);
 }
 
+/* nbytes == 0 takes the second path: nbytes - 1 wraps to SIZE_MAX. */
 int
 store_append(struct store *store, size_t nbytes)
 {
-    if (store->memory.kind == STORE_EMPTY && nbytes - 1 < GROWTH_SPAN_MIN - 2) {
+    if (store_kind(store) == STORE_EMPTY && nbytes - 1 < GROWTH_SPAN_MIN - 2) {
         return heap_begin(store, nbytes);
     }
     int error = store_make_tailroom(store, nbytes);
@@ -531,27 +469,24 @@ store_append_zeros(struct store *store, size_t nbytes)
     if (nbytes == 0) {
         return 0;
     }
-    if (nbytes > LARGEST - 1 - store->length) {
+    if (nbytes > GROWTH_MAX - 1 - store->length) {
         return ENOMEM;
     }
     size_t needed = store->length + nbytes + 1;
     int error = nbytes > store_tailroom(store) ? grow_capacity(store, needed, true) : 0;
-    struct span *memory = &store->memory;
     size_t end = store_headroom(store) + store->length + nbytes;
-    if (error == 0 && memory->kind == STORE_LIMITED) {
-        error = fixed_open(store, end);
+    if (error == 0 && store_kind(store) >= STORE_SPAN &&
+        end > store->memory.dirty_end) {
+        struct spans_use use = use_of(store, nbytes);
+        error = spans_prepare_zeros(&store->memory, end, &use);
     }
     if (error) {
         return error;
     }
     size_t dirty = store_tailroom(store) + 1; /* the NUL is one of the zeros to write */
     memset(store->start + store->length, 0, nbytes + 1 < dirty ? nbytes + 1 : dirty);
-    if (memory->ready < end) {
-        spans_outgrown(memory);
-        if (nbytes >= GROWTH_HUGE_MIN) {
-            ask_huge(store);
-        }
-        memory->ready = end;
+    if (store->memory.dirty_end < end) {
+        store->memory.dirty_end = end;
     }
     store->length += nbytes;
     return 0;
@@ -563,39 +498,41 @@ store_reserve(struct store *store, size_t capacity)
     if (capacity <= store_capacity(store)) {
         return 0;
     }
-    if (capacity > LARGEST - 1) {
+    if (capacity > GROWTH_MAX - 1) {
         return ENOMEM;
     }
-    if (store->memory.kind >= STORE_SPAN || wants_span(capacity + 1)) {
+    if (store_kind(store) >= STORE_SPAN || wants_span(capacity + 1)) {
         return grow_capacity(store, capacity + 1, false);
     }
     slide(store);
     return heap_resize(store, capacity + 1);
 }
 
+static void
+trim_limited(struct store *store)
+{
+    slide(store);
+    spans_discard(&store->memory, store->length + 1);
+    spans_cap(&store->memory, max_dirty_end(store));
+}
+
 void
 store_trim(struct store *store)
 {
-    if (store->memory.kind == STORE_LIMITED) {
-        slide(store);
-        fixed_discard(store, store->length + 1);
-        fixed_cap(store);
-        return;
+    if (store_kind(store) == STORE_LIMITED) {
+        trim_limited(store);
     }
-    if (store->length == 0) {
+    else if (store->length == 0) {
         store_free(store);
-        return;
     }
-    if (store->memory.kind == STORE_HEAP) {
+    else if (store_kind(store) == STORE_HEAP) {
         heap_shrink(store);
-        return;
     }
-    if (leave_span(store)) {
-        return;
+    else if (!leave_span(store)) {
+        slide(store);
+        spans_cut(&store->memory, growth_round_up(store->length + 1, GROWTH_QUANTUM));
+        spans_discard(&store->memory, store->length + 1);
     }
-    slide(store);
-    spans_cut(&store->memory, growth_round_up(store->length + 1, GROWTH_QUANTUM));
-    spans_discard(&store->memory, store->length + 1);
 }
 
 /* Bytes from which moving pages pays: below, copying them costs less than the calls. */
@@ -604,54 +541,40 @@ store_trim(struct store *store)
 int
 store_take(struct store *store, size_t nbytes, struct store *taken)
 {
-    assert(nbytes <= store->length && taken->memory.kind == STORE_EMPTY);
+    assert(nbytes <= store->length && store_kind(taken) == STORE_EMPTY);
     if (nbytes == store->length && !store_is_limited(store)) {
         *taken = *store;
         *store = emptied(taken);
         return 0;
     }
-    if (nbytes < TAKE_MIN || store->memory.kind < STORE_SPAN) {
+    if (nbytes < TAKE_MIN || store_kind(store) < STORE_SPAN) {
         return ENOTSUP;
     }
-    size_t gap = store_headroom(store);
+    size_t headroom = store_headroom(store);
     struct span span;
-    int error =
-        spans_extract(&store->memory, gap, gap + nbytes, gap + store->length, &span);
+    int error = spans_extract(&store->memory, headroom, headroom + nbytes,
+                              headroom + store->length, &span);
     if (error) {
         return error;
     }
-    span.kind = STORE_SPAN;
-    span.prefault = taken->memory.prefault;
-    taken->memory = span;
-    taken->start = span.address + gap % GROWTH_QUANTUM;
+    set_memory(taken, &span, STORE_SPAN);
+    taken->start = span.address + headroom % GROWTH_QUANTUM;
     taken->length = nbytes;
     end_with_nul(taken);
     store->start += nbytes;
     store->length -= nbytes;
     end_with_nul(store);
-    if (store->memory.kind == STORE_SPAN) {
+    if (store_kind(store) == STORE_SPAN) {
         spans_cut_front(&store->memory, store_headroom(store) & ~(GROWTH_QUANTUM - 1));
     }
-    settle(store);
+    shrink_to_fit(store);
     return 0;
-}
-
-void
-store_adopt(struct store *store, char *block, size_t allocated, char *start,
-            size_t length)
-{
-    assert(store->memory.kind == STORE_EMPTY && length < allocated && start >= block);
-    store->start = start;
-    store->length = length;
-    store->memory.address = block;
-    store->memory.length = allocated;
-    store->memory.ready = allocated - 1;
-    store->memory.kind = STORE_HEAP;
 }
 
 void
 store_repeat(char *bytes, size_t unit, size_t nbytes)
 {
+    assert(unit > 0);
     if (unit == 1) {
         memset(bytes, bytes[0], nbytes);
         return;
@@ -663,31 +586,30 @@ store_repeat(char *bytes, size_t unit, size_t nbytes)
     }
 }
 
+/* ---------------------------------------------------------------------------- check */
+
 const char *
 store_check_layout(const struct store *store)
 {
     const struct span *memory = &store->memory;
-    if (store->memory.kind == STORE_EMPTY) {
+    if (store_kind(store) == STORE_EMPTY) {
         return store->length != 0              ? "an empty store has a length"
                : store->start != store_nothing ? "an empty store starts somewhere"
                : memory->address != NULL       ? "an empty store has memory"
-               : memory->ready != 0            ? "an empty store has room"
+               : memory->dirty_end != 0        ? "an empty store has tailroom"
                                                : NULL;
     }
-    if (store->start < memory->address || memory->ready > most_ready(store)) {
-        return "the gap is negative or the room has no place for a NUL";
+    if (store->start < memory->address || memory->dirty_end > max_dirty_end(store)) {
+        return "the headroom is negative or the tailroom has no place for a NUL";
     }
     if (store_is_limited(store) && store_headroom(store) > store->length) {
-        return "a gap is in the way of growing to the limit";
+        return "the headroom is in the way of growing to the limit";
     }
-    if (store_headroom(store) > memory->ready ||
-        store->length > memory->ready - store_headroom(store)) {
-        return "the bytes in use are not ready";
+    if (store_headroom(store) > memory->dirty_end ||
+        store->length > memory->dirty_end - store_headroom(store)) {
+        return "the bytes in use are not dirty";
     }
-    if (store->memory.kind == STORE_SPAN && memory->length % GROWTH_QUANTUM != 0) {
-        return "the span is no multiple of 2 MiB";
-    }
-    return NULL;
+    return store_kind(store) >= STORE_SPAN ? spans_check(memory) : NULL;
 }
 
 const char *

@@ -1,42 +1,65 @@
-/* store: one buffer's bytes, in a heap block or in a span, with a gap in front.
+/* store: the bytes of one buffer, in a heap block or in a span.
  *
- *   address         start           start+length      ready             end
- *   |<---- gap ---->|<--- in use --->|NUL  room      |  zeros, untouched |
+ *   address           start           start+length      dirty_end         end
+ *   |<-- headroom -->|<--- in use --->|NUL  tailroom   |  zero, untouched |
  *
- * Bytes in front of `ready` may be written at once; behind it lies capacity that is
- * made ready in steps, so that memory follows use and not address space. A NUL
- * follows the last byte in use. An empty store may own nothing at all.
+ * The bytes before `dirty_end` may be written at once. The capacity after it is made
+ * dirty in steps, so that memory follows use and not address space. A NUL follows the
+ * last byte in use. An empty store may own nothing at all.
  *
- * 0 is success, anything else an errno value; then the store is what it was. What makes
- * a store smaller cannot fail. Any call that changes the length or the capacity may
- * move the bytes: pointers into them are invalid afterwards.
+ * A function that returns int returns 0, or an errno value; then the store is unchanged.
+ * Functions that make a store smaller cannot fail. A function that changes the length or
+ * the capacity may move the bytes: pointers into them are invalid afterwards.
  */
 #ifndef GROWBUF_STORE_H
 #define GROWBUF_STORE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "spans.h"
 
-/* What the memory is, in `memory.kind`. */
+/* What the memory of a store is. */
 enum store_kind {
     STORE_EMPTY,  /* nothing */
-    STORE_HEAP,   /* a block: `memory.length` is what was allocated */
+    STORE_HEAP,   /* a block of memory.length bytes */
     STORE_SPAN,   /* a span, which may move when the store grows */
-    STORE_LIMITED /* reserved address space, which never moves: `memory.length` is the
-                  * limit and one more, and twice as much is reserved */
+    STORE_LIMITED /* a reserved span: it never moves, and has a limit */
 };
 
+/* A store is small, because there may be many: its kind, and whether a helper thread
+ * makes pages present ahead of the writer, are bits in the tag of its memory. */
 struct store {
     char *start;
     size_t length;
-    struct span memory; /* `memory.prefault`: a helper thread has pages present ahead of
-                         * the writer */
+    struct span memory;
 };
 
-/* Whether stores have that from now on, if they do not say. Any thread may set it. */
+enum { STORE_TAG_KIND = 3, STORE_TAG_PREFAULT = 4 };
+
+static inline enum store_kind
+store_kind(const struct store *store)
+{
+    return (enum store_kind)(store->memory.tag & STORE_TAG_KIND);
+}
+
+static inline bool
+store_prefaults(const struct store *store)
+{
+    return (store->memory.tag & STORE_TAG_PREFAULT) != 0;
+}
+
+/* Whether new stores prefault. Any thread may set it. */
 extern _Atomic bool store_prefault;
+
+/* Where heap blocks come from. `reallocate(NULL, n)` allocates. Set it before first use. */
+struct store_heap {
+    void *(*reallocate)(void *block, size_t nbytes);
+    void (*release)(void *block);
+};
+
+extern struct store_heap store_heap;
 
 /* The start of every empty store: aligned as any memory is, and never written. */
 extern char store_nothing[1];
@@ -44,82 +67,87 @@ extern char store_nothing[1];
 static inline size_t
 store_headroom(const struct store *store)
 {
-    return store->memory.kind == STORE_EMPTY
+    return store_kind(store) == STORE_EMPTY
                ? 0
                : (size_t)(store->start - store->memory.address);
 }
 
-/* Bytes that can be appended with no call and no copy. */
+/* Bytes that can be appended without a call or a copy. */
 static inline size_t
 store_tailroom(const struct store *store)
 {
-    return store->memory.ready - store_headroom(store) - store->length;
+    return store->memory.dirty_end - store_headroom(store) - store->length;
 }
 
-/* Append `nbytes`, at most store_tailroom, whose values the caller writes. */
+/* Append `nbytes` that the caller has written, or writes next, after the last byte.
+ * pre: nbytes <= store_tailroom, and the store is not empty unless nbytes is 0. */
 static inline void
 store_commit(struct store *store, size_t nbytes)
 {
+    assert(nbytes <= store_tailroom(store) && store_kind(store) != STORE_EMPTY);
     store->length += nbytes;
     store->start[store->length] = '\0';
 }
 
 void store_init(struct store *store);
 
-/* Give everything back; the store is empty then. */
+/* Say whether a helper thread makes pages present ahead of the writer. */
+void store_set_prefault(struct store *store, bool prefault);
+
+/* Give everything back; the store is empty afterwards. */
 void store_free(struct store *store);
 
 /* Append `nbytes` of unspecified value. */
 int store_append(struct store *store, size_t nbytes);
 
 /* Replace `removed` bytes at `at` by `inserted` bytes of unspecified value. Moves the
- * shorter side where the gap allows it. */
+ * shorter side where the headroom allows it. */
 int store_splice(struct store *store, size_t at, size_t removed, size_t inserted);
 
-/* Have store_tailroom(store) at least `nbytes`. */
+/* Make store_tailroom(store) at least `nbytes`. */
 int store_make_tailroom(struct store *store, size_t nbytes);
 
-/* Append `nbytes` zero bytes. Costs nothing on fresh pages. */
+/* Append `nbytes` zero bytes. On fresh pages that costs nothing. */
 int store_append_zeros(struct store *store, size_t nbytes);
 
-/* Have capacity for `capacity` bytes in all. Takes address space, no memory. */
+/* Make the capacity at least `capacity` bytes in all. Takes address space, no memory. */
 int store_reserve(struct store *store, size_t capacity);
 
-/* Have no more memory than the length needs. */
+/* Keep no more memory than the length needs. */
 void store_trim(struct store *store);
 
-/* Have an empty store never move as it grows, up to `limit` bytes; past it, EFBIG. Takes
+/* Make an empty store never move as it grows, up to `limit` bytes; past it, EFBIG. Takes
  * address space only. ENOTSUP without pages. */
 int store_set_limit(struct store *store, size_t limit);
 
-/* Whether growing at the end leaves every byte where it is. */
+/* Whether growing at the end leaves every byte in place. */
 static inline bool
 store_is_limited(const struct store *store)
 {
-    return store->memory.kind == STORE_LIMITED;
+    return store_kind(store) == STORE_LIMITED;
 }
 
-/* Move the first `nbytes` to `taken` with their pages, copying 2 MiB at most; but what
- * is left of a fixed store slides to its front, if it is less than the gap would be.
- * ENOTSUP where that cannot be, or would not pay. */
+/* Move the first `nbytes` to `taken` with their pages, and copy at most 2 MiB; what is
+ * left of a limited store slides to its front if it is less than the headroom would be.
+ * ENOTSUP where that is impossible or would cost more than a copy. */
 int store_take(struct store *store, size_t nbytes, struct store *taken);
 
-/* Take over a heap block of `allocated` bytes with `length` in use at `start`, a NUL
- * behind them. The store was empty. */
+/* Take over a heap block of `allocated` bytes with `length` bytes in use at `start`, and a
+ * NUL after them. pre: the store is empty. */
 void store_adopt(struct store *store, char *block, size_t allocated, char *start,
                  size_t length);
 
-/* Bytes the store can hold before it must grow. */
+/* Bytes that the store can hold before it must grow. */
 size_t store_capacity(const struct store *store);
 
-/* Bytes of memory the store may occupy. */
+/* Bytes of memory that the store may occupy. */
 size_t store_nbytes(const struct store *store);
 
 /* Fill `nbytes` with copies of the first `unit` of them. */
 void store_repeat(char *bytes, size_t unit, size_t nbytes);
 
-/* Return why the store is not as it should be, or NULL; of its layout alone, when the NUL
- * behind the last byte is not there because somebody else writes to the tail. */
+/* Return what is wrong with the store, or NULL. store_check_layout leaves out the NUL
+ * after the last byte, which is missing while another writer uses the tailroom. */
 const char *store_check(const struct store *store);
 const char *store_check_layout(const struct store *store);
 

@@ -60,7 +60,22 @@ def over(name):
     return file
 
 
-FILES = {"new": GrowIO} | {name: over(name) for name in BUFFERS}
+def written(nbytes):
+    """Return a file in the middle of its own bytes."""
+    file = GrowIO()
+    for start in range(0, nbytes, 4 * KIB):
+        file.write(BYTES[start : min(start + 4 * KIB, nbytes)])
+    file.seek(nbytes // 2)
+    return file
+
+
+FILES = {name: over(name) for name in BUFFERS} | {
+    "new": GrowIO,
+    "shared": lambda: GrowIO(BYTES[:1000]),
+    "much shared": lambda: GrowIO(MUCH),
+    "written": lambda: written(1000),
+    "nearly in a buffer": lambda: written(72 * KIB - 5),
+}
 
 
 def rows(length, limit):
@@ -234,6 +249,7 @@ ON_FILES = {
     "truncate: all": lambda f: f.truncate(0),
     "read": lambda f: f.read(),
     "read1": lambda f: f.read1(100),
+    "peek": lambda f: f.peek(100),
     "readinto": lambda f: f.readinto(bytearray(100)),
     "readline": lambda f: f.readline(),
     "readlines": lambda f: f.readlines(1000),

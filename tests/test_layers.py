@@ -17,30 +17,50 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
-    {"rows_ops"},
-    {"rows_edit"},
+    {"io_read", "io_write", "io_state", "rows_ops"},
+    {"io_file", "rows_edit"},
     {"rows_append"},
     {"rows"},
-    {"edit", "results", "tail", "transfer"},
-    {"spare", "layout"},
+    {"edit", "results", "sequence", "capacity", "readfrom", "transfer"},
+    {"base", "spare", "layout"},
     {"state"},
     {"setitem", "construct"},
     {"args"},
     {"buffer"},
     {"store"},
     {"spans"},
+    {"pool"},
     {"prefault"},
+    {"pages_linux", "pages_posix", "pages_windows"},
+    {"pages_system"},
     {"pages"},
-    {"growth"},
+    {"span", "growth", "methods"},
 ]
-WITHOUT_PYTHON = {"store", "spans", "prefault", "pages", "growth"}
+SYSTEMS = {"pages_linux", "pages_posix", "pages_windows"}
+WITHOUT_PYTHON = {
+    "methods",
+    "store",
+    "spans",
+    "pool",
+    "prefault",
+    "pages",
+    "span",
+    "growth",
+    *SYSTEMS,
+}
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
+# What only pages_<system>.c may call or include: memory, clocks, threads, locks, files.
 SYSTEM_CALLS = re.compile(
-    r"\b(mmap|mmap64|mremap|munmap|madvise|posix_madvise|mprotect|mincore|mlock|brk|sbrk"
-    r"|syscall|sysconf|getpagesize|VirtualAlloc|VirtualFree)\s*\("
+    r"(?<![\w.>])(mmap|mmap64|mremap|munmap|madvise|posix_madvise|mprotect|mincore|mlock|brk|sbrk"
+    r"|prctl|syscall|sysconf|getpagesize|open|read|write|close|clock_\w+|gettimeofday"
+    r"|nanosleep|fork|pthread_\w+|sig(?:fill|empty)set|sigprocmask|getrlimit|setrlimit"
+    r"|Virtual(?:Alloc|Free|Protect)\w*|GetTickCount64|InitOnce\w+"
+    r"|(?:Acquire|Release)SRWLock\w+)\s*\("
 )
-SYSTEM_HEADERS = {"sys/mman.h", "sys/syscall.h", "sys/resource.h", "unistd.h"}
+SYSTEM_HEADERS = re.compile(
+    r"^(sys/.*|unistd\.h|pthread\.h|signal\.h|time\.h|fcntl\.h|windows\.h)$"
+)
 
 COMMENT_OR_STRING = re.compile(
     r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|' + r"'(?:\\.|[^'\\\n])*'", re.DOTALL
@@ -93,18 +113,93 @@ def test_no_python_below_the_line(path):
     assert not re.search(r"\b_?(Py[A-Z_]|PY_)\w+", code(path))
 
 
-@named([path for path in SOURCES if path.name != "pages.c"])
-def test_system_calls_are_in_pages_only(path):
+@named([path for path in SOURCES if path.stem not in SYSTEMS])
+def test_system_calls_are_in_system_files_only(path):
+    """pages.c includes Linux's header for the values of flags alone."""
     calls = sorted(set(SYSTEM_CALLS.findall(code(path))))
     assert not calls, f"{path.name} calls {', '.join(calls)}"
-    assert not system_headers(path) & SYSTEM_HEADERS
+    allowed = {"sys/mman.h"} if path.name == "pages.c" else set()
+    headers = {name for name in system_headers(path) if SYSTEM_HEADERS.match(name)}
+    assert headers <= allowed
 
 
-def test_pages_makes_the_system_calls():
+@pytest.mark.parametrize(
+    "system, calls, header",
+    [
+        ("linux", {"syscall", "sysconf", "prctl", "clock_gettime"}, "sys/mman.h"),
+        ("posix", {"pthread_mutex_lock", "pthread_create", "sigfillset"}, "pthread.h"),
+        ("windows", {"AcquireSRWLockExclusive", "GetTickCount64"}, "windows.h"),
+    ],
+)
+def test_system_files_make_the_calls(system, calls, header):
     """Else the test above would look for the wrong words."""
-    path = CHECKOUT / "src" / "pages.c"
-    assert {"mmap", "syscall", "sysconf"} <= set(SYSTEM_CALLS.findall(code(path)))
-    assert "sys/mman.h" in system_headers(path)
+    path = CHECKOUT / "src" / f"pages_{system}.c"
+    assert calls <= set(SYSTEM_CALLS.findall(code(path)))
+    assert header in system_headers(path)
+    assert all(map(SYSTEM_HEADERS.match, system_headers(path) - {"string.h"}))
+
+
+# What only buffer.c and buffer.h read or write of the base struct: the gate.
+BASE_FIELDS = re.compile(
+    r"\b(ob_exports|ob_alloc|Py_SET_SIZE|buffer_publish)\b|\bbase\.ob_(start|bytes)\b"
+)
+
+
+@named([path for path in SOURCES if path.stem != "buffer"])
+def test_exports_start_and_size_are_in_buffer_only(path):
+    """Those of the base's results, which are bytearrays, and of a file's bytes object are
+    no buffer's."""
+    found = [
+        line.strip()
+        for line in code(path).splitlines()
+        if BASE_FIELDS.search(line)
+        and "base->" not in line
+        and not re.search(r"Py_SET_SIZE\((result|bytes)\b", line)
+    ]
+    assert not found
+
+
+def test_buffer_has_the_gate():
+    """Else the test above would look for the wrong words."""
+    text = code(CHECKOUT / "src" / "buffer.h") + code(CHECKOUT / "src" / "buffer.c")
+    assert {"ob_exports", "ob_alloc", "Py_SET_SIZE"} <= set(
+        re.findall(r"\b(ob_exports|ob_alloc|Py_SET_SIZE)\b", text)
+    )
+    assert text.count("Py_SET_SIZE(") == 1
+
+
+# Functions that <io.h> declares on Windows, where Python's headers include it.
+OF_WINDOWS = [
+    "access",
+    "chmod",
+    "chsize",
+    "close",
+    "creat",
+    "dup",
+    "dup2",
+    "eof",
+    "filelength",
+    "isatty",
+    "locking",
+    "lseek",
+    "mktemp",
+    "open",
+    "read",
+    "setmode",
+    "sopen",
+    "tell",
+    "umask",
+    "unlink",
+    "write",
+]
+
+
+@named(SOURCES)
+def test_no_function_has_the_name_of_one_of_windows(path):
+    defined = re.findall(
+        r"^(?:static .*\b)?(\w+)\([^;]*\)\n\{", code(path), re.MULTILINE
+    )
+    assert not set(defined) & set(OF_WINDOWS)
 
 
 @named([path for path in SOURCES if path.suffix == ".c"])

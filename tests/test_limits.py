@@ -69,7 +69,7 @@ with open("/proc/self/status") as status:
     used = next(int(line.split()[1]) for line in status if "{field}" in line) << 10
 resource.setrlimit(resource.{limit}, (used + (150 << 20),) * 2)
 tell(1 << 30)
-assert grow(1 << 30, limit=32 << 20) == ("refused", "fixed")
+assert grow(1 << 30, limit=32 << 20) == ("refused", "limited")
 """
 
 
@@ -274,7 +274,7 @@ for nbytes in (1 << 38, 1 << 46):
         assert buf == b"abc" * 100_000 and check(buf) is None
     else:
         print("not refused")
-assert grow(1 << 30, limit=16 << 20) == ("refused", "fixed")
+assert grow(1 << 30, limit=16 << 20) == ("refused", "limited")
 tell(60 << 20)
 """
     with setting(Path("/proc/sys/vm/overcommit_memory"), "2"):

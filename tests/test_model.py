@@ -507,7 +507,7 @@ class Model(Pair):
         assert buf.capacity >= len(buf)
         assert buf.__sizeof__() >= GrowBuffer().__sizeof__() + len(buf)
         if self.limit is not None:
-            assert kind == "fixed" and address == self.address
+            assert kind == "limited" and address == self.address
             assert buf.capacity == self.limit
 
     def teardown(self):

@@ -447,6 +447,7 @@ def test_shrinking_gives_memory_back_and_keeps_the_limit(shrink):
         del buf[:-1000]
     else:
         buf.resize(1000)
+    growbuf.trim()
     assert resident(buf) <= MIB
     assert place(buf) == where and buf.limit == LIMIT and check(buf) is None
     buf.resize(LIMIT)

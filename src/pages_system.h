@@ -1,0 +1,24 @@
+/* pages_system: what the files pages_<system>.c share. No other file includes it. */
+#ifndef GROWBUF_PAGES_SYSTEM_H
+#define GROWBUF_PAGES_SYSTEM_H
+
+#include "pages.h"
+
+#ifndef _WIN32
+/* Locks, threads and fork of POSIX (pages_posix.c). */
+void posix_lock(enum pages_lock lock);
+void posix_unlock(enum pages_lock lock);
+bool posix_wait(enum pages_lock lock, unsigned timeout_ms);
+void posix_wake(enum pages_lock lock);
+bool posix_start_thread(void (*work)(void));
+void posix_join_thread(void);
+void posix_once(void (*function)(void));
+void posix_at_fork(const struct pages_fork_hooks *hooks);
+
+#define PAGES_POSIX_THREADS                                                            \
+    .lock = posix_lock, .unlock = posix_unlock, .wait = posix_wait,                    \
+    .wake = posix_wake, .start_thread = posix_start_thread,                            \
+    .join_thread = posix_join_thread, .once = posix_once, .at_fork = posix_at_fork
+#endif
+
+#endif
