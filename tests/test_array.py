@@ -1203,11 +1203,10 @@ def test_attributes_and_functions_of_numpy():
         lambda array: array.array,
         lambda array: array.__array__(),
         lambda array: np.asarray(array),
-        lambda array: memoryview(array).obj,
         lambda array: array[:],
         lambda array: array.view(),
     ],
-    ids=["array", "__array__", "asarray", "memoryview", "slice", "view"],
+    ids=["array", "__array__", "asarray", "slice", "view"],
 )
 def test_a_view_that_is_handed_out_is_the_users_to_spoil(find, spoil):
     array = GrowArray([1.0, 2, 3, 4])
@@ -1241,14 +1240,85 @@ def test_bytes_without_a_format_are_those_of_the_ndarray():
     assert hashlib.sha256(array).digest() == hashlib.sha256(array.array).digest()
 
 
-def test_structured_rows_are_exported_by_their_ndarray():
-    array = GrowArray(dtype=PADDED)
-    array.append((1, 2, b"c"))
-    assert np.asarray(array).dtype == PADDED
-    with Unchanged(array), pytest.raises(BufferError, match="memoryview"):
+@QUICKLY
+@given(st.data(), hnp.array_dtypes(PLAIN, allow_subarrays=True), st.booleans())
+def test_structured_rows_are_exported_with_their_dtype(data, dtype, align):
+    dtype = np.dtype(dtype.descr, align=align) if not dtype.hasobject else dtype
+    rows = some_rows(data, dtype, ())
+    array = GrowArray(rows)
+    plain = array.array
+    assert bytes(array) == plain.tobytes()
+    assert np.asarray(array).dtype == dtype
+    assert text(np.asarray(array).view(dtype)) == text(rows)
+    untold = any(
+        len(dtype.fields[name]) > 2 or ":" in name or dtype[name].base.kind in "mMV"
+        for name in dtype.names
+    )
+    if not untold and all(dtype[name].base.char not in "gG" for name in dtype.names):
+        with memoryview(array) as view:
+            assert (view.nbytes, view.itemsize) == (plain.nbytes, dtype.itemsize)
+        assert bytearray(array) == plain.tobytes()
+        assert text(np.frombuffer(array, dtype).view(dtype)) == text(rows)
+
+
+TITLED = np.dtype([(("title", "a"), "i4"), ("b", "f8")])
+BACKWARD = np.dtype({"names": ["b", "a"], "formats": ["i1", "i4"], "offsets": [4, 0]})
+DATED = np.dtype([("at", "M8[s]"), ("x", "f8")])
+
+
+@pytest.mark.parametrize(
+    "dtype", ["V5", TITLED, BACKWARD, DATED, "M8[s]", NESTED, PADDED]
+)
+def test_buffer_protocol_never_tells_numpy_another_dtype(dtype):
+    dtype = np.dtype(dtype)
+    array = GrowArray(dtype=dtype)
+    array.resize(3)
+    assert bytes(array) == bytes(3 * dtype.itemsize)
+    assert np.asarray(array).dtype == dtype
+    assert np.asarray(array).dtype.fields == dtype.fields
+    assert np.array(array, copy=True).dtype == dtype
+    if dtype in (NESTED, PADDED):
+        assert np.frombuffer(array, dtype).shape == (3,)
+        assert bytearray(array) == bytes(array)
+        return
+    with (
+        Unchanged(array),
+        pytest.raises(BufferError, match=r"array.array.view\('u1'\)"),
+    ):
         memoryview(array)
-    with memoryview(array.array) as view:
-        assert view.nbytes == PADDED.itemsize
+    with memoryview(array.array.view("u1")) as view:
+        assert view.nbytes == array.nbytes
+
+
+def test_memoryview_of_bfloat16_says_what_to_take():
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    array = GrowArray([1.5, 2.5], dtype=bfloat16)
+    with (
+        Unchanged(array),
+        pytest.raises(BufferError, match=r"array.array.view\('u1'\)"),
+    ):
+        memoryview(array)
+    assert memoryview(array.array.view("u1")).nbytes == 4
+    assert np.asarray(array).dtype == bfloat16 and bytes(array) == array.tobytes()
+
+
+def test_memoryview_has_the_shape_and_keeps_the_rows():
+    array = GrowArray(np.arange(12, dtype="i2").reshape(2, 3, 2))
+    with memoryview(array) as view:
+        assert (view.shape, view.strides, view.format) == ((2, 3, 2), (12, 4, 2), "h")
+        assert view.c_contiguous and not view.f_contiguous and not view.readonly
+        assert view.obj is array and view.tolist() == array.tolist()
+        array.append(7)
+        view[0, 0, 0] = -1
+        assert view.shape == (2, 3, 2) and array[0, 0, 0] == -1
+        with Unchanged(array), pytest.raises(BufferError):
+            array.pop()
+    assert array.pop().tolist() == [[7, 7]] * 3
+    weak, view = weakref.ref(array), memoryview(array)
+    del array
+    assert weak() is view.obj
+    view.release()
+    assert weak() is None
 
 
 def test_dlpack():
