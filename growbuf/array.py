@@ -184,7 +184,7 @@ def _record_format(dtype):
     parts, end = [], 0
     for name in dtype.names:
         field, offset, *title = dtype.fields[name]
-        if title or offset < end or ":" in name:
+        if title or offset < end or ":" in name or not name.isprintable():
             raise _NoFormat
         parts.append("x" * (offset - end) + f"{_format(field)}:{name}:")
         end = offset + field.itemsize
