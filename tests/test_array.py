@@ -139,9 +139,15 @@ def some_rows(data, dtype, row_shape, least=0):
     return data.draw(hnp.arrays(dtype, (nrows, *row_shape), elements=elements))
 
 
+def has_dates(dtype):
+    fields = [dtype[name].base for name in dtype.names or ()]
+    return dtype.kind in "Mm" or any(map(has_dates, fields))
+
+
 def as_python(row):
-    """Return a row of Python's own objects that NumPy turns into the same row."""
-    return row.tolist() if row.dtype.kind not in "Mm" else row
+    """Return a row of Python's own objects that NumPy turns into the same row: a date or a
+    duration that is far away it may turn into another one."""
+    return row if has_dates(row.dtype) else row.tolist()
 
 
 @RESERVES
@@ -239,6 +245,85 @@ def test_what_c_writes_is_what_numpy_writes(code, order):
         assert repr(row.tolist()[-1]) == f"[{wanted}, {wanted}]"
         assert repr(field["field"].tolist()[-1]) == wanted
     assert bytes(field._buffer)[1 : dtype.alignment] == bytes(dtype.alignment - 1)
+
+
+UNITS = ["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "25s", "3D"]
+DAYS = datetime.timedelta(days=100_000_000)  # past which NumPy's arithmetic overflows
+MOMENTS = {
+    "M": st.dates() | st.datetimes(),
+    "m": st.timedeltas(-DAYS, DAYS),
+}
+
+
+def set_item(dtype, value):
+    """Return what an ndarray makes of a value, or the exception."""
+    plain = np.zeros(1, dtype)
+    try:
+        plain[0] = value
+    except (TypeError, ValueError, OverflowError) as error:
+        return error
+    return plain.tobytes()
+
+
+@QUICKLY
+@given(st.data(), st.sampled_from("Mm"), st.sampled_from(UNITS), st.sampled_from("<>"))
+def test_append_dates_and_durations_as_an_ndarray_sets_them(data, kind, unit, order):
+    array = GrowArray(dtype=f"{order}{kind}8[{unit}]")
+    value = data.draw(MOMENTS[kind])
+    expected = set_item(array.dtype, value)
+    if isinstance(expected, Exception):
+        with Unchanged(array), pytest.raises(type(expected)):
+            array.append(value)
+    else:
+        array.append(value)
+        array.extend([value, array[0]])
+        assert array.tobytes() == 3 * expected
+
+
+def test_append_dates_with_a_time_zone_as_an_ndarray_sets_them():
+    moment = datetime.datetime(2020, 1, 2, 3, tzinfo=datetime.UTC)
+    array = GrowArray(dtype="M8[s]")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        array.append(moment)
+    assert array[0] == np.datetime64("2020-01-02T03")
+
+
+@QUICKLY
+@given(st.data())
+def test_append_scalars_as_an_ndarray_sets_them_by_same_kind(data):
+    """Of any type to any dtype; an integer that does not fit is an error everywhere."""
+    source, target = data.draw(PLAIN), data.draw(PLAIN)
+    if source.kind in "SU" or target.kind in "SU":
+        source = target = data.draw(st.sampled_from([source, target]))
+    scalar = data.draw(hnp.from_dtype(source)) if source.char != "g" else None
+    if scalar is None:
+        scalar = np.longdouble(data.draw(st.floats(allow_nan=False)))
+    scalar = np.asarray(scalar).astype(source.newbyteorder("="))[()]
+    array = GrowArray(dtype=target)
+    array.resize(1)
+    with np.errstate(all="ignore"):
+        if not np.can_cast(scalar.dtype, target, "same_kind"):
+            expected = TypeError()
+        elif target.kind in "iu" and not (
+            np.iinfo(target).min <= int(scalar) <= np.iinfo(target).max
+        ):
+            expected = OverflowError()
+        else:
+            expected = set_item(target, scalar)
+        for call in (
+            lambda: array.append(scalar),
+            lambda: array.extend([scalar]),
+            lambda: array.insert(1, scalar),
+        ):
+            if isinstance(expected, Exception):
+                with Unchanged(array), pytest.raises(type(expected)):
+                    call()
+            else:
+                call()
+    if not isinstance(expected, Exception):
+        rows = array.array[1:]
+        assert text(rows) == text(np.frombuffer(3 * expected, target))
 
 
 @pytest.mark.parametrize("dtype", [object, "O", [("a", "f8"), ("b", "O")]], ids=str)
