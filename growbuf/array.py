@@ -123,13 +123,24 @@ def _check_lengths(dtype, name=""):
         raise ValueError(f"{dtype!r}{name} has no unit: give it one, as in 'M8[s]'")
 
 
+def _lengths(row_shape):
+    """Return a row shape as a tuple; None, and one length, stand for one."""
+    if row_shape is None:
+        return ()
+    try:
+        if hasattr(row_shape, "__iter__"):
+            return tuple(map(operator.index, row_shape))
+        return (operator.index(row_shape),)
+    except TypeError:
+        raise TypeError(
+            f"row_shape must be an integer or a tuple of integers, got {row_shape!r}"
+        ) from None
+
+
 def _make_layout(dtype, row_shape):
     """Return the Layout of rows that can be bytes in a buffer; None: the default."""
     dtype = np.dtype(np.float64 if dtype is None else dtype)
-    try:
-        row_shape = () if row_shape is None else (operator.index(row_shape),)
-    except TypeError:
-        row_shape = tuple(map(operator.index, row_shape))
+    row_shape = _lengths(row_shape)
     row_shape, dtype = row_shape + dtype.shape, dtype.base
     if dtype.hasobject or dtype.kind == "T":
         raise TypeError(

@@ -82,8 +82,9 @@ rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
                      number);
     }
     else if (overflow > 0 || count > max) {
-        PyErr_Format(PyExc_OverflowError, "%s must be %lld or less, got %S", name, max,
-                     number);
+        PyErr_Format(PyExc_MemoryError,
+                     "%s=%S: no memory holds so many rows of %zu bytes", name, number,
+                     layout->row_nbytes);
     }
     else {
         *nbytes = (size_t)count * layout->row_nbytes;
@@ -200,18 +201,30 @@ rows_new_view(PyObject *op)
     return view;
 }
 
+/* Raise the BufferError for views that are held, and say of which kind. */
+static int
+refuse_viewed(const RowsObject *self, const char *refusal)
+{
+    Py_ssize_t nviews = self->buffer->base.ob_exports - 1; /* less the pin */
+    const char *views =
+        self->shared ? "a view of them or of the buffer is held"
+        : nviews <= (Py_ssize_t)self->nexports
+            ? "a memoryview of them is held: release() it"
+            : "an ndarray of them is held, such as .array, a slice, a row, an iterator: "
+              "keep a .copy() instead. In IPython %xdel NAME drops what Out and _ hold; "
+              "a traceback that is kept may hold one, too";
+    PyErr_Format(PyExc_BufferError, "%s while %s", refusal, views);
+    return -1;
+}
+
 int
 rows_drop_views(RowsObject *self)
 {
     Py_CLEAR(self->view);
     Py_CLEAR(self->view); /* what a weak reference called may have had one made */
-    if (!buffer_is_exported(self->buffer)) {
-        return 0;
-    }
-    PyErr_SetString(PyExc_BufferError,
-                    "a view of the array is held (its .array, a slice, a memoryview): "
-                    "rows can be appended, but not moved or removed, until it is gone");
-    return -1;
+    return buffer_is_exported(self->buffer)
+               ? refuse_viewed(self, "rows cannot be moved or removed")
+               : 0;
 }
 
 /* Raise the MemoryError for rows that the reservation does not hold. */
@@ -233,13 +246,18 @@ rows_check_growable(RowsObject *self, size_t nbytes)
         rows_stabilize(self, nbytes) < 0) {
         return -1;
     }
-    if (buffer_is_exported(buffer)) {
-        if (!store_is_limited(&buffer->store)) {
-            Py_CLEAR(self->view);
-        }
-        if (buffer_check_growable(buffer) < 0) {
-            return -1;
-        }
+    bool may_move = !store_is_limited(&buffer->store);
+    if (may_move && buffer_is_exported(buffer)) {
+        Py_CLEAR(self->view);
+    }
+    bool is_spare_out = buffer->spare != NULL && buffer->spare->outstanding;
+    if (may_move && buffer_is_exported(buffer) && !is_spare_out) {
+        return refuse_viewed(self,
+                             "rows cannot be appended to an array that is not stable "
+                             "(see limit=)");
+    }
+    if (buffer_check_growable(buffer) < 0) {
+        return -1;
     }
     if (rows_check_whole(self) < 0) {
         return -1;

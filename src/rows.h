@@ -18,6 +18,7 @@ typedef struct {
     PyObject *weakrefs;
     PyObject *view; /* the kept view: the ndarray made last, or NULL; an export */
     size_t view_nbytes;
+    unsigned int nexports; /* by the buffer protocol: memoryviews and the like */
     /* Others know the buffer: they may change it, and a kept view would be in their way. */
     bool shared;
     bool small; /* so far a few bytes on the heap, that no view has looked at */
@@ -81,7 +82,7 @@ PyObject *rows_kept_view(PyObject *op);
 /* Return a new ndarray of all rows, to be handed out. */
 PyObject *rows_new_view(PyObject *op);
 
-/* Drop the kept view, and raise BufferError if there are others. Dropping it may run
+/* Drop the kept view, and raise BufferError if another view is held. Dropping it may run
  * other code. Under the lock. */
 int rows_drop_views(RowsObject *self);
 

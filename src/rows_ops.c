@@ -276,7 +276,11 @@ export_bytes(RowsObject *self, Py_buffer *bytes)
     if (rows_stabilize(self, 0) < 0 || rows_check_whole(self) < 0) {
         return -1;
     }
-    return PyObject_GetBuffer((PyObject *)self->buffer, bytes, PyBUF_WRITABLE);
+    if (PyObject_GetBuffer((PyObject *)self->buffer, bytes, PyBUF_WRITABLE) < 0) {
+        return -1;
+    }
+    self->nexports++;
+    return 0;
 }
 
 static void
@@ -356,9 +360,13 @@ rows_getbuffer(PyObject *op, Py_buffer *view, int flags)
 }
 
 static void
-rows_releasebuffer(PyObject *Py_UNUSED(op), Py_buffer *view)
+rows_releasebuffer(PyObject *op, Py_buffer *view)
 {
+    RowsObject *self = rows_cast(op);
     struct export *export = view->internal;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    self->nexports--;
+    Py_END_CRITICAL_SECTION();
     PyBuffer_Release(&export->bytes);
     PyMem_Free(export);
 }

@@ -547,13 +547,39 @@ def test_threads_append_whole_rows(busy_threads):
 @pytest.mark.parametrize("make", [GrowArray, lambda rows: unstable("f8", (), rows)])
 def test_what_moves_rows_is_refused_under_a_view_and_says_why(make, shrink):
     array = make([1.0, 2, 3])
-    for held in (array.array, array[1:], memoryview(array), iter(array)):
-        with Unchanged(array), pytest.raises(BufferError, match="view of the array"):
+    for look in (lambda: array.array, lambda: array[1:], iter, memoryview):
+        held = look() if look not in (iter, memoryview) else look(array)
+        is_buffer = look is memoryview
+        hint = (
+            r"a memoryview .* release\(\)" if is_buffer else r"an ndarray .* \.copy\(\)"
+        )
+        with Unchanged(array), pytest.raises(BufferError, match=hint):
             shrink(array)
-        if isinstance(held, memoryview):
+        if is_buffer:
             held.release()
     del held
     shrink(array)
+
+
+def test_views_in_the_way_of_a_shared_buffer_are_named():
+    buffer = GrowBuffer(16)
+    array = GrowArray.from_buffer(buffer, "f8")
+    with memoryview(buffer):
+        for call in (array.pop, lambda: array.append(1)):
+            with (
+                Unchanged(array),
+                pytest.raises(BufferError, match="of the buffer is held"),
+            ):
+                call()
+    with buffer.spare(8), pytest.raises(BufferError, match="commit"):
+        array.append(1)
+
+
+def test_a_copy_of_a_slice_is_no_view():
+    array = GrowArray([1.0, 2, 3])
+    kept = array[1:].copy()
+    del array[0]
+    assert kept.tolist() == array.tolist() == [2, 3]
 
 
 def test_an_unstable_array_grows_without_views_only():
@@ -562,6 +588,10 @@ def test_an_unstable_array_grows_without_views_only():
     for grow in (lambda: array.append(3), lambda: array.extend(np.ones(2))):
         assert array[0] == 1  # has the array keep a view, which must not count
         grow()
+        view = array[:1]
+        with Unchanged(array), pytest.raises(BufferError, match="not stable.*ndarray"):
+            grow()
+        del view
         with memoryview(array), Unchanged(array), pytest.raises(BufferError):
             grow()
         with memoryview(array), Unchanged(array), pytest.raises(BufferError):
@@ -667,9 +697,41 @@ def test_a_wrong_number_of_rows_is_named(call, name, least):
         call(-3)
     with pytest.raises(TypeError, match=f"^{name} must be an integer, got str$"):
         call("3")
-    most = sys.maxsize // 8
-    with pytest.raises(OverflowError, match=f"^{name} must be {most} or less, got "):
-        call(most + 1)
+    for number in (sys.maxsize // 8 + 1, 1 << 60, 1 << 100):
+        with pytest.raises(MemoryError, match=f"^{name}={number}: .* rows of 8 bytes"):
+            call(number)
+
+
+@RESERVES
+def test_limits_are_told_in_rows():
+    array = GrowArray(row_shape=2, limit=3)
+    array.resize(3)
+    for call in (
+        lambda: array.append((1, 2)),
+        lambda: array.extend([(1, 2)]),
+        lambda: array.extend(np.ones((1, 2))),
+        lambda: array.insert(0, (1, 2)),
+        lambda: array.resize(4),
+        lambda: array.reserve(4),
+    ):
+        with Unchanged(array), pytest.raises(MemoryError, match="limit of 3 rows$"):
+            call()
+    array = GrowArray(dtype="u1")
+    many = array.limit + 1
+    with Unchanged(array), pytest.raises(MemoryError, match=f"of {many - 1} rows"):
+        array.resize(many)
+    with pytest.raises(MemoryError, match=f"limit={1 << 57} rows: try a smaller one"):
+        GrowArray(limit=1 << 57)
+
+
+@pytest.mark.parametrize("row_shape", [2.0, "2", (2, 2.5), {}, [None]])
+def test_wrong_row_shape_is_named(row_shape):
+    if row_shape == {}:
+        row_shape = {1.5}
+    with pytest.raises(
+        TypeError, match="^row_shape must be an integer or a tuple of int"
+    ):
+        GrowArray(row_shape=row_shape)
 
 
 def test_a_row_that_is_too_big_is_refused():
@@ -2093,6 +2155,89 @@ def test_no_stale_byte_pads_a_row(dtype, rows, make):
     for _ in range(5):
         drop_dirty_blocks()
         assert b"\xa5" not in bytes(make(rows, dtype).buffer)
+
+
+def stale(dtype):
+    """Return an array of three rows, whose padding holds what was there before."""
+    rows = np.empty(3, dtype)
+    rows.view("u1")[:] = 0xA5
+    return rows
+
+
+@pytest.mark.parametrize("dtype", [GAPS, PADDED, "g", "G"], ids=str)
+def test_padding_is_cleared_in_arrays_that_are_appended(dtype):
+    rows = stale(dtype)
+    zeroed = GrowArray(np.zeros(3, dtype))
+    padding = np.flatnonzero(~array_module._used(np.dtype(dtype)))
+    if not padding.size:
+        pytest.skip("there is no padding here")
+    for call in (
+        lambda a: a.extend(rows),
+        lambda a: a.extend(list(rows)),
+        lambda a: [a.append(row) for row in rows],
+        lambda a: [a.insert(len(a), row) for row in rows],
+        lambda a: a.extend(GrowArray(rows)),
+    ):
+        array = zeroed.copy()
+        call(array)
+        items = np.frombuffer(array.buffer, "u1").reshape(6, -1)
+        assert not items[:, padding].any()
+        assert items[3:].any()
+
+
+SETTERS = {
+    "slice": lambda a, rows: a.__setitem__(slice(None), rows),
+    "part": lambda a, rows: a.__setitem__(slice(-2, None), rows[:2]),
+    "step": lambda a, rows: a.__setitem__(slice(None, None, -1), rows),
+    "index": lambda a, rows: [a.__setitem__(i - 2, rows[i]) for i in range(3)],
+    "NumPy's index": lambda a, rows: a.__setitem__(np.int64(1), rows[1]),
+    "tuple": lambda a, rows: a.__setitem__((slice(None),), rows),
+    "ellipsis": lambda a, rows: a.__setitem__(..., rows),
+    "mask": lambda a, rows: a.__setitem__([True, False, True], rows[:2]),
+    "a list": lambda a, rows: a.__setitem__(slice(None), rows.tolist()),
+    "fill": lambda a, rows: a.fill(rows[0]),
+    "put": lambda a, rows: a.put([0, 1], rows[:2]),
+    "flat": lambda a, rows: setattr(a, "flat", rows),
+    "copyto": lambda a, rows: np.copyto(a, rows),
+    "put, a function": lambda a, rows: np.put(a, [0, 2], rows[:2]),
+    "concatenate": lambda a, rows: np.concatenate([rows[:1], rows[1:]], out=a),
+    "take": lambda a, rows: np.take(rows, [0, 1, 2], out=a),
+}
+
+
+@pytest.mark.parametrize("name", SETTERS)
+@pytest.mark.parametrize("dtype", [GAPS, PADDED, "g", "G"], ids=str)
+def test_padding_is_cleared_in_rows_that_are_set(dtype, name):
+    padding = np.flatnonzero(~array_module._used(np.dtype(dtype)))
+    if not padding.size:
+        pytest.skip("there is no padding here")
+    array = GrowArray(np.zeros(3, dtype))
+    drop_dirty_blocks()
+    SETTERS[name](array, stale(dtype))
+    assert not np.frombuffer(array.buffer, "u1").reshape(3, -1)[:, padding].any()
+
+
+@pytest.mark.parametrize("dtype", ["g", "G"])
+def test_padding_is_cleared_after_arithmetic(dtype):
+    padding = np.flatnonzero(~array_module._used(np.dtype(dtype)))
+    if not padding.size:
+        pytest.skip("there is no padding here")
+    array = GrowArray(np.ones(3, dtype))
+    for call in (
+        lambda: operator.iadd(array, stale(dtype)),
+        lambda: operator.imul(array, np.ones(3)),
+        lambda: np.add(stale(dtype), 1, out=array),
+        lambda: np.sqrt(np.ones(3, "f4"), out=array),
+        lambda: np.add.at(array, [0, 1], stale(dtype)[:2]),
+        lambda: np.add.accumulate(np.ones(3), out=array),
+        lambda: np.sum(stale(dtype).reshape(1, 3), axis=0, out=array),
+        lambda: setattr(array, "real", stale(dtype).real),
+    ):
+        drop_dirty_blocks()
+        with np.errstate(all="ignore"):
+            call()
+        items = np.frombuffer(array.array.view("u1"), "u1").reshape(3, -1)
+        assert not items[:, padding].any()
 
 
 @pytest.mark.parametrize("item", ["f8", "g", PADDED], ids=["f8", "g", "padded"])
