@@ -207,8 +207,10 @@ buffer_make_tailroom(BufferObject *self, size_t nbytes)
 static inline void
 buffer_commit(BufferObject *self, size_t nbytes)
 {
-    store_commit(&self->store, nbytes);
-    buffer_publish(self);
+    if (nbytes > 0) { /* the NUL of an empty store is shared, and not written */
+        store_commit(&self->store, nbytes);
+        buffer_publish(self);
+    }
 }
 
 /* Give back all memory that the length does not need. */
