@@ -251,8 +251,8 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
     if (use->nbytes >= GROWTH_HUGE_MIN) {
         use_huge_pages(span);
     }
-    /* What is in the tail is present, and the pool may give it back meanwhile. */
-    if (use->prefault && !span->reserved && !span->has_tail) {
+    if (use->prefault && !span->reserved) {
+        assert(!span->has_tail); /* it is all back, and was not enough */
         prefault_from(span, ahead, ahead - end);
     }
     if (!span->huge) {

@@ -677,6 +677,32 @@ test_what_does_not_move_stays(void)
     end(&model);
 }
 
+/* A take that fails may have the tail back, which ends at a page: the limit does not. */
+static void
+test_take_that_fails_leaves_no_tailroom_past_the_limit(void)
+{
+    const size_t limit = 6999999;
+    for (size_t n = 1, nfailed = 1; nfailed > 0; n++) {
+        struct model model, taken;
+        begin_limited(&model, KERNEL_MAINLINE, limit);
+        CASE("call %zu fails", n);
+        model_init(&taken, MOST);
+        CHECK(model_append(&model, limit) == 0);
+        CHECK(model_splice(&model, 2 * MIB, limit - 2 * MIB, 0) == 0);
+        CHECK(pool_tail(&model.store.memory).length > 0);
+        kernel_fail(n, ENOMEM);
+        int error = model_take(&model, MIB, &taken);
+        nfailed = kernel.nfailed;
+        CHECK(error == 0 || error == ENOMEM);
+        CHECK(n > 1 || error == ENOMEM);
+        kernel_heal();
+        CHECK(model_append(&model, limit - model.length) == 0);
+        check_full(&model);
+        model_free(&taken);
+        end(&model);
+    }
+}
+
 int
 main(void)
 {
@@ -703,5 +729,6 @@ main(void)
     RUN(test_one_is_taken_after_another);
     RUN(test_huge_pages_are_taken_as_they_are);
     RUN(test_what_does_not_move_stays);
+    RUN(test_take_that_fails_leaves_no_tailroom_past_the_limit);
     return check_done();
 }

@@ -1514,6 +1514,77 @@ test_growing_leaves_the_warm_spans_in_the_pool(void)
     }
 }
 
+/* ---------------------------------------------------------- growing into dirty pages */
+
+/* A span of 2 MiB whose bytes [from, to) are in use, and a dirty one in the pool. */
+static struct span
+prepare_to_grow(enum kernel_kind kind, size_t to, size_t dirty_end, char **dirty)
+{
+    begin(kind, ANY_RUNG);
+    struct span span = take(to + 1, to, 1), other = take(10 * MIB, dirty_end, 9);
+    span.tag = 5;
+    *dirty = other.address;
+    give(&other);
+    return span;
+}
+
+static void
+test_grow_copies_up_to_2_mib_into_a_dirty_span(void)
+{
+    for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
+        char *dirty;
+        bool touched = i % 2;
+        struct span span =
+            prepare_to_grow(i / 2, 2 * MIB - 1, 10 * MIB - 1, &dirty);
+        char *source = span.address;
+        if (touched) { /* what the helper touched is not kept with the source */
+            span.dirty_end = MIB;
+            (void)pages_populate(source, 2 * MIB);
+            span.touched = true;
+        }
+        size_t from = touched ? 0 : 100, to = touched ? MIB : 2 * MIB - 1;
+        struct pool_stats before = pool_stats();
+        CHECK(spans_grow(&span, 2 * MIB + 1, from, to) == 0);
+        struct pool_stats after = pool_stats();
+        CHECK(span.address == dirty && span.length == 4 * MIB && span.tag == 5);
+        CHECK(span.dirty_end == 4 * MIB - 1 && !span.touched);
+        check_span(&span, 4 * MIB);
+        char *expected = malloc(to);
+        fill(expected, to, 1);
+        CHECK(memcmp(span.address + from, expected + from, to - from) == 0);
+        free(expected);
+        CHECK(after.copies == before.copies + 1 && after.moves == before.moves);
+        CHECK(after.copied_nbytes - before.copied_nbytes == to - from);
+        CHECK(after.live == before.live && after.nentries == 2);
+        CHECK(after.nbytes == 6 * MIB - 1 + (touched ? MIB : 2 * MIB - 1));
+        CHECK(kernel_is_mapped(source, 2 * MIB));
+        CHECK(!touched || kernel_resident(source, 2 * MIB) == MIB);
+        give(&span);
+        finish();
+    }
+}
+
+/* Not more than 2 MiB, nor into a span that is not dirty as far as is needed. */
+static void
+test_grow_copies_no_more_and_into_no_other(void)
+{
+    const size_t used[] = {2 * MIB, 2 * MIB + 1, 2 * MIB};
+    const size_t dirty_ends[] = {10 * MIB - 1, 10 * MIB - 1, 4 * MIB};
+    for (int i = 0; i < 3 * KERNEL_NO_PAGES; i++) {
+        char *dirty;
+        struct span span =
+            prepare_to_grow(i / 3, used[i % 3], dirty_ends[i % 3], &dirty);
+        CHECK(span.length == 4 * MIB);
+        CHECK(spans_grow(&span, 4 * MIB + 1, 0, used[i % 3]) == 0);
+        CHECK((span.address == dirty) == (i % 3 == 0));
+        CHECK(is_filled(span.address, used[i % 3], 1));
+        CHECK(kept_nbytes() >= (i % 3 == 0 ? 2 * MIB : dirty_ends[i % 3]));
+        check_span(&span, 8 * MIB);
+        give(&span);
+        finish();
+    }
+}
+
 /* ---------------------------------------------------------------------- adversities */
 
 /* While the place for the pages is free, somebody else maps there: they go elsewhere. */
@@ -1834,6 +1905,54 @@ write_reserved(struct span *span, size_t nbytes, uint64_t seed)
         CHECK(spans_prepare(span, nbytes, &use) == 0);
     }
     fill(span->address, nbytes, seed);
+}
+
+/* A tail that ends where the accessible part of a reservation does: what comes after it is
+ * opened before it is used.
+ *
+ *   |<-- dirty -->|<--------- tail -------->|<--- not open yet --->|
+ *                                           2 MiB                       */
+static void
+test_a_tail_ends_with_what_is_open(void)
+{
+    for (size_t less = 0; less <= 4097; less += less < 3 || less > 4094 ? 1 : 1364) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("%zu bytes before the border", less);
+        struct spans_use use = {.max_end = 5 * MIB, .nbytes = 0};
+        struct span span = reserve(5 * MIB);
+        size_t dirty_end = 2 * MIB - 1 - less;
+        CHECK(spans_prepare(&span, dirty_end - 4096, &use) == 0);
+        CHECK(span.dirty_end == dirty_end);
+        fill(span.address, dirty_end, 1);
+        spans_cap(&span, 100);
+        CHECK(tail_nbytes(&span) > 0);
+        CHECK(spans_prepare(&span, dirty_end, &use) == 0 && tail_nbytes(&span) == 0);
+        CHECK(span.dirty_end < 2 * MIB);
+        CHECK(spans_prepare(&span, 2 * MIB + 100, &use) == 0);
+        CHECK(kernel_is_mapped(span.address, span.dirty_end + 1));
+        fill(span.address, span.dirty_end, 2);
+        give(&span);
+        finish();
+    }
+}
+
+/* What comes back is present, and the helper thread is not sent over a tail, which the
+ * pool may give back meanwhile. */
+static void
+test_prepare_with_a_tail_asks_for_no_prefault(void)
+{
+    for (int tail = 0; tail < 2; tail++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        struct spans_use use = {
+            .max_end = 8 * MIB - 1, .nbytes = 2 * MIB, .prefault = true};
+        struct span span = take(8 * MIB, tail ? 8 * MIB - 1 : MIB, 1);
+        spans_cap(&span, MIB);
+        CHECK(span.has_tail == tail);
+        CHECK(spans_prepare(&span, 2 * MIB, &use) == 0);
+        CHECK(span.touched == !tail && span.has_tail == tail);
+        give(&span);
+        finish();
+    }
 }
 
 static void
@@ -2160,6 +2279,8 @@ main(void)
     RUN(test_growing_in_place_leaves_one_owner);
     RUN(test_what_cannot_be_is_refused_before_anything_happens);
     RUN(test_growing_leaves_the_warm_spans_in_the_pool);
+    RUN(test_grow_copies_up_to_2_mib_into_a_dirty_span);
+    RUN(test_grow_copies_no_more_and_into_no_other);
     RUN(test_a_lost_race_for_the_target_costs_only_its_alignment);
     RUN(test_where_address_space_is_short_the_steps_are_short);
     RUN(test_where_address_space_is_short_the_pool_goes_first);
@@ -2171,6 +2292,8 @@ main(void)
     RUN(test_extracting_needs_a_source_that_stays);
     RUN(test_extracting_that_fails_changes_nothing);
     RUN(test_the_front_is_given_back);
+    RUN(test_a_tail_ends_with_what_is_open);
+    RUN(test_prepare_with_a_tail_asks_for_no_prefault);
     RUN(test_reserved_space_is_no_memory);
     RUN(test_reserve_takes_one_mapping_below_1_mib);
     RUN(test_reserve_can_do_without_the_advice);

@@ -411,6 +411,41 @@ test_zeros_are_zero_on_memory_used_before(void)
     }
 }
 
+/* Over a tail that is there, one that was evicted, one of which a part is back, and one
+ * that cannot be given back. */
+static void
+test_append_zeros_over_a_tail_shows_no_old_byte(void)
+{
+    for (int i = 0; i < 8 * KERNEL_NO_PAGES; i++) {
+        struct model model;
+        bool limited = i % 2, part = i / 2 % 2, evicted = i / 4 % 2;
+        for (int locked = 0; locked < 2; locked++) {
+            begin(i / 8, ANY_RUNG);
+            CASE("a kernel %s, limited %d, part %d, evicted %d, locked %d",
+                 kernel_names[i / 8], limited, part, evicted, locked);
+            kernel.locked = locked;
+            model_init(&model, 20 * MIB);
+            CHECK(!limited || model_limit(&model, 12 * MIB + 5) == 0);
+            CHECK(model_append(&model, 9 * MIB) == 0);
+            model_scribble(&model);
+            CHECK(model_splice(&model, MIB, 8 * MIB, 0) == 0);
+            CHECK(pool_tail(&model.store.memory).length > 7 * MIB);
+            if (part) {
+                CHECK(model_append(&model, 700 * KIB) == 0);
+                model_scribble(&model);
+            }
+            if (evicted) {
+                pool_set_limit(0);
+            }
+            CHECK(model_append_zeros(&model, 100) == 0);
+            CHECK(model_append_zeros(&model, 3 * MIB + 77) == 0);
+            CHECK(model_append_zeros(&model, 7 * MIB) == 0);
+            model_free(&model);
+            finish();
+        }
+    }
+}
+
 static void
 test_a_store_built_again_needs_no_call(void)
 {
@@ -919,6 +954,7 @@ main(int argc, char **argv)
     RUN(test_zeros_on_fresh_pages_touch_none);
     RUN(test_append_zeros_takes_dirty_pages_below_32_mib);
     RUN(test_zeros_are_zero_on_memory_used_before);
+    RUN(test_append_zeros_over_a_tail_shows_no_old_byte);
     RUN(test_a_store_built_again_needs_no_call);
     RUN(test_a_store_grown_again_needs_no_call_from_2_mib_on);
     RUN(test_small_stores_that_live_long_hold_no_more_than_the_pool_limit);
