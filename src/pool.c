@@ -18,9 +18,15 @@ struct entry {
     uint64_t came_ms;
 };
 
-/* The lock protects all of it. Entries are in the order in which they came. */
+/* The lock protects all of it. Entries are in the order in which they came. There may be
+ * many small buffers, and each has a span of 2 MiB: those spans are a stack of their own,
+ * in which nothing is searched. Its oldest ones leave at the other end. */
 static struct {
     struct entry entries[POOL_NSLOTS];
+    size_t nentries;
+    struct entry
+        small[2 * POOL_NSMALL]; /* in use: [first_small, first_small + nsmall) */
+    size_t first_small, nsmall;
     size_t limit;
     uint64_t mappings; /* numbers given out */
     struct pool_stats stats;
@@ -93,23 +99,68 @@ entry_nbytes(const struct entry *entry)
 static struct entry
 pool_remove(size_t slot)
 {
-    assert(slot < pool.stats.nentries);
+    assert(slot < pool.nentries);
     struct entry entry = pool.entries[slot];
     assert(pool.stats.nbytes >= entry_nbytes(&entry));
+    pool.nentries--;
     pool.stats.nentries--;
     pool.stats.nbytes -= entry_nbytes(&entry);
     memmove(&pool.entries[slot], &pool.entries[slot + 1],
-            (pool.stats.nentries - slot) * sizeof *pool.entries);
+            (pool.nentries - slot) * sizeof *pool.entries);
     return entry;
+}
+
+static bool
+is_small(const struct span *span)
+{
+    return span->length == GROWTH_QUANTUM && span->dirty_end > 0 && !span->huge &&
+           !span->reserved && !span->split;
+}
+
+/* Return the oldest or the newest small span. */
+static struct entry *
+small_end(bool newest)
+{
+    assert(pool.nsmall > 0);
+    return &pool.small[pool.first_small + (newest ? pool.nsmall - 1 : 0)];
+}
+
+static struct span
+remove_small(bool newest)
+{
+    struct span span = small_end(newest)->span;
+    pool.first_small += !newest;
+    pool.nsmall--;
+    pool.stats.nentries--;
+    pool.stats.nbytes -= span.dirty_end;
+    return span;
+}
+
+static void
+insert_small(const struct entry *entry)
+{
+    assert(pool.nsmall < POOL_NSMALL);
+    if (pool.first_small + pool.nsmall == 2 * POOL_NSMALL) {
+        memmove(pool.small, small_end(false), pool.nsmall * sizeof *pool.small);
+        pool.first_small = 0;
+    }
+    pool.small[pool.first_small + pool.nsmall++] = *entry;
 }
 
 static void
 pool_insert(const struct span *span, enum kind kind, uint64_t now_ms)
 {
-    assert(pool.stats.nentries < POOL_NSLOTS);
+    const struct entry entry = {*span, kind, now_ms};
     assert(span->dirty_end <= span->length && !span->has_tail);
     assert(pool.stats.nbytes + span->dirty_end <= pool.limit);
-    pool.entries[pool.stats.nentries++] = (struct entry){*span, kind, now_ms};
+    if (kind == SPAN && is_small(span)) {
+        insert_small(&entry);
+    }
+    else {
+        assert(pool.nentries < POOL_NSLOTS);
+        pool.entries[pool.nentries++] = entry;
+    }
+    pool.stats.nentries++;
     pool.stats.nbytes += span->dirty_end;
 }
 
@@ -123,8 +174,16 @@ discard_tail(const struct span *tail)
     }
 }
 
-/* Give an entry back to the system. The lock is released for what no other code can
- * reach, because unmapping takes time. */
+/* Unmap a span that no other code can reach. The lock is released meanwhile, because that
+ * takes time. */
+static void
+unmap_unlocked(const struct span *span)
+{
+    unlock();
+    pages_unmap(span->address, span->length);
+    lock();
+}
+
 static void
 evict(size_t slot)
 {
@@ -133,23 +192,51 @@ evict(size_t slot)
         discard_tail(&entry.span);
     }
     else {
-        unlock();
-        pages_unmap(entry.span.address, entry.span.length);
-        lock();
+        unmap_unlocked(&entry.span);
     }
 }
 
-/* What comes into the pool. */
-struct coming {
-    size_t nentries, nreservations, nbytes;
-};
+static void
+evict_small(void)
+{
+    struct span span = remove_small(false);
+    unmap_unlocked(&span);
+}
+
+/* Evict the oldest entry of all. */
+static void
+evict_oldest(void)
+{
+    if (pool.nentries == 0 ||
+        (pool.nsmall > 0 && small_end(false)->came_ms < pool.entries[0].came_ms)) {
+        evict_small();
+    }
+    else {
+        evict(0);
+    }
+}
+
+static bool
+is_idle(const struct entry *entry, uint64_t now_ms)
+{
+    return entry->came_ms + POOL_IDLE_MS < now_ms;
+}
+
+static void
+evict_idle(uint64_t now_ms)
+{
+    while ((pool.nentries > 0 && is_idle(&pool.entries[0], now_ms)) ||
+           (pool.nsmall > 0 && is_idle(small_end(false), now_ms))) {
+        evict_oldest();
+    }
+}
 
 /* Return the slot of the oldest reservation if there are as many as may be, or -1. */
 static int
 find_reservation_to_evict(void)
 {
     int count = 0, oldest = -1;
-    for (size_t slot = pool.stats.nentries; slot-- > 0;) {
+    for (size_t slot = pool.nentries; slot-- > 0;) {
         if (pool.entries[slot].kind == RESERVATION) {
             oldest = (int)slot;
             count++;
@@ -158,38 +245,38 @@ find_reservation_to_evict(void)
     return count >= POOL_MAX_RESERVATIONS ? oldest : -1;
 }
 
-/* Return the slot of an entry that must go before others come, or -1: the oldest, because
- * the pool is full or over its limit or the entry has been idle too long; or a
- * reservation, because there are too many. */
-static int
-find_to_evict(const struct coming *coming, uint64_t now_ms)
+/* Evict one entry that leaves no room for `span`. Return false if there is room. */
+static bool
+evict_for(const struct span *span, enum kind kind)
 {
-    if (pool.stats.nentries == 0) {
-        return -1;
+    int slot = kind == RESERVATION ? find_reservation_to_evict() : -1;
+    if (pool.stats.nentries > 0 && pool.stats.nbytes + span->dirty_end > pool.limit) {
+        evict_oldest();
     }
-    if (pool.stats.nentries + coming->nentries > POOL_NSLOTS ||
-        pool.stats.nbytes + coming->nbytes > pool.limit ||
-        pool.entries[0].came_ms + POOL_IDLE_MS < now_ms) {
-        return 0;
+    else if (kind == SPAN && is_small(span)) {
+        if (pool.nsmall < POOL_NSMALL) {
+            return false;
+        }
+        evict_small();
     }
-    return coming->nreservations > 0 ? find_reservation_to_evict() : -1;
+    else if (slot >= 0 || pool.nentries == POOL_NSLOTS) {
+        evict(slot >= 0 ? (size_t)slot : 0);
+    }
+    else {
+        return false;
+    }
+    return true;
 }
 
-/* Give back what must go before others come. The lock may be released meanwhile; but when
- * this returns there is room, if what comes is within the limit at all. */
-static void
-make_room(struct coming coming, uint64_t now_ms)
+/* Make room for an entry, and give idle ones back. The lock may be released meanwhile; but
+ * when this returns true there is room. Return false if the entry is over the limit. */
+static bool
+make_room(const struct span *span, enum kind kind, uint64_t now_ms)
 {
-    int slot;
-    while ((slot = find_to_evict(&coming, now_ms)) >= 0) {
-        evict((size_t)slot);
+    evict_idle(now_ms);
+    while (span->dirty_end <= pool.limit && evict_for(span, kind)) {
     }
-}
-
-static void
-evict_idle(uint64_t now_ms)
-{
-    make_room((struct coming){0}, now_ms);
+    return span->dirty_end <= pool.limit;
 }
 
 /* Remove and return the first `length` bytes of the span at `slot`, or all of it if no
@@ -206,6 +293,7 @@ split(size_t slot, size_t length)
     if (rest->dirty_end <= length) {
         return pool_remove(slot).span;
     }
+    rest->split = true;
     struct span piece = *rest;
     piece.length = length;
     piece.dirty_end = length - 1;
@@ -242,7 +330,7 @@ joined(struct span span, const struct span *next)
 static int
 find_neighbour(const struct span *span, bool after)
 {
-    for (size_t slot = 0; slot < pool.stats.nentries; slot++) {
+    for (size_t slot = 0; slot < pool.nentries; slot++) {
         const struct entry *entry = &pool.entries[slot];
         if (entry->kind == SPAN &&
             (after ? continues(span, &entry->span) : continues(&entry->span, span))) {
@@ -289,7 +377,7 @@ find_dirty(size_t needed, size_t min_dirty)
 {
     int found = -1;
     bool little = needed < GROWTH_HUGE_PART_MIN;
-    for (size_t slot = 0; slot < pool.stats.nentries; slot++) {
+    for (size_t slot = 0; slot < pool.nentries; slot++) {
         const struct span *span = &pool.entries[slot].span;
         if (pool.entries[slot].kind == SPAN && span->length >= needed &&
             span->dirty_end >= min_dirty &&
@@ -307,13 +395,24 @@ take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
     assert(length >= needed && min_dirty > 0);
     uint64_t now_ms = pages_ops.clock_ms();
     lock();
-    int slot = find_dirty(needed, min_dirty);
-    if (slot >= 0) {
+    const struct span *small =
+        length == GROWTH_QUANTUM && pool.nsmall > 0 ? &small_end(true)->span : NULL;
+    bool found = small != NULL;
+    int slot = -1;
+    if (!found || (small->dirty_end < needed && needed >= GROWTH_HUGE_PART_MIN)) {
+        slot = find_dirty(needed, min_dirty);
+        found = found || slot >= 0;
+    }
+    if (slot >= 0 &&
+        (small == NULL || suits_better(&pool.entries[slot].span, small, needed))) {
         *span = split((size_t)slot, length);
+    }
+    else if (found) {
+        *span = remove_small(true);
     }
     evict_idle(now_ms);
     unlock();
-    return slot >= 0;
+    return found;
 }
 
 bool
@@ -335,7 +434,7 @@ take_exact(enum kind kind, size_t length, bool may_be_huge, struct span *span)
     bool found = false;
     uint64_t now_ms = pages_ops.clock_ms();
     lock();
-    for (size_t slot = pool.stats.nentries; slot-- > 0 && !found;) {
+    for (size_t slot = pool.nentries; slot-- > 0 && !found;) {
         const struct entry *entry = &pool.entries[slot];
         found = entry->kind == kind && entry->span.length == length &&
                 (kind == RESERVATION ||
@@ -366,6 +465,9 @@ pool_take_after(struct span *span, size_t needed, size_t length)
 {
     assert(!span->has_tail && needed > span->length && length >= needed);
     bool enough = false;
+    if (!span->split) {
+        return false;
+    }
     lock();
     int slot = find_neighbour(span, true);
     if (slot >= 0) {
@@ -386,7 +488,7 @@ pool_take_after(struct span *span, size_t needed, size_t length)
 static int
 find_tail(const struct span *span)
 {
-    for (size_t slot = pool.stats.nentries; slot-- > 0;) {
+    for (size_t slot = pool.nentries; slot-- > 0;) {
         const struct entry *entry = &pool.entries[slot];
         if (entry->kind == TAIL && entry->span.address >= span->address &&
             entry->span.address < span->address + span->length) {
@@ -465,12 +567,11 @@ pool_keep_tail(struct span *span, size_t from)
     assert(from <= span->dirty_end && !span->has_tail);
     size_t length = growth_round_up(span->dirty_end + 1, page) - from;
     size_t kept = length < pool.limit ? length : pool.limit & ~(page - 1);
-    make_room((struct coming){.nentries = kept > 0, .nbytes = kept}, now_ms);
-    if (kept > pool.limit) {
-        kept = 0; /* the limit was lowered meanwhile */
-    }
     struct span tail = {
         .address = span->address + from, .length = kept, .dirty_end = kept};
+    if (!make_room(&tail, TAIL, now_ms)) {
+        kept = 0; /* the limit was lowered meanwhile */
+    }
     struct span rest = {.address = tail.address + kept, .length = length - kept};
     if (kept > 0) {
         pool_insert(&tail, TAIL, now_ms);
@@ -542,16 +643,13 @@ keep(struct span span, bool was_live)
         }
         lock();
     }
-    if (!span.reserved) {
+    if (span.split) {
         join_neighbours(&span);
     }
-    bool fits = span.dirty_end <= pool.limit;
-    make_room((struct coming){fits, fits && span.reserved, fits ? span.dirty_end : 0},
-              now_ms);
-    fits =
-        fits && span.dirty_end <= pool.limit; /* it may have been lowered meanwhile */
+    enum kind kind = span.reserved ? RESERVATION : SPAN;
+    bool fits = make_room(&span, kind, now_ms);
     if (fits) {
-        pool_insert(&span, span.reserved ? RESERVATION : SPAN, now_ms);
+        pool_insert(&span, kind, now_ms);
     }
     unlock();
     if (!fits) {
@@ -578,6 +676,9 @@ pool_set_limit(size_t nbytes)
     lock();
     pool.limit = nbytes;
     evict_idle(now_ms);
+    while (pool.stats.nbytes > pool.limit) {
+        evict_oldest();
+    }
     unlock();
 }
 
@@ -587,7 +688,7 @@ pool_drain(void)
     lock();
     bool any = pool.stats.nentries > 0;
     while (pool.stats.nentries > 0) {
-        evict(0);
+        evict_oldest();
     }
     unlock();
     return any;
@@ -663,9 +764,17 @@ pool_check(void)
     const char *reason = NULL;
     size_t nbytes = 0;
     lock();
-    for (size_t slot = 0; slot < pool.stats.nentries && reason == NULL; slot++) {
+    for (size_t slot = 0; slot < pool.nentries && reason == NULL; slot++) {
         nbytes += entry_nbytes(&pool.entries[slot]);
         reason = check_entry(&pool.entries[slot]);
+    }
+    for (size_t i = 0; i < pool.nsmall && reason == NULL; i++) {
+        const struct entry *entry = &pool.small[pool.first_small + i];
+        nbytes += entry_nbytes(entry);
+        reason = is_small(&entry->span) ? check_entry(entry) : "a small span is none";
+    }
+    if (reason == NULL && pool.nentries + pool.nsmall != pool.stats.nentries) {
+        reason = "the entries of the pool are miscounted";
     }
     if (reason == NULL && (nbytes != pool.stats.nbytes || nbytes > pool.limit)) {
         reason = "the memory of the pool is miscounted or over the limit";

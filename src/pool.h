@@ -26,7 +26,8 @@
 #include "span.h"
 
 enum {
-    POOL_NSLOTS = 128,              /* entries at most */
+    POOL_NSMALL = 1024,             /* dirty spans of 2 MiB that were never cut */
+    POOL_NSLOTS = 128,              /* all other entries */
     POOL_MAX_RESERVATIONS = 8,      /* of them reservations: these take address space */
     POOL_NBYTES = 64 * 1024 * 1024, /* the limit at first */
     POOL_IDLE_MS = 1000
