@@ -49,6 +49,13 @@ pages_rung_named(const char *name)
     return -1;
 }
 
+enum pages_shortage
+pages_shortage(size_t length)
+{
+    return pages_ops.shortage == NULL ? PAGES_SHORT_OF_SPACE
+                                      : pages_ops.shortage(length);
+}
+
 /* Both meanings of one flag: RETAIN of 2014 and DONTUNMAP of Linux 5.7. */
 #define KEEP_SOURCE 4
 #define ACCESS (PROT_READ | PROT_WRITE)
