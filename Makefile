@@ -1,96 +1,120 @@
-# Each target makes what it needs from nothing: a virtual environment per kind of
-# Python (.venv/cpython-313t-..., so that several live side by side) and the
-# extension in place, built again when a source changes.
+# Every target works in a fresh clone. It makes a virtual environment for the chosen
+# Python (such as .venv/cpython-313t-...) and builds the extension in place. It builds
+# the extension again when a source file changes.
 #
-#   make test PYTHON=python3.13    another interpreter (3.11 or newer)
-#   make test ARGS="-k demo"       arguments for pytest, or for what the target runs
-#   make test GROWBUF_DEBUG=1      assertions on
-#   make test UNDER="env X=y"      what stands in front of pytest's command
+#   make test PYTHON=python3.13    use another interpreter (3.11 or newer)
+#   make test ARGS="-k demo"       pass arguments to pytest, or to the target's program
+#   make test GROWBUF_DEBUG=1      build with assertions
+#   make test UNDER="env X=y"      put a prefix before the command that runs pytest
 
 PYTHON ?= python3
 ARGS ?=
 UNDER ?=
 BENCH_JSON ?= .benchmarks/bench.json
+OPERATIONS_JSON ?= .benchmarks/operations.json
+PROGRAMS_JSON ?= .benchmarks/programs.json
 export GROWBUF_DEBUG ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
-# An older wheel, where the newest release would have to be built: free-threaded 3.13.
+# Prefer an older wheel to a newer source distribution: some packages have no wheel of
+# their newest release for free-threaded 3.13.
 export PIP_PREFER_BINARY = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
 C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] tests/fuzz/*.c benchmarks/seed/*.c)
 BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)
 
-# The name that tells Pythons apart: version, platform, free-threaded and debug builds.
+# A name for the kind of Python: its version, platform, and whether it is a debug or
+# free-threaded build.
 TAG := $(shell $(PYTHON) -c 'import sys, sysconfig; sys.version_info >= (3, 11) and \
 	print(sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag)' 2>/dev/null)
 VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
+PROGRAMS := .venv/programs-$(TAG)
 TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs clean python
-.PHONY: bench pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
+.PHONY: help demo info test lint format docs clean python
+.PHONY: bench operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | test | lint | format | docs | clean"
-	@echo "     (PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | pictures | seed          what it is worth"
+	@echo "make demo | info | test | lint | format | docs | clean"
+	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
+	@echo "make bench | operations | programs | pictures | seed     benchmarks"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
-	@echo "make typing | wheel | cross           what is released"
+	@echo "make typing | wheel | cross           checks of a release"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
+# How buffers grow on this machine: ARGS=--json.
+info: $(VENV)/$(BUILD)-test
+	@$(VENV)/bin/python -m growbuf info $(ARGS)
+
 test: $(VENV)/$(BUILD)-test
 	@$(UNDER) $(VENV)/bin/python -m pytest $(ARGS)
 
-# The suite: pytest-benchmark, memory in fresh processes; `pictures` draws what it wrote
-# and makes the tables of docs/performance.md.
+# The benchmark suite, run by pytest-benchmark; it writes BENCH_JSON. From that file
+# `pictures` draws the pictures and fills the tables of docs/performance.md.
 bench: $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(BENCH_JSON))
 	@$(VENV)/bin/python -m pytest -q benchmarks --benchmark-quiet \
 		--benchmark-json=$(BENCH_JSON) $(ARGS)
 
-pictures: $(VENV)/$(BUILD)-bench
-	@$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
+# Every operation at every size, beside bytearray, io.BytesIO and other arrays.
+operations: $(VENV)/$(BUILD)-bench
+	@mkdir -p $(dir $(OPERATIONS_JSON))
+	@$(VENV)/bin/python benchmarks/operations.py --json $(OPERATIONS_JSON) $(ARGS)
 
-# The loop growbuf began with, beside other allocators: ARGS="--json FILE".
+# Work of real libraries, with GrowBuffer as the builtin bytearray and without.
+programs: $(PROGRAMS)/ready $(VENV)/$(BUILD)-bench
+	@mkdir -p $(dir $(PROGRAMS_JSON))
+	@PYTHONPATH=. $(PROGRAMS)/bin/python benchmarks/programs.py --json $(PROGRAMS_JSON) $(ARGS)
+
+# What `bench` and `operations` wrote, of what there is, for docs/.
+pictures: $(VENV)/$(BUILD)-bench
+	@test ! -f $(BENCH_JSON) || \
+		$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
+	@test ! -f $(OPERATIONS_JSON) || \
+		$(VENV)/bin/python benchmarks/heatmap.py $(OPERATIONS_JSON) docs
+
+# A vector that doubles, over growbuf's store and over each allocator: ARGS="--json FILE".
 seed: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python benchmarks/seed.py $(ARGS)
 
-# Instructions that operations take, against those written down: ARGS=--write.
+# Count the instructions of operations and compare them with tests/instructions.json,
+# or write that file: ARGS=--write.
 guard: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python tests/instructions.py $(ARGS)
 
-# Warnings are errors; the pages are in build/docs.
+# Write the site to build/docs; warnings are errors.
 docs: $(VENV)/$(BUILD)-docs
 	@$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --fresh-env \
 		--doctree-dir build/doctrees docs build/docs
 	@echo "docs: build/docs/index.html"
 
-# The model tests, round after round: make soak SOAK=10 SEED=123 (minutes; the seed is
-# printed with each round).
+# Repeat the model tests for SOAK minutes: make soak SOAK=10 SEED=123. Each round prints
+# its seed.
 soak: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python tests/soak.py $(SOAK) $(SEED)
 
-# The tests of packages that live on bytearray, with GrowBuffer in its place.
+# Run the tests of packages that use bytearray, with GrowBuffer in its place.
 swap: $(SWAP)/ready $(VENV)/$(BUILD)-test
 	@$(SWAP)/bin/python -m pytest -p no:cacheprovider $(ARGS) tests/swap_packages.py
 
-# What operations leave behind when they are repeated.
+# Repeat operations and check that memory use stops rising.
 leaks: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python tests/leaks.py $(ARGS)
 
-# The tests on each Python, allocator and rung that can be had.
+# Run the tests on each available Python, allocator and rung.
 matrix: | python
 	@PYTHON="$(PYTHON)" $(PYTHON) tools/matrix.py $(ARGS)
 
-# Each is a script that says what it does; what it needs it installs as root, and names
-# otherwise.
+# Each tool is a script of that name in tools/, which starts with a description. As root
+# it installs the packages it needs; otherwise it names them.
 $(TOOLS): | python
 	@PYTHON="$(PYTHON)" tools/$@ $(ARGS)
 
@@ -102,11 +126,11 @@ lint: $(LINT)/ready
 		--force --build-temp $(LINT)/build --build-lib $(LINT)/build
 	@echo "lint: clean"
 
-# The stubs against what there is, and two type checkers over tests/typing.
+# Compare the stubs with the modules, and run two type checkers on tests/typing.
 typing: $(VENV)/$(BUILD)-typing
 	@$(VENV)/bin/python -m pytest tests/test_typing.py $(ARGS)
 
-# An sdist, and a wheel of this Python for every Linux that has the symbols it names.
+# Build an sdist, and a wheel for this Python that auditwheel tags as portable.
 wheel: $(RELEASE)/ready
 	@rm -rf $(RELEASE)/dist
 	@$(RELEASE)/bin/python -m build --outdir $(RELEASE)/dist
@@ -115,7 +139,7 @@ wheel: $(RELEASE)/ready
 		auditwheel repair --wheel-dir dist $(RELEASE)/dist/*.whl
 	@mv $(RELEASE)/dist/*.tar.gz dist
 
-# All of src/ compiled for musl, macOS, Windows and arm64; the C tests run under musl.
+# Compile src/ for musl, macOS, Windows and arm64, and run the C tests with musl.
 cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
 	@$(RELEASE)/bin/python tests/cross/compile.py
 	@CC="$(RELEASE)/bin/python -m ziglang cc -target $$(uname -m)-linux-musl" \
@@ -131,8 +155,8 @@ clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find growbuf tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# A release and a debug build of one Python share the file they make: building one
-# makes the other's marks stale.
+# A release build and a debug build of one Python write the same file. Building one
+# therefore removes the stamp files of the other.
 $(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/ready
 	@echo "building growbuf[$*] for $(TAG) ($(BUILD))"
 	@rm -f $(filter-out $(wildcard $(VENV)/$(BUILD)-*),$(wildcard $(VENV)/build-*))
@@ -145,8 +169,8 @@ $(VENV)/ready: | python
 	@$(VENV)/bin/python -m pip install --quiet --upgrade 'setuptools>=77'
 	@touch $@
 
-# With the dependency group of that name, for which pip must be 25.1 or newer.
-$(LINT)/ready $(RELEASE)/ready $(SWAP)/ready: .venv/%-$(TAG)/ready: pyproject.toml | python
+# Each of these holds the dependency group of the same name; --group needs pip 25.1.
+$(LINT)/ready $(RELEASE)/ready $(SWAP)/ready $(PROGRAMS)/ready: .venv/%-$(TAG)/ready: pyproject.toml | python
 	@echo "making $(@D)"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --upgrade pip

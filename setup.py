@@ -7,8 +7,9 @@ from glob import glob
 
 from setuptools import Extension, setup
 
-RELEASE = ["-O3"]
-# CPython's own flags carry -DNDEBUG, under which an assert tests nothing.
+# CPython's own flags usually contain -g; -g0 undoes it.
+RELEASE = ["-O3", "-g0"]
+# They also contain -DNDEBUG, which removes every assert().
 DEBUG = ["-O1", "-g", "-UNDEBUG", "-DGROWBUF_DEBUG"]
 
 
@@ -16,7 +17,7 @@ def compile_args() -> list[str]:
     if sys.platform == "win32":
         return ["/std:c11", "/experimental:c11atomics"]
     flavour = DEBUG if os.environ.get("GROWBUF_DEBUG") == "1" else RELEASE
-    # Last, so that whoever asks for another -O has it.
+    # The user's flags come last, so that they override ours.
     wanted = shlex.split(os.environ.get("CFLAGS", ""))
     return ["-std=c11", "-fvisibility=hidden", "-pthread", *flavour, *wanted]
 

@@ -1,14 +1,14 @@
-"""GrowArray against the other ways to an array whose length is not known.
+"""Compare GrowArray with other libraries that build an array of unknown length.
 
-    python benchmarks/arrays.py                       every case
+    python benchmarks/arrays.py                       all cases
     python benchmarks/arrays.py floats rows --repeat 7
 
-`ratio` is the other way's time divided by GrowArray's, the median over pairs taken in
-turn, each job in a forked process of its own; both end with an ndarray of all rows.
-`peak` is the most memory the job's process held meanwhile, in bytes for each byte of
-the result. Under `overhead` stand nanoseconds a call costs more than on an ndarray: the
-least of many. Ways that are not installed are left out. Needs the extras `cli` and
-`numpy`.
+`ratio` is the other library's time divided by GrowArray's: the median over pairs of runs,
+taken in turn, each in a forked process. Both jobs end with an ndarray of all rows. `peak`
+is the peak memory of the process during the job, for each byte of the result. `overhead`
+is how many nanoseconds longer a call takes than on an ndarray; it and the time on the
+ndarray (`of`) are the minimum of many. Libraries that are not installed are left out.
+Needs the extras `cli` and `numpy`.
 """
 
 import array
@@ -19,11 +19,11 @@ import numpy as np
 from common import case_parser, compare, parse
 
 from growbuf import GrowArray
-from growbuf._cases import BLOCKS, ITEMS, blocks, is_there
-from growbuf._measure import GIB, in_child, memory_nbytes, seconds, touch
+from growbuf.cli.cases import BLOCKS, ITEMS, blocks, is_installed
+from growbuf.cli.measure import GIB, in_child, memory_nbytes, seconds, touch
 
 COUNT = 4_000_000
-COUNT_IN_PYTHON = 400_000  # for what takes a microsecond an item
+COUNT_IN_PYTHON = 400_000  # for libraries that take a microsecond for each item
 NROWS = 1_000_000
 RECORD = np.dtype([("t", "f8"), ("id", "i4"), ("ok", "?"), ("label", "S4")])
 
@@ -32,7 +32,7 @@ RECORD = np.dtype([("t", "f8"), ("id", "i4"), ("ok", "?"), ("label", "S4")])
 
 
 def values(kind, count):
-    """Return Python's own objects, made before the clock runs."""
+    """Return a list of Python objects."""
     if kind == "floats":
         return [i / 2 for i in range(count)]
     if kind == "ints":
@@ -123,9 +123,9 @@ def timed_warm(job, nbytes):
 
 
 def peak_of(job, nbytes):
-    """Return the most memory a job holds, for each byte of its result."""
+    """Return the peak memory of a job, for each byte of its result."""
     with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")  # begin anew
+        file.write("5")  # reset VmHWM
     before = memory_nbytes("VmRSS")
     kept = job(nbytes)
     return (memory_nbytes("VmHWM") - before) / kept.nbytes
@@ -151,7 +151,7 @@ def rows_case(dtype, row_shape, last, repeat):
 def blocks_case(nbytes, peers, repeat):
     ours = partial(blocks, BLOCKS["GrowArray"].begin)
     for label, name in peers.items():
-        if not is_there(BLOCKS[name]):
+        if not is_installed(BLOCKS[name]):
             continue
         theirs = partial(blocks, BLOCKS[name].begin)
         row = compare(
@@ -207,7 +207,7 @@ ITEM_PEERS = [
         ("numpy-dynamic-array",) * 2 + (items_numpy_da, COUNT_IN_PYTHON),
         ("awkward.ArrayBuilder", "awkward", items_awkward, COUNT_IN_PYTHON),
     )
-    if is_there(ITEMS[peer])
+    if is_installed(ITEMS[peer])
 ]
 
 CASES = {

@@ -1,14 +1,33 @@
 """What the scripts share: cases named on the command line, ratios, tables."""
 
 import argparse
+import ctypes
+import gc
 import json
 import statistics
 import subprocess
 import sys
 
-from growbuf._measure import ALLOCATORS, MissingError, in_child, preload
+import growbuf
+from growbuf.cli.measure import (
+    ALLOCATORS,
+    MissingError,
+    in_child,
+    memory_nbytes,
+    preload,
+    touch,
+)
+
+# For the scripts, beside what is defined here.
+__all__ = ["in_child", "memory_nbytes", "touch"]
 
 PIECE = bytes(range(256)) * 256  # 64 KiB
+RELEASE = (  # how glibc, jemalloc, mimalloc and TCMalloc are told to
+    ("malloc_trim", 0),
+    ("mallctl", b"arena.4096.purge", None, None, None, ctypes.c_size_t(0)),
+    ("mi_collect", True),
+    ("MallocExtension_ReleaseFreeMemory",),
+)
 
 
 def case_parser(doc, cases=(), repeat=7):
@@ -54,6 +73,16 @@ def run_worker(allocator, *words):
     command = [sys.executable, sys.argv[0], "--worker", *map(str, words)]
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
+
+
+def release():
+    """Make growbuf and the allocator give back the memory they keep."""
+    gc.collect()
+    growbuf.trim()
+    library = ctypes.CDLL(None)
+    for name, *args in RELEASE:
+        if hasattr(library, name):
+            getattr(library, name)(*args)
 
 
 def take_pairs(theirs, ours, repeat):

@@ -1,7 +1,8 @@
-"""What the suite shares: workers, the clock that shows their time, the closing tables.
+"""What the benchmark suite shares: workers, a clock, and the tables at the end.
 
-pytest-benchmark reads time from a `Clock` that goes on only by what a worker measured in
-a process of its own: starting that process is on nobody's time.
+The workers measure time in processes of their own. pytest-benchmark reads time from a
+`Clock` that advances only by what they have measured. So the time to start a process is
+not counted.
 """
 
 import contextlib
@@ -14,9 +15,8 @@ from rich.table import Table
 from syscalls import has_strace
 
 import growbuf
-from growbuf._bench import (
+from growbuf.cli.bench import (
     NOTE,
-    Console,
     Worker,
     add_ratios,
     machine,
@@ -25,8 +25,9 @@ from growbuf._bench import (
     print_machine,
     summary,
 )
-from growbuf._cases import CASES
-from growbuf._measure import ALLOCATORS, MissingError, exponent, grouped
+from growbuf.cli.cases import CASES
+from growbuf.cli.measure import ALLOCATORS, MissingError, exponent, grouped
+from growbuf.cli.output import Console
 
 MIB = 1 << 20
 
@@ -34,7 +35,7 @@ ROWS = pytest.StashKey()
 
 
 class Clock:
-    """A clock that is set forward by hand."""
+    """A clock that shows `now`, which the suite advances."""
 
     def __init__(self):
         self.now = 0.0
@@ -64,13 +65,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def size(request):
-    """The length of large results, in bytes, by which the others go."""
+    """The length of large results in bytes; each case takes a share of it."""
     return request.config.getoption("size") << 20
 
 
 @pytest.fixture(scope="session")
 def worker_of():
-    """Return a function that returns the worker for an allocator, one for the session."""
+    """Return a function that returns the worker of an allocator, the same each time."""
     with contextlib.ExitStack() as workers:
 
         @functools.cache
@@ -88,7 +89,7 @@ def worker_of():
 
 @pytest.fixture
 def timed(benchmark, request):
-    """Return a function that measures several times and puts down what it took."""
+    """Return a function that measures several times and records the median figures."""
 
     def run(measure, rounds=None, **facts):
         runs = []
@@ -122,13 +123,13 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_terminal_summary(config):
-    """Print what was measured, and on what."""
-    out = Console(highlight=False, markup=False, emoji=False)
+    """Print the machine and all results."""
+    out = Console()
     print_machine(out, {"machine": machine(), "growbuf": growbuf.info()})
     for line in missing_packages(CASES):
         out.print(line)
     if not has_strace():
-        out.print("strace: not there or not allowed to trace: no system calls counted")
+        out.print("strace: not installed or not permitted: no system calls are counted")
     rows = config.stash[ROWS]
     print_cases(out, [row for row in rows if row["case"] in CASES])
     print_exponents(out, [row for row in rows if row["case"] == "scaling"])
@@ -145,7 +146,7 @@ def print_cases(out, rows):
 
 
 def print_exponents(out, rows):
-    """Print how time and peak memory grow: the exponent of the length."""
+    """Print the exponents with which time and peak memory grow with the length."""
     table = Table("allocator", "peer", "time ~ n^", "peak ~ n^", box=SIMPLE_HEAD)
     for (allocator, peer), group in grouped(rows, "allocator", "peer"):
         large = [row for row in group if row["nbytes"] >= MIB]

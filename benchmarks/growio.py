@@ -1,10 +1,11 @@
-"""GrowIO against io.BytesIO, in turn: files written piece by piece.
+"""Compare GrowIO with io.BytesIO: write files piece by piece.
 
-    python benchmarks/growio.py                 every case
+    python benchmarks/growio.py                 all cases
     python benchmarks/growio.py write-64k --repeat 11
 
-A ratio is BytesIO's time divided by GrowIO's, the median over the pairs: above 1,
-GrowIO is faster. Each file has a forked process to itself. Needs the extra `cli`.
+`ratio` is BytesIO's time divided by GrowIO's: the median over pairs of runs, taken in
+turn. Above 1, GrowIO is faster. Each file is written in a forked process. Needs the extra
+`cli`.
 """
 
 import io
@@ -13,13 +14,13 @@ from functools import partial
 from common import PIECE, case_parser, compare, parse, show
 
 from growbuf import GrowIO
-from growbuf._measure import GIB, seconds
+from growbuf.cli.measure import GIB, seconds
 
 TOTAL = 256 << 20
 
 
 def write(nbytes):
-    """Make a writer of 256 MiB in pieces of `nbytes`."""
+    """Return a job that writes 256 MiB in pieces of `nbytes`."""
     piece = PIECE[:nbytes]
 
     def job(kind):
@@ -39,7 +40,7 @@ CASES = {
 
 
 def run_case(name, repeat):
-    """Time one case in turn; return the median ratio and GrowIO's seconds as a dict."""
+    """Time both kinds in turn; return the median ratio and GrowIO's seconds."""
     measure = partial(seconds, CASES[name], warm=GIB)
     theirs, ours = (partial(measure, kind) for kind in (io.BytesIO, GrowIO))
     return {"case": name, **compare(theirs, ours, repeat)}

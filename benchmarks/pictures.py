@@ -1,10 +1,11 @@
-"""The pictures and tables of the documentation, from what the suite wrote.
+"""Make the pictures and tables of the documentation from the suite's results.
 
-    python benchmarks/pictures.py BENCH.json [FOLDER]       four SVG files, in docs/
+    python benchmarks/pictures.py BENCH.json [FOLDER]
 
-In the folder's performance.md each table behind a comment like <!-- ratios: zeros -->
-is made anew for the cases named in it. Needs matplotlib. The same figures make the same
-files, byte by byte.
+It writes four SVG files to the folder (docs/ by default). If the folder has a file
+performance.md, each table after a comment such as <!-- ratios: zeros --> is replaced by
+one for the cases that the comment names. The same results make the same files, byte by
+byte. Needs matplotlib.
 """
 
 import json
@@ -14,9 +15,9 @@ from operator import itemgetter
 from pathlib import Path
 from statistics import median
 
-from growbuf._bench import add_ratios, short
-from growbuf._measure import GIB, grouped
-from growbuf._plot import OURS, THEIRS, label_bars, label_ends, log_axis, picture
+from growbuf.cli.bench import add_ratios, short
+from growbuf.cli.measure import GIB, grouped
+from growbuf.cli.plot import OURS, THEIRS, label_bars, label_ends, log_axis, picture
 
 COLORS = {
     "glibc": THEIRS,
@@ -46,7 +47,7 @@ def readable(nbytes):
 
 
 def time_and_length(axes, label, lengths):
-    """Make the axes logarithmic; mark lengths that were measured."""
+    """Make both axes logarithmic; label the lengths that were measured."""
     log_axis(axes.yaxis, (1, 2, 5))
     axes.set_ylabel("seconds for each GiB")
     axes.set_xscale("log", base=2)
@@ -57,7 +58,7 @@ def time_and_length(axes, label, lengths):
 
 
 def draw_time(rows, file):
-    """Time for each GiB against the length, for each allocator."""
+    """Draw the time for each GiB over the length, for each allocator."""
     rows, ends = of_case(rows, "scaling"), []
     lengths = sorted({row["nbytes"] for row in rows})
     with picture(file, 4.2) as axes:
@@ -77,7 +78,7 @@ def draw_time(rows, file):
 
 
 def draw_peak(rows, file):
-    """Peak memory for each byte of the result, for each peer and allocator."""
+    """Draw the peak memory for each byte of the result, for each peer and allocator."""
     built = [row for row in of_case(rows, "build-64k") if row["nbytes"] >= PEAK_NBYTES]
     bars = {row["peer"]: row["peak_nbytes"] / row["nbytes"] for row in built}
     for row in of_case(rows, "scaling"):
@@ -91,13 +92,13 @@ def draw_peak(rows, file):
 
 
 def draw_window(rows, file):
-    """Time for each GiB that slides through a window, against its length."""
+    """Draw the time for each GiB that passes through a window, over its length."""
     rows, ends = of_case(rows, "windows"), []
     lengths = sorted({row["nbytes"] for row in rows})
     with picture(file, 3) as axes:
         for peer, group in grouped(rows, "peer"):
             color = OURS if peer == "GrowBuffer" else THEIRS
-            # Twice the length of the window goes through.
+            # The job adds twice the length of the window.
             points = [(row["nbytes"], per_gib(row) / 2) for row in group]
             axes.plot(*zip(*points, strict=True), "o-", color=color, ms=4)
             ends.append((*points[-1], peer, color))
@@ -107,13 +108,13 @@ def draw_window(rows, file):
 
 
 def slowest_ms(append_ns):
-    """Return the slowest of each BATCH appends: a spike stays one."""
+    """Return the slowest of each BATCH appends in milliseconds, so that spikes stay."""
     batches = range(0, len(append_ns), BATCH)
     return [max(append_ns[start : start + BATCH]) / 1e6 for start in batches]
 
 
 def draw_appends(rows, file):
-    """The time of each append, as the slowest of each few."""
+    """Draw the time of the slowest of every few appends."""
     strips = {}
     for row in of_case(rows, "appends"):
         ours = row["peer"] == "GrowBuffer"
@@ -145,7 +146,7 @@ PICTURES = {
 
 
 def ratio_table(rows, cases):
-    """Return how much longer than the first each peer takes, as a table in Markdown."""
+    """Return a Markdown table: each peer's time divided by growbuf's, for each case."""
     ratios = {}
     for case in cases:
         group = [row for row in of_case(rows, case) if row["allocator"] == "glibc"]
@@ -161,7 +162,7 @@ def ratio_table(rows, cases):
 
 
 def write_tables(rows, page):
-    """Make the tables of ratios in a page anew."""
+    """Replace the tables of ratios in a page."""
     text = re.sub(
         r"(<!-- ratios: (.+) -->\n\n)(?:\|.*\n)*",
         lambda found: found[1] + ratio_table(rows, found[2].split()),

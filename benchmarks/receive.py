@@ -1,11 +1,12 @@
-"""Bytes in and out without a copy: GrowBuffer against what one would do without it.
+"""Compare ways to read files and sockets: into a GrowBuffer, and without one.
 
-    python benchmarks/receive.py                     every case
+    python benchmarks/receive.py                     all cases
     python benchmarks/receive.py file socket --repeat 7
 
-`ratio` is the other way's time divided by GrowBuffer's, the median over pairs taken in
-turn, each job in a process of its own; `peak` is the most memory GrowBuffer's process
-held while it read, in bytes for each byte read. Needs the extra `cli`.
+`ratio` is the other way's time divided by GrowBuffer's: the median over pairs of runs,
+taken in turn, each in its own process. `peak` is the peak memory of GrowBuffer's process
+while it reads, for each byte read. The case `handing` measures `take` and `freeze`, which
+pass on bytes without a copy. Needs the extra `cli`.
 """
 
 import os
@@ -18,7 +19,7 @@ from functools import partial
 from common import case_parser, compare, parse, show
 
 from growbuf import GrowBuffer
-from growbuf._measure import GIB, in_child, memory_nbytes, seconds, touch
+from growbuf.cli.measure import GIB, in_child, memory_nbytes, seconds, touch
 
 PIECE_NBYTES = 64 << 10
 RING_NBYTES = 256 << 10
@@ -51,7 +52,7 @@ def file_extend(path):
 
 
 def serve(nbytes):
-    """Send so many bytes to whoever connects first; return the port."""
+    """Start a child that sends `nbytes` to the first client; return its pid and port."""
     server = socket.create_server(("127.0.0.1", 0))
     child = os.fork()
     if child == 0:
@@ -66,14 +67,14 @@ def serve(nbytes):
 
 
 def from_socket(receive, nbytes):
-    """Time receiving all that comes."""
+    """Return how many seconds it takes to receive `nbytes`."""
     child, port = serve(nbytes)
     with socket.create_connection(("127.0.0.1", port)) as sock:
         start = time.perf_counter()
         received = receive(sock, nbytes)
         taken = time.perf_counter() - start
     os.waitpid(child, 0)
-    assert received == nbytes, f"{received} bytes of {nbytes} came"
+    assert received == nbytes, f"received {received} of {nbytes} bytes"
     return taken
 
 
@@ -83,7 +84,7 @@ def socket_readfrom(sock, nbytes):
 
 
 def socket_window(sock, nbytes):
-    """Receive, use and forget: what a parser does."""
+    """Receive bytes and delete them again, as a parser does."""
     buf, total = GrowBuffer(), 0
     while count := sock.recv_into(buf.spare(RING_NBYTES)):
         buf.commit(count)
@@ -93,7 +94,7 @@ def socket_window(sock, nbytes):
 
 
 def socket_ring(sock, nbytes):
-    """The same with a preallocated ring."""
+    """Receive into a preallocated buffer, over and over."""
     ring, total = memoryview(bytearray(RING_NBYTES)), 0
     while count := sock.recv_into(ring):
         total += count
@@ -128,7 +129,7 @@ def warm(measure, *args):
 
 
 def peak_of(path, nbytes):
-    """Return the most memory reading a file takes, for each byte of it."""
+    """Return the peak memory of reading a file, for each byte of it."""
     before = memory_nbytes("VmHWM")
     buf = file_readfrom(path)
     return (memory_nbytes("VmHWM") - before) / len(buf)

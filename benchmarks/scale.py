@@ -1,11 +1,11 @@
-"""How GrowBuffer scales: with a helper thread, with two writers, with the length.
+"""Measure how GrowBuffer scales: with a helper thread, two writers, and the length.
 
-    python benchmarks/scale.py                       every case
+    python benchmarks/scale.py                       all cases
     python benchmarks/scale.py prefault length
 
-`ratio` is the time of what stands first in the case's name divided by that of what stands
-second, the median over pairs taken in turn, each job in a process of its own. Needs the
-extras `cli` and `numpy`.
+A case is named "first / second". `ratio` is the first job's time divided by the second's:
+the median over pairs of runs, taken in turn, each in its own process. Needs the extras
+`cli` and `numpy`.
 """
 
 import statistics
@@ -16,7 +16,7 @@ from common import PIECE, case_parser, parse, ratio, show, take_pairs
 from versus import build, fill_numpy
 
 from growbuf import GrowBuffer
-from growbuf._measure import GIB, seconds
+from growbuf.cli.measure import GIB, seconds
 
 MIB = 1 << 20
 
@@ -55,7 +55,7 @@ def two_threads(piece):
 
 
 def per_gib(nbytes):
-    """Time building so many bytes in a warm machine, for each GiB."""
+    """Return the seconds for each GiB of a build, after a warm-up."""
     return seconds(build, GrowBuffer, nbytes, warm=nbytes + GIB) / (nbytes / GIB)
 
 

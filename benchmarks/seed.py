@@ -1,23 +1,23 @@
-"""The loop that growbuf began with: a vector that doubles from 4 bytes to 1 GiB.
+"""Measure a vector that doubles from 4 bytes to 1 GiB: the origin of growbuf.
 
     python benchmarks/seed.py                     compile, run, print two tables
-    python benchmarks/seed.py --json seed.json    and write what was measured
+    python benchmarks/seed.py --json seed.json    also write the figures to a file
 
-MREMAP_RETAIN, a patch for Linux of 2014, was proposed with this loop: grow to twice the
-length, fill the new half, again.  It runs in C over growbuf's store (src/store.h) and
-over realloc of each allocator, and in Python; each time in a process of its own, all in
-turn, --repeat times.  Before each, 2 GiB of memory are touched and freed: a virtual
-machine may have to wait for its host to hand memory out.
+MREMAP_RETAIN, a Linux patch of 2014, was proposed with this loop: grow to twice the
+length, fill the new half, repeat. It runs in C with growbuf's store (src/store.h) and
+with realloc of each allocator, and in Python. All of them run in turn, --repeat times,
+each in its own process. Before each run 2 GiB of memory are touched and freed, because a
+virtual machine may have to wait until its host provides memory.
 
-`seconds` is the median.  `of glibc` is a time divided by glibc's, `store / it` that of
-the store on the best rung divided by this one's, both the median over the rounds; below
-1 is less.  `peak` is the most memory the process held, in bytes for each byte of the
-vector.  `patch` are the seconds that the patch reported, on its author's machine.
+`seconds` is the median time. `of glibc` is the time divided by glibc's. `store / it` is
+the time of the store on its best rung divided by this one. Both are medians over the
+rounds. `peak` is the peak memory of the process, for each byte of the vector. `patch` is
+the time in seconds that the patch's author reported from his machine.
 
-In the first table memory may be in huge pages. In the second the processes are denied
-them (PR_SET_THP_DISABLE): then touching the pages is nearly all the time there is, and
-no way to grow can be much faster than glibc, which moves pages too: what the store can
-save is some of the page faults, by having the kernel make many pages present at once.
+In the first table memory may be in huge pages. In the second the processes get none
+(PR_SET_THP_DISABLE). Nearly all the time then is the first touch of each page. glibc moves
+pages too, so the store can be faster only by fewer page faults: it asks the kernel to make
+many pages present at once.
 
 Needs a C compiler and the extra `cli`.
 """
@@ -35,7 +35,7 @@ import tempfile
 from pathlib import Path
 
 from growbuf import info
-from growbuf._measure import ALLOCATORS, GIB, MissingError, preload
+from growbuf.cli.measure import ALLOCATORS, GIB, MissingError, preload
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = ROOT / "benchmarks" / "seed"
@@ -72,7 +72,7 @@ def over_store(program):
         if answer == "ok":
             yield f"store, {rung}", [program, "store"], {"GROWBUF_STRATEGY": rung}
         else:
-            print(f"store, {rung}: not on this kernel ({answer})", file=sys.stderr)
+            print(f"store, {rung}: this kernel lacks it ({answer})", file=sys.stderr)
 
 
 def in_python():
@@ -82,7 +82,7 @@ def in_python():
 
 
 def contenders(program):
-    """Return what runs by its name: a command and what it has in its environment."""
+    """Return {name: (command, variables to set in its environment)}."""
     found = [*over_realloc(program), *over_store(program), *in_python()]
     return {name: (command, more) for name, command, more in found}
 
@@ -91,13 +91,13 @@ def contenders(program):
 
 
 def deny_huge_pages():
-    """Have this process, and what it executes, get pages of 4 KiB only."""
+    """Restrict this process, and the program that it executes, to 4 KiB pages."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "PR_SET_THP_DISABLE")
 
 
 def run(program, command, more, denied):
-    """Run one contender on warm memory; return (seconds, peak)."""
+    """Warm up and run one contender; return (seconds, peak)."""
     subprocess.run([program, "touch"], check=True)
     done = subprocess.run(
         command,
@@ -116,7 +116,7 @@ def median_ratio(times, others):
 
 
 def measure(program, repeat, denied):
-    """Run all in turn; return a row for each by its name."""
+    """Run all contenders in turn; return {name: row}."""
     over = contenders(program)
     rounds = [
         {name: run(program, *how, denied) for name, how in over.items()}

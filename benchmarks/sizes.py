@@ -1,37 +1,37 @@
-"""GrowBuffer against bytearray at every size: one table, first builds and rebuilds.
+"""Compare GrowBuffer with bytearray at every size.
 
     python benchmarks/sizes.py                            64 B to 64 MiB, glibc's malloc
     python benchmarks/sizes.py --most 4G --allocator jemalloc,mimalloc,tcmalloc
-    python benchmarks/sizes.py --least 256M --most 4G     only the largest
+    python benchmarks/sizes.py --least 256M --most 4G     only large sizes
 
-A cell is bytearray's time divided by GrowBuffer's, the median over pairs taken in turn.
-`first` builds from memory the process has not used, each time in a process forked for
-it; `again` builds, drops and builds again. Small buffers are built many at a time.
+A cell of the table is bytearray's time divided by GrowBuffer's: the median over pairs of
+runs, taken in turn, each in a forked process. `first` builds buffers from memory that the
+process has not used. `again` builds a buffer, drops it and builds it again. Small buffers
+are built many at a time.
 """
 
-import ctypes
-import gc
 import json
 import time
 from functools import partial
 
-from common import add_allocators, case_parser, parse, ratio, run_worker, take_pairs
+from common import (
+    add_allocators,
+    case_parser,
+    parse,
+    ratio,
+    release,
+    run_worker,
+    take_pairs,
+    touch,
+)
 
-import growbuf
 from growbuf import GrowBuffer
-from growbuf._cli import parse_nbytes
-from growbuf._demo import format_nbytes
-from growbuf._measure import touch
+from growbuf.cli.main import parse_nbytes
+from growbuf.cli.output import format_nbytes
 
 KINDS = (bytearray, GrowBuffer)
 PIECES = (64, 4 << 10, 64 << 10, 1 << 20)
-RELEASE = (  # how glibc, jemalloc, mimalloc and TCMalloc are told to
-    ("malloc_trim", 0),
-    ("mallctl", b"arena.4096.purge", None, None, None, ctypes.c_size_t(0)),
-    ("mi_collect", True),
-    ("MallocExtension_ReleaseFreeMemory",),
-)
-MOST_PIECES = 1 << 24  # of a build: more takes minutes
+MAX_PIECES = 1 << 24  # a build of more pieces takes minutes
 
 
 def build(kind, length, piece):
@@ -43,7 +43,7 @@ def build(kind, length, piece):
 
 
 def first_ns(kind, length, piece):
-    """Time builds whose results are kept, so that no memory is used twice."""
+    """Return the time of one build; results are kept, so that no memory is reused."""
     count = max(1, (4 << 20) // length)
     kept = [None] * count
     start = time.perf_counter_ns()
@@ -53,7 +53,7 @@ def first_ns(kind, length, piece):
 
 
 def again_ns(kind, length, piece):
-    """Time builds that each drop the one before."""
+    """Return the time of one build, each after the result before it is dropped."""
     count = max(1, min(5000, (128 << 20) // length))
     buf = build(kind, length, piece)
     start = time.perf_counter_ns()
@@ -65,18 +65,8 @@ def again_ns(kind, length, piece):
     return taken / count
 
 
-def release():
-    """Have GrowBuffer and the allocator give back what they keep."""
-    gc.collect()
-    growbuf.trim()
-    library = ctypes.CDLL(None)
-    for name, *args in RELEASE:
-        if hasattr(library, name):
-            getattr(library, name)(*args)
-
-
 def fresh(measure, kind, length, piece):
-    """Measure with the code in the caches and no memory in hand."""
+    """Measure after a small build, which loads the code, and with no memory kept."""
     build(kind, 100 << 10, piece[: 4 << 10])
     release()
     if length >= 16 << 20:
@@ -93,7 +83,7 @@ def cells(least, most, repeat):
     length = least
     while length <= most:
         for nbytes in PIECES:
-            if nbytes <= length <= nbytes * MOST_PIECES:
+            if nbytes <= length <= nbytes * MAX_PIECES:
                 times = repeat if length <= 64 << 20 else 3
                 yield (
                     length,

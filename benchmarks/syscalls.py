@@ -1,5 +1,7 @@
-"""How many system calls a job makes: counted by strace, which slows it down too much
-to be there when it is timed."""
+"""Count the system calls of a job with strace.
+
+This is a run of its own, because strace slows the job down.
+"""
 
 import functools
 import json
@@ -8,13 +10,13 @@ import subprocess
 import sys
 import tempfile
 
-from growbuf._bench_worker import MARK
-from growbuf._measure import preload
+from growbuf.cli.bench_worker import MARK
+from growbuf.cli.measure import preload
 
 
 @functools.cache
 def has_strace():
-    """Tell whether there is an strace, and it may trace."""
+    """Return whether strace is installed and permitted to trace."""
     if not shutil.which("strace"):
         return False
     words = ["strace", "-qq", "-o", "/dev/null", "true"]
@@ -22,11 +24,11 @@ def has_strace():
 
 
 def count_system_calls(allocator, case, peer, nbytes):
-    """Return {"system_calls": count}, or nothing where they cannot be counted."""
+    """Return {"system_calls": count}, or {} if they cannot be counted."""
     if not has_strace():
         return {}
-    order = json.dumps({"case": case, "peer": peer, "nbytes": nbytes})
-    worker = [sys.executable, "-m", "growbuf._bench_worker", "--once", order]
+    request = json.dumps({"case": case, "peer": peer, "nbytes": nbytes})
+    worker = [sys.executable, "-m", "growbuf.cli.bench_worker", "--once", request]
     with tempfile.NamedTemporaryFile("r") as log:
         subprocess.run(
             ["strace", "-qq", "-o", log.name, *worker], env=preload(allocator)

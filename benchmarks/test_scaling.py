@@ -1,14 +1,14 @@
-"""How time and memory grow with the length, and how much single appends cost."""
+"""Measure how time and memory grow with the length, and how long single appends take."""
 
 import pytest
 
-from growbuf._measure import ALLOCATORS, GIB, available_nbytes
+from growbuf.cli.measure import ALLOCATORS, GIB, available_nbytes
 
 KIB, MIB = 1 << 10, 1 << 20
 LENGTHS = [KIB << shift for shift in (0, 3, 6, 9, 12, 15, 17, 21, 23)]
 WINDOWS = [MIB << shift for shift in range(0, 7, 2)]
 KINDS = ("GrowBuffer", "bytearray")
-FIRST_NBYTES = 4 * MIB  # so much of small results is built and kept, to be timed at all
+FIRST_NBYTES = 4 * MIB  # short results are built many times, up to this total length
 
 
 @pytest.fixture(params=ALLOCATORS)

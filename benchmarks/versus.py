@@ -1,14 +1,15 @@
-"""GrowBuffer against bytearray, in turn, in one process for each allocator.
+"""Compare GrowBuffer with bytearray, in one process for each allocator.
 
-    python benchmarks/versus.py                      every case, glibc's malloc
+    python benchmarks/versus.py                      all cases, glibc's malloc
     python benchmarks/versus.py build --allocator glibc,jemalloc,mimalloc,tcmalloc
     python benchmarks/versus.py --memory             peak memory of building 1 GiB
 
-A ratio is bytearray's time divided by GrowBuffer's, the median over the pairs: above 1,
-GrowBuffer is faster. Each large job has a forked process to itself, so that no allocator
-starts with memory of the one before, and before it 2 GiB of memory are touched and freed:
-a virtual machine may have to wait for its host to hand memory out, which --cold counts
-and otherwise nobody pays. Needs the extra `cli`, and `numpy` for its column.
+`ratio` is bytearray's time divided by GrowBuffer's: the median over pairs of runs, taken
+in turn. Above 1, GrowBuffer is faster. Each large job runs in a forked process, so that
+the allocator does not reuse memory of the job before. Before a large job 2 GiB of memory
+are touched and freed, because a virtual machine may have to wait until its host provides
+memory. With --cold that wait is part of the time. Needs the extra `cli`, and `numpy` for
+the column `of_numpy`.
 """
 
 import importlib.util
@@ -20,7 +21,7 @@ from functools import partial
 from common import PIECE, add_allocators, case_parser, parse, run_worker, show
 
 from growbuf import GrowBuffer
-from growbuf._measure import GIB, in_child, memory_nbytes, seconds
+from growbuf.cli.measure import GIB, in_child, memory_nbytes, seconds
 
 
 def build(kind, nbytes=GIB):
@@ -32,7 +33,7 @@ def build(kind, nbytes=GIB):
 
 
 def fill_numpy(nbytes=GIB):
-    """Fill a preallocated array piece by piece: what growing could cost at best."""
+    """Fill a preallocated array piece by piece: the least that growing can cost."""
     import numpy
 
     array = numpy.empty(nbytes, numpy.uint8)
@@ -43,7 +44,7 @@ def fill_numpy(nbytes=GIB):
 
 
 def small(length, piece):
-    """Make a builder of many buffers of `length` bytes out of pieces."""
+    """Return a job that builds many buffers of `length` bytes from pieces."""
 
     def job(kind, total=8 << 20):
         for _ in range(total // length):
@@ -56,7 +57,7 @@ def small(length, piece):
 
 
 def append(length, total):
-    """Make a builder that appends single bytes to `length`, again and again."""
+    """Return a job that appends single bytes up to `length`, many times."""
 
     def job(kind):
         for _ in range(total // length):
@@ -81,7 +82,7 @@ def zeros(kind):
 
 
 def window(length):
-    """Make a sliding window: 64 KiB in, 64 KiB out."""
+    """Return a job that appends 64 KiB and deletes 64 KiB at the front, many times."""
     nbytes = max(4 * length, 256 << 20)
 
     def job(kind):
@@ -96,7 +97,7 @@ def window(length):
 
 
 def interleaved(count, length=24 << 20):
-    """Grow `count` buffers to 24 MiB each, in turn."""
+    """Return a job that grows `count` buffers in turn."""
 
     def job(kind):
         bufs = [kind() for _ in range(count)]
@@ -109,7 +110,7 @@ def interleaved(count, length=24 << 20):
 
 
 def result(name, count=500_000):
-    """Make a caller of a method that returns a small buffer."""
+    """Return a job that calls a method which returns a small buffer, many times."""
 
     def job(kind):
         method = getattr(kind(b" a few words "), name)
@@ -121,7 +122,7 @@ def result(name, count=500_000):
 
 
 def take_bytes(kind):
-    """Build 1 GiB and have it as bytes: Python 3.15's own does not copy."""
+    """Build 1 GiB and take it as bytes, which bytearray of Python 3.15 does not copy."""
     return build(kind).take_bytes()
 
 
@@ -156,7 +157,7 @@ LARGE = ("build", "take-bytes", "zeros", "window-256m", "interleaved-64")
 
 
 def growth_share():
-    """Return the share of building 1 GiB that is spent in calls that moved pages."""
+    """Return the share of the time to build 1 GiB that calls which move pages take."""
     buf, moving, start = GrowBuffer(), 0.0, time.perf_counter()
     while len(buf) < GIB:
         capacity, before = buf.capacity, time.perf_counter()
@@ -167,11 +168,11 @@ def growth_share():
 
 
 def run_case(name, repeat, cold):
-    """Time one case in turn; return medians and ratios as a dict."""
+    """Time one case, both kinds in turn; return medians and ratios."""
     job = CASES[name]
     jobs = {"bytearray": (job, bytearray), "GrowBuffer": (job, GrowBuffer)}
     if name == "build" and importlib.util.find_spec("numpy"):
-        importlib.import_module("numpy")  # not on the job's time
+        importlib.import_module("numpy")  # so that the job's time excludes the import
         jobs["numpy"] = (fill_numpy,)
     large = name in LARGE
     measure = partial(seconds, warm=2 * GIB if large and not cold else 0)
@@ -201,20 +202,20 @@ def peak_of(kind):
 
 
 def work(options):
-    """Measure what one worker is asked for."""
+    """Measure in a worker what its arguments say."""
     if options.memory:
         return peak_of(options.memory)
     return run_case(options.cases[0], options.repeat, options.cold)
 
 
 def measure(allocator, options):
-    """Return the rows of one allocator, one worker for each."""
-    orders = [("--repeat", options.repeat, name) for name in options.cases]
+    """Return the rows of one allocator, each measured by its own worker."""
+    requests = [("--repeat", options.repeat, name) for name in options.cases]
     if options.cold:
-        orders = [("--cold", *order) for order in orders]
+        requests = [("--cold", *words) for words in requests]
     if options.memory:
-        orders = [("--memory", kind) for kind in ("bytearray", "GrowBuffer")]
-    rows = (run_worker(allocator, *order) for order in orders)
+        requests = [("--memory", kind) for kind in ("bytearray", "GrowBuffer")]
+    rows = (run_worker(allocator, *words) for words in requests)
     return [{"allocator": allocator, **row} for row in rows if row]
 
 

@@ -1,9 +1,9 @@
-"""Build a zip file of NumPy arrays and of source files in memory.
+"""Build a zip archive of source files and NumPy arrays in memory.
 
     python examples/archive.py FOLDER
 
-zipfile and numpy.save write to a GrowIO as to any file. What they wrote is its `buffer`,
-which needs no copy to be read again, sent or stored.
+zipfile and numpy.save write to a GrowIO as to any file. Its attribute `buffer` contains
+what they wrote; it can be read, sent or stored without a copy.
 """
 
 import sys
@@ -16,7 +16,7 @@ from growbuf import GrowIO
 
 
 def pack(paths, arrays):
-    """Return a file with a zip archive of files and of named arrays."""
+    """Return a GrowIO with a zip archive of the files and the named arrays."""
     file = GrowIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in paths:

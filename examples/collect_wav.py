@@ -1,9 +1,10 @@
-"""Collect the frames of a WAV file as they are read, and measure what came last.
+"""Collect the frames of a WAV file in a GrowArray, and measure the level meanwhile.
 
     python examples/collect_wav.py FILE
 
-Each line is the level of the last tenth of a second: a view across the blocks it came
-in, without a copy. No view keeps the array from growing. The samples are of 16 bits.
+For each block that is read, it prints the level of the last tenth of a second. That is a
+view of several blocks in one piece, without a copy, and the array can still grow. The
+samples of the file must have 16 bits.
 """
 
 import sys
@@ -17,13 +18,13 @@ BLOCK = 1024  # frames
 
 
 def blocks(source):
-    """Yield the frames of a WAV file as arrays: a row a frame, a column a channel."""
+    """Yield arrays of frames, with a row for each frame and a column for each channel."""
     while data := source.readframes(BLOCK):
         yield np.frombuffer(data, "<i2").reshape(-1, source.getnchannels())
 
 
 def decibels(samples):
-    """Return the level of samples, 0 dB being that of the largest sine wave."""
+    """Return the level of samples; the largest possible sine wave has 0 dB."""
     rms = np.sqrt(np.mean(np.square(samples, dtype="f8")))
     return 20 * np.log10(max(rms, 1) / (32767 / np.sqrt(2)))
 
@@ -31,7 +32,7 @@ def decibels(samples):
 def main():
     with wave.open(sys.argv[1]) as source:
         if source.getsampwidth() != 2:
-            sys.exit(f"{sys.argv[1]}: the samples are not of 16 bits")
+            sys.exit(f"{sys.argv[1]}: the samples do not have 16 bits")
         rate = source.getframerate()
         frames = GrowArray(dtype="<i2", row_shape=source.getnchannels())
         for block in blocks(source):

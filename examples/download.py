@@ -1,10 +1,10 @@
-"""Download numbers of unknown count and look at them as an array, without a copy.
+"""Download an unknown count of numbers and use them as an array, without a copy.
 
     python examples/download.py [URL]
 
-The body of an HTTP response is read to where it stays, and NumPy looks at it there. A
-URL is of float64 values; without one a server on this machine sends some, and does not
-say beforehand how many.
+The body of an HTTP response is read into a GrowBuffer, and NumPy uses it there. The URL
+must return float64 values. Without a URL, a server in this process sends some, without
+saying beforehand how many.
 """
 
 import sys
@@ -34,7 +34,7 @@ class Numbers(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve():
-    """Serve numbers in a thread, at the URL that is given."""
+    """Run a server of numbers in a thread; provide its URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Numbers) as server:
         threading.Thread(target=server.serve_forever).start()
         try:
@@ -44,7 +44,7 @@ def serve():
 
 
 def download(url):
-    """Return the body of a response."""
+    """Return the body of the response as a GrowBuffer."""
     body = GrowBuffer()
     with urlopen(url) as response:
         body.readfrom(response)

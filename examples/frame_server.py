@@ -1,10 +1,11 @@
-"""Frame messages on an asyncio server, from one buffer that slides.
+"""An asyncio server that receives messages into one GrowBuffer and answers each.
 
     python examples/frame_server.py
 
-A message is its length in four bytes, big-endian, and then that many bytes. The event
-loop writes what arrives into the free tail of the buffer, and whole messages are taken
-off its front; neither moves the bytes that stay. Each is answered by its SHA-256.
+A message is four bytes with its length, big-endian, and then that many bytes. The event
+loop writes received bytes into the free tail of the buffer. The server takes complete
+messages off its front. Neither moves the bytes that stay. It answers each message with
+its SHA-256.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import struct
 from growbuf import GrowBuffer
 
 HEADER = struct.Struct("!I")
-LONGEST = 64 << 20  # bytes of a message; who announces more is disconnected
+MAX_NBYTES = 64 << 20  # a client that announces a longer message is disconnected
 
 
 class FrameServer(asyncio.BufferedProtocol):
@@ -34,10 +35,10 @@ class FrameServer(asyncio.BufferedProtocol):
             self.transport.write(hashlib.sha256(message).digest())
 
     def messages(self):
-        """Take the messages that have arrived whole."""
+        """Take and yield the messages that have arrived completely."""
         while len(self.received) >= HEADER.size:
             (length,) = HEADER.unpack_from(self.received)
-            if length > LONGEST:
+            if length > MAX_NBYTES:
                 self.transport.abort()
                 return
             if len(self.received) < HEADER.size + length:
@@ -47,7 +48,7 @@ class FrameServer(asyncio.BufferedProtocol):
 
 
 async def ask(host, port, messages):
-    """Send all messages at once and return the digests that come back."""
+    """Send all messages at once; return the digests that the server sends back."""
     reader, writer = await asyncio.open_connection(host, port)
     for message in messages:
         writer.write(HEADER.pack(len(message)) + message)

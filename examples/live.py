@@ -1,9 +1,10 @@
-"""Acquire samples in one thread and plot what has come, from views that are held.
+"""Acquire samples in one thread and plot them meanwhile, without a copy.
 
-    python examples/live.py               a window, until it is closed
-    python examples/live.py picture.png   a second of it, into a file
+    python examples/live.py               plot in a window until it is closed
+    python examples/live.py picture.png   plot for a second, then write a file
 
-Needs matplotlib. The line looks at the array's own memory: nothing is copied for it.
+The plot keeps views of the array's memory, and the array can still grow. Needs
+matplotlib.
 """
 
 import math
@@ -17,24 +18,24 @@ import numpy as np
 
 from growbuf import GrowArray
 
-RATE = 20_000  # samples a second
+RATE = 20_000  # samples per second
 BLOCK = 200
 
 
 def acquire(samples, stop):
-    """Append (time, volts) rows as an instrument would deliver them."""
+    """Append rows (time, volts) at the rate of a measuring instrument."""
     random, start = np.random.default_rng(5), time.perf_counter()
     while not stop.is_set():
         times = (len(samples) + np.arange(BLOCK)) / RATE
         volts = np.sin(5 * times) + random.normal(scale=0.1, size=BLOCK)
         samples.extend(np.column_stack([times, volts]))
-        behind = len(samples) / RATE - (time.perf_counter() - start)
-        time.sleep(max(0, behind))
+        ahead = len(samples) / RATE - (time.perf_counter() - start)
+        time.sleep(max(0, ahead))
 
 
 @contextmanager
 def acquired():
-    """Give an array that a thread appends to."""
+    """Provide an array to which a thread appends."""
     samples, stop = GrowArray(row_shape=2), threading.Event()
     thread = threading.Thread(target=acquire, args=(samples, stop))
     thread.start()
@@ -46,7 +47,7 @@ def acquired():
 
 
 def draw(line, samples):
-    """Have the line show all rows there are now: both columns of one view of them."""
+    """Draw all rows that exist now; both columns are parts of one view."""
     rows = samples.array
     line.set_data(rows[:, 0], rows[:, 1])
     line.axes.set_xlim(0, max(1, len(rows) / RATE))

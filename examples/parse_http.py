@@ -1,10 +1,10 @@
-"""Put a GrowBuffer under h11, an HTTP parser that was written for bytearray.
+"""Use GrowBuffer in h11, an HTTP parser that was written for bytearray.
 
     python examples/parse_http.py
 
-h11 keeps what it has received in a `bytearray()`. In code of your own the change is one
-import line, `from growbuf import GrowBuffer as bytearray`; here the same name is put
-into h11's module from outside. A request is sent over a socket pair and parsed by both.
+h11 keeps received bytes in a `bytearray()`. In your own code the change is one line,
+`from growbuf import GrowBuffer as bytearray`. Here the name `bytearray` is set in h11's
+module instead. A request is sent over a socket pair and parsed with each of the types.
 """
 
 import socket
@@ -20,7 +20,7 @@ REQUEST = b"POST /upload HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n%b"
 
 
 def parse(connection, source):
-    """Yield the events of one request that arrives at a socket."""
+    """Yield the events of one request that is received from a socket."""
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:

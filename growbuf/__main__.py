@@ -1,8 +1,8 @@
-"""Entry of ``python -m growbuf``; the commands are in ``growbuf._cli``."""
+"""Run ``python -m growbuf``; the commands are in ``growbuf.cli``."""
 
 import sys
 
-from growbuf._cli import main
+from growbuf.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,6 +1,8 @@
 /* args: the only conversions of a call's arguments. */
 #include "args.h"
 
+#include "buffer.h"
+
 int
 args_byte_slow(PyObject *item, unsigned char *value)
 {
@@ -33,6 +35,26 @@ args_index(PyObject *number, Py_ssize_t *index)
 }
 
 int
+args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
+                    Py_ssize_t *size)
+{
+    if (args_check_count(name, nargs, 0, 1) < 0) {
+        return -1;
+    }
+    if (args[0] == Py_None) {
+        return 0;
+    }
+    if (!PyIndex_Check(args[0])) {
+        PyErr_Format(PyExc_TypeError,
+                     "argument should be integer or None, not '%.200s'",
+                     Py_TYPE(args[0])->tp_name);
+        return -1;
+    }
+    *size = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+    return *size == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+int
 args_nbytes(PyObject *number, const char *name, Py_ssize_t least, Py_ssize_t *nbytes)
 {
     if (!PyIndex_Check(number)) {
@@ -57,6 +79,46 @@ args_nbytes(PyObject *number, const char *name, Py_ssize_t least, Py_ssize_t *nb
         return -1;
     }
     return 0;
+}
+
+bool
+args_open_bytes(PyObject *object, struct args_bytes *bytes)
+{
+    bytes->view.obj = NULL;
+    if (PyBytes_CheckExact(object)) {
+        bytes->piece =
+            (struct piece){PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object)};
+        return true;
+    }
+    if (!PyByteArray_CheckExact(object) && !buffer_is_exact_type(Py_TYPE(object)) &&
+        !PyMemoryView_Check(object)) {
+        return false;
+    }
+    if (PyObject_GetBuffer(object, &bytes->view, PyBUF_SIMPLE) < 0) {
+        PyErr_Clear(); /* a memoryview with gaps, or released */
+        return false;
+    }
+    bytes->piece = (struct piece){bytes->view.buf, (size_t)bytes->view.len};
+    return true;
+}
+
+bool
+args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                const char *const *names, Py_ssize_t nparams, PyObject **values)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        Py_ssize_t j = 0;
+        while (j < nparams &&
+               (names[j] == NULL || PyUnicode_CompareWithASCIIString(name, names[j]))) {
+            j++;
+        }
+        if (j == nparams || values[j] != NULL) {
+            return false;
+        }
+        values[j] = args[nargs + i];
+    }
+    return true;
 }
 
 int

@@ -11,6 +11,8 @@
 #include <Python.h>
 #include <stdbool.h>
 
+#include "methods.h"
+
 /* Read an int of one digit without a call: nearly every byte and index is one. Return
  * false for anything else. */
 static inline bool
@@ -51,8 +53,59 @@ args_byte(PyObject *item, unsigned char *value)
 /* Convert an index; OverflowError if it does not fit. */
 int args_index(PyObject *number, Py_ssize_t *index);
 
+/* Convert the only argument of a file's method such as read(): a number of bytes, or -1
+ * for None and for no argument. */
+int args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
+                        Py_ssize_t *size);
+
+static inline int
+args_file_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
+               Py_ssize_t *size)
+{
+    *size = -1; /* for None too */
+    return nargs == 0 || (nargs == 1 && args_small_int(args[0], size))
+               ? 0
+               : args_file_size_slow(name, args, nargs, size);
+}
+
 /* Convert the argument `name`, a number of bytes that is at least `min`. */
 int args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes);
+
+/* The bytes of an argument, which stay in place until args_close_bytes(). */
+struct args_bytes {
+    struct piece piece;
+    Py_buffer view; /* of an object that could change them; else `obj` is NULL */
+};
+
+/* Look at the bytes of a bytes, bytearray, GrowBuffer or memoryview. Return false for any
+ * other object, and where it has none to show; no user code runs and nothing is raised. */
+bool args_open_bytes(PyObject *object, struct args_bytes *bytes);
+
+static inline void
+args_close_bytes(struct args_bytes *bytes)
+{
+    if (bytes->view.obj != NULL) {
+        PyBuffer_Release(&bytes->view);
+    }
+}
+
+/* Sort the arguments of a METH_FASTCALL | METH_KEYWORDS call by parameter; what was not
+ * given is NULL. A name that is NULL is positional only. Return false for a call that
+ * does not fit: too many arguments, an unknown name, one value twice. */
+bool args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                     const char *const *names, Py_ssize_t nparams, PyObject **values);
+
+static inline bool
+args_sort(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+          const char *const *names, Py_ssize_t nparams, PyObject **values)
+{
+    for (Py_ssize_t i = 0; i < nparams; i++) {
+        values[i] = i < nargs ? args[i] : NULL;
+    }
+    return nargs <= nparams &&
+           (kwnames == NULL ||
+            args_sort_named(args, nargs, kwnames, names, nparams, values));
+}
 
 /* Raise TypeError unless min <= nargs <= max, worded as the interpreter words it. */
 int args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min,

@@ -1,15 +1,11 @@
-/* array: rows of items of one type in a GrowBuffer, the C half of GrowArray.
- *
- * What NumPy does, NumPy does: growbuf/array.py tells how a row lies in memory, and
- * this file writes the common kinds of rows without asking anybody. It knows no NumPy
- * header; an ndarray is met by its attribute `dtype` and by the buffer protocol.
- */
+/* array: the type GrowArray: its table, construction, attributes. */
 #ifndef GROWBUF_ARRAY_H
 #define GROWBUF_ARRAY_H
 
-#include "buffer.h"
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
 
-/* The type Rows, which GrowArray is made of. */
-extern PyType_Spec array_rows_spec;
+/* Return the new type, to which growbuf/array.py adds methods; or NULL. */
+PyTypeObject *array_make_type(PyObject *module);
 
 #endif

@@ -38,20 +38,19 @@ update_trace(struct trace before, const struct store *store)
     }
 }
 
-/* ------------------------------------------------------------- birth and death */
+/* ------------------------------------------------------ construction, deallocation */
 
-/* Give a zeroed object its empty store and the pin. */
+/* Give a new object all but its store, which the caller makes and publishes. */
 static void
 buffer_init(BufferObject *self)
 {
-    store_init(&self->store);
+    self->spare = NULL;
     self->base.ob_exports = 1;
 #if PY_VERSION_HEX >= 0x030F0000
     /* The base keeps its bytes in an object of its own; never NULL, or the base's
      * __init__ would take the buffer for a new one and unpin it. */
     self->base.ob_bytes_object = Py_GetConstant(Py_CONSTANT_EMPTY_BYTES);
 #endif
-    buffer_publish(self);
 }
 
 PyObject *
@@ -60,8 +59,125 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
     PyObject *op = type->tp_alloc(type, 0);
     if (op != NULL) {
         buffer_init(buffer_cast(op));
+        store_init(&buffer_cast(op)->store);
+        buffer_publish(buffer_cast(op));
     }
     return op;
+}
+
+/* Most buffers are small results that live for a moment. An interpreter keeps some that
+ * were deallocated, with their heap blocks, for the next ones. */
+static struct buffer_dead *
+dead_of(const PyTypeObject *type)
+{
+    PyObject *module = ((const PyHeapTypeObject *)type)->ht_module;
+    return module == NULL ? NULL : PyModule_GetState(module);
+}
+
+void
+buffer_dead_init(struct buffer_dead *dead)
+{
+    dead->count = 0;
+    dead->nbytes = 0;
+#if defined(Py_GIL_DISABLED) || defined(GROWBUF_DEBUG)
+    dead->max = 0; /* nothing locks them; or tools are to see each object's end */
+#else
+    dead->max = BUFFER_DEAD_MAX;
+#endif
+}
+
+void
+buffer_dead_clear(struct buffer_dead *dead)
+{
+    dead->max = 0;
+    while (dead->count > 0) {
+        BufferObject *self = dead->items[--dead->count];
+        store_drop(&self->store);
+        PyObject_Free(self);
+    }
+}
+
+/* Return an object of `type`, which is GrowBuffer itself, that is complete except for its
+ * store: that is empty, or has a heap block, which is to be used again or freed. */
+static BufferObject *
+buffer_allocate(PyTypeObject *type)
+{
+    assert(buffer_is_exact_type(type));
+    struct buffer_dead *dead = dead_of(type);
+    BufferObject *self;
+    if (dead != NULL && dead->count > 0) {
+        self = dead->items[--dead->count];
+        dead->nbytes -= self->store.memory.length;
+        (void)PyObject_Init((PyObject *)self, type);
+    }
+    else {
+        self = PyObject_New(BufferObject, type);
+        if (self == NULL) {
+            return NULL;
+        }
+        store_init(&self->store);
+    }
+    buffer_init(self);
+    return self;
+}
+
+/* Keep a deallocated buffer for buffer_allocate(), or free it. */
+static void
+buffer_bury(BufferObject *self, PyTypeObject *type)
+{
+    struct buffer_dead *dead = buffer_is_exact_type(type) ? dead_of(type) : NULL;
+    struct store *store = &self->store;
+    if (dead == NULL || dead->count == dead->max) {
+        store_drop(store);
+        type->tp_free((PyObject *)self);
+        return;
+    }
+    if (store_kind(store) > STORE_HEAP ||
+        store->memory.length > BUFFER_DEAD_NBYTES_MAX - dead->nbytes) {
+        store_free(store);
+    }
+    dead->nbytes += store->memory.length;
+    dead->items[dead->count++] = self;
+}
+
+PyObject *
+buffer_create(PyTypeObject *type, size_t nbytes)
+{
+    BufferObject *self = buffer_allocate(type);
+    if (self == NULL) {
+        return NULL;
+    }
+    int error;
+    if (nbytes < STORE_SMALL) {
+        error = store_begin(&self->store, nbytes);
+    }
+    else {
+        store_free(&self->store);
+        error = store_append(&self->store, nbytes);
+        update_trace((struct trace){NULL, 0}, &self->store);
+    }
+    buffer_publish(self);
+    if (error) {
+        buffer_no_memory(&self->store, error);
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+PyObject *
+buffer_from_store(PyTypeObject *type, struct store *store)
+{
+    BufferObject *self = buffer_allocate(type);
+    if (self == NULL) {
+        store_free(store);
+        return NULL;
+    }
+    store_drop(&self->store);
+    self->store = *store;
+    store_init(store);
+    update_trace((struct trace){NULL, 0}, &self->store);
+    buffer_publish(self);
+    return (PyObject *)self;
 }
 
 void
@@ -80,13 +196,13 @@ buffer_dealloc(PyObject *op)
         self->spare->start = NULL;
         Py_DECREF(self->spare);
     }
-    struct trace trace = trace_of(&self->store);
-    store_free(&self->store);
-    update_trace(trace, &self->store);
+    if (trace_of(&self->store).address != NULL) {
+        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)self->store.memory.address);
+    }
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
 #endif
-    type->tp_free(op);
+    buffer_bury(self, type);
     Py_DECREF(type);
 }
 
@@ -115,33 +231,6 @@ buffer_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 }
 #endif
 
-PyTypeObject *
-buffer_type(PyTypeObject *type)
-{
-    while (type != NULL && type->tp_dealloc != buffer_dealloc) {
-        type = type->tp_base;
-    }
-    return type;
-}
-
-PyObject *
-buffer_from_store(PyTypeObject *type, struct store *store)
-{
-    PyObject *op = buffer_new(type, NULL, NULL);
-    if (op == NULL) {
-        store_free(store);
-        return NULL;
-    }
-    BufferObject *self = buffer_cast(op);
-    if (store_kind(store) != STORE_EMPTY) {
-        self->store = *store;
-        store_init(store);
-        update_trace((struct trace){NULL, 0}, &self->store);
-        buffer_publish(self);
-    }
-    return op;
-}
-
 /* -------------------------------------------------------------------- the gate */
 
 /* The base's words, and the way out. */
@@ -165,9 +254,9 @@ buffer_check_resizable(BufferObject *self)
 }
 
 static bool
-tail_is_lent(const BufferObject *self)
+spare_is_outstanding(const BufferObject *self)
 {
-    return self->spare != NULL && self->spare->lent;
+    return self->spare != NULL && self->spare->outstanding;
 }
 
 int
@@ -176,7 +265,7 @@ buffer_check_growable(BufferObject *self)
     if (!buffer_is_exported(self)) {
         return 0;
     }
-    if (tail_is_lent(self)) {
+    if (spare_is_outstanding(self)) {
         PyErr_SetString(PyExc_BufferError, "the tail is lent: commit() what spare() "
                                            "gave before the buffer grows");
         return -1;
@@ -187,7 +276,7 @@ buffer_check_growable(BufferObject *self)
 int
 buffer_check_committable(BufferObject *self)
 {
-    Py_ssize_t others = self->base.ob_exports - self->spare->lent;
+    Py_ssize_t others = self->base.ob_exports - self->spare->outstanding;
     return others == 1 || store_is_limited(&self->store) ? 0 : refuse_exported(self);
 }
 
@@ -298,7 +387,7 @@ int
 buffer_exchange(BufferObject *self, struct store *store)
 {
     bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_limited(store) ||
-                  store_is_limited(&self->store) || tail_is_lent(self);
+                  store_is_limited(&self->store) || spare_is_outstanding(self);
     if ((always || self->store.length + store->length > 0) &&
         buffer_check_resizable(self) < 0) {
         return -1;
@@ -310,7 +399,7 @@ int
 buffer_put_back(BufferObject *self, struct store *store)
 {
     bool fixed = store_is_limited(&self->store);
-    if (self->store.length > 0 || tail_is_lent(self) ||
+    if (self->store.length > 0 || spare_is_outstanding(self) ||
         fixed != store_is_limited(store) || (fixed && buffer_is_exported(self))) {
         return 1;
     }
@@ -357,7 +446,7 @@ buffer_check(BufferObject *self)
     if (base->ob_alloc > Py_SIZE(self) + 1) {
         return "the base sees room to append into";
     }
-    /* Who has the tail may have written where the NUL goes when it comes back. */
-    return tail_is_lent(self) ? store_check_layout(&self->store)
-                              : store_check(&self->store);
+    /* The view of a spare may have been written to where the NUL was. */
+    return spare_is_outstanding(self) ? store_check_layout(&self->store)
+                                      : store_check(&self->store);
 }

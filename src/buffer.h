@@ -31,21 +31,36 @@
 typedef struct {
     PyByteArrayObject base;
     struct store store;
-    struct spare *spare; /* lends the tail; NULL until it is asked to */
+    struct spare *spare; /* NULL until spare() or readfrom() is called */
 } BufferObject;
 
-/* The free tail, lent to be written to (loan.c). While that lasts it is an export of the
- * buffer, and nothing may be appended but what comes that way. Then this has a reference
- * to the buffer, else the buffer has one to this: never both, so that no cycle hides. */
+/* Deallocated buffers of one interpreter that are used again, and the bytes of their heap
+ * blocks. The state of the module begins with them. */
+enum { BUFFER_DEAD_MAX = 256, BUFFER_DEAD_NBYTES_MAX = 32 * 1024 };
+
+struct buffer_dead {
+    int count, max;
+    size_t nbytes;
+    BufferObject *items[BUFFER_DEAD_MAX];
+};
+
+/* Begin to keep some; free those that are kept, and keep none any more. */
+void buffer_dead_init(struct buffer_dead *dead);
+void buffer_dead_clear(struct buffer_dead *dead);
+
+/* The free tail, given out as a memoryview to be written to (spare.c). While the view
+ * lives, the spare is outstanding: it is an export of the buffer, and nothing may be
+ * appended except what is committed. Then this object has a reference to the buffer,
+ * otherwise the buffer has one to this: never both, so that there is no cycle. */
 typedef struct spare {
     PyObject_HEAD
-    BufferObject *buffer; /* NULL: gone */
-    bool lent;
+    BufferObject *buffer; /* NULL: deallocated */
+    bool outstanding;
     char *start; /* NULL: nothing that could be committed */
     size_t nbytes;
-    char first;           /* when not lent: what was written where there is a NUL now */
-    PyObject *view;       /* a weak reference to the memoryview that was made last */
-    unsigned long lender; /* the thread that may release that; 0: none, it is in use */
+    char first;     /* when not outstanding: what was written where the NUL is now */
+    PyObject *view; /* a weak reference to the memoryview that was made last */
+    unsigned long owner; /* the thread that may release that; 0: none, it is in use */
     const PyObject *reader; /* the view that readfrom() reads into; else NULL */
 } SpareObject;
 
@@ -91,18 +106,36 @@ int buffer_getbuffer(PyObject *op, Py_buffer *view, int flags);
 void buffer_releasebuffer(PyObject *op, Py_buffer *view);
 #endif
 
-/* Return the exact GrowBuffer type among the bases of `type`, or NULL. Borrowed. */
-PyTypeObject *buffer_type(PyTypeObject *type);
+/* Whether a type is GrowBuffer itself, of any interpreter. */
+static inline bool
+buffer_is_exact_type(const PyTypeObject *type)
+{
+    return type->tp_dealloc == buffer_dealloc;
+}
 
-/* Return a new buffer of just `type` that takes over `store` and leaves it empty, also
- * when it fails. */
+/* Return the GrowBuffer type among the bases of `type`, or NULL. Borrowed. */
+static inline PyTypeObject *
+buffer_type(PyTypeObject *type)
+{
+    while (type != NULL && !buffer_is_exact_type(type)) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+/* Return a new buffer of `type`, which is GrowBuffer itself, with `nbytes` bytes, whose
+ * values the caller writes before any other code runs. */
+PyObject *buffer_create(PyTypeObject *type, size_t nbytes);
+
+/* Return a new buffer of `type`, the same, that takes over `store` and leaves it empty,
+ * also when it fails. */
 PyObject *buffer_from_store(PyTypeObject *type, struct store *store);
 
-/* What the tail was lent for has been written over, or is the tail no longer. */
+/* Invalidate a pending spare(): its bytes were overwritten, or the end moved. */
 static inline void
 buffer_forget_spare(BufferObject *self)
 {
-    if (self->spare != NULL && !self->spare->lent) {
+    if (self->spare != NULL && !self->spare->outstanding) {
         self->spare->start = NULL;
     }
 }
@@ -188,8 +221,10 @@ buffer_make_tailroom(BufferObject *self, size_t nbytes)
 static inline void
 buffer_commit(BufferObject *self, size_t nbytes)
 {
-    store_commit(&self->store, nbytes);
-    buffer_publish(self);
+    if (nbytes > 0) { /* the NUL of an empty store is shared, and not written */
+        store_commit(&self->store, nbytes);
+        buffer_publish(self);
+    }
 }
 
 /* Give back all memory that the length does not need. */
@@ -208,7 +243,7 @@ int buffer_hand_over(BufferObject *self, BufferObject *taken);
 
 /* Exchange the contents with `store`, which is left with the old ones. Nothing for
  * nothing is no change of length, under an export either (but see 3.15's __init__);
- * a lent tail has bytes even where the buffer has none. */
+ * an outstanding spare has bytes even where the buffer has none. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
 /* Undo the handing over of `store`, also under an export that was made since, of no bytes:

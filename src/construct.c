@@ -10,7 +10,7 @@
 /* ------------------------------------------------ bytes out of Python objects */
 
 static int
-append_unwritten(struct store *store, size_t nbytes)
+construct_append(struct store *store, size_t nbytes)
 {
     int error = store_append(store, nbytes);
     if (error) {
@@ -20,12 +20,12 @@ append_unwritten(struct store *store, size_t nbytes)
 }
 
 static int
-append_byte(struct store *store, unsigned char value)
+construct_append_byte(struct store *store, unsigned char value)
 {
     if (store_tailroom(store) > 0) {
         store_commit(store, 1);
     }
-    else if (append_unwritten(store, 1) < 0) {
+    else if (construct_append(store, 1) < 0) {
         return -1;
     }
     store->start[store->length - 1] = (char)value;
@@ -47,7 +47,7 @@ construct_from_iterable(struct store *store, PyObject *iterable, const char *ref
         unsigned char value;
         int rc = args_byte(item, &value);
         Py_DECREF(item);
-        if (rc < 0 || append_byte(store, value) < 0) {
+        if (rc < 0 || construct_append_byte(store, value) < 0) {
             break;
         }
     }
@@ -64,7 +64,7 @@ static int
 from_bytes(struct store *store, const char *bytes, size_t nbytes)
 {
     size_t at = store->length;
-    if (append_unwritten(store, nbytes) < 0) {
+    if (construct_append(store, nbytes) < 0) {
         return -1;
     }
     if (nbytes >= COPY_WITHOUT_GIL) {
@@ -86,7 +86,7 @@ from_buffer(struct store *store, PyObject *source)
         return -1;
     }
     size_t at = store->length;
-    int rc = append_unwritten(store, (size_t)view.len);
+    int rc = construct_append(store, (size_t)view.len);
     if (rc == 0 && view.len > 0) {
         rc = PyBuffer_ToContiguous(store->start + at, &view, view.len, 'C');
     }
@@ -177,7 +177,7 @@ struct init_args {
 };
 
 static int
-parse_init(PyObject *args, PyObject *kwargs, struct init_args *parsed)
+construct_parse(PyObject *args, PyObject *kwargs, struct init_args *parsed)
 {
     static char *names[] = {"source", "encoding", "errors", "prefault", "limit", NULL};
     PyObject *limit = Py_None;
@@ -214,7 +214,7 @@ limit_advice(int error, Py_ssize_t limit)
 }
 
 static int
-fix(struct store *store, Py_ssize_t limit)
+reserve_limit(struct store *store, Py_ssize_t limit)
 {
     int error = limit > 0 ? store_set_limit(store, (size_t)limit) : 0;
     if (error) {
@@ -229,7 +229,7 @@ fix(struct store *store, Py_ssize_t limit)
 /* Exchange the contents, which is where a view of them stops a second __init__: for an
  * empty buffer too since 3.15. */
 static int
-exchange(PyObject *op, struct store *store)
+exchange_locked(PyObject *op, struct store *store)
 {
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
@@ -244,31 +244,31 @@ int
 construct_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     struct init_args parsed;
-    if (parse_init(args, kwargs, &parsed) < 0) {
+    if (construct_parse(args, kwargs, &parsed) < 0) {
         return -1;
     }
     struct store store;
     store_init(&store);
     store_set_prefault(&store, parsed.prefault);
-    int rc = exchange(op, &store);
+    int rc = exchange_locked(op, &store);
     store_free(&store);
     store_set_prefault(&store, parsed.prefault);
     if (rc == 0) {
-        rc = fix(&store, parsed.limit);
+        rc = reserve_limit(&store, parsed.limit);
     }
     if (rc == 0) {
         rc = construct_from(&store, parsed.source, parsed.encoding, parsed.errors);
     }
     if (rc == 0) {
-        rc = exchange(op, &store);
+        rc = exchange_locked(op, &store);
     }
     store_free(&store);
     return rc;
 }
 
-/* Call the type with whatever arguments, through __new__ and __init__. */
-static PyObject *
-call_type(PyObject *type, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+PyObject *
+construct_call_type(PyObject *type, PyObject *const *args, Py_ssize_t nargs,
+                    PyObject *kwnames)
 {
     PyObject *result = NULL;
     PyObject *kwargs = PyDict_New();
@@ -297,7 +297,7 @@ construct_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
 {
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
     if (nargs > 1 || kwnames != NULL) {
-        return call_type(type, args, nargs, kwnames);
+        return construct_call_type(type, args, nargs, kwnames);
     }
     struct store store;
     store_init(&store);

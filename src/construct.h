@@ -14,6 +14,10 @@ PyObject *construct_vectorcall(PyObject *type, PyObject *const *args, size_t nar
                                PyObject *kwnames);
 int construct_init(PyObject *op, PyObject *args, PyObject *kwargs);
 
+/* Call a type with vectorcall's arguments through its __new__ and __init__. */
+PyObject *construct_call_type(PyObject *type, PyObject *const *args, Py_ssize_t nargs,
+                              PyObject *kwnames);
+
 /* Append what `bytearray(source, encoding, errors)` would hold; `source` may be NULL. */
 int construct_from(struct store *store, PyObject *source, const char *encoding,
                    const char *errors);

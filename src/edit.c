@@ -1,3 +1,4 @@
+/* edit: the methods and slots of bytearray that change the length, or assign. */
 #include "edit.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 /* ------------------------------------------------------------------- replacing */
 
 static int
-append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
+edit_append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
 {
     size_t at = buffer_length(self);
     if (buffer_append(self, nbytes) < 0) {
@@ -26,7 +27,7 @@ append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
 }
 
 static int
-append_self(BufferObject *self)
+edit_append_self(BufferObject *self)
 {
     size_t nbytes = buffer_length(self);
     if (buffer_append(self, nbytes) < 0) {
@@ -38,7 +39,8 @@ append_self(BufferObject *self)
 
 /* Replace `removed` bytes at `at` by the `nbytes` of `bytes`, which are not ours. */
 static int
-replace(BufferObject *self, size_t at, size_t removed, const char *bytes, size_t nbytes)
+edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
+             size_t nbytes)
 {
     if (buffer_splice(self, at, removed, nbytes) < 0) {
         return -1;
@@ -59,7 +61,7 @@ PyDoc_STRVAR(append_doc,
 "is copied once the buffer is in pages.");
 
 static PyObject *
-append(PyObject *op, PyObject *item)
+growbuffer_append(PyObject *op, PyObject *item)
 {
     BufferObject *self = buffer_cast(op);
     unsigned char value;
@@ -76,9 +78,9 @@ append(PyObject *op, PyObject *item)
     return buffer_none_or_null(rc);
 }
 
-/* Append the bytes of an object that has the buffer protocol, where the end was before
- * or where it is after the object gave them. `refusal` is the message for one that does
- * not, with a %s for its type and one for ours. */
+/* Append the bytes of an object that has the buffer protocol: where the end was before
+ * the object was asked for them, or where it is afterwards. `refusal` is the message for
+ * an object without that protocol, with a %s for its type and one for ours. */
 static int
 extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *refusal)
 {
@@ -86,7 +88,7 @@ extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *r
     int rc;
     if (other == op) {
         Py_BEGIN_CRITICAL_SECTION(op);
-        rc = append_self(self);
+        rc = edit_append_self(self);
         Py_END_CRITICAL_SECTION();
         return rc;
     }
@@ -102,24 +104,11 @@ extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *r
     }
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = at_old_end && old_end < buffer_length(self)
-             ? replace(self, old_end, 0, view.buf, (size_t)view.len)
-             : append_bytes(self, view.buf, (size_t)view.len);
+             ? edit_replace(self, old_end, 0, view.buf, (size_t)view.len)
+             : edit_append_bytes(self, view.buf, (size_t)view.len);
     Py_END_CRITICAL_SECTION();
     PyBuffer_Release(&view);
     return rc;
-}
-
-/* The iterable's own failure; since 3.13 a str is told apart. */
-static void
-explain_str(PyObject *iterable)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    if (PyUnicode_Check(iterable) && PyErr_ExceptionMatches(PyExc_TypeError)) {
-        PyErr_SetString(PyExc_TypeError, "expected iterable of integers; got: 'str'");
-    }
-#else
-    (void)iterable;
-#endif
 }
 
 static int
@@ -131,19 +120,21 @@ extend_from_iterable(PyObject *op, PyObject *iterable)
         construct_from_iterable(&store, iterable, "can't extend bytearray with %.100s");
     if (rc == 0) {
         Py_BEGIN_CRITICAL_SECTION(op);
-        rc = append_bytes(buffer_cast(op), store.start, store.length);
+        rc = edit_append_bytes(buffer_cast(op), store.start, store.length);
         Py_END_CRITICAL_SECTION();
     }
-    else {
-        explain_str(iterable);
+#if PY_VERSION_HEX >= 0x030D0000
+    else if (PyUnicode_Check(iterable) && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_SetString(PyExc_TypeError, "expected iterable of integers; got: 'str'");
     }
+#endif
     store_free(&store);
     return rc;
 }
 
-/* The bytes of an object that appends to the buffer while it gives them go where the end
- * was, as with bytearray. Where threads run at once that would be in front of what
- * another one appended meanwhile, and out of this one's order. */
+/* An object may append to the buffer while it is asked for its bytes; as with bytearray
+ * these go where the end was before. Without a GIL they go to the end: another thread may
+ * have appended meanwhile, and this thread may already have seen that. */
 #ifdef Py_GIL_DISABLED
 enum { AT_OLD_END = false };
 #else
@@ -153,13 +144,13 @@ enum { AT_OLD_END = true };
 PyDoc_STRVAR(extend_doc,
 "extend($self, iterable_of_ints, /)\n--\n\n"
 "Append all bytes of a buffer, or all items of an iterable of ints in range(256).\n\n"
-"All or nothing: when the iterable fails or memory runs out, the buffer is what it\n"
-"was. Raise ValueError for an int out of the range, BufferError while the bytes are\n"
-"exported and there is no limit. The bytes are copied in once; those already there\n"
+"All or nothing: when the iterable fails or memory runs out, the buffer is unchanged.\n"
+"Raise ValueError for an int out of the range, BufferError while the bytes are\n"
+"exported and there is no limit. The new bytes are copied once; those already there\n"
 "are not copied once the buffer is in pages.");
 
 static PyObject *
-extend(PyObject *op, PyObject *iterable)
+growbuffer_extend(PyObject *op, PyObject *iterable)
 {
     return buffer_none_or_null(
         PyObject_CheckBuffer(iterable)
@@ -214,21 +205,10 @@ PyDoc_STRVAR(insert_doc,
 "Insert one byte before the given index.\n\n"
 "An index past either end means that end. Raise ValueError for an int out of\n"
 "range(256), BufferError while the bytes are exported. Costs one move of the bytes\n"
-"behind it, or of those in front where fewer and bytes were deleted there before.");
-
-static int
-insert_byte(BufferObject *self, Py_ssize_t index, unsigned char value)
-{
-    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
-    if (index < 0) {
-        index += length;
-    }
-    index = index < 0 ? 0 : index > length ? length : index;
-    return replace(self, (size_t)index, 0, (const char *)&value, 1);
-}
+"after it, or of those before it if they are fewer and the buffer has headroom.");
 
 static PyObject *
-insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+growbuffer_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t index;
     unsigned char value;
@@ -238,7 +218,12 @@ insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     }
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = insert_byte(buffer_cast(op), index, value);
+    Py_ssize_t length = (Py_ssize_t)buffer_length(buffer_cast(op));
+    if (index < 0) {
+        index += length;
+    }
+    index = index < 0 ? 0 : index > length ? length : index;
+    rc = edit_replace(buffer_cast(op), (size_t)index, 0, (const char *)&value, 1);
     Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }
@@ -270,7 +255,7 @@ pop_byte(BufferObject *self, Py_ssize_t index)
 }
 
 static PyObject *
-pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+growbuffer_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t index = -1;
     if (args_check_count("pop", nargs, 0, 1) < 0 ||
@@ -303,7 +288,7 @@ remove_byte(BufferObject *self, unsigned char value)
 }
 
 static PyObject *
-remove_(PyObject *op, PyObject *item)
+growbuffer_remove(PyObject *op, PyObject *item)
 {
     unsigned char value;
     if (args_byte(item, &value) < 0) {
@@ -316,15 +301,15 @@ remove_(PyObject *op, PyObject *item)
     return buffer_none_or_null(rc);
 }
 
-/* ------------------------------------------------------------- the whole at once */
+/* --------------------------------------------------------------- the whole length */
 
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
-"Remove all bytes and give the memory back, to the pool as far as it goes.\n\n"
+"Remove all bytes and give the memory back: to the pool, as far as its limit allows.\n\n"
 "A limit stays. Raise BufferError while the bytes are exported.");
 
 static PyObject *
-clear(PyObject *op, PyObject *Py_UNUSED(ignored))
+growbuffer_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
@@ -340,16 +325,8 @@ PyDoc_STRVAR(resize_doc,
 "unless there is a limit and it grows. Zeros on fresh pages cost nothing until they\n"
 "are touched. Python's own bytearray has this method since 3.14.");
 
-static int
-resize_to(BufferObject *self, size_t length)
-{
-    size_t old = buffer_length(self);
-    return length <= old ? buffer_splice(self, length, old - length, 0)
-                         : buffer_append_zeros(self, length - old);
-}
-
 static PyObject *
-resize(PyObject *op, PyObject *size)
+growbuffer_resize(PyObject *op, PyObject *size)
 {
     Py_ssize_t length;
     if (args_index(size, &length) < 0) {
@@ -362,72 +339,16 @@ resize(PyObject *op, PyObject *size)
     }
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = resize_to(buffer_cast(op), (size_t)length);
+    size_t to = (size_t)length, from = buffer_length(buffer_cast(op));
+    rc = to <= from ? buffer_splice(buffer_cast(op), to, from - to, 0)
+                    : buffer_append_zeros(buffer_cast(op), to - from);
     Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }
 
-PyDoc_STRVAR(take_bytes_doc,
-"take_bytes($self, n=None, /)\n--\n\n"
-"Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
-"A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
-"while the bytes are exported. Those taken are copied once, those that stay are not.\n"
-"Python's own bytearray has this method since 3.15.");
-
-static PyObject *
-take_first(BufferObject *self, PyObject *n)
-{
-    Py_ssize_t taken = 0;
-    if (n != Py_None) {
-        taken = PyNumber_AsSsize_t(n, PyExc_IndexError);
-        if (taken == -1 && PyErr_Occurred()) {
-            return NULL;
-        }
-    }
-    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
-    if (n == Py_None || taken < 0) {
-        taken += length;
-    }
-    if (taken < 0 || taken > length) {
-        PyErr_Format(PyExc_IndexError, "can't take %zd bytes outside size %zd", taken,
-                     length);
-        return NULL;
-    }
-    if (buffer_check_resizable(self) < 0) {
-        return NULL;
-    }
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, taken);
-    if (bytes == NULL) {
-        return NULL;
-    }
-    memcpy(PyBytes_AS_STRING(bytes), buffer_bytes(self), (size_t)taken);
-    if (buffer_splice(self, 0, (size_t)taken, 0) < 0) {
-        Py_CLEAR(bytes);
-    }
-    return bytes;
-}
-
-static PyObject *
-take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
-{
-    PyObject *n = nargs == 1 ? args[0] : Py_None;
-    if (args_check_count("take_bytes", nargs, 0, 1) < 0) {
-        return NULL;
-    }
-    if (n != Py_None && !PyIndex_Check(n)) {
-        PyErr_SetString(PyExc_TypeError, "n must be an integer or None");
-        return NULL;
-    }
-    PyObject *bytes;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    bytes = take_first(buffer_cast(op), n);
-    Py_END_CRITICAL_SECTION();
-    return bytes;
-}
-
 /* ------------------------------------------------- assignment to items and slices */
 
-/* What is assigned to a slice: bytes that stay put while the buffer changes. */
+/* The bytes that are assigned to a slice. They do not move while the buffer changes. */
 struct source {
     const char *bytes;
     size_t nbytes;
@@ -442,8 +363,8 @@ source_close(struct source *source)
     store_free(&source->store);
 }
 
-/* Other bytes and bytearrays are held by an export; all else, which may be a view of the
- * buffer itself or an iterator that looks at it, is copied. */
+/* Export the bytes of another bytes or bytearray; copy anything else, which may be a view
+ * of the buffer itself or an iterator that reads it. */
 static int
 source_open(struct source *source, PyObject *op, PyObject *values)
 {
@@ -473,8 +394,8 @@ source_open(struct source *source, PyObject *op, PyObject *values)
 
 /* Remove every step-th byte, `count` of them from `first` on, in one pass.
  *
- *   |....x..x..x..x.....|      x removed, step 3
- *   |.............|            each run between two moves once
+ *   |....x..x..x..x.....|      x is removed, step is 3
+ *   |...............|          each run of bytes between two x moves once
  */
 static int
 delete_every(BufferObject *self, size_t first, size_t step, size_t count)
@@ -527,8 +448,8 @@ assign_slice(BufferObject *self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t s
         return buffer_splice(self, (size_t)start, (size_t)count, 0);
     }
     if (step == 1) {
-        return replace(self, (size_t)start, (size_t)count, source->bytes,
-                       source->nbytes);
+        return edit_replace(self, (size_t)start, (size_t)count, source->bytes,
+                            source->nbytes);
     }
     if (source != NULL && source->nbytes > 0) {
         return assign_every(self, start, step, count, source);
@@ -619,13 +540,12 @@ edit_ass_subscript(PyObject *op, PyObject *index, PyObject *value)
 }
 
 const PyMethodDef edit_methods[] = {
-    {"append", append, METH_O, append_doc},
-    {"clear", clear, METH_NOARGS, clear_doc},
-    {"extend", extend, METH_O, extend_doc},
-    {"insert", BUFFER_METHOD(insert), METH_FASTCALL, insert_doc},
-    {"pop", BUFFER_METHOD(pop), METH_FASTCALL, pop_doc},
-    {"remove", remove_, METH_O, remove_doc},
-    {"resize", resize, METH_O, resize_doc},
-    {"take_bytes", BUFFER_METHOD(take_bytes), METH_FASTCALL, take_bytes_doc},
+    {"append", growbuffer_append, METH_O, append_doc},
+    {"clear", growbuffer_clear, METH_NOARGS, clear_doc},
+    {"extend", growbuffer_extend, METH_O, extend_doc},
+    {"insert", BUFFER_METHOD(growbuffer_insert), METH_FASTCALL, insert_doc},
+    {"pop", BUFFER_METHOD(growbuffer_pop), METH_FASTCALL, pop_doc},
+    {"remove", growbuffer_remove, METH_O, remove_doc},
+    {"resize", growbuffer_resize, METH_O, resize_doc},
     {NULL, NULL, 0, NULL},
 };

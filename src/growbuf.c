@@ -7,17 +7,21 @@
 
 #include "args.h"
 #include "array.h"
+#include "base.h"
+#include "capacity.h"
 #include "construct.h"
 #include "edit.h"
 #include "growth.h"
 #include "io.h"
-#include "spare.h"
-#include "transfer.h"
+#include "layout.h"
 #include "pages.h"
-#include "results.h"
 #include "pool.h"
+#include "readfrom.h"
+#include "results.h"
+#include "sequence.h"
+#include "spare.h"
 #include "state.h"
-#include "tail.h"
+#include "transfer.h"
 
 /* -------------------------------------------------------------------- the type */
 
@@ -44,16 +48,6 @@ PyDoc_STRVAR(buffer_doc,
 "limit that the system has no address space for, raise MemoryError. Copies and slices\n"
 "have no limit.");
 
-static size_t
-append_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)
-{
-    for (; more->ml_name != NULL; more++) {
-        assert(n < STATE_MOST_METHODS - 1);
-        methods[n++] = *more;
-    }
-    return n;
-}
-
 static PyTypeObject *
 make_type(PyObject *module, PyType_Spec *spec)
 {
@@ -63,10 +57,14 @@ make_type(PyObject *module, PyType_Spec *spec)
 static PyTypeObject *
 make_buffer_type(PyObject *module, struct state *state)
 {
-    size_t n = results_methods(state->methods);
-    n = append_methods(state->methods, n, edit_methods);
-    n = append_methods(state->methods, n, tail_methods);
-    n = append_methods(state->methods, n, transfer_methods);
+    size_t n = state_add_methods(state->methods, 0, results_methods);
+    n = state_add_methods(state->methods, n, sequence_methods);
+    n = state_add_methods(state->methods, n, edit_methods);
+    n = state_add_methods(state->methods, n, capacity_methods);
+    n = state_add_methods(state->methods, n, spare_methods);
+    n = state_add_methods(state->methods, n, readfrom_methods);
+    n = state_add_methods(state->methods, n, transfer_methods);
+    n = base_complete(state->methods, n, STATE_MAX_METHODS - 1);
     state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
 
     PyType_Slot slots[] = {
@@ -75,23 +73,23 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_tp_init, construct_init},
         {Py_tp_dealloc, buffer_dealloc},
         {Py_tp_methods, state->methods},
-        {Py_tp_getset, (void *)tail_getset},
-        {Py_mp_subscript, results_subscript},
+        {Py_tp_getset, (void *)capacity_getset},
+        {Py_mp_subscript, sequence_subscript},
         {Py_mp_ass_subscript, edit_ass_subscript},
         {Py_sq_ass_item, edit_ass_item},
-        {Py_sq_concat, results_concat},
-        {Py_sq_repeat, results_repeat},
+        {Py_sq_concat, sequence_concat},
+        {Py_sq_repeat, sequence_repeat},
         {Py_sq_inplace_concat, edit_inplace_concat},
         {Py_sq_inplace_repeat, edit_inplace_repeat},
-        {Py_nb_remainder, results_remainder},
+        {Py_sq_contains, sequence_contains},
+        {Py_nb_remainder, base_remainder},
 #ifdef BUFFER_UNLOCKED_BASE
         {Py_bf_getbuffer, buffer_getbuffer},
         {Py_bf_releasebuffer, buffer_releasebuffer},
-        {Py_sq_item, results_item},
-        {Py_sq_contains, results_contains},
+        {Py_sq_item, base_item},
         {Py_tp_iter, PySeqIter_New},
-        {Py_tp_repr, results_repr},
-        {Py_tp_str, results_str},
+        {Py_tp_repr, base_repr},
+        {Py_tp_str, base_str},
 #endif
         {0, NULL},
     };
@@ -297,6 +295,8 @@ static PyMethodDef functions[] = {
     {"trim", trim, METH_NOARGS, trim_doc},
     {"check", check, METH_O, check_doc},
     {"place", place, METH_O, place_doc},
+    {"use_numpy", BUFFER_METHOD(layout_use_numpy), METH_VARARGS | METH_KEYWORDS,
+     layout_use_numpy_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -375,13 +375,17 @@ add_types(PyObject *module, struct state *state)
     state->spare_type = make_type(module, &spare_type_spec);
     state->frozen_type = make_type(module, &transfer_frozen_spec);
     state->buffer_type = make_buffer_type(module, state);
+    state->numpy_type = make_type(module, &layout_numpy_spec);
+    state->layout_type = make_type(module, &layout_spec);
     if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
-        PyModule_AddType(module, state->buffer_type) < 0) {
+        !state->numpy_type || !state->layout_type ||
+        PyModule_AddType(module, state->buffer_type) < 0 ||
+        PyModule_AddType(module, state->layout_type) < 0) {
         return -1;
     }
     return add_type(module, io_make_type(module)) < 0
                ? -1
-               : add_type(module, make_type(module, &array_rows_spec));
+               : add_type(module, array_make_type(module));
 }
 
 static int
@@ -394,10 +398,11 @@ module_exec(PyObject *module)
         return -1;
     }
     pool_init((enum pages_rung)highest, settle);
+    buffer_dead_init(&state->dead_buffers);
     state->release_name = PyUnicode_InternFromString("release");
     state->dtype_name = PyUnicode_InternFromString("dtype");
     if (state->release_name == NULL || state->dtype_name == NULL ||
-        results_state_init(state) < 0) {
+        base_state_init(state) < 0) {
         return -1;
     }
     return add_types(module, state);
@@ -410,9 +415,12 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->buffer_type);
     Py_VISIT(state->spare_type);
     Py_VISIT(state->frozen_type);
+    Py_VISIT(state->numpy_type);
+    Py_VISIT(state->layout_type);
+    Py_VISIT(state->numpy);
     Py_VISIT(state->release_name);
     Py_VISIT(state->dtype_name);
-    for (int i = 0; i < STATE_MOST_BASE; i++) {
+    for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_VISIT(state->base[i]);
     }
     return 0;
@@ -422,12 +430,16 @@ static int
 module_clear(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
+    buffer_dead_clear(&state->dead_buffers);
     Py_CLEAR(state->buffer_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);
+    Py_CLEAR(state->numpy_type);
+    Py_CLEAR(state->layout_type);
+    Py_CLEAR(state->numpy);
     Py_CLEAR(state->release_name);
     Py_CLEAR(state->dtype_name);
-    for (int i = 0; i < STATE_MOST_BASE; i++) {
+    for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_CLEAR(state->base[i]);
     }
     return 0;

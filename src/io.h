@@ -1,15 +1,12 @@
-/* io: the Python object GrowIO, a binary file in memory: a GrowBuffer and a position.
- *
- * It is a heap type behind _io._BufferedIOBase, whose instances keep a dict and weak
- * references in words of their own. Exports are the buffer's business: getbuffer() is a
- * view of the buffer, and each change of length goes through the buffer's gate.
+/* io: the Python type GrowIO, a binary file in memory. It is a subclass of io.BytesIO that
+ * overrides every method and slot, and keeps its bytes in fields of its own (io_file.h).
  */
 #ifndef GROWBUF_IO_H
 #define GROWBUF_IO_H
 
 #include "buffer.h"
 
-/* Return the new type GrowIO, which the io module takes for one of its own. */
+/* Return the new type GrowIO. */
 PyTypeObject *io_make_type(PyObject *module);
 
 #endif

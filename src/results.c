@@ -1,368 +1,589 @@
+/* results: the methods of bytearray that return new bytes, here as GrowBuffers. */
 #include "results.h"
 
-#include <errno.h>
 #include <string.h>
 
-/* ------------------------------------------------------------- closing a result */
+#include "args.h"
+#include "base.h"
 
-/* Hand the base's heap block to a store, where the base has one of its own: since 3.15
- * its bytes are inside a bytes object, which no one else can free. */
-static int
-adopt(struct store *store, PyObject *result)
+/* Every function here converts its arguments first, and leaves a call that is not plain
+ * to the base. From there on no other code runs, except the collector of Python 3.11
+ * where a list or tuple is made: there an export keeps the bytes in place. */
+
+/* ------------------------------------------------------------------ new buffers */
+
+static struct piece
+piece_of(PyObject *op)
 {
-    PyByteArrayObject *base = (PyByteArrayObject *)result;
-    size_t length = (size_t)Py_SIZE(result);
-    if (length == 0) {
-        return 0;
-    }
-#if PY_VERSION_HEX < 0x030F0000
-    if (Py_REFCNT(result) == 1) {
-        store_adopt(store, base->ob_bytes, (size_t)base->ob_alloc, base->ob_start,
-                    length);
-        base->ob_bytes = base->ob_start = NULL;
-        base->ob_alloc = 0;
-        Py_SET_SIZE(result, 0);
-        return 0;
-    }
-#endif
-    if (store_splice(store, 0, 0, length) != 0) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    memcpy(store->start, base->ob_start, length);
-    return 0;
+    return (struct piece){buffer_bytes(buffer_cast(op)),
+                          buffer_length(buffer_cast(op))};
 }
 
-/* Return `result`, a reference to which is taken, as a GrowBuffer if it is a bytearray. */
 static PyObject *
-close_one(PyTypeObject *type, PyObject *result)
+new_from_piece(PyTypeObject *type, struct piece piece)
 {
-    if (!PyByteArray_CheckExact(result)) {
-        return result;
+    PyObject *result = buffer_create(type, piece.nbytes);
+    if (result != NULL && piece.nbytes > 0) {
+        memcpy(buffer_bytes(buffer_cast(result)), piece.start, piece.nbytes);
     }
-    struct store store;
-    store_init(&store);
-    int rc = adopt(&store, result);
-    Py_DECREF(result);
-    return rc < 0 ? NULL : buffer_from_store(type, &store);
+    return result;
 }
 
-/* The same for the items of a list or tuple that nobody has seen yet. */
+/* Return a list of new buffers, unless `error` is set. */
 static PyObject *
-close_items(PyTypeObject *type, PyObject *sequence)
+new_list(PyObject *op, const struct methods_pieces *pieces, int error)
 {
-    PyObject **items = PySequence_Fast_ITEMS(sequence);
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence); i++) {
-        PyObject *item = items[i];
-        items[i] = Py_NewRef(Py_None); /* so that ours is the item's only reference */
-        item = close_one(type, item);
-        if (item == NULL) {
-            Py_DECREF(sequence);
-            return NULL;
-        }
-        Py_SETREF(items[i], item);
-    }
-    return sequence;
-}
-
-/* The same for what may hold bytearrays. NULL is passed on. */
-static PyObject *
-close_result(PyTypeObject *type, PyObject *result)
-{
-    if (result == NULL) {
-        return NULL;
-    }
-    return PyList_CheckExact(result) || PyTuple_CheckExact(result)
-               ? close_items(type, result)
-               : close_one(type, result);
-}
-
-/* ----------------------------------------------------------- the base's methods */
-
-#define RESULTS_NAME(name) #name,
-static const char *const names[] = {RESULTS_METHODS(RESULTS_NAME)};
-#undef RESULTS_NAME
-
-static_assert((int)RESULTS_NMETHODS <= (int)STATE_MOST_BASE,
-              "the state holds all base methods");
-
-int
-results_state_init(struct state *state)
-{
-    for (int i = 0; i < RESULTS_NMETHODS; i++) {
-        state->base[i] =
-            PyObject_GetAttrString((PyObject *)&PyByteArray_Type, names[i]);
-        if (state->base[i] == NULL) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-enum { MOST_ARGS = 8 };
-
-/* Call the base's method with `op` in front of the arguments, and close the result. What
- * the arguments or the collector run meanwhile cannot move the bytes that it looks at. */
-static PyObject *
-call_base(PyObject *op, PyTypeObject *type, int method, PyObject *const *args,
-          Py_ssize_t nargs, PyObject *kwnames)
-{
-    struct state *state = PyType_GetModuleState(type);
-    PyObject *all[MOST_ARGS + 1];
-    Py_ssize_t n = nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames));
-    if (state == NULL) {
-        return NULL;
-    }
-    if (n > MOST_ARGS) {
-        PyErr_Format(PyExc_TypeError, "%s() takes fewer than %zd arguments",
-                     names[method], n);
-        return NULL;
-    }
-    all[0] = op;
-    memcpy(all + 1, args, (size_t)n * sizeof *args);
-    PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op); /* which the base takes itself since 3.14 */
-    buffer_hold(buffer_cast(op));
-    result = PyObject_Vectorcall(state->base[method], all, (size_t)nargs + 1, kwnames);
-    buffer_unhold(buffer_cast(op));
-    Py_END_CRITICAL_SECTION();
-    return close_result(type, result);
-}
-
-#define RESULTS_CALL(name)                                                             \
-    static PyObject *call_##name(PyObject *op, PyTypeObject *type,                     \
-                                 PyObject *const *args, Py_ssize_t nargs,              \
-                                 PyObject *kwnames)                                    \
-    {                                                                                  \
-        return call_base(op, type, RESULTS_##name, args, nargs, kwnames);              \
-    }
-RESULTS_METHODS(RESULTS_CALL)
-#undef RESULTS_CALL
-
-/* ------------------------------------------------------------------- the copies */
-
-/* Return a new buffer of the same kind as `op` with two pieces of bytes in it, which are
- * held. */
-static PyObject *
-from_pieces(PyObject *op, const char *one, size_t one_nbytes, const char *two,
-            size_t two_nbytes)
-{
-    struct store store;
-    store_init(&store);
-    if (one_nbytes > (size_t)PY_SSIZE_T_MAX - two_nbytes ||
-        store_splice(&store, 0, 0, one_nbytes + two_nbytes) != 0) {
+    if (error) {
         return PyErr_NoMemory();
     }
-    if (one_nbytes > 0) {
-        memcpy(store.start, one, one_nbytes);
+    PyTypeObject *type = buffer_type(Py_TYPE(op));
+    PyObject *list = PyList_New((Py_ssize_t)pieces->count);
+    for (size_t i = 0; list != NULL && i < pieces->count; i++) {
+        PyObject *item = new_from_piece(type, pieces->items[i]);
+        if (item == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, item);
     }
-    if (two_nbytes > 0) {
-        memcpy(store.start + one_nbytes, two, two_nbytes);
-    }
-    return buffer_from_store(buffer_type(Py_TYPE(op)), &store);
+    return list;
 }
 
+/* Return a tuple of three new buffers. */
 static PyObject *
-copy(PyObject *op, PyObject *Py_UNUSED(ignored))
+new_triple(PyObject *op, struct piece one, struct piece two, struct piece three)
 {
-    BufferObject *self = buffer_cast(op);
-    PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    result = from_pieces(op, buffer_bytes(self), buffer_length(self), NULL, 0);
-    Py_END_CRITICAL_SECTION();
-    return result;
-}
-
-static PyObject *
-copy_slice(PyObject *op, Py_ssize_t start, Py_ssize_t stop)
-{
-    BufferObject *self = buffer_cast(op);
-    PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    Py_ssize_t count =
-        PySlice_AdjustIndices((Py_ssize_t)buffer_length(self), &start, &stop, 1);
-    result = from_pieces(op, buffer_bytes(self) + start, (size_t)count, NULL, 0);
-    Py_END_CRITICAL_SECTION();
-    return result;
-}
-
-/* The base takes the critical section itself since 3.14. */
-static PyObject *
-base_subscript(PyObject *op, PyObject *index)
-{
-    PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    result = PyByteArray_Type.tp_as_mapping->mp_subscript(op, index);
-    Py_END_CRITICAL_SECTION();
-    return result;
-}
-
-PyObject *
-results_subscript(PyObject *op, PyObject *index)
-{
-    Py_ssize_t start, stop, step;
-    if (!PySlice_Check(index)) {
-        return base_subscript(op, index);
-    }
-    if (PySlice_Unpack(index, &start, &stop, &step) < 0) {
-        return NULL;
-    }
-    return step == 1
-               ? copy_slice(op, start, stop)
-               : close_result(buffer_type(Py_TYPE(op)), base_subscript(op, index));
-}
-
-PyObject *
-results_concat(PyObject *op, PyObject *other)
-{
-    Py_buffer left, right;
-    if (PyObject_GetBuffer(op, &left, PyBUF_SIMPLE) < 0) {
-        return NULL;
-    }
-    PyObject *result = NULL;
-    if (PyObject_GetBuffer(other, &right, PyBUF_SIMPLE) < 0) {
-        PyErr_Format(PyExc_TypeError, "can't concat %.100s to %.100s",
-                     Py_TYPE(other)->tp_name, Py_TYPE(op)->tp_name);
-    }
-    else {
-        result =
-            from_pieces(op, left.buf, (size_t)left.len, right.buf, (size_t)right.len);
-        PyBuffer_Release(&right);
-    }
-    PyBuffer_Release(&left);
-    return result;
-}
-
-/* Make `nbytes` of copies of `unit` bytes; of one zero byte, fresh pages. */
-static int
-repeat(struct store *store, const char *bytes, size_t unit, size_t nbytes)
-{
-    if (unit == 1 && bytes[0] == '\0') {
-        return store_append_zeros(store, nbytes);
-    }
-    int error = store_splice(store, 0, 0, nbytes);
-    if (error == 0 && nbytes > 0) {
-        memcpy(store->start, bytes, unit);
-        store_repeat(store->start, unit, nbytes);
-    }
-    return error;
-}
-
-PyObject *
-results_repeat(PyObject *op, Py_ssize_t count)
-{
-    BufferObject *self = buffer_cast(op);
-    struct store store;
-    store_init(&store);
-    count = count < 0 ? 0 : count;
-    int error = 0;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    size_t unit = buffer_length(self);
-    if (unit > 0 && (size_t)count > (size_t)PY_SSIZE_T_MAX / unit) {
-        error = ENOMEM;
-    }
-    else if (count > 0) {
-        error = repeat(&store, buffer_bytes(self), unit, unit * (size_t)count);
-    }
-    Py_END_CRITICAL_SECTION();
-    return error ? PyErr_NoMemory()
-                 : buffer_from_store(buffer_type(Py_TYPE(op)), &store);
-}
-
-/* The slot is tried for either side; a result is ours only if the left side is. */
-PyObject *
-results_remainder(PyObject *left, PyObject *right)
-{
-    PyObject *result;
-    PyTypeObject *type = buffer_type(Py_TYPE(left));
-    Py_BEGIN_CRITICAL_SECTION2(left, right);
-    if (type != NULL) { /* the base holds no export of the format (gh-142557) */
-        buffer_hold(buffer_cast(left));
-    }
-    result = PyByteArray_Type.tp_as_number->nb_remainder(left, right);
-    if (type != NULL) {
-        buffer_unhold(buffer_cast(left));
-    }
-    Py_END_CRITICAL_SECTION2();
-    return type == NULL ? result : close_result(type, result);
-}
-
-#ifdef BUFFER_UNLOCKED_BASE
-PyObject *
-results_item(PyObject *op, Py_ssize_t index)
-{
-    PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    result = PyByteArray_Type.tp_as_sequence->sq_item(op, index);
-    Py_END_CRITICAL_SECTION();
-    return result;
-}
-
-int
-results_contains(PyObject *op, PyObject *value)
-{
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = PyByteArray_Type.tp_as_sequence->sq_contains(op, value);
-    Py_END_CRITICAL_SECTION();
-    return rc;
-}
-
-static PyObject *
-locked(PyObject *op, reprfunc call)
-{
-    PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    result = call(op);
-    Py_END_CRITICAL_SECTION();
-    return result;
-}
-
-PyObject *
-results_repr(PyObject *op)
-{
-    return locked(op, PyByteArray_Type.tp_repr);
-}
-
-PyObject *
-results_str(PyObject *op)
-{
-    return locked(op, PyByteArray_Type.tp_str);
-}
-#endif
-
-/* --------------------------------------------------------------------- the table */
-
-/* clang-format off */
-#define RESULTS_DEF(name)                                                              \
-    {#name, (PyCFunction)(void (*)(void))call_##name,                                  \
-     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
-static const PyMethodDef defs[RESULTS_NDEFS] = {
-    RESULTS_METHODS(RESULTS_DEF)
-    {"copy", copy, METH_NOARGS, NULL},
-};
-/* clang-format on */
-#undef RESULTS_DEF
-
-/* The base's docstring, signature line and all; it lives as long as the interpreter's
- * code does. */
-static const char *
-base_doc(const char *name)
-{
-    for (const PyMethodDef *def = PyByteArray_Type.tp_methods; def->ml_name; def++) {
-        if (strcmp(def->ml_name, name) == 0) {
-            return def->ml_doc;
+    PyTypeObject *type = buffer_type(Py_TYPE(op));
+    PyObject *items[] = {new_from_piece(type, one), new_from_piece(type, two),
+                         new_from_piece(type, three)};
+    PyObject *tuple = items[0] == NULL || items[1] == NULL || items[2] == NULL
+                          ? NULL
+                          : PyTuple_New(3);
+    for (int i = 0; i < 3; i++) {
+        if (tuple != NULL) {
+            PyTuple_SET_ITEM(tuple, i, items[i]);
+        }
+        else {
+            Py_XDECREF(items[i]);
         }
     }
-    return NULL;
+    return tuple;
 }
 
-size_t
-results_methods(PyMethodDef methods[RESULTS_NDEFS])
+/* --------------------------------------------------------- as long as the source */
+
+static PyObject *
+new_mapped(PyObject *op, void (*map)(char *, struct piece))
 {
-    for (size_t i = 0; i < RESULTS_NDEFS; i++) {
-        methods[i] = defs[i];
-        methods[i].ml_doc = base_doc(defs[i].ml_name);
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece from = piece_of(op);
+    result = buffer_create(buffer_type(Py_TYPE(op)), from.nbytes);
+    if (result != NULL) {
+        map(buffer_bytes(buffer_cast(result)), from);
     }
-    return RESULTS_NDEFS;
+    Py_END_CRITICAL_SECTION();
+    return result;
 }
+
+#define RESULTS_MAPPED(name)                                                           \
+    static PyObject *growbuffer_##name(PyObject *op, PyObject *Py_UNUSED(ignored))     \
+    {                                                                                  \
+        return new_mapped(op, methods_##name);                                         \
+    }
+RESULTS_MAPPED(capitalize)
+RESULTS_MAPPED(lower)
+RESULTS_MAPPED(swapcase)
+RESULTS_MAPPED(title)
+RESULTS_MAPPED(upper)
+#undef RESULTS_MAPPED
+
+static PyObject *
+growbuffer_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = new_from_piece(buffer_type(Py_TYPE(op)), piece_of(op));
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+/* Translate by a table, or NULL; without the values in `deleted`, unless that is NULL. */
+static PyObject *
+new_translated(PyObject *op, const char *table, const struct methods_set *deleted)
+{
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece from = piece_of(op);
+    result = buffer_create(buffer_type(Py_TYPE(op)), from.nbytes);
+    if (result != NULL && from.nbytes > 0) {
+        char *to = buffer_bytes(buffer_cast(result));
+        if (deleted != NULL) {
+            size_t nbytes = methods_translate_kept(to, from, table, deleted);
+            (void)buffer_splice(buffer_cast(result), nbytes, from.nbytes - nbytes, 0);
+        }
+        else if (table != NULL) {
+            methods_translate(to, from, table);
+        }
+        else {
+            memcpy(to, from.start, from.nbytes);
+        }
+    }
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+static PyObject *
+growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames)
+{
+    static const char *const names[] = {NULL, "delete"};
+    PyObject *values[2];
+    struct args_bytes table = {.view.obj = NULL}, deleted = {.view.obj = NULL};
+    bool plain = args_sort(args, nargs, kwnames, names, 2, values) && values[0] != NULL;
+    if (plain && values[0] != Py_None) {
+        plain = args_open_bytes(values[0], &table) && table.piece.nbytes == 256;
+    }
+    if (plain && values[1] != NULL) {
+        plain = args_open_bytes(values[1], &deleted);
+    }
+    PyObject *result = NULL;
+    if (plain) {
+        struct methods_set set;
+        bool deletes = values[1] != NULL && deleted.piece.nbytes > 0;
+        if (deletes) {
+            methods_set_values(&set, deleted.piece);
+        }
+        result = new_translated(op, values[0] == Py_None ? NULL : table.piece.start,
+                                deletes ? &set : NULL);
+    }
+    args_close_bytes(&table);
+    args_close_bytes(&deleted);
+    return plain ? result : base_call(op, BASE_translate, args, nargs, kwnames);
+}
+
+/* ---------------------------------------------------------------------- shorter */
+
+static PyObject *
+new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+             enum methods_sides sides, enum base_method method)
+{
+    struct methods_set set, *values = NULL; /* white space */
+    if (nargs > 0 && args[0] != Py_None) {
+        struct args_bytes bytes;
+        if (nargs > 1 || !args_open_bytes(args[0], &bytes)) {
+            return base_call(op, method, args, nargs, NULL);
+        }
+        values = &set;
+        methods_set_values(values, bytes.piece);
+        args_close_bytes(&bytes);
+    }
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece all = piece_of(op);
+    result = new_from_piece(buffer_type(Py_TYPE(op)),
+                            values == NULL ? methods_strip_space(all, sides)
+                                           : methods_strip(all, values, sides));
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+#define RESULTS_STRIPPED(name, sides)                                                  \
+    static PyObject *growbuffer_##name(PyObject *op, PyObject *const *args,            \
+                                       Py_ssize_t nargs)                               \
+    {                                                                                  \
+        return new_stripped(op, args, nargs, sides, BASE_##name);                      \
+    }
+RESULTS_STRIPPED(strip, METHODS_BOTH)
+RESULTS_STRIPPED(lstrip, METHODS_LEFT)
+RESULTS_STRIPPED(rstrip, METHODS_RIGHT)
+#undef RESULTS_STRIPPED
+
+/* Remove `nbytes` at one end if they are those of the argument. */
+static PyObject *
+new_without(PyObject *op, PyObject *arg, enum methods_sides side,
+            enum base_method method)
+{
+    struct args_bytes part;
+    if (!args_open_bytes(arg, &part)) {
+        return base_call(op, method, &arg, 1, NULL);
+    }
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece from = piece_of(op);
+    size_t nbytes = part.piece.nbytes;
+    if (nbytes > 0 && nbytes <= from.nbytes) {
+        bool left = side == METHODS_LEFT;
+        const char *at = from.start + (left ? 0 : from.nbytes - nbytes);
+        if (memcmp(at, part.piece.start, nbytes) == 0) {
+            from.start += left ? nbytes : 0;
+            from.nbytes -= nbytes;
+        }
+    }
+    result = new_from_piece(buffer_type(Py_TYPE(op)), from);
+    Py_END_CRITICAL_SECTION();
+    args_close_bytes(&part);
+    return result;
+}
+
+static PyObject *
+growbuffer_removeprefix(PyObject *op, PyObject *prefix)
+{
+    return new_without(op, prefix, METHODS_LEFT, BASE_removeprefix);
+}
+
+static PyObject *
+growbuffer_removesuffix(PyObject *op, PyObject *suffix)
+{
+    return new_without(op, suffix, METHODS_RIGHT, BASE_removesuffix);
+}
+
+/* ----------------------------------------------------------------------- longer */
+
+/* Put `width` - length fill bytes around the bytes, as many of them on the left as
+ * `left` says. */
+static PyObject *
+new_padded(PyObject *op, size_t left, size_t width, char fill)
+{
+    PyObject *result;
+    struct piece from = piece_of(op);
+    assert(width >= from.nbytes && left <= width - from.nbytes);
+    result = buffer_create(buffer_type(Py_TYPE(op)), width);
+    if (result != NULL && width > 0) {
+        char *to = buffer_bytes(buffer_cast(result));
+        memset(to, fill, left);
+        memcpy(to + left, from.start, from.nbytes);
+        memset(to + left + from.nbytes, fill, width - left - from.nbytes);
+    }
+    return result;
+}
+
+/* `share` is what part of the padding goes to the left: 0 none, 1 half, 2 all. */
+static PyObject *
+new_justified(PyObject *op, PyObject *const *args, Py_ssize_t nargs, int share,
+              enum base_method method)
+{
+    Py_ssize_t wanted;
+    if (nargs < 1 || nargs > 2 || !args_small_int(args[0], &wanted) ||
+        (nargs == 2 &&
+         (!PyBytes_CheckExact(args[1]) || PyBytes_GET_SIZE(args[1]) != 1))) {
+        return base_call(op, method, args, nargs, NULL);
+    }
+    char fill = nargs == 2 ? PyBytes_AS_STRING(args[1])[0] : ' ';
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    size_t length = buffer_length(buffer_cast(op));
+    size_t width = wanted < (Py_ssize_t)length ? length : (size_t)wanted;
+    size_t padding = width - length;
+    /* Of an odd number the middle byte goes to the left if the width is odd too. */
+    size_t left = share == 2   ? padding
+                  : share == 1 ? padding / 2 + (padding & width & 1)
+                               : 0;
+    result = new_padded(op, left, width, fill);
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+#define RESULTS_JUSTIFIED(name, share)                                                 \
+    static PyObject *growbuffer_##name(PyObject *op, PyObject *const *args,            \
+                                       Py_ssize_t nargs)                               \
+    {                                                                                  \
+        return new_justified(op, args, nargs, share, BASE_##name);                     \
+    }
+RESULTS_JUSTIFIED(ljust, 0)
+RESULTS_JUSTIFIED(center, 1)
+RESULTS_JUSTIFIED(rjust, 2)
+#undef RESULTS_JUSTIFIED
+
+static PyObject *
+growbuffer_zfill(PyObject *op, PyObject *arg)
+{
+    Py_ssize_t wanted;
+    if (!args_small_int(arg, &wanted)) {
+        return base_call(op, BASE_zfill, &arg, 1, NULL);
+    }
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    size_t length = buffer_length(buffer_cast(op));
+    size_t width = wanted < (Py_ssize_t)length ? length : (size_t)wanted;
+    size_t left = width - length;
+    result = new_padded(op, left, width, '0');
+    if (result != NULL && left > 0 && length > 0) {
+        char *to = buffer_bytes(buffer_cast(result));
+        if (to[left] == '+' || to[left] == '-') { /* the sign comes first */
+            to[0] = to[left];
+            to[left] = '0';
+        }
+    }
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+static PyObject *
+growbuffer_expandtabs(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames)
+{
+    static const char *const names[] = {"tabsize"};
+    PyObject *value, *result = NULL;
+    Py_ssize_t tabsize = 8;
+    bool plain = args_sort(args, nargs, kwnames, names, 1, &value) &&
+                 (value == NULL || args_small_int(value, &tabsize));
+    if (plain) {
+        size_t size = tabsize < 0 ? 0 : (size_t)tabsize;
+        Py_BEGIN_CRITICAL_SECTION(op);
+        struct piece from = piece_of(op);
+        size_t nbytes = methods_expanded_nbytes(from, size);
+        plain = nbytes != METHODS_NONE;
+        result = plain ? buffer_create(buffer_type(Py_TYPE(op)), nbytes) : NULL;
+        if (result != NULL) {
+            methods_expand_tabs(buffer_bytes(buffer_cast(result)), from, size);
+        }
+        Py_END_CRITICAL_SECTION();
+    }
+    return plain ? result : base_call(op, BASE_expandtabs, args, nargs, kwnames);
+}
+
+/* Return NULL without an exception where the result would be too long. */
+static PyObject *
+new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
+{
+    struct piece from = piece_of(op);
+    PyTypeObject *type = buffer_type(Py_TYPE(op));
+    size_t count = max, nbytes = from.nbytes;
+    if (old.nbytes != new.nbytes) {
+        count = methods_count(from, old, max);
+        nbytes = methods_replaced_nbytes(from, old, new, count);
+    }
+    if (nbytes == METHODS_NONE) {
+        return NULL;
+    }
+    PyObject *result = buffer_create(type, nbytes);
+    if (result != NULL) {
+        methods_replace(buffer_bytes(buffer_cast(result)), nbytes, from, old, new,
+                        count);
+    }
+    return result;
+}
+
+static PyObject *
+growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    Py_ssize_t max = -1;
+    struct args_bytes old = {.view.obj = NULL}, new = {.view.obj = NULL};
+    PyObject *result = NULL;
+    if (nargs >= 2 && nargs <= 3 && (nargs == 2 || args_small_int(args[2], &max)) &&
+        args_open_bytes(args[0], &old) && args_open_bytes(args[1], &new) &&
+        old.piece.nbytes > 0) {
+        Py_BEGIN_CRITICAL_SECTION(op);
+        result = new_replaced(op, old.piece, new.piece, (size_t)max);
+        Py_END_CRITICAL_SECTION();
+    }
+    args_close_bytes(&old);
+    args_close_bytes(&new);
+    return result != NULL || PyErr_Occurred()
+               ? result
+               : base_call(op, BASE_replace, args, nargs, NULL);
+}
+
+/* Return the bytes of an item that can be joined at once, since nothing can change them,
+ * or no other thread runs; `start` is NULL for any other item. */
+static struct piece
+join_piece(PyObject *item)
+{
+    if (PyBytes_CheckExact(item)) {
+        return (struct piece){PyBytes_AS_STRING(item), (size_t)PyBytes_GET_SIZE(item)};
+    }
+#ifndef Py_GIL_DISABLED
+    if (PyByteArray_CheckExact(item) || buffer_is_exact_type(Py_TYPE(item))) {
+        return (struct piece){PyByteArray_AS_STRING(item),
+                              (size_t)PyByteArray_GET_SIZE(item)};
+    }
+#endif
+    return (struct piece){NULL, 0};
+}
+
+/* Return how many bytes the items make; METHODS_NONE if that is for the base to find. */
+static size_t
+joined_nbytes(struct piece separator, PyObject **items, Py_ssize_t count)
+{
+    size_t nbytes = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        struct piece piece = join_piece(items[i]);
+        size_t before = i > 0 ? separator.nbytes : 0;
+        if (piece.start == NULL || before > PY_SSIZE_T_MAX - nbytes ||
+            piece.nbytes > PY_SSIZE_T_MAX - nbytes - before) {
+            return METHODS_NONE;
+        }
+        nbytes += before + piece.nbytes;
+    }
+    return nbytes;
+}
+
+static PyObject *
+growbuffer_join(PyObject *op, PyObject *iterable)
+{
+    PyObject *result = NULL;
+    size_t nbytes = METHODS_NONE;
+    if (PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable)) {
+        Py_BEGIN_CRITICAL_SECTION2(op, iterable);
+        struct piece separator = piece_of(op);
+        PyObject **items = PySequence_Fast_ITEMS(iterable);
+        Py_ssize_t count = PySequence_Fast_GET_SIZE(iterable);
+        nbytes = joined_nbytes(separator, items, count);
+        result = nbytes == METHODS_NONE
+                     ? NULL
+                     : buffer_create(buffer_type(Py_TYPE(op)), nbytes);
+        char *to = result == NULL ? NULL : buffer_bytes(buffer_cast(result));
+        for (Py_ssize_t i = 0; nbytes > 0 && to != NULL && i < count; i++) {
+            struct piece piece = join_piece(items[i]);
+            if (i > 0 && separator.nbytes > 0) {
+                memcpy(to, separator.start, separator.nbytes);
+                to += separator.nbytes;
+            }
+            memcpy(to, piece.start, piece.nbytes);
+            to += piece.nbytes;
+        }
+        Py_END_CRITICAL_SECTION2();
+    }
+    return nbytes != METHODS_NONE ? result
+                                  : base_call(op, BASE_join, &iterable, 1, NULL);
+}
+
+/* ------------------------------------------------------------------ in pieces */
+
+/* Find the separator from the left or the right. If there is none, all bytes are the
+ * first part or the last one. */
+static PyObject *
+new_partition(PyObject *op, PyObject *arg, size_t (*find)(struct piece, struct piece),
+              enum base_method method)
+{
+    struct args_bytes separator;
+    if (!args_open_bytes(arg, &separator) || separator.piece.nbytes == 0) {
+        args_close_bytes(&separator);
+        return base_call(op, method, &arg, 1, NULL);
+    }
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    buffer_hold(buffer_cast(op));
+    struct piece all = piece_of(op), none = {all.start, 0};
+    size_t at = find(all, separator.piece);
+    if (at != METHODS_NONE) {
+        size_t end = at + separator.piece.nbytes;
+        struct piece before = {all.start, at};
+        struct piece after = {all.start + end, all.nbytes - end};
+        result = new_triple(op, before, separator.piece, after);
+    }
+    else if (method == BASE_partition) {
+        result = new_triple(op, all, none, none);
+    }
+    else {
+        result = new_triple(op, none, none, all);
+    }
+    buffer_unhold(buffer_cast(op));
+    Py_END_CRITICAL_SECTION();
+    args_close_bytes(&separator);
+    return result;
+}
+
+static PyObject *
+growbuffer_partition(PyObject *op, PyObject *separator)
+{
+    return new_partition(op, separator, methods_find, BASE_partition);
+}
+
+static PyObject *
+growbuffer_rpartition(PyObject *op, PyObject *separator)
+{
+    return new_partition(op, separator, methods_rfind, BASE_rpartition);
+}
+
+/* Split by one function where there is a separator, and by another at white space. */
+static PyObject *
+new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+          enum base_method method)
+{
+    static const char *const names[] = {"sep", "maxsplit"};
+    PyObject *values[2], *result = NULL;
+    Py_ssize_t max = -1;
+    struct args_bytes separator = {.view.obj = NULL};
+    bool plain = args_sort(args, nargs, kwnames, names, 2, values) &&
+                 (values[1] == NULL || args_small_int(values[1], &max));
+    bool at_space = plain && (values[0] == NULL || values[0] == Py_None);
+    if (plain && !at_space) {
+        plain = args_open_bytes(values[0], &separator) && separator.piece.nbytes > 0;
+    }
+    if (plain) {
+        struct methods_pieces pieces;
+        methods_pieces_init(&pieces);
+        Py_BEGIN_CRITICAL_SECTION(op);
+        buffer_hold(buffer_cast(op));
+        struct piece all = piece_of(op), at = separator.piece;
+        bool left = method == BASE_split;
+        int error = at_space ? (left ? methods_split_space
+                                     : methods_rsplit_space)(&pieces, all, (size_t)max)
+                             : (left ? methods_split : methods_rsplit)(&pieces, all, at,
+                                                                       (size_t)max);
+        result = new_list(op, &pieces, error);
+        buffer_unhold(buffer_cast(op));
+        Py_END_CRITICAL_SECTION();
+        methods_pieces_free(&pieces);
+    }
+    args_close_bytes(&separator);
+    return plain ? result : base_call(op, method, args, nargs, kwnames);
+}
+
+static PyObject *
+growbuffer_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
+{
+    return new_split(op, args, nargs, kwnames, BASE_split);
+}
+
+static PyObject *
+growbuffer_rsplit(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                  PyObject *kwnames)
+{
+    return new_split(op, args, nargs, kwnames, BASE_rsplit);
+}
+
+static PyObject *
+growbuffer_splitlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames)
+{
+    static const char *const names[] = {"keepends"};
+    PyObject *value, *result;
+    if (!args_sort(args, nargs, kwnames, names, 1, &value) ||
+        (value != NULL && !PyBool_Check(value))) {
+        return base_call(op, BASE_splitlines, args, nargs, kwnames);
+    }
+    struct methods_pieces pieces;
+    methods_pieces_init(&pieces);
+    Py_BEGIN_CRITICAL_SECTION(op);
+    buffer_hold(buffer_cast(op));
+    int error = methods_splitlines(&pieces, piece_of(op), value == Py_True);
+    result = new_list(op, &pieces, error);
+    buffer_unhold(buffer_cast(op));
+    Py_END_CRITICAL_SECTION();
+    methods_pieces_free(&pieces);
+    return result;
+}
+
+/* clang-format off */
+#define RESULTS_NOARGS(name) {#name, growbuffer_##name, METH_NOARGS, NULL}
+#define RESULTS_O(name) {#name, growbuffer_##name, METH_O, NULL}
+#define RESULTS_FAST(name) {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL, NULL}
+#define RESULTS_NAMED(name)                                                            \
+    {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL | METH_KEYWORDS, NULL}
+/* clang-format on */
+
+const PyMethodDef results_methods[] = {
+    RESULTS_NOARGS(capitalize), RESULTS_FAST(center),     RESULTS_NOARGS(copy),
+    RESULTS_NAMED(expandtabs),  RESULTS_O(join),          RESULTS_FAST(ljust),
+    RESULTS_NOARGS(lower),      RESULTS_FAST(lstrip),     RESULTS_O(partition),
+    RESULTS_O(removeprefix),    RESULTS_O(removesuffix),  RESULTS_FAST(replace),
+    RESULTS_FAST(rjust),        RESULTS_O(rpartition),    RESULTS_NAMED(rsplit),
+    RESULTS_FAST(rstrip),       RESULTS_NAMED(split),     RESULTS_NAMED(splitlines),
+    RESULTS_FAST(strip),        RESULTS_NOARGS(swapcase), RESULTS_NOARGS(title),
+    RESULTS_NAMED(translate),   RESULTS_NOARGS(upper),    RESULTS_O(zfill),
+    {NULL, NULL, 0, NULL},
+};

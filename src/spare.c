@@ -1,5 +1,7 @@
+/* spare: the free tail of a buffer, given out as a memoryview and then committed. */
 #include "spare.h"
 
+#include "args.h"
 #include "state.h"
 
 #ifdef _MSC_VER
@@ -8,131 +10,81 @@
 #define THREAD_LOCAL _Thread_local
 #endif
 
-/* -------------------------------------------------------------- the loan itself */
+/* Per-thread arguments of spare_getbuffer(). Making a memoryview may run the collector
+ * first, so the tail is looked at only when its buffer is asked for. */
+static THREAD_LOCAL struct request {
+    SpareObject *spare;
+    size_t min, max;
+} request;
 
-/* Make one without the collector, which up to 3.11 runs here and has finalizers change
- * the buffer, whose length the caller has looked at. */
-static SpareObject *
-new_spare(PyTypeObject *type)
-{
-#if PY_VERSION_HEX < 0x030C0000
-    int collects = PyGC_Disable();
-#endif
-    PyObject *spare = type->tp_alloc(type, 0);
-#if PY_VERSION_HEX < 0x030C0000
-    if (collects) {
-        PyGC_Enable();
-    }
-#endif
-    return (SpareObject *)spare;
-}
-
-static SpareObject *
-spare_of(BufferObject *self)
-{
-    if (self->spare == NULL) {
-        self->spare = new_spare(state_of((PyObject *)self)->spare_type);
-        if (self->spare != NULL) {
-            self->spare->buffer = self;
-        }
-    }
-    return self->spare;
-}
-
-/* Under the buffer's critical section, by who has a reference to `spare`. */
-static void
-begin_loan(SpareObject *spare)
-{
-    Py_INCREF(spare->buffer);
-    buffer_hold(spare->buffer);
-    spare->lent = true;
-    spare->lender = SPARE_READER;
-    spare->reader = NULL;
-    Py_DECREF(spare);
-}
-
-/* The tail begins where the NUL behind the last byte belongs. Put it back now that
- * nobody writes there, and keep what was written in case it is committed yet. */
-static void
-end_loan(SpareObject *spare)
-{
-    BufferObject *buffer = spare->buffer;
-    Py_BEGIN_CRITICAL_SECTION(buffer);
-    struct store *store = &buffer->store;
-    if (store_kind(store) != STORE_EMPTY) {
-        spare->first = store->start[store->length];
-        store->start[store->length] = '\0';
-    }
-    Py_INCREF(spare);
-    spare->lent = false;
-    buffer_unhold(buffer);
-    Py_END_CRITICAL_SECTION();
-    Py_DECREF(buffer);
-}
+/* -------------------------------------------------------------- the object Spare */
 
 static int
-refuse_lent(const SpareObject *spare)
+spare_refuse(const SpareObject *spare)
 {
     PyErr_SetString(PyExc_BufferError,
-                    spare->lender == SPARE_READER
-                        ? "the tail is in use: bytes are read or copied into it"
+                    spare->owner == SPARE_READER
+                        ? "the tail is in use: bytes are read into it"
                         : "the view that spare() gave before is in use: release it and "
                           "what was made of it first");
     return -1;
 }
 
-/* Find `least` bytes or more of free tail, but `most` at most. */
-static int
-find_tail(SpareObject *spare, size_t least, size_t most)
-{
-    BufferObject *self = spare->buffer;
-    if (spare->lent) {
-        return refuse_lent(spare);
-    }
-    if (buffer_check_growable(self) < 0 || buffer_make_tailroom(self, least) < 0) {
-        return -1;
-    }
-    size_t room = store_tailroom(&self->store);
-    spare->start = buffer_bytes(self) + buffer_length(self);
-    spare->nbytes = room < most ? room : most;
-    if (store_kind(&self->store) == STORE_HEAP) {
-        /* Who reads on for want of the NUL stops there: behind a span's room it is. */
-        spare->start[room] = '\0';
-    }
-    return 0;
-}
-
-/* ------------------------------------------------------------------- its object */
-
-/* Whom a thread is making a view for, and how much of the tail it is to show. The
- * collector may run before the view is an export: so what is lent is found out then. */
-static THREAD_LOCAL struct lending {
-    SpareObject *spare;
-    size_t least, most;
-} lending;
-
 static int
 spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
     SpareObject *spare = (SpareObject *)op;
+    BufferObject *self = spare->buffer;
     view->obj = NULL;
-    if (lending.spare != spare) {
-        PyErr_SetString(PyExc_BufferError, "the tail is lent by spare() only");
+    if (request.spare != spare) {
+        PyErr_SetString(PyExc_BufferError, "only spare() makes a view of the tail");
         return -1;
     }
-    if (find_tail(spare, lending.least, lending.most) < 0 ||
-        PyBuffer_FillInfo(view, op, spare->start, (Py_ssize_t)spare->nbytes, 0, flags) <
-            0) {
+    if (spare->outstanding) {
+        return spare_refuse(spare);
+    }
+    if (buffer_check_growable(self) < 0 ||
+        buffer_make_tailroom(self, request.min) < 0) {
         return -1;
     }
-    begin_loan(spare);
+    size_t tailroom = store_tailroom(&self->store);
+    spare->start = buffer_bytes(self) + buffer_length(self);
+    spare->nbytes = tailroom < request.max ? tailroom : request.max;
+    if (store_kind(&self->store) == STORE_HEAP) {
+        /* Code that scans for a NUL stays in the block; spans end in zero already. */
+        spare->start[tailroom] = '\0';
+    }
+    if (PyBuffer_FillInfo(view, op, spare->start, (Py_ssize_t)spare->nbytes, 0, flags) <
+        0) {
+        return -1;
+    }
+    Py_INCREF(self);
+    buffer_hold(self);
+    spare->outstanding = true;
+    spare->owner = SPARE_READER;
+    spare->reader = NULL;
+    Py_DECREF(spare); /* which the buffer had; the memoryview has another */
     return 0;
 }
 
+/* The NUL after the last byte belongs where the tail begins. Write it again now that no
+ * view shows that place, and keep what was there in case it is committed yet. */
 static void
 spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
-    end_loan((SpareObject *)op);
+    SpareObject *spare = (SpareObject *)op;
+    BufferObject *self = spare->buffer;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    struct store *store = &self->store;
+    if (store_kind(store) != STORE_EMPTY) {
+        spare->first = store->start[store->length];
+        store->start[store->length] = '\0';
+    }
+    Py_INCREF(spare);
+    spare->outstanding = false;
+    buffer_unhold(self);
+    Py_END_CRITICAL_SECTION();
+    Py_DECREF(self);
 }
 
 static int
@@ -140,7 +92,7 @@ spare_traverse(PyObject *op, visitproc visit, void *arg)
 {
     SpareObject *spare = (SpareObject *)op;
     Py_VISIT(Py_TYPE(op));
-    if (spare->lent) {
+    if (spare->outstanding) {
         Py_VISIT(spare->buffer);
     }
     return 0;
@@ -156,7 +108,7 @@ spare_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(spare_type_doc, "The free tail of a GrowBuffer, lent by spare().");
+PyDoc_STRVAR(spare_type_doc, "The free tail of a GrowBuffer, which spare() gives out.");
 
 static PyType_Slot spare_slots[] = {
     {Py_tp_doc, (void *)spare_type_doc},
@@ -175,15 +127,41 @@ PyType_Spec spare_type_spec = {
     .slots = spare_slots,
 };
 
-/* ------------------------------------------------------------ lend and take back */
+/* ---------------------------------------------------------- giving out a view */
 
-void
+/* Return the buffer's spare, made if there is none. Allocate without the collector, which
+ * up to 3.11 runs here: its finalizers could change the buffer under the caller. */
+static SpareObject *
+spare_ensure(BufferObject *self)
+{
+    if (self->spare != NULL) {
+        return self->spare;
+    }
+    PyTypeObject *type = state_of((PyObject *)self)->spare_type;
+#if PY_VERSION_HEX < 0x030C0000
+    int collects = PyGC_Disable();
+#endif
+    self->spare = (SpareObject *)type->tp_alloc(type, 0);
+#if PY_VERSION_HEX < 0x030C0000
+    if (collects) {
+        PyGC_Enable();
+    }
+#endif
+    if (self->spare != NULL) {
+        self->spare->buffer = self;
+    }
+    return self->spare;
+}
+
+/* Release the view that this thread was given, unless something was made of it that is
+ * still in use: then it stays, and with it the export, until the next time. */
+static void
 spare_release(PyObject *op)
 {
     BufferObject *self = buffer_cast(op);
     PyObject *reference = NULL;
     Py_BEGIN_CRITICAL_SECTION(op);
-    if (self->spare != NULL && self->spare->lender == PyThread_get_thread_ident()) {
+    if (self->spare != NULL && self->spare->owner == PyThread_get_thread_ident()) {
         reference = Py_XNewRef(self->spare->view);
     }
     Py_END_CRITICAL_SECTION();
@@ -202,31 +180,22 @@ spare_release(PyObject *op)
     Py_DECREF(reference);
 }
 
-/* Make the view, which has find_tail called, and begin_loan. */
 static PyObject *
-new_view(SpareObject *spare, size_t least, size_t most)
+spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owner)
 {
-    struct lending before = lending;
-    lending = (struct lending){spare, least, most};
-    PyObject *view = PyMemoryView_FromObject((PyObject *)spare);
-    lending = before;
-    return view;
-}
-
-/* Return a view of the free tail: `least` bytes or more, but `most` at most. */
-static PyObject *
-lend(BufferObject *self, size_t least, size_t most, unsigned long lender)
-{
-    SpareObject *spare = spare_of(self);
+    SpareObject *spare = spare_ensure(self);
     if (spare == NULL) {
         return NULL;
     }
-    if (spare->lent) {
-        (void)refuse_lent(spare);
+    if (spare->outstanding) {
+        (void)spare_refuse(spare);
         return NULL;
     }
     spare->start = NULL;
-    PyObject *view = new_view(spare, least, most);
+    struct request before = request;
+    request = (struct request){spare, min, max};
+    PyObject *view = PyMemoryView_FromObject((PyObject *)spare);
+    request = before;
     PyObject *reference = view == NULL ? NULL : PyWeakref_NewRef(view, NULL);
     if (reference == NULL) {
         Py_XDECREF(view);
@@ -234,72 +203,62 @@ lend(BufferObject *self, size_t least, size_t most, unsigned long lender)
         return NULL;
     }
     Py_XSETREF(spare->view, reference);
-    spare->lender = lender;
-    spare->reader = lender == SPARE_READER ? view : NULL;
+    spare->owner = owner;
+    spare->reader = owner == SPARE_READER ? view : NULL;
     return view;
 }
 
 PyObject *
-spare_view(PyObject *op, size_t least, size_t most, unsigned long lender)
+spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
 {
     PyObject *view;
     spare_release(op);
     Py_BEGIN_CRITICAL_SECTION(op);
-    view = lend(buffer_cast(op), least, most, lender);
+    view = spare_view_locked(buffer_cast(op), min, max, owner);
     Py_END_CRITICAL_SECTION();
     return view;
 }
 
-/* Whether what was lent is still the tail. */
-static bool
-is_tail(const BufferObject *self)
-{
-    const SpareObject *spare = self->spare;
-    return spare != NULL && spare->start != NULL &&
-           spare->start == self->store.start + self->store.length &&
-           spare->nbytes <= store_tailroom(&self->store);
-}
+/* ------------------------------------------------------------------- committing */
 
-/* Whether it was lent to who works in `view`; NULL: to a thread. */
-static bool
-is_loan_of(const SpareObject *spare, const PyObject *view)
-{
-    return spare->reader == view && (view != NULL || spare->lender != SPARE_READER);
-}
-
-/* Nobody is at work there now: this thread may release the view. */
+/* Nothing of the spare is left to commit, and this thread may release its view. */
 static void
-end_work(SpareObject *spare)
+spare_finish(SpareObject *spare)
 {
     spare->start = NULL;
     spare->reader = NULL;
-    spare->lender = PyThread_get_thread_ident();
+    spare->owner = PyThread_get_thread_ident();
 }
 
 static int
-accept(BufferObject *self, size_t nbytes, const PyObject *view)
+spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
 {
-    if (!is_tail(self) || !is_loan_of(self->spare, view)) {
+    SpareObject *spare = self->spare;
+    bool is_tail = spare != NULL && spare->start != NULL &&
+                   spare->start == buffer_bytes(self) + buffer_length(self) &&
+                   spare->nbytes <= store_tailroom(&self->store);
+    if (!is_tail || spare->reader != view ||
+        (view == NULL && spare->owner == SPARE_READER)) {
         PyErr_SetString(PyExc_ValueError, "nothing to commit: spare() was not called, "
                                           "or the buffer has changed since");
         return -1;
     }
-    if (nbytes > self->spare->nbytes) {
+    if (nbytes > spare->nbytes) {
         PyErr_Format(PyExc_ValueError,
                      "nbytes must be %zu at most, which spare() gave, got %zu",
-                     self->spare->nbytes, nbytes);
+                     spare->nbytes, nbytes);
         return -1;
     }
     if (nbytes > 0) {
         if (buffer_check_committable(self) < 0) {
             return -1;
         }
-        if (!self->spare->lent) {
-            self->spare->start[0] = self->spare->first;
+        if (!spare->outstanding) {
+            spare->start[0] = spare->first;
         }
         buffer_commit(self, nbytes);
     }
-    end_work(self->spare);
+    spare_finish(spare);
     return 0;
 }
 
@@ -308,19 +267,83 @@ spare_commit(PyObject *op, size_t nbytes, const PyObject *view)
 {
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = accept(buffer_cast(op), nbytes, view);
+    rc = spare_commit_locked(buffer_cast(op), nbytes, view);
     Py_END_CRITICAL_SECTION();
     return rc;
 }
 
 void
-spare_end(PyObject *op, const PyObject *view)
+spare_end_reader(PyObject *op, const PyObject *view)
 {
     SpareObject *spare = buffer_cast(op)->spare;
     Py_BEGIN_CRITICAL_SECTION(op);
     if (spare->reader == view) {
-        end_work(spare);
+        spare_finish(spare);
     }
     Py_END_CRITICAL_SECTION();
     spare_release(op);
 }
+
+/* ------------------------------------------------------------------ the methods */
+
+PyDoc_STRVAR(spare_doc,
+"spare($self, nbytes=65536)\n--\n\n"
+"Return a writable memoryview of the free tail, of at least `nbytes` bytes.\n\n"
+"Its content is unspecified: it may be bytes that this process dropped before, so\n"
+"pass it only to code that may see those (with configure(pool_limit=0) pages come as\n"
+"zeros). Write to it, then commit() as many bytes as were written:\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer()\n"
+">>> buf.spare(4)[:2] = b'hi'\n"
+">>> buf.commit(2)\n"
+">>> buf\n"
+"GrowBuffer(b'hi')\n\n"
+"While the view lives nothing else may change the length; commit() and this thread's\n"
+"next spare() release it. Raise ValueError if `nbytes` is negative, MemoryError if\n"
+"the buffer cannot grow by that, BufferError while the bytes are exported and there is\n"
+"no limit, or if the view before is another thread's, or one made of it is still there.\n"
+"Costs what growing costs.");
+
+enum { SPARE_NBYTES = 64 * 1024 };
+
+static PyObject *
+growbuffer_spare(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"nbytes", NULL};
+    PyObject *number = NULL;
+    Py_ssize_t nbytes = SPARE_NBYTES;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:spare", names, &number) ||
+        (number != NULL && args_nbytes(number, "nbytes", 0, &nbytes) < 0)) {
+        return NULL;
+    }
+    return spare_view(op, (size_t)nbytes, PY_SSIZE_T_MAX, PyThread_get_thread_ident());
+}
+
+PyDoc_STRVAR(commit_doc,
+"commit($self, nbytes, /)\n--\n\n"
+"Append the first `nbytes` bytes of what spare() returned.\n\n"
+"The rest of it is free again and the view is released. Raise ValueError if `nbytes`\n"
+"is negative or more than was spared, or if nothing is: spare() was not called, or\n"
+"the buffer has changed since; BufferError while the bytes are exported and there is\n"
+"no limit. Any thread may commit the bytes that another thread spared: two threads that\n"
+"both spare and commit need a lock of their own. Costs O(1): nothing is copied.");
+
+static PyObject *
+growbuffer_commit(PyObject *op, PyObject *number)
+{
+    Py_ssize_t nbytes;
+    if (args_nbytes(number, "nbytes", 0, &nbytes) < 0) {
+        return NULL;
+    }
+    int rc = spare_commit(op, (size_t)nbytes, NULL);
+    if (rc == 0) {
+        spare_release(op);
+    }
+    return buffer_none_or_null(rc);
+}
+
+const PyMethodDef spare_methods[] = {
+    {"spare", BUFFER_METHOD(growbuffer_spare), METH_VARARGS | METH_KEYWORDS, spare_doc},
+    {"commit", growbuffer_commit, METH_O, commit_doc},
+    {NULL, NULL, 0, NULL},
+};

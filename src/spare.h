@@ -1,11 +1,10 @@
-/* loan: the free tail of a buffer, lent to be written to: to a memoryview, or to a copy
- * during which other threads run. While that lasts nobody else appends, and what is
- * written is not seen before it is accepted.
+/* spare: the free tail of a buffer, given out as a memoryview to be written to, and then
+ * committed. While the view lives nothing else is appended, and what is written is not
+ * part of the buffer before it is committed.
  *
- * `lender` is the thread that may release the view by asking for the next one; or
- * SPARE_READER while the buffer itself is at work there: readfrom(), which is known by the
- * view it made, since another loan may have come in the place of one that ended early, or
- * a copy.
+ * `owner` is the thread that releases the view when it asks for the next one; or
+ * SPARE_READER while readfrom() has its source write there. readfrom() is recognized by
+ * the view that it made, since another spare may be outstanding by the time it commits.
  */
 #ifndef GROWBUF_SPARE_H
 #define GROWBUF_SPARE_H
@@ -14,23 +13,23 @@
 
 enum { SPARE_READER = 0 }; /* no thread */
 
-/* The type whose objects lend the tail of one buffer to a memoryview (SpareObject). */
+/* The type whose objects export the tail of one buffer to a memoryview (SpareObject). */
 extern PyType_Spec spare_type_spec;
 
-/* Return a memoryview of the free tail, of `least` bytes or more, but `most` at most.
- * The one that this thread has is released before. */
-PyObject *spare_view(PyObject *op, size_t least, size_t most, unsigned long lender);
+/* The methods spare() and commit(). */
+extern const PyMethodDef spare_methods[];
 
-/* Append the first `nbytes` of what was lent by SPARE_READER in `view`; if that is NULL, of
- * what was lent to a thread. Raise ValueError if that is not the tail, or no longer. */
+/* Return a memoryview of the free tail, of at least `min` bytes and at most `max`. The
+ * view that this thread got before is released first. */
+PyObject *spare_view(PyObject *op, size_t min, size_t max, unsigned long owner);
+
+/* Append the first `nbytes` of the spare that `view` shows, of readfrom(); if `view` is
+ * NULL, of the one that spare() returned. Raise ValueError if that is not the buffer's
+ * tail any more. */
 int spare_commit(PyObject *op, size_t nbytes, const PyObject *view);
 
-/* Release the view that this thread has. If somebody uses it, it stays as it is, and with
- * it the export, until the next time. */
-void spare_release(PyObject *op);
-
-/* The buffer is at work in `view` no longer. What was raised meanwhile stays raised, and
- * its traceback may be what holds the view. */
-void spare_end(PyObject *op, const PyObject *view);
+/* Note that readfrom() is done with `view`, and release it. An exception that is set stays
+ * set; its traceback may hold the view, which is then released by the next spare(). */
+void spare_end_reader(PyObject *op, const PyObject *view);
 
 #endif

@@ -4,19 +4,35 @@
 
 #include "buffer.h"
 
-enum { STATE_MOST_METHODS = 64, STATE_MOST_BASE = 48 };
+enum { STATE_MAX_METHODS = 128, STATE_MAX_BASE = 48, STATE_MAX_ROWS_METHODS = 32 };
 
 struct state {
+    struct buffer_dead dead_buffers; /* first, where buffer.c looks for it */
     PyTypeObject *buffer_type;
-    PyTypeObject *spare_type;        /* loan.c */
-    PyTypeObject *frozen_type;       /* owner.c */
-    PyObject *release_name;          /* "release" */
-    PyObject *dtype_name;            /* "dtype" */
-    PyObject *base[STATE_MOST_BASE]; /* the base's own methods: results.c */
+    PyTypeObject *spare_type;       /* spare.c */
+    PyTypeObject *frozen_type;      /* transfer.c */
+    PyTypeObject *numpy_type;       /* layout.c */
+    PyTypeObject *layout_type;      /* layout.c */
+    PyObject *numpy;                /* what growbuf/array.py handed over, or NULL */
+    PyObject *release_name;         /* "release" */
+    PyObject *dtype_name;           /* "dtype" */
+    PyObject *base[STATE_MAX_BASE]; /* the base's own methods: base.c */
 
     /* Not static, because the docstrings in it are taken from the running Python. */
-    PyMethodDef methods[STATE_MOST_METHODS];
+    PyMethodDef methods[STATE_MAX_METHODS];
+    PyMethodDef rows_methods[STATE_MAX_ROWS_METHODS];
 };
+
+/* Add methods to the first `n` of a type's table, whose end is zeros; return how many it
+ * has then. */
+static inline size_t
+state_add_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)
+{
+    for (; more->ml_name != NULL; more++) {
+        methods[n++] = *more;
+    }
+    return n;
+}
 
 /* Return the state of the module that made this GrowBuffer's type. */
 static inline struct state *

@@ -1,3 +1,4 @@
+/* transfer: bytes handed to another owner, without copying them where possible. */
 #include "transfer.h"
 
 #include "args.h"
@@ -82,7 +83,7 @@ PyDoc_STRVAR(take_doc,
 "are, BufferError while the bytes are exported.");
 
 static PyObject *
-take(PyObject *op, PyObject *args, PyObject *kwargs)
+growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"nbytes", NULL};
     PyObject *number = Py_None;
@@ -94,6 +95,64 @@ take(PyObject *op, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     return transfer_take(op, nbytes);
+}
+
+PyDoc_STRVAR(take_bytes_doc,
+"take_bytes($self, n=None, /)\n--\n\n"
+"Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
+"A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
+"while the bytes are exported. Those taken are copied once, those that stay are not.\n"
+"Python's own bytearray has this method since 3.15.");
+
+static PyObject *
+take_first(BufferObject *self, PyObject *n)
+{
+    Py_ssize_t taken = 0;
+    if (n != Py_None) {
+        taken = PyNumber_AsSsize_t(n, PyExc_IndexError);
+        if (taken == -1 && PyErr_Occurred()) {
+            return NULL;
+        }
+    }
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    if (n == Py_None || taken < 0) {
+        taken += length;
+    }
+    if (taken < 0 || taken > length) {
+        PyErr_Format(PyExc_IndexError, "can't take %zd bytes outside size %zd", taken,
+                     length);
+        return NULL;
+    }
+    if (buffer_check_resizable(self) < 0) {
+        return NULL;
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, taken);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    memcpy(PyBytes_AS_STRING(bytes), buffer_bytes(self), (size_t)taken);
+    if (buffer_splice(self, 0, (size_t)taken, 0) < 0) {
+        Py_CLEAR(bytes);
+    }
+    return bytes;
+}
+
+static PyObject *
+growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *n = nargs == 1 ? args[0] : Py_None;
+    if (args_check_count("take_bytes", nargs, 0, 1) < 0) {
+        return NULL;
+    }
+    if (n != Py_None && !PyIndex_Check(n)) {
+        PyErr_SetString(PyExc_TypeError, "n must be an integer or None");
+        return NULL;
+    }
+    PyObject *bytes;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    bytes = take_first(buffer_cast(op), n);
+    Py_END_CRITICAL_SECTION();
+    return bytes;
 }
 
 /* ----------------------------------------------------------------------- freeze */
@@ -176,7 +235,7 @@ PyDoc_STRVAR(freeze_doc,
 "bytes are exported.");
 
 static PyObject *
-freeze(PyObject *op, PyObject *Py_UNUSED(ignored))
+growbuffer_freeze(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     PyObject *frozen = new_frozen(op);
     if (frozen == NULL) {
@@ -218,7 +277,7 @@ PyDoc_STRVAR(reduce_ex_doc,
 "Return what pickle needs. From protocol 5 on the bytes can go out of band (PEP 574).");
 
 static PyObject *
-reduce_ex(PyObject *op, PyObject *protocol)
+growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
 {
     Py_ssize_t number = PyNumber_AsSsize_t(protocol, PyExc_OverflowError);
     if (number == -1 && PyErr_Occurred()) {
@@ -251,7 +310,7 @@ PyDoc_STRVAR(rebuild_doc,
 "comes out of band, and may be written to, is returned as it is.");
 
 static PyObject *
-rebuild(PyObject *type, PyObject *bytes)
+growbuffer_rebuild(PyObject *type, PyObject *bytes)
 {
     PyObject *view = PyMemoryView_FromObject(bytes);
     if (view == NULL) {
@@ -267,9 +326,10 @@ rebuild(PyObject *type, PyObject *bytes)
 }
 
 const PyMethodDef transfer_methods[] = {
-    {"take", BUFFER_METHOD(take), METH_VARARGS | METH_KEYWORDS, take_doc},
-    {"freeze", freeze, METH_NOARGS, freeze_doc},
-    {"__reduce_ex__", reduce_ex, METH_O, reduce_ex_doc},
-    {"_rebuild", rebuild, METH_O | METH_CLASS, rebuild_doc},
+    {"take", BUFFER_METHOD(growbuffer_take), METH_VARARGS | METH_KEYWORDS, take_doc},
+    {"take_bytes", BUFFER_METHOD(growbuffer_take_bytes), METH_FASTCALL, take_bytes_doc},
+    {"freeze", growbuffer_freeze, METH_NOARGS, freeze_doc},
+    {"__reduce_ex__", growbuffer_reduce_ex, METH_O, reduce_ex_doc},
+    {"_rebuild", growbuffer_rebuild, METH_O | METH_CLASS, rebuild_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -1,4 +1,4 @@
-/* owner: bytes handed on to another owner without copying them, where that can be. */
+/* transfer: bytes handed to another owner, without copying them where possible. */
 #ifndef GROWBUF_TRANSFER_H
 #define GROWBUF_TRANSFER_H
 

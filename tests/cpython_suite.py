@@ -1,10 +1,9 @@
-"""Run CPython's own tests with another type in the place of bytearray.
+"""Run CPython's own tests with another type in place of bytearray.
 
-A test module of the running Python is loaded a second time, under a private
-name, with its global ``bytearray`` already bound to the type under test.  So
-``type2test = bytearray`` at class level and ``bytearray(b"abc")`` deep inside
-a test both mean that type, and nothing else in the process is disturbed: the
-builtin and ``test.test_bytes`` itself stay what they were.
+A test module of the running Python is loaded a second time under a private name, with
+its global ``bytearray`` already bound to the type under test. So ``type2test =
+bytearray`` in a class and ``bytearray(b"abc")`` in a test both use that type. The
+builtin and the original module, such as ``test.test_bytes``, are unchanged.
 """
 
 import importlib.util
@@ -19,7 +18,7 @@ from typing import NamedTuple
 from unittest import mock
 
 OLDEST, NEWEST = (3, 11), (3, 15)
-REPR = "the test spells the repr: bytearray(b'')"
+REPR = "the test contains the repr of a bytearray, bytearray(b'')"
 
 
 class Expected(NamedTuple):
@@ -36,71 +35,72 @@ class Expected(NamedTuple):
 
 
 def load(name: str, stand_in: type) -> types.ModuleType:
-    """Load a private copy of ``test.<name>`` in which bytearray is stand_in."""
+    """Load a private copy of ``test.<name>`` in which bytearray means stand_in."""
     module = load_copy(name, stand_in, bytearray=stand_in)
     adapt(module)
     return module
 
 
 def load_copy(name: str, stand_in: type, **names: object) -> types.ModuleType:
-    """Load a copy of ``test.<name>``, private to stand_in, that finds names bound.
+    """Load a copy of ``test.<name>``, one for each stand_in, with these global names.
 
-    Raise unittest.SkipTest, with the reason, where the running Python cannot
-    offer the module; modules raise it themselves when a helper is missing.
+    Raise unittest.SkipTest with the reason if the running Python does not have the
+    module. The module itself raises it if something that it needs is missing.
     """
     spec = find(name)
     if spec is None:
         raise unittest.SkipTest(
-            f"this Python comes without test.{name} "
-            "(Debian has CPython's tests in libpython3.x-testsuite)"
+            f"this Python is installed without test.{name} "
+            "(Debian's package libpython3.x-testsuite contains CPython's tests)"
         )
     private = f"{stand_in.__name__}_{name.replace('.', '_')}"
     spec = importlib.util.spec_from_file_location(private, spec.origin)
     module = importlib.util.module_from_spec(spec)
     vars(module).update(names)
-    sys.modules[private] = module  # pickle finds the module's classes by name
+    sys.modules[private] = module  # where pickle looks for the module's classes
     spec.loader.exec_module(module)
     return module
 
 
 def find(name: str):
-    """Find where ``test.<name>`` lies, without loading it; None if nowhere."""
+    """Return the spec of ``test.<name>`` without loading it, None if there is none."""
     try:
         return importlib.util.find_spec(f"test.{name}")
-    except ModuleNotFoundError:  # not even the package around it
+    except ModuleNotFoundError:  # the package that would contain it is missing
         return None
 
 
 def adapt(module: types.ModuleType) -> None:
-    """Mend what a test module takes for granted about its surroundings."""
+    """Change what a test module assumes about its environment."""
     if hasattr(module, "assert_python_failure"):
-        module.assert_python_failure = teach_the_child(module)
-    # test_buffer also compares with numpy, where it finds one, by a method that
-    # numpy 2.3 removed; without numpy the same tests run on.
+        module.assert_python_failure = import_in_child(module)
+    # test_buffer compares with numpy if it is installed, by a method that numpy 2.3
+    # removed. Without numpy it runs the same tests.
     if hasattr(module, "numpy_array"):
         module.numpy_array = None
 
 
-def teach_the_child(module: types.ModuleType):
-    """Make code that a test hands to a new interpreter know the stand-in.
+def import_in_child(module: types.ModuleType):
+    """Return assert_python_failure with an import of the stand-in before the code.
 
-    Such code names the type by its __name__, as only a builtin can be named.
+    A test passes it code for a new interpreter. The code uses the __name__ of the type
+    under test, which works for a builtin without an import.
     """
     stand_in, original = module.bytearray, module.assert_python_failure
-    lesson = (
+    imports = (
         f"import sys; sys.path[:] = {sys.path!r}\n"
         f"from {stand_in.__module__} import {stand_in.__qualname__}\n"
     )
 
     def assert_python_failure(*args, **env):
         *options, code = args
-        return original(*options, lesson + code, **env)
+        return original(*options, imports + code, **env)
 
     return assert_python_failure
 
 
 def tests_about(module: types.ModuleType) -> Iterator[unittest.TestCase]:
-    """Yield the tests of a loaded module that touch the type under test."""
+    """Yield the tests of a loaded module that use the type under test."""
     for value in list(vars(module).values()):
         if isinstance(value, type) and issubclass(value, unittest.TestCase):
             for method in unittest.defaultTestLoader.getTestCaseNames(value):
@@ -109,11 +109,11 @@ def tests_about(module: types.ModuleType) -> Iterator[unittest.TestCase]:
 
 
 def reaches(case: type, method: str, module: types.ModuleType) -> bool:
-    """Tell whether a test may use the type under test, itself or by a helper.
+    """Return whether a test may use the type under test, directly or through a helper.
 
-    Names are followed from code to code: a name means every attribute of that
-    name in the test's classes and the module's global.  This can select a test
-    too many, where a name means something else, but misses none in use.
+    The search follows every name that the test's code uses. A name can mean an attribute
+    of the test's classes or a global of the module, so it follows all of them. It may
+    select a test that does not use the type, but misses none that does.
     """
     seen, todo = set(), [method]
     while todo:
@@ -134,9 +134,9 @@ def meanings(name: str, case: type, module: types.ModuleType) -> list:
 
 
 def names_in(value: object, module: types.ModuleType) -> set[str]:
-    """Collect the names that a function, property or class of tests uses.
+    """Return the names that a function, a property or a class of tests uses.
 
-    What a decorator returned leads on to the function that it holds or wraps.
+    For a decorated function this includes the names that the original function uses.
     """
     if isinstance(value, type):
         own = value.__module__ == module.__name__
@@ -159,10 +159,10 @@ def names_in_code(code: types.CodeType) -> set[str]:
 
 
 def run(test: unittest.TestCase) -> tuple[list[str], list[str]]:
-    """Run one test with its fixtures; return why it skipped and how it failed.
+    """Run one test with its fixtures; return the reasons for skips, and the failures.
 
-    An exception that ends a thread is a failure too: CPython's threaded tests
-    assert inside their threads, where unittest does not look.
+    An exception that ends a thread counts as a failure: some of CPython's tests assert
+    inside their threads, where unittest does not notice.
     """
     result = unittest.TestResult()
     with uncaught_in_threads() as uncaught:

@@ -42,8 +42,9 @@ ALL = 1 << 30
 SUBJECTS = {
     ("buffers", "calls"): ["full heap", "span", "full span", "warm", "limit", "helped"],
     ("buffers", "allocations"): ["empty", "full heap", "full span"],
-    ("files", "calls"): ["full heap", "full span", "limit"],
-    ("files", "allocations"): ["new", "heap", "limit"],
+    ("files", "calls"): ["full heap", "full span", "limit", "much shared"],
+    ("files", "allocations"): ["new", "heap", "limit", "shared", "written"]
+    + ["nearly in a buffer"],
     ("arrays", "calls"): ["stable", "full heap", "full span"],
     ("arrays", "allocations"): ["stable", "heap"],
 }

@@ -1,14 +1,16 @@
-"""How many instructions of growbuf's own code an operation takes, compared with what is
-written down: a guard against becoming slower that needs no clock.
+"""Count how many instructions of growbuf's own code an operation executes.
 
-    python tests/instructions.py            count, compare; fail if one is 3% off
-    python tests/instructions.py --write    count and write tests/instructions.json
+    python tests/instructions.py            compare with tests/instructions.json
+    python tests/instructions.py --write    write tests/instructions.json
 
-Valgrind counts what is executed in the extension module alone, and the calls that leave
-it; not what Python, NumPy and libc do then, which differs from machine to machine.  The
-module is compiled for this with flags of its own, so that figures depend on the
-compiler and on Python's headers, and are compared where both are those they were
-written with.
+The comparison fails if a count differs by more than 3%. It detects slower code without
+measuring time.
+
+Valgrind counts the instructions of the extension module, and the calls that leave it.
+It does not count what Python, NumPy and libc execute, which differs between machines.
+The extension is compiled for this with fixed flags. Its counts still depend on the
+compiler and on Python's headers, so they are compared only if both are the same as when
+the file was written.
 """
 
 import argparse
@@ -26,7 +28,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 WRITTEN = Path(__file__).with_suffix(".json")
-FLAGS = "-DNDEBUG -fwrapv"  # in place of Python's own; setup.py adds -O3
+FLAGS = "-DNDEBUG -fwrapv"  # instead of Python's own flags; setup.py adds -O3
 ALLOWED = 0.03
 COUNT = 20_000
 
@@ -86,8 +88,11 @@ OPERATIONS = {
 
 
 def work():
-    """Do each operation once, so that all is loaded, and again, between calls of
-    stats(): there Valgrind writes down what it has counted since the one before."""
+    """Run each operation once, so that all code is loaded, and then once more.
+
+    The second time stats() is called before each: Valgrind then writes what it has
+    counted since the previous call.
+    """
     from growbuf import stats
 
     for operation in OPERATIONS.values():
@@ -114,7 +119,7 @@ def build(folder):
 
 
 def run_under_valgrind(folder):
-    """Return what was counted, a file for each operation, in their order."""
+    """Return the files with the counts, one for each operation, in their order."""
     valgrind = [
         "valgrind",
         "--quiet",
@@ -127,21 +132,23 @@ def run_under_valgrind(folder):
         **os.environ,
         "PYTHONPATH": str(folder),
         "PYTHONHASHSEED": "0",
-        "GROWBUF_STRATEGY": "copy",  # whatever Valgrind makes of mremap
+        "GROWBUF_STRATEGY": "copy",  # do not depend on how Valgrind handles mremap
     }
     command = [*valgrind, sys.executable, __file__, "--work"]
     subprocess.run(command, env=environment, check=True)
     found = sorted(folder.glob("counts.*"), key=lambda path: int(path.suffix[1:]))
-    _before, *between = found  # what came after the last is in no numbered file
+    _before, *between = found  # counts after the last stats() are in another file
     assert len(between) == len(OPERATIONS), [path.name for path in found]
     return between
 
 
 def counted(path):
-    """Return instructions and calls out of the module, in one of callgrind's files.
+    """Return the module's instructions and its calls to others, from a callgrind file.
 
-    After `ob=` come lines of a position and what was executed there; after `calls=` one
-    that is the callee's, in the object that `cob=` named if it was another.
+    `ob=` names an object file. The lines after it, until the next one, are each a
+    position and the number of instructions executed there. `calls=` counts calls to a
+    function; if that is in another object file, `cob=` names it on a line before. The
+    line after `calls=` has the callee's instructions, which do not count.
     """
     counts = Counter()
     ours = leaves = called = False
@@ -161,7 +168,7 @@ def counted(path):
 
 
 def count():
-    """Return what an operation takes, by its name: instructions, and calls out."""
+    """Return {operation: {"instructions": ..., "calls": ...}}, each for one repetition."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build(folder)
@@ -180,12 +187,12 @@ def count():
 
 def compiler():
     command = [*shlex.split(os.environ.get("CC") or "cc"), "--version"]
-    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return told.stdout.splitlines()[0].split()[-1]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.splitlines()[0].split()[-1]
 
 
 def environment():
-    """Return what figures depend on."""
+    """Return what the counts depend on."""
     return {
         "machine": platform.machine(),
         "python": "{} {}.{}".format(
@@ -200,9 +207,9 @@ def read():
 
 
 def why_not():
-    """Return why counts cannot be compared here, or None."""
+    """Return the reason why counts cannot be compared on this machine, or None."""
     if shutil.which("valgrind") is None:
-        return "there is no valgrind"
+        return "valgrind is not installed"
     written = read()["environment"]
     differing = [
         f"{what} is {here}, not {written[what]}"
@@ -213,10 +220,13 @@ def why_not():
 
 
 def differing(counts, written):
-    """Return in words what differs by more than is allowed: if it is less, and that is
-    meant, it is to be written down too, so that it stays."""
+    """Return a line for each count that differs from the written one by more than 3%.
+
+    A lower count is listed too. If it is intended, write it to the file, so that the
+    code cannot become slower again unnoticed.
+    """
     return [
-        f"{operation}: {counts[operation][what]} {what}, written down are {figure}"
+        f"{operation}: {counts[operation][what]} {what}, but {figure} in {WRITTEN.name}"
         for operation, row in written.items()
         for what, figure in row.items()
         if abs(counts[operation][what] - figure) > figure * ALLOWED

@@ -1,7 +1,10 @@
-"""Look for what an operation leaves behind: each is repeated in a process of its own,
-and memory, memory blocks, spans and, on a debug build, references must stop rising.
+"""Check that operations leak nothing.
 
-    python tests/leaks.py [NAME ...]      all operations, or those named
+    python tests/leaks.py [NAME ...]      check all operations, or only those named
+
+Each operation is repeated in its own process. After some repetitions, resident memory,
+memory blocks and spans in use must not rise any more. On a debug build of Python,
+references are counted instead of memory blocks.
 """
 
 import gc
@@ -24,7 +27,8 @@ from conftest import held
 KIB, MIB = 1 << 10, 1 << 20
 SIZES = [10, 40 * KIB, 100 * KIB, 5 * MIB]
 ROUNDS, REPEATS = 9, 15
-# The allocator's arenas and the kernel's counting by batches make so much uncertain.
+# RSS varies this much without a leak: the allocator keeps arenas, and the kernel updates
+# the figure in batches.
 RSS_NOISE = MIB
 
 
@@ -133,7 +137,7 @@ def arrays(nbytes):
     refused(rows.pop)
     del view
     rows.pop()
-    rows.take()
+    rows.detach()
 
 
 OPERATIONS = [grow, edit, results, views, limit, tail, owners, prefault, files, arrays]
@@ -145,28 +149,29 @@ def rss():
 
 
 def state(count):
-    """Return what is held now, the pool aside: (count, RSS in bytes, spans)."""
+    """Empty the pool; return (count of blocks or references, RSS in bytes, spans)."""
     gc.collect()
     growbuf.trim()
     return count(), rss(), growbuf.stats()["spans_live"]
 
 
 def watch(operation):
-    """Repeat an operation; return what rose by one each time or more, or nothing."""
-    # NumPy's wheels are release builds, which drop references that nobody counts.
-    misled = operation is arrays and hasattr(sys, "gettotalrefcount")
-    count = sys.getallocatedblocks if misled else held
-    seen = array("q", bytes(8 * 3 * ROUNDS))  # which takes no more as it is filled
+    """Repeat an operation; return a line for each figure that keeps rising."""
+    # NumPy's wheels are release builds. A debug build does not see the references that
+    # they drop, so it would report leaks.
+    use_blocks = operation is arrays and hasattr(sys, "gettotalrefcount")
+    count = sys.getallocatedblocks if use_blocks else held
+    seen = array("q", bytes(8 * 3 * ROUNDS))  # filling it allocates nothing
     for at in range(0, len(seen), 3):
         for _ in range(REPEATS):
             for nbytes in SIZES:
                 operation(nbytes)
         seen[at : at + 3] = array("q", state(count))
-    settled = seen[len(seen) // 3 :].tolist()
-    counts, resident, spans = settled[::3], settled[1::3], settled[2::3]
+    later = seen[len(seen) // 3 :].tolist()  # caches fill in the first third
+    counts, resident, spans = later[::3], later[1::3], later[2::3]
     assert check(GrowBuffer()) is None
     problems = []
-    # Caches of Python's own fill up by a few now and then.
+    # A leak adds at least one for each repetition; Python's caches grow by a few at times.
     rises = [after - before for before, after in zip(counts, counts[1:], strict=False)]
     if min(rises) >= REPEATS:
         problems.append(f"references or blocks: {counts}")

@@ -60,7 +60,22 @@ def over(name):
     return file
 
 
-FILES = {"new": GrowIO} | {name: over(name) for name in BUFFERS}
+def written(nbytes):
+    """Return a file in the middle of its own bytes."""
+    file = GrowIO()
+    for start in range(0, nbytes, 4 * KIB):
+        file.write(BYTES[start : min(start + 4 * KIB, nbytes)])
+    file.seek(nbytes // 2)
+    return file
+
+
+FILES = {name: over(name) for name in BUFFERS} | {
+    "new": GrowIO,
+    "shared": lambda: GrowIO(BYTES[:1000]),
+    "much shared": lambda: GrowIO(MUCH),
+    "written": lambda: written(1000),
+    "nearly in a buffer": lambda: written(72 * KIB - 5),
+}
 
 
 def rows(length, limit):
@@ -79,7 +94,14 @@ def unstable(length):
     return GrowArray.from_buffer(buf, "u2", 3)
 
 
+def small():
+    from growbuf import GrowArray
+
+    return GrowArray([(1, 2, 3)] * 100, dtype="u2")
+
+
 ARRAYS = {
+    "small": small,
     "stable": lambda: rows(100_000, LIMIT and LIMIT // 6),
     "heap": lambda: unstable(600),
     "full heap": lambda: unstable(70_000 // 6 * 6),
@@ -227,6 +249,7 @@ ON_FILES = {
     "truncate: all": lambda f: f.truncate(0),
     "read": lambda f: f.read(),
     "read1": lambda f: f.read1(100),
+    "peek": lambda f: f.peek(100),
     "readinto": lambda f: f.readinto(bytearray(100)),
     "readline": lambda f: f.readline(),
     "readlines": lambda f: f.readlines(1000),
@@ -281,9 +304,10 @@ ON_ARRAYS = {
     "reserve": lambda a: a.reserve(600_000),
     "trim": lambda a: a.trim(),
     "clear": lambda a: a.clear(),
-    "take": lambda a: a.take(),
+    "detach": lambda a: a.detach(),
     "copy": lambda a: a.copy().array,
     "array": lambda a: a.array,
+    "stable": lambda a: a.stable,
     "buffer": lambda a: len(a.buffer),
     "from_buffer": lambda a: len(type(a).from_buffer(GrowBuffer(MUCH), "u1", 3)),
     "__new__": lambda a: type(a)(block(100_000)).array,

@@ -1,5 +1,8 @@
-"""A pytest plugin for a debug build of CPython: run each test several times, and fail
-it if each time has left references behind. `make refleak` uses it."""
+"""A pytest plugin for a debug build of CPython: fail each test that leaks references.
+
+It runs each test several times. A test fails if every run leaves references behind.
+`make refleak` uses it.
+"""
 
 import gc
 import sys
@@ -10,27 +13,28 @@ from conftest import held
 
 WARM_UP, COUNTED = 3, 4
 
-# Built for release, it drops references that a debug build goes on counting.
+# Hide NumPy. Its wheels are release builds: a debug build of Python does not see the
+# references that they drop, and would report leaks.
 sys.modules["numpy"] = None
 
 
 def pytest_collection_finish():
-    """Have no collection go through what was there before the tests."""
+    """Exclude all objects that exist before the tests from garbage collection."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """Call the test instead of pytest, with the fixtures that there are."""
+    """Call the test function several times, with its fixtures, instead of pytest."""
     names = pyfuncitem._fixtureinfo.argnames
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    counts = array("q", bytes(8 * (WARM_UP + COUNTED)))  # holds no references
+    counts = array("q", bytes(8 * (WARM_UP + COUNTED)))  # which holds no references
     for i in range(len(counts)):
         pyfuncitem.obj(**arguments)
         counts[i] = held()
-    settled = counts[WARM_UP - 1 :].tolist()
-    left = [after - before for before, after in zip(settled, settled[1:], strict=False)]
+    later = counts[WARM_UP - 1 :].tolist()
+    left = [after - before for before, after in zip(later, later[1:], strict=False)]
     if min(left) > 0:
         pytest.fail(f"references left by each run: {left}")
     return True

@@ -1,8 +1,10 @@
-"""Run the model tests round after round, for some minutes, and stop at a failure.
+"""Repeat the model tests for some minutes, with new random steps in each round.
 
-python tests/soak.py [MINUTES] [SEED]: each round has a seed of its own, the one after
-the last, and it alone tells what is done: given back, the soak begins with that round.
-The rungs of the ladder take turns.
+    python tests/soak.py [MINUTES] [SEED]
+
+It stops at the first failure. SEED is that of the first round, and each round adds one to
+it. The seed alone determines the steps and the rung of a round, so starting with the seed
+of a failed round repeats the failure.
 """
 
 import os
@@ -20,7 +22,7 @@ RUNGS = ["", "maymove", "copy", "heap"]
 def run(seed):
     """Run one round; return pytest's exit code."""
     rung = RUNGS[seed % len(RUNGS)]
-    print(f"SEED={seed} (rung: {rung or 'the best'})", flush=True)
+    print(f"SEED={seed} (rung: {rung or 'best available'})", flush=True)
     options = ["-q", "-x", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *MODELS],
@@ -34,7 +36,7 @@ def main(minutes="60", seed=""):
     seed = int(seed or random.randrange(1_000_000))
     while time.monotonic() < end:
         if code := run(seed):
-            print(f"the same again: make soak SEED={seed}")
+            print(f"to repeat this round: make soak SEED={seed}")
             return code
         seed += 1
     return 0

@@ -1,8 +1,9 @@
-"""Packages that live on bytearray work with GrowBuffer as the builtin of that name:
-their own tests pass that pass without.  `make swap` runs this.
+"""Packages that use bytearray work when GrowBuffer replaces the builtin bytearray.
 
-The source distributions come from PyPI and stay in build/swap.  Their tests run in the
-environment of the dependency group `swap`.
+Each of their own tests that passes without the replacement must pass with it, except for
+those that are listed with a reason. `make swap` runs this. The source distributions come
+from PyPI and stay in build/swap. Their tests run in the virtual environment of the
+dependency group `swap`.
 """
 
 import subprocess
@@ -19,7 +20,7 @@ STORE = Path(__file__).resolve().parent.parent / "build" / "swap"
 
 
 class Package(NamedTuple):
-    """A distribution, where its code is and its tests are, and which must fail."""
+    """A source distribution: where its code and tests are, and which tests must fail."""
 
     version: str
     code: str
@@ -54,7 +55,7 @@ PACKAGES = {
 
 @pytest.fixture(scope="session")
 def downloaded():
-    """Have the source distributions in build/swap; pip takes those that are there."""
+    """Download the source distributions to build/swap, those that are not there yet."""
     subprocess.run(
         [
             *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", STORE),
@@ -73,7 +74,7 @@ def name(request):
 
 @pytest.fixture
 def folder(name, downloaded, tmp_path):
-    """Unpack a package's source distribution into a folder of its own."""
+    """Unpack a package's source distribution and return its folder."""
     stem = f"{name.replace('-', '_')}-{PACKAGES[name].version}"
     with tarfile.open(STORE / f"{stem}.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
@@ -81,7 +82,11 @@ def folder(name, downloaded, tmp_path):
 
 
 def request(package):
-    """Return what swapped.py is to run: the Python halves, the same tests each time."""
+    """Return the arguments for swapped.py.
+
+    The environment selects the pure Python version of each package. The seed makes
+    hypothesis run the same tests each time.
+    """
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:logging"]
     options += ["--hypothesis-seed=0", "-o", "addopts=", "-o"]
     words = [*options, f"pythonpath={package.code}", *package.tests]
@@ -89,13 +94,13 @@ def request(package):
     return {"runner": "pytest", "words": words, "environment": environment}
 
 
-def test_package(name, folder):
+def test_swap_package_passes_as_before(name, folder):
     package = PACKAGES[name]
-    found = swapped.not_as_before("growbuf.GrowBuffer", folder, **request(package))
+    found = swapped.find_changes("growbuf.GrowBuffer", folder, **request(package))
     swapped.assert_expected(found, package.expected)
 
 
 @pytest.mark.parametrize("name", ["h11"], indirect=True)
-def test_a_wrong_method_is_noticed(name, folder):
-    found = swapped.not_as_before("broken.Find", folder, **request(PACKAGES[name]))
+def test_swap_type_with_wrong_method_is_detected(name, folder):
+    found = swapped.find_changes("broken.Find", folder, **request(PACKAGES[name]))
     assert any(text.startswith("failed") for text in found.values())

@@ -1,9 +1,11 @@
-"""Run test suites with another type as the builtin bytearray, and without.
+"""Run test suites with and without another type as the builtin bytearray.
+
+find_changes() starts a child process for each run:
 
     python swapped.py FILE
 
-runs what the JSON in FILE asks for and writes there how each test ended.  The type is
-put in place before that, by swap/sitecustomize.py; not_as_before() starts both.
+The child reads from FILE, as JSON, what to run, and writes how each test ended to it.
+Before that, swap/sitecustomize.py has replaced the builtin in the child.
 """
 
 import faulthandler
@@ -20,17 +22,18 @@ from pathlib import Path
 import cpython_suite
 
 TESTS = Path(__file__).resolve().parent
-LONGEST_S = 300  # then it says where it hangs
+LONGEST_S = 300  # after this time the child prints its stacks and exits
 
 
-# ------------------------------------------------------------------- the parent's side
+# ------------------------------------------------------------------- the parent process
 
 
-def not_as_before(stand_in, folder, runner, environment=None, **arguments):
-    """Return what befell the tests that pass, or are skipped, only without stand_in.
+def find_changes(stand_in, folder, runner, environment=None, **arguments):
+    """Return {test: what happened} for tests that end worse with stand_in than without.
 
-    runner is a key of RUNNERS and arguments are its own; the tests run in folder. What
-    passes when it is tried once more failed by chance: of sockets and clocks.
+    Also contains tests that do not exist with it. runner is a key of RUNNERS, arguments
+    are passed to it, and the tests run in folder. Tests of sockets and clocks sometimes
+    fail by chance, so a test that passes when it is run once more does not count.
     """
 
     def run(stand_in, only=None):
@@ -39,14 +42,14 @@ def not_as_before(stand_in, folder, runner, environment=None, **arguments):
             request["only"] = sorted(only)
         return outcomes(stand_in, folder, request, environment)
 
-    after = run(stand_in)
-    doubtful = {name for name, end in after.items() if end["outcome"] != "passed"}
-    before = run("", doubtful)
-    gone = dict.fromkeys(before.keys() - after.keys(), "not there with the swap")
+    swapped = run(stand_in)
+    doubtful = {name for name, end in swapped.items() if end["outcome"] != "passed"}
+    plain = run("", doubtful)
+    gone = dict.fromkeys(plain.keys() - swapped.keys(), "does not exist with the swap")
     worse = {
         name
         for name in doubtful
-        if before.get(name, {}).get("outcome") != after[name]["outcome"]
+        if plain.get(name, {}).get("outcome") != swapped[name]["outcome"]
     }
     again = run(stand_in, worse) if worse else {}
     return gone | {
@@ -57,7 +60,7 @@ def not_as_before(stand_in, folder, runner, environment=None, **arguments):
 
 
 def outcomes(stand_in, folder, request, environment):
-    """Run tests in a process of its own, where stand_in, if named, is bytearray."""
+    """Run tests in a child, in which stand_in replaces bytearray unless it is empty."""
     inherited = os.environ.get("PYTHONPATH", "")
     path = [str(TESTS / "swap"), str(TESTS.parent), inherited]
     swap = {"GROWBUF_SWAP": stand_in, "PYTHONPATH": os.pathsep.join(path)}
@@ -80,25 +83,25 @@ def outcomes(stand_in, folder, request, environment):
 
 
 def assert_expected(found, entries):
-    """Fail for each test found that no entry expects, and each entry in vain."""
+    """Fail if no entry expects a test in found, or if an entry matches none of them."""
     expected = [entry.test for entry in entries if entry.applies()]
     new = [
         f"{name}: {text}" for name, text in found.items() if not is_like(name, expected)
     ]
     assert not new, "\n\n".join(new)
-    in_vain = [pattern for pattern in expected if not fnmatch.filter(found, pattern)]
-    assert not in_vain, f"as without the swap, by now: {in_vain}"
+    unused = [pattern for pattern in expected if not fnmatch.filter(found, pattern)]
+    assert not unused, f"listed, but no such test ends worse with the swap: {unused}"
 
 
 def is_like(name, patterns):
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-# -------------------------------------------------------------------- the child's side
+# -------------------------------------------------------------------- the child process
 
 
 class Outcomes:
-    """How each test ended, the worst of it, by name; None for one that was not run."""
+    """The worst outcome of each test, by its name; None for a test that was not run."""
 
     ORDER = [None, "passed", "skipped", "failed"]
 
@@ -112,7 +115,7 @@ class Outcomes:
 
 
 class Result(unittest.TestResult):
-    """Notes how tests end, and what ended a thread of theirs, as a failure."""
+    """Notes how tests end. An exception that ended a thread of a test is a failure."""
 
     def __init__(self, outcomes, uncaught):
         super().__init__()
@@ -134,7 +137,7 @@ class Result(unittest.TestResult):
 
 
 def name_of(test):
-    """Name a test, that of a subtest, or the class or module of a fixture."""
+    """Return the name of a test, of a subtest's test, or of a fixture's class or module."""
     name = getattr(test, "test_case", test).id()
     return name.partition(" (")[2].rstrip(")") or name
 
@@ -148,16 +151,16 @@ def flatten(suite):
 
 
 def is_in(name, names):
-    """Tell whether a test or its class or module is among names."""
+    """Return whether names contain a test, its class or its module."""
     parts = name.split(".")
     return any(".".join(parts[: n + 1]) in names for n in range(len(parts)))
 
 
 def run_unittest(outcomes, modules, only=None, left_out=()):
-    """Run modules of tests, without those like left_out; or only what is named."""
+    """Run the tests of modules, except those that match left_out; or those in only."""
     from test import support
 
-    support.use_resources = {}  # no network, no gigabytes
+    support.use_resources = {}  # skip tests that need a network or gigabytes
     chosen = unittest.TestSuite()
     for test in load(outcomes, modules):
         if is_like(test.id(), left_out):
@@ -183,7 +186,7 @@ def load(outcomes, modules):
 
 
 class Plugin:
-    """Notes how tests end under pytest; a file that cannot be collected counts as one."""
+    """Notes how tests end under pytest; a file that cannot be collected is a test too."""
 
     def __init__(self, outcomes, only):
         self.outcomes, self.only = outcomes, only
@@ -203,7 +206,7 @@ class Plugin:
 
 
 def run_pytest(outcomes, words, only=None):
-    """Run pytest with the words of a command; or only the tests that are named."""
+    """Run pytest with the words of a command line; or only the tests in only."""
     import pytest
 
     pytest.main(words, plugins=[Plugin(outcomes, only)])

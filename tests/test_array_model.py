@@ -18,7 +18,7 @@ RECORD = np.dtype([("t", "<f8"), ("n", ">i4"), ("at", "u1", 2)])
 LAYOUTS = st.sampled_from(
     [("f8", ()), ("i4", (2,)), ("u1", ()), ("<c16", (2, 2)), (RECORD, ())]
 )
-KINDS = st.sampled_from(["stable", "limit", "moving", "shared"])
+KINDS = st.sampled_from(["default", "limit", "moving", "shared"])
 LIMIT = 5000
 LARGEST = 60_000
 COUNTS = st.sampled_from([0, 1, 7, 300, 20_000])
@@ -47,16 +47,18 @@ class Model(Pair):
         self.views, self.others, self.count = [], [], 0
         self.model = np.zeros((0, *row_shape), dtype)
         self.subject = self.make(kind, dtype, row_shape)
-        self.stable = self.subject.stable
 
     def make(self, kind, dtype, row_shape):
-        fixed = growbuf.info()["strategy"] != "heap"
-        if kind in ("moving", "shared") or (kind == "limit" and not fixed):
+        has_pages = growbuf.info()["strategy"] != "heap"
+        self.limited = False
+        self.stable = has_pages and kind in ("default", "limit")
+        if kind in ("moving", "shared") or (kind == "limit" and not has_pages):
             array = growbuf.GrowArray.from_buffer(GrowBuffer(), dtype, row_shape)
             if kind == "shared":
                 assert array.buffer == b""  # known to others from now on
             return array
-        limit = LIMIT if kind == "limit" else None
+        self.limited = kind == "limit"
+        limit = LIMIT if self.limited else None
         return growbuf.GrowArray(dtype=dtype, row_shape=row_shape, limit=limit)
 
     def rows(self, nrows):
@@ -74,7 +76,7 @@ class Model(Pair):
 
     def change(self, call, changed, shrinks=False):
         """Have the rows `changed`, or see the call refused with nothing changed."""
-        limit = self.subject.limit
+        limit = LIMIT if self.limited else None
         if self.views and (shrinks or not self.stable):
             refusal = BufferError
         elif limit is not None and len(changed) > limit:
@@ -186,9 +188,9 @@ class Model(Pair):
         self.change(lambda a: a.trim(), self.model, shrinks=True)
 
     @rule()
-    def take(self):
+    def detach(self):
         taken, rows = [], self.model
-        self.change(lambda a: taken.append(a.take()), rows[:0], shrinks=True)
+        self.change(lambda a: taken.append(a.detach()), rows[:0], shrinks=True)
         self.others += [(array, rows.copy()) for array in taken]
         del self.others[:-3]
 
@@ -211,7 +213,8 @@ class Model(Pair):
     @precondition(lambda self: len(self.model) < 3000)
     @rule(protocol=st.integers(2, 5))
     def copy(self, protocol):
-        for again in self.subject.copy(), pickle.loads(pickle.dumps(self.subject)):
+        pickled = pickle.dumps(self.subject, protocol)
+        for again in self.subject.copy(), pickle.loads(pickled):
             assert again.dtype == self.model.dtype
             assert again.tobytes() == self.model.tobytes()
 
@@ -230,17 +233,26 @@ class Model(Pair):
 
     @rule()
     def look(self):
-        """Have the array keep a view of its own."""
+        """Look at rows: the array keeps a view of its own."""
         assert len(list(self.subject[:3])) == min(3, len(self.model))
+
+    @rule()
+    def ask(self):
+        """The array reserves address space where it has not done so."""
+        array = self.subject
+        assert array.stable is self.stable
+        assert array.capacity >= len(array)
+        assert (array.limit is None) is not self.stable
+        assert array.limit == LIMIT or not self.limited
 
     @invariant()
     def same_rows(self):
+        """Make no view, with which the array would reserve address space."""
         array = self.subject
         assert array.shape == self.model.shape and array.dtype == self.model.dtype
-        equal = array.tobytes() == self.model.tobytes()
+        equal = bytes(array._buffer) == self.model.tobytes()
         assert equal
         assert check(array._buffer) is None
-        assert array.capacity >= len(array) and array.stable is self.stable
         for view, key, nrows in self.views:
             assert view.tobytes() == self.model[:nrows][key].tobytes()
         for taken, rows in self.others:

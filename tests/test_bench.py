@@ -1,5 +1,7 @@
-"""The benchmark as its user meets it, at sizes that take no time; that each peer collects
-the very bytes it is timed for; that what measures, measures."""
+"""`python -m growbuf bench` and what it measures with, on short data.
+
+Every peer must return the bytes that it is timed for.
+"""
 
 import json
 import mmap
@@ -12,16 +14,17 @@ from pathlib import Path
 import pytest
 
 import growbuf
-from growbuf import _cases, _measure
-from growbuf._cases import CASES, PATTERN
+from growbuf.cli import cases, main, measure
+from growbuf.cli.cases import CASES, PATTERN
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAIRS = [(case, peer) for case in CASES for peer in CASES[case].peers]
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+needs_rich = pytest.mark.skipif(not find_spec("rich"), reason="needs rich")
 
 
-def bench(*words, cwd):
+def run_bench(*words, cwd):
     return subprocess.run(
         [sys.executable, "-m", "growbuf", "bench", *map(str, words)],
         cwd=cwd,
@@ -31,12 +34,12 @@ def bench(*words, cwd):
 
 
 def content(result):
-    """Return the bytes that a peer has collected, with what room it has behind them."""
+    """Return the bytes of a peer's result; spare capacity may follow them."""
     if isinstance(result, list):
         return b"".join(map(content, result))
     if hasattr(result, "getvalue"):
         return result.getvalue()
-    if hasattr(result, "buffers"):  # of an arrow array the last has the values
+    if hasattr(result, "buffers"):  # the last buffer of an Arrow array has the values
         return result.buffers()[-1].to_pybytes()
     try:
         return memoryview(result).tobytes()
@@ -45,24 +48,24 @@ def content(result):
 
 
 def expected(case, nbytes):
-    """Return what every peer must have collected in a case."""
+    """Return the bytes that every peer must return in a case."""
     piece = PATTERN[: CASES[case].piece_nbytes]
     if case == "interleaved":
-        nbytes = nbytes // _cases.INTERLEAVED
-        piece = PATTERN[: _cases.PIECE_NBYTES]
-        return piece * (nbytes // len(piece)) * _cases.INTERLEAVED
+        nbytes = nbytes // cases.INTERLEAVED
+        piece = PATTERN[: cases.PIECE_NBYTES]
+        return piece * (nbytes // len(piece)) * cases.INTERLEAVED
     piece = {"by-byte": b"\7", "zeros": b"\0"}.get(case, piece)
     return piece * (nbytes // len(piece))
 
 
 @pytest.mark.parametrize(("case", "peer"), PAIRS, ids=map("-".join, PAIRS))
 class TestPeers:
-    def test_collects_what_it_is_timed_for(self, case, peer):
-        if not _cases.is_there(CASES[case].peers[peer]):
+    def test_case_run_returns_expected_result(self, case, peer):
+        if not cases.is_installed(CASES[case].peers[peer]):
             pytest.skip(f"{peer} is not installed")
         nbytes = CASES[case].nbytes(peer, 1 << 20)
-        with CASES[case].give(nbytes) as given:
-            result = CASES[case].run(CASES[case].peers[peer].begin, given)
+        with CASES[case].make_argument(nbytes) as argument:
+            result = CASES[case].run(CASES[case].peers[peer].begin, argument)
         check(case, result, nbytes)
 
 
@@ -75,17 +78,18 @@ def check(case, result, nbytes):
         import numpy as np
 
         items = np.arange(nbytes / 8)
-        wanted = items / 2 if case == "append" else items % _cases.BLOCK_ITEMS
+        wanted = items / 2 if case == "append" else items % cases.BLOCK_ITEMS
         assert np.asarray(result).tobytes() == wanted.tobytes()
     else:
         assert content(result)[:nbytes] == expected(case, nbytes)
 
 
+@needs_rich
 class TestCommand:
-    pytest.importorskip("rich")
-
-    def test_prints_ratios_and_where_they_come_from(self, tmp_path):
-        done = bench("build-64k", "zeros", "--size", "64K", "--repeat", 1, cwd=tmp_path)
+    def test_bench_prints_ratios_and_machine(self, tmp_path):
+        done = run_bench(
+            "build-64k", "zeros", "--size", "64K", "--repeat", 1, cwd=tmp_path
+        )
         assert done.returncode == 0, done.stderr
         facts = growbuf.info()
         for word in ("kernel", "strategy", "transparent_hugepage"):
@@ -95,9 +99,9 @@ class TestCommand:
         assert "bytearray" in done.stdout
         assert done.stderr == ""
 
-    def test_json_has_every_figure(self, tmp_path):
+    def test_bench_json_writes_every_figure(self, tmp_path):
         words = ("build-64k", "--size", "1M", "--repeat", 2, "--json", "bench.json")
-        done = bench(*words, cwd=tmp_path)
+        done = run_bench(*words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         report = json.loads((tmp_path / "bench.json").read_text())
         assert report["growbuf"] == growbuf.info()
@@ -111,15 +115,15 @@ class TestCommand:
 
     @pytest.mark.skipif(not find_spec("matplotlib"), reason="needs matplotlib")
     @pytest.mark.parametrize("suffix", ["svg", "png"])
-    def test_plot(self, tmp_path, suffix):
+    def test_bench_plot_writes_picture(self, tmp_path, suffix):
         name = f"ratios.{suffix}"
         words = ("zeros", "--size", "64K", "--repeat", 1, "--plot", name)
-        done = bench(*words, cwd=tmp_path)
+        done = run_bench(*words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert (tmp_path / name).stat().st_size > 1000
 
     @pytest.mark.parametrize(
-        ("words", "told"),
+        ("words", "message"),
         [
             (("no-such",), "build-64k"),
             (("--allocator", "no-such"), "jemalloc"),
@@ -127,95 +131,101 @@ class TestCommand:
             (("--repeat", "0"), "not a count"),
         ],
     )
-    def test_refuses(self, tmp_path, words, told):
-        done = bench(*words, cwd=tmp_path)
+    def test_bench_invalid_argument_exits_with_2(self, tmp_path, words, message):
+        done = run_bench(*words, cwd=tmp_path)
         assert done.returncode == 2
-        assert told in done.stderr and done.stdout == ""
+        assert message in done.stderr and done.stdout == ""
 
-    def test_names_what_is_missing_and_goes_on(self, monkeypatch, capsys):
-        from growbuf import _cli
-
-        monkeypatch.setitem(_measure.ALLOCATORS, "other", ("no-such", "libno-such"))
-        monkeypatch.setattr(_cases, "find_spec", lambda module: None)
-        words = ["bench", "build-64k", "--size", "64K", "--repeat", "1"]
-        assert _cli.main([*words, "--allocator", "other,glibc"]) == 0
+    def test_bench_missing_packages_are_named_and_skipped(self, monkeypatch, capsys):
+        monkeypatch.setitem(measure.ALLOCATORS, "other", ("no-such", "libno-such"))
+        monkeypatch.setattr(cases, "find_spec", lambda module: None)
+        words = ["bench", "build-64k", "append", "--size", "64K", "--repeat", "1"]
+        assert main.main([*words, "--allocator", "other,glibc"]) == 0
         out = capsys.readouterr().out
         assert "other: not found, install libno-such" in out
         assert "numpy: not installed, pip install numpy" in out
         assert "bytearray" in out and "np.append" not in out
+        assert "build-64k, 64 KiB" in out
+        assert "append, " not in out, "every peer of this case needs numpy"
 
 
+@needs_rich
 class TestWorker:
-    @pytest.mark.parametrize("allocator", _measure.ALLOCATORS)
-    def test_uses_the_allocator(self, allocator):
-        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+    @pytest.mark.parametrize("allocator", measure.ALLOCATORS)
+    def test_worker_loads_its_allocator(self, allocator):
+        from growbuf.cli import bench
+
         try:
-            worker = _bench.Worker(allocator)
-        except _measure.MissingError as error:
+            worker = bench.Worker(allocator)
+        except measure.MissingError as error:
             pytest.skip(str(error))
         with worker:
             assert "seconds" in worker.measure("build-64k", "bytearray", 1 << 16)
             loaded = Path(f"/proc/{worker._process.pid}/maps").read_text()
-        library = _measure.ALLOCATORS[allocator][0]
+        library = measure.ALLOCATORS[allocator][0]
         assert library is None or f"lib{library}" in loaded
 
-    def test_a_job_that_dies_is_an_error_of_its_own(self):
-        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
-        with _bench.Worker("glibc") as worker:
+    def test_worker_ask_after_failed_job_still_measures(self):
+        from growbuf.cli import bench
+
+        with bench.Worker("glibc") as worker:
             answer = worker.ask(measure="builds", peer="bytearray", nbytes="many")
             assert answer == {"error": "exit code 1"}
             assert "seconds" in worker.measure("zeros", "bytearray", 1 << 16)
 
 
 class TestMeasure:
-    def test_a_long_answer_of_a_child(self):
-        assert _measure.in_child(list, range(100_000)) == list(range(100_000))
+    def test_in_child_long_result_is_complete(self):
+        assert measure.in_child(list, range(100_000)) == list(range(100_000))
 
-    def test_a_child_that_is_killed(self):
+    def test_in_child_killed_child_raises_error_with_signal(self):
         with pytest.raises(ChildProcessError, match="SIGKILL"):
-            _measure.in_child(lambda: os.kill(os.getpid(), 9))
+            measure.in_child(lambda: os.kill(os.getpid(), 9))
 
-    def test_figures_are_of_the_job_alone(self):
+    def test_figures_exclude_memory_held_before(self):
         nbytes = 64 << 20
         kept = bytearray(nbytes)
 
         def job():
-            """An allocator might keep it when it is dropped, or merge mappings."""
+            """Use a mapping: an allocator might keep freed memory, or merge mappings."""
             memory = mmap.mmap(-1, nbytes)
             memory[:: mmap.PAGESIZE] = bytes(nbytes // mmap.PAGESIZE)
             return memory
 
-        row = _measure.in_child(_measure.figures, job)
-        # The allocator may give back some of its own meanwhile.
+        row = measure.in_child(measure.figures, job)
+        # The bounds are not exact, because the allocator may give back memory meanwhile.
         assert 0.95 * nbytes < row["peak_nbytes"] < 1.5 * nbytes
         assert row["after_nbytes"] < 0.5 * nbytes
         assert row["faults"] > 0 and row["mappings"] >= 1
         del kept
 
-    def test_exponent(self):
+    def test_exponent_of_quadratic_points_is_2(self):
         points = [(n, 3 * n**2) for n in (1, 10, 1000)]
-        assert _measure.exponent(points) == pytest.approx(2)
+        assert measure.exponent(points) == pytest.approx(2)
 
 
+@needs_rich
 class TestReport:
-    def test_ratios_are_for_as_many_bytes(self):
-        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+    def test_add_ratios_with_different_lengths_compares_time_per_byte(self):
+        from growbuf.cli import bench
+
         rows = [
             {"nbytes": 100, "seconds": [1.0, 2.0, 4.0]},
             {"nbytes": 10, "seconds": [1.0, 1.0, 1.0]},
             {"nbytes": 100, "error": "killed"},
         ]
-        _bench.add_ratios(rows)
+        bench.add_ratios(rows)
         assert [row.get("ratio") for row in rows] == [1, 5, None]
 
-    def test_a_failed_peer_is_told_in_its_row(self):
-        _bench = pytest.importorskip("growbuf._bench", reason="needs rich")
+    def test_make_tables_failed_peer_shows_error_in_row(self):
+        from growbuf.cli import bench
+
         rows = [
             {"case": "zeros", "peer": "GrowBuffer", "nbytes": 1, "seconds": [1.0]},
             {"case": "zeros", "peer": "other", "nbytes": 1, "error": "killed"},
         ]
-        _bench.add_ratios(rows)
-        (table,) = _bench.make_tables(rows)
+        bench.add_ratios(rows)
+        (table,) = bench.make_tables(rows)
         assert table.row_count == 2
         assert "killed" in list(table.columns[1].cells)
 
@@ -232,8 +242,8 @@ def pictures(monkeypatch):
 
 
 def suite_rows():
-    """Return rows as the suite writes them, of every case that is drawn."""
-    for allocator in _measure.ALLOCATORS:
+    """Yield rows as the suite writes them, for every case that is drawn."""
+    for allocator in measure.ALLOCATORS:
         for peer in ("GrowBuffer", "bytearray"):
             for case in ("build-64k", "scaling", "appends", "windows"):
                 for nbytes in (1 << 20, 128 << 20):
@@ -248,7 +258,7 @@ def suite_rows():
                     }
 
 
-def test_pictures_are_small_and_the_same_each_time(pictures, tmp_path, monkeypatch):
+def test_pictures_drawn_twice_are_small_and_equal(pictures, tmp_path, monkeypatch):
     report = {"benchmarks": [{"extra_info": row} for row in suite_rows()]}
     source = tmp_path / "bench.json"
     source.write_text(json.dumps(report))
@@ -263,7 +273,7 @@ def test_pictures_are_small_and_the_same_each_time(pictures, tmp_path, monkeypat
     assert max(map(len, drawn[0].values())) < 100_000
 
 
-def test_tables_are_made_anew_where_they_stand(pictures, tmp_path):
+def test_pictures_write_tables_replaces_only_the_table(pictures, tmp_path):
     ours = {"allocator": "glibc", "case": "zeros", "nbytes": 4, "seconds": [2.0]}
     theirs = {**ours, "peer": "bytearray", "nbytes": 2}
     other = {**theirs, "allocator": "mimalloc", "seconds": [7.0]}

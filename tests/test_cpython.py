@@ -1,7 +1,7 @@
 """CPython's own tests of bytearray pass with GrowBuffer in its place.
 
-Every test of the running Python that touches bytearray is one test here; how
-that is done is in cpython_suite.py.  The few that must fail are listed below.
+Each test of the running Python that uses bytearray becomes one test here. The module
+cpython_suite.py does this. EXPECTED lists the tests that must fail, with reasons.
 """
 
 import builtins
@@ -22,7 +22,7 @@ MODULES = {
     "test_capi.test_bytearray": (3, 12),
 }
 
-ALLOC = "the test counts with the private __alloc__: "
+ALLOC = "the test checks the private __alloc__: "
 
 EXPECTED = [
     Expected("test_bytes.AssortedBytesTest.test_repr_str", REPR, until=(3, 13)),
@@ -31,21 +31,21 @@ EXPECTED = [
     Expected("test_bytes.AssortedBytesTest.test_bytearray_str", REPR, since=(3, 14)),
     Expected(
         "test_bytes.AssortedBytesTest.test_doc",
-        "the test spells the docstring: bytearray(iterable_of_ints)",
+        "the test contains the docstring: bytearray(iterable_of_ints)",
     ),
     Expected(
         "test_bytes.ByteArrayTest.test_init_alloc",
-        ALLOC + "how much a half-done __init__ holds, where GrowBuffer changes nothing "
-        "before it has the last item",
+        ALLOC + "its value during __init__, but GrowBuffer does not change anything "
+        "before it has read the last item",
     ),
     Expected(
         "test_bytes.ByteArrayTest.test_take_bytes_optimization",
-        ALLOC + "what is left after taking half, where GrowBuffer moves nothing",
+        ALLOC + "its value after half is taken, but GrowBuffer moves nothing then",
         since=(3, 15),
     ),
     Expected(
         "test_bytes.ByteArrayTest.test_take_bytes_error",
-        "the test fails the second allocation of a call, where GrowBuffer makes one",
+        "the test fails the second allocation of a call; GrowBuffer makes only one",
         since=(3, 15, 1),
     ),
     Expected(
@@ -66,14 +66,14 @@ EXPECTED = [
     ),
     Expected(
         "test_capi.test_bytearray.CAPITest.test_resize",
-        "PyByteArray_Resize would realloc memory that is not Python's: it is refused",
+        "PyByteArray_Resize is refused: it would realloc memory that is not Python's",
         since=(3, 12),
     ),
 ]
 
 
 def load_all() -> tuple[dict, dict]:
-    """Load the modules; return them, and the reasons for those that are missing."""
+    """Return the loaded modules, and the reason for each that is missing."""
     modules, missing = {}, {}
     for name, since in MODULES.items():
         if sys.version_info < since:
@@ -110,7 +110,7 @@ def parameters() -> list:
 
 
 @pytest.mark.parametrize("test", parameters())
-def test_cpython(test):
+def test_cpython_test_passes_with_growbuffer(test):
     skipped, problems = cpython_suite.run(test)
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
@@ -119,8 +119,8 @@ def test_cpython(test):
 
 
 @pytest.mark.parametrize("entry", EXPECTED, ids=lambda entry: entry.test)
-def test_expected_failure_names_a_test(entry):
-    """A failure that is expected of a test which is gone would never be missed."""
+def test_expected_failure_names_existing_test(entry):
+    """An entry for a test that no longer exists would stay in the list unnoticed."""
     assert OLDEST <= entry.since[:2] <= entry.until <= NEWEST
     module = entry.test.rsplit(".", 2)[0]
     assert MODULES[module] <= entry.since
@@ -129,7 +129,7 @@ def test_expected_failure_names_a_test(entry):
 
 
 @pytest.mark.skipif("test_bytes" not in LOADED, reason="no test.test_bytes")
-def test_tests_see_growbuffer_and_nobody_else_does():
+def test_load_binds_growbuffer_only_in_private_copy():
     module = LOADED["test_bytes"]
     assert module.ByteArrayTest.type2test is GrowBuffer
     assert module.ByteArraySubclassTest.type2test.__base__ is GrowBuffer
@@ -137,7 +137,7 @@ def test_tests_see_growbuffer_and_nobody_else_does():
     assert sys.modules.get("test.test_bytes") is not module
 
 
-# The classes that test bytearray; others are chosen from test by test.
+# Classes that test bytearray, so that some of their tests must be selected.
 ABOUT_BYTEARRAY = [
     "test_bytes.AssortedBytesTest",
     "test_bytes.ByteArrayAsStringTest",
@@ -151,14 +151,14 @@ ABOUT_BYTEARRAY = [
 
 
 @pytest.mark.parametrize("name", ABOUT_BYTEARRAY)
-def test_no_class_about_bytearray_is_missed(name):
+def test_tests_about_class_testing_bytearray_is_selected(name):
     if name.split(".")[0] in MISSING:
         pytest.skip(MISSING[name.split(".")[0]])
     assert name in {test.rsplit(".", 1)[0] for test in TESTS}
 
 
 class Failing(unittest.TestCase):
-    """What the adapter must notice, wherever it happens."""
+    """Three kinds of failure that cpython_suite.run() must report."""
 
     def outright(self):
         self.fail("noticed")
@@ -174,7 +174,7 @@ class Failing(unittest.TestCase):
 
 
 @pytest.mark.parametrize("method", ["outright", "in_a_subtest", "in_a_thread"])
-def test_failure_is_noticed(method):
+def test_run_failing_test_returns_one_problem(method):
     skipped, problems = cpython_suite.run(Failing(method))
     assert skipped == []
     assert len(problems) == 1

@@ -1,4 +1,4 @@
-"""The command line as its user meets it: real processes, real files, small sizes."""
+"""`python -m growbuf` and its commands demo and info, run as processes on small files."""
 
 import bz2
 import errno
@@ -17,7 +17,7 @@ import pytest
 
 import growbuf
 
-# Longer than a few pieces, no multiple of one, and compressible by no more than half.
+# Several pieces long, not a multiple of their length, compressible to half of it.
 DATA = random.Random(2014).randbytes(150_001) * 2
 DATA_SHA256 = hashlib.sha256(DATA).hexdigest()
 
@@ -59,7 +59,7 @@ def write(tmp_path):
 
 
 def check_refused(done, *words):
-    """Exit code 2 and one line on stderr that has all `words`; nothing on stdout."""
+    """Assert exit code 2, an empty stdout, and one line on stderr with all `words`."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     lines = done.stderr.splitlines()
@@ -69,7 +69,7 @@ def check_refused(done, *words):
 
 
 def read_table(stdout):
-    """Return the cells of the rows that have figures, by the name of the row."""
+    """Return {name of the row: its other cells} for the rows that have figures."""
     rows = (line.split() for line in stdout.splitlines())
     return {
         row[0]: row[1:]
@@ -80,7 +80,7 @@ def read_table(stdout):
 
 class TestInput:
     @pytest.mark.parametrize("kind", COMPRESS)
-    def test_file_is_streamed_decompressed(self, growbuf_command, write, kind):
+    def test_demo_file_is_decompressed(self, growbuf_command, write, kind):
         path = write(COMPRESS[kind](DATA))
         done = growbuf_command("demo", path, "--repeat", 1)
         assert done.returncode == 0, done.stderr
@@ -89,28 +89,28 @@ class TestInput:
         assert DATA_SHA256 in done.stdout
         assert "2 of 2" in done.stdout
 
-    def test_the_first_bytes_tell_not_the_name(self, growbuf_command, write):
+    def test_demo_gzip_file_named_xz_is_decompressed(self, growbuf_command, write):
         path = write(gzip.compress(DATA), "data.xz")
         assert DATA_SHA256 in growbuf_command("demo", path, "--repeat", 1).stdout
 
-    def test_empty_file(self, growbuf_command, write):
+    def test_demo_empty_file_succeeds(self, growbuf_command, write):
         done = growbuf_command("demo", write(b""), "--repeat", 1)
         assert done.returncode == 0, done.stderr
         assert hashlib.sha256(b"").hexdigest() in done.stdout
 
-    def test_a_name_that_looks_like_markup(self, growbuf_command, write):
+    def test_demo_file_name_with_markup_is_printed_as_is(self, growbuf_command, write):
         path = write(DATA, "[bold]:smile:.bin")
         assert path.name in growbuf_command("demo", path, "--repeat", 1).stdout
 
-    def test_no_file_streams_the_standard_library(self, growbuf_command):
+    def test_demo_without_file_uses_standard_library(self, growbuf_command):
         done = growbuf_command("demo", "--size", "1M", "--repeat", 2)
         assert done.returncode == 0, done.stderr
         assert "standard library" in done.stdout
         assert f"{1 << 20:,} bytes" in done.stdout
         assert "4 of 4" in done.stdout
 
-    def test_the_standard_library_is_repeated_to_the_size(self, tmp_path):
-        from growbuf._stream import PIECE_NBYTES, Source, read_pieces
+    def test_read_pieces_with_length_repeats_file_to_it(self, tmp_path):
+        from growbuf.cli.stream import PIECE_NBYTES, Source, read_pieces
 
         path = tmp_path / "data.bin"
         path.write_bytes(DATA)
@@ -118,8 +118,8 @@ class TestInput:
         assert max(map(len, pieces)) <= PIECE_NBYTES
         assert b"".join(pieces) == (DATA * 4)[:1_000_000]
 
-    def test_the_standard_library_is_packed_the_same_each_time(self, tmp_path):
-        from growbuf._stream import read_file, write_stdlib_tar
+    def test_write_stdlib_tar_twice_writes_same_content(self, tmp_path):
+        from growbuf.cli.stream import read_file, write_stdlib_tar
 
         digests = set()
         for name in ("one", "two"):
@@ -132,7 +132,7 @@ class TestInput:
 
 
 class TestFigures:
-    def test_table(self, growbuf_command, write):
+    def test_demo_table_has_row_for_each_type_and_ratio(self, growbuf_command, write):
         done = growbuf_command("demo", write(DATA), "--repeat", 3)
         rows = read_table(done.stdout)
         assert set(rows) == {"bytearray", "GrowBuffer", "ratio"}
@@ -141,19 +141,19 @@ class TestFigures:
         assert moves.isdecimal()
         assert all(cell.endswith("x") for cell in rows["ratio"])
 
-    def test_measured_in_turn_in_processes_of_their_own(self, write):
-        from growbuf import _demo
+    def test_measure_all_returns_every_figure_of_every_run(self, write):
+        from growbuf.cli import demo
 
-        source = _demo.Source(str(write(DATA)))
-        runs = _demo.measure_all(source, _demo.digest(source), 3, True)
-        assert [len(runs[kind]) for kind in _demo.KINDS] == [3, 3]
+        source = demo.Source(str(write(DATA)))
+        runs = demo.measure_all(source, demo.digest(source), 3, True)
+        assert [len(runs[kind]) for kind in demo.KINDS] == [3, 3]
         for run in runs["GrowBuffer"]:
             assert run["length"] == len(DATA)
             assert run["sha256"] == DATA_SHA256
             assert 0 < run["append_ns"] < run["job_ns"]
             assert set(growbuf.stats()) < set(run)
 
-    def test_warm_up_is_told_and_can_be_left_out(self, growbuf_command, write):
+    def test_demo_prints_note_on_warm_up_except_with_cold(self, growbuf_command, write):
         path = write(DATA)
         warm = growbuf_command("demo", path, "--repeat", 1)
         cold = growbuf_command("demo", path, "--repeat", 1, "--cold")
@@ -161,29 +161,28 @@ class TestFigures:
         assert "touched and freed" not in " ".join(cold.stdout.split())
 
     @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
-    def test_peak_is_the_worker_s_alone(self, write):
-        """A large parent must not show in the figure of its small child."""
-        from growbuf import _demo
+    def test_measure_in_large_process_returns_peak_of_worker(self, write):
+        from growbuf.cli import demo
 
         ballast = bytearray(os.urandom(1 << 20)) * 200
-        run = _demo.measure("bytearray", _demo.Source(str(write(DATA))), 64 << 20, int)
+        run = demo.measure("bytearray", demo.Source(str(write(DATA))), 64 << 20, int)
         assert len(DATA) < run["peak_nbytes"] < len(ballast)
 
 
 class TestRefusals:
-    def test_missing(self, growbuf_command, tmp_path):
+    def test_demo_missing_file_fails_with_one_line(self, growbuf_command, tmp_path):
         path = tmp_path / "nowhere"
         check_refused(growbuf_command("demo", path), path, "No such file")
 
-    def test_directory(self, growbuf_command, tmp_path):
+    def test_demo_directory_fails_with_one_line(self, growbuf_command, tmp_path):
         check_refused(growbuf_command("demo", tmp_path), tmp_path, "directory")
 
-    def test_pipe(self, growbuf_command, tmp_path):
+    def test_demo_pipe_fails_with_one_line(self, growbuf_command, tmp_path):
         path = tmp_path / "pipe"
         os.mkfifo(path)
         check_refused(growbuf_command("demo", path), path, "not a regular file")
 
-    def test_unreadable(self, growbuf_command, write):
+    def test_demo_unreadable_file_fails_with_one_line(self, growbuf_command, write):
         path = write(DATA)
         path.chmod(0)
         prefix = without_root_s_privilege()
@@ -192,30 +191,32 @@ class TestRefusals:
         )
 
     @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
-    def test_truncated(self, growbuf_command, write, kind):
+    def test_demo_truncated_file_fails_with_one_line(
+        self, growbuf_command, write, kind
+    ):
         content = COMPRESS[kind](DATA)
         path = write(content[: len(content) // 2])
         check_refused(growbuf_command("demo", path), path, "ended before")
 
     @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
-    def test_corrupt(self, growbuf_command, write, kind):
+    def test_demo_corrupt_file_fails_with_one_line(self, growbuf_command, write, kind):
         content = bytearray(COMPRESS[kind](DATA))
         middle = len(content) // 2
         content[middle : middle + 64] = bytes(64)
         path = write(content)
         check_refused(growbuf_command("demo", path), path)
 
-    def test_more_than_the_memory(self):
-        from growbuf import _demo
+    def test_check_fits_more_than_available_memory_raises(self):
+        from growbuf.cli import demo
 
-        available = _demo.available_nbytes()
+        available = demo.available_nbytes()
         if available is None:
             pytest.skip("the system does not say how much memory is available")
-        _demo.check_fits(available // 2)
-        with pytest.raises(_demo.InputError, match="do not fit"):
-            _demo.check_fits(available * 2)
+        demo.check_fits(available // 2)
+        with pytest.raises(demo.InputError, match="do not fit"):
+            demo.check_fits(available * 2)
 
-    def test_a_size_beyond_all_memory_is_refused_at_once(self, growbuf_command):
+    def test_demo_size_beyond_memory_fails_with_one_line(self, growbuf_command):
         done = growbuf_command("demo", "--size", "99999T")
         check_refused(done, "do not fit in the", "available")
 
@@ -227,62 +228,66 @@ class TestRefusals:
             (3, "", "exit code 3"),
         ],
     )
-    def test_a_worker_that_dies_is_named(self, code, errors, message):
-        from growbuf import _demo
+    def test_check_exit_failed_worker_raises_error_with_reason(
+        self, code, errors, message
+    ):
+        from growbuf.cli import demo
 
-        with pytest.raises(_demo.InputError, match=message):
-            _demo.check_exit("bytearray", code, errors)
+        with pytest.raises(demo.InputError, match=message):
+            demo.check_exit("bytearray", code, errors)
 
     @pytest.mark.parametrize("size", ["0", "-1", "x", "1Q", "1.5G", ""])
-    def test_bad_size(self, growbuf_command, size):
+    def test_demo_invalid_size_exits_with_2(self, growbuf_command, size):
         done = growbuf_command("demo", f"--size={size}")
         assert done.returncode == 2
         assert "--size" in done.stderr
 
     @pytest.mark.parametrize("count", ["0", "-1", "1.5", ""])
-    def test_bad_repeat(self, growbuf_command, count):
+    def test_demo_invalid_repeat_exits_with_2(self, growbuf_command, count):
         done = growbuf_command("demo", f"--repeat={count}")
         assert done.returncode == 2
         assert "--repeat" in done.stderr
 
-    def test_size_is_not_for_a_file(self, growbuf_command, write):
+    def test_demo_size_with_file_exits_with_2(self, growbuf_command, write):
         done = growbuf_command("demo", write(DATA), "--size", "1M")
         assert done.returncode == 2
         assert "--size" in done.stderr
 
 
 def without_root_s_privilege():
-    """Return the words that make a command run without root's right to read all."""
+    """Return a command prefix that removes root's right to read every file."""
     if os.geteuid() != 0:
         return ()
     if shutil.which("setpriv") is None:
-        pytest.skip("root reads everything, and there is no setpriv to prevent it")
+        pytest.skip("root can read every file, and setpriv is not installed")
     return ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
 
 class TestDigest:
-    def test_a_digest_that_differs_is_an_error(self, write):
-        from growbuf import _demo
+    def test_measure_all_wrong_digest_raises_digest_error(self, write):
+        from growbuf.cli import demo
 
-        source = _demo.Source(str(write(DATA)))
-        wrong = _demo.Reference(len(DATA), "0" * 64)
-        with pytest.raises(_demo.DigestError, match=DATA_SHA256):
-            _demo.measure_all(source, wrong, 1, True)
+        source = demo.Source(str(write(DATA)))
+        wrong = demo.Reference(len(DATA), "0" * 64)
+        with pytest.raises(demo.DigestError, match=DATA_SHA256):
+            demo.measure_all(source, wrong, 1, True)
 
-    def test_a_length_that_differs_is_an_error(self, write):
-        from growbuf import _demo
+    def test_measure_all_wrong_length_raises_digest_error(self, write):
+        from growbuf.cli import demo
 
-        source = _demo.Source(str(write(DATA)))
-        wrong = _demo.Reference(len(DATA) + 1, DATA_SHA256)
-        with pytest.raises(_demo.DigestError, match=str(len(DATA))):
-            _demo.measure_all(source, wrong, 1, True)
+        source = demo.Source(str(write(DATA)))
+        wrong = demo.Reference(len(DATA) + 1, DATA_SHA256)
+        with pytest.raises(demo.DigestError, match=str(len(DATA))):
+            demo.measure_all(source, wrong, 1, True)
 
-    def test_it_ends_with_exit_code_1_and_one_line(self, write, monkeypatch, capsys):
-        from growbuf import _cli, _demo
+    def test_demo_wrong_digest_exits_with_1_and_one_line(
+        self, write, monkeypatch, capsys
+    ):
+        from growbuf.cli import demo, main
 
-        wrong = _demo.Reference(len(DATA), "0" * 64)
-        monkeypatch.setattr(_demo, "digest", lambda source: wrong)
-        assert _cli.main(["demo", str(write(DATA)), "--repeat", "1"]) == 1
+        wrong = demo.Reference(len(DATA), "0" * 64)
+        monkeypatch.setattr(demo, "digest", lambda source: wrong)
+        assert main.main(["demo", str(write(DATA)), "--repeat", "1"]) == 1
         errors = capsys.readouterr().err.splitlines()
         assert len(errors) == 1
         assert "does not hold the stream" in errors[0]
@@ -298,12 +303,12 @@ class TestEnds:
             stderr=stderr,
             text=True,
             start_new_session=True,
-            preexec_fn=heed_interrupts,
+            preexec_fn=reset_sigint,
         )
 
     @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["parent", "group"])
-    def test_interrupt(self, tmp_path, send):
-        """Ctrl-C reaches the group; a supervisor may interrupt the parent alone."""
+    def test_demo_interrupted_exits_with_130(self, tmp_path, send):
+        """Ctrl-C interrupts the process group; a supervisor may interrupt the parent."""
         with self.start("--size=64M", "--repeat=500", cwd=tmp_path) as process:
             assert "standard library" in process.stdout.readline()
             send(process.pid, signal.SIGINT)
@@ -311,7 +316,7 @@ class TestEnds:
         assert process.returncode == 130
         assert errors == ""
 
-    def test_reader_that_goes_away(self, tmp_path, write):
+    def test_demo_stdout_closed_during_run_exits_with_141(self, tmp_path, write):
         path = str(write(DATA))
         with self.start(path, "--repeat=1", cwd=tmp_path) as process:
             process.stdout.close()
@@ -320,7 +325,7 @@ class TestEnds:
         assert errors == ""
 
     @pytest.mark.parametrize("words", [["--help"], ["info"]])
-    def test_reader_that_never_was(self, tmp_path, words):
+    def test_command_stdout_closed_before_start_exits_with_141(self, tmp_path, words):
         leader, follower = os.pipe()
         os.close(leader)
         done = subprocess.run(
@@ -335,7 +340,7 @@ class TestEnds:
         assert done.stderr == b""
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-    def test_full_disk(self, tmp_path):
+    def test_info_to_full_disk_fails_with_one_line(self, tmp_path):
         with open("/dev/full", "w") as full:
             done = subprocess.run(
                 [*COMMAND, "info"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE
@@ -345,7 +350,7 @@ class TestEnds:
         assert b"No space left" in done.stderr
 
     @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
-    def test_progress_is_shown_on_a_terminal(self, tmp_path, write):
+    def test_demo_on_terminal_shows_progress(self, tmp_path, write):
         leader, follower = os.openpty()
         with self.start(
             str(write(DATA)), "--repeat=1", cwd=tmp_path, stderr=follower
@@ -357,37 +362,37 @@ class TestEnds:
         assert "building a" in shown
 
 
-def heed_interrupts():
-    """Undo what a shell does to what it runs in the background."""
+def reset_sigint():
+    """Make SIGINT interrupt again; a shell ignores it in its background processes."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_terminal(leader):
-    """Yield what is written to a terminal until nobody has it open any more."""
+    """Yield what processes write to a terminal, until the last has closed it."""
     with open(leader, "rb", buffering=0) as screen:
         try:
             while shown := screen.read(4096):
                 yield shown
-        except OSError as error:  # how Linux says the end
+        except OSError as error:  # Linux reports the end as EIO
             if error.errno != errno.EIO:
                 raise
 
 
 class TestOtherCommands:
-    def test_version(self, growbuf_command):
+    def test_version_prints_version(self, growbuf_command):
         assert growbuf_command("--version").stdout == f"growbuf {growbuf.__version__}\n"
 
-    def test_help(self, growbuf_command):
+    def test_help_lists_commands_and_options(self, growbuf_command):
         done = growbuf_command("--help")
         assert done.returncode == 0
         assert "demo" in done.stdout
         assert "info" in done.stdout
         assert "--size" in growbuf_command("demo", "--help").stdout
 
-    def test_no_command(self, growbuf_command):
+    def test_without_command_exits_with_2(self, growbuf_command):
         assert growbuf_command().returncode == 2
 
-    def test_info_lists_every_fact(self, growbuf_command):
+    def test_info_prints_every_fact_aligned(self, growbuf_command):
         done = growbuf_command("info")
         assert done.returncode == 0, done.stderr
         facts = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
@@ -400,7 +405,7 @@ class TestOtherCommands:
         }
         assert len(columns) == 1, "the facts are aligned"
 
-    def test_info_json(self, growbuf_command):
+    def test_info_json_equals_growbuf_info(self, growbuf_command):
         assert json.loads(growbuf_command("info", "--json").stdout) == growbuf.info()
 
 
@@ -408,7 +413,7 @@ class TestOtherCommands:
     ("text", "nbytes"),
     [("1", 1), ("64K", 65536), ("64KiB", 65536), ("3g", 3 << 30), ("2MB", 2 << 20)],
 )
-def test_parse_nbytes(text, nbytes):
-    from growbuf._cli import parse_nbytes
+def test_parse_nbytes_with_unit_returns_bytes(text, nbytes):
+    from growbuf.cli.main import parse_nbytes
 
     assert parse_nbytes(text) == nbytes

@@ -1,5 +1,8 @@
-"""Every code block of README.md, CONTRIBUTING.md and docs/: Python runs, the blocks of a
-page in one namespace; of a shell's commands each names what there is."""
+"""The code blocks of README.md, CONTRIBUTING.md and docs/ work.
+
+The Python blocks of a page are run in one namespace. A shell command is not run: a check
+tells whether the target, file, module or extra that it names exists.
+"""
 
 import doctest
 import re
@@ -29,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def check_make(words):
-    """`make TARGET VARIABLE=...`: there is the target."""
+    """Check `make TARGET VARIABLE=...`: the target exists."""
     makefile = (CHECKOUT / "Makefile").read_text()
     rules = re.findall(r"^(\w+):", makefile, re.MULTILINE)
     tools = re.search(r"^TOOLS := (.*)$", makefile, re.MULTILINE)[1].split()
@@ -37,15 +40,19 @@ def check_make(words):
 
 
 def check_pip(words):
-    """`pip install growbuf[extra]`: there is the extra."""
+    """Check `pip install WHAT`: a checkout's extra exists, or it is a wheel of dist/.
+
+    The package is not on PyPI yet, so no page may name it there.
+    """
+    if words[-1] == "dist/*.whl":
+        return
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    name, extra = re.fullmatch(r"(\w+)(?:\[(\w+)\])?", words[-1]).groups()
-    assert name == project["name"]
+    extra = re.fullmatch(r"\.(?:\[(\w+)\])?", words[-1])[1]
     assert extra is None or extra in project["optional-dependencies"]
 
 
 def check_python(words):
-    """`python FILE` or `python -m growbuf COMMAND`: there is the file or command."""
+    """Check `python FILE` or `python -m growbuf COMMAND`: the file or command exists."""
     if words[1] != "-m":
         assert (CHECKOUT / words[1]).exists()
         return
@@ -54,7 +61,7 @@ def check_python(words):
 
 
 def check_cc(words):
-    """`cc FLAG... -o PROGRAM SOURCE...`: it compiles."""
+    """Check `cc FLAG... -o PROGRAM SOURCE...`: the sources compile."""
     at = words.index("-o")
     syntax = [*words[:at], *words[at + 2 :], "-Werror", "-fsyntax-only"]
     subprocess.run(syntax, cwd=CHECKOUT, check=True, capture_output=True)
@@ -70,7 +77,7 @@ OTHERS = {"gdb", "mkdir"}
 
 
 def check_shell(example):
-    """Check each command; variables in front of it and comments are left out."""
+    """Check each command of a block, without comments and variables set before it."""
     for line in example.parsed.replace("\\\n", "").splitlines():
         words = shlex.split(line, comments=True)
         while words and re.match(r"\w+=", words[0]):
@@ -89,7 +96,7 @@ def parse(page):
 
 @pytest.mark.skipif(growbuf.info()["strategy"] == "heap", reason="a limit needs pages")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_runs(page, tmp_path, monkeypatch):
+def test_page_code_blocks_run(page, tmp_path, monkeypatch):
     if re.search(r"GrowArray|import numpy", page.read_text()):
         pytest.importorskip("numpy")
     monkeypatch.chdir(tmp_path)
@@ -99,35 +106,39 @@ def test_code_runs(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_no_block_is_left_out(page):
+def test_page_code_blocks_are_all_found(page):
     text = page.read_text()
     languages = FENCE.findall(text)
     assert set(languages) <= RUN | NOT_CODE
-    # The fences in front of an example tell its block; a doctest is in it, not at it.
+    # Count the fences before each example: all examples of a block have the same number.
     found = {text[: example.start].count("```") for example in parse(page).examples()}
     assert len(found) == sum(language in RUN for language in languages)
 
 
-def test_the_architecture_names_every_file():
-    """`src/store.{h,c}` stands for both."""
+def test_architecture_table_names_every_file():
+    """A row may name several files as `src/store.{h,c}`."""
     page = (DOCS / "architecture.md").read_text()
-    told = set()
+    named = set()
     for name, suffixes in re.findall(r"^\| `([\w/]+)\.([\w{},]+)`", page, re.MULTILINE):
-        told |= {f"{name}.{suffix}" for suffix in suffixes.strip("{}").split(",")}
+        named |= {f"{name}.{suffix}" for suffix in suffixes.strip("{}").split(",")}
     sources = {".c", ".h", ".py", ".pyi", ".typed"}
-    paths = [*(CHECKOUT / "src").iterdir(), *(CHECKOUT / "growbuf").iterdir()]
-    there = {str(p.relative_to(CHECKOUT)) for p in paths if p.suffix in sources}
-    assert told == there
+    paths = [*(CHECKOUT / "src").iterdir(), *(CHECKOUT / "growbuf").rglob("*")]
+    assert named == {
+        str(path.relative_to(CHECKOUT)) for path in paths if path.suffix in sources
+    }
 
 
-def test_the_examples_are_all_named():
+def test_examples_page_names_every_example():
     page = (DOCS / "examples.md").read_text()
-    told = re.findall(r"^\| \[(.+)\]\(../examples/\1\) \|", page, re.MULTILINE)
-    assert sorted(told) == sorted(path.name for path in CHECKOUT.glob("examples/*.py"))
+    named = re.findall(r"^\| \[(.+)\]\(../examples/\1\) \|", page, re.MULTILINE)
+    assert sorted(named) == sorted(path.name for path in CHECKOUT.glob("examples/*.py"))
 
 
 def public_members(kind):
-    """Return what a type of ours adds or overrides, but for what ndarrays lend."""
+    """Return the public names that a type of ours adds to its base or overrides.
+
+    Those whose docstring says "As ndarray.NAME." are passed on to ndarray: left out.
+    """
     ours = [base for base in kind.__mro__ if base.__module__.startswith("growbuf")]
     docs = {
         name: member.__doc__ for base in ours for name, member in vars(base).items()
@@ -140,20 +151,22 @@ def public_members(kind):
 
 
 @pytest.mark.parametrize("name", ["GrowBuffer", "GrowArray"])
-def test_the_reference_has_every_public_member(name):
+def test_reference_names_every_public_member(name):
     if name == "GrowArray":
         pytest.importorskip("numpy")
     elif not getattr(sys, "_is_gil_enabled", lambda: True)():
-        pytest.skip("3.13's bytearray has no lock: more methods are ours there")
+        pytest.skip("free-threaded: GrowBuffer overrides more methods, to lock them")
     page = (DOCS / "reference.md").read_text()
-    told = re.findall(rf":: growbuf\.{name}\.(\w+)$", page, re.MULTILINE)
+    directives = re.findall(rf":: growbuf\.{name}\.(\w+)$", page, re.MULTILINE)
     assert public_members(getattr(growbuf, name)) <= {
-        *told,
+        *directives,
         *re.findall(r"`(\w+)`", page),
     }
 
 
-def test_the_reference_has_every_public_name():
+def test_reference_names_every_public_name():
     page = (DOCS / "reference.md").read_text()
-    told = re.findall(r":: growbuf\.(\w+)$", page, re.MULTILINE)
-    assert set(told) == {name for name in dir(growbuf) if not name.startswith("_")}
+    directives = re.findall(r":: growbuf\.(\w+)$", page, re.MULTILINE)
+    assert set(directives) == {
+        name for name in dir(growbuf) if not name.startswith("_")
+    }

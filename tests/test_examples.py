@@ -1,5 +1,7 @@
-"""Each file of examples/, run as a user runs it: what it prints is compared with what is
-known without it, such as the lengths of what was sent and of the files it read."""
+"""Run each file of examples/ as a user does, and check what it prints.
+
+The expected figures come from elsewhere, such as the sizes of the files that it read.
+"""
 
 import math
 import os
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def run(name, *words):
-    """Run an example that must succeed without a warning; return what it printed."""
+    """Run an example, assert that it succeeds without a warning, return its output."""
     done = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / name, *words],
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
@@ -35,33 +37,33 @@ def run(name, *words):
     return done.stdout
 
 
-def test_each_example_has_a_test():
+def test_every_example_is_run_by_a_test():
     tested = set(re.findall(r'run\("(\w+\.py)"', Path(__file__).read_text()))
     assert tested == {path.name for path in EXAMPLES.glob("*.py")}
 
 
-def test_the_server_answers_each_message():
+def test_frame_server_answers_every_message():
     nbytes = 1 + 17 + 1000 + 70_000 + (3 << 20) + (20 << 20)
     printed = run("frame_server.py")
     assert printed == f"{nbytes} bytes sent, 7 of 7 messages answered\n"
 
 
-def test_a_download_is_seen_as_an_array():
+def test_download_prints_mean_of_values():
     pytest.importorskip("numpy")
     printed = run("download.py")
     assert printed == f"{32 << 20} bytes are {4 << 20} values with mean 0.500\n"
 
 
-def test_a_plot_is_drawn_while_samples_come(tmp_path):
+def test_live_with_file_draws_png(tmp_path):
     pytest.importorskip("matplotlib")
     if growbuf.info()["strategy"] == "heap":
-        pytest.skip("without pages a view keeps the array from growing")
+        pytest.skip("on the heap an array cannot grow while a view of it exists")
     picture = tmp_path / "picture.png"
     run("live.py", picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_level_of_a_sine_wave_is_measured(tmp_path):
+def test_collect_wav_sine_wave_prints_its_level(tmp_path):
     pytest.importorskip("numpy")
     rate, peak, path = 8000, 3277, tmp_path / "sine.wav"  # a tenth of 32767: -20 dB
     sine = [round(peak * math.sin(n * math.tau / 40)) for n in range(2 * rate)]
@@ -73,7 +75,7 @@ def test_the_level_of_a_sine_wave_is_measured(tmp_path):
     assert [line.split("s", 1)[1].strip() for line in levels[1:]] == ["-20.0 dB"] * 15
 
 
-def test_an_archive_is_built_in_memory():
+def test_archive_prints_sizes_of_its_files():
     pytest.importorskip("numpy")
     sizes = [path.stat().st_size for path in EXAMPLES.glob("*.py")]
     printed = run("archive.py", EXAMPLES)
@@ -83,7 +85,7 @@ def test_an_archive_is_built_in_memory():
     assert int(printed.split()[-2]) < sum(sizes)
 
 
-def test_a_parser_takes_a_growbuffer_for_its_bytearray():
+def test_parse_http_growbuffer_gives_same_events_as_bytearray():
     pytest.importorskip("h11")
     printed = run("parse_http.py")
     assert printed == f"bytearray and GrowBuffer: the same POST of {8 << 20} bytes\n"

@@ -1,11 +1,12 @@
-"""Operations take as many instructions as are written down (see instructions.py)."""
+"""Operations execute as many instructions as instructions.json says, and the counting
+in instructions.py is right."""
 
 import instructions
 import pytest
 
 
 @pytest.mark.slow
-def test_operations_take_what_is_written_down():
+def test_instructions_of_operations_equal_written_counts():
     reason = instructions.why_not()
     if reason:
         pytest.skip(f"instructions are not compared: {reason}")
@@ -14,7 +15,7 @@ def test_operations_take_what_is_written_down():
 
 
 @pytest.mark.parametrize("factor, differs", [(1, 0), (1.02, 0), (1.04, 1), (0.96, 1)])
-def test_three_percent_are_allowed(factor, differs):
+def test_differing_counts_off_by_more_than_three_percent_are_listed(factor, differs):
     written = {"append": {"instructions": 50.0, "calls": 2.0}}
     counts = {"append": {"instructions": 50.0 * factor, "calls": 2.0}}
     assert len(instructions.differing(counts, written)) == differs
@@ -43,7 +44,7 @@ calls=2 0
 """
 
 
-def test_only_our_own_instructions_are_counted(tmp_path):
+def test_counted_file_with_other_objects_counts_extension_only(tmp_path):
     path = tmp_path / "counts"
     path.write_text(COUNTS)
     assert instructions.counted(path) == {"instructions": 30 + 12 + 5, "calls": 2}

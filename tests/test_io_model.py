@@ -1,18 +1,25 @@
-"""Any sequence of calls leaves GrowIO as it leaves io.BytesIO, and its buffer whole."""
+"""Any sequence of calls leaves GrowIO as it leaves io.BytesIO, its buffer whole, and every
+bytes object that it was given or gave as it was."""
 
 import io
 import pickle
 
 import pytest
-from models import SETTINGS, Pair, invariant, precondition, rule, st
+from models import SETTINGS, Pair, initialize, invariant, precondition, rule, st
 
 from growbuf import GrowIO
 from growbuf._growbuf import check
 
 KIB = 1 << 10
 BLOB = (b"spam and eggs\n" + bytes(range(256))) * 4000
-# Around the thresholds: heap to span, ready steps, moves.
-LENGTHS = st.one_of(st.integers(0, 40), st.integers(0, 90 * KIB), st.just(1 << 20))
+KINDS = {"b": bytes, "a": bytearray, "m": memoryview}
+# Around the thresholds: bytes to a buffer, heap to span, ready steps, moves.
+LENGTHS = st.one_of(
+    st.integers(0, 40),
+    st.integers(0, 90 * KIB),
+    st.integers(72 * KIB - 3, 72 * KIB + 3),
+    st.just(1 << 20),
+)
 SIZES = st.one_of(st.none(), st.integers(-1, 300), LENGTHS)
 LARGEST = 8 << 20
 
@@ -20,28 +27,48 @@ LARGEST = 8 << 20
 class Model(Pair):
     def __init__(self):
         super().__init__()
-        self.model, self.subject, self.views = io.BytesIO(), GrowIO(), []
+        self.model, self.subject = io.BytesIO(), GrowIO()
+        self.views, self.held, self.has_buffer = [], [], False
 
-    @precondition(lambda self: len(self.subject.buffer) < LARGEST and not self.views)
+    def hold(self, data):
+        """Remember a bytes object that other code has from now on, and what is in it."""
+        self.held.append((data, bytearray(data)))
+
+    def length(self):
+        return self.model.getbuffer().nbytes
+
+    @initialize(length=LENGTHS, kind=st.sampled_from("bam"))
+    def make(self, length, kind):
+        data = BLOB[:length]
+        self.hold(data)
+        self.model, self.subject = io.BytesIO(data), GrowIO(KINDS[kind](data))
+
+    @precondition(lambda self: self.length() < LARGEST and not self.views)
     @rule(length=LENGTHS, shift=st.integers(0, 250), kind=st.sampled_from("bam"))
     def write(self, length, shift, kind):
-        kinds = {"b": bytes, "a": bytearray, "m": memoryview}
-        piece = kinds[kind](BLOB[shift : shift + length])
+        piece = KINDS[kind](BLOB[shift : shift + length])
         self.both(lambda f: f.write(piece))
 
-    @precondition(lambda self: len(self.subject.buffer) < LARGEST and not self.views)
+    @precondition(lambda self: self.length() < LARGEST and not self.views)
     @rule(lengths=st.lists(LENGTHS, max_size=4))
     def writelines(self, lengths):
         self.both(lambda f: f.writelines([BLOB[:length] for length in lengths]))
+
+    @precondition(lambda self: not self.views)
+    @rule(pieces=st.lists(st.integers(1, 200), max_size=30))
+    def write_and_get_value(self, pieces):
+        for length in pieces:
+            self.both(lambda f, length=length: f.write(BLOB[:length]))
+            self.both(lambda f: f.getvalue())
 
     @rule(offset=st.integers(-(2 << 20), 2 << 20), whence=st.integers(-1, 3))
     def seek(self, offset, whence):
         self.both(lambda f: f.seek(offset, whence))
 
-    @precondition(lambda self: len(self.subject.buffer) > 0)
+    @precondition(lambda self: self.length() > 0)
     @rule(where=st.floats(0, 1.2))
     def seek_near(self, where):
-        offset = int(where * len(self.subject.buffer))
+        offset = int(where * self.length())
         self.both(lambda f: f.seek(offset))
 
     @precondition(lambda self: not self.views)
@@ -57,7 +84,7 @@ class Model(Pair):
     def readlines(self, size):
         self.both(lambda f: f.readlines(size))
 
-    @precondition(lambda self: self.model.tell() <= len(self.subject.buffer))
+    @precondition(lambda self: self.model.tell() <= self.length())
     @rule(length=LENGTHS)
     def readinto(self, length):
         def read(file):
@@ -70,16 +97,62 @@ class Model(Pair):
     def next_line(self):
         self.both(lambda f: next(f, None))
 
-    @precondition(lambda self: not self.views)
     @rule()
-    def pickle(self):
+    def keep_value(self):
+        value = self.subject.getvalue()
+        assert value == self.model.getvalue()
+        assert hash(value) == hash(bytes(bytearray(value)))
+        self.hold(value)
+
+    @rule()
+    def keep_all_that_is_read(self):
+        self.both(lambda f: f.seek(0))
+        value = self.subject.read()
+        assert value == self.model.read()
+        self.hold(value)
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def drop_what_is_kept(self):
+        self.same_as_ever()
+        self.held.clear()
+
+    @precondition(lambda self: not self.views)
+    @rule(share=st.booleans())
+    def pickle(self, share):
         self.model = pickle.loads(pickle.dumps(self.model))
-        self.subject = pickle.loads(pickle.dumps(self.subject))
+        if share:
+            state = self.subject.__getstate__()
+            self.subject = GrowIO()
+            self.subject.__setstate__(state)
+            self.hold(state[0])
+        else:
+            self.subject = pickle.loads(pickle.dumps(self.subject))
+        self.has_buffer = False
+
+    @rule()
+    def look_at_buffer(self):
+        buffer, self.has_buffer = self.subject.buffer, True
+        assert buffer is self.subject.buffer
+        equal = buffer == self.model.getbuffer()
+        assert equal
+
+    @precondition(lambda self: not self.views)
+    @rule(length=st.integers(0, 1000))
+    def write_to_buffer(self, length):
+        """As to the end of a BytesIO, with the position where it was."""
+        self.subject.buffer.extend(BLOB[:length])
+        self.has_buffer = True
+        position = self.model.tell()
+        self.model.seek(0, 2)
+        self.model.write(BLOB[:length])
+        self.model.seek(position)
 
     @precondition(lambda self: len(self.views) < 3)
     @rule()
     def take_view(self):
         self.views.append((self.model.getbuffer(), self.subject.getbuffer()))
+        self.has_buffer = True
 
     @precondition(lambda self: self.views)
     @rule(where=st.floats(0, 0.99), value=st.integers(0, 255))
@@ -102,14 +175,22 @@ class Model(Pair):
             view.release()
 
     @invariant()
-    def same_bytes(self):
+    def same_position(self):
         assert self.subject.tell() == self.model.tell()
-        assert self.subject.buffer == self.model.getbuffer()
-        assert check(self.subject.buffer) is None
+        if self.has_buffer:  # else the look at it would give the file one
+            assert check(self.subject.buffer) is None
+
+    def same_as_ever(self):
+        for data, content in self.held:
+            equal = data == content  # bare, lest pytest compare megabytes
+            assert equal
 
     def teardown(self):
         while self.views:
             self.drop_view()
+        equal = self.subject.getvalue() == self.model.getvalue()
+        assert equal
+        self.same_as_ever()
 
 
 TestModel = Model.TestCase

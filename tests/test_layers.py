@@ -17,10 +17,14 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
-    {"edit", "results", "tail", "transfer"},
-    {"spare"},
+    {"io_read", "io_write", "io_state", "rows_ops"},
+    {"io_file", "rows_edit"},
+    {"rows_append"},
+    {"rows"},
+    {"edit", "results", "sequence", "capacity", "readfrom", "transfer"},
+    {"base", "spare", "layout"},
     {"state"},
-    {"cells", "construct"},
+    {"setitem", "construct"},
     {"args"},
     {"buffer"},
     {"store"},
@@ -30,10 +34,11 @@ LAYERS = [
     {"pages_linux", "pages_posix", "pages_windows"},
     {"pages_system"},
     {"pages"},
-    {"span", "growth"},
+    {"span", "growth", "methods"},
 ]
 SYSTEMS = {"pages_linux", "pages_posix", "pages_windows"}
 WITHOUT_PYTHON = {
+    "methods",
     "store",
     "spans",
     "pool",
@@ -142,13 +147,14 @@ BASE_FIELDS = re.compile(
 
 @named([path for path in SOURCES if path.stem != "buffer"])
 def test_exports_start_and_size_are_in_buffer_only(path):
-    """Results of the base's own methods, which are bytearrays, are told by their type."""
+    """Those of the base's results, which are bytearrays, and of a file's bytes object are
+    no buffer's."""
     found = [
         line.strip()
         for line in code(path).splitlines()
         if BASE_FIELDS.search(line)
         and "base->" not in line
-        and "Py_SET_SIZE(result" not in line
+        and not re.search(r"Py_SET_SIZE\((result|bytes)\b", line)
     ]
     assert not found
 
@@ -160,6 +166,40 @@ def test_buffer_has_the_gate():
         re.findall(r"\b(ob_exports|ob_alloc|Py_SET_SIZE)\b", text)
     )
     assert text.count("Py_SET_SIZE(") == 1
+
+
+# Functions that <io.h> declares on Windows, where Python's headers include it.
+OF_WINDOWS = [
+    "access",
+    "chmod",
+    "chsize",
+    "close",
+    "creat",
+    "dup",
+    "dup2",
+    "eof",
+    "filelength",
+    "isatty",
+    "locking",
+    "lseek",
+    "mktemp",
+    "open",
+    "read",
+    "setmode",
+    "sopen",
+    "tell",
+    "umask",
+    "unlink",
+    "write",
+]
+
+
+@named(SOURCES)
+def test_no_function_has_the_name_of_one_of_windows(path):
+    defined = re.findall(
+        r"^(?:static .*\b)?(\w+)\([^;]*\)\n\{", code(path), re.MULTILINE
+    )
+    assert not set(defined) & set(OF_WINDOWS)
 
 
 @named([path for path in SOURCES if path.suffix == ".c"])

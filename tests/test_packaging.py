@@ -1,7 +1,8 @@
-"""What is shipped: built for real, installed where no checkout is in sight, used."""
+"""The sdist and the wheel: what they contain, and that they work once installed."""
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +19,8 @@ from growbuf import _growbuf
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 EXTRAS = ("rich", "numpy")
+# Variables that would change how the package is built, or which growbuf is imported.
+UNSET = {"CFLAGS", "GROWBUF_DEBUG", "PYTHONPATH"}
 
 SMOKE = """
 import os, subprocess, sys
@@ -50,7 +53,7 @@ print("ok", growbuf.__version__)
 
 def run(*words, cwd):
     """Run a command that must succeed and return what it printed."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment = {k: v for k, v in os.environ.items() if k not in UNSET}
     done = subprocess.run(
         [*map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True
     )
@@ -60,7 +63,7 @@ def run(*words, cwd):
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    """Return a function that builds an sdist or a wheel of a tree, with no network."""
+    """Return a function that builds an sdist or a wheel from a tree, without network."""
 
     def build_one(kind, tree):
         folder = tmp_path_factory.mktemp(kind)
@@ -74,7 +77,7 @@ def build(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """Return a copy of the checkout as a clean clone has it: nothing built."""
+    """Return a copy of the checkout without anything that was built in it."""
     if not (CHECKOUT / "pyproject.toml").exists():
         pytest.skip("the tests run without their checkout")
     built = shutil.ignore_patterns(
@@ -106,11 +109,25 @@ def sdist(build, tree):
 def wheel_of_sdist(build, sdist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(sdist) as archive:
-        # 3.11.3 and older have no filters; 3.12 and 3.13 warn when none is named.
+        # Python 3.11.3 and older have no filters; 3.12 and 3.13 warn if none is set.
         archive.extraction_filter = getattr(tarfile, "data_filter", None)
         archive.extractall(folder)
     (unpacked,) = folder.iterdir()
     return build("wheel", unpacked)
+
+
+def elf_section_names(image):
+    """Return the names of the sections of a 64-bit ELF file, such as ".text"."""
+    order = "<" if image[5] == 1 else ">"
+    (table,) = struct.unpack_from(f"{order}Q", image, 0x28)
+    header_nbytes, count, names_index = struct.unpack_from(f"{order}3H", image, 0x3A)
+    headers = [
+        struct.unpack_from(f"{order}I20xQ", image, table + header_nbytes * index)
+        for index in range(count)
+    ]
+    names_start = headers[names_index][1]
+    starts = [names_start + offset for offset, _ in headers]
+    return {image[start : image.index(b"\0", start)].decode() for start in starts}
 
 
 def names_in(wheel):
@@ -121,7 +138,7 @@ def names_in(wheel):
 @pytest.mark.slow
 class TestDistributions:
     @pytest.mark.parametrize("built", ["wheel", "wheel_of_sdist"])
-    def test_installs_and_works_elsewhere(self, request, tmp_path, built):
+    def test_wheel_installed_in_new_venv_works(self, request, tmp_path, built):
         target = tmp_path / "venv"
         venv.create(target, with_pip=False, symlinks=True)
         python = target / "bin" / "python"
@@ -130,7 +147,7 @@ class TestDistributions:
         out = run(python, "-c", SMOKE, cwd=tmp_path)
         assert out == f"ok {growbuf.__version__}\n"
 
-    def test_wheel_has_the_package_and_nothing_else(self, wheel):
+    def test_wheel_contains_only_the_package(self, wheel):
         suffix = sysconfig.get_config_var("EXT_SUFFIX")
         names = names_in(wheel)
         assert {
@@ -143,11 +160,26 @@ class TestDistributions:
         assert {name.split("/")[0].split("-")[0] for name in names} == {"growbuf"}
         assert not [name for name in names if name.endswith((".c", ".h"))]
 
-    def test_wheel_has_every_module_of_the_package(self, wheel):
-        modules = {f"growbuf/{path.name}" for path in CHECKOUT.glob("growbuf/*.py*")}
+    def test_wheel_contains_every_module(self, wheel):
+        modules = {
+            path.relative_to(CHECKOUT).as_posix()
+            for pattern in ("*.py", "*.pyi")
+            for path in (CHECKOUT / "growbuf").rglob(pattern)
+        }
+        assert "growbuf/cli/main.py" in modules
         assert modules <= names_in(wheel)
 
-    def test_sdist_has_every_source_and_header(self, sdist):
+    def test_wheel_contains_no_debug_information(self, wheel):
+        with zipfile.ZipFile(wheel) as archive:
+            (name,) = (name for name in names_in(wheel) if name.endswith(".so"))
+            image = archive.read(name)
+        if image[:5] != b"\x7fELF\2":
+            pytest.skip("the extension is no 64-bit ELF file")
+        sections = elf_section_names(image)
+        assert ".text" in sections
+        assert not [name for name in sections if name.startswith(".debug")]
+
+    def test_sdist_contains_every_source_and_header(self, sdist):
         with tarfile.open(sdist) as archive:
             names = {name.partition("/")[2] for name in archive.getnames()}
         wanted = {
@@ -161,20 +193,20 @@ class TestDistributions:
         assert {"LICENSE", "README.md", "pyproject.toml", "setup.py"} <= names
         assert not [name for name in names if name.endswith((".so", ".pyc"))]
 
-    def test_both_ways_ship_the_same_files(self, wheel, wheel_of_sdist):
+    def test_wheel_built_from_sdist_contains_same_files(self, wheel, wheel_of_sdist):
         assert names_in(wheel) == names_in(wheel_of_sdist)
 
 
 class TestInstalled:
-    def test_version_is_told_once(self):
+    def test_metadata_version_equals_module_version(self):
         assert metadata("growbuf")["Version"] == growbuf.__version__
 
-    def test_needs_nothing_at_run_time(self):
+    def test_metadata_requires_nothing_without_extras(self):
         needed = metadata("growbuf").get_all("Requires-Dist") or []
         assert needed
         assert [line for line in needed if "extra ==" not in line] == []
 
-    def test_import_loads_no_extra(self, tmp_path):
+    def test_import_growbuf_loads_neither_extras_nor_cli(self, tmp_path):
         done = subprocess.run(
             [sys.executable, "-X", "importtime", "-c", "import growbuf"],
             cwd=tmp_path,
@@ -185,8 +217,9 @@ class TestInstalled:
         loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
         assert "growbuf._growbuf" in loaded
         assert {name.partition(".")[0] for name in loaded}.isdisjoint(EXTRAS)
+        assert not [name for name in loaded if name.startswith("growbuf.cli")]
 
     @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm (binutils)")
-    def test_only_the_module_s_entry_is_exported(self, tmp_path):
+    def test_extension_exports_only_its_init_function(self, tmp_path):
         out = run("nm", "-D", "--defined-only", _growbuf.__file__, cwd=tmp_path)
         assert [line.split()[-1] for line in out.splitlines()] == ["PyInit__growbuf"]

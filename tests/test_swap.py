@@ -1,8 +1,8 @@
-"""The standard library works with GrowBuffer as the builtin bytearray: its own tests
-pass that pass without, in Python and in C.
+"""The standard library works when GrowBuffer replaces the builtin bytearray.
 
-swapped.py runs them; what must differ is listed below.  swap_packages.py does the same
-with packages.
+Its own tests are run with and without the replacement, by swapped.py. Each test that
+passes without it must also pass with it, except for those in EXPECTED, which give a
+reason. swap_packages.py does the same for packages from PyPI.
 """
 
 import sys
@@ -12,7 +12,7 @@ import pytest
 import swapped
 from cpython_suite import REPR, Expected
 
-# From 3.15 on test_io is a package, and has them in it.
+# Since 3.15 test_io is a package, which contains these modules.
 BESIDE_IO = ["test_bufio", "test_fileio", "test_memoryio", "test_univnewlines"]
 if sys.version_info >= (3, 15):
     BESIDE_IO = []
@@ -43,7 +43,7 @@ GROUPS = {
     ],
 }
 
-# What sleeps for seconds, does the same once more, or waits for what is not there.
+# Tests that sleep for seconds, repeat others on another event loop, or wait for a network.
 LEFT_OUT = [
     "test.test_asyncio.*.PollEventLoopTests.*",
     "test.test_asyncio.*.SelectEventLoopTests.*",
@@ -57,17 +57,17 @@ LEFT_OUT = [
     "test.test_socket.Unicode*",
 ]
 
-MADE_IN_C = "the unpickler written in C makes bytearrays that are not the builtin's"
+MADE_IN_C = "the unpickler in C makes real bytearrays, not objects of the new builtin"
 
 EXPECTED = {
     "pickle": [
         Expected(
             "test.test_pickle*.test_bytearray",
-            "the test looks for the name bytearray in the pickle",
+            "the test searches the pickle for the name bytearray",
         ),
         Expected(
             "test.test_pickle*.test_c_methods",
-            "bytearray.maketrans is the base's: pickle does not find that by its name",
+            "pickle cannot find bytearray.maketrans by its name: it is the base class's",
         ),
         Expected(
             "test.test_pickle*.test_*picklebuffer_memoization", MADE_IN_C, (3, 14)
@@ -79,33 +79,33 @@ EXPECTED = {
         Expected("test.test_pprint.QueryTestCase.test_bytearray_wrap", REPR),
         Expected("test.test_pprint.QueryTestCase.test_same_as_repr", REPR),
         Expected(
-            "builtins.bytearray.hex", "an example of the docstring, not looked for"
+            "builtins.bytearray.hex", "doctest does not find the docstring's example"
         ),
     ],
 }
 
 
 def request(group):
-    """Return what swapped.py is to run; skip where it is missing."""
+    """Return the arguments for swapped.py; skip the test if the modules are missing."""
     modules = [f"test.{name}" for name in GROUPS[group]]
     if cpython_suite.find("test_struct") is None:
-        pytest.skip("this Python comes without its tests")
+        pytest.skip("this Python is installed without its tests")
     return {"runner": "unittest", "modules": modules, "left_out": LEFT_OUT}
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_standard_library(group, tmp_path):
-    found = swapped.not_as_before("growbuf.GrowBuffer", tmp_path, **request(group))
+def test_swap_standard_library_group_passes_as_before(group, tmp_path):
+    found = swapped.find_changes("growbuf.GrowBuffer", tmp_path, **request(group))
     swapped.assert_expected(found, EXPECTED.get(group, ()))
 
 
-def test_a_wrong_method_is_noticed(tmp_path):
+def test_swap_type_with_wrong_method_is_detected(tmp_path):
     modules = {**request("asyncio"), "modules": ["test.test_asyncio.test_streams"]}
-    found = swapped.not_as_before("broken.Find", tmp_path, **modules)
+    found = swapped.find_changes("broken.Find", tmp_path, **modules)
     assert any("readuntil" in name for name in found)
 
 
-def test_what_is_expected_must_happen():
+def test_assert_expected_unlisted_failure_or_unused_entry_raises():
     found = {"test.one": "failed", "test.two": "failed"}
     swapped.assert_expected(found, [Expected("test.*", REPR)])
     with pytest.raises(AssertionError, match="test.two: failed"):

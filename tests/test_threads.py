@@ -568,7 +568,7 @@ def test_an_array_shrinks_and_is_shared_while_others_append():
         lambda: array.__delitem__(slice(0, 5000)),
         lambda: array.__delitem__(slice(0, 50, 2)),
         lambda: array.array.sum(),
-        lambda: array.take(),
+        lambda: array.detach(),
         lambda: array.clear(),
         lambda: array.resize(3),
         lambda: len(array.buffer),

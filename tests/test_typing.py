@@ -1,5 +1,7 @@
-"""The types: the stubs say what there is at run time, and two checkers accept how it
-is used in tests/typing, with the type of each result asserted there."""
+"""The type stubs agree with the modules, and two type checkers accept tests/typing.
+
+The files in tests/typing use the public interface and assert the type of each result.
+"""
 
 import importlib.util
 import os
@@ -33,9 +35,11 @@ def run(module, *words):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def lent_by_ndarray():
-    """Yield the attributes that GrowArray takes from ndarray, other ones with each
-    NumPy: the stub says __getattr__."""
+def ndarray_attributes():
+    """Yield the attributes that GrowArray passes on to ndarray.
+
+    They differ between versions of NumPy, so the stub declares __getattr__ instead.
+    """
     from growbuf import GrowArray
 
     yield "__getattr__"
@@ -45,9 +49,9 @@ def lent_by_ndarray():
 
 
 @needs("mypy")
-def test_the_stubs_say_what_there_is(tmp_path):
+def test_stubtest_stubs_agree_with_modules(tmp_path):
     allowed = tmp_path / "allowed"
-    names = [f"growbuf.array.GrowArray.{name}\n" for name in lent_by_ndarray()]
+    names = [f"growbuf.array.GrowArray.{name}\n" for name in ndarray_attributes()]
     assert len(names) > 20
     allowed.write_text("".join(names))
     settings = ("--mypy-config-file", CHECKOUT / "pyproject.toml")
@@ -56,12 +60,12 @@ def test_the_stubs_say_what_there_is(tmp_path):
 
 @needs("mypy")
 @pytest.mark.parametrize("version", VERSIONS)
-def test_mypy_accepts_the_uses(version, tmp_path):
+def test_mypy_strict_accepts_uses(version, tmp_path):
     words = ("--strict", "--cache-dir", tmp_path, "--python-version", version)
     run("mypy", *words, USES)
 
 
 @needs("basedpyright")
 @pytest.mark.parametrize("version", VERSIONS)
-def test_basedpyright_accepts_the_uses(version):
+def test_basedpyright_strict_accepts_uses(version):
     run("basedpyright", "--pythonversion", version, USES)

@@ -1,5 +1,5 @@
-# Building a free-threaded Python, VERSION=3.13 if not told, from Debian's source package,
-# or from SOURCE, a tarball of CPython's. To be sourced behind common.sh.
+# Functions that build a free-threaded Python: VERSION (3.13 by default), from SOURCE, a
+# tarball of CPython, or from Debian's source package. To be sourced after common.sh.
 
 VERSION=${VERSION:-3.13}
 MIRROR=${MIRROR:-http://deb.debian.org/debian}
@@ -12,7 +12,8 @@ missing_packages() {
     done
 }
 
-# fetch_source FOLDER: lists and settings of its own, so that the system's stay.
+# fetch_source FOLDER: download the source package and set SOURCE. apt keeps its lists
+# and settings in FOLDER, so that those of the system are unchanged.
 fetch_source() {
     local suite=sid
     [ "$VERSION" != 3.13 ] || suite=trixie
@@ -27,7 +28,8 @@ fetch_source() {
     SOURCE=$(echo "$1/python${VERSION}_"*.orig.tar.xz)
 }
 
-# configure_and_make FOLDER ARGUMENT...: modules are compiled when they are imported.
+# configure_and_make FOLDER ARGUMENT...: install to FOLDER, configured with ARGUMENTS. It
+# compiles no .pyc files; Python compiles each module when it is imported.
 configure_and_make() {
     cd "$1/src" &&
         ./configure -q --prefix="$1" --disable-gil "${@:2}" &&
@@ -35,8 +37,9 @@ configure_and_make() {
         make -s altinstall COMPILEALL_OPTS="-r 0"
 }
 
-# have_python FOLDER ARGUMENT...: have FOLDER/bin/python3.13t, configured so.
-have_python() {
+# build_python FOLDER ARGUMENT...: build FOLDER/bin/python3.13t, configured with ARGUMENTS,
+# unless it exists.
+build_python() {
     local python="$1/bin/python${VERSION}t" missing
     [ ! -x "$python" ] || return 0
     missing=$(missing_packages)

@@ -1,14 +1,14 @@
-"""Run the tests on each Python, allocator and rung, as many at a time as there are
-processors, and end with a table of what passed, what could not be had and how long it
-took.
+"""Run the tests once for each Python, allocator and rung, and print a table of results.
 
-    python tools/matrix.py [NAME ...]     all entries, or those named
+    python tools/matrix.py [NAME ...]     run all entries, or only those named
 
-The default Python runs the whole suite, the others what may depend on them; the rungs
-have entries of their own. What an entry printed is in build/matrix/NAME.log, and is
-shown if it failed.
+Each row of the table is one entry: passed, failed, or missing with the reason. As many
+entries run at once as there are processors. The default Python runs the whole suite.
+The other entries run only the tests whose result may differ there. The output of an
+entry is in build/matrix/NAME.log; it is also printed if the entry fails.
 """
 
+import json
 import os
 import re
 import shlex
@@ -24,21 +24,21 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LOGS = CHECKOUT / "build" / "matrix"
 PYTHON = os.environ.get("PYTHON", "python3")
 LONGEST_S = 1800
-MISSING = 77  # how tools/sid ends when there can be no root
+MISSING = 77  # exit code of tools/sid when it cannot make a root of Debian sid
 
 HOST_PYTHONS = ["3.13", "3.12"]
 SID_PYTHONS = ["3.15-dbg", "3.15", "3.14"]
-RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]
+RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]  # best first
 ALLOCATORS = ["jemalloc", "mimalloc"]
 
-# The C layers without a Python, the sources, the packages, the pages and the commands
-# are the same everywhere, and the standard library's tests are many. Limits and faults
-# go down the rungs by themselves.
+# Tests that only the default Python runs. Most have the same result on every Python;
+# those of the standard library take long; those of limits and faults force each rung
+# themselves.
 SAME_EVERYWHERE = [
     *("bench", "c", "demo", "docs", "examples", "faults", "layers", "limits"),
-    *("packaging", "rungs", "swap", "typing"),
+    *("packaging", "rungs", "swap", "tools", "typing"),
 ]
-# A rung and an allocator change what buffers do, not what types look like.
+# Tests whose result may depend on the rung or on the allocator.
 WHAT_BUFFERS_DO = [
     *("array", "array_model", "growbuffer", "memory", "model", "owner", "tail"),
     *("traps", "views"),
@@ -47,7 +47,7 @@ WHAT_BUFFERS_DO = [
 
 @dataclass
 class Entry:
-    """One run of the tests, or why there is none."""
+    """One run of the tests. Without a command it is missing; summary says why."""
 
     name: str
     command: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Entry:
 
 
 SLOWEST = "--durations=10"
-EVERYTHING = f"{SLOWEST} --ignore=tests/test_rungs.py"  # which has entries of its own
+EVERYTHING = f"{SLOWEST} --ignore=tests/test_rungs.py"  # the rungs are entries here
 QUICKLY = f"-q -p no:cacheprovider -m 'not slow' {SLOWEST}"
 
 
@@ -75,13 +75,16 @@ def only(files):
 
 
 def make_test(python, arguments="", under=""):
-    """Each word is given, so that nothing comes from the make that called this."""
+    """Return the command that runs the tests.
+
+    It sets every variable, so that none is inherited from a make that runs this script.
+    """
     words = [f"PYTHON={python}", f"ARGS={arguments}", f"UNDER={under}"]
     return ["make", "--no-print-directory", "test", *words]
 
 
 def find_python(version):
-    """Return pyenv's newest patch of a version, else the one on the path, or None."""
+    """Return pyenv's newest patch release of a version, else one on the path, or None."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = pyenv.glob(f"{version}.*/bin/python{version}")
     newest = max(found, key=lambda path: int(path.parts[-3].split(".")[2]), default="")
@@ -109,8 +112,26 @@ def on_allocator(name):
     return with_setting(name, f"LD_PRELOAD={library}")
 
 
-def on_rung(name):
-    return with_setting(name, f"GROWBUF_STRATEGY={name}")
+def probe_rungs():
+    """Return the kernel's answer for each rung: "ok" or the name of an errno."""
+    info = ["make", "--no-print-directory", "info", f"PYTHON={PYTHON}", "ARGS=--json"]
+    done = subprocess.run(info, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)["probe"]
+
+
+def on_rung(name, probed):
+    """Make the entry of a rung, missing if the kernel lacks the rung.
+
+    Forcing such a rung selects the next one below it, which has an entry already.
+    """
+    answer = probed.get(name, "ok")
+    if answer == "ok":
+        return with_setting(name, f"GROWBUF_STRATEGY={name}")
+    lower = RUNGS[RUNGS.index(name) + 1 :]
+    used = next(rung for rung in lower if probed.get(rung, "ok") == "ok")
+    return Entry(
+        name, summary=f"this kernel lacks it ({answer}): it would repeat {used}"
+    )
 
 
 def with_setting(name, setting):
@@ -121,27 +142,27 @@ def on_target(name):
     return Entry(name, ["make", "--no-print-directory", name, f"PYTHON={PYTHON}"])
 
 
-def entries():
-    """List them so that those that take longest begin first."""
+def entries(probed):
+    """Return all entries, those that take longest first."""
     return [
         Entry("default", make_test(PYTHON, EVERYTHING)),
         *map(on_sid, SID_PYTHONS),
         *map(on_python, HOST_PYTHONS),
         *map(on_allocator, ALLOCATORS),
-        *map(on_rung, RUNGS),
+        *(on_rung(name, probed) for name in RUNGS),
         *map(on_target, ["swap", "typing"]),
     ]
 
 
 def last_line(path):
-    """Return the last line that says something about tests, else just the last."""
+    """Return the last line that counts tests, or simply the last line."""
     lines = path.read_text(errors="replace").strip().splitlines() or [""]
-    told = [line for line in lines if re.search(r"\d (passed|failed)", line)]
-    return (told or lines)[-1].strip("= ")
+    counts = [line for line in lines if re.search(r"\d (passed|failed)", line)]
+    return (counts or lines)[-1].strip("= ")
 
 
 def run_command(entry):
-    """Return how the entry's command ended, its output being in the log."""
+    """Run the entry's command into its log; return its exit code, None on a timeout."""
     with entry.log.open("wb") as log:
         try:
             return subprocess.run(
@@ -157,7 +178,10 @@ def run_command(entry):
 
 
 def run(entry):
-    """Run an entry that can be run; say how it ended, in one write."""
+    """Run an entry if it has a command, and print its row.
+
+    The output is one write, so that rows of entries that run at once do not mix.
+    """
     if entry.command:
         began = time.monotonic()
         status = run_command(entry)
@@ -176,26 +200,27 @@ def row(entry):
 
 
 def report(done, seconds):
-    """Print the table, then the verdict; return whether nothing failed."""
+    """Print the table and the number of each outcome; return whether none failed."""
     outcomes = [entry.outcome for entry in done]
-    counted = ", ".join(
+    counts = ", ".join(
         f"{outcomes.count(outcome)} {outcome}"
         for outcome in ("passed", "missing", "FAILED")
     )
     print(f"\n{'entry':10} {'outcome':8} {'time':>7}  tests")
     print(*map(row, done), sep="\n")
-    print(f"{len(done)} entries: {counted}, in {seconds / 60:.1f} minutes")
+    print(f"{len(done)} entries: {counts}, in {seconds / 60:.1f} minutes")
     return "FAILED" not in outcomes
 
 
 def main(names):
-    chosen = [entry for entry in entries() if not names or entry.name in names]
+    # The entries of the default Python share its environment: make it before they start.
+    subprocess.run(make_test(PYTHON, "--version"), cwd=CHECKOUT, check=True)
+    everything = entries(probe_rungs())
+    chosen = [entry for entry in everything if not names or entry.name in names]
     if unknown := set(names) - {entry.name for entry in chosen}:
         sys.exit(f"no such entry: {', '.join(sorted(unknown))}")
     LOGS.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    # Entries on the default Python share its environment, which must be there first.
-    subprocess.run(make_test(PYTHON, "--version"), cwd=CHECKOUT, check=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(run, chosen))
     passed = report(chosen, time.monotonic() - began)

@@ -1,11 +1,11 @@
-/* vector: a vector that doubles from 4 bytes to 1 GiB and fills each new half, the loop
- * for which MREMAP_RETAIN was proposed to Linux in 2014.
+/* vector: double a vector from 4 bytes to 1 GiB and fill each new half. MREMAP_RETAIN was
+ * proposed to Linux in 2014 for this loop.
  *
- *     vector realloc      over the allocator that the process has
- *     vector store        over growbuf's store; GROWBUF_STRATEGY names the highest rung
- *     vector touch        touch 2 GiB in huge pages and free them
+ *     vector realloc      use the process's allocator
+ *     vector store        use growbuf's store; GROWBUF_STRATEGY names the highest rung
+ *     vector touch        only touch 2 GiB in huge pages and free them
  *
- * Prints the seconds that the loop took and the most memory the process held, in bytes.
+ * It prints the seconds that the loop took, and the peak memory of the process in bytes.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -29,7 +29,7 @@ fail(const char *what)
     exit(1);
 }
 
-/* The compiler must not find out that nobody reads what was written. */
+/* Make the compiler assume that the bytes are read, so that it keeps the writes. */
 static void
 use(const char *bytes)
 {

@@ -1,7 +1,7 @@
 """The loop of vector.c in Python: `vector.py bytearray`, `vector.py GrowBuffer`.
 
-Each `*= 2` grows the vector to twice its length and fills the new half.  Prints the
-seconds that took and the most memory the process held, in bytes.
+Each `*= 2` grows the vector to twice its length and fills the new half. It prints the
+seconds that the loop took, and the peak memory of the process in bytes.
 """
 
 import resource

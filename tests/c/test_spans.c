@@ -1555,8 +1555,7 @@ test_grow_copies_up_to_2_mib_into_a_dirty_span(void)
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
         char *dirty;
         bool touched = i % 2;
-        struct span span =
-            prepare_to_grow(i / 2, 2 * MIB - 1, 10 * MIB - 1, &dirty);
+        struct span span = prepare_to_grow(i / 2, 2 * MIB - 1, 10 * MIB - 1, &dirty);
         char *source = span.address;
         if (touched) { /* what the helper touched is not kept with the source */
             span.dirty_end = MIB;

@@ -1,4 +1,4 @@
-"""A GrowBuffer with one method wrong: who lives on bytearray must notice."""
+"""A GrowBuffer with a wrong `find`: the tests of code that uses bytearray must fail."""
 
 from growbuf import GrowBuffer
 

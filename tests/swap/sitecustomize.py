@@ -1,5 +1,8 @@
-"""Put a type in the place of bytearray before anything else is imported, in the process
-that has this folder on its PYTHONPATH and in those it starts."""
+"""Replace the builtin bytearray by the type that GROWBUF_SWAP names.
+
+A process imports this module first if this folder is on its PYTHONPATH, and so do the
+processes that it starts.
+"""
 
 import builtins
 import os

@@ -33,7 +33,7 @@ def arrays_keep_them(samples: GrowArray[np.float32], mask: NDArray[np.bool_]) ->
     assert_type(samples[[0, 2]], NDArray[np.float32])
     assert_type(samples[mask], NDArray[np.float32])
     assert_type(samples["field"], NDArray[Any])
-    assert_type(samples.take(), NDArray[np.float32])
+    assert_type(samples.detach(), NDArray[np.float32])
     assert_type(samples.copy(), GrowArray[np.float32])
     assert_type(samples.__array__(), NDArray[np.float32])
 

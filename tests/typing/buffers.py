@@ -1,14 +1,13 @@
-"""GrowBuffer and GrowIO, as code that is checked for types uses them. Never run."""
+"""GrowBuffer, as code that is checked for types uses it. Never run."""
 
 import socket
-import zipfile
 from collections.abc import MutableSequence
 from typing import Any, assert_type
 
 from typing_extensions import Buffer
 
 import growbuf
-from growbuf import GrowBuffer, GrowIO
+from growbuf import GrowBuffer
 
 
 def takes_bytearray(data: bytearray) -> None: ...
@@ -75,17 +74,6 @@ def a_subclass_stays_one(log: Log) -> None:
     log += b"x"
     assert_type(log, Log)
     assert_type(log[1:], GrowBuffer)
-
-
-def a_file_is_a_file(file: GrowIO) -> None:
-    assert_type(file.buffer, GrowBuffer)
-    assert_type(file.read(), bytes)
-    assert_type(file.write(b"x"), int)
-    assert_type(file.getbuffer(), "memoryview[int]")
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("name", b"data")
-    for line in GrowIO(buffer=GrowBuffer()):
-        assert_type(line, bytes)
 
 
 def the_module() -> None:

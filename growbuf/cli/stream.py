@@ -1,23 +1,23 @@
-"""Real data of unknown length, in pieces: a file, or Python's standard library."""
+"""The demo's data, piece by piece: a file, or Python's standard library."""
 
 import os
 import stat
 import sysconfig
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from itertools import cycle
 from typing import IO, NamedTuple
 
 try:
     from lzma import LZMAError
-except ModuleNotFoundError:  # this Python reads no xz file, so nothing raises one
+except ModuleNotFoundError:  # this Python cannot read xz files: nothing raises it
     LZMAError = OSError  # type: ignore[assignment, misc]
 
 PIECE_NBYTES = 64 << 10
 
-# First bytes, and the module whose open() undoes the compression.
+# The first bytes of a compressed file, and the module whose open() decompresses it.
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "lzma"}
 
 NOT_SOURCES = {"__pycache__", "site-packages", "dist-packages"}
@@ -28,17 +28,17 @@ class InputError(Exception):
 
 
 class Source(NamedTuple):
-    """The data in `path`: once, or over and over up to `length` bytes."""
+    """The data of the file at `path`: once, or repeated up to `length` bytes."""
 
     path: str
     length: int | None = None
 
 
 def read_pieces(source: Source) -> Iterator[bytes]:
-    """Return the decompressed data of `source`, at most PIECE_NBYTES at a time.
+    """Return an iterator over the decompressed data, at most PIECE_NBYTES at a time.
 
-    Data to be repeated is decompressed here, once; a file of unknown length as it is
-    asked for.
+    Data to be repeated is read and decompressed by this call, once. Otherwise the file
+    is read as the iterator advances.
     """
     pieces = read_file(source.path)
     return pieces if source.length is None else repeat(list(pieces), source.length)
@@ -64,29 +64,26 @@ def read_file(path: str) -> Iterator[bytes]:
 
 
 def open_stream(path: str) -> IO[bytes]:
-    """Open `path` for reading what is inside its compression, if it has any."""
+    """Open a regular file, decompressed if its first bytes say that it is compressed."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise InputError(f"{path}: is a directory")
     if not stat.S_ISREG(mode):
         raise InputError(f"{path}: not a regular file, which can be read again")
-    return find_open(path)(path, "rb")
-
-
-def find_open(path: str) -> Callable[[str, str], IO[bytes]]:
     with open(path, "rb") as file:
         start = file.read(max(map(len, MAGIC)))
-    module = next((MAGIC[magic] for magic in MAGIC if start.startswith(magic)), "io")
+    name = next((MAGIC[magic] for magic in MAGIC if start.startswith(magic)), "io")
     try:
-        return import_module(module).open
+        module = import_module(name)
     except ModuleNotFoundError as error:
-        raise InputError(f"{path}: this Python was built without {module}") from error
+        raise InputError(f"{path}: this Python was built without {name}") from error
+    return module.open(path, "rb")
 
 
 def write_stdlib_tar(path: str) -> None:
-    """Write the sources of Python's standard library to `path`, as a gzipped tar.
+    """Write the source files of Python's standard library to `path`, as a gzipped tar.
 
-    Order and metadata are fixed: one Python always makes the same tar.
+    Order and metadata are fixed, so that the same Python always writes the same tar.
     """
     root = sysconfig.get_path("stdlib")
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
@@ -100,7 +97,9 @@ def list_stdlib(root: str) -> list[str]:
         folders[:] = set(folders) - NOT_SOURCES
         names += [os.path.relpath(os.path.join(folder, file), root) for file in files]
     if not names:
-        raise InputError(f"{root}: no standard library in files; give the demo a FILE")
+        raise InputError(
+            f"{root}: the standard library is not there as files; name a FILE"
+        )
     return sorted(names)
 
 

@@ -1,9 +1,8 @@
-"""What `bench` measures: ways to collect data of unknown length, in the same cases.
+"""What `bench` measures: libraries that collect data of unknown length, case by case.
 
-A *way* is one library in its best use. What is said about it: `add` takes a piece,
-`finish` returns all of them as one object. A way that can do more says what: `append`
-takes one item, `window` is an object that `del` shortens at the front. One that `keeps`
-the pieces until the end is given pieces of its own.
+A *case* is one job, such as extending by 64 KiB. A *peer* is one library in it, used in
+the best way that it offers. Each peer is wrapped in a *builder*, so that the same code
+runs the job for all of them.
 """
 
 import array
@@ -24,17 +23,25 @@ import growbuf
 from growbuf import GrowBuffer, GrowIO
 
 PATTERN = bytes(range(256)) * 256
-PACKAGES = {"numpy_da": "numpy-dynamic-array"}  # where the module has another name
+PACKAGES = {"numpy_da": "numpy-dynamic-array"}  # module: package, if the names differ
 READ_NBYTES = 64 << 10
 PIECE_NBYTES = 4 << 10
 INTERLEAVED = 16
 REBUILD_NBYTES = 4 << 20
 BLOCK_ITEMS = 1024
 QUADRATIC_PIECES = 256
-PER_ITEM_NBYTES = 256 << 10  # for what takes a microsecond an item
+PER_ITEM_NBYTES = 256 << 10  # for peers that take a microsecond for each item
 
 
-class Way(NamedTuple):
+class Builder(NamedTuple):
+    """Functions that build one result with one library.
+
+    `add` adds a piece and `finish` returns all pieces as one object. Optional: `append`
+    adds a single item; `window` is an object that `del` can shorten at its front. If
+    `keeps` is true the library keeps a reference to each piece until the end, so each
+    piece must be an object of its own.
+    """
+
     add: Callable[[Any], Any]
     finish: Callable[[], Any]
     append: Callable[[Any], Any] | None = None
@@ -44,15 +51,16 @@ class Way(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """How a way is begun, and what it needs.
+    """A library: `begin(nbytes)` makes a builder, `module` is what it imports.
 
-    Whoever copies all at each piece, or goes byte by byte in Python, gets no more than
-    `most(piece_nbytes)` bytes; per byte that flatters the former.
+    `max_nbytes(piece_nbytes)` limits the data given to a slow peer: one that copies
+    everything for each piece, or that runs Python code for each byte. A peer that copies
+    everything takes less time for each byte of less data, so the limit favours it.
     """
 
-    begin: Callable[[int], Way]
+    begin: Callable[[int], Builder]
     module: str | None = None
-    most: Callable[[int], int] | None = None
+    max_nbytes: Callable[[int], int] | None = None
 
 
 def quadratic(piece_nbytes: int) -> int:
@@ -63,41 +71,41 @@ def slow(piece_nbytes: int) -> int:
     return PER_ITEM_NBYTES
 
 
-def is_there(peer: Peer) -> bool:
+def is_installed(peer: Peer) -> bool:
     return peer.module is None or find_spec(peer.module) is not None
 
 
-# -------------------------------------------------------------------- ways to bytes
+# ------------------------------------------------------------------ builders of bytes
 
 
 def grow_buffer(nbytes):
     buf = GrowBuffer()
-    return Way(buf.extend, lambda: buf, buf.append, buf)
+    return Builder(buf.extend, lambda: buf, buf.append, buf)
 
 
 def grow_io(nbytes):
     file = GrowIO()
-    return Way(file.write, lambda: file.buffer)
+    return Builder(file.write, lambda: file.buffer)
 
 
 def byte_array(nbytes):
     buf = bytearray()
-    return Way(buf.extend, lambda: buf, buf.append, buf)
+    return Builder(buf.extend, lambda: buf, buf.append, buf)
 
 
 def bytes_io(nbytes):
     file = io.BytesIO()
-    return Way(file.write, file.getvalue)
+    return Builder(file.write, file.getvalue)
 
 
 def list_join(nbytes):
     pieces = []
-    return Way(pieces.append, lambda: b"".join(pieces), keeps=True)
+    return Builder(pieces.append, lambda: b"".join(pieces), keeps=True)
 
 
 def array_array(nbytes):
     grown = array.array("B")
-    return Way(grown.frombytes, lambda: grown, grown.append, grown)
+    return Builder(grown.frombytes, lambda: grown, grown.append, grown)
 
 
 def anonymous(nbytes):
@@ -105,7 +113,10 @@ def anonymous(nbytes):
 
 
 def mmap_resize(nbytes):
-    """Double a mapping: a private one, for a shared one that has grown is SIGBUS."""
+    """Double the length of a mapping when it is full.
+
+    The mapping is private: writing to the new part of a shared one raises SIGBUS.
+    """
     memory, length = anonymous(mmap.PAGESIZE), 0
 
     def add(piece):
@@ -116,7 +127,7 @@ def mmap_resize(nbytes):
         memory[length:end] = piece
         length = end
 
-    return Way(add, lambda: memory)
+    return Builder(add, lambda: memory)
 
 
 def numpy_append(nbytes):
@@ -128,14 +139,14 @@ def numpy_append(nbytes):
         nonlocal grown
         grown = np.append(grown, np.frombuffer(piece, np.uint8))
 
-    return Way(add, lambda: grown)
+    return Builder(add, lambda: grown)
 
 
 def numpy_concatenate(nbytes):
     import numpy as np
 
     pieces = []
-    return Way(
+    return Builder(
         lambda piece: pieces.append(np.frombuffer(piece, np.uint8)),
         lambda: np.concatenate(pieces),
         keeps=True,
@@ -143,7 +154,7 @@ def numpy_concatenate(nbytes):
 
 
 def numpy_empty(nbytes):
-    """Fill an array of the final length: what growing could cost at best."""
+    """Fill an array that has its final length: the least that growing can cost."""
     import numpy as np
 
     filled, length = np.empty(nbytes, np.uint8), 0
@@ -155,38 +166,38 @@ def numpy_empty(nbytes):
         memory[length:end] = piece
         length = end
 
-    return Way(add, lambda: filled)
+    return Builder(add, lambda: filled)
 
 
 def pyarrow_stream(nbytes):
     import pyarrow
 
     stream = pyarrow.BufferOutputStream()
-    return Way(stream.write, stream.getvalue)
+    return Builder(stream.write, stream.getvalue)
 
 
 def pyarrow_builder(nbytes):
-    """The one builder that pyarrow has in Python: of strings."""
+    """Use pyarrow's builder of strings, its only builder in Python."""
     from pyarrow.lib import StringBuilder
 
     builder = StringBuilder()
-    return Way(builder.append, builder.finish)
+    return Builder(builder.append, builder.finish)
 
 
 def bit_array(nbytes):
     import bitarray
 
     bits = bitarray.bitarray()
-    return Way(bits.frombytes, lambda: bits, window=bits, items_per_byte=8)
+    return Builder(bits.frombytes, lambda: bits, window=bits, items_per_byte=8)
 
 
 def gap_buffer(nbytes):
-    # The package was last changed when these had two names.
+    # The package uses this name, which Python 3.10 removed.
     collections.MutableSequence = collections.abc.MutableSequence
     from bytegapbuffer import bytegapbuffer
 
     buf = bytegapbuffer()
-    return Way(buf.extend, lambda: buf, buf.append, buf)
+    return Builder(buf.extend, lambda: buf, buf.append, buf)
 
 
 BYTES = {
@@ -207,26 +218,26 @@ BYTES = {
 }
 
 
-# ------------------------------------------------------------------ ways to float64
+# ---------------------------------------------------------------- builders of float64
 
 
 def grow_array(nbytes):
     grown = growbuf.GrowArray()
-    return Way(grown.extend, lambda: grown.array, grown.append)
+    return Builder(grown.extend, lambda: grown.array, grown.append)
 
 
 def list_of_floats(nbytes):
     import numpy as np
 
     items = []
-    return Way(items.extend, lambda: np.array(items), items.append)
+    return Builder(items.extend, lambda: np.array(items), items.append)
 
 
 def array_of_doubles(nbytes):
     import numpy as np
 
     grown = array.array("d")
-    return Way(
+    return Builder(
         lambda block: grown.frombytes(block.data.cast("B")),
         lambda: np.frombuffer(grown),
         grown.append,
@@ -237,7 +248,7 @@ def doubles_in_bytearray(nbytes):
     import numpy as np
 
     grown = bytearray()
-    return Way(lambda block: grown.extend(block.data), lambda: np.frombuffer(grown))
+    return Builder(lambda block: grown.extend(block.data), lambda: np.frombuffer(grown))
 
 
 def numpy_append_floats(nbytes):
@@ -249,14 +260,14 @@ def numpy_append_floats(nbytes):
         nonlocal grown
         grown = np.append(grown, block)
 
-    return Way(add, lambda: grown, add)
+    return Builder(add, lambda: grown, add)
 
 
 def numpy_concatenate_floats(nbytes):
     import numpy as np
 
     blocks = []
-    return Way(
+    return Builder(
         lambda block: blocks.append(block.copy()), lambda: np.concatenate(blocks)
     )
 
@@ -277,21 +288,21 @@ def numpy_empty_floats(nbytes):
         filled[length] = item
         length += 1
 
-    return Way(add, lambda: filled, append)
+    return Builder(add, lambda: filled, append)
 
 
 def dynarray_floats(nbytes):
     from dynarray import DynamicArray
 
     grown = DynamicArray()
-    return Way(grown.extend, lambda: grown[:], grown.append)
+    return Builder(grown.extend, lambda: grown[:], grown.append)
 
 
 def numpy_da_floats(nbytes):
     from numpy_da import DynamicArray
 
     grown = DynamicArray()
-    return Way(grown.append, lambda: grown.data, grown.append)
+    return Builder(grown.append, lambda: grown.data, grown.append)
 
 
 def awkward_floats(nbytes):
@@ -299,22 +310,22 @@ def awkward_floats(nbytes):
     import numpy as np
 
     grown = awkward.ArrayBuilder()
-    return Way(grown.extend, lambda: np.asarray(grown.snapshot()), grown.real)
+    return Builder(grown.extend, lambda: np.asarray(grown.snapshot()), grown.real)
 
 
 def pyarrow_items(nbytes):
-    """There is no builder of numbers in Python: `array` is one over a list."""
+    """Collect numbers in a list: pyarrow has no builder of numbers in Python."""
     import pyarrow
 
     items = []
-    return Way(items.extend, lambda: pyarrow.array(items), items.append)
+    return Builder(items.extend, lambda: pyarrow.array(items), items.append)
 
 
 def pyarrow_blocks(nbytes):
     import pyarrow
 
     blocks = []
-    return Way(
+    return Builder(
         lambda block: blocks.append(pyarrow.array(block.copy())),
         lambda: pyarrow.concat_arrays(blocks),
     )
@@ -324,7 +335,7 @@ ITEMS = {
     "GrowArray": Peer(grow_array, "numpy"),
     "list": Peer(list_of_floats, "numpy"),
     "array.array": Peer(array_of_doubles, "numpy"),
-    "np.append": Peer(numpy_append_floats, "numpy", most=quadratic),
+    "np.append": Peer(numpy_append_floats, "numpy", quadratic),
     "np.empty": Peer(numpy_empty_floats, "numpy"),
     "pyarrow.array": Peer(pyarrow_items, "pyarrow"),
     "awkward": Peer(awkward_floats, "awkward"),
@@ -339,7 +350,7 @@ BLOCKS = {
     "np.concatenate": Peer(numpy_concatenate_floats, "numpy"),
     "np.empty": ITEMS["np.empty"],
     "pyarrow.concat": Peer(pyarrow_blocks, "pyarrow"),
-    "awkward": Peer(awkward_floats, "awkward", most=slow),
+    "awkward": Peer(awkward_floats, "awkward", slow),
     "dynarray": ITEMS["dynarray"],
     "numpy-dynamic-array": ITEMS["numpy-dynamic-array"],
 }
@@ -349,30 +360,26 @@ BLOCKS = {
 
 
 class Case(NamedTuple):
-    """The same job for each peer.
+    """One job, for several peers.
 
-    `run(begin, given)` is timed, `give(nbytes)` is a context that makes what it works
-    on. `nbytes` are `share` of the size that is asked for.
+    `run(begin, argument)` is what is timed. Before that `make_argument(nbytes)`, a
+    context manager, makes its argument: a file, for instance; by default `nbytes` itself.
+    The length of the result is `share` of the size that the user asks for.
     """
 
     doc: str
-    run: Callable[[Callable[[int], Way], Any], Any]
+    run: Callable[[Callable[[int], Builder], Any], Any]
     peers: dict[str, Peer]
     share: float = 1
     piece_nbytes: int = READ_NBYTES
-    give: Callable[[int], Any] = nullcontext
+    make_argument: Callable[[int], Any] = nullcontext
 
     def nbytes(self, name: str, size: int) -> int:
-        """Return how many bytes a peer is given when `size` is asked for."""
-        pieces = max(1, int(size * self.share) // self.piece_nbytes)
-        most = self.peers[name].most
-        if most is not None:
-            pieces = min(pieces, max(1, most(self.piece_nbytes) // self.piece_nbytes))
-        return pieces * self.piece_nbytes
-
-    @property
-    def ours(self) -> str:
-        return next(iter(self.peers))
+        """Return the length of a peer's result if the user asks for `size`."""
+        nbytes, limit = int(size * self.share), self.peers[name].max_nbytes
+        if limit is not None:
+            nbytes = min(nbytes, limit(self.piece_nbytes))
+        return max(1, nbytes // self.piece_nbytes) * self.piece_nbytes
 
 
 def build(piece_nbytes):
@@ -380,68 +387,68 @@ def build(piece_nbytes):
     own = partial(bytes, memoryview(piece))
 
     def run(begin, nbytes):
-        way = begin(nbytes)
-        add = way.add
-        if way.keeps:
+        builder = begin(nbytes)
+        add = builder.add
+        if builder.keeps:
             for _ in range(nbytes // piece_nbytes):
                 add(own())
         else:
             for _ in range(nbytes // piece_nbytes):
                 add(piece)
-        return way.finish()
+        return builder.finish()
 
     return run
 
 
 def by_byte(begin, nbytes):
-    way = begin(nbytes)
-    add, item = (way.append, 7) if way.append else (way.add, b"\7")
+    builder = begin(nbytes)
+    add, item = (builder.append, 7) if builder.append else (builder.add, b"\7")
     for _ in range(nbytes):
         add(item)
-    return way.finish()
+    return builder.finish()
 
 
 def rebuild(begin, nbytes):
-    """Build and drop, many times over."""
+    """Build a result of 4 MiB and drop it, many times."""
     run = build(READ_NBYTES)
     for _ in range(max(1, nbytes // REBUILD_NBYTES)):
         run(begin, min(nbytes, REBUILD_NBYTES))
 
 
 def slide(begin, nbytes):
-    """Let a window half as long slide over what comes."""
-    way, piece = begin(nbytes), PATTERN
-    window, front = way.window, len(piece) * way.items_per_byte
-    most = nbytes // 2 * way.items_per_byte
+    """Add pieces; delete at the front what exceeds half of their total length."""
+    builder, piece = begin(nbytes), PATTERN
+    window, front = builder.window, len(piece) * builder.items_per_byte
+    most = nbytes // 2 * builder.items_per_byte
     for _ in range(nbytes // len(piece)):
-        way.add(piece)
+        builder.add(piece)
         if len(window) > most:
             del window[:front]
     return window
 
 
 def interleaved(begin, nbytes):
-    ways = [begin(nbytes // INTERLEAVED) for _ in range(INTERLEAVED)]
+    builders = [begin(nbytes // INTERLEAVED) for _ in range(INTERLEAVED)]
     own = partial(bytes, memoryview(PATTERN[:PIECE_NBYTES]))
     for _ in range(nbytes // INTERLEAVED // PIECE_NBYTES):
-        for way in ways:
-            way.add(own())
-    return [way.finish() for way in ways]
+        for builder in builders:
+            builder.add(own())
+    return [builder.finish() for builder in builders]
 
 
-def call(job, given):
-    return job(given)
+def call(job, argument):
+    return job(argument)
 
 
 # ------------------------------------------------------------- from files and sockets
 
 
 def drain(begin, source):
-    """Add all that a file or a socket has."""
-    way, read = begin(0), getattr(source, "recv", None) or source.read
+    """Read a file or a socket to its end."""
+    builder, read = begin(0), getattr(source, "recv", None) or source.read
     while piece := read(READ_NBYTES):
-        way.add(piece)
-    return way.finish()
+        builder.add(piece)
+    return builder.finish()
 
 
 def readfrom(source):
@@ -467,7 +474,7 @@ def file_of(nbytes: int) -> Iterator[io.FileIO]:
 
 @contextmanager
 def socket_of(nbytes: int) -> Iterator[socket.socket]:
-    """Give a connected socket at whose other end a process sends so many bytes."""
+    """Provide a connected socket; a child process sends `nbytes` to it."""
     server = socket.create_server(("127.0.0.1", 0))
     child = os.fork()
     if child == 0:
@@ -509,36 +516,39 @@ ZEROS = {
 
 
 def draining(**special):
-    """Return the peers with which a source is drained, whose length nobody knows."""
-    ways = {
+    """Return the peers that read a source to its end; `special` adds some.
+
+    np.empty is not one of them: it would need to know the length beforehand.
+    """
+    peers = {
         name: peer._replace(begin=partial(drain, peer.begin))
         for name, peer in BYTES.items()
         if name != "np.empty"
     }
-    return {**ways, "GrowBuffer": Peer(readfrom), **special}
+    return {**peers, "GrowBuffer": Peer(readfrom), **special}
 
 
 def floats(begin, items):
-    """Append the items one by one."""
-    way = begin(8 * len(items))
-    append = way.append
+    """Append Python floats one by one."""
+    builder = begin(8 * len(items))
+    append = builder.append
     for item in items:
         append(item)
-    return way.finish()
+    return builder.finish()
 
 
 def values_of(nbytes):
-    """Give Python's own objects, made before the clock runs."""
+    """Provide a list of Python floats, made before the time starts."""
     return nullcontext([i / 2 for i in range(nbytes // 8)])
 
 
 def blocks(begin, nbytes):
     import numpy as np
 
-    way, block = begin(nbytes), np.arange(float(BLOCK_ITEMS))
+    builder, block = begin(nbytes), np.arange(float(BLOCK_ITEMS))
     for _ in range(nbytes // block.nbytes):
-        way.add(block)
-    return way.finish()
+        builder.add(block)
+    return builder.finish()
 
 
 SLIDING = {name: BYTES[name] for name in BYTES if name in ("GrowBuffer", "bytearray")}
@@ -549,16 +559,16 @@ CASES = {
     "build-4k": Case("extend by 4 KiB", build(4 << 10), BYTES, 1, 4 << 10),
     "build-64k": Case("extend by 64 KiB", build(64 << 10), BYTES),
     "by-byte": Case("append single bytes", by_byte, BYTES, 1 / 64, 1),
-    "rebuild": Case("build 4 MiB, drop it, again", rebuild, BYTES),
+    "rebuild": Case("build 4 MiB and drop it, many times", rebuild, BYTES),
     "window": Case("slide a window of half the length", slide, SLIDING, 1 / 8),
     "interleaved": Case("grow 16 in turn, by 4 KiB", interleaved, BYTES),
     "file": Case(
         "read a file",
         call,
         draining(**{"file.read()": Peer(lambda file: file.read())}),
-        give=file_of,
+        make_argument=file_of,
     ),
-    "socket": Case("receive from a socket", call, draining(), give=socket_of),
+    "socket": Case("receive from a socket", call, draining(), make_argument=socket_of),
     "zeros": Case("make zeros", call, ZEROS),
     "append": Case("append Python floats", floats, ITEMS, 1 / 16, 8, values_of),
     "extend": Case("extend by 1024 float64", blocks, BLOCKS, 1, BLOCK_ITEMS * 8),

@@ -1,4 +1,4 @@
-"""The demo: one stream into a bytearray and into a GrowBuffer, side by side."""
+"""The demo: build the same data as a bytearray and as a GrowBuffer, and compare."""
 
 import hashlib
 import json
@@ -13,14 +13,14 @@ from functools import partial
 from statistics import median
 from typing import Any, NamedTuple
 
-import rich.console
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from rich.progress import DownloadColumn
 from rich.table import Table
 
 import growbuf
-from growbuf._measure import available_nbytes
-from growbuf._stream import (
+from growbuf.cli.measure import available_nbytes, exit_reason
+from growbuf.cli.output import Console, format_nbytes, show_progress
+from growbuf.cli.stream import (
     PIECE_NBYTES,
     InputError,
     Source,
@@ -33,37 +33,35 @@ DEFAULT_NBYTES = 1 << 30
 WARM_MAX_NBYTES = 4 << 30
 
 NOTE = (
-    "Medians. Appending is the time inside `buffer += piece` alone; the whole job also "
-    "reads and decompresses the data (once, if it is repeated), which costs both the "
-    "same. Ratio: bytearray / GrowBuffer. Peak memory: of the process that each run "
-    "has to itself, less what it held before the first piece."
+    "All figures are medians. Appending: the time spent in `buffer += piece`. Whole "
+    "job: that, and the time to read and decompress the data, which is the same for "
+    "both types; data that is repeated is decompressed once. Ratio: bytearray / "
+    "GrowBuffer. Peak memory: of the process that made the run, minus what it held "
+    "before the first piece."
 )
 WARM_NOTE = (
     "Before each run, memory for it was touched and freed: a virtual machine may have "
-    "to wait for its host to hand memory out, which --cold counts and this does not."
+    "to wait until its host provides memory. With --cold that wait is part of the time."
 )
 
 
 class DigestError(Exception):
-    """A buffer does not hold the bytes of the stream."""
+    """A buffer does not contain the bytes of the stream."""
 
 
 class Reference(NamedTuple):
-    """What every buffer must hold, found out without any buffer."""
+    """What every buffer must contain, computed without a buffer."""
 
     length: int
     sha256: str
 
 
-class Console(rich.console.Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to the command line, whose exit code 1 means something else."""
-        raise
-
-
 def run(file: str | None, nbytes: int | None, repeat: int, cold: bool) -> None:
-    """Measure both types `repeat` times on `file` or built-in data; print a table."""
-    out = Console(highlight=False, markup=False, emoji=False)
+    """Measure both types `repeat` times and print a table.
+
+    The data is that of `file`, or `nbytes` bytes of the standard library if it is None.
+    """
+    out = Console()
     with open_source(file, nbytes) as source:
         reference = digest(source)
         check_fits(reference.length)
@@ -86,7 +84,7 @@ def open_source(file: str | None, nbytes: int | None) -> Iterator[Source]:
     check_fits(length)
     with tempfile.TemporaryDirectory(prefix="growbuf-") as folder:
         path = os.path.join(folder, "stdlib.tar.gz")
-        with show_progress() as progress:
+        with show_progress(DownloadColumn(binary_units=True)) as progress:
             progress.add_task("packing the standard library", total=None)
             write_stdlib_tar(path)
         yield Source(path, length)
@@ -106,25 +104,11 @@ def check_fits(length: int) -> None:
         )
 
 
-def show_progress() -> Progress:
-    """Return bars that vanish when done, so that an error is the only line left."""
-    console = Console(stderr=True)
-    return Progress(
-        "{task.description}",
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-
-
 def digest(source: Source) -> Reference:
-    """Read `source` once, piece by piece, and keep nothing but its SHA-256."""
+    """Read `source` piece by piece and return its length and SHA-256."""
     sha256 = hashlib.sha256()
     length = 0
-    with show_progress() as progress:
+    with show_progress(DownloadColumn(binary_units=True)) as progress:
         task = progress.add_task("SHA-256 of the stream", total=source.length)
         for piece in read_pieces(source):
             sha256.update(piece)
@@ -136,10 +120,10 @@ def digest(source: Source) -> Reference:
 def measure_all(
     source: Source, reference: Reference, repeat: int, cold: bool
 ) -> dict[str, list[dict]]:
-    """Return `repeat` measurements of each type, taken in turn, each one checked."""
+    """Run the two types in turn, `repeat` times each; return the checked results."""
     runs: dict[str, list[dict]] = {kind: [] for kind in KINDS}
-    warm_nbytes = 0 if cold else enough_to_warm(reference.length)
-    with show_progress() as progress:
+    warm_nbytes = 0 if cold else warm_up_nbytes(reference.length)
+    with show_progress(DownloadColumn(binary_units=True)) as progress:
         task = progress.add_task("", total=len(KINDS) * repeat * reference.length)
         for turn in range(len(KINDS) * repeat):
             kind = KINDS[turn % len(KINDS)]
@@ -150,17 +134,31 @@ def measure_all(
     return runs
 
 
-def enough_to_warm(length: int) -> int:
-    """Return how much to touch before a run: twice the length, as others take some."""
+def warm_up_nbytes(length: int) -> int:
+    """Return how much memory to touch and free before a run that builds `length` bytes.
+
+    It is twice the length, because other processes may take some of the freed memory.
+    """
     return min(2 * length, WARM_MAX_NBYTES, (available_nbytes() or 2 * length) // 2)
 
 
 def measure(
     kind: str, source: Source, warm_nbytes: int, advance: Callable[[int], None]
 ) -> dict:
-    """Return one measurement, taken in a fresh process that reports to `advance`."""
+    """Make one run in a new process and return its result.
+
+    Meanwhile call `advance` with the number of bytes that the process has appended since
+    the call before.
+    """
+    words = (kind, source.path, source.length or 0, warm_nbytes)
     result = {}
-    with start_worker(kind, source, warm_nbytes) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "growbuf.cli.demo_worker", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="backslashreplace",
+    ) as process:
         assert process.stdout is not None and process.stderr is not None
         try:
             for line in process.stdout:
@@ -177,26 +175,13 @@ def measure(
     return result
 
 
-def start_worker(kind: str, source: Source, warm_nbytes: int) -> subprocess.Popen:
-    words = (kind, source.path, source.length or 0, warm_nbytes)
-    return subprocess.Popen(
-        [sys.executable, "-m", "growbuf._worker", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="backslashreplace",
-    )
-
-
 def check_exit(kind: str, code: int, errors: str) -> None:
     if code == 0:
         return
     if code == -signal.SIGINT:
         raise KeyboardInterrupt
-    if code < 0:
-        reason = f"killed by {signal.Signals(-code).name}, perhaps for lack of memory"
-    else:
-        reason = (errors.strip() or f"exit code {code}").splitlines()[-1]
+    lines = errors.strip().splitlines() if code > 0 else []
+    reason = lines[-1] if lines else exit_reason(code)
     raise InputError(f"building the {kind} failed: {reason}")
 
 
@@ -229,22 +214,22 @@ def make_table(runs: dict[str, list[dict]]) -> Table:
         table.add_column(heading, justify="right")
     medians = {kind: take_medians(results) for kind, results in runs.items()}
     for kind, figures in medians.items():
-        table.add_row(kind, *map(format_cell, COLUMNS.values(), figures))
+        cells = zip(COLUMNS.values(), figures, strict=True)
+        table.add_row(
+            kind,
+            *("-" if figure is None else form(figure) for (_, form), figure in cells),
+        )
     table.add_row("ratio", *map(format_ratio, *medians.values()), style="bold")
     return table
 
 
 def take_medians(results: list[dict]) -> list[float | None]:
-    """Return the median of each column, or None where a type has no such figure."""
+    """Return the median of each column, None for a column that the type does not have."""
     names = (name for name, _ in COLUMNS.values())
     columns: Iterator[list[Any]] = (
         [one.get(name) for one in results] for name in names
     )
     return [None if None in column else median(column) for column in columns]
-
-
-def format_cell(column: tuple[str, Callable], figure: float | None) -> str:
-    return "-" if figure is None else column[1](figure)
 
 
 def format_ratio(theirs: float | None, ours: float | None) -> str:
@@ -259,16 +244,8 @@ def format_ns(nanoseconds: float) -> str:
     return f"{nanoseconds / 1e9:.3f} s"
 
 
-def format_nbytes(nbytes: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if nbytes < 1024:
-            return f"{nbytes:.4g} {unit}"
-        nbytes /= 1024
-    return f"{nbytes:.4g} GiB"
-
-
-# Heading, the figure of a measurement under it, and how it reads.
-COLUMNS = {
+# For each heading: the key of its figure in a result, and the function that formats it.
+COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "appending": ("append_ns", format_ns),
     "whole job": ("job_ns", format_ns),
     "peak memory": ("peak_nbytes", format_nbytes),

@@ -1,4 +1,4 @@
-"""The benchmark: ratios against peers, taken in turn in the same run."""
+"""The benchmark: ratios of other libraries' times to growbuf's, from the same run."""
 
 import contextlib
 import json
@@ -7,51 +7,51 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 import growbuf
-from growbuf._cases import CASES, PACKAGES, Case, is_there
-from growbuf._demo import Console, format_nbytes
-from growbuf._measure import (
+from growbuf.cli.cases import CASES, PACKAGES, Case, is_installed
+from growbuf.cli.measure import (
     GIB,
     MissingError,
     grouped,
-    memory_of_machine,
+    machine_nbytes,
     preload,
 )
+from growbuf.cli.output import Console, format_nbytes, show_progress
 
-# What a user has a minute for. The suite in benchmarks/ runs all cases.
+# Cases that together take a minute. The suite in benchmarks/ runs all cases.
 SELECTION = (
     *("build-64", "build-64k", "by-byte", "rebuild", "window", "zeros"),
     *("append", "extend"),
 )
 CASE_NAMES = ("all", *CASES)
-WARM_LEAST_NBYTES = 16 << 20
-MEMORY_LEAST_NBYTES = 4 << 20
+WARM_MIN_NBYTES = 16 << 20
+MEMORY_MIN_NBYTES = 4 << 20
 
 NOTE = (
-    "Ratio: the peer's time divided by ours (the first of each case) for as many bytes, "
-    "the median over runs in turn, each in a process of its own. Peak, after: memory "
-    "beyond what the process held before, while the result is there and when it is "
-    "gone, for each byte of it. Faults: minor page faults, each the first touch of a "
-    "page. Maps: mappings made. Calls: to the system."
+    "Ratio: the peer's time for each byte divided by growbuf's (the first row of a case), "
+    "the median over runs taken in turn, each in its own process. Peak, after: the memory "
+    "that the process gained, for each byte of the result, while the result exists and "
+    "after it is dropped. Faults: minor page faults, one at the first use of each page. "
+    "Maps: memory mappings gained. Calls: system calls."
 )
 
 
 class Worker:
-    """A process that uses one allocator and measures in children of its own."""
+    """A process that uses one allocator and measures in child processes of its own."""
 
     def __init__(self, allocator: str) -> None:
         self.allocator = allocator
-        # Threads of a linear algebra library would be there when it forks.
+        # Keep OpenBLAS from starting threads, because the worker forks.
         environment = {**preload(allocator), "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "growbuf._bench_worker"],
+            [sys.executable, "-m", "growbuf.cli.bench_worker"],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -66,9 +66,9 @@ class Worker:
         self._process.stdout.close()
         self._process.wait()
 
-    def ask(self, **order: Any) -> dict[str, Any]:
-        """Return the answer to an order: what was measured, or an ``error``."""
-        self._process.stdin.write(json.dumps(order) + "\n")
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Return the worker's answer: the figures, or an ``error``."""
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
@@ -76,14 +76,14 @@ class Worker:
         return json.loads(answer)
 
     def measure(self, case: str, peer: str, nbytes: int) -> dict[str, Any]:
-        """Return the figures of one job, in a machine that has memory at hand."""
+        """Return the figures of one peer in one case, after a warm-up for long results."""
         return self.ask(
             measure="case",
             case=case,
             peer=peer,
             nbytes=nbytes,
             module=CASES[case].peers[peer].module,
-            warm_nbytes=2 * nbytes if nbytes >= WARM_LEAST_NBYTES else 0,
+            warm_nbytes=2 * nbytes if nbytes >= WARM_MIN_NBYTES else 0,
         )
 
 
@@ -95,9 +95,9 @@ def run(
     json_file: str | None,
     plot_file: str | None,
 ) -> None:
-    """Measure the cases and print tables; write what was measured where it is asked."""
+    """Measure the cases and print tables; write the report and the plot, if asked to."""
     cases = list(CASES) if "all" in cases else cases or SELECTION
-    out = Console(highlight=False, markup=False, emoji=False)
+    out = Console()
     report = {"machine": machine(), "growbuf": growbuf.info(), "rows": []}
     print_machine(out, report)
     for line in missing_packages(cases):
@@ -117,7 +117,7 @@ def run(
         with open(json_file, "w") as file:
             json.dump(report, file, indent=1)
     if plot_file:
-        from growbuf._plot import plot_ratios
+        from growbuf.cli.plot import plot_ratios
 
         plot_ratios(report["rows"], plot_file)
 
@@ -125,15 +125,14 @@ def run(
 # ---------------------------------------------------------------------- measuring
 
 
-def peers_of(case: Case) -> list[str]:
-    """Return which peers of a case are installed."""
-    return [name for name, peer in case.peers.items() if is_there(peer)]
+def installed_peers(case: Case) -> list[str]:
+    return [name for name, peer in case.peers.items() if is_installed(peer)]
 
 
 def missing_packages(cases: Iterable[str]) -> list[str]:
-    """Return a line for each package that a peer in these cases needs."""
+    """Return a line for each package that a peer needs and that is not installed."""
     peers = (peer for name in cases for peer in CASES[name].peers.values())
-    modules = {peer.module for peer in peers if not is_there(peer)}
+    modules = {peer.module for peer in peers if not is_installed(peer)}
     return [
         f"{module}: not installed, pip install {PACKAGES.get(module, module)}"
         for module in sorted(modules)
@@ -143,29 +142,30 @@ def missing_packages(cases: Iterable[str]) -> list[str]:
 def measure_all(
     worker: Worker, cases: Iterable[str], size: int, repeat: int
 ) -> list[dict[str, Any]]:
-    plan = [(name, peer) for name in cases for peer in peers_of(CASES[name])]
+    """Return a row for each peer of each case."""
+    npeers = sum(len(installed_peers(CASES[name])) for name in cases)
     rows = []
     with show_progress() as progress:
-        task = progress.add_task("", total=len(plan) * repeat)
+        task = progress.add_task("", total=npeers * repeat)
+        advance = partial(progress.advance, task)
         for name in cases:
             progress.update(task, description=f"{worker.allocator}: {CASES[name].doc}")
-            for _ in measure_case(worker, name, size, repeat, rows):
-                progress.advance(task)
+            rows += measure_case(worker, name, size, repeat, advance)
     return rows
 
 
 def measure_case(
-    worker: Worker, name: str, size: int, repeat: int, rows: list[dict[str, Any]]
-) -> Iterator[None]:
-    """Measure the peers of a case in turn, and add a row for each."""
+    worker: Worker, name: str, size: int, repeat: int, advance: Callable[[], None]
+) -> list[dict[str, Any]]:
+    """Measure the peers of a case in turn; call `advance` after each run."""
     case = CASES[name]
-    nbytes = {peer: case.nbytes(peer, size) for peer in peers_of(case)}
+    nbytes = {peer: case.nbytes(peer, size) for peer in installed_peers(case)}
     runs: dict[str, list[dict]] = {peer: [] for peer in nbytes}
     for _ in range(repeat):
         for peer in nbytes:
             runs[peer].append(worker.measure(name, peer, nbytes[peer]))
-            yield
-    new = [
+            advance()
+    rows = [
         {
             "allocator": worker.allocator,
             "case": name,
@@ -175,12 +175,12 @@ def measure_case(
         }
         for peer in nbytes
     ]
-    add_ratios(new)
-    rows += new
+    add_ratios(rows)
+    return rows
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the medians of what was measured, and the seconds of all runs."""
+    """Return the medians of the runs' figures; of ``seconds`` the list of all."""
     errors = [run["error"] for run in runs if "error" in run]
     if errors:
         return {"error": errors[0]}
@@ -193,9 +193,9 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def add_ratios(rows: list[dict[str, Any]]) -> None:
-    """Say in each row of a case how much longer than the first it takes for a byte."""
-    first = rows[0]
+    """Add to each row of a case the ratio of its time for a byte to the first row's."""
     for row in rows:
+        first = rows[0]
         if "seconds" in row and "seconds" in first:
             scale = first["nbytes"] / row["nbytes"]
             pairs = zip(row["seconds"], first["seconds"], strict=True)
@@ -207,14 +207,14 @@ def add_ratios(rows: list[dict[str, Any]]) -> None:
 
 def machine() -> dict[str, Any]:
     return {
-        "processor": processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
-        "memory_nbytes": memory_of_machine(),
+        "memory_nbytes": machine_nbytes(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
 
 
-def processor() -> str:
+def processor_name() -> str:
     with contextlib.suppress(OSError, StopIteration), open("/proc/cpuinfo") as cpuinfo:
         line = next(line for line in cpuinfo if line.startswith("model name"))
         return line.partition(":")[2].strip()
@@ -232,20 +232,8 @@ def print_machine(out: Console, report: dict[str, Any]) -> None:
     )
 
 
-def show_progress() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        "{task.description}",
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-
-
 def make_tables(rows: list[dict[str, Any]]) -> Iterator[Table]:
-    """Return a table for each case, in which a figure that no row has is no column."""
+    """Yield a table for each case, with the columns for which any row has a figure."""
     columns = {
         heading: column
         for heading, column in COLUMNS.items()
@@ -265,18 +253,16 @@ def make_table(case: str, rows: list[dict[str, Any]], columns: dict[str, Any]) -
         name = row["peer"]
         if row["nbytes"] != nbytes:
             name += f" ({format_nbytes(row['nbytes'])})"
-        table.add_row(name, *cells(row, columns))
+        if "error" in row:
+            table.add_row(name, row["error"])
+        else:
+            cells = (form(row) if key in row else "" for key, form in columns.values())
+            table.add_row(name, *cells)
     return table
 
 
-def cells(row: dict[str, Any], columns: dict[str, Any]) -> list[str]:
-    if "error" in row:
-        return [row["error"]]
-    return [form(row) if name in row else "" for name, form in columns.values()]
-
-
 def short(figure: float) -> str:
-    """Return about three digits of a figure."""
+    """Return a figure with about three digits."""
     digits = 2 if figure < 10 else 1 if figure < 100 else 0
     return f"{figure:,.{digits}f}"
 
@@ -285,21 +271,24 @@ def format_seconds(row: dict[str, Any]) -> str:
     return short(median(row["seconds"]) / row["nbytes"] * GIB)
 
 
-def per_byte(name: str) -> Callable[[dict], str]:
-    """Make a format that says a memory figure where it is not lost in a process's."""
+def per_byte(key: str) -> Callable[[dict], str]:
+    """Return a function that formats a memory figure as bytes for each byte.
+
+    For a short result it returns "-": the process's own memory changes by as much.
+    """
 
     def form(row: dict[str, Any]) -> str:
-        least = row["nbytes"] < MEMORY_LEAST_NBYTES
-        return "-" if least else f"{row[name] / row['nbytes']:.2f}"
+        too_short = row["nbytes"] < MEMORY_MIN_NBYTES
+        return "-" if too_short else f"{row[key] / row['nbytes']:.2f}"
 
     return form
 
 
-def count(name: str) -> Callable[[dict], str]:
-    return lambda row: f"{row[name]:,.0f}"
+def count(key: str) -> Callable[[dict], str]:
+    return lambda row: f"{row[key]:,.0f}"
 
 
-# Heading, the figure of a row that is needed for it, and how it reads.
+# For each heading: the key of its figure in a row, and the function that formats a row's.
 COLUMNS = {
     "ratio": ("ratio", lambda row: short(row["ratio"])),
     "s/GiB": ("seconds", format_seconds),

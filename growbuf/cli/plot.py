@@ -1,4 +1,4 @@
-"""Pictures of what was measured: SVG that is legible on white and on black."""
+"""Draw pictures of benchmark results, legible on a white and on a black background."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from growbuf._measure import grouped
+from growbuf.cli.measure import grouped
 
 GRAY, OURS, THEIRS = "#7d8590", "#2f81f7", "#d4761c"
 WIDTH_INCHES = 8.3  # 830 pixels in a README
@@ -23,14 +23,14 @@ STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.constrained_layout.use": True,
-    "figure.constrained_layout.w_pad": 0.15,  # whose fonts are wider than ours
+    "figure.constrained_layout.w_pad": 0.15,  # for viewers with a wider font
     "font.size": 10,
     "grid.alpha": 0.3,
     "grid.color": GRAY,
     "lines.linewidth": 2,
     "savefig.dpi": 100,
     "savefig.transparent": True,
-    "svg.fonttype": "none",  # text as text: a tenth of the size
+    "svg.fonttype": "none",  # text stays text: files are a tenth of the size
     "svg.hashsalt": "growbuf",
     "text.color": GRAY,
     "xtick.color": GRAY,
@@ -40,19 +40,19 @@ STYLE = {
 
 @contextmanager
 def picture(file: str, height_inches: float, **grid: Any) -> Iterator[Any]:
-    """Give axes to draw on, then write the file: the same for the same figures."""
+    """Provide axes to draw on, then write the file.
+
+    The same figures always give the same bytes: an SVG file contains no date.
+    """
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_INCHES, height_inches))
         yield figure.subplots(**grid)
-        figure.savefig(file, metadata={"Date": None} if is_svg(file) else None)
-
-
-def is_svg(file: str) -> bool:
-    return file.endswith(".svg")
+        undated = {"Date": None} if file.endswith(".svg") else None
+        figure.savefig(file, metadata=undated)
 
 
 def log_axis(axis: Axis, marks: Sequence[int] = (1,)) -> None:
-    """Mark these digits of each decade, written out and not as powers."""
+    """Make an axis logarithmic; label these digits of each decade as plain numbers."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_locator(LogLocator(subs=marks))
     axis.set_major_formatter("{x:g}")
@@ -60,7 +60,10 @@ def log_axis(axis: Axis, marks: Sequence[int] = (1,)) -> None:
 
 
 def label_ends(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
-    """Write (x, y, text, color) to the right of where lines end, and apart."""
+    """Write each text of (x, y, text, color) to the right of its point (x, y).
+
+    A text that would overlap the one below is moved up.
+    """
     above, scale = float("-inf"), axes.figure.dpi / POINTS_PER_INCH
     for x, y, text, color in sorted(ends, key=itemgetter(1)):
         own = axes.transData.transform((x, y))[1] / scale
@@ -70,7 +73,7 @@ def label_ends(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
 
 
 def label_bars(axes: Axes, names: Sequence[str], values: Sequence[float]) -> None:
-    """Draw horizontal bars, ours in its colour, with their values beside them."""
+    """Draw horizontal bars with their values beside them; growbuf's have its colour."""
     colors = [OURS if name.startswith("Grow") else THEIRS for name in names]
     bars = axes.barh(names, values, color=colors, height=0.7)
     axes.bar_label(bars, fmt="{:.2f}", padding=4)
@@ -80,7 +83,7 @@ def label_bars(axes: Axes, names: Sequence[str], values: Sequence[float]) -> Non
 
 
 def plot_ratios(rows: list[dict[str, Any]], file: str) -> None:
-    """Draw how much longer than ours each peer takes, case by case."""
+    """Draw the ratio of each peer's time to growbuf's, case by case."""
     rows = [row for row in rows if "ratio" in row]
     groups = grouped(rows, "allocator", "case")
     heights = [len(group) + 2 for _, group in groups]

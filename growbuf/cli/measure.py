@@ -1,4 +1,4 @@
-"""What the demo and the benchmarks measure with: memory, processes, allocators."""
+"""What the demo and the benchmarks measure with: memory, child processes, allocators."""
 
 import ctypes.util
 import json
@@ -8,7 +8,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
-from functools import partial
 from math import log
 from operator import itemgetter
 from statistics import linear_regression
@@ -16,7 +15,7 @@ from time import perf_counter_ns
 from typing import Any
 
 GIB = 1 << 30
-ALLOCATORS = {  # the library to preload, and the Debian package that has it
+ALLOCATORS = {  # the library to preload, and the Debian package that contains it
     "glibc": (None, None),
     "jemalloc": ("jemalloc", "libjemalloc2"),
     "tcmalloc": ("tcmalloc_minimal", "libtcmalloc-minimal4"),
@@ -25,11 +24,11 @@ ALLOCATORS = {  # the library to preload, and the Debian package that has it
 
 
 class MissingError(Exception):
-    """Something to be measured is not installed; the text says what to install."""
+    """Something is not installed; the message says what to install."""
 
 
 def preload(allocator: str) -> dict[str, str]:
-    """Return an environment in which processes use this allocator."""
+    """Return the environment in which a new process uses this allocator."""
     library, package = ALLOCATORS[allocator]
     if library is None:
         return dict(os.environ)
@@ -43,7 +42,10 @@ def preload(allocator: str) -> dict[str, str]:
 
 
 def touch(nbytes: int) -> None:
-    """Have the host of a virtual machine hand out so much memory, and free it."""
+    """Write to each page of `nbytes` new bytes of memory, then free them.
+
+    The host of a virtual machine must provide that memory now, and need not later.
+    """
     with mmap.mmap(-1, nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         if hasattr(mmap, "MADV_HUGEPAGE"):
             memory.madvise(mmap.MADV_HUGEPAGE)
@@ -51,31 +53,32 @@ def touch(nbytes: int) -> None:
 
 
 def warm_up(nbytes: int) -> None:
-    """Touch and free `nbytes` of memory, so that its next owner finds it at hand.
+    """Touch and free `nbytes` of memory, so that the next run does not wait for it.
 
-    A host that takes back what its guest has free (virtio-balloon's free page
-    reporting) takes whole huge pages only, within a second. Without this, who asks
-    for those waits for the host, and who asks for small pages does not while
-    fragments last. A child does it, or it would show in our own peak.
+    Within a second a host may take back memory that its guest has freed (the free page
+    reporting of virtio-balloon). It takes only whole huge pages. Without a warm-up, a
+    run that asks for huge pages waits for the host. A run that asks for small pages does
+    not wait, as long as the guest has other fragments of memory.
+
+    A child process does it, so that it does not raise the peak memory of this one.
     """
     if nbytes and hasattr(os, "fork"):
         in_child(touch, nbytes)
 
 
 def memory_nbytes(field: str) -> int:
-    """Return the physical memory of this process: now (VmRSS) or at most (VmHWM).
+    """Return the resident memory of this process: now ("VmRSS") or at its peak ("VmHWM").
 
-    Linux's ru_maxrss will not do: it starts from the memory of the parent process.
+    Linux's ru_maxrss cannot replace VmHWM, because it starts from the memory of the
+    parent process. A system without /proc has only ru_maxrss; VmRSS is 0 there.
     """
     try:
         with open("/proc/self/status") as status:
             fields = dict(line.split(":", 1) for line in status)
         return int(fields[field].split()[0]) << 10
     except (OSError, KeyError):
-        return 0 if field == "VmRSS" else rusage_nbytes()
-
-
-def rusage_nbytes() -> int:
+        if field == "VmRSS":
+            return 0
     from resource import RUSAGE_SELF, getrusage
 
     unit = 1 if sys.platform == "darwin" else 1 << 10
@@ -83,7 +86,7 @@ def rusage_nbytes() -> int:
 
 
 def available_nbytes() -> int | None:
-    """Return how much memory can be had without swapping, if the system says."""
+    """Return how much memory is available without swapping, None if it is not known."""
     found = [nbytes for nbytes in (meminfo_nbytes(), cgroup_nbytes()) if nbytes]
     return min(found, default=None)
 
@@ -98,7 +101,7 @@ def meminfo_nbytes() -> int | None:
 
 
 def cgroup_nbytes() -> int | None:
-    """Return the limit of this process's cgroup (version 2), which containers have."""
+    """Return the memory limit of this process's cgroup (version 2), as containers set."""
     try:
         with open("/proc/self/cgroup") as cgroups:
             folder = cgroups.read().rpartition("0::/")[2].strip()
@@ -108,18 +111,19 @@ def cgroup_nbytes() -> int | None:
         return None
 
 
-def memory_of_machine() -> int:
+def machine_nbytes() -> int:
+    """Return how much physical memory the machine has."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def minor_faults() -> int:
+def count_minor_faults() -> int:
     from resource import RUSAGE_SELF, getrusage
 
     return getrusage(RUSAGE_SELF).ru_minflt
 
 
-def mappings() -> int:
-    """Return how many mappings this process has: 0 where there is no /proc."""
+def count_mappings() -> int:
+    """Return how many memory mappings this process has, 0 without /proc."""
     try:
         with open("/proc/self/maps") as maps:
             return sum(1 for _ in maps)
@@ -131,16 +135,25 @@ def mappings() -> int:
 
 
 def in_child(call: Callable, *args: Any) -> Any:
-    """Return what `call` returns in a forked process, through JSON.
+    """Call a function in a forked process and return its result, passed as JSON.
 
-    A fork finds its modules imported and its peak memory is its own, so that it
-    measures what a fresh process would, for a millisecond.
+    The child needs a millisecond to start, since all modules are imported already. Its
+    peak memory is its own, so it measures what a new process would.
     """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reading)
-        answer_and_exit(writing, partial(call, *args))
+        code = 1
+        try:
+            os.close(reading)
+            text = json.dumps(call(*args))
+            with open(writing, "w") as answer:
+                answer.write(text)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
     os.close(writing)
     with open(reading) as answer:
         text = answer.read()
@@ -156,24 +169,11 @@ def exit_reason(code: int) -> str:
     return f"exit code {code}"
 
 
-def answer_and_exit(writing: int, call: Callable[[], Any]) -> None:
-    code = 1
-    try:
-        text = json.dumps(call())
-        with open(writing, "w") as answer:
-            answer.write(text)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
-
-
 # ------------------------------------------------------------------------ figures
 
 
 def seconds(job: Callable, *args: Any, warm: int = 0) -> float:
-    """Time one call, without the time in which its result is dropped."""
+    """Return how long one call takes, without the time to drop its result."""
     if warm:
         touch(warm)
     start = perf_counter_ns()
@@ -184,15 +184,15 @@ def seconds(job: Callable, *args: Any, warm: int = 0) -> float:
 
 
 def figures(job: Callable[[], Any]) -> dict[str, float]:
-    """Call `job` once and return what it took, less what the process held before."""
-    held, faults, maps = memory_nbytes("VmRSS"), minor_faults(), mappings()
+    """Call `job` once; return its time, and what the process gained while it ran."""
+    held, faults, maps = memory_nbytes("VmRSS"), count_minor_faults(), count_mappings()
     start = perf_counter_ns()
     result = job()
     taken = perf_counter_ns() - start
     row = {
         "seconds": taken / 1e9,
-        "faults": minor_faults() - faults,
-        "mappings": mappings() - maps,
+        "faults": count_minor_faults() - faults,
+        "mappings": count_mappings() - maps,
         "peak_nbytes": memory_nbytes("VmHWM") - held,
     }
     del result
@@ -200,13 +200,13 @@ def figures(job: Callable[[], Any]) -> dict[str, float]:
 
 
 def exponent(points: Iterable[tuple[float, float]]) -> float:
-    """Return the k for which n ** k fits best how the second figure grows with n."""
+    """Return the k for which the y of the points (x, y) grow most nearly like x ** k."""
     lengths, values = zip(*points, strict=True)
     return linear_regression([*map(log, lengths)], [*map(log, values)]).slope
 
 
 def grouped(rows: Iterable[dict], *names: str) -> list[tuple[Any, list[dict]]]:
-    """Return the rows that have the same under `names` together, first come first."""
+    """Group rows that have equal values under `names`, in order of first appearance."""
     groups: dict[Any, list[dict]] = {}
     for row in rows:
         groups.setdefault(itemgetter(*names)(row), []).append(row)

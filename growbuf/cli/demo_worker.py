@@ -1,8 +1,10 @@
-"""One measurement of the demo, in a process of its own so that its peak is its own.
+"""One run of the demo. It has its own process, so that its peak memory is its own.
 
-``python -m growbuf._worker TYPE PATH LENGTH WARM_NBYTES`` (LENGTH is 0 for the whole
-of a file) prints now and then how many more bytes it has appended, and last its
-figures as a line of JSON.
+    python -m growbuf.cli.demo_worker TYPE PATH LENGTH WARM_NBYTES
+
+LENGTH is 0 to read the file at PATH once, or the length up to which to repeat it. While
+it runs it prints, line by line, how many more bytes it has appended; the last line is
+the result as JSON.
 """
 
 import hashlib
@@ -12,15 +14,15 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter_ns
 
 import growbuf
-from growbuf._measure import memory_nbytes, warm_up
-from growbuf._stream import InputError, Source, read_pieces
+from growbuf.cli.measure import memory_nbytes, warm_up
+from growbuf.cli.stream import InputError, Source, read_pieces
 
 TYPES = {"bytearray": bytearray, "GrowBuffer": growbuf.GrowBuffer}
 REPORT_NBYTES = 16 << 20
 
 
 def measure(kind: str, source: Source, warm_nbytes: int) -> dict:
-    """Build one buffer and return its figures; only a GrowBuffer counts its moves."""
+    """Build one buffer and return its figures; those of stats() only for a GrowBuffer."""
     start = perf_counter_ns()
     pieces = read_pieces(source)
     read_ns = perf_counter_ns() - start
@@ -41,7 +43,7 @@ def measure(kind: str, source: Source, warm_nbytes: int) -> dict:
 
 
 def build(buffer_type: type, pieces: Iterable[bytes]) -> tuple[bytearray, int]:
-    """Return the buffer and the nanoseconds inside ``+=``."""
+    """Return the buffer and the nanoseconds that ``+=`` took."""
     append_ns = 0
     buffer = buffer_type()
     for piece in pieces:
@@ -52,6 +54,7 @@ def build(buffer_type: type, pieces: Iterable[bytes]) -> tuple[bytearray, int]:
 
 
 def report(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces; print every 16 MiB how many bytes have been used since."""
     nbytes = 0
     for piece in pieces:
         yield piece

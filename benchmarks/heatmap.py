@@ -1,0 +1,189 @@
+"""The heat maps of what operations.py measured: operation by size, a ratio in each cell.
+
+    python benchmarks/operations.py --json FILE
+    python benchmarks/heatmap.py FILE [FOLDER]      SVG files, one for each kind, in docs/
+
+In the folder's performance.md the table after <!-- operations --> is made anew. The
+same figures make the same files, byte by byte.
+"""
+
+import json
+import re
+import sys
+from html import escape
+from pathlib import Path
+
+GRAY = "#7d8590"
+# From 1 outwards: below it growbuf takes longer, above it the peer does. Both go as far
+# from gray, so that a loss is seen as soon as a gain of the same factor.
+LOSSES = ("#f3dcd0", "#eab093", "#dc7f55", "#c04f25", "#8c2d0b")
+GAINS = ("#d5e4f7", "#a3c8f2", "#66a3e6", "#2f76c6", "#144d91")
+EVEN = "#e9e9e6"
+STEPS = (1.05, 1.2, 1.5, 2.2, 4)  # where the colours begin, as factors either way
+DARK_FROM = 3  # the index of the first colour that needs white text
+
+WIDTH, LABEL, ROW, HEAD = 830, 236, 15, 34
+COLUMNS = 12  # of the widest table, which all are aligned with
+
+
+def style():
+    """Return the rules of the classes that cells have."""
+    rules = [
+        f"text{{font-size:10px;fill:{GRAY}}}",
+        ".b{font-weight:bold;font-size:12px}",
+        ".c{text-anchor:middle}",
+        ".h{text-anchor:middle;font-size:9px}",
+        f"rect.e{{fill:{EVEN}}}text.e{{fill:#333}}",
+    ]
+    for name, colors in (("l", LOSSES), ("g", GAINS)):
+        for step, color in enumerate(colors):
+            ink = "#fff" if step >= DARK_FROM else "#1f1f1f"
+            rules.append(
+                f"rect.{name}{step}{{fill:{color}}}text.{name}{step}{{fill:{ink}}}"
+            )
+    return "".join(rules)
+
+
+def class_of(ratio):
+    """Return the name of a ratio's colours."""
+    step = sum(max(ratio, 1 / ratio) >= start for start in STEPS) - 1
+    if step < 0:
+        return "e"
+    return f"g{step}" if ratio > 1 else f"l{step}"
+
+
+def short(ratio):
+    """Return a ratio in few characters: 12, 1.2, .12, .002."""
+    digits = 0 if ratio >= 9.95 else 1 if ratio >= 1.995 else 2 if ratio >= 0.01 else 3
+    return f"{ratio:.{digits}f}".lstrip("0")
+
+
+def text(x, y, content, names=""):
+    names = f" class='{names}'" if names else ""
+    return f"<text{names} x='{x:g}' y='{y:g}'>{escape(content)}</text>"
+
+
+def cell(x, width, height, ratio, content=None):
+    """Return a cell whose top left corner is at x and 0, with its ratio in it."""
+    name = class_of(ratio)
+    rect = f"<rect class='{name}' x='{x:g}' width='{width:g}' height='{height}'/>"
+    return rect + text(x + width / 2, height - 3, content or short(ratio), f"c {name}")
+
+
+def group(y, parts):
+    return f"<g transform='translate(0,{y})'>" + "".join(parts) + "</g>"
+
+
+def size_name(row, n):
+    """Return the head of a column: bytes, or rows of an array."""
+    if row["kind"] == "array" and row["group"] != "lengths that swing":
+        for scale, unit in ((10**6, "M"), (10**3, "k")):
+            if n >= scale:
+                return f"{n / scale:g}{unit}"
+        return f"{n:g}"
+    for scale, unit in ((1 << 20, " MiB"), (1000, " kB")):
+        if n >= scale and n % scale == 0:
+            return f"{n // scale}{unit}"
+    return f"{n // 1024} KiB" if n >= 1024 else f"{n} B"
+
+
+def sections(rows):
+    """Return the rows under each title: those of warm cells first."""
+    groups = {}
+    for row in sorted(rows, key=lambda row: row["state"] == "cold"):
+        title = row["group"] + (", cold" if row["state"] == "cold" else "")
+        groups.setdefault(title, []).append(row)
+    return groups
+
+
+def draw_section(title, rows, top, parts):
+    """Draw a table of cells under a title; return where it ends."""
+    sizes = sorted({row["size"] for row in rows})
+    width = (WIDTH - LABEL) / COLUMNS
+    places = {n: LABEL + column * width for column, n in enumerate(sizes)}
+    heads = [text(0, HEAD - 8, title, "b")]
+    heads += [
+        text(x + width / 2, HEAD - 8, size_name(rows[0], n), "h")
+        for n, x in places.items()
+    ]
+    parts.append(group(top, heads))
+    ratios = {}
+    for row in rows:
+        ratios.setdefault(row["operation"], {})[row["size"]] = row["ratio"]
+    for index, (name, by_size) in enumerate(ratios.items()):
+        label = name if len(name) <= 40 else name[:39] + "…"
+        line = [text(0, ROW - 4, label)]
+        line += [
+            cell(places[n], width - 1, ROW - 1, ratio) for n, ratio in by_size.items()
+        ]
+        parts.append(group(top + HEAD + index * ROW, line))
+    return top + HEAD + len(ratios) * ROW
+
+
+def draw_key(parts):
+    """Draw which colours stand for which ratios."""
+    parts.append(text(0, 13, "peer's time / growbuf's", "b"))
+    steps = [1 / step for step in reversed(STEPS)] + [1, *STEPS]
+    for index, ratio in enumerate(steps):
+        sign = "" if ratio == 1 else "≤ " if ratio < 1 else "≥ "
+        place = LABEL + 39.5 * index
+        parts.append(
+            cell(place, 38.5, ROW, ratio * 1.0001 ** (ratio - 1), sign + short(ratio))
+        )
+    parts.append(text(LABEL + 39.5 * len(steps) + 8, 12, "above 1: growbuf is faster"))
+
+
+def draw(rows):
+    """Return an SVG of the cells of one kind."""
+    parts = []
+    draw_key(parts)
+    top = ROW
+    for title, below in sections(rows).items():
+        top = draw_section(title, below, top, parts)
+    size = f"viewBox='0 0 {WIDTH} {top + 4}' width='{WIDTH}' height='{top + 4}'"
+    font = "font-family='system-ui, sans-serif'"
+    head = f"<svg xmlns='http://www.w3.org/2000/svg' {size} {font}>"
+    return "\n".join([head, f"<style>{style()}</style>", *parts, "</svg>", ""])
+
+
+# -------------------------------------------------------------------------- the page
+
+
+def table(summary):
+    """Return the summary as a table in Markdown."""
+    lines = ["| cells of | state | number | geometric mean | under 0.95 | lowest |"]
+    lines.append("| --- | --- | --- | --- | --- | --- |")
+    lines += [
+        f"| {row['kind']} | {row['state']} | {row['cells']:,} | {row['mean']:.2f} "
+        f"| {row['losing']:,} | {short(row['lowest'])} |"
+        for row in summary
+        if row["kind"] != "all"
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def write_table(summary, page):
+    """Make the table after its comment anew."""
+    whole = re.sub(
+        r"(<!-- operations -->\n\n)(?:\|.*\n)*",
+        lambda found: found[1] + table(summary),
+        page.read_text(),
+    )
+    page.write_text(whole)
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    report = json.loads(Path(sys.argv[1]).read_text())
+    folder = Path(sys.argv[2] if len(sys.argv) > 2 else "docs")
+    cells = [cell for cell in report["cells"] if "ratio" in cell]
+    for kind in dict.fromkeys(cell["kind"] for cell in cells):
+        svg = draw([cell for cell in cells if cell["kind"] == kind])
+        (folder / f"operations-{kind}.svg").write_text(svg)
+    if (page := folder / "performance.md").exists():
+        write_table(report["summary"], page)
+
+
+if __name__ == "__main__":
+    main()

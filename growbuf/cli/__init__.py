@@ -1,0 +1,1 @@
+"""The commands of ``python -m growbuf``. ``import growbuf`` imports nothing from here."""

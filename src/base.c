@@ -1,0 +1,235 @@
+/* base: bytearray's own methods and slots, called while nothing can change the bytes. */
+#include "base.h"
+
+#include <string.h>
+
+/* ------------------------------------------------------------ wrapping a result */
+
+/* Hand the heap block of a bytearray to a store, if the bytearray owns one: since 3.15
+ * its bytes are inside a bytes object, and are copied. */
+static int
+adopt(struct store *store, PyObject *result)
+{
+    PyByteArrayObject *base = (PyByteArrayObject *)result;
+    size_t length = (size_t)Py_SIZE(result);
+    if (length == 0) {
+        return 0;
+    }
+#if PY_VERSION_HEX < 0x030F0000
+    if (Py_REFCNT(result) == 1) {
+        store_adopt(store, base->ob_bytes, (size_t)base->ob_alloc, base->ob_start,
+                    length);
+        base->ob_bytes = base->ob_start = NULL;
+        base->ob_alloc = 0;
+        Py_SET_SIZE(result, 0);
+        return 0;
+    }
+#endif
+    if (store_splice(store, 0, 0, length) != 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(store->start, base->ob_start, length);
+    return 0;
+}
+
+static PyObject *
+wrap_one(PyTypeObject *type, PyObject *result)
+{
+    if (!PyByteArray_CheckExact(result)) {
+        return result;
+    }
+    struct store store;
+    store_init(&store);
+    int rc = adopt(&store, result);
+    Py_DECREF(result);
+    return rc < 0 ? NULL : buffer_from_store(type, &store);
+}
+
+PyObject *
+base_wrap(PyTypeObject *type, PyObject *result)
+{
+    if (result == NULL) {
+        return NULL;
+    }
+    if (!PyList_CheckExact(result) && !PyTuple_CheckExact(result)) {
+        return wrap_one(type, result);
+    }
+    /* A new list or tuple, which no other code has seen yet. */
+    PyObject **items = PySequence_Fast_ITEMS(result);
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(result); i++) {
+        PyObject *item = items[i];
+        items[i] = Py_NewRef(Py_None); /* so that ours is the item's only reference */
+        item = wrap_one(type, item);
+        if (item == NULL) {
+            Py_DECREF(result);
+            return NULL;
+        }
+        Py_SETREF(items[i], item);
+    }
+    return result;
+}
+
+/* ----------------------------------------------------------- the base's methods */
+
+#define BASE_NAME(name) #name,
+static const char *const names[] = {BASE_METHODS(BASE_NAME)};
+#undef BASE_NAME
+
+static_assert((int)BASE_NMETHODS <= (int)STATE_MAX_BASE,
+              "the state holds all base methods");
+
+int
+base_state_init(struct state *state)
+{
+    for (int i = 0; i < BASE_NMETHODS; i++) {
+        state->base[i] =
+            PyObject_GetAttrString((PyObject *)&PyByteArray_Type, names[i]);
+        if (state->base[i] == NULL) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+enum { ARGS_MAX = 8 };
+
+PyObject *
+base_call(PyObject *op, enum base_method method, PyObject *const *args,
+          Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *all[ARGS_MAX + 1];
+    Py_ssize_t count = nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames));
+    if (count > ARGS_MAX) {
+        PyErr_Format(PyExc_TypeError, "%s() takes fewer than %zd arguments",
+                     names[method], count);
+        return NULL;
+    }
+    all[0] = op;
+    memcpy(all + 1, args, (size_t)count * sizeof *args);
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op); /* which the base takes itself since 3.14 */
+    buffer_hold(buffer_cast(op));
+    result = PyObject_Vectorcall(state_of(op)->base[method], all, (size_t)nargs + 1,
+                                 kwnames);
+    buffer_unhold(buffer_cast(op));
+    Py_END_CRITICAL_SECTION();
+    return base_wrap(buffer_type(Py_TYPE(op)), result);
+}
+
+/* ------------------------------------------------------------- the base's slots */
+
+/* The slot is tried for either side; a result is a GrowBuffer only if the left side is. */
+PyObject *
+base_remainder(PyObject *left, PyObject *right)
+{
+    PyObject *result;
+    PyTypeObject *type = buffer_type(Py_TYPE(left));
+    Py_BEGIN_CRITICAL_SECTION2(left, right);
+    if (type != NULL) { /* the base holds no export of the format (gh-142557) */
+        buffer_hold(buffer_cast(left));
+    }
+    result = PyByteArray_Type.tp_as_number->nb_remainder(left, right);
+    if (type != NULL) {
+        buffer_unhold(buffer_cast(left));
+    }
+    Py_END_CRITICAL_SECTION2();
+    return type == NULL ? result : base_wrap(type, result);
+}
+
+int
+base_contains(PyObject *op, PyObject *value)
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    buffer_hold(buffer_cast(op));
+    rc = PyByteArray_Type.tp_as_sequence->sq_contains(op, value);
+    buffer_unhold(buffer_cast(op));
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+#ifdef BUFFER_UNLOCKED_BASE
+PyObject *
+base_item(PyObject *op, Py_ssize_t index)
+{
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = PyByteArray_Type.tp_as_sequence->sq_item(op, index);
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+static PyObject *
+call_locked(PyObject *op, reprfunc call)
+{
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = call(op);
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+PyObject *
+base_repr(PyObject *op)
+{
+    return call_locked(op, PyByteArray_Type.tp_repr);
+}
+
+PyObject *
+base_str(PyObject *op)
+{
+    return call_locked(op, PyByteArray_Type.tp_str);
+}
+
+#define BASE_CALL(name)                                                                \
+    static PyObject *growbuffer_##name(PyObject *op, PyObject *const *args,            \
+                                       Py_ssize_t nargs, PyObject *kwnames)            \
+    {                                                                                  \
+        return base_call(op, BASE_##name, args, nargs, kwnames);                       \
+    }
+BASE_LOCKED(BASE_CALL)
+#undef BASE_CALL
+#endif
+
+/* -------------------------------------------------------------------- the table */
+
+static PyMethodDef *
+find_method(PyMethodDef *methods, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(methods[i].ml_name, name) == 0) {
+            return &methods[i];
+        }
+    }
+    return NULL;
+}
+
+size_t
+base_complete(PyMethodDef *methods, size_t count, size_t max)
+{
+#ifdef BUFFER_UNLOCKED_BASE
+    /* clang-format off */
+#define BASE_DEF(name)                                                                 \
+    {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL | METH_KEYWORDS, NULL},
+    /* clang-format on */
+    static const PyMethodDef locked[] = {BASE_LOCKED(BASE_DEF)};
+#undef BASE_DEF
+    for (size_t i = 0; i < sizeof locked / sizeof *locked; i++) {
+        assert(count < max);
+        methods[count++] = locked[i];
+    }
+#endif
+    size_t ours = count;
+    for (const PyMethodDef *def = PyByteArray_Type.tp_methods; def->ml_name; def++) {
+        PyMethodDef *found = find_method(methods, ours, def->ml_name);
+        if (found != NULL && found->ml_doc == NULL) {
+            found->ml_doc = def->ml_doc;
+        }
+        else if (found == NULL && !(def->ml_flags & (METH_CLASS | METH_STATIC)) &&
+                 count < max) {
+            methods[count++] = *def;
+        }
+    }
+    return count;
+}

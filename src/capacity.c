@@ -1,0 +1,118 @@
+/* capacity: how many bytes a buffer can hold, and how much memory that takes. */
+#include "capacity.h"
+
+#include "args.h"
+
+PyDoc_STRVAR(reserve_doc,
+"reserve($self, nbytes, /)\n--\n\n"
+"Make the capacity at least `nbytes` bytes in all.\n\n"
+"Growing up to there moves nothing. From 72 KiB up this takes address space and no\n"
+"memory. Raise ValueError if `nbytes` is negative, MemoryError if the system refuses,\n"
+"BufferError if it would move exported bytes. An operation that shrinks the buffer may\n"
+"give the reserved capacity back.");
+
+static PyObject *
+growbuffer_reserve(PyObject *op, PyObject *nbytes)
+{
+    Py_ssize_t capacity;
+    if (args_nbytes(nbytes, "nbytes", 0, &capacity) < 0) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = buffer_reserve(buffer_cast(op), (size_t)capacity);
+    Py_END_CRITICAL_SECTION();
+    return buffer_none_or_null(rc);
+}
+
+PyDoc_STRVAR(trim_doc,
+"trim($self, /)\n--\n\n"
+"Give back all memory that the length does not need.\n\n"
+"Raise BufferError while the bytes are exported. Costs some system calls, and a copy\n"
+"of the bytes if others were deleted before them.");
+
+static PyObject *
+growbuffer_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = buffer_trim(buffer_cast(op));
+    Py_END_CRITICAL_SECTION();
+    return buffer_none_or_null(rc);
+}
+
+static size_t
+memory_nbytes(PyObject *op)
+{
+    size_t nbytes;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    nbytes = store_nbytes(&buffer_cast(op)->store);
+    Py_END_CRITICAL_SECTION();
+    return nbytes;
+}
+
+PyDoc_STRVAR(sizeof_doc,
+"__sizeof__($self, /)\n--\n\n"
+"Return the bytes of memory that the object and its contents may occupy.\n\n"
+"Address space that was not used yet does not count.");
+
+static PyObject *
+growbuffer_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromSize_t((size_t)Py_TYPE(op)->tp_basicsize + memory_nbytes(op));
+}
+
+PyDoc_STRVAR(alloc_doc,
+"__alloc__($self, /)\n--\n\n"
+"Return the bytes of memory that the contents may occupy, including the NUL after them.");
+
+static PyObject *
+growbuffer_alloc(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromSize_t(memory_nbytes(op));
+}
+
+PyDoc_STRVAR(capacity_doc, "Bytes the buffer can hold before it must grow.");
+
+static PyObject *
+growbuffer_capacity(PyObject *op, void *Py_UNUSED(closure))
+{
+    size_t capacity;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    capacity = store_capacity(&buffer_cast(op)->store);
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromSize_t(capacity);
+}
+
+PyDoc_STRVAR(limit_doc,
+"The largest number of bytes the buffer can hold, without ever moving; or None.");
+
+static PyObject *
+growbuffer_limit(PyObject *op, void *Py_UNUSED(closure))
+{
+    const struct store *store = &buffer_cast(op)->store;
+    size_t limit = 0;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    if (store_is_limited(store)) {
+        limit = store_capacity(store);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (limit == 0) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromSize_t(limit);
+}
+
+const PyMethodDef capacity_methods[] = {
+    {"reserve", growbuffer_reserve, METH_O, reserve_doc},
+    {"trim", growbuffer_trim, METH_NOARGS, trim_doc},
+    {"__sizeof__", growbuffer_sizeof, METH_NOARGS, sizeof_doc},
+    {"__alloc__", growbuffer_alloc, METH_NOARGS, alloc_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+const PyGetSetDef capacity_getset[] = {
+    {"capacity", growbuffer_capacity, NULL, capacity_doc, NULL},
+    {"limit", growbuffer_limit, NULL, limit_doc, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,362 @@
+/* io_file: one GrowIO: its bytes, its position, its lock, and how it opens and closes. */
+#include "io_file.h"
+
+#include <string.h>
+
+#include "growth.h"
+#include "state.h"
+
+/* ------------------------------------------------------------------------ the lock */
+
+#ifdef GROWBUF_DEBUG
+static const char *
+io_find_fault(const IOObject *self)
+{
+    if (self->base.buf != NULL || self->base.exports != 1) {
+        return "a method of BytesIO's own has opened the file";
+    }
+    if (self->bytes != NULL && self->buffer != NULL) {
+        return "the file has its bytes twice";
+    }
+    if (self->position > PY_SSIZE_T_MAX) {
+        return "the position is too large";
+    }
+    if (self->bytes == NULL) {
+        return self->buffer == NULL ? NULL : buffer_check(self->buffer);
+    }
+    if (!PyBytes_CheckExact(self->bytes) ||
+        self->nbytes > (size_t)PyBytes_GET_SIZE(self->bytes)) {
+        return "the file has other bytes than it says";
+    }
+    if (!self->shared &&
+        (PyBytes_GET_SIZE(self->bytes) == 0 || Py_REFCNT(self->bytes) != 1)) {
+        return "other code sees what the file writes to";
+    }
+    return NULL;
+}
+
+void
+io_assert_consistent(const IOObject *self)
+{
+    const char *fault = io_find_fault(self);
+    if (fault != NULL) {
+        Py_FatalError(fault);
+    }
+}
+#endif
+
+#ifdef Py_GIL_DISABLED
+/* Lock the file, and with it the buffer it has by then. */
+void
+io_lock(IOObject *self, PyCriticalSection2 *section)
+{
+    PyObject *op = (PyObject *)self;
+    for (;;) {
+        PyCriticalSection2_Begin(section, op, op);
+        BufferObject *buffer = self->buffer;
+        if (buffer == NULL) {
+            return;
+        }
+        Py_INCREF(buffer);
+        PyCriticalSection2_End(section);
+        PyCriticalSection2_Begin(section, op, (PyObject *)buffer);
+        bool still = self->buffer == buffer;
+        if (still) {
+            Py_DECREF(buffer); /* not the last: the file has one */
+            return;
+        }
+        PyCriticalSection2_End(section);
+        Py_DECREF(buffer);
+    }
+}
+#endif
+
+/* ------------------------------------------------------------------- open or closed */
+
+int
+io_raise_closed(void)
+{
+    PyErr_SetString(PyExc_ValueError, "I/O operation on closed file.");
+    return -1;
+}
+
+int
+io_check_no_views_locked(const IOObject *self, const char *action)
+{
+    if (self->buffer == NULL || !buffer_is_exported(self->buffer)) {
+        return 0;
+    }
+    PyErr_Format(PyExc_BufferError,
+                 "cannot %s while a view of its bytes exists: release the view first",
+                 action);
+    return -1;
+}
+
+int
+io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position)
+{
+    IOObject *self = io_cast(op);
+    bool closes = bytes == NULL && buffer == NULL;
+    int rc;
+    IO_BEGIN(self);
+    rc = self->finalizing ? 0
+         : closes         ? io_check_no_views_locked(self, "close the file")
+                          : io_check_replaceable_locked(self);
+    if (rc == 0) {
+        PyObject *old_bytes = self->bytes;
+        BufferObject *old_buffer = self->buffer;
+        self->bytes = bytes;
+        self->nbytes = bytes == NULL ? 0 : (size_t)PyBytes_GET_SIZE(bytes);
+        self->shared = true;
+        self->buffer = buffer;
+        self->position = position;
+        bytes = old_bytes;
+        buffer = old_buffer;
+    }
+    IO_END(self);
+    /* Of the old ones if they were replaced: their deallocation may run user code. */
+    Py_XDECREF(bytes);
+    Py_XDECREF(buffer);
+    return rc;
+}
+
+/* ----------------------------------------------------- the bytes of an open file */
+
+/* Give `bytes`, which no other code sees, another size. As _PyBytes_Resize does, but a
+ * failure leaves it as it is. */
+static int
+io_resize_bytes_locked(IOObject *self, size_t size)
+{
+    assert(!self->shared && self->nbytes <= size && size > 0);
+    size_t allocated = offsetof(PyBytesObject, ob_sval) + size + 1;
+    PyObject *bytes = PyObject_Realloc(self->bytes, allocated);
+    if (bytes == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_SET_SIZE(bytes, (Py_ssize_t)size);
+    PyBytes_AS_STRING(bytes)[size] = '\0';
+    self->bytes = bytes;
+    return 0;
+}
+
+/* Copy the bytes to a new object of `size`, which only the file sees. */
+static int
+io_copy_bytes_locked(IOObject *self, size_t size)
+{
+    assert(self->nbytes <= size && size > 0);
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (bytes == NULL) {
+        return -1;
+    }
+    memcpy(PyBytes_AS_STRING(bytes), PyBytes_AS_STRING(self->bytes), self->nbytes);
+    Py_SETREF(self->bytes, bytes);
+    self->shared = false;
+    return 0;
+}
+
+/* If no other code has a reference to `bytes` any more, write to it again. Its hash may
+ * have been asked for. */
+static void
+io_reclaim_bytes_locked(IOObject *self)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    bool unique = PyUnstable_Object_IsUniquelyReferenced(self->bytes);
+#elif defined(Py_GIL_DISABLED)
+    bool unique = false; /* the count alone does not tell */
+#else
+    bool unique = Py_REFCNT(self->bytes) == 1;
+#endif
+    if (unique && PyBytes_GET_SIZE(self->bytes) > 0) {
+        _Py_COMP_DIAG_PUSH;
+        _Py_COMP_DIAG_IGNORE_DEPR_DECLS;
+        ((PyBytesObject *)self->bytes)->ob_shash = -1;
+        _Py_COMP_DIAG_POP;
+        self->shared = false;
+    }
+}
+
+/* Move the bytes to a new buffer with a capacity of `capacity`, at least the length. */
+static int
+io_move_to_buffer_locked(IOObject *self, size_t capacity)
+{
+    PyTypeObject *type = io_buffer_type(Py_TYPE(self));
+    BufferObject *buffer = (BufferObject *)buffer_new(type, NULL, NULL);
+    if (buffer == NULL) {
+        return -1;
+    }
+    if (buffer_reserve(buffer, capacity) < 0 ||
+        buffer_append(buffer, self->nbytes) < 0) {
+        Py_DECREF(buffer);
+        return -1;
+    }
+    memcpy(buffer_bytes(buffer), PyBytes_AS_STRING(self->bytes), self->nbytes);
+    self->buffer = buffer;
+    Py_CLEAR(self->bytes);
+    return 0;
+}
+
+int
+io_make_writable_locked(IOObject *self, size_t end)
+{
+    if (self->shared) {
+        io_reclaim_bytes_locked(self);
+    }
+    size_t size = (size_t)PyBytes_GET_SIZE(self->bytes);
+    if (!self->shared && end <= size) {
+        return 0;
+    }
+    if (end > PY_SSIZE_T_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "new buffer size too large");
+        return -1;
+    }
+    size_t length = end > self->nbytes ? end : self->nbytes;
+    if (length >= GROWTH_SPAN_MIN - 1) {
+        return io_move_to_buffer_locked(self, length);
+    }
+    size_t wanted = growth_heap(length + 1, size + 1) - 1; /* each with a NUL */
+    return self->shared ? io_copy_bytes_locked(self, wanted)
+                        : io_resize_bytes_locked(self, wanted);
+}
+
+int
+io_truncate_bytes_locked(IOObject *self, size_t nbytes)
+{
+    size_t before = self->nbytes;
+    assert(self->buffer == NULL && nbytes <= before);
+    self->nbytes = nbytes;
+    if (nbytes >= (size_t)PyBytes_GET_SIZE(self->bytes) / 2) {
+        return 0;
+    }
+    if (!self->shared) {
+        if (io_resize_bytes_locked(self, nbytes + 1) < 0) {
+            PyErr_Clear(); /* the memory is kept */
+        }
+        return 0;
+    }
+    if (io_make_writable_locked(self, nbytes) < 0) {
+        self->nbytes = before;
+        return -1;
+    }
+    return 0;
+}
+
+int
+io_grow_buffer_locked(IOObject *self, size_t end)
+{
+    BufferObject *buffer = self->buffer;
+    size_t length = buffer_length(buffer);
+    if (end > PY_SSIZE_T_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "new buffer size too large");
+        return -1;
+    }
+    return self->position > length ? buffer_append_zeros(buffer, end - length)
+                                   : buffer_append(buffer, end - length);
+}
+
+int
+io_fit_bytes_locked(IOObject *self)
+{
+    return self->shared ? io_copy_bytes_locked(self, self->nbytes)
+                        : io_resize_bytes_locked(self, self->nbytes);
+}
+
+BufferObject *
+io_hold_buffer(PyObject *op)
+{
+    IOObject *self = io_cast(op);
+    BufferObject *buffer = NULL;
+    IO_BEGIN(self);
+    if (io_check_open_locked(self) == 0 &&
+        (self->buffer != NULL || io_move_to_buffer_locked(self, self->nbytes) == 0)) {
+        buffer = (BufferObject *)Py_NewRef(self->buffer);
+    }
+    IO_END(self);
+    return buffer;
+}
+
+/* --------------------------------------------------- construction and deallocation */
+
+/* Return GrowIO itself among a type and its bases. Borrowed. */
+static PyTypeObject *
+io_type(PyTypeObject *type)
+{
+    while (type->tp_dealloc != io_dealloc) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+PyTypeObject *
+io_buffer_type(PyTypeObject *type)
+{
+    struct state *state = PyType_GetModuleState(io_type(type));
+    return state->buffer_type;
+}
+
+PyObject *
+io_make(PyTypeObject *type, PyObject *bytes, BufferObject *buffer)
+{
+    PyObject *op = type->tp_alloc(type, 0);
+    if (op == NULL) {
+        Py_XDECREF(bytes);
+        Py_XDECREF(buffer);
+        return NULL;
+    }
+    IOObject *self = io_cast(op);
+    self->base.exports = 1;
+    self->bytes = bytes;
+    self->nbytes = bytes == NULL ? 0 : (size_t)PyBytes_GET_SIZE(bytes);
+    self->shared = true;
+    self->buffer = buffer;
+    return op;
+}
+
+PyObject *
+io_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *nothing = PyBytes_FromStringAndSize(NULL, 0);
+    return nothing == NULL ? NULL : io_make(type, nothing, NULL);
+}
+
+/* The base's finalizer calls close(), which may be a subclass's. A view is no reason for
+ * ours to fail then: it keeps the bytes alive without the file. */
+void
+io_finalize(PyObject *op)
+{
+    io_cast(op)->finalizing = true;
+    io_type(Py_TYPE(op))->tp_base->tp_finalize(op);
+    io_cast(op)->finalizing = false; /* a subclass's close() may have kept the file */
+}
+
+/* `bytes` refers to no other object, and must not be found by way of the collector: it is
+ * written to. */
+int
+io_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(io_cast(op)->base.dict);
+    Py_VISIT(io_cast(op)->buffer);
+    return 0;
+}
+
+int
+io_clear(PyObject *op)
+{
+    Py_CLEAR(io_cast(op)->base.dict);
+    Py_CLEAR(io_cast(op)->bytes);
+    Py_CLEAR(io_cast(op)->buffer);
+    return 0;
+}
+
+/* As for BytesIO, only a subclass's deallocator calls the finalizer. */
+void
+io_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    PyObject_ClearWeakRefs(op);
+    (void)io_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}

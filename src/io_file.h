@@ -1,0 +1,231 @@
+/* io_file: one GrowIO: its bytes, its position, its lock, and how it opens and closes.
+ *
+ * The bytes are in one of two objects. A closed file has neither.
+ *
+ *   bytes   a bytes object: the one that the file was made from, of any length, until it
+ *           is written to; or one of less than 72 KiB that is written in place:
+ *
+ *             |<----- nbytes ----->|   unspecified   |NUL
+ *             |<--------- PyBytes_GET_SIZE --------->|
+ *
+ *   buffer  a GrowBuffer: once the file is longer, or when the caller gives it or asks
+ *           for it. Its exports and its changes of length are the buffer's own business.
+ *
+ * To the methods of io.BytesIO itself, called on a GrowIO, every file is closed.
+ *
+ * Inline functions, and those that end in _locked, are called between IO_BEGIN and IO_END.
+ * There no other code uses the file, nor its buffer if it has one.
+ * -1 and NULL come with an exception; then the file is unchanged.
+ */
+#ifndef GROWBUF_IO_FILE_H
+#define GROWBUF_IO_FILE_H
+
+#include "buffer.h"
+
+/* The fields of a BytesIO, which no header of Python's declares: io_make_type compares
+ * them with the running Python's type. */
+struct io_base {
+    PyObject_HEAD
+    PyObject *buf; /* NULL: to BytesIO's own methods the file is closed */
+    Py_ssize_t pos, string_size;
+    PyObject *dict, *weakrefs; /* the only ones in use */
+    Py_ssize_t exports;        /* 1: BytesIO's own __init__ and close() refuse */
+};
+
+typedef struct {
+    struct io_base base;
+    BufferObject *buffer;
+    PyObject *bytes;
+    size_t nbytes;   /* of `bytes` in use */
+    size_t position; /* at most PY_SSIZE_T_MAX, and may be past the end */
+    bool shared;     /* other code may have a reference to `bytes` */
+    bool finalizing; /* then close() succeeds under views too */
+} IOObject;
+
+static inline IOObject *
+io_cast(PyObject *op)
+{
+    return (IOObject *)op;
+}
+
+/* ------------------------------------------------------------------------ the lock */
+
+#ifdef GROWBUF_DEBUG
+void io_assert_consistent(const IOObject *self);
+#else
+#define io_assert_consistent(self) ((void)0)
+#endif
+
+#ifdef Py_GIL_DISABLED
+void io_lock(IOObject *self, PyCriticalSection2 *section);
+#define IO_BEGIN(self)                                                                 \
+    {                                                                                  \
+        PyCriticalSection2 io_section;                                                 \
+        io_lock(self, &io_section);
+#define IO_END(self)                                                                   \
+    io_assert_consistent(self);                                                        \
+    PyCriticalSection2_End(&io_section);                                               \
+    }
+#else
+#define IO_BEGIN(self) {
+#define IO_END(self)                                                                   \
+    io_assert_consistent(self);                                                        \
+    }
+#endif
+
+/* ------------------------------------------------------------------- open or closed */
+
+static inline bool
+io_is_closed(const IOObject *self)
+{
+    return self->bytes == NULL && self->buffer == NULL;
+}
+
+/* Raise ValueError. Returns -1. */
+int io_raise_closed(void);
+
+static inline int
+io_check_open_locked(const IOObject *self)
+{
+    return io_is_closed(self) ? io_raise_closed() : 0;
+}
+
+static inline int
+io_check_open(PyObject *op)
+{
+    int rc;
+    IO_BEGIN(io_cast(op));
+    rc = io_check_open_locked(io_cast(op));
+    IO_END(io_cast(op));
+    return rc;
+}
+
+/* Raise BufferError if a view of the bytes exists. `action` completes "cannot ...". */
+int io_check_no_views_locked(const IOObject *self, const char *action);
+
+static inline int
+io_check_replaceable_locked(const IOObject *self)
+{
+    return io_check_no_views_locked(self, "give the file other bytes");
+}
+
+/* Give the file other bytes, in `bytes` or in `buffer`, references to which are taken in
+ * any case; with neither, close it. BufferError while a view of the old ones exists. */
+int io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position);
+
+/* ----------------------------------------------------- the bytes of an open file */
+
+static inline size_t
+io_length(const IOObject *self)
+{
+    return self->buffer != NULL ? buffer_length(self->buffer) : self->nbytes;
+}
+
+static inline char *
+io_start(const IOObject *self)
+{
+    return self->buffer != NULL ? buffer_bytes(self->buffer)
+                                : PyBytes_AS_STRING(self->bytes);
+}
+
+/* Return how many bytes there are from the position on, at most `max`; -1: all. */
+static inline size_t
+io_available(const IOObject *self, Py_ssize_t max)
+{
+    size_t length = io_length(self);
+    size_t rest = length > self->position ? length - self->position : 0;
+    return max >= 0 && (size_t)max < rest ? (size_t)max : rest;
+}
+
+/* Return a bytes object with `nbytes` bytes from `at` on: the file's own object if these
+ * are all of it, and a copy otherwise. */
+static inline PyObject *
+io_get_bytes(IOObject *self, size_t at, size_t nbytes)
+{
+    if (self->bytes != NULL && nbytes == (size_t)PyBytes_GET_SIZE(self->bytes) &&
+        nbytes > 1) {
+        self->shared = true;
+        return Py_NewRef(self->bytes);
+    }
+    /* Past the end there is no address to point to. */
+    return PyBytes_FromStringAndSize(nbytes > 0 ? io_start(self) + at : NULL,
+                                     (Py_ssize_t)nbytes);
+}
+
+/* Make the bytes object as long as the bytes in use. */
+int io_fit_bytes_locked(IOObject *self);
+
+/* Return all bytes as a bytes object, the file's own if it has no buffer. */
+static inline PyObject *
+io_get_value(IOObject *self)
+{
+    size_t length = io_length(self);
+    if (self->bytes != NULL && length > 1 &&
+        length < (size_t)PyBytes_GET_SIZE(self->bytes) &&
+        io_fit_bytes_locked(self) < 0) {
+        return NULL;
+    }
+    return io_get_bytes(self, 0, length);
+}
+
+/* Make the bytes up to `end` writable, in an object that other code does not see. */
+int io_make_writable_locked(IOObject *self, size_t end);
+
+/* Cut off a file that has no buffer after `nbytes`, at most its length. If less than half
+ * of its bytes object stays in use, the rest of the memory is given back. */
+int io_truncate_bytes_locked(IOObject *self, size_t nbytes);
+
+/* Make the bytes of the buffer up to `end` exist. Those between its length and the
+ * position become zeros, which cost nothing on fresh pages:
+ *
+ *   |<--- length --->|      |            |
+ *   |<--- length --->|0000000............|
+ *                        position       end
+ */
+int io_grow_buffer_locked(IOObject *self, size_t end);
+
+/* Make the `nbytes` > 0 bytes from the position on exist and writable, and return where
+ * they begin. The caller writes them before any other code runs. The bytes may move. */
+static inline char *
+io_make_place(IOObject *self, size_t nbytes)
+{
+    size_t end = self->position + nbytes;
+    if (self->buffer == NULL &&
+        (self->shared || end > (size_t)PyBytes_GET_SIZE(self->bytes)) &&
+        io_make_writable_locked(self, end) < 0) {
+        return NULL;
+    }
+    if (self->buffer != NULL) {
+        if (end > buffer_length(self->buffer) && io_grow_buffer_locked(self, end) < 0) {
+            return NULL;
+        }
+    }
+    else if (end > self->nbytes) {
+        if (self->position > self->nbytes) {
+            memset(PyBytes_AS_STRING(self->bytes) + self->nbytes, 0,
+                   self->position - self->nbytes);
+        }
+        self->nbytes = end;
+    }
+    return io_start(self) + self->position;
+}
+
+/* Return a new reference to the file's buffer; from then on its bytes are there. */
+BufferObject *io_hold_buffer(PyObject *op);
+
+/* --------------------------------------------------- construction and deallocation */
+
+/* Return the GrowBuffer type that belongs to GrowIO or a subclass of it. Borrowed. */
+PyTypeObject *io_buffer_type(PyTypeObject *type);
+
+/* Return a new file, with the bytes that io_replace takes. */
+PyObject *io_make(PyTypeObject *type, PyObject *bytes, BufferObject *buffer);
+
+/* The slots. A file that __init__ was not called for is an empty one. */
+PyObject *io_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+void io_finalize(PyObject *op);
+int io_traverse(PyObject *op, visitproc visit, void *arg);
+int io_clear(PyObject *op);
+void io_dealloc(PyObject *op);
+
+#endif

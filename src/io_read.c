@@ -1,0 +1,454 @@
+/* io_read: the methods of GrowIO that read, and its position. */
+#include "io_read.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "args.h"
+#include "io_file.h"
+
+/* ---------------------------------------------------------------------------- bytes */
+
+/* Return the next `nbytes` and move the position past them. */
+static inline PyObject *
+io_read_nbytes(IOObject *self, size_t nbytes)
+{
+    PyObject *result = io_get_bytes(self, self->position, nbytes);
+    if (result != NULL) {
+        self->position += nbytes;
+    }
+    return result;
+}
+
+static inline PyObject *
+io_read_size(PyObject *op, const char *name, PyObject *const *args, Py_ssize_t nargs)
+{
+    IOObject *self = io_cast(op);
+    Py_ssize_t size;
+    if (args_file_size(name, args, nargs, &size) < 0) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    IO_BEGIN(self);
+    if (io_check_open_locked(self) == 0) {
+        result = io_read_nbytes(self, io_available(self, size));
+    }
+    IO_END(self);
+    return result;
+}
+
+const char io_read_doc[] = PyDoc_STR(
+"read($self, size=-1, /)\n--\n\n"
+"Read bytes from the position on and move it past them.\n\n"
+"size: the largest number of bytes to read; all that follow if it is negative or None.\n\n"
+"Return them as bytes, empty at the end of the file. Raise ValueError if the file is\n"
+"closed, TypeError if size is no integer. Costs one copy of the bytes, and none where\n"
+"they are all of a bytes object that the file was made from.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> file = GrowIO(b'spam and eggs')\n"
+">>> file.read(4), file.read(), file.read()\n"
+"(b'spam', b' and eggs', b'')");
+
+PyObject *
+io_read(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    return io_read_size(op, "read", args, nargs);
+}
+
+const char io_read1_doc[] = PyDoc_STR(
+"read1($self, size=-1, /)\n--\n\n"
+"Do what read(size) does: there is no raw stream that could be read once only.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> GrowIO(b'spam and eggs').read1(4)\n"
+"b'spam'");
+
+PyObject *
+io_read1(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    return io_read_size(op, "read1", args, nargs);
+}
+
+/* More would be copied for each of many small objects that pickle.load() reads from one
+ * file: it asks for 128 KiB each time. */
+#define IO_PEEK_MAX ((Py_ssize_t)8 << 10)
+
+const char io_peek_doc[] = PyDoc_STR(
+"peek($self, size=0, /)\n--\n\n"
+"Return bytes from the position on without moving it.\n\n"
+"size: the largest number of bytes, at most 8 KiB; 8 KiB if it is less than 1.\n\n"
+"Return bytes, empty at the end of the file only. Raise ValueError if the file is\n"
+"closed, TypeError if size is no integer. Costs one copy of the bytes. Python's own\n"
+"BytesIO has this method from 3.16 on.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> file = GrowIO(b'spam and eggs')\n"
+">>> file.peek(4), file.read(4)\n"
+"(b'spam', b'spam')");
+
+PyObject *
+io_peek(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    IOObject *self = io_cast(op);
+    Py_ssize_t size = 0;
+    if (args_check_count("peek", nargs, 0, 1) < 0 ||
+        (nargs == 1 && args_index(args[0], &size) < 0)) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    IO_BEGIN(self);
+    if (io_check_open_locked(self) == 0) {
+        size = size < 1 || size > IO_PEEK_MAX ? IO_PEEK_MAX : size;
+        size_t nbytes = io_available(self, size);
+        result = io_get_bytes(self, self->position, nbytes);
+    }
+    IO_END(self);
+    return result;
+}
+
+const char io_readinto_doc[] = PyDoc_STR(
+"readinto($self, buffer, /)\n--\n\n"
+"Read bytes from the position on into a buffer and move it past them.\n\n"
+"buffer: a writable bytes-like object; it is filled from its start. It may be a view of\n"
+"the file's own bytes.\n\n"
+"Return how many bytes were read: as many as there are, or as the buffer holds; 0 at\n"
+"the end of the file. Raise ValueError if the file is closed, or if its own buffer's\n"
+"readfrom() calls this; TypeError if the buffer cannot be written to. Costs one copy of\n"
+"the bytes.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> target = bytearray(4)\n"
+">>> GrowIO(b'spam and eggs').readinto(target), target\n"
+"(4, bytearray(b'spam'))");
+
+/* Whether `target` is the view into which readfrom() of the file's own buffer reads: it
+ * would never come to the end, since each byte read makes the file longer. */
+static inline bool
+io_reads_itself(const IOObject *self, const PyObject *target)
+{
+    return self->buffer != NULL && self->buffer->spare != NULL &&
+           self->buffer->spare->reader == target;
+}
+
+static PyObject *
+io_readinto_view(IOObject *self, const PyObject *target, const Py_buffer *view)
+{
+    if (io_reads_itself(self, target)) {
+        PyErr_SetString(PyExc_ValueError,
+                        "readfrom() cannot read a file into its own buffer, which the "
+                        "reading makes longer: use buffer.extend(file.read())");
+        return NULL;
+    }
+    size_t nbytes = io_available(self, view->len);
+    PyObject *result = PyLong_FromSize_t(nbytes);
+    if (result != NULL && nbytes > 0) {
+        memmove(view->buf, io_start(self) + self->position, nbytes);
+        self->position += nbytes;
+    }
+    return result;
+}
+
+PyObject *
+io_readinto(PyObject *op, PyObject *target)
+{
+    IOObject *self = io_cast(op);
+    Py_buffer view;
+    if (PyObject_GetBuffer(target, &view, PyBUF_WRITABLE) < 0) {
+        PyErr_Format(PyExc_TypeError,
+                     "readinto() argument must be read-write bytes-like object, not "
+                     "%.50s",
+                     target == Py_None ? "None" : Py_TYPE(target)->tp_name);
+        return NULL;
+    }
+    PyObject *result = NULL;
+    IO_BEGIN(self);
+    if (io_check_open_locked(self) == 0) {
+        result = io_readinto_view(self, target, &view);
+    }
+    IO_END(self);
+    PyBuffer_Release(&view);
+    return result;
+}
+
+/* ---------------------------------------------------------------------------- lines */
+
+/* Return how many bytes of a line begin at `position`, its newline included. */
+static inline size_t
+io_line_nbytes(const IOObject *self, size_t position, size_t available)
+{
+    if (available == 0) {
+        return 0;
+    }
+    const char *start = io_start(self) + position;
+    const char *newline = memchr(start, '\n', available);
+    return newline == NULL ? available : (size_t)(newline - start) + 1;
+}
+
+static inline PyObject *
+io_read_line(IOObject *self, size_t available)
+{
+    return io_read_nbytes(self, io_line_nbytes(self, self->position, available));
+}
+
+const char io_readline_doc[] = PyDoc_STR(
+"readline($self, size=-1, /)\n--\n\n"
+"Read up to and with the next newline, b'\\n', and move the position past it.\n\n"
+"size: the largest number of bytes to read; no limit if it is negative or None.\n\n"
+"Return bytes: one line, the part of it that size allows, or the rest of a file that\n"
+"ends without a newline; empty at the end of the file. Raise ValueError if the file is\n"
+"closed, TypeError if size is no integer. Costs one copy of the line.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> file = GrowIO(b'spam\\neggs')\n"
+">>> file.readline(), file.readline(), file.readline()\n"
+"(b'spam\\n', b'eggs', b'')");
+
+PyObject *
+io_readline(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    IOObject *self = io_cast(op);
+    Py_ssize_t size;
+    if (args_file_size("readline", args, nargs, &size) < 0) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    IO_BEGIN(self);
+    if (io_check_open_locked(self) == 0) {
+        result = io_read_line(self, io_available(self, size));
+    }
+    IO_END(self);
+    return result;
+}
+
+/* The end of the file is the end of the iteration: NULL with no exception. */
+PyObject *
+io_iternext(PyObject *op)
+{
+    IOObject *self = io_cast(op);
+    PyObject *line = NULL;
+    IO_BEGIN(self);
+    if (io_check_open_locked(self) == 0) {
+        size_t available = io_available(self, -1);
+        line = available == 0 ? NULL : io_read_line(self, available);
+    }
+    IO_END(self);
+    return line;
+}
+
+const char io_readlines_doc[] = PyDoc_STR(
+"readlines($self, size=None, /)\n--\n\n"
+"Read lines from the position on and move it past them.\n\n"
+"size: a number of bytes; the line that reaches it is the last to be read. The rest of\n"
+"the file is read if it is None, or less than 1.\n\n"
+"Return a list of bytes, one for each line, with its newline. Raise ValueError if the\n"
+"file is closed, TypeError if size is no int. Costs one copy of the bytes. To use the\n"
+"lines one by one, iterate over the file.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> GrowIO(b'spam\\nand\\neggs').readlines()\n"
+"[b'spam\\n', b'and\\n', b'eggs']");
+
+/* Append lines to a list until `hint` bytes are reached. */
+static int
+io_read_lines(IOObject *self, Py_ssize_t hint, PyObject *lines)
+{
+    size_t length = io_length(self), position = self->position, nread = 0;
+    while (position < length && (hint <= 0 || nread < (size_t)hint)) {
+        size_t nbytes = io_line_nbytes(self, position, length - position);
+        PyObject *line = io_get_bytes(self, position, nbytes);
+        int rc = line == NULL ? -1 : PyList_Append(lines, line);
+        Py_XDECREF(line);
+        if (rc < 0) {
+            return -1;
+        }
+        position += nbytes;
+        nread += nbytes;
+    }
+    self->position = position;
+    return 0;
+}
+
+PyObject *
+io_readlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    IOObject *self = io_cast(op);
+    Py_ssize_t hint = -1;
+    if (args_check_count("readlines", nargs, 0, 1) < 0 || io_check_open(op) < 0) {
+        return NULL;
+    }
+    if (nargs == 1 && args[0] != Py_None) {
+        if (!PyLong_Check(args[0])) { /* __index__ is not asked, only here */
+            PyErr_Format(PyExc_TypeError, "integer argument expected, got '%.200s'",
+                         Py_TYPE(args[0])->tp_name);
+            return NULL;
+        }
+        hint = PyLong_AsSsize_t(args[0]);
+        if (hint == -1 && PyErr_Occurred()) {
+            return NULL;
+        }
+    }
+    /* Made first: making a list may run the collector, and that runs user code. */
+    PyObject *lines = PyList_New(0);
+    if (lines == NULL) {
+        return NULL;
+    }
+    int rc;
+    IO_BEGIN(self);
+    rc = io_check_open_locked(self) < 0 ? -1 : io_read_lines(self, hint, lines);
+    IO_END(self);
+    if (rc < 0) {
+        Py_CLEAR(lines);
+    }
+    return lines;
+}
+
+/* --------------------------------------------------------------------- the position */
+
+const char io_seek_doc[] = PyDoc_STR(
+"seek($self, pos, whence=0, /)\n--\n\n"
+"Move the position.\n\n"
+"pos: an offset in bytes.\n"
+"whence: from where it counts: 0 the start, 1 the position, 2 the end.\n\n"
+"Return the new position, in bytes from the start. It may be past the end; what is\n"
+"before the start becomes the start. Raise ValueError if the file is closed, whence is\n"
+"another number, or pos is negative and counts from the start; OverflowError if the\n"
+"position would not fit. Costs nothing: bytes come into being when one is written.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> file = GrowIO(b'spam and eggs')\n"
+">>> file.seek(-4, 2), file.read()\n"
+"(9, b'eggs')");
+
+/* Return the position that `offset` means, or -1. */
+static Py_ssize_t
+io_find_position(const IOObject *self, Py_ssize_t offset, int whence)
+{
+    size_t origin = 0;
+    if (whence == SEEK_CUR) {
+        origin = self->position;
+    }
+    else if (whence == SEEK_END) {
+        origin = io_length(self);
+    }
+    else if (whence != SEEK_SET) {
+        PyErr_Format(PyExc_ValueError, "invalid whence (%i, should be 0, 1 or 2)",
+                     whence);
+        return -1;
+    }
+    else if (offset < 0) {
+        PyErr_Format(PyExc_ValueError, "negative seek value %zd", offset);
+        return -1;
+    }
+    if (offset > PY_SSIZE_T_MAX - (Py_ssize_t)origin) {
+        PyErr_SetString(PyExc_OverflowError, "new position too large");
+        return -1;
+    }
+    Py_ssize_t position = (Py_ssize_t)origin + offset;
+    return position < 0 ? 0 : position;
+}
+
+static int
+io_convert_whence(PyObject *number, int *whence)
+{
+    int overflow;
+    long value = PyLong_AsLongAndOverflow(number, &overflow);
+    if (value == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (overflow || value < INT_MIN || value > INT_MAX) {
+        PyErr_SetString(PyExc_OverflowError,
+                        "Python int too large to convert to C int");
+        return -1;
+    }
+    *whence = (int)value;
+    return 0;
+}
+
+PyObject *
+io_seek(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    IOObject *self = io_cast(op);
+    Py_ssize_t offset;
+    int whence = SEEK_SET;
+    if (args_check_count("seek", nargs, 1, 2) < 0 || args_index(args[0], &offset) < 0 ||
+        (nargs == 2 && io_convert_whence(args[1], &whence) < 0)) {
+        return NULL;
+    }
+    PyObject *result = NULL;
+    IO_BEGIN(self);
+    if (io_check_open_locked(self) == 0) {
+        Py_ssize_t position = io_find_position(self, offset, whence);
+        result = position < 0 ? NULL : PyLong_FromSsize_t(position);
+        if (result != NULL) {
+            self->position = (size_t)position;
+        }
+    }
+    IO_END(self);
+    return result;
+}
+
+const char io_tell_doc[] = "tell($self, /)\n--\n\n"
+                           "Return the position, in bytes from the start.\n\n"
+                           "Raise ValueError if the file is closed.\n\n"
+                           ">>> from growbuf import GrowIO\n"
+                           ">>> file = GrowIO(b'spam and eggs')\n"
+                           ">>> file.read(4), file.tell()\n"
+                           "(b'spam', 4)";
+
+PyObject *
+io_tell(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    IOObject *self = io_cast(op);
+    PyObject *result = NULL;
+    IO_BEGIN(self);
+    if (io_check_open_locked(self) == 0) {
+        result = PyLong_FromSize_t(self->position);
+    }
+    IO_END(self);
+    return result;
+}
+
+/* ------------------------------------------------------------------ all of it at once */
+
+const char io_getvalue_doc[] = PyDoc_STR(
+"getvalue($self, /)\n--\n\n"
+"Return all bytes of the file, wherever the position is.\n\n"
+"Return a bytes object. Raise ValueError if the file is closed. Costs one copy if the\n"
+"file has a buffer, and none if its bytes are in a bytes object, which is returned: then\n"
+"the next write copies it, if it is still in use. See GrowIO for which of the two it is.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> file = GrowIO()\n"
+">>> file.write(b'spam')\n"
+"4\n"
+">>> file.getvalue()\n"
+"b'spam'");
+
+PyObject *
+io_getvalue(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    IOObject *self = io_cast(op);
+    PyObject *result = NULL;
+    IO_BEGIN(self);
+    if (io_check_open_locked(self) == 0) {
+        result = io_get_value(self);
+    }
+    IO_END(self);
+    return result;
+}
+
+const char io_getbuffer_doc[] = PyDoc_STR(
+"getbuffer($self, /)\n--\n\n"
+"Return a memoryview of the file's bytes, through which they can be written.\n\n"
+"While the view exists the length cannot change (a file made with limit= may still grow\n"
+"at its end) and the file cannot be closed: these raise BufferError. Raise ValueError if\n"
+"the file is closed. Costs no copy, but that from then on the bytes are in the file's\n"
+"buffer: what is not there yet is copied to it once.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> file = GrowIO(b'spam and eggs')\n"
+">>> with file.getbuffer() as view:\n"
+"...     view[:4] = b'SPAM'\n"
+">>> file.read()\n"
+"b'SPAM and eggs'");
+
+PyObject *
+io_getbuffer(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *buffer = (PyObject *)io_hold_buffer(op);
+    PyObject *view = buffer == NULL ? NULL : PyMemoryView_FromObject(buffer);
+    Py_XDECREF(buffer);
+    return view;
+}

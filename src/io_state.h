@@ -1,0 +1,18 @@
+/* io_state: what a GrowIO is made from, and its pickled state. */
+#ifndef GROWBUF_IO_STATE_H
+#define GROWBUF_IO_STATE_H
+
+#include "buffer.h"
+
+extern const char io_getstate_doc[], io_setstate_doc[];
+
+/* tp_init, and tp_vectorcall, which subclasses do not inherit: it makes a file without an
+ * argument tuple, __new__ and __init__. */
+int io_init(PyObject *op, PyObject *args, PyObject *kwargs);
+PyObject *io_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
+                        PyObject *kwnames);
+
+PyObject *io_getstate(PyObject *op, PyObject *ignored);
+PyObject *io_setstate(PyObject *op, PyObject *state);
+
+#endif

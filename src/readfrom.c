@@ -1,0 +1,268 @@
+/* readfrom: reading a file, a descriptor or a socket into the free tail of a buffer. */
+#include "readfrom.h"
+
+#include <errno.h>
+
+#include "args.h"
+#include "spare.h"
+
+/* Bytes that one call of the source is offered, if the buffer has room for them. */
+enum { OFFERED_MIN = 64 * 1024, OFFERED_MAX = 16 * 1024 * 1024 };
+
+/* What a call of the source comes to, besides a number of bytes; 0 is the end. */
+enum { READ_ERROR = -1, READ_NOTHING_YET = -2 };
+
+/* ------------------------------------------------------------------- the source */
+
+/* Return the source's method that reads into a buffer: readinto() of a file, also of one
+ * opened here for a descriptor, or recv_into() of a socket. *file is a new reference to
+ * what may report a size, or NULL. */
+static PyObject *
+find_reader(PyObject *source, PyObject **file)
+{
+    *file = NULL;
+    if (PyIndex_Check(source)) {
+        PyObject *io = PyImport_ImportModule("io");
+        PyObject *type = io == NULL ? NULL : PyObject_GetAttrString(io, "FileIO");
+        if (type != NULL) {
+            *file = PyObject_CallFunction(type, "OsO", source, "rb", Py_False);
+        }
+        Py_XDECREF(type);
+        Py_XDECREF(io);
+        return *file == NULL ? NULL : PyObject_GetAttrString(*file, "readinto");
+    }
+    PyObject *reader = PyObject_GetAttrString(source, "readinto");
+    if (reader != NULL) {
+        *file = Py_NewRef(source);
+        return reader;
+    }
+    if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        reader = PyObject_GetAttrString(source, "recv_into");
+    }
+    if (reader == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Format(PyExc_TypeError,
+                     "readfrom() needs a file descriptor or an object with readinto() "
+                     "or recv_into(), got %.200s",
+                     Py_TYPE(source)->tp_name);
+    }
+    return reader;
+}
+
+static Py_ssize_t
+call_for_number(PyObject *object, const char *method)
+{
+    PyObject *number = PyObject_CallMethod(object, method, NULL);
+    Py_ssize_t value =
+        number == NULL ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
+    Py_XDECREF(number);
+    return value;
+}
+
+static Py_ssize_t
+fstat_nbytes(Py_ssize_t descriptor)
+{
+    PyObject *os = PyImport_ImportModule("os");
+    PyObject *status =
+        os == NULL ? NULL : PyObject_CallMethod(os, "fstat", "n", descriptor);
+    PyObject *size = status == NULL ? NULL : PyObject_GetAttrString(status, "st_size");
+    Py_ssize_t nbytes = size == NULL ? -1 : PyLong_AsSsize_t(size);
+    Py_XDECREF(size);
+    Py_XDECREF(status);
+    Py_XDECREF(os);
+    return nbytes;
+}
+
+/* Return how many bytes are left in a file; 0 if it does not report that, or raises an
+ * exception that is no Exception, which stays set. */
+static size_t
+find_expected(PyObject *file)
+{
+    Py_ssize_t size = -1, position = -1;
+    if (file != NULL) {
+        Py_ssize_t descriptor = call_for_number(file, "fileno");
+        size = descriptor < 0 ? -1 : fstat_nbytes(descriptor);
+        position = size <= 0 ? -1 : call_for_number(file, "tell");
+    }
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
+        return 0;
+    }
+    PyErr_Clear();
+    return position >= 0 && size > position ? (size_t)(size - position) : 0;
+}
+
+/* ------------------------------------------------------------------ the reading */
+
+/* Reserve what a file says it holds, so that the buffer moves once at most. The size is
+ * only a hint: too little memory for it is no error. */
+static int
+reserve_expected(PyObject *op, size_t nbytes)
+{
+    BufferObject *self = buffer_cast(op);
+    int rc = 0;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    size_t length = buffer_length(self);
+    if (nbytes > 0 && nbytes < (size_t)PY_SSIZE_T_MAX - length) {
+        rc = buffer_reserve(self, length + nbytes);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (rc < 0 && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+        rc = 0;
+    }
+    return rc;
+}
+
+/* Convert what the source returned, or raised, when it was offered that many bytes. */
+static Py_ssize_t
+convert_result(PyObject *result, Py_ssize_t offered)
+{
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
+        PyErr_Clear();
+        return READ_NOTHING_YET;
+    }
+    if (result == NULL || result == Py_None) {
+        return result == NULL ? READ_ERROR : READ_NOTHING_YET;
+    }
+    Py_ssize_t nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
+    if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > offered) {
+        PyErr_Format(PyExc_OSError,
+                     "the source says it read %zd bytes into a buffer of %zd", nbytes,
+                     offered);
+    }
+    return PyErr_Occurred() ? READ_ERROR : nbytes;
+}
+
+/* Return how many bytes a limit leaves; without one, the largest length there is. */
+static size_t
+left_to_limit(PyObject *op)
+{
+    const struct store *store = &buffer_cast(op)->store;
+    size_t left = PY_SSIZE_T_MAX;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    if (store_is_limited(store)) {
+        left = store_capacity(store) - store->length;
+    }
+    Py_END_CRITICAL_SECTION();
+    return left;
+}
+
+/* A full buffer learns only from one byte more whether the source has ended: if that
+ * byte comes, the limit is passed, and the byte is lost. */
+static Py_ssize_t
+read_past_limit(PyObject *op, PyObject *reader)
+{
+    PyObject *byte = PyByteArray_FromStringAndSize(NULL, 1);
+    if (byte == NULL) {
+        return READ_ERROR;
+    }
+    PyObject *result = PyObject_CallOneArg(reader, byte);
+    Py_DECREF(byte);
+    Py_ssize_t nbytes = convert_result(result, 1);
+    Py_XDECREF(result);
+    if (nbytes > 0) {
+        buffer_no_memory(&buffer_cast(op)->store, EFBIG);
+        return READ_ERROR;
+    }
+    return nbytes;
+}
+
+/* Call the source once, for `max` bytes at most, of which it is `expected` to have some.
+ * Return how many came, or one of the READ_ values. */
+static Py_ssize_t
+read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
+{
+    size_t left = left_to_limit(op);
+    if (left == 0) {
+        return read_past_limit(op, reader);
+    }
+    max = max < left ? max : left;
+    size_t min = expected < OFFERED_MIN   ? OFFERED_MIN
+                 : expected > OFFERED_MAX ? OFFERED_MAX
+                                          : expected;
+    PyObject *view = spare_view(op, min < max ? min : max, max, SPARE_READER);
+    if (view == NULL) {
+        return READ_ERROR;
+    }
+    Py_ssize_t offered = PyMemoryView_GET_BUFFER(view)->len;
+    PyObject *result = PyObject_CallOneArg(reader, view);
+    Py_ssize_t nbytes = convert_result(result, offered);
+    Py_XDECREF(result);
+    if (nbytes > 0 && spare_commit(op, (size_t)nbytes, view) < 0) {
+        nbytes = READ_ERROR;
+    }
+    spare_end_reader(op, view);
+    /* Kept until here: while the view lives no other thread appends at its start. */
+    Py_DECREF(view);
+    return nbytes;
+}
+
+/* Read until the source ends or has nothing yet, or `max` bytes are there. */
+static PyObject *
+read_all(PyObject *op, PyObject *reader, size_t expected, size_t max)
+{
+    size_t done = 0;
+    Py_ssize_t nbytes = 0;
+    while (done < max) {
+        nbytes = read_once(op, reader, expected, max - done);
+        if (nbytes <= 0) {
+            break;
+        }
+        done += (size_t)nbytes;
+        /* A source that never blocks does not look for signals. */
+        if (PyErr_CheckSignals() < 0) {
+            return NULL;
+        }
+        expected -= (size_t)nbytes < expected ? (size_t)nbytes : expected;
+    }
+    if (nbytes == READ_ERROR) {
+        return NULL;
+    }
+    if (nbytes == READ_NOTHING_YET && done == 0) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromSize_t(done);
+}
+
+PyDoc_STRVAR(readfrom_doc,
+"readfrom($self, source, nbytes=-1)\n--\n\n"
+"Read from `source` to the end of the buffer; return the number of bytes read.\n\n"
+"source: a file descriptor, an object with readinto() (a file) or with recv_into()\n"
+"(a socket). It reads into the buffer's own memory; nothing is copied in between.\n"
+"nbytes: the largest number of bytes to read; -1 or None reads to the end of the file.\n\n"
+"Return None if a non-blocking source has nothing yet; if bytes came before that, their\n"
+"number. When the source raises, or memory runs out, the bytes that have arrived are\n"
+"kept. More bytes than a limit allows raise MemoryError, and one byte more has been\n"
+"read from the source. The size of a file is asked for, so that the buffer moves once\n"
+"at most. Other threads run while the source waits; they cannot change the length then\n"
+"(BufferError).");
+
+static PyObject *
+growbuffer_readfrom(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"source", "nbytes", NULL};
+    PyObject *source, *number = Py_None;
+    Py_ssize_t nbytes = -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:readfrom", names, &source,
+                                     &number) ||
+        (number != Py_None && args_nbytes(number, "nbytes", -1, &nbytes) < 0)) {
+        return NULL;
+    }
+    size_t max = nbytes < 0 ? PY_SSIZE_T_MAX : (size_t)nbytes;
+    PyObject *file, *result = NULL;
+    PyObject *reader = find_reader(source, &file);
+    size_t expected = reader == NULL ? 0 : find_expected(file);
+    expected = expected < max ? expected : max;
+    if (!PyErr_Occurred() && reserve_expected(op, expected) == 0) {
+        result = read_all(op, reader, expected, max);
+    }
+    Py_XDECREF(reader);
+    Py_XDECREF(file);
+    return result;
+}
+
+const PyMethodDef readfrom_methods[] = {
+    {"readfrom", BUFFER_METHOD(growbuffer_readfrom), METH_VARARGS | METH_KEYWORDS,
+     readfrom_doc},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,266 @@
+/* rows: the object GrowArray, its view and its tailroom. */
+
+#include "rows.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* ------------------------------------------------------ construction, deallocation */
+
+PyObject *
+rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout)
+{
+    PyObject *op = buffer == NULL ? NULL : type->tp_alloc(type, 0);
+    if (op == NULL) {
+        Py_XDECREF(buffer);
+        return NULL;
+    }
+    RowsObject *self = rows_cast(op);
+    self->buffer = buffer_cast(buffer);
+    self->layout = layout_cast(Py_NewRef(layout));
+    return op;
+}
+
+void
+rows_dealloc(PyObject *op)
+{
+    RowsObject *self = rows_cast(op);
+    PyTypeObject *type = Py_TYPE(op);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    Py_CLEAR(self->view);
+    Py_CLEAR(self->buffer);
+    Py_CLEAR(self->layout);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+/* ---------------------------------------------------------------------- lengths */
+
+Py_ssize_t
+rows_length(PyObject *op)
+{
+    RowsObject *self = rows_cast(op);
+    size_t nbytes;
+    ROWS_LOCKED(self, nbytes, buffer_length(self->buffer));
+    return (Py_ssize_t)(nbytes / self->layout->row_nbytes);
+}
+
+int
+rows_check_whole(const RowsObject *self)
+{
+    size_t length = buffer_length(self->buffer), row_nbytes = self->layout->row_nbytes;
+    if (!self->shared || length % row_nbytes == 0) {
+        assert(length % row_nbytes == 0);
+        return 0;
+    }
+    PyErr_Format(PyExc_ValueError,
+                 "the buffer has %zu bytes, which are not whole rows of %zu", length,
+                 row_nbytes);
+    return -1;
+}
+
+int
+rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
+               Py_ssize_t min, size_t *nbytes)
+{
+    if (!PyIndex_Check(nrows)) {
+        PyErr_Format(PyExc_TypeError, "%s must be an integer, got %.200s", name,
+                     Py_TYPE(nrows)->tp_name);
+        return -1;
+    }
+    PyObject *number = PyNumber_Index(nrows);
+    if (number == NULL) {
+        return -1;
+    }
+    int overflow, rc = -1;
+    long long count = PyLong_AsLongLongAndOverflow(number, &overflow);
+    long long max = (long long)(PY_SSIZE_T_MAX / layout->row_nbytes);
+    if (overflow < 0 || (overflow == 0 && count < min)) {
+        PyErr_Format(PyExc_ValueError, "%s must be %zd or more, got %S", name, min,
+                     number);
+    }
+    else if (overflow > 0 || count > max) {
+        PyErr_Format(PyExc_OverflowError, "%s must be %lld or less, got %S", name, max,
+                     number);
+    }
+    else {
+        *nbytes = (size_t)count * layout->row_nbytes;
+        rc = 0;
+    }
+    Py_DECREF(number);
+    return rc;
+}
+
+/* ---------------------------------------------------------- from small to stable */
+
+/* Copy the rows to a reservation, and have the buffer use that. Return 1 where the system
+ * refuses it. */
+static int
+move_to_reservation(BufferObject *buffer, size_t limit)
+{
+    size_t length = buffer_length(buffer);
+    struct store fresh;
+    store_init(&fresh);
+    if (store_set_limit(&fresh, limit) != 0) {
+        return 1;
+    }
+    if (store_append(&fresh, length) != 0) {
+        store_free(&fresh);
+        return 1;
+    }
+    memcpy(fresh.start, buffer_bytes(buffer), length);
+    int rc = buffer_exchange(buffer, &fresh);
+    store_free(&fresh);
+    return rc;
+}
+
+int
+rows_stabilize(RowsObject *self, size_t nbytes)
+{
+    size_t limit = SIZE_MAX;
+    int rc = 1;
+    while (self->small && rc > 0) {
+        if (layout_choose_limit(self->layout->numpy,
+                                buffer_length(self->buffer) + nbytes, limit - 1,
+                                &limit) < 0) {
+            return -1;
+        }
+        if (!self->small || limit == 0) { /* another thread has done it meanwhile */
+            break;
+        }
+        rc = move_to_reservation(self->buffer, limit);
+    }
+    if (rc >= 0) {
+        self->small = false;
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+/* ---------------------------------------------------------------------- the view */
+
+PyObject *
+rows_make_view(RowsObject *self, BufferObject *buffer)
+{
+    LayoutObject *layout = self->layout;
+    PyObject *args[] = {(PyObject *)buffer, layout->dtype};
+    PyObject *flat =
+        PyObject_Vectorcall(layout->numpy->hooks[NUMPY_frombuffer], args, 2, NULL);
+    if (flat == NULL) {
+        return NULL;
+    }
+    /* Never the flat one, which is the base of all views that are handed out. */
+    PyObject *view =
+        layout->view_shape == NULL
+            ? PyObject_GetItem(flat, Py_Ellipsis)
+            : PyObject_CallMethod(flat, "reshape", "O", layout->view_shape);
+    Py_DECREF(flat);
+    return view;
+}
+
+static PyObject *
+kept_view(RowsObject *self)
+{
+    if (self->small && rows_stabilize(self, 0) < 0) {
+        return NULL;
+    }
+    size_t nbytes = buffer_length(self->buffer);
+    if (self->view != NULL && self->view_nbytes == nbytes) {
+        return Py_NewRef(self->view);
+    }
+    if (rows_check_whole(self) < 0) {
+        return NULL;
+    }
+    PyObject *view = rows_make_view(self, self->buffer);
+    /* Making one may run other code, through the collector, before it is an export. */
+    if (view != NULL && !self->shared && nbytes == buffer_length(self->buffer) &&
+        PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
+        self->view_nbytes = nbytes;
+        Py_XSETREF(self->view, Py_NewRef(view));
+    }
+    return view;
+}
+
+PyObject *
+rows_kept_view(PyObject *op)
+{
+    RowsObject *self = rows_cast(op);
+    PyObject *view;
+    ROWS_LOCKED(self, view, kept_view(self));
+    return view;
+}
+
+PyObject *
+rows_new_view(PyObject *op)
+{
+    PyObject *kept = rows_kept_view(op);
+    PyObject *view = kept == NULL ? NULL : PyObject_GetItem(kept, Py_Ellipsis);
+    Py_XDECREF(kept);
+    return view;
+}
+
+int
+rows_drop_views(RowsObject *self)
+{
+    Py_CLEAR(self->view);
+    Py_CLEAR(self->view); /* what a weak reference called may have had one made */
+    if (!buffer_is_exported(self->buffer)) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_BufferError,
+                    "a view of the array is held (its .array, a slice, a memoryview): "
+                    "rows can be appended, but not moved or removed, until it is gone");
+    return -1;
+}
+
+/* Raise the MemoryError for rows that the reservation does not hold. */
+static int
+refuse_past_limit(RowsObject *self)
+{
+    size_t nrows = store_capacity(&self->buffer->store) / self->layout->row_nbytes;
+    PyErr_Format(PyExc_MemoryError, "the array would grow past its limit of %zu row%s",
+                 nrows, nrows == 1 ? "" : "s");
+    return -1;
+}
+
+int
+rows_check_growable(RowsObject *self, size_t nbytes)
+{
+    BufferObject *buffer = self->buffer;
+    size_t length = buffer_length(buffer);
+    if (self->small && (length > ROWS_MAX_SMALL || nbytes > ROWS_MAX_SMALL - length) &&
+        rows_stabilize(self, nbytes) < 0) {
+        return -1;
+    }
+    if (buffer_is_exported(buffer)) {
+        if (!store_is_limited(&buffer->store)) {
+            Py_CLEAR(self->view);
+        }
+        if (buffer_check_growable(buffer) < 0) {
+            return -1;
+        }
+    }
+    if (rows_check_whole(self) < 0) {
+        return -1;
+    }
+    const struct store *store = &buffer->store;
+    return store_is_limited(store) && nbytes > store_capacity(store) - store->length
+               ? refuse_past_limit(self)
+               : 0;
+}
+
+int
+rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
+{
+    if (rows_check_growable(self, nbytes) < 0) {
+        return -1;
+    }
+    size_t length = buffer_length(self->buffer);
+    if (self->small && nbytes > store_tailroom(&self->buffer->store)) {
+        size_t more =
+            Py_MIN(Py_MAX(length / 2, ROWS_MIN_SMALL), ROWS_MAX_SMALL - length);
+        nbytes = Py_MAX(nbytes, more);
+    }
+    return buffer_make_tailroom(self->buffer, nbytes);
+}

@@ -1,0 +1,320 @@
+/* rows_append: values that become rows, at the end.
+ *
+ * Three ways are tried in turn: C writes the value where it will stay; an array of just our
+ * dtype is copied; NumPy makes an array of it, in one call to growbuf/array.py. An `int`
+ * result is 1 for done, 0 for "not this way", -1 for an exception.
+ */
+
+#include "rows_append.h"
+
+#include "state.h"
+
+/* ---------------------------------------------------- appending Python's objects */
+
+/* Write rows after the last one, where there is room, and publish them when all are there.
+ * If one cannot be written, put back the NUL that follows the last byte. */
+static int
+write_rows(RowsObject *self, PyObject *const *rows, size_t count)
+{
+    LayoutObject *layout = self->layout;
+    char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer), *to = end;
+    for (size_t i = 0; i < count; i++, to += layout->row_nbytes) {
+        if (!layout_write(layout, to, rows[i])) {
+            *end = '\0';
+            buffer_forget_spare(self->buffer);
+            return 0;
+        }
+    }
+    buffer_commit(self->buffer, count * layout->row_nbytes);
+    return 1;
+}
+
+static int
+write_row(RowsObject *self, PyObject *row)
+{
+    return rows_make_tailroom(self, self->layout->row_nbytes) < 0
+               ? -1
+               : write_rows(self, &row, 1);
+}
+
+/* Write all rows of a list or a tuple. To make room may run code that changes the list: so
+ * its items are looked up afterwards. */
+static int
+write_listed(RowsObject *self, PyObject *rows)
+{
+    size_t count = (size_t)PySequence_Fast_GET_SIZE(rows);
+    if (count == 0) {
+        return 1;
+    }
+    if (count > PY_SSIZE_T_MAX / self->layout->row_nbytes) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (rows_make_tailroom(self, count * self->layout->row_nbytes) < 0) {
+        return -1;
+    }
+    return (size_t)PySequence_Fast_GET_SIZE(rows) == count
+               ? write_rows(self, PySequence_Fast_ITEMS(rows), count)
+               : 0;
+}
+
+/* ------------------------------------------------------ appending bytes of arrays */
+
+int
+rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
+{
+    if (nbytes == 0) {
+        return 1;
+    }
+    if (rows_make_tailroom(self, nbytes) < 0) {
+        return -1;
+    }
+    char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer);
+    memcpy(end, bytes, nbytes);
+    layout_clean(self->layout, end, nbytes);
+    buffer_commit(self->buffer, nbytes);
+    return 1;
+}
+
+/* Whether an object's items are of our dtype: 1, 0, or -1 with an exception. A dtype is
+ * equal to much that is none, so types are compared first. */
+static int
+has_our_dtype(RowsObject *self, PyObject *op)
+{
+    PyObject *ours = self->layout->dtype;
+    PyObject *dtype =
+        PyObject_GetAttr(op, state_of((PyObject *)self->buffer)->dtype_name);
+    if (dtype == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    int rc = dtype == ours;
+    if (!rc && Py_TYPE(dtype) == Py_TYPE(ours)) {
+        rc = PyObject_RichCompareBool(dtype, ours, Py_EQ);
+    }
+    Py_DECREF(dtype);
+    return rc;
+}
+
+/* Whether the last axes of a view are those of one row, after `naxes` others. */
+static bool
+has_our_shape(RowsObject *self, const Py_buffer *view, int naxes)
+{
+    PyObject *row_shape = self->layout->row_shape;
+    Py_ssize_t ndim = PyTuple_GET_SIZE(row_shape);
+    if (view->ndim != ndim + naxes) {
+        return false;
+    }
+    size_t row_nbytes = (size_t)view->itemsize; /* a scalar shows its bytes as items */
+    for (Py_ssize_t i = 0; i < ndim; i++) {
+        if (view->shape[naxes + i] !=
+            PyLong_AsSsize_t(PyTuple_GET_ITEM(row_shape, i))) {
+            return false;
+        }
+        row_nbytes *= (size_t)view->shape[naxes + i];
+    }
+    return row_nbytes == self->layout->row_nbytes;
+}
+
+/* Append an array of our dtype whose bytes are in our order: a row (`naxes` 0) or a block
+ * of rows (1). Ourselves are left to NumPy, because a view of our own would keep us from
+ * growing. */
+static int
+append_array(PyObject *op, PyObject *array, int naxes)
+{
+    RowsObject *self = rows_cast(op);
+    if (array == op || !PyObject_CheckBuffer(array) || PyBytes_Check(array)) {
+        return 0;
+    }
+    int rc = has_our_dtype(self, array);
+    if (rc <= 0) {
+        return rc;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    rc = has_our_shape(self, &view, naxes);
+    if (rc > 0) {
+        ROWS_LOCKED(self, rc, rows_append_bytes(self, view.buf, (size_t)view.len));
+    }
+    PyBuffer_Release(&view);
+    return rc;
+}
+
+/* Append the rows of an ndarray that NumPy made for us. Takes over `array`. */
+static int
+append_made(RowsObject *self, PyObject *array)
+{
+    Py_buffer view;
+    if (array == NULL || PyObject_GetBuffer(array, &view, PyBUF_SIMPLE) < 0) {
+        Py_XDECREF(array);
+        return -1;
+    }
+    int rc = -1;
+    if ((size_t)view.len % self->layout->row_nbytes == 0) {
+        ROWS_LOCKED(self, rc, rows_append_bytes(self, view.buf, (size_t)view.len));
+    }
+    else {
+        PyErr_Format(PyExc_ValueError, "%zd bytes are not whole rows of %zu", view.len,
+                     self->layout->row_nbytes);
+    }
+    PyBuffer_Release(&view);
+    Py_DECREF(array);
+    return rc;
+}
+
+/* -------------------------------------------------------------- append and extend */
+
+static int
+append_row(PyObject *op, PyObject *row)
+{
+    RowsObject *self = rows_cast(op);
+    int rc;
+    ROWS_LOCKED(self, rc, write_row(self, row));
+    if (rc == 0) {
+        rc = append_array(op, row, 0);
+    }
+    return rc != 0 ? rc : append_made(self, layout_call(self->layout, NUMPY_row, row));
+}
+
+/* Return no rows, of the same layout. No other code knows them: values are gathered there,
+ * since what makes them may change the array, or fail. */
+static PyObject *
+begin_gathering(PyObject *op)
+{
+    RowsObject *self = rows_cast(op);
+    PyTypeObject *type = state_of((PyObject *)self->buffer)->buffer_type;
+    return rows_create(rows_type(Py_TYPE(op)), buffer_new(type, NULL, NULL),
+                       self->layout);
+}
+
+static int
+gather(PyObject *gathered, PyObject *iterable)
+{
+    PyObject *iterator = PyObject_GetIter(iterable), *row;
+    if (iterator == NULL) {
+        return -1;
+    }
+    int rc = 1;
+    while (rc > 0 && (row = PyIter_Next(iterator)) != NULL) {
+        rc = append_row(gathered, row);
+        Py_DECREF(row);
+    }
+    Py_DECREF(iterator);
+    return PyErr_Occurred() ? -1 : rc;
+}
+
+PyObject *
+rows_gather_one(PyObject *op, PyObject *row)
+{
+    PyObject *gathered = begin_gathering(op);
+    if (gathered != NULL && append_row(gathered, row) < 0) {
+        Py_CLEAR(gathered);
+    }
+    return gathered;
+}
+
+static int
+append_gathered(RowsObject *self, RowsObject *gathered)
+{
+    int rc;
+    ROWS_LOCKED(self, rc,
+                rows_append_bytes(self, buffer_bytes(gathered->buffer),
+                                  buffer_length(gathered->buffer)));
+    return rc;
+}
+
+static int
+extend_by_iterable(PyObject *op, PyObject *iterable)
+{
+    PyObject *gathered = begin_gathering(op);
+    int rc = gathered == NULL ? -1 : gather(gathered, iterable);
+    if (rc > 0) {
+        rc = append_gathered(rows_cast(op), rows_cast(gathered));
+    }
+    Py_XDECREF(gathered);
+    return rc;
+}
+
+static int
+extend_by_list(RowsObject *self, PyObject *rows)
+{
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION2(rows, self->buffer);
+    rc = write_listed(self, rows);
+    Py_END_CRITICAL_SECTION2();
+    return rc;
+}
+
+int
+rows_extend_by(PyObject *op, PyObject *values)
+{
+    RowsObject *self = rows_cast(op);
+    int rc = PyList_CheckExact(values) || PyTuple_CheckExact(values)
+                 ? extend_by_list(self, values)
+                 : append_array(op, values, 1);
+    if (rc != 0) {
+        return rc;
+    }
+    PyObject *array = layout_call(self->layout, NUMPY_rows, values);
+    if (array != Py_None) {
+        return append_made(self, array);
+    }
+    Py_DECREF(array);
+    return extend_by_iterable(op, values);
+}
+
+PyDoc_STRVAR(append_doc,
+"append($self, row, /)\n--\n\n"
+"Append one row.\n\n"
+"row: a value or an array-like; it is broadcast to the row shape and cast to the dtype\n"
+"by NumPy's rule same_kind.\n\n"
+"Raise TypeError, ValueError or OverflowError for what does not fit, MemoryError past\n"
+"the limit, and BufferError if the array is not stable and a view of it is held; then\n"
+"the array is unchanged. Amortized O(1).\n\n"
+">>> from growbuf import GrowArray\n"
+">>> points = GrowArray(row_shape=2)\n"
+">>> points.append((1, 2))\n"
+">>> points\n"
+"GrowArray([[1., 2.]])");
+
+static PyObject *
+rows_append(PyObject *op, PyObject *row)
+{
+    return buffer_none_or_null(append_row(op, row));
+}
+
+PyDoc_STRVAR(extend_doc,
+"extend($self, rows, /)\n--\n\n"
+"Append all rows of an array or an iterable.\n\n"
+"rows: an array-like whose first axis counts rows, or an iterable of rows; each row is\n"
+"broadcast and cast as append() does.\n\n"
+"Raise as append() does, and what the iterable raises; then no row was appended. A\n"
+"contiguous array of the same dtype is copied once; other arrays, and what an iterable\n"
+"yields, are first gathered beside the array.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray()\n"
+">>> samples.extend([1, 2])\n"
+">>> samples.extend(x / 2 for x in range(3))\n"
+">>> samples\n"
+"GrowArray([1. , 2. , 0. , 0.5, 1. ])");
+
+static PyObject *
+rows_extend(PyObject *op, PyObject *values)
+{
+    return buffer_none_or_null(rows_extend_by(op, values));
+}
+
+const PyMethodDef rows_append_methods[] = {
+    {"append", rows_append, METH_O, append_doc},
+    {"extend", rows_extend, METH_O, extend_doc},
+    {NULL, NULL, 0, NULL},
+};

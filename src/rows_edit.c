@@ -1,0 +1,469 @@
+/* rows_edit: rows inserted and removed, and the number of them set. */
+
+#include "rows_edit.h"
+
+#include "args.h"
+#include "rows_append.h"
+#include "transfer.h"
+
+/* ------------------------------------------------------------------------ indices */
+
+/* Return the row of an index, or -1 with an IndexError. */
+static Py_ssize_t
+find_row(RowsObject *self, Py_ssize_t index)
+{
+    if (rows_check_whole(self) < 0) {
+        return -1;
+    }
+    Py_ssize_t nrows =
+        (Py_ssize_t)(buffer_length(self->buffer) / self->layout->row_nbytes);
+    Py_ssize_t row = index < 0 ? index + nrows : index;
+    if (row < 0 || row >= nrows) {
+        PyErr_Format(PyExc_IndexError,
+                     "index %zd is out of bounds for axis 0 with size %zd", index,
+                     nrows);
+        return -1;
+    }
+    return row;
+}
+
+/* Drop the views and return the row of an index, which is looked up again: to drop a view
+ * may run other code. */
+static Py_ssize_t
+find_row_to_remove(RowsObject *self, Py_ssize_t index)
+{
+    return find_row(self, index) < 0 || rows_drop_views(self) < 0
+               ? -1
+               : find_row(self, index);
+}
+
+/* Clip two ends to the rows there are, and return how many rows are between them. */
+static Py_ssize_t
+clip(RowsObject *self, Py_ssize_t *start, Py_ssize_t *stop)
+{
+    size_t nrows = buffer_length(self->buffer) / self->layout->row_nbytes;
+    return PySlice_AdjustIndices((Py_ssize_t)nrows, start, stop, 1);
+}
+
+static int
+convert_index(PyObject *number, PyObject *overflow, Py_ssize_t *index)
+{
+    *index = PyNumber_AsSsize_t(number, overflow);
+    return *index == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+/* ------------------------------------------------------------------------- insert */
+
+static int
+insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes)
+{
+    size_t row_nbytes = self->layout->row_nbytes;
+    Py_ssize_t end = PY_SSIZE_T_MAX, row = index;
+    if (clip(self, &row, &end) == 0) {
+        return rows_append_bytes(self, bytes, row_nbytes);
+    }
+    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0 ||
+        rows_check_growable(self, row_nbytes) < 0) {
+        return -1;
+    }
+    (void)clip(self, &index, &end);
+    size_t at = (size_t)index * row_nbytes;
+    if (buffer_splice(self->buffer, at, 0, row_nbytes) < 0) {
+        return -1;
+    }
+    memcpy(buffer_bytes(self->buffer) + at, bytes, row_nbytes);
+    return 0;
+}
+
+PyDoc_STRVAR(insert_doc,
+"insert($self, index, row, /)\n--\n\n"
+"Insert one row before an index.\n\n"
+"index: clipped to the rows there are, as list.insert does.\n"
+"row: as for append().\n\n"
+"Raise as append() does, and BufferError while a view is held, except at the end. Costs\n"
+"one move of the rows after it, or of those before it where they are fewer and rows were\n"
+"deleted there earlier.");
+
+static PyObject *
+rows_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    RowsObject *self = rows_cast(op);
+    Py_ssize_t index;
+    if (args_check_count("insert", nargs, 2, 2) < 0) {
+        return NULL;
+    }
+    PyObject *gathered = rows_gather_one(op, args[1]);
+    int rc = gathered == NULL ? -1 : convert_index(args[0], NULL, &index);
+    if (rc == 0) {
+        char *bytes = buffer_bytes(rows_cast(gathered)->buffer);
+        ROWS_LOCKED(self, rc, insert_bytes(self, index, bytes));
+    }
+    Py_XDECREF(gathered);
+    return buffer_none_or_null(rc);
+}
+
+/* ---------------------------------------------------------------------------- pop */
+
+static int
+remove_row(RowsObject *self, Py_ssize_t row)
+{
+    size_t nbytes = self->layout->row_nbytes;
+    return buffer_splice(self->buffer, (size_t)row * nbytes, nbytes, 0);
+}
+
+/* Copy a row to the bytes of an ndarray, and return that: if it is one item, as a scalar.
+ * The scalar is made before a row is removed, in case there is no memory for it; and the
+ * row stays until then. */
+static PyObject *
+copy_row(RowsObject *self, Py_ssize_t index, bool remove, PyObject *array, char *bytes)
+{
+    LayoutObject *layout = self->layout;
+    Py_ssize_t row = remove ? find_row_to_remove(self, index) : find_row(self, index);
+    PyObject *key = row < 0 ? NULL : PyTuple_New(0);
+    if (key == NULL) {
+        return NULL;
+    }
+    memcpy(bytes, buffer_bytes(self->buffer) + (size_t)row * layout->row_nbytes,
+           layout->row_nbytes);
+    buffer_hold(self->buffer);
+    PyObject *item =
+        layout->view_shape == NULL ? PyObject_GetItem(array, key) : Py_NewRef(array);
+    buffer_unhold(self->buffer);
+    Py_DECREF(key);
+    if (item != NULL && remove && remove_row(self, row) < 0) {
+        Py_CLEAR(item);
+    }
+    return item;
+}
+
+PyObject *
+rows_copy_row(PyObject *op, Py_ssize_t index, bool remove)
+{
+    RowsObject *self = rows_cast(op);
+    PyObject *array = PyObject_CallNoArgs(self->layout->new_row), *item = NULL;
+    Py_buffer view;
+    if (array != NULL && PyObject_GetBuffer(array, &view, PyBUF_WRITABLE) == 0) {
+        ROWS_LOCKED(self, item, copy_row(self, index, remove, array, view.buf));
+        PyBuffer_Release(&view);
+    }
+    Py_XDECREF(array);
+    return item;
+}
+
+PyDoc_STRVAR(pop_doc,
+"pop($self, index=-1, /)\n--\n\n"
+"Remove a row and return it: a scalar, or an array where rows have a shape.\n\n"
+"Raise IndexError if there is no such row, BufferError while a view is held. Costs as\n"
+"del does: O(1) for the first and the last row.");
+
+static PyObject *
+rows_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    Py_ssize_t index = -1;
+    if (args_check_count("pop", nargs, 0, 1) < 0 ||
+        (nargs > 0 && convert_index(args[0], PyExc_IndexError, &index) < 0)) {
+        return NULL;
+    }
+    return rows_copy_row(op, index, true);
+}
+
+/* ------------------------------------------------------------------------- delete */
+
+static int
+delete_index(RowsObject *self, Py_ssize_t index)
+{
+    Py_ssize_t row = find_row_to_remove(self, index);
+    return row < 0 ? -1 : remove_row(self, row);
+}
+
+static int
+delete_between(RowsObject *self, Py_ssize_t start, Py_ssize_t stop)
+{
+    Py_ssize_t first = start, last = stop;
+    if (rows_check_whole(self) < 0) {
+        return -1;
+    }
+    if (clip(self, &first, &last) == 0) {
+        return 0;
+    }
+    if (rows_drop_views(self) < 0) {
+        return -1;
+    }
+    size_t count = (size_t)clip(self, &start, &stop);
+    size_t row_nbytes = self->layout->row_nbytes;
+    return buffer_splice(self->buffer, (size_t)start * row_nbytes, count * row_nbytes,
+                         0);
+}
+
+enum { FIND_NEAR = 8 }; /* bools that are looked at before memchr is worth a call */
+
+/* Return the first from `at` on that is `value`, `count` if none is. */
+static size_t
+find_bool(const char *bools, size_t at, size_t count, bool value)
+{
+    for (size_t near = at + FIND_NEAR; at < near && at < count; at++) {
+        if (bools[at] == value) {
+            return at;
+        }
+    }
+    const char *found = at < count ? memchr(bools + at, value, count - at) : NULL;
+    return found == NULL ? count : (size_t)(found - bools);
+}
+
+/* Remove the rows where `gone` is true; the array may have more rows than that tells of.
+ *
+ *   |..xxx...x..|      x removed; a run of others moves once, and the last one with all
+ *   |.......|          after it as the gate does it, from whichever side is shorter
+ */
+static int
+delete_where(RowsObject *self, const char *gone, size_t count)
+{
+    size_t to = find_bool(gone, 0, count, true);
+    if (to == count) {
+        return 0;
+    }
+    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0) {
+        return -1;
+    }
+    BufferObject *buffer = self->buffer;
+    size_t row_nbytes = self->layout->row_nbytes;
+    if (count > buffer_length(buffer) / row_nbytes) {
+        PyErr_SetString(PyExc_IndexError, "rows were removed meanwhile");
+        return -1;
+    }
+    char *bytes = buffer_bytes(buffer);
+    size_t from = find_bool(gone, to, count, false);
+    size_t next;
+    while ((next = find_bool(gone, from, count, true)) < count) {
+        memmove(bytes + to * row_nbytes, bytes + from * row_nbytes,
+                (next - from) * row_nbytes);
+        to += next - from;
+        from = find_bool(gone, next, count, false);
+    }
+    return buffer_splice(buffer, to * row_nbytes, (from - to) * row_nbytes, 0);
+}
+
+/* Delete what NumPy selects by a key. */
+static int
+delete_selected(PyObject *op, PyObject *key)
+{
+    RowsObject *self = rows_cast(op);
+    PyObject *nrows = PyLong_FromSsize_t(rows_length(op));
+    if (nrows == NULL) {
+        return -1;
+    }
+    PyObject *args[] = {nrows, key};
+    PyObject *gone =
+        PyObject_Vectorcall(self->layout->numpy->hooks[NUMPY_selected], args, 2, NULL);
+    Py_DECREF(nrows);
+    Py_buffer view;
+    int rc = gone == NULL ? -1 : PyObject_GetBuffer(gone, &view, PyBUF_SIMPLE);
+    if (rc == 0) {
+        ROWS_LOCKED(self, rc, delete_where(self, view.buf, (size_t)view.len));
+        PyBuffer_Release(&view);
+    }
+    Py_XDECREF(gone);
+    return rc;
+}
+
+static int
+delete_slice(PyObject *op, PyObject *slice)
+{
+    RowsObject *self = rows_cast(op);
+    Py_ssize_t start, stop, step;
+    int rc;
+    if (PySlice_Unpack(slice, &start, &stop, &step) < 0) {
+        return -1;
+    }
+    if (step == 1) {
+        ROWS_LOCKED(self, rc, delete_between(self, start, stop));
+        return rc;
+    }
+    PyObject *unpacked = Py_BuildValue("nnn", start, stop, step);
+    PyObject *key = unpacked == NULL
+                        ? NULL
+                        : PyObject_Call((PyObject *)&PySlice_Type, unpacked, NULL);
+    rc = key == NULL ? -1 : delete_selected(op, key);
+    Py_XDECREF(unpacked);
+    Py_XDECREF(key);
+    return rc;
+}
+
+/* Whether a key is one index: an array is one of several, and a bool a new axis. */
+static bool
+is_index(LayoutObject *layout, PyObject *key)
+{
+    if (PyLong_CheckExact(key)) {
+        return true;
+    }
+    const struct scalar *scalar = scalars_find(&layout->numpy->scalars, Py_TYPE(key));
+    if (!PyIndex_Check(key) || PyBool_Check(key) ||
+        (scalar != NULL && scalar->kind == 'b')) {
+        return false;
+    }
+    PyObject *ndim = PyObject_GetAttrString(key, "ndim");
+    bool is_item = ndim == NULL || PyObject_Not(ndim) == 1;
+    Py_XDECREF(ndim);
+    PyErr_Clear();
+    return is_item && !PyObject_TypeCheck(
+                          key, (PyTypeObject *)layout->numpy->hooks[NUMPY_ndarray]);
+}
+
+int
+rows_delete(PyObject *op, PyObject *key)
+{
+    RowsObject *self = rows_cast(op);
+    if (PyTuple_Check(key) && PyTuple_GET_SIZE(key) == 1) {
+        key = PyTuple_GET_ITEM(key, 0);
+    }
+    if (PySlice_Check(key)) {
+        return delete_slice(op, key);
+    }
+    if (!is_index(self->layout, key)) {
+        return delete_selected(op, key);
+    }
+    Py_ssize_t index;
+    int rc = convert_index(key, PyExc_IndexError, &index);
+    if (rc == 0) {
+        ROWS_LOCKED(self, rc, delete_index(self, index));
+    }
+    return rc;
+}
+
+/* ------------------------------------------------------------ all rows, and memory */
+
+static PyObject *
+detach_rows(RowsObject *self)
+{
+    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0) {
+        return NULL;
+    }
+    PyObject *taken = transfer_take((PyObject *)self->buffer, -1);
+    PyObject *rows = taken == NULL ? NULL : rows_make_view(self, buffer_cast(taken));
+    if (taken != NULL && rows == NULL) {
+        transfer_put_back(self->buffer, buffer_cast(taken));
+    }
+    Py_XDECREF(taken);
+    return rows;
+}
+
+PyDoc_STRVAR(detach_doc,
+"detach($self, /)\n--\n\n"
+"Remove all rows and return them as an ndarray that owns their memory.\n\n"
+"Raise BufferError while a view is held. From 1 MiB up the pages move: microseconds.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> samples.detach(), len(samples)\n"
+"(array([1., 2.]), 0)");
+
+static PyObject *
+rows_detach(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    RowsObject *self = rows_cast(op);
+    PyObject *rows;
+    ROWS_LOCKED(self, rows, detach_rows(self));
+    return rows;
+}
+
+static int
+resize_to(RowsObject *self, size_t nbytes)
+{
+    if (nbytes < buffer_length(self->buffer) && rows_drop_views(self) < 0) {
+        return -1;
+    }
+    size_t length = buffer_length(self->buffer);
+    if (nbytes <= length) {
+        return buffer_splice(self->buffer, nbytes, length - nbytes, 0);
+    }
+    if (rows_check_growable(self, nbytes - length) < 0) {
+        return -1;
+    }
+    length = buffer_length(self->buffer);
+    return nbytes <= length ? 0 : buffer_append_zeros(self->buffer, nbytes - length);
+}
+
+PyDoc_STRVAR(resize_doc,
+"resize($self, nrows, /)\n--\n\n"
+"Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
+"Raise ValueError if nrows is negative, MemoryError past the limit, BufferError if rows\n"
+"would be removed while a view is held. Zeros cost nothing on fresh pages.");
+
+static PyObject *
+rows_resize(PyObject *op, PyObject *nrows)
+{
+    RowsObject *self = rows_cast(op);
+    size_t nbytes;
+    if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
+        return NULL;
+    }
+    int rc;
+    ROWS_LOCKED(self, rc, resize_to(self, nbytes));
+    return buffer_none_or_null(rc);
+}
+
+static int
+reserve(RowsObject *self, size_t nbytes)
+{
+    if (nbytes <= store_capacity(&self->buffer->store)) {
+        return 0;
+    }
+    size_t more = nbytes - buffer_length(self->buffer);
+    return rows_check_growable(self, more) < 0 ? -1
+                                               : buffer_reserve(self->buffer, nbytes);
+}
+
+PyDoc_STRVAR(reserve_doc,
+"reserve($self, nrows, /)\n--\n\n"
+"Make the capacity at least nrows rows in all.\n\n"
+"Raise ValueError if nrows is negative, MemoryError past the limit or if the system\n"
+"refuses, BufferError if it would move rows while a view is held.");
+
+static PyObject *
+rows_reserve(PyObject *op, PyObject *nrows)
+{
+    RowsObject *self = rows_cast(op);
+    size_t nbytes;
+    if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
+        return NULL;
+    }
+    int rc;
+    ROWS_LOCKED(self, rc, reserve(self, nbytes));
+    return buffer_none_or_null(rc);
+}
+
+PyDoc_STRVAR(clear_doc,
+"clear($self, /)\n--\n\n"
+"Remove all rows and give the memory back. Raise BufferError while a view is held.");
+
+static PyObject *
+rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    RowsObject *self = rows_cast(op);
+    int rc;
+    ROWS_LOCKED(self, rc, rows_drop_views(self) < 0 ? -1 : buffer_clear(self->buffer));
+    return buffer_none_or_null(rc);
+}
+
+PyDoc_STRVAR(trim_doc,
+"trim($self, /)\n--\n\n"
+"Give back the memory the rows do not need. Raise BufferError while a view is held.");
+
+static PyObject *
+rows_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    RowsObject *self = rows_cast(op);
+    int rc;
+    ROWS_LOCKED(self, rc, rows_drop_views(self) < 0 ? -1 : buffer_trim(self->buffer));
+    return buffer_none_or_null(rc);
+}
+
+const PyMethodDef rows_edit_methods[] = {
+    {"insert", BUFFER_METHOD(rows_insert), METH_FASTCALL, insert_doc},
+    {"pop", BUFFER_METHOD(rows_pop), METH_FASTCALL, pop_doc},
+    {"detach", rows_detach, METH_NOARGS, detach_doc},
+    {"resize", rows_resize, METH_O, resize_doc},
+    {"reserve", rows_reserve, METH_O, reserve_doc},
+    {"clear", rows_clear, METH_NOARGS, clear_doc},
+    {"trim", rows_trim, METH_NOARGS, trim_doc},
+    {NULL, NULL, 0, NULL},
+};

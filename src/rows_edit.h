@@ -1,0 +1,16 @@
+/* rows_edit: rows inserted and removed, and the number of them set. */
+#ifndef GROWBUF_ROWS_EDIT_H
+#define GROWBUF_ROWS_EDIT_H
+
+#include "rows.h"
+
+/* Return a row, not as a view of the rows, and remove it if `remove`. */
+PyObject *rows_copy_row(PyObject *op, Py_ssize_t index, bool remove);
+
+/* `del rows[key]`. */
+int rows_delete(PyObject *op, PyObject *key);
+
+/* Methods, for the type's table. */
+extern const PyMethodDef rows_edit_methods[];
+
+#endif

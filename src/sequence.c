@@ -1,0 +1,349 @@
+/* sequence: a GrowBuffer read as a sequence: items, slices, +, *, in; and searched. */
+#include "sequence.h"
+
+#include <string.h>
+
+#include "args.h"
+#include "base.h"
+
+/* Arguments are converted first; lengths are read afterwards, since user code may have
+ * run. What is not plain is left to the base, under an export. */
+
+/* ------------------------------------------------------------- items and slices */
+
+static PyObject *
+new_slice(PyObject *op, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step)
+{
+    BufferObject *self = buffer_cast(op);
+    Py_ssize_t count =
+        PySlice_AdjustIndices((Py_ssize_t)buffer_length(self), &start, &stop, step);
+    PyObject *result = buffer_create(buffer_type(Py_TYPE(op)), (size_t)count);
+    if (result == NULL || count == 0) {
+        return result;
+    }
+    char *to = buffer_bytes(buffer_cast(result));
+    const char *from = buffer_bytes(self) + start;
+    if (step == 1) {
+        memcpy(to, from, (size_t)count);
+    }
+    else {
+        methods_stride(to, from, step, (size_t)count);
+    }
+    return result;
+}
+
+/* Return the byte as an int, or -1 with an exception. */
+static int
+get_item(BufferObject *self, Py_ssize_t index)
+{
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    if (index < 0) {
+        index += length;
+    }
+    if (index < 0 || index >= length) {
+        PyErr_SetString(PyExc_IndexError, "bytearray index out of range");
+        return -1;
+    }
+    return (unsigned char)buffer_bytes(self)[index];
+}
+
+PyObject *
+sequence_subscript(PyObject *op, PyObject *index)
+{
+    Py_ssize_t start, stop, step;
+    if (PySlice_Check(index)) {
+        if (PySlice_Unpack(index, &start, &stop, &step) < 0) {
+            return NULL;
+        }
+        PyObject *result;
+        Py_BEGIN_CRITICAL_SECTION(op);
+        result = new_slice(op, start, stop, step);
+        Py_END_CRITICAL_SECTION();
+        return result;
+    }
+    if (!args_small_int(index, &start)) {
+        if (!PyIndex_Check(index)) {
+            return PyByteArray_Type.tp_as_mapping->mp_subscript(op, index);
+        }
+        start = PyNumber_AsSsize_t(index, PyExc_IndexError);
+        if (start == -1 && PyErr_Occurred()) {
+            return NULL;
+        }
+    }
+    int value;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    value = get_item(buffer_cast(op), start);
+    Py_END_CRITICAL_SECTION();
+    return value < 0 ? NULL : PyLong_FromLong(value);
+}
+
+/* ---------------------------------------------------------------------- + and * */
+
+PyObject *
+sequence_concat(PyObject *op, PyObject *other)
+{
+    BufferObject *self = buffer_cast(op);
+    struct args_bytes right;
+    if (!args_open_bytes(other, &right)) {
+        int rc;
+        Py_BEGIN_CRITICAL_SECTION(op);
+        buffer_hold(self);
+        rc = PyObject_GetBuffer(other, &right.view, PyBUF_SIMPLE);
+        buffer_unhold(self);
+        Py_END_CRITICAL_SECTION();
+        if (rc < 0) {
+            PyErr_Format(PyExc_TypeError, "can't concat %.100s to %.100s",
+                         Py_TYPE(other)->tp_name, Py_TYPE(op)->tp_name);
+            return NULL;
+        }
+        right.piece = (struct piece){right.view.buf, (size_t)right.view.len};
+    }
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    size_t length = buffer_length(self), added = right.piece.nbytes;
+    if (added > (size_t)PY_SSIZE_T_MAX - length) {
+        result = PyErr_NoMemory();
+    }
+    else {
+        result = buffer_create(buffer_type(Py_TYPE(op)), length + added);
+    }
+    if (result != NULL) {
+        char *to = buffer_bytes(buffer_cast(result));
+        if (length > 0) {
+            memcpy(to, buffer_bytes(self), length);
+        }
+        if (added > 0) {
+            memcpy(to + length, right.piece.start, added);
+        }
+    }
+    Py_END_CRITICAL_SECTION();
+    args_close_bytes(&right);
+    return result;
+}
+
+/* Make `count` copies; of one zero byte, fresh pages. */
+static PyObject *
+new_repeated(PyObject *op, size_t count)
+{
+    PyTypeObject *type = buffer_type(Py_TYPE(op));
+    const char *bytes = buffer_bytes(buffer_cast(op));
+    size_t unit = buffer_length(buffer_cast(op));
+    if (unit > 0 && count > (size_t)PY_SSIZE_T_MAX / unit) {
+        return PyErr_NoMemory();
+    }
+    if (unit == 1 && bytes[0] == '\0') {
+        PyObject *result = buffer_create(type, 0);
+        if (result != NULL && buffer_append_zeros(buffer_cast(result), count) < 0) {
+            Py_CLEAR(result);
+        }
+        return result;
+    }
+    PyObject *result = buffer_create(type, unit * count);
+    if (result != NULL && unit * count > 0) {
+        memcpy(buffer_bytes(buffer_cast(result)), bytes, unit);
+        store_repeat(buffer_bytes(buffer_cast(result)), unit, unit * count);
+    }
+    return result;
+}
+
+PyObject *
+sequence_repeat(PyObject *op, Py_ssize_t count)
+{
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = new_repeated(op, count < 0 ? 0 : (size_t)count);
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+/* -------------------------------------------------------------------- searching */
+
+int
+sequence_contains(PyObject *op, PyObject *value)
+{
+    Py_ssize_t byte = -1;
+    char single;
+    struct args_bytes part = {.view.obj = NULL};
+    if (args_small_int(value, &byte) && byte >= 0 && byte <= 255) {
+        single = (char)byte;
+        part.piece = (struct piece){&single, 1};
+    }
+    else if (!args_open_bytes(value, &part)) {
+        return base_contains(op, value);
+    }
+    bool found;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece bytes = {buffer_bytes(buffer_cast(op)),
+                          buffer_length(buffer_cast(op))};
+    found = methods_find(bytes, part.piece) != METHODS_NONE;
+    Py_END_CRITICAL_SECTION();
+    args_close_bytes(&part);
+    return found;
+}
+
+/* What the methods of a search are given: a part, and where to look for it. */
+struct search {
+    struct args_bytes part;
+    char byte; /* where the part is an int */
+    Py_ssize_t start, stop;
+};
+
+/* Return false if the arguments are for the base. */
+static bool
+search_open(struct search *search, PyObject *const *args, Py_ssize_t nargs, bool ints)
+{
+    search->start = 0;
+    search->stop = PY_SSIZE_T_MAX;
+    if (nargs < 1 || nargs > 3 ||
+        (nargs > 1 && args[1] != Py_None && !args_small_int(args[1], &search->start)) ||
+        (nargs > 2 && args[2] != Py_None && !args_small_int(args[2], &search->stop))) {
+        return false;
+    }
+    Py_ssize_t byte;
+    if (ints && args_small_int(args[0], &byte) && byte >= 0 && byte <= 255) {
+        search->byte = (char)byte;
+        search->part.piece = (struct piece){&search->byte, 1};
+        search->part.view.obj = NULL;
+        return true;
+    }
+    return args_open_bytes(args[0], &search->part);
+}
+
+/* Return the bytes to look at. Their `start` is NULL, and not found anything in, if they
+ * would begin after they end. */
+static struct piece
+search_range(struct search *search, BufferObject *self)
+{
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    Py_ssize_t start = search->start, stop = search->stop;
+    start = start < 0 ? start + length : start;
+    start = start < 0 ? 0 : start;
+    stop = stop > length ? length : stop < 0 ? stop + length : stop;
+    stop = stop < 0 ? 0 : stop;
+    search->start = start;
+    return start > stop
+               ? (struct piece){NULL, 0}
+               : (struct piece){buffer_bytes(self) + start, (size_t)(stop - start)};
+}
+
+/* The methods that return an offset. Where there is none, the base says so. */
+static PyObject *
+search_offset(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+              size_t (*find)(struct piece, struct piece), enum base_method method)
+{
+    struct search search;
+    if (!search_open(&search, args, nargs, true)) {
+        return base_call(op, method, args, nargs, NULL);
+    }
+    size_t at;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece bytes = search_range(&search, buffer_cast(op));
+    at = bytes.start == NULL ? METHODS_NONE : find(bytes, search.part.piece);
+    Py_END_CRITICAL_SECTION();
+    args_close_bytes(&search.part);
+    if (at == METHODS_NONE && (method == BASE_index || method == BASE_rindex)) {
+        PyErr_SetString(PyExc_ValueError, "subsection not found");
+        return NULL;
+    }
+    return PyLong_FromSsize_t(at == METHODS_NONE ? -1 : search.start + (Py_ssize_t)at);
+}
+
+#define SEQUENCE_OFFSET(name, find)                                                    \
+    static PyObject *growbuffer_##name(PyObject *op, PyObject *const *args,            \
+                                       Py_ssize_t nargs)                               \
+    {                                                                                  \
+        return search_offset(op, args, nargs, find, BASE_##name);                      \
+    }
+SEQUENCE_OFFSET(find, methods_find)
+SEQUENCE_OFFSET(index, methods_find)
+SEQUENCE_OFFSET(rfind, methods_rfind)
+SEQUENCE_OFFSET(rindex, methods_rfind)
+#undef SEQUENCE_OFFSET
+
+static PyObject *
+growbuffer_count(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct search search;
+    if (!search_open(&search, args, nargs, true)) {
+        return base_call(op, BASE_count, args, nargs, NULL);
+    }
+    size_t count;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece bytes = search_range(&search, buffer_cast(op));
+    count = bytes.start == NULL ? 0
+            : search.part.piece.nbytes == 0
+                ? bytes.nbytes + 1
+                : methods_count(bytes, search.part.piece, METHODS_NONE);
+    Py_END_CRITICAL_SECTION();
+    args_close_bytes(&search.part);
+    return PyLong_FromSize_t(count);
+}
+
+static PyObject *
+search_end(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+           enum base_method method)
+{
+    struct search search;
+    if (!search_open(&search, args, nargs, false)) {
+        return base_call(op, method, args, nargs, NULL);
+    }
+    bool found;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece bytes = search_range(&search, buffer_cast(op));
+    struct piece part = search.part.piece;
+    size_t at = method == BASE_startswith ? 0 : bytes.nbytes - part.nbytes;
+    found = bytes.start != NULL && part.nbytes <= bytes.nbytes &&
+            memcmp(bytes.start + at, part.start, part.nbytes) == 0;
+    Py_END_CRITICAL_SECTION();
+    args_close_bytes(&search.part);
+    return PyBool_FromLong(found);
+}
+
+static PyObject *
+growbuffer_startswith(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    return search_end(op, args, nargs, BASE_startswith);
+}
+
+static PyObject *
+growbuffer_endswith(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    return search_end(op, args, nargs, BASE_endswith);
+}
+
+/* A separator is left to the base: it may be a str whose __len__ runs user code, which
+ * changes the bytes (gh-143195). */
+static PyObject *
+growbuffer_hex(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    if (nargs > 0 || kwnames != NULL) {
+        return base_call(op, BASE_hex, args, nargs, kwnames);
+    }
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece from = {buffer_bytes(buffer_cast(op)), buffer_length(buffer_cast(op))};
+    result = from.nbytes > PY_SSIZE_T_MAX / 2
+                 ? PyErr_NoMemory()
+                 : PyUnicode_New(2 * (Py_ssize_t)from.nbytes, 127);
+    if (result != NULL && from.nbytes > 0) {
+        methods_hex((char *)PyUnicode_1BYTE_DATA(result), from);
+    }
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+/* clang-format off */
+#define SEQUENCE_FAST(name) {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL, NULL}
+/* clang-format on */
+
+const PyMethodDef sequence_methods[] = {
+    SEQUENCE_FAST(count),
+    SEQUENCE_FAST(endswith),
+    SEQUENCE_FAST(find),
+    {"hex", BUFFER_METHOD(growbuffer_hex), METH_FASTCALL | METH_KEYWORDS, NULL},
+    SEQUENCE_FAST(index),
+    SEQUENCE_FAST(rfind),
+    SEQUENCE_FAST(rindex),
+    SEQUENCE_FAST(startswith),
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,15 @@
+/* sequence: a GrowBuffer read as a sequence: items, slices, +, *, %, in; and searched. */
+#ifndef GROWBUF_SEQUENCE_H
+#define GROWBUF_SEQUENCE_H
+
+#include "buffer.h"
+
+/* Slots. */
+PyObject *sequence_subscript(PyObject *op, PyObject *index);
+PyObject *sequence_concat(PyObject *op, PyObject *other);
+PyObject *sequence_repeat(PyObject *op, Py_ssize_t count);
+int sequence_contains(PyObject *op, PyObject *value);
+
+extern const PyMethodDef sequence_methods[];
+
+#endif

@@ -1,0 +1,267 @@
+"""The scripts in benchmarks/ that time operations and programs: that they compare what
+they time, that they leave nothing out, and what they write. No time is looked at."""
+
+import importlib.util
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import growbuf
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+BENCHMARKS = CHECKOUT / "benchmarks"
+
+pytestmark = pytest.mark.skipif(
+    not BENCHMARKS.exists() or not hasattr(os, "fork"),
+    reason="needs the checkout, and fork",
+)
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Return a function that imports a script of benchmarks/, under a name of its own:
+    tests/ has an operations.py too."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(
+            f"benchmarks_{name}", BENCHMARKS / f"{name}.py"
+        )
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def operations(load):
+    return load("operations")
+
+
+@pytest.fixture
+def programs(load):
+    return load("programs")
+
+
+def script(name, *words, **more):
+    return subprocess.run(
+        [sys.executable, BENCHMARKS / f"{name}.py", *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        **more,
+    )
+
+
+def operation(operations, statement, **more):
+    return operations.Operation("buffer", "some", statement, statement, **more)
+
+
+class TestOperations:
+    def test_json_has_every_cell(self, tmp_path):
+        pattern = r"T\(n\) / (13|10,000) B|: x.read\(\) / 0 B|: floats: list.* 10 rows"
+        file = tmp_path / "operations.json"
+        done = script("operations", "--quick", "--only", pattern, "--json", file)
+        assert done.returncode == 0, done.stderr
+        report = json.loads(file.read_text())
+        names = {row["cell"] for row in report["cells"]}
+        wanted = {
+            "buffer: T(n) / 13 B / warm",
+            "buffer: T(n) / 10,000 B / warm",
+            "buffer: T(n) / 10,000 B / cold",
+            "io: x.read() / 0 B / warm",
+        }
+        if importlib.util.find_spec("numpy"):
+            wanted.add("array: floats: list + np.array / 10 rows / warm")
+        assert names == wanted
+        for row in report["cells"]:
+            assert min(row["ratio"], row["peer_ns"], row["ours_ns"]) > 0, row
+            assert row["rounds"] >= 3 and row["runs"] >= 1
+            assert row["allocator"] == "glibc"
+            assert row["cell"] in done.stdout
+        *_, total = report["summary"]
+        assert total["kind"] == "all" and total["cells"] == len(names)
+        assert report["growbuf"] == growbuf.info()
+
+    def test_pattern_without_a_cell_fails(self):
+        done = script("operations", "--only", "no such cell")
+        assert done.returncode == 1 and "no such cell" in done.stderr
+
+    @pytest.mark.parametrize(
+        ("kind", "peer", "others"),
+        [("buffer", bytearray, set()), ("io", io.BytesIO, {"detach", "fileno"})],
+    )
+    def test_every_method_is_timed(self, operations, kind, peer, others):
+        """The others raise for any BytesIO."""
+        table = [op.variant(True) for op in operations.operations() if op.kind == kind]
+        source = "\n".join(f"{op.x}\n{op.statement}" for op in table)
+        timed = set(re.findall(r"\.(\w+)", source))
+        public = {name for name in dir(peer) if not name.startswith("_")}
+        assert public - others <= timed
+
+    def test_each_operation_has_a_name_of_its_own(self, operations):
+        names = [(op.kind, op.name) for op in operations.operations()]
+        assert len(set(names)) == len(names)
+
+    @pytest.mark.parametrize("n", [0, 13, 1000])
+    def test_both_ways_come_to_the_same_values(self, operations, n):
+        """For every operation that has this size."""
+        for op in operations.operations():
+            if n in op.sizes:
+                cell = operations.Cell(op, n, "warm")
+                ways = operations.Way(op, False), operations.Way(op, True)
+                operations.check(cell, *ways)
+
+    @pytest.mark.parametrize(
+        ("statement", "ours", "name"),
+        [
+            ("x.find(b'Number')", "x.find(b'number')", "y"),
+            ("x.append(7)", "x.append(8)", "x"),
+            ("y = x[:4]", "y = bytes(x[:4])", "y"),
+            ("y = [x[:4], 1]", "y = [bytes(x[:4]), 1]", "y"),
+            ("y = list(x) * 2", "y = list(x) * 2 + [1]", "y"),
+            ("y = 1", "y = 1.0", "y"),
+        ],
+    )
+    def test_other_values_fail(self, operations, capfd, statement, ours, name):
+        op = operation(operations, statement, ours={"statement": ours})
+        row = operations.measure(operations.Cell(op, 1000, "warm"), operations.QUICK)
+        assert "ratio" not in row and row["error"]
+        assert f"{name} is not the same" in capfd.readouterr().err
+
+    def test_nothing_to_compare_fails(self, operations):
+        op = operation(operations, "z = T(n)", x=None)
+        ways = operations.Way(op, False), operations.Way(op, True)
+        with pytest.raises(AssertionError, match="nothing to compare"):
+            operations.check(operations.Cell(op, 13, "warm"), *ways)
+
+    def test_each_way_has_code_of_its_own(self, operations):
+        op = operation(operations, "x.find(b'a')")
+        theirs, ours = (operations.Way(op, is_ours)._warm for is_ours in (False, True))
+        assert theirs.__code__ is not ours.__code__
+        assert theirs.__globals__ is not ours.__globals__
+
+    def test_runs_the_statement_so_often(self, operations):
+        seen = []
+        op = operation(operations, "x(n)", x="T")
+        way = operations.Way(op, True)
+        way.kind = seen.append
+        cell = operations.Cell(op, 13, "warm")
+        assert way.warm_ns(cell, 0, 5) >= 0 and seen == [13] * 5
+        assert way.cold_ns(cell, 0, 2) >= 0 and seen == [13] * 7
+
+    def test_makes_an_object_for_each_run_where_it_must(self, operations):
+        op = operation(operations, "assert len(x) == n; x.clear()", each=True)
+        way, cell = operations.Way(op, True), operations.Cell(op, 100, "warm")
+        way.warm_ns(cell, 0, 3)
+        way.cold_ns(cell, 0, 3)
+
+    @pytest.mark.parametrize("n", [0, 13, 60_000, 300_000])
+    def test_sources_are_the_text_at_various_places(self, operations, n):
+        material = operations.Material(n)
+        assert len(material.data) == n
+        assert {bytes(source) for source in material.sources} == {material.data}
+        if n >= 60_000:
+            np = pytest.importorskip("numpy")
+            places = {
+                np.frombuffer(s, "u1").ctypes.data % 4096 for s in material.sources
+            }
+            assert len(places) > 3
+
+
+def cells(**ratios):
+    """Return cells as operations.py writes them, one for each name."""
+    for name, ratio in ratios.items():
+        for state in ("warm", "cold"):
+            yield {
+                "kind": "buffer",
+                "group": "some",
+                "operation": name,
+                "size": 1 << 20,
+                "state": state,
+                "ratio": ratio,
+            }
+
+
+class TestHeatMap:
+    SUMMARY = [
+        {"kind": "buffer", "state": "warm", "cells": 2, "mean": 1, "losing": 1}
+        | {"lowest": 0.5},
+        {"kind": "all", "state": "", "cells": 2, "mean": 1, "losing": 1, "lowest": 0.5},
+    ]
+
+    def test_the_same_cells_make_the_same_files(self, load, tmp_path, monkeypatch):
+        heatmap = load("heatmap")
+        report = {"summary": self.SUMMARY, "cells": [*cells(a=0.5, b=2.0), {"x": 1}]}
+        source = tmp_path / "operations.json"
+        source.write_text(json.dumps(report))
+        page = tmp_path / "performance.md"
+        page.write_text("before\n\n<!-- operations -->\n\n| old |\n\nafter\n")
+        drawn = []
+        for _ in range(2):
+            monkeypatch.setattr(sys, "argv", ["heatmap.py", str(source), str(tmp_path)])
+            heatmap.main()
+            drawn.append((tmp_path / "operations-buffer.svg").read_bytes())
+        assert drawn[0] == drawn[1]
+        text = page.read_text()
+        assert text.startswith("before\n\n<!-- operations -->\n\n| cells of |")
+        assert "| buffer | warm | 2 | 1.00 | 1 | .50 |\n\nafter" in text
+        assert "old" not in text and "all" not in text
+
+    def test_a_loss_is_as_strong_as_a_gain(self, load):
+        heatmap = load("heatmap")
+        for factor in (1.06, 1.3, 1.7, 3, 10):
+            loss, gain = heatmap.class_of(1 / factor), heatmap.class_of(factor)
+            assert (loss[0], gain[0]) == ("l", "g") and loss[1:] == gain[1:]
+        assert heatmap.class_of(1) == heatmap.class_of(0.96) == "e"
+
+    def test_every_number_is_there(self, load):
+        svg = load("heatmap").draw(list(cells(a=0.5, b=2.0, c=0.004, d=140)))
+        for number in (".50", "2.0", ".004", "140"):
+            assert svg.count(f">{number}</text>") == 2
+        assert "some, cold" in svg
+
+
+class TestPrograms:
+    def test_json_has_every_program(self, tmp_path):
+        file = tmp_path / "programs.json"
+        words = "--quick", "--repeat", 1, "--only", "line parser|_pyio", "--json", file
+        done = script("programs", *words)
+        assert done.returncode == 0, done.stderr
+        report = json.loads(file.read_text())
+        assert [row["program"] for row in report["programs"]] == [
+            "_pyio",
+            "a line parser",
+        ]
+        for row in report["programs"]:
+            assert row["rounds"] == 1
+            assert min(value for key, value in row.items() if key != "program") > 0
+        assert report["summary"]["programs"] == 2
+
+    def test_names_a_library_that_is_missing(self, programs):
+        if importlib.util.find_spec("kafka"):
+            pytest.skip("it is there")
+        row = programs.measure("kafka-python", repeat=1, quick=True)
+        assert row == {"program": "kafka-python", "missing": "kafka"}
+
+    def test_there_are_a_dozen(self, programs):
+        libraries = [name for name in programs.PROGRAMS if not name.startswith("a ")]
+        assert len(libraries) >= 12
+
+    def test_another_value_fails(self, programs, monkeypatch):
+        monkeypatch.setattr(programs, "KINDS", {"bytearray": "", "Find": "broken.Find"})
+        with pytest.raises(AssertionError, match="not the same value"):
+            programs.measure("a line parser", repeat=1, quick=True)
+
+    def test_the_builtin_must_be_replaced(self, programs, monkeypatch):
+        monkeypatch.setitem(programs.KINDS, "GrowBuffer", "")
+        with pytest.raises(RuntimeError, match="bytearray was bytearray"):
+            programs.measure("a line parser", repeat=1, quick=True)

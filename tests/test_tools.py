@@ -1,0 +1,51 @@
+"""The scripts in tools/: which entries the matrix of tests has."""
+
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+
+pytestmark = pytest.mark.skipif(
+    not TOOLS.exists(), reason="the tests run without their checkout"
+)
+
+
+@pytest.fixture
+def matrix(monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)
+    import matrix
+
+    return matrix
+
+
+RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]
+
+
+def rung_entries(matrix, **probed):
+    return {
+        entry.name: entry for entry in matrix.entries(probed) if entry.name in RUNGS
+    }
+
+
+def test_matrix_kernel_with_every_rung_runs_an_entry_for_each(matrix):
+    entries = rung_entries(matrix, retain="ok", dontunmap="ok", maymove="ok", copy="ok")
+    assert [*entries] == RUNGS
+    for name, entry in entries.items():
+        assert f"UNDER=env GROWBUF_STRATEGY={name}" in entry.command
+
+
+@pytest.mark.parametrize(
+    ("probed", "repeated"),
+    [
+        ({"retain": "EINVAL"}, "dontunmap"),
+        ({"retain": "EINVAL", "dontunmap": "EINVAL"}, "maymove"),
+    ],
+)
+def test_matrix_kernel_without_a_rung_names_the_entry_it_repeats(
+    matrix, probed, repeated
+):
+    entry = rung_entries(matrix, **probed)["retain"]
+    assert entry.command == []
+    assert entry.outcome == "missing"
+    assert "EINVAL" in entry.summary and repeated in entry.summary
