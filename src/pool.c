@@ -30,17 +30,22 @@ static struct {
     size_t limit;
     uint64_t mappings; /* numbers given out */
     struct pool_stats stats;
+    bool is_locked; /* for assertions */
 } pool = {.limit = POOL_NBYTES};
 
 static void
 lock(void)
 {
     pages_ops.lock(PAGES_LOCK_POOL);
+    assert(!pool.is_locked);
+    pool.is_locked = true;
 }
 
 static void
 unlock(void)
 {
+    assert(pool.is_locked);
+    pool.is_locked = false;
     pages_ops.unlock(PAGES_LOCK_POOL);
 }
 
@@ -99,7 +104,7 @@ entry_nbytes(const struct entry *entry)
 static struct entry
 pool_remove(size_t slot)
 {
-    assert(slot < pool.nentries);
+    assert(pool.is_locked && slot < pool.nentries);
     struct entry entry = pool.entries[slot];
     assert(pool.stats.nbytes >= entry_nbytes(&entry));
     pool.nentries--;
@@ -151,6 +156,7 @@ static void
 pool_insert(const struct span *span, enum kind kind, uint64_t now_ms)
 {
     const struct entry entry = {*span, kind, now_ms};
+    assert(pool.is_locked && (kind != TAIL || span->dirty_end == span->length));
     assert(span->dirty_end <= span->length && !span->has_tail);
     assert(pool.stats.nbytes + span->dirty_end <= pool.limit);
     if (kind == SPAN && is_small(span)) {
@@ -192,6 +198,7 @@ evict(size_t slot)
         discard_tail(&entry.span);
     }
     else {
+        assert(!entry.span.has_tail); /* it would be part of a mapping that is gone */
         unmap_unlocked(&entry.span);
     }
 }
@@ -236,6 +243,7 @@ static int
 find_reservation_to_evict(void)
 {
     int count = 0, oldest = -1;
+    assert(pool.is_locked);
     for (size_t slot = pool.nentries; slot-- > 0;) {
         if (pool.entries[slot].kind == RESERVATION) {
             oldest = (int)slot;
@@ -289,6 +297,7 @@ static struct span
 split(size_t slot, size_t length)
 {
     struct span *rest = &pool.entries[slot].span;
+    assert(pool.is_locked && pool.entries[slot].kind == SPAN);
     assert(length % GROWTH_QUANTUM == 0 && length > 0);
     if (rest->dirty_end <= length) {
         return pool_remove(slot).span;
@@ -330,6 +339,7 @@ joined(struct span span, const struct span *next)
 static int
 find_neighbour(const struct span *span, bool after)
 {
+    assert(pool.is_locked && !span->reserved);
     for (size_t slot = 0; slot < pool.nentries; slot++) {
         const struct entry *entry = &pool.entries[slot];
         if (entry->kind == SPAN &&
@@ -350,6 +360,7 @@ join_neighbours(struct span *span)
         if (slot >= 0) {
             const struct span *other = &pool.entries[slot].span;
             struct span whole = after ? joined(*span, other) : joined(*other, span);
+            assert(whole.dirty_end < whole.length);
             if (whole.dirty_end <= pool.limit) {
                 (void)pool_remove((size_t)slot);
                 *span = whole;
@@ -377,6 +388,7 @@ find_dirty(size_t needed, size_t min_dirty)
 {
     int found = -1;
     bool little = needed < GROWTH_HUGE_PART_MIN;
+    assert(pool.is_locked && min_dirty > 0);
     for (size_t slot = 0; slot < pool.nentries; slot++) {
         const struct span *span = &pool.entries[slot].span;
         if (pool.entries[slot].kind == SPAN && span->length >= needed &&
@@ -392,7 +404,7 @@ find_dirty(size_t needed, size_t min_dirty)
 static bool
 take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
 {
-    assert(length >= needed && min_dirty > 0);
+    assert(length >= needed && length % GROWTH_QUANTUM == 0);
     uint64_t now_ms = pages_ops.clock_ms();
     lock();
     const struct span *small =
@@ -432,6 +444,7 @@ static bool
 take_exact(enum kind kind, size_t length, bool may_be_huge, struct span *span)
 {
     bool found = false;
+    assert(kind != TAIL && length % GROWTH_QUANTUM == 0);
     uint64_t now_ms = pages_ops.clock_ms();
     lock();
     for (size_t slot = pool.nentries; slot-- > 0 && !found;) {
@@ -488,6 +501,7 @@ pool_take_after(struct span *span, size_t needed, size_t length)
 static int
 find_tail(const struct span *span)
 {
+    assert(pool.is_locked && span->has_tail);
     for (size_t slot = pool.nentries; slot-- > 0;) {
         const struct entry *entry = &pool.entries[slot];
         if (entry->kind == TAIL && entry->span.address >= span->address &&
@@ -616,6 +630,7 @@ cut_to(struct span *span, size_t limit)
         return;
     }
     pages_unmap(span->address + kept, span->length - kept);
+    assert(kept < span->length);
     span->length = kept;
     if (span->dirty_end >= kept) {
         span->address[kept - 1] = '\0';
@@ -632,6 +647,7 @@ keep(struct span span, bool was_live)
     lock();
     assert(!was_live || pool.stats.live > 0);
     pool.stats.live -= was_live;
+    assert(!span.reserved || !was_live || pool.stats.reserved_nbytes >= span.length);
     pool.stats.reserved_nbytes -= was_live && span.reserved ? span.length : 0;
     size_t limit = pool.limit;
     if (span.dirty_end > limit || (span.huge && span.dirty_end > OFFER_MIN)) {

@@ -25,6 +25,7 @@ static int
 take_fresh(size_t length, struct span *span)
 {
     char *address;
+    assert(length % GROWTH_QUANTUM == 0);
     int error = length == 0 ? ENOMEM : pages_map(length, &address);
     if (error == 0) {
         (void)pages_advise_small(address, length);
@@ -39,6 +40,7 @@ static int
 take_zero(size_t length, struct span *span)
 {
     if (pool_take_zero(length, length >= GROWTH_HUGE_MIN, span)) {
+        assert(span->dirty_end == 0 && !span->reserved);
         return 0;
     }
     int error = take_fresh(length, span);
@@ -86,6 +88,7 @@ reserve_fresh(size_t length, struct span *span)
 {
     bool whole = length == GROWTH_QUANTUM;
     char *address;
+    assert(length % GROWTH_QUANTUM == 0 && length > 0);
     int error = whole ? pages_map(length, &address) : pages_reserve(length, &address);
     if (error) {
         return error;
@@ -127,6 +130,8 @@ spans_reserve(size_t limit, struct span *span)
     }
     span->number = limit;
     pool_count_live(1, length);
+    assert(spans_check(span) == NULL);
+    assert(span->dirty_end == 0 && span->number == limit && 2 * limit < length);
     return 0;
 }
 
@@ -175,6 +180,7 @@ spans_cut_front(struct span *span, size_t nbytes)
     assert(nbytes <= span->dirty_end && nbytes % GROWTH_QUANTUM == 0);
     assert(!span->reserved);
     if (nbytes > 0) {
+        assert(nbytes < span->length);
         stop_prefault(span);
         pages_unmap(span->address, nbytes);
         span->address += nbytes;
@@ -294,6 +300,7 @@ spans_cap(struct span *span, size_t end)
         memset(span->address + end, 0, span->dirty_end - end);
         span->dirty_end = end;
     }
+    assert(span->dirty_end <= end && spans_check(span) == NULL);
 }
 
 void
@@ -301,6 +308,7 @@ spans_discard(struct span *span, size_t end)
 {
     size_t kept = round_to_page(end);
     bool touched = span->touched;
+    assert(end <= span->length);
     pool_take_tail(span, span->length);
     stop_prefault(span);
     /* What the helper touched may be anywhere up to the end of the span. */
@@ -309,6 +317,7 @@ spans_discard(struct span *span, size_t end)
         span->touched = false;
         span->dirty_end = kept < span->dirty_end ? kept : span->dirty_end;
     }
+    assert(!span->has_tail && spans_check(span) == NULL);
 }
 
 /* -------------------------------------------------------------------------- moving */
@@ -343,6 +352,7 @@ static void
 leave_source(struct span *span, char *address)
 {
     struct span source = *span;
+    assert(address != span->address && !span->has_tail && !span->reserved);
     source.dirty_end = 0;
     source.touched = false;
     source.number = pool_new_mapping();
@@ -373,6 +383,7 @@ move_retain(struct span *span, size_t length)
 static int
 extend(struct span *span, size_t length)
 {
+    assert(length > span->length);
     int error = pages_extend(span->address, span->length, length);
     if (error == 0) {
         span->length = length;
@@ -466,6 +477,7 @@ static int
 copy(struct span *span, size_t length, size_t from, size_t to)
 {
     struct span target;
+    assert(length > to && from <= to && !span->has_tail);
     int error = take_fresh(length, &target);
     if (error) {
         return error;
@@ -477,7 +489,6 @@ copy(struct span *span, size_t length, size_t from, size_t to)
     pool_count_copy(to - from);
     target.dirty_end = to;
     target.tag = span->tag;
-    assert(!span->has_tail);
     pages_unmap(span->address, span->length);
     *span = target;
     return 0;
@@ -528,6 +539,7 @@ grow_into_dirty(struct span *span, size_t needed, size_t doubled, size_t from,
     if (to - from > GROWTH_QUANTUM || !pool_take_dirty(needed, doubled, &target)) {
         return false;
     }
+    assert(to < target.dirty_end && target.length >= needed && !span->has_tail);
     memcpy(target.address + from, span->address + from, to - from);
     pool_count_copy(to - from);
     if (span->touched) {
@@ -604,6 +616,7 @@ spans_extract(struct span *span, size_t from, size_t to, size_t end,
                                .touched = span->touched};
     pool_count_move(length);
     pool_count_live(1, 0);
+    assert(spans_check(span) == NULL && spans_check(extracted) == NULL);
     return 0;
 }
 

@@ -127,6 +127,26 @@ test_rungs_have_names(void)
     }
 }
 
+static size_t asked_about;
+
+static enum pages_shortage
+say_mappings(size_t length)
+{
+    asked_about = length;
+    return PAGES_SHORT_OF_MAPPINGS;
+}
+
+/* A system that does not know why it refuses is taken to be short of space. */
+static void
+test_shortage_is_what_the_system_says(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    pages_ops.shortage = say_mappings;
+    CHECK(pages_shortage(5 * MIB) == PAGES_SHORT_OF_MAPPINGS && asked_about == 5 * MIB);
+    pages_ops.shortage = NULL;
+    CHECK(pages_shortage(5 * MIB) == PAGES_SHORT_OF_SPACE);
+}
+
 /* -------------------------------------------------------------------- alignment */
 
 static void
@@ -484,6 +504,7 @@ main(void)
     RUN(test_the_probe_is_not_fooled_by_room_behind_its_page);
     RUN(test_a_probe_that_fails_takes_a_lower_rung);
     RUN(test_rungs_have_names);
+    RUN(test_shortage_is_what_the_system_says);
     RUN(test_spans_begin_at_2_mib_wherever_the_kernel_maps);
     RUN(test_mapping_that_fails_leaves_nothing);
     RUN(test_a_range_that_cannot_be_unmapped_holds_no_memory);

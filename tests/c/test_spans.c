@@ -395,6 +395,27 @@ test_what_is_another_mapping_is_not_absorbed_or_joined(void)
     }
 }
 
+/* However many there were between: their numbers do not come round again. */
+static void
+test_mappings_far_apart_in_time_are_not_joined(void)
+{
+    const int counts[] = {(1 << 8) - 1, (1 << 15) - 1, (1 << 16) - 1, (1 << 20) - 1};
+    for (int i = 0; i < 4; i++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        kernel.bottom_up = true;
+        struct span first = take(2 * MIB, MIB, 1);
+        for (int j = 0; j < counts[i]; j++) {
+            (void)pool_new_mapping();
+        }
+        struct span second = take(2 * MIB, MIB, 2);
+        CHECK(second.address == first.address + 2 * MIB);
+        give(&first);
+        give(&second);
+        CHECK(pool_stats().nentries == 2);
+        finish();
+    }
+}
+
 /* The source that a moved piece leaves is no neighbour any more. */
 static void
 test_what_has_moved_is_not_joined(void)
@@ -2232,6 +2253,7 @@ main(void)
     RUN(test_what_was_absorbed_moves_with_the_rest);
     RUN(test_what_cannot_be_absorbed_stays);
     RUN(test_what_is_another_mapping_is_not_absorbed_or_joined);
+    RUN(test_mappings_far_apart_in_time_are_not_joined);
     RUN(test_what_has_moved_is_not_joined);
     RUN(test_what_has_moved_to_the_end_is_not_joined);
     RUN(test_pieces_join_in_any_order);
