@@ -1,8 +1,8 @@
 """GrowArray: a NumPy array that grows along its first axis, under views of it.
 
-The only module of the package that imports NumPy.  Rows lie in a GrowBuffer, and what
-the array is as an ndarray is a view of that.  Rows of the common kinds are written by
-_growbuf.Rows; this module says how a row lies in memory, and has NumPy convert others.
+The only module of the package that imports NumPy.  The type is _growbuf's: rows lie in a
+GrowBuffer, and what the array is as an ndarray is a view of that.  This module tells it how
+a row lies in memory, converts by NumPy what C cannot, and adds methods to the type.
 """
 
 import functools
@@ -20,7 +20,7 @@ except ImportError as error:
         "growbuf.GrowArray needs NumPy: pip install 'growbuf[numpy]'"
     ) from error
 
-from ._growbuf import GrowBuffer, Layout, Rows, stats, use_numpy
+from ._growbuf import GrowArray, GrowBuffer, Layout, stats, use_numpy
 
 __all__ = ["GrowArray"]
 
@@ -290,42 +290,13 @@ _numpy = use_numpy(
 
 def _restore(cls, rows, dtype, row_shape):
     """Return an array of these bytes, for pickle and copy."""
-    array = Rows.__new__(cls, dtype=dtype, row_shape=row_shape)
-    Rows.extend(array, np.frombuffer(rows, dtype).reshape(-1, *array.row_shape))
+    array = GrowArray.__new__(cls, dtype=dtype, row_shape=row_shape)
+    GrowArray.extend(array, np.frombuffer(rows, dtype).reshape(-1, *array.row_shape))
     return array
 
 
-class GrowArray(Rows):
-    """GrowArray(data=None, *, dtype=None, row_shape=None, limit=None)
-
-    A NumPy array that grows along its first axis, while views of it stay valid.
-
-    >>> from growbuf import GrowArray
-    >>> samples = GrowArray(row_shape=2)
-    >>> samples.append((1, 2))
-    >>> seen = samples.array
-    >>> samples.extend([[3, 4], [5, 6]])
-    >>> seen, len(samples)
-    (array([[1., 2.]]), 3)
-    >>> samples.mean(axis=0)
-    array([3., 4.])
-
-    data: an array-like, from which dtype and row shape are taken where they are not
-    given; or an iterable of rows, from which they are not.
-    dtype: of the items, else float64; anything but what refers to objects.
-    row_shape: a length or a tuple, else (): what the shape is behind the first axis.
-    limit: rows the array can hold at most. Address space for them is reserved (no
-    memory), so that no row ever moves and rows can be appended under views. None: as
-    much as the system gives, from 1 TiB down as more of it is in use; where that is
-    none, `stable` is False, and under views the array has the length it has.
-
-    What an ndarray has and is not named here is taken from the ndarray of all rows,
-    `array`, as are indexing, iteration, comparison and arithmetic, whose results are
-    ndarrays. An array that raises is what it was.
-    """
-
-    __slots__ = ()
-    __class_getitem__ = classmethod(types.GenericAlias)  # GrowArray[np.float64]
+class _Methods:
+    """The methods of GrowArray that are written in Python."""
 
     def __array__(self, dtype=None, copy=None):
         array = self.array
@@ -359,15 +330,17 @@ class GrowArray(Rows):
         return str(self.array)
 
 
-def _lend_attributes():
-    """Give a GrowArray what an ndarray has and it does not: its view's attributes.
-
-    Names with an underscore in front are left out: they tell what an object is.
+def _add_methods():
+    """Add those methods, and the attributes an ndarray has and a GrowArray does not: its
+    view's.  Names that begin with an underscore are left out: they tell what an object is.
     """
+    for name, value in vars(_Methods).items():
+        if isinstance(value, types.FunctionType):
+            setattr(GrowArray, name, value)
     for name in dir(np.ndarray):
         if not name.startswith("_") and not hasattr(GrowArray, name):
             of_view = operator.attrgetter(f"array.{name}")
             setattr(GrowArray, name, property(of_view, doc=f"As ndarray.{name}."))
 
 
-_lend_attributes()
+_add_methods()

@@ -1,4 +1,4 @@
-/* array: the type Rows, which GrowArray is made of. */
+/* array: the type GrowArray. */
 
 #include "array.h"
 
@@ -108,7 +108,8 @@ numpy_of_type(PyTypeObject *type)
 {
     PyObject *numpy = state_of_type(type)->numpy;
     if (numpy == NULL) {
-        PyErr_SetString(PyExc_TypeError, "Rows is made by growbuf.GrowArray");
+        PyErr_SetString(PyExc_TypeError,
+                        "GrowArray needs growbuf.array to be imported");
     }
     return (NumPyObject *)numpy;
 }
@@ -208,7 +209,7 @@ copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
     rc = buffer_length(from->buffer) != nbytes;
     if (rc == 0) {
         memcpy(buffer_bytes(to->buffer), buffer_bytes(from->buffer), nbytes);
-        rows_publish(to, nbytes);
+        buffer_commit(to->buffer, nbytes);
     }
     Py_END_CRITICAL_SECTION2();
     return rc;
@@ -369,8 +370,28 @@ get_limit(PyObject *op, void *closure)
 /* --------------------------------------------------------------------- the table */
 
 PyDoc_STRVAR(rows_doc,
-"Rows(data=None, *, dtype=None, row_shape=None, limit=None)\n--\n\n"
-"What growbuf.GrowArray is made of.");
+"GrowArray(data=None, *, dtype=None, row_shape=None, limit=None)\n--\n\n"
+"A NumPy array that grows along its first axis, while views of it stay valid.\n\n"
+"data: an array-like, from which dtype and row shape are taken where they are not\n"
+"given; or an iterable of rows, from which they are not.\n"
+"dtype: of the items, else float64; anything but what refers to objects.\n"
+"row_shape: a length or a tuple, else (): what the shape is after the first axis.\n"
+"limit: the largest number of rows. Address space for them is reserved (no memory), so\n"
+"that no row ever moves and rows can be appended while views are held. None: as much as\n"
+"the system gives, from 1 TiB down as more of it is in use; where that is none, `stable`\n"
+"is False, and while views are held the array cannot grow.\n\n"
+"What an ndarray has and is not named here is taken from the ndarray of all rows,\n"
+"`array`, as are indexing, iteration, comparison and arithmetic, whose results are\n"
+"ndarrays. After any exception the array is unchanged.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray(row_shape=2)\n"
+">>> samples.append((1, 2))\n"
+">>> seen = samples.array\n"
+">>> samples.extend([[3, 4], [5, 6]])\n"
+">>> seen, len(samples)\n"
+"(array([[1., 2.]]), 3)\n"
+">>> samples.mean(axis=0)\n"
+"array([3., 4.])");
 PyDoc_STRVAR(array_doc,
 "All rows as an ndarray, without a copy. It keeps its length.\n\n"
 "A new one each time. That costs tens of nanoseconds; where the length has changed,\n"
@@ -419,6 +440,8 @@ static const PyMethodDef own_methods[] = {
     {"from_buffer", BUFFER_METHOD(rows_from_buffer),
      METH_VARARGS | METH_KEYWORDS | METH_CLASS, from_buffer_doc},
     {"copy", rows_copy, METH_NOARGS, copy_doc},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
+     "GrowArray[np.float64], for type checkers."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -453,9 +476,9 @@ array_make_type(PyObject *module)
     n = add_slots(slots, n, rows_ops_slots, rows_ops_nslots);
     slots[n] = (PyType_Slot){0, NULL};
     PyType_Spec spec = {
-        .name = "growbuf._growbuf.Rows",
+        .name = "growbuf.array.GrowArray",
         .basicsize = sizeof(RowsObject),
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
         .slots = slots,
     };
     return (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);

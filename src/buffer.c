@@ -40,11 +40,10 @@ update_trace(struct trace before, const struct store *store)
 
 /* ------------------------------------------------------ construction, deallocation */
 
-/* Give a new object its empty store and the pin. The caller publishes. */
+/* Give a new object all but its store, which the caller makes and publishes. */
 static void
 buffer_init(BufferObject *self)
 {
-    store_init(&self->store);
     self->spare = NULL;
     self->base.ob_exports = 1;
 #if PY_VERSION_HEX >= 0x030F0000
@@ -60,21 +59,85 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
     PyObject *op = type->tp_alloc(type, 0);
     if (op != NULL) {
         buffer_init(buffer_cast(op));
+        store_init(&buffer_cast(op)->store);
         buffer_publish(buffer_cast(op));
     }
     return op;
 }
 
-/* Allocate as PyType_GenericAlloc does, but without clearing what is set right after. */
+/* Most buffers are small results that live for a moment. An interpreter keeps some that
+ * were deallocated, with their heap blocks, for the next ones. */
+static struct buffer_dead *
+dead_of(const PyTypeObject *type)
+{
+    PyObject *module = ((const PyHeapTypeObject *)type)->ht_module;
+    return module == NULL ? NULL : PyModule_GetState(module);
+}
+
+void
+buffer_dead_init(struct buffer_dead *dead)
+{
+    dead->count = 0;
+    dead->nbytes = 0;
+#if defined(Py_GIL_DISABLED) || defined(GROWBUF_DEBUG)
+    dead->max = 0; /* nothing locks them; or tools are to see each object's end */
+#else
+    dead->max = BUFFER_DEAD_MAX;
+#endif
+}
+
+void
+buffer_dead_clear(struct buffer_dead *dead)
+{
+    dead->max = 0;
+    while (dead->count > 0) {
+        BufferObject *self = dead->items[--dead->count];
+        store_drop(&self->store);
+        PyObject_Free(self);
+    }
+}
+
+/* Return an object of `type`, which is GrowBuffer itself, that is complete except for its
+ * store: that is empty, or has a heap block, which is to be used again or freed. */
 static BufferObject *
 buffer_allocate(PyTypeObject *type)
 {
     assert(buffer_is_exact_type(type));
-    BufferObject *self = PyObject_New(BufferObject, type);
-    if (self != NULL) {
-        buffer_init(self);
+    struct buffer_dead *dead = dead_of(type);
+    BufferObject *self;
+    if (dead != NULL && dead->count > 0) {
+        self = dead->items[--dead->count];
+        dead->nbytes -= self->store.memory.length;
+        (void)PyObject_Init((PyObject *)self, type);
     }
+    else {
+        self = PyObject_New(BufferObject, type);
+        if (self == NULL) {
+            return NULL;
+        }
+        store_init(&self->store);
+    }
+    buffer_init(self);
     return self;
+}
+
+/* Keep a deallocated buffer for buffer_allocate(), or free it. */
+static void
+buffer_bury(BufferObject *self, PyTypeObject *type)
+{
+    struct buffer_dead *dead = buffer_is_exact_type(type) ? dead_of(type) : NULL;
+    struct store *store = &self->store;
+    if (dead == NULL || dead->count == dead->max) {
+        store_drop(store);
+        type->tp_free((PyObject *)self);
+        return;
+    }
+    if (store_kind(store) > STORE_HEAP ||
+        store->memory.length > BUFFER_DEAD_NBYTES_MAX - dead->nbytes) {
+        store_free(store);
+    }
+    dead->nbytes += store->memory.length;
+    dead->items[dead->count++] = self;
 }
 
 PyObject *
@@ -84,8 +147,15 @@ buffer_create(PyTypeObject *type, size_t nbytes)
     if (self == NULL) {
         return NULL;
     }
-    int error = nbytes > 0 ? store_append(&self->store, nbytes) : 0;
-    update_trace((struct trace){NULL, 0}, &self->store);
+    int error;
+    if (nbytes < STORE_SMALL) {
+        error = store_begin(&self->store, nbytes);
+    }
+    else {
+        store_free(&self->store);
+        error = store_append(&self->store, nbytes);
+        update_trace((struct trace){NULL, 0}, &self->store);
+    }
     buffer_publish(self);
     if (error) {
         buffer_no_memory(&self->store, error);
@@ -102,11 +172,10 @@ buffer_from_store(PyTypeObject *type, struct store *store)
         store_free(store);
         return NULL;
     }
-    if (store_kind(store) != STORE_EMPTY) {
-        self->store = *store;
-        store_init(store);
-        update_trace((struct trace){NULL, 0}, &self->store);
-    }
+    store_drop(&self->store);
+    self->store = *store;
+    store_init(store);
+    update_trace((struct trace){NULL, 0}, &self->store);
     buffer_publish(self);
     return (PyObject *)self;
 }
@@ -127,13 +196,13 @@ buffer_dealloc(PyObject *op)
         self->spare->start = NULL;
         Py_DECREF(self->spare);
     }
-    struct trace trace = trace_of(&self->store);
-    store_free(&self->store);
-    update_trace(trace, &self->store);
+    if (trace_of(&self->store).address != NULL) {
+        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)self->store.memory.address);
+    }
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
 #endif
-    type->tp_free(op);
+    buffer_bury(self, type);
     Py_DECREF(type);
 }
 

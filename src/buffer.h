@@ -34,6 +34,20 @@ typedef struct {
     struct spare *spare; /* NULL until spare() or readfrom() is called */
 } BufferObject;
 
+/* Deallocated buffers of one interpreter that are used again, and the bytes of their heap
+ * blocks. The state of the module begins with them. */
+enum { BUFFER_DEAD_MAX = 256, BUFFER_DEAD_NBYTES_MAX = 32 * 1024 };
+
+struct buffer_dead {
+    int count, max;
+    size_t nbytes;
+    BufferObject *items[BUFFER_DEAD_MAX];
+};
+
+/* Begin to keep some; free those that are kept, and keep none any more. */
+void buffer_dead_init(struct buffer_dead *dead);
+void buffer_dead_clear(struct buffer_dead *dead);
+
 /* The free tail, given out as a memoryview to be written to (spare.c). While the view
  * lives, the spare is outstanding: it is an export of the buffer, and nothing may be
  * appended except what is committed. Then this object has a reference to the buffer,
@@ -207,8 +221,10 @@ buffer_make_tailroom(BufferObject *self, size_t nbytes)
 static inline void
 buffer_commit(BufferObject *self, size_t nbytes)
 {
-    store_commit(&self->store, nbytes);
-    buffer_publish(self);
+    if (nbytes > 0) { /* the NUL of an empty store is shared, and not written */
+        store_commit(&self->store, nbytes);
+        buffer_publish(self);
+    }
 }
 
 /* Give back all memory that the length does not need. */

@@ -398,6 +398,7 @@ module_exec(PyObject *module)
         return -1;
     }
     pool_init((enum pages_rung)highest, settle);
+    buffer_dead_init(&state->dead_buffers);
     state->release_name = PyUnicode_InternFromString("release");
     state->dtype_name = PyUnicode_InternFromString("dtype");
     if (state->release_name == NULL || state->dtype_name == NULL ||
@@ -429,6 +430,7 @@ static int
 module_clear(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
+    buffer_dead_clear(&state->dead_buffers);
     Py_CLEAR(state->buffer_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);

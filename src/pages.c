@@ -209,9 +209,9 @@ pages_advise_huge(char *address, size_t length)
 int
 pages_advise_small(char *address, size_t length)
 {
-    return pages_facts.huge == PAGES_HUGE_ALWAYS
-               ? advise(address, length, MADV_NOHUGEPAGE)
-               : 0;
+    bool may_be_unasked =
+        pages_facts.huge == PAGES_HUGE_ALWAYS || pages_facts.huge == PAGES_HUGE_UNKNOWN;
+    return may_be_unasked ? advise(address, length, MADV_NOHUGEPAGE) : 0;
 }
 
 int

@@ -149,7 +149,7 @@ int pages_move_anywhere(char *address, size_t length, size_t new_length, char **
 /* Grow in place, into address space that is free. */
 int pages_extend(char *address, size_t length, size_t new_length);
 
-/* Ask for huge pages; or for none where the system would give them unasked. */
+/* Ask for huge pages; or for none where the system would, or may, give them unasked. */
 int pages_advise_huge(char *address, size_t length);
 int pages_advise_small(char *address, size_t length);
 

@@ -139,23 +139,57 @@ evict(size_t slot)
     }
 }
 
-/* Whether the oldest entry must go before `nentries` with `nbytes` of memory come:
- * because the pool is full or over its limit, or the entry has been idle too long. */
-static bool
-must_evict(size_t nentries, size_t nbytes, uint64_t now_ms)
+/* What comes into the pool. */
+struct coming {
+    size_t nentries, nreservations, nbytes;
+};
+
+/* Return the slot of the oldest reservation if there are as many as may be, or -1. */
+static int
+find_reservation_to_evict(void)
 {
-    return pool.stats.nentries + nentries > POOL_NSLOTS ||
-           pool.stats.nbytes + nbytes > pool.limit ||
-           pool.entries[0].came_ms + POOL_IDLE_MS < now_ms;
+    int count = 0, oldest = -1;
+    for (size_t slot = pool.stats.nentries; slot-- > 0;) {
+        if (pool.entries[slot].kind == RESERVATION) {
+            oldest = (int)slot;
+            count++;
+        }
+    }
+    return count >= POOL_MAX_RESERVATIONS ? oldest : -1;
 }
 
-/* The lock may be released meanwhile. */
-static void
-evict_oldest(size_t nentries, size_t nbytes, uint64_t now_ms)
+/* Return the slot of an entry that must go before others come, or -1: the oldest, because
+ * the pool is full or over its limit or the entry has been idle too long; or a
+ * reservation, because there are too many. */
+static int
+find_to_evict(const struct coming *coming, uint64_t now_ms)
 {
-    while (pool.stats.nentries > 0 && must_evict(nentries, nbytes, now_ms)) {
-        evict(0);
+    if (pool.stats.nentries == 0) {
+        return -1;
     }
+    if (pool.stats.nentries + coming->nentries > POOL_NSLOTS ||
+        pool.stats.nbytes + coming->nbytes > pool.limit ||
+        pool.entries[0].came_ms + POOL_IDLE_MS < now_ms) {
+        return 0;
+    }
+    return coming->nreservations > 0 ? find_reservation_to_evict() : -1;
+}
+
+/* Give back what must go before others come. The lock may be released meanwhile; but when
+ * this returns there is room, if what comes is within the limit at all. */
+static void
+make_room(struct coming coming, uint64_t now_ms)
+{
+    int slot;
+    while ((slot = find_to_evict(&coming, now_ms)) >= 0) {
+        evict((size_t)slot);
+    }
+}
+
+static void
+evict_idle(uint64_t now_ms)
+{
+    make_room((struct coming){0}, now_ms);
 }
 
 /* Remove and return the first `length` bytes of the span at `slot`, or all of it if no
@@ -277,7 +311,7 @@ take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
     if (slot >= 0) {
         *span = split((size_t)slot, length);
     }
-    evict_oldest(0, 0, now_ms);
+    evict_idle(now_ms);
     unlock();
     return slot >= 0;
 }
@@ -299,6 +333,7 @@ static bool
 take_exact(enum kind kind, size_t length, bool may_be_huge, struct span *span)
 {
     bool found = false;
+    uint64_t now_ms = pages_ops.clock_ms();
     lock();
     for (size_t slot = pool.stats.nentries; slot-- > 0 && !found;) {
         const struct entry *entry = &pool.entries[slot];
@@ -309,6 +344,7 @@ take_exact(enum kind kind, size_t length, bool may_be_huge, struct span *span)
             *span = pool_remove(slot).span;
         }
     }
+    evict_idle(now_ms);
     unlock();
     return found;
 }
@@ -360,15 +396,16 @@ find_tail(const struct span *span)
     return -1;
 }
 
-/* Remove the first `nbytes` of a tail, or all of it if it has no more. Return how many. */
+/* Remove the first `nbytes` of the tail at `slot`, or all of it if it has no more. Return
+ * how many. */
 static size_t
 shorten_tail(size_t slot, size_t nbytes)
 {
     struct span *tail = &pool.entries[slot].span;
+    assert(nbytes > 0 && nbytes % pages_facts.page_nbytes == 0);
     if (tail->length <= nbytes) {
         return pool_remove(slot).span.length;
     }
-    assert(nbytes % pages_facts.page_nbytes == 0);
     tail->address += nbytes;
     tail->length -= nbytes;
     tail->dirty_end -= nbytes;
@@ -376,25 +413,30 @@ shorten_tail(size_t slot, size_t nbytes)
     return nbytes;
 }
 
-/* A tail begins at the page after dirty_end. */
+/* Take the tail back up to the page of the byte at `end`. The byte at dirty_end is the
+ * owner's, and never one of the tail's.
+ *
+ *   |<----- dirty ---->|zero|<------------- tail ------------>|
+ *   |<-------------- dirty ------------>|zero|<----- tail --->|
+ *                                   end^
+ */
 static void
 take_tail(struct span *span, size_t end)
 {
-    size_t page = pages_facts.page_nbytes;
-    size_t from = growth_round_up(span->dirty_end, page);
     int slot = find_tail(span);
-    span->has_tail = false;
-    if (slot >= 0) {
-        assert(pool.entries[slot].span.address == span->address + from);
-        size_t all = pool.entries[slot].span.length;
-        size_t to = end > from ? growth_round_up(end, page) : from;
-        size_t taken = to - from < all ? to - from : all;
-        if (taken > 0) {
-            (void)shorten_tail((size_t)slot, taken);
-            size_t dirty_end = from + taken;
-            span->dirty_end = dirty_end < span->length ? dirty_end : span->length - 1;
-        }
+    span->has_tail = slot >= 0;
+    if (slot < 0) {
+        return;
+    }
+    size_t all = pool.entries[slot].span.length;
+    size_t from = (size_t)(pool.entries[slot].span.address - span->address);
+    assert(span->dirty_end < from && from + all <= span->length);
+    if (end >= from) {
+        size_t to = growth_round_up(end + 1, pages_facts.page_nbytes);
+        size_t taken = shorten_tail((size_t)slot, to - from);
         span->has_tail = taken < all;
+        span->dirty_end = from + taken - 1;
+        span->address[span->dirty_end] = '\0';
     }
 }
 
@@ -402,8 +444,10 @@ void
 pool_take_tail(struct span *span, size_t end)
 {
     if (span->has_tail) {
+        uint64_t now_ms = pages_ops.clock_ms();
         lock();
-        take_tail(span, end < span->length ? end : span->length);
+        take_tail(span, end < span->length ? end : span->length - 1);
+        evict_idle(now_ms);
         unlock();
     }
 }
@@ -412,51 +456,48 @@ void
 pool_keep_tail(struct span *span, size_t from)
 {
     size_t page = pages_facts.page_nbytes;
-    assert(from % page == 0);
+    assert(from > 0 && from % page == 0 && !span->touched);
     uint64_t now_ms = pages_ops.clock_ms();
     lock();
     if (span->has_tail) {
-        take_tail(span, span->length);
+        take_tail(span, span->length - 1);
     }
-    assert(from < span->dirty_end);
-    size_t length = growth_round_up(span->dirty_end, page) - from;
+    assert(from <= span->dirty_end && !span->has_tail);
+    size_t length = growth_round_up(span->dirty_end + 1, page) - from;
     size_t kept = length < pool.limit ? length : pool.limit & ~(page - 1);
-    struct span tail = {.address = span->address + from, .length = kept};
-    struct span rest = {.address = tail.address + kept, .length = length - kept};
-    tail.dirty_end = kept;
-    evict_oldest(kept > 0, kept, now_ms);
-    if (kept > 0 && pool.stats.nbytes + kept > pool.limit) {
-        rest = (struct span){.address = tail.address, .length = length};
-        kept = 0; /* another thread has used the room meanwhile */
+    make_room((struct coming){.nentries = kept > 0, .nbytes = kept}, now_ms);
+    if (kept > pool.limit) {
+        kept = 0; /* the limit was lowered meanwhile */
     }
+    struct span tail = {
+        .address = span->address + from, .length = kept, .dirty_end = kept};
+    struct span rest = {.address = tail.address + kept, .length = length - kept};
     if (kept > 0) {
         pool_insert(&tail, TAIL, now_ms);
         span->has_tail = true;
     }
-    span->dirty_end = from;
+    span->dirty_end = from - 1;
+    span->address[from - 1] = '\0';
     unlock();
     if (rest.length > 0) {
         discard_tail(&rest);
     }
 }
 
-/* ------------------------------------------------------------------------- keeping */
-
-/* Make room for one more reservation. */
-static void
-evict_reservation(void)
+struct span
+pool_tail(const struct span *span)
 {
-    size_t count = 0, oldest = 0;
-    for (size_t slot = pool.stats.nentries; slot-- > 0;) {
-        if (pool.entries[slot].kind == RESERVATION) {
-            oldest = slot;
-            count++;
-        }
+    struct span tail = {0};
+    if (span->has_tail) {
+        lock();
+        int slot = find_tail(span);
+        tail = slot < 0 ? tail : pool.entries[slot].span;
+        unlock();
     }
-    if (count >= POOL_MAX_RESERVATIONS) {
-        evict(oldest);
-    }
+    return tail;
 }
+
+/* ------------------------------------------------------------------------- keeping */
 
 /* Give back what is over the limit by itself: whole quanta at the end. */
 static void
@@ -467,7 +508,7 @@ cut_to(struct span *span, size_t limit)
         return;
     }
     if (span->reserved) {
-        size_t end = growth_round_up(span->dirty_end, pages_facts.page_nbytes);
+        size_t end = growth_round_up(span->dirty_end + 1, pages_facts.page_nbytes);
         if (pages_discard(span->address + kept, end - kept) == 0) {
             span->dirty_end = kept;
         }
@@ -501,16 +542,14 @@ keep(struct span span, bool was_live)
         }
         lock();
     }
-    if (span.reserved) {
-        evict_reservation();
-    }
-    else {
+    if (!span.reserved) {
         join_neighbours(&span);
     }
-    evict_oldest(1, span.dirty_end <= pool.limit ? span.dirty_end : 0, now_ms);
-    /* Another thread may have used the room meanwhile. */
-    bool fits = pool.stats.nentries < POOL_NSLOTS &&
-                pool.stats.nbytes + span.dirty_end <= pool.limit;
+    bool fits = span.dirty_end <= pool.limit;
+    make_room((struct coming){fits, fits && span.reserved, fits ? span.dirty_end : 0},
+              now_ms);
+    fits =
+        fits && span.dirty_end <= pool.limit; /* it may have been lowered meanwhile */
     if (fits) {
         pool_insert(&span, span.reserved ? RESERVATION : SPAN, now_ms);
     }
@@ -538,7 +577,7 @@ pool_set_limit(size_t nbytes)
     uint64_t now_ms = pages_ops.clock_ms();
     lock();
     pool.limit = nbytes;
-    evict_oldest(0, 0, now_ms);
+    evict_idle(now_ms);
     unlock();
 }
 

@@ -67,12 +67,15 @@ bool pool_take_reservation(size_t length, struct span *span);
 bool pool_take_after(struct span *span, size_t needed, size_t length);
 
 /* Take a span's own tail back up to offset `end`, as far as the pool still has it:
- * `dirty_end` grows. */
+ * `dirty_end` grows, to `end` at least if the pool has so much. */
 void pool_take_tail(struct span *span, size_t end);
 
-/* Keep the pages of `span` from offset `from` on as its tail: `dirty_end` becomes `from`.
- * What the limit leaves no room for goes back to the system. */
+/* Keep the pages of `span` from offset `from` on as its tail: `dirty_end` becomes
+ * `from - 1`. What the limit leaves no room for goes back to the system. */
 void pool_keep_tail(struct span *span, size_t from);
+
+/* Return what the pool still has of a span's tail; of length 0 if that is nothing. */
+struct span pool_tail(const struct span *span);
 
 /* Keep a span or a reservation that was in use, as far as the limit leaves room for it;
  * or the source of a move, which was not counted as live. */

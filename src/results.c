@@ -115,18 +115,18 @@ new_translated(PyObject *op, const char *table, const struct methods_set *delete
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
     struct piece from = piece_of(op);
-    size_t nbytes = deleted == NULL ? from.nbytes : methods_kept_nbytes(from, deleted);
-    result = buffer_create(buffer_type(Py_TYPE(op)), nbytes);
-    if (result != NULL) {
+    result = buffer_create(buffer_type(Py_TYPE(op)), from.nbytes);
+    if (result != NULL && from.nbytes > 0) {
         char *to = buffer_bytes(buffer_cast(result));
         if (deleted != NULL) {
-            methods_translate_kept(to, from, table, deleted);
+            size_t nbytes = methods_translate_kept(to, from, table, deleted);
+            (void)buffer_splice(buffer_cast(result), nbytes, from.nbytes - nbytes, 0);
         }
         else if (table != NULL) {
             methods_translate(to, from, table);
         }
-        else if (nbytes > 0) {
-            memcpy(to, from.start, nbytes);
+        else {
+            memcpy(to, from.start, from.nbytes);
         }
     }
     Py_END_CRITICAL_SECTION();
@@ -149,9 +149,13 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     PyObject *result = NULL;
     if (plain) {
-        struct methods_set set = methods_set_of(deleted.piece);
-        result = new_translated(op, table.piece.start,
-                                deleted.piece.nbytes > 0 ? &set : NULL);
+        struct methods_set set;
+        bool deletes = values[1] != NULL && deleted.piece.nbytes > 0;
+        if (deletes) {
+            methods_set_values(&set, deleted.piece);
+        }
+        result = new_translated(op, values[0] == Py_None ? NULL : table.piece.start,
+                                deletes ? &set : NULL);
     }
     args_close_bytes(&table);
     args_close_bytes(&deleted);
@@ -164,19 +168,22 @@ static PyObject *
 new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              enum methods_sides sides, enum base_method method)
 {
-    struct methods_set set = methods_space;
+    struct methods_set set, *values = NULL; /* white space */
     if (nargs > 0 && args[0] != Py_None) {
-        struct args_bytes values;
-        if (nargs > 1 || !args_open_bytes(args[0], &values)) {
+        struct args_bytes bytes;
+        if (nargs > 1 || !args_open_bytes(args[0], &bytes)) {
             return base_call(op, method, args, nargs, NULL);
         }
-        set = methods_set_of(values.piece);
-        args_close_bytes(&values);
+        values = &set;
+        methods_set_values(values, bytes.piece);
+        args_close_bytes(&bytes);
     }
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece all = piece_of(op);
     result = new_from_piece(buffer_type(Py_TYPE(op)),
-                            methods_strip(piece_of(op), &set, sides));
+                            values == NULL ? methods_strip_space(all, sides)
+                                           : methods_strip(all, values, sides));
     Py_END_CRITICAL_SECTION();
     return result;
 }
@@ -352,7 +359,8 @@ new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
     }
     PyObject *result = buffer_create(type, nbytes);
     if (result != NULL) {
-        methods_replace(buffer_bytes(buffer_cast(result)), from, old, new, count);
+        methods_replace(buffer_bytes(buffer_cast(result)), nbytes, from, old, new,
+                        count);
     }
     return result;
 }

@@ -1,4 +1,4 @@
-/* rows: the object Rows, its view and its tailroom. */
+/* rows: the object GrowArray, its view and its tailroom. */
 
 #include "rows.h"
 
@@ -48,17 +48,17 @@ rows_length(PyObject *op)
 }
 
 int
-rows_check_whole_slow(RowsObject *self)
+rows_check_whole(const RowsObject *self)
 {
     size_t length = buffer_length(self->buffer), row_nbytes = self->layout->row_nbytes;
-    if (length % row_nbytes != 0) {
-        PyErr_Format(PyExc_ValueError,
-                     "the buffer has %zu bytes, which are not whole rows of %zu",
-                     length, row_nbytes);
-        return -1;
+    if (!self->shared || length % row_nbytes == 0) {
+        assert(length % row_nbytes == 0);
+        return 0;
     }
-    self->whole_nbytes = length;
-    return 0;
+    PyErr_Format(PyExc_ValueError,
+                 "the buffer has %zu bytes, which are not whole rows of %zu", length,
+                 row_nbytes);
+    return -1;
 }
 
 int
@@ -258,7 +258,8 @@ rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
     }
     size_t length = buffer_length(self->buffer);
     if (self->small && nbytes > store_tailroom(&self->buffer->store)) {
-        size_t more = Py_MIN(Py_MAX(length, ROWS_MIN_SMALL), ROWS_MAX_SMALL - length);
+        size_t more =
+            Py_MIN(Py_MAX(length / 2, ROWS_MIN_SMALL), ROWS_MAX_SMALL - length);
         nbytes = Py_MAX(nbytes, more);
     }
     return buffer_make_tailroom(self->buffer, nbytes);

@@ -1,5 +1,5 @@
-/* rows: the object Rows, which GrowArray is made of: its rows are the bytes of a
- * GrowBuffer. Here are the ndarray that looks at them, and the tailroom for more.
+/* rows: the object GrowArray, whose rows are the bytes of a GrowBuffer. Here are the
+ * ndarray that looks at them, and the tailroom for more.
  *
  * Whatever changes, the kept view too, is read and written under the critical section of
  * the buffer: ROWS_LOCKED. Functions that expect it say so; -1 and NULL come with an
@@ -18,14 +18,14 @@ typedef struct {
     PyObject *weakrefs;
     PyObject *view; /* the kept view: the ndarray made last, or NULL; an export */
     size_t view_nbytes;
-    size_t whole_nbytes; /* a length of the buffer that is known to be whole rows */
-    bool shared;         /* others know the buffer: a kept view would be in their way */
+    /* Others know the buffer: they may change it, and a kept view would be in their way. */
+    bool shared;
     bool small; /* so far a few bytes on the heap, that no view has looked at */
 } RowsObject;
 
-/* Up to so many bytes an array needs no reservation, unless there are views. Its block has
- * room for some rows from the start, and doubles. */
-enum { ROWS_MIN_SMALL = 64, ROWS_MAX_SMALL = 64 * 1024 };
+/* Up to so many bytes an array needs no reservation, unless there are views. Its block
+ * grows by a half, and at least by ROWS_MIN_SMALL. */
+enum { ROWS_MIN_SMALL = 32, ROWS_MAX_SMALL = 64 * 1024 };
 
 static inline RowsObject *
 rows_cast(PyObject *op)
@@ -41,7 +41,7 @@ rows_cast(PyObject *op)
 
 void rows_dealloc(PyObject *op);
 
-/* Return the exact type Rows among the bases of `type`, or NULL. Borrowed. */
+/* Return GrowArray itself among the bases of `type`, or NULL. Borrowed. */
 static inline PyTypeObject *
 rows_type(PyTypeObject *type)
 {
@@ -57,23 +57,15 @@ rows_check(PyObject *op)
     return rows_type(Py_TYPE(op)) != NULL;
 }
 
-/* Return new rows of a type that derives from Rows. Takes over `buffer`, which may be
- * NULL with an exception. */
+/* Return a new object of a type that derives from GrowArray. Takes over `buffer`, which may
+ * be NULL with an exception. */
 PyObject *rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout);
 
 Py_ssize_t rows_length(PyObject *op);
 
 /* Raise ValueError unless the buffer, which others may have changed, is whole rows.
  * Under the lock. */
-int rows_check_whole_slow(RowsObject *self);
-
-static inline int
-rows_check_whole(RowsObject *self)
-{
-    return buffer_length(self->buffer) == self->whole_nbytes
-               ? 0
-               : rows_check_whole_slow(self);
-}
+int rows_check_whole(const RowsObject *self);
 
 /* End being small: reserve address space for `nbytes` and more, as far as the process has
  * some, and copy the rows there, which never move again. Under the lock. */
@@ -106,17 +98,9 @@ rows_make_tailroom(RowsObject *self, size_t nbytes)
 {
     BufferObject *buffer = self->buffer;
     return nbytes <= store_tailroom(&buffer->store) && !buffer_is_exported(buffer) &&
-                   buffer_length(buffer) == self->whole_nbytes
+                   !self->shared
                ? 0
                : rows_make_tailroom_slow(self, nbytes);
-}
-
-/* Append rows that were written after the last one. Under the lock. */
-static inline void
-rows_publish(RowsObject *self, size_t nbytes)
-{
-    buffer_commit(self->buffer, nbytes);
-    self->whole_nbytes += nbytes;
 }
 
 /* Convert an argument, a number of rows that is at least `min`, to bytes. */

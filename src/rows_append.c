@@ -25,7 +25,7 @@ write_rows(RowsObject *self, PyObject *const *rows, size_t count)
             return 0;
         }
     }
-    rows_publish(self, count * layout->row_nbytes);
+    buffer_commit(self->buffer, count * layout->row_nbytes);
     return 1;
 }
 
@@ -72,7 +72,7 @@ rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
     char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer);
     memcpy(end, bytes, nbytes);
     layout_clean(self->layout, end, nbytes);
-    rows_publish(self, nbytes);
+    buffer_commit(self->buffer, nbytes);
     return 1;
 }
 

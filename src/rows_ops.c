@@ -20,7 +20,7 @@ is_tame(NumPyObject *numpy, PyObject *op)
            op == Py_None || scalars_find(&numpy->scalars, type) != NULL;
 }
 
-/* An operand as NumPy is to see it: Rows as a view, anything else as it is. */
+/* An operand as NumPy is to see it: a GrowArray as a view, anything else as it is. */
 static PyObject *
 as_ndarray(PyObject *op, bool kept)
 {
@@ -203,7 +203,7 @@ set_item(RowsObject *self, Py_ssize_t index, PyObject *value)
     size_t nbytes = buffer_length(self->buffer);
     Py_ssize_t nrows = (Py_ssize_t)(nbytes / field->nbytes);
     Py_ssize_t row = index < 0 ? index + nrows : index;
-    return row >= 0 && row < nrows && nbytes == self->whole_nbytes &&
+    return row >= 0 && row < nrows && nbytes % field->nbytes == 0 &&
            field->write(field, buffer_bytes(self->buffer) + (size_t)row * field->nbytes,
                         value);
 }
@@ -292,7 +292,7 @@ rows_getbuffer(PyObject *op, Py_buffer *buffer, int flags)
 
 /* ------------------------------------------------------------------------ ufuncs */
 
-/* What NumPy passes as `out`: a tuple, in which Rows may be. */
+/* What NumPy passes as `out`: a tuple, in which GrowArrays may be. */
 static PyObject *
 out_as_ndarrays(PyObject *out, bool kept)
 {
@@ -309,7 +309,7 @@ out_as_ndarrays(PyObject *out, bool kept)
     return result;
 }
 
-/* Return Rows that were given as `out`, and not their view. Takes over the reference to
+/* Return a GrowArray that was given as `out`, and not their view. Takes over the reference to
  * `result`. */
 static PyObject *
 as_given(PyObject *out, PyObject *result)

@@ -311,11 +311,25 @@ growbuffer_endswith(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     return search_end(op, args, nargs, BASE_endswith);
 }
 
-/* A separator may be a str whose __len__ runs user code (gh-143195). */
+/* A separator is left to the base: it may be a str whose __len__ runs user code, which
+ * changes the bytes (gh-143195). */
 static PyObject *
 growbuffer_hex(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return base_call(op, BASE_hex, args, nargs, kwnames);
+    if (nargs > 0 || kwnames != NULL) {
+        return base_call(op, BASE_hex, args, nargs, kwnames);
+    }
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece from = {buffer_bytes(buffer_cast(op)), buffer_length(buffer_cast(op))};
+    result = from.nbytes > PY_SSIZE_T_MAX / 2
+                 ? PyErr_NoMemory()
+                 : PyUnicode_New(2 * (Py_ssize_t)from.nbytes, 127);
+    if (result != NULL && from.nbytes > 0) {
+        methods_hex((char *)PyUnicode_1BYTE_DATA(result), from);
+    }
+    Py_END_CRITICAL_SECTION();
+    return result;
 }
 
 /* clang-format off */

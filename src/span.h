@@ -11,7 +11,7 @@
  *
  * The bytes before `dirty_end` are the owner's and may hold anything. Those after it read
  * as zero, one byte at least, except for the tail: pages that the owner has used and the
- * pool keeps for it or for others (pool.h). A heap block is described by the same struct
+ * pool keeps for it (pool.h). The tail begins at a page after the byte at `dirty_end`. A heap block is described by the same struct
  * (store.h). */
 struct span {
     char *address;

@@ -63,7 +63,7 @@ spans_take(size_t needed, bool zeroed, struct span *span)
         }
     }
     pool_count_live(1, 0);
-    size_t kept = round_to_page(growth_ahead(needed, needed));
+    size_t kept = round_to_page(growth_ahead(needed, needed) + 1);
     if (span->dirty_end > kept && span->dirty_end - kept >= TAIL_MIN) {
         pool_keep_tail(span, kept);
     }
@@ -114,9 +114,7 @@ spans_reserve(size_t limit, struct span *span)
     }
     size_t length = limit_reach(limit);
     if (pool_take_reservation(length, span)) {
-        if (span->dirty_end > 0) {
-            pool_keep_tail(span, 0);
-        }
+        spans_cap(span, 0);
     }
     else {
         int error = reserve_fresh(length, span);
@@ -254,6 +252,7 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
         use_huge_pages(span);
     }
     if (use->prefault && !span->reserved) {
+        assert(!span->has_tail); /* it is all back, and was not enough */
         prefault_from(span, ahead, ahead - end);
     }
     if (!span->huge) {
@@ -281,14 +280,14 @@ spans_prepare_zeros(struct span *span, size_t end, const struct spans_use *use)
 void
 spans_cap(struct span *span, size_t end)
 {
-    size_t kept = round_to_page(end);
+    size_t kept = round_to_page(end + 1);
     if (end >= span->dirty_end) {
         return;
     }
     if (span->touched) {
         spans_discard(span, end); /* the pool keeps no page that the helper may touch */
     }
-    else if (kept < span->dirty_end) {
+    else if (kept <= span->dirty_end) {
         pool_keep_tail(span, kept);
     }
     if (end < span->dirty_end) {
@@ -305,7 +304,7 @@ spans_discard(struct span *span, size_t end)
     pool_take_tail(span, span->length);
     stop_prefault(span);
     /* What the helper touched may be anywhere up to the end of the span. */
-    size_t to = touched ? span->length : round_to_page(span->dirty_end);
+    size_t to = touched ? span->length : round_to_page(span->dirty_end + 1);
     if (kept < to && pages_discard(span->address + kept, to - kept) == 0) {
         span->touched = false;
         span->dirty_end = kept < span->dirty_end ? kept : span->dirty_end;
@@ -616,6 +615,15 @@ spans_nbytes(const struct span *span)
     return round_to_page(span->dirty_end + 1);
 }
 
+static bool
+tail_fits(const struct span *span)
+{
+    struct span tail = pool_tail(span);
+    return tail.length == 0 ||
+           (tail.address > span->address + span->dirty_end &&
+            tail.address + tail.length <= span->address + span->length);
+}
+
 const char *
 spans_check(const struct span *span)
 {
@@ -625,7 +633,7 @@ spans_check(const struct span *span)
            : span->length == 0 || span->length % GROWTH_QUANTUM != 0
                ? "the length of a span is no multiple of 2 MiB"
            : span->dirty_end >= span->length ? "a span has no zero byte at its end"
-           : span->has_tail && round_to_page(span->dirty_end) >= span->length
-               ? "a tail has no room in its span"
-               : NULL;
+           : span->has_tail && span->touched ? "the helper may touch a tail"
+           : !tail_fits(span)                ? "a tail is not after the dirty bytes"
+                                             : NULL;
 }

@@ -279,9 +279,6 @@ store_set_limit(struct store *store, size_t limit)
     }
     set_memory(store, &span, STORE_LIMITED);
     store->start = span.address;
-    if (span.has_tail) {
-        end_with_nul(store); /* fresh pages are zero, and stay untouched */
-    }
     return 0;
 }
 
@@ -333,9 +330,19 @@ store_make_tailroom(struct store *store, size_t nbytes)
     return error;
 }
 
-/* Give memory back after bytes were removed. What is after three times the length goes to
- * the pool as a tail: the store takes it back if it grows soon, and the pool's limit and
- * age decide otherwise. */
+/* Where more than three times the length is dirty, give what is not in use to the pool as
+ * a tail: the store takes it back if it grows soon, and the pool's limit and age decide
+ * otherwise. */
+static void
+keep_little(struct store *store)
+{
+    size_t length = store->length;
+    if (store->memory.dirty_end > growth_ahead(3 * length, length)) {
+        spans_cap(&store->memory, store_headroom(store) + length);
+    }
+}
+
+/* Give memory back after bytes were removed. */
 static void
 span_shrink(struct store *store)
 {
@@ -345,14 +352,9 @@ span_shrink(struct store *store)
     if (store_headroom(store) > store->length) {
         slide(store);
     }
-    size_t length = store->length;
-    struct span *span = &store->memory;
-    if (span->dirty_end > growth_ahead(3 * length, length)) {
-        spans_cap(span, growth_round_up(store_headroom(store) + length + 1,
-                                        pages_facts.page_nbytes));
-    }
+    keep_little(store);
     if (store_is_limited(store)) {
-        spans_cap(span, max_dirty_end(store));
+        spans_cap(&store->memory, max_dirty_end(store));
     }
 }
 
@@ -502,7 +504,11 @@ store_reserve(struct store *store, size_t capacity)
         return ENOMEM;
     }
     if (store_kind(store) >= STORE_SPAN || wants_span(capacity + 1)) {
-        return grow_capacity(store, capacity + 1, false);
+        int error = grow_capacity(store, capacity + 1, false);
+        if (error == 0 && store_kind(store) == STORE_SPAN) {
+            keep_little(store);
+        }
+        return error;
     }
     slide(store);
     return heap_resize(store, capacity + 1);
@@ -555,6 +561,7 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     int error = spans_extract(&store->memory, headroom, headroom + nbytes,
                               headroom + store->length, &span);
     if (error) {
+        spans_cap(&store->memory, max_dirty_end(store)); /* the tail may be back */
         return error;
     }
     set_memory(taken, &span, STORE_SPAN);

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "pages.h"
+#include "store.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -693,6 +693,9 @@ fake_advise(void *address, size_t length, int advice)
         wrong("advises about what it has not mapped");
         return no_success(ENOMEM);
     }
+    if (kernel.locked && (advice == MADV_DONTNEED || advice == MADV_FREE)) {
+        return no_success(EINVAL);
+    }
     switch (advice) {
     case MADV_DONTNEED:
         zero(from, to);
@@ -769,11 +772,17 @@ fake_reallocate(void *address, size_t nbytes)
     return memory;
 }
 
-/* It never fails, so it is not among the calls. */
+/* These never fail, so they are not among the calls. */
 static uint64_t
 fake_clock_ms(void)
 {
     return kernel.now_ms;
+}
+
+static enum pages_huge
+fake_huge(void)
+{
+    return kernel.huge;
 }
 
 /* ---------------------------------------------------------------- what tests call */
@@ -802,19 +811,18 @@ kernel_boot(enum kernel_kind kind)
     for (size_t i = 0; i < MOST_BLOCKS; i++) {
         fake_release(blocks[i].address);
     }
-    kernel = (struct kernel){.kind = kind};
+    kernel = (struct kernel){.kind = kind, .huge = PAGES_HUGE_MADVISE};
     misuse = NULL;
     kernel_heal();
-    pages_ops = (struct pages_ops){
-        .map = fake_map,
-        .unmap = fake_unmap,
-        .remap = fake_remap,
-        .advise = fake_advise,
-        .protect = fake_protect,
-        .clock_ms = fake_clock_ms,
-        .reallocate = fake_reallocate,
-        .release = fake_release,
-    };
+    pages_ops = pages_system_ops; /* locks and threads are the real ones */
+    pages_ops.map = fake_map;
+    pages_ops.unmap = fake_unmap;
+    pages_ops.remap = fake_remap;
+    pages_ops.advise = fake_advise;
+    pages_ops.protect = fake_protect;
+    pages_ops.huge = fake_huge;
+    pages_ops.clock_ms = fake_clock_ms;
+    store_heap = (struct store_heap){fake_reallocate, fake_release};
 }
 
 void
@@ -915,12 +923,12 @@ size_t
 kernel_resident(const char *address, size_t length)
 {
     static unsigned char present[MOST_HEAP / 4096];
-    size_t npages = length / page_nbytes, nresident = 0;
+    size_t page = pages_facts.page_nbytes, npages = length / page, nresident = 0;
     must(mincore((void *)address, length, present));
     for (size_t i = 0; i < npages; i++) {
         nresident += present[i] & 1;
     }
-    return nresident * page_nbytes;
+    return nresident * page;
 }
 
 const char *

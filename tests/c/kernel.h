@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pages.h"
+
 enum kernel_kind {
     KERNEL_2014, /* flag 4 is RETAIN: grows, in place or elsewhere, keeps the source */
     KERNEL_MAINLINE, /* flag 4 is DONTUNMAP: equal lengths only */
@@ -56,7 +58,9 @@ struct kernel {
                        * already unmapped it, and somebody else has mapped there */
     bool dirty;       /* a kept source goes on reading as what it was */
     bool pressed;     /* short of memory: what is offered is taken, and reads as zero */
-    uint64_t now_ms;  /* what the clock says */
+    bool locked;      /* as by mlockall: no advice gives memory back */
+    enum pages_huge huge; /* the setting of transparent huge pages */
+    uint64_t now_ms;      /* what the clock says */
     size_t most_nbytes;   /* like RLIMIT_AS; 0: no limit */
     size_t most_mappings; /* like vm.max_map_count; 0: no limit */
 

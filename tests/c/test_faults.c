@@ -78,9 +78,9 @@ warm_the_pool(struct model *model)
 static int
 retain_little(struct model *model)
 {
-    spans_set_pool_limit(MIB);
+    pool_set_limit(MIB);
     model_check(model);
-    spans_set_pool_limit(SPANS_POOL_NBYTES);
+    pool_set_limit(POOL_NBYTES);
     return 0;
 }
 
@@ -88,7 +88,7 @@ retain_little(struct model *model)
 static int
 wait_long(struct model *model)
 {
-    kernel.now_ms += SPANS_POOL_IDLE_MS + 1;
+    kernel.now_ms += POOL_IDLE_MS + 1;
     model_check(model);
     return 0;
 }
@@ -141,7 +141,7 @@ shrink_to_the_heap(struct model *model)
 static int
 fix(struct model *model)
 {
-    int error = model_fix(model, 3 * MIB + 3);
+    int error = model_limit(model, 3 * MIB + 3);
     return error == ENOTSUP ? 0 : error;
 }
 
@@ -160,7 +160,7 @@ grow_past_the_limit(struct model *model)
         CHECK(model_append(model, most + 1) == EFBIG);
         CHECK(model_append_zeros(model, most + 1) == EFBIG);
         CHECK(model_splice(model, 0, 0, most + 1) == EFBIG);
-        CHECK(model_make_room(model, most + 1) == EFBIG);
+        CHECK(model_make_tailroom(model, most + 1) == EFBIG);
     }
     return 0;
 }
@@ -168,7 +168,7 @@ grow_past_the_limit(struct model *model)
 static int
 make_room(struct model *model)
 {
-    return model_make_room(model, store_tailroom(&model->store) + 1);
+    return model_make_tailroom(model, store_tailroom(&model->store) + 1);
 }
 
 /* Take, and use what was taken; or as if it had been copied, where that is the answer.
@@ -420,7 +420,7 @@ test_shrinking_needs_nothing(void)
             model_trim(&model);
         }
         CHECK(model_splice(&model, 0, model.length, 0) == 0);
-        CHECK(model.store.memory.kind == STORE_EMPTY);
+        CHECK(store_kind(&model.store) == STORE_EMPTY);
         model_free(&model);
         finish();
     }
@@ -434,7 +434,7 @@ test_shrinking_a_fixed_store_needs_nothing(void)
         struct model model;
         begin(kind, ANY_RUNG);
         model_init(&model, 8 * MIB);
-        CHECK(model_fix(&model, 6 * MIB) == 0 && model_append(&model, 6 * MIB) == 0);
+        CHECK(model_limit(&model, 6 * MIB) == 0 && model_append(&model, 6 * MIB) == 0);
         kernel_fail_from(1, ENOMEM);
         while (model.length > 3) {
             CHECK(model_splice(&model, 0, model.length / 4, 0) == 0);
@@ -477,12 +477,12 @@ test_the_heap_stands_in_for_a_span(void)
     model_init(&model, 8 * MIB);
     kernel.most_nbytes = MIB;
     CHECK(model_append(&model, 300 * KIB) == 0);
-    CHECK(model.store.memory.kind == STORE_HEAP);
+    CHECK(store_kind(&model.store) == STORE_HEAP);
     CHECK(model_append(&model, 3 * MIB) == 0);
-    CHECK(model.store.memory.kind == STORE_HEAP);
+    CHECK(store_kind(&model.store) == STORE_HEAP);
     kernel.most_nbytes = 0;
     CHECK(model_append(&model, 3 * MIB) == 0);
-    CHECK(model.store.memory.kind == STORE_SPAN);
+    CHECK(store_kind(&model.store) == STORE_SPAN);
     model_free(&model);
     finish();
 }

@@ -164,15 +164,21 @@ test_more_is_never_less(void)
     }
 }
 
+/* An eighth of the length, between 64 KiB and 32 MiB; less than 64 KiB while the length
+ * is less, but 4 KiB. */
 static void
 test_ahead_is_an_eighth_within_bounds(void)
 {
-    CHECK(growth_ahead(100, 0) == 100 + (64 << 10));
-    CHECK(growth_ahead(100, 512 << 10) == 100 + (64 << 10));
-    CHECK(growth_ahead(100, MIB) == 100 + MIB / 8);
+    CHECK(growth_ahead(100, 0) == 100 + (4 << 10));
+    CHECK(growth_ahead(9 << 10, 4 << 10) == 13 << 10);
+    CHECK(growth_ahead(9 << 10, 5 << 10) == 14 << 10);
+    CHECK(growth_ahead(99 << 10, 64 << 10) == (99 + 64) << 10);
+    CHECK(growth_ahead(99 << 10, 65 << 10) == (99 + 64) << 10);
+    CHECK(growth_ahead(MIB, 512 << 10) == MIB + (64 << 10));
+    CHECK(growth_ahead(2 * MIB, MIB) == 2 * MIB + MIB / 8);
     CHECK(growth_ahead(5 * MIB, 4 * MIB) == 5 * MIB + MIB / 2);
-    CHECK(growth_ahead(0, 256 * MIB) == 32 * MIB);
-    CHECK(growth_ahead(0, LARGEST) == 32 * MIB);
+    CHECK(growth_ahead(256 * MIB, 256 * MIB) == 288 * MIB);
+    CHECK(growth_ahead(LARGEST / 2, LARGEST / 2) == LARGEST / 2 + 32 * MIB);
     CHECK(growth_ahead(LARGEST - 1, LARGEST - 1) == LARGEST - 1);
     CHECK(growth_ahead(LARGEST, 0) == LARGEST);
 }
@@ -182,8 +188,10 @@ static void
 test_the_thresholds_fit_together(void)
 {
     CHECK(GROWTH_HEAP_AGAIN * 2 <= GROWTH_SPAN_MIN);
-    CHECK(GROWTH_SPAN_MIN < GROWTH_QUANTUM);
-    CHECK(GROWTH_QUANTUM * 8 <= GROWTH_HUGE_MIN);
+    CHECK(GROWTH_SPAN_MIN < GROWTH_HUGE_PART_MIN);
+    CHECK(GROWTH_HUGE_PART_MIN < GROWTH_QUANTUM);
+    CHECK(GROWTH_QUANTUM * 2 <= GROWTH_HUGE_MIN);
+    CHECK(GROWTH_HUGE_MIN < GROWTH_FRESH_ZEROS_MIN);
     CHECK((GROWTH_QUANTUM & (GROWTH_QUANTUM - 1)) == 0);
 }
 

@@ -315,7 +315,7 @@ test_the_call_that_shall_fail_fails(void)
     kernel_boot(KERNEL_MAINLINE);
     kernel_fail(2, EAGAIN);
     map(MIB);
-    CHECK(pages_ops.reallocate(NULL, 10) == NULL && errno == EAGAIN);
+    CHECK(store_heap.reallocate(NULL, 10) == NULL && errno == EAGAIN);
     map(MIB);
     CHECK(kernel.nfailed == 1 && kernel.ncalls == 3);
     kernel_fail_from(2, ENOMEM);
@@ -333,13 +333,13 @@ static void
 test_heap_blocks_move(void)
 {
     kernel_boot(KERNEL_NO_PAGES);
-    char *block = pages_ops.reallocate(NULL, 100);
+    char *block = store_heap.reallocate(NULL, 100);
     CHECK(!is_zero(block, 100));
     fill(block, 100, 1);
-    char *longer = pages_ops.reallocate(block, 200);
+    char *longer = store_heap.reallocate(block, 200);
     CHECK(longer != block && is_filled(longer, 100, 1));
     CHECK(kernel.nblocks == 1 && kernel_leak() != NULL);
-    pages_ops.release(longer);
+    store_heap.release(longer);
     CHECK_SOUND(kernel_leak());
     CHECK_SOUND(kernel_misuse());
 }
@@ -411,15 +411,15 @@ static void
 release_twice(char *mapped)
 {
     (void)mapped;
-    void *block = pages_ops.reallocate(NULL, 10);
-    pages_ops.release(block);
-    pages_ops.release(block);
+    void *block = store_heap.reallocate(NULL, 10);
+    store_heap.release(block);
+    store_heap.release(block);
 }
 
 static void
 resize_what_is_no_block(char *mapped)
 {
-    pages_ops.release(pages_ops.reallocate(mapped, 10));
+    store_heap.release(store_heap.reallocate(mapped, 10));
 }
 
 static void

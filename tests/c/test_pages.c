@@ -3,7 +3,7 @@
 
 #include "fixture.h"
 
-static const int expected_answers[KERNEL_KINDS][PAGES_NRUNGS] = {
+static const int expected_errors[KERNEL_KINDS][PAGES_NRUNGS] = {
     [KERNEL_2014] = {0, 0, 0, ENOTSUP, 0},
     [KERNEL_MAINLINE] = {0, 0, 0, 0, EINVAL},
     [KERNEL_OLD] = {0, 0, 0, EINVAL, EINVAL},
@@ -33,9 +33,9 @@ test_the_probe_finds_the_best_rung_and_says_why(void)
         begin(kind, ANY_RUNG);
         CHECK(pages_facts.rung == best_rung[kind]);
         for (int rung = 0; rung < PAGES_NRUNGS; rung++) {
-            CHECK(pages_facts.answers[rung] == expected_answers[kind][rung]);
+            CHECK(pages_facts.errors[rung] == expected_errors[kind][rung]);
         }
-        CHECK(pages_facts.populate == expected_populate[kind]);
+        CHECK(pages_facts.populate_error == expected_populate[kind]);
         CHECK(pages_facts.page_nbytes >= 4096);
         check_nothing_left();
     }
@@ -49,7 +49,7 @@ test_a_lower_rung_can_be_forced(void)
             begin(kind, highest);
             int best = (int)best_rung[kind];
             best = best < highest ? best : highest;
-            while (expected_answers[kind][best] != 0) {
+            while (expected_errors[kind][best] != 0) {
                 best--;
             }
             CHECK((int)pages_facts.rung == best);
@@ -66,7 +66,7 @@ test_a_rung_that_does_not_do_what_it_says_is_not_used(void)
         kernel.dirty = true;
         pages_probe(ANY_RUNG);
         CHECK(pages_facts.rung == PAGES_MAYMOVE);
-        CHECK(pages_facts.answers[PAGES_DONTUNMAP] == ENOTSUP);
+        CHECK(pages_facts.errors[PAGES_DONTUNMAP] == ENOTSUP);
         check_nothing_left();
     }
 }
@@ -100,7 +100,7 @@ probe_with_failures(enum kernel_kind kind, bool lasting, bool late)
         pages_probe(ANY_RUNG);
         failed = kernel.nfailed > 0;
         CHECK(pages_facts.rung <= best_rung[kind]);
-        CHECK(pages_facts.answers[pages_facts.rung] == 0);
+        CHECK(pages_facts.errors[pages_facts.rung] == 0);
         check_nothing_left();
     }
     CHECK(pages_facts.rung == best_rung[kind]);
@@ -227,7 +227,7 @@ test_move_retain(void)
         char *source, *target, *moved;
         prepare(kind, &source, &target);
         int error = pages_move_retain(source, 2 * MIB, 4 * MIB, &moved);
-        CHECK(error == expected_answers[kind][PAGES_RETAIN]);
+        CHECK(error == expected_errors[kind][PAGES_RETAIN]);
         if (error) {
             check_not_moved(source, 8 * MIB, kind);
         }
@@ -246,7 +246,7 @@ test_move_dontunmap(void)
         prepare(kind, &source, &target);
         pages_unmap(target, 4 * MIB);
         int error = pages_move_dontunmap(source, 2 * MIB, target, &moved);
-        CHECK(error == expected_answers[kind][PAGES_DONTUNMAP]);
+        CHECK(error == expected_errors[kind][PAGES_DONTUNMAP]);
         if (error) {
             check_not_moved(source, 4 * MIB, kind);
         }
@@ -265,7 +265,7 @@ test_move_onto(void)
         char *source, *target;
         prepare(kind, &source, &target);
         int error = pages_move_onto(source, 2 * MIB, target);
-        CHECK(error == expected_answers[kind][PAGES_MAYMOVE]);
+        CHECK(error == expected_errors[kind][PAGES_MAYMOVE]);
         if (error) {
             check_not_moved(source, 8 * MIB, kind);
         }
@@ -283,7 +283,7 @@ test_move_anywhere(void)
         char *source, *target, *moved;
         prepare(kind, &source, &target);
         int error = pages_move_anywhere(source, 2 * MIB, 4 * MIB, &moved);
-        CHECK(error == expected_answers[kind][PAGES_MAYMOVE]);
+        CHECK(error == expected_errors[kind][PAGES_MAYMOVE]);
         if (error) {
             check_not_moved(source, 8 * MIB, kind);
         }
@@ -334,32 +334,49 @@ test_huge_pages_are_asked_for_only_where_there_are_any(void)
     pages_facts.huge = PAGES_HUGE_NEVER;
     CHECK(pages_advise_huge(mapped, 2 * MIB) == ENOTSUP);
     CHECK(kernel.calls[KERNEL_ADVISE] == calls);
-    pages_facts.huge = PAGES_HUGE_ALWAYS;
-    CHECK(pages_advise_huge(mapped, 2 * MIB) == 0);
+    for (int huge = PAGES_HUGE_NEVER + 1; huge < PAGES_NHUGE; huge++) {
+        pages_facts.huge = huge; /* unknown: it does no harm to ask */
+        CHECK(pages_advise_huge(mapped, 2 * MIB) == 0);
+        CHECK(kernel.calls[KERNEL_ADVISE] == calls + (size_t)huge);
+    }
     kernel_fail(1, EINVAL);
     CHECK(pages_advise_huge(mapped, 2 * MIB) == EINVAL);
 }
 
 static void
-test_small_pages_are_asked_for_only_where_huge_ones_come_unasked(void)
+test_small_pages_are_asked_for_only_where_huge_ones_may_come_unasked(void)
 {
-    begin(KERNEL_MAINLINE, ANY_RUNG);
-    char *mapped;
-    CHECK(pages_map(2 * MIB, &mapped) == 0);
-    size_t calls = kernel.calls[KERNEL_ADVISE];
-    for (int huge = PAGES_HUGE_NEVER; huge < PAGES_HUGE_ALWAYS; huge++) {
+    for (int huge = 0; huge < PAGES_NHUGE; huge++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("huge pages: %s", pages_huge_names[huge]);
         pages_facts.huge = huge;
+        bool asks = huge == PAGES_HUGE_ALWAYS || huge == PAGES_HUGE_UNKNOWN;
+        char *mapped;
+        CHECK(pages_map(2 * MIB, &mapped) == 0);
+        size_t calls = kernel.calls[KERNEL_ADVISE];
         CHECK(pages_advise_small(mapped, 2 * MIB) == 0);
+        CHECK(kernel.calls[KERNEL_ADVISE] - calls == asks);
+        CHECK(kernel_is_advised(mapped, 2 * MIB,
+                                asks ? KERNEL_HUGE_REFUSED : KERNEL_HUGE_UNSAID));
+        kernel_fail(1, EINVAL);
+        CHECK(pages_advise_small(mapped, 2 * MIB) == (asks ? EINVAL : 0));
     }
-    CHECK(kernel.calls[KERNEL_ADVISE] == calls);
-    CHECK(kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_UNSAID));
-    pages_facts.huge = PAGES_HUGE_ALWAYS;
-    CHECK(pages_advise_small(mapped, 2 * MIB) == 0);
-    CHECK(kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_REFUSED));
-    CHECK(pages_advise_huge(mapped, 2 * MIB) == 0);
-    CHECK(kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_ASKED));
-    kernel_fail(1, EINVAL);
-    CHECK(pages_advise_small(mapped, 2 * MIB) == EINVAL);
+}
+
+/* Whatever the system says of huge pages is what the probe reports, and a system that
+ * says nothing has none. */
+static void
+test_the_probe_reports_the_setting_of_huge_pages(void)
+{
+    for (int huge = 0; huge < PAGES_NHUGE; huge++) {
+        kernel_boot(KERNEL_MAINLINE);
+        kernel.huge = huge;
+        pages_probe(ANY_RUNG);
+        CHECK((int)pages_facts.huge == huge);
+        pages_ops.huge = NULL;
+        pages_probe(ANY_RUNG);
+        CHECK(pages_facts.huge == PAGES_HUGE_NEVER);
+    }
 }
 
 /* It stays until the system is short of memory, and then reads as zero. */
@@ -420,8 +437,9 @@ test_reserved_space_is_opened_in_steps(void)
         check_nothing_left();
     }
     begin(KERNEL_NO_PAGES, ANY_RUNG);
-    char page[1];
-    CHECK(pages_open(page, 4096) == ENOSYS && pages_hide(page, 4096) == ENOSYS);
+    static _Alignas(1 << 16) char page[1 << 16];
+    CHECK(pages_open(page, sizeof page) == ENOSYS);
+    CHECK(pages_hide(page, sizeof page) == ENOSYS);
 }
 
 /* To be opened again, as after a failure half way, does no harm to what is in it. */
@@ -476,7 +494,8 @@ main(void)
     RUN(test_extend);
     RUN(test_populate_is_asked_for_only_where_it_works);
     RUN(test_huge_pages_are_asked_for_only_where_there_are_any);
-    RUN(test_small_pages_are_asked_for_only_where_huge_ones_come_unasked);
+    RUN(test_small_pages_are_asked_for_only_where_huge_ones_may_come_unasked);
+    RUN(test_the_probe_reports_the_setting_of_huge_pages);
     RUN(test_offered_pages_may_read_as_zero);
     RUN(test_discarded_pages_read_as_zero);
     RUN(test_reserved_space_is_opened_in_steps);
