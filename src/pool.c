@@ -4,50 +4,12 @@
 #include <assert.h>
 #include <string.h>
 
+#include "entries.h"
 #include "growth.h"
 #include "prefault.h"
 
 /* Of a span in huge pages, what comes after this is offered to the system. */
 #define OFFER_MIN ((size_t)16 << 20)
-
-enum kind { SPAN, TAIL, RESERVATION };
-
-struct entry {
-    struct span span; /* of a tail: just its pages, all of them dirty */
-    enum kind kind;
-    uint64_t came_ms;
-};
-
-/* The lock protects all of it. Entries are in the order in which they came. There may be
- * many small buffers, and each has a span of 2 MiB: those spans are a stack of their own,
- * in which nothing is searched. Its oldest ones leave at the other end. */
-static struct {
-    struct entry entries[POOL_NSLOTS];
-    size_t nentries;
-    struct entry
-        small[2 * POOL_NSMALL]; /* in use: [first_small, first_small + nsmall) */
-    size_t first_small, nsmall;
-    size_t limit;
-    uint64_t mappings; /* numbers given out */
-    struct pool_stats stats;
-    bool is_locked; /* for assertions */
-} pool = {.limit = POOL_NBYTES};
-
-static void
-lock(void)
-{
-    pages_ops.lock(PAGES_LOCK_POOL);
-    assert(!pool.is_locked);
-    pool.is_locked = true;
-}
-
-static void
-unlock(void)
-{
-    assert(pool.is_locked);
-    pool.is_locked = false;
-    pages_ops.unlock(PAGES_LOCK_POOL);
-}
 
 /* ------------------------------------------------------------------ once, and fork */
 
@@ -56,13 +18,13 @@ static void
 before_fork(void)
 {
     prefault_before_fork();
-    lock();
+    entries_lock();
 }
 
 static void
 after_fork(void)
 {
-    unlock();
+    entries_unlock();
     prefault_after_fork();
 }
 
@@ -85,288 +47,11 @@ init_once(void)
 void
 pool_init(enum pages_rung highest, void (*configure_once)(void))
 {
-    lock();
+    entries_lock();
     init_args.highest = highest;
     init_args.configure_once = configure_once;
-    unlock();
+    entries_unlock();
     pages_ops.once(init_once);
-}
-
-/* -------------------------------------------------------------------- the entries */
-
-static size_t
-entry_nbytes(const struct entry *entry)
-{
-    return entry->span.dirty_end;
-}
-
-/* Remove and return the entry at `slot`. */
-static struct entry
-pool_remove(size_t slot)
-{
-    assert(pool.is_locked && slot < pool.nentries);
-    struct entry entry = pool.entries[slot];
-    assert(pool.stats.nbytes >= entry_nbytes(&entry));
-    pool.nentries--;
-    pool.stats.nentries--;
-    pool.stats.nbytes -= entry_nbytes(&entry);
-    memmove(&pool.entries[slot], &pool.entries[slot + 1],
-            (pool.nentries - slot) * sizeof *pool.entries);
-    return entry;
-}
-
-static bool
-is_small(const struct span *span)
-{
-    return span->length == GROWTH_QUANTUM && span->dirty_end > 0 && !span->huge &&
-           !span->reserved && !span->split;
-}
-
-/* Return the oldest or the newest small span. */
-static struct entry *
-small_end(bool newest)
-{
-    assert(pool.nsmall > 0);
-    return &pool.small[pool.first_small + (newest ? pool.nsmall - 1 : 0)];
-}
-
-static struct span
-remove_small(bool newest)
-{
-    struct span span = small_end(newest)->span;
-    pool.first_small += !newest;
-    pool.nsmall--;
-    pool.stats.nentries--;
-    pool.stats.nbytes -= span.dirty_end;
-    return span;
-}
-
-static void
-insert_small(const struct entry *entry)
-{
-    assert(pool.nsmall < POOL_NSMALL);
-    if (pool.first_small + pool.nsmall == 2 * POOL_NSMALL) {
-        memmove(pool.small, small_end(false), pool.nsmall * sizeof *pool.small);
-        pool.first_small = 0;
-    }
-    pool.small[pool.first_small + pool.nsmall++] = *entry;
-}
-
-static void
-pool_insert(const struct span *span, enum kind kind, uint64_t now_ms)
-{
-    const struct entry entry = {*span, kind, now_ms};
-    assert(pool.is_locked && (kind != TAIL || span->dirty_end == span->length));
-    assert(span->dirty_end <= span->length && !span->has_tail);
-    assert(pool.stats.nbytes + span->dirty_end <= pool.limit);
-    if (kind == SPAN && is_small(span)) {
-        insert_small(&entry);
-    }
-    else {
-        assert(pool.nentries < POOL_NSLOTS);
-        pool.entries[pool.nentries++] = entry;
-    }
-    pool.stats.nentries++;
-    pool.stats.nbytes += span->dirty_end;
-}
-
-/* Give the memory of a tail back. Its owner must not find it gone from the pool before:
- * the lock is held. Locked memory (mlock) cannot be given back, and is cleared. */
-static void
-discard_tail(const struct span *tail)
-{
-    if (pages_discard(tail->address, tail->length) != 0) {
-        memset(tail->address, 0, tail->length);
-    }
-}
-
-/* Unmap a span that no other code can reach. The lock is released meanwhile, because that
- * takes time. */
-static void
-unmap_unlocked(const struct span *span)
-{
-    unlock();
-    pages_unmap(span->address, span->length);
-    lock();
-}
-
-static void
-evict(size_t slot)
-{
-    struct entry entry = pool_remove(slot);
-    if (entry.kind == TAIL) {
-        discard_tail(&entry.span);
-    }
-    else {
-        assert(!entry.span.has_tail); /* it would be part of a mapping that is gone */
-        unmap_unlocked(&entry.span);
-    }
-}
-
-static void
-evict_small(void)
-{
-    struct span span = remove_small(false);
-    unmap_unlocked(&span);
-}
-
-/* Evict the oldest entry of all. */
-static void
-evict_oldest(void)
-{
-    if (pool.nentries == 0 ||
-        (pool.nsmall > 0 && small_end(false)->came_ms < pool.entries[0].came_ms)) {
-        evict_small();
-    }
-    else {
-        evict(0);
-    }
-}
-
-static bool
-is_idle(const struct entry *entry, uint64_t now_ms)
-{
-    return entry->came_ms + POOL_IDLE_MS < now_ms;
-}
-
-static void
-evict_idle(uint64_t now_ms)
-{
-    while ((pool.nentries > 0 && is_idle(&pool.entries[0], now_ms)) ||
-           (pool.nsmall > 0 && is_idle(small_end(false), now_ms))) {
-        evict_oldest();
-    }
-}
-
-/* Return the slot of the oldest reservation if there are as many as may be, or -1. */
-static int
-find_reservation_to_evict(void)
-{
-    int count = 0, oldest = -1;
-    assert(pool.is_locked);
-    for (size_t slot = pool.nentries; slot-- > 0;) {
-        if (pool.entries[slot].kind == RESERVATION) {
-            oldest = (int)slot;
-            count++;
-        }
-    }
-    return count >= POOL_MAX_RESERVATIONS ? oldest : -1;
-}
-
-/* Evict one entry that leaves no room for `span`. Return false if there is room. */
-static bool
-evict_for(const struct span *span, enum kind kind)
-{
-    int slot = kind == RESERVATION ? find_reservation_to_evict() : -1;
-    if (pool.stats.nentries > 0 && pool.stats.nbytes + span->dirty_end > pool.limit) {
-        evict_oldest();
-    }
-    else if (kind == SPAN && is_small(span)) {
-        if (pool.nsmall < POOL_NSMALL) {
-            return false;
-        }
-        evict_small();
-    }
-    else if (slot >= 0 || pool.nentries == POOL_NSLOTS) {
-        evict(slot >= 0 ? (size_t)slot : 0);
-    }
-    else {
-        return false;
-    }
-    return true;
-}
-
-/* Make room for an entry, and give idle ones back. The lock may be released meanwhile; but
- * when this returns true there is room. Return false if the entry is over the limit. */
-static bool
-make_room(const struct span *span, enum kind kind, uint64_t now_ms)
-{
-    evict_idle(now_ms);
-    while (span->dirty_end <= pool.limit && evict_for(span, kind)) {
-    }
-    return span->dirty_end <= pool.limit;
-}
-
-/* Remove and return the first `length` bytes of the span at `slot`, or all of it if no
- * more than those are dirty. The last byte of a piece is zero, as of any span.
- *
- *   |<------------ dirty ------------->|  zeros |
- *   |<-- length -->|<----- dirty ----->|  zeros |      the rest stays
- */
-static struct span
-split(size_t slot, size_t length)
-{
-    struct span *rest = &pool.entries[slot].span;
-    assert(pool.is_locked && pool.entries[slot].kind == SPAN);
-    assert(length % GROWTH_QUANTUM == 0 && length > 0);
-    if (rest->dirty_end <= length) {
-        return pool_remove(slot).span;
-    }
-    rest->split = true;
-    struct span piece = *rest;
-    piece.length = length;
-    piece.dirty_end = length - 1;
-    piece.address[length - 1] = '\0';
-    rest->address += length;
-    rest->length -= length;
-    rest->dirty_end -= length;
-    pool.stats.nbytes -= length;
-    return piece;
-}
-
-/* Whether `next` continues `span`: in memory, and in one mapping. */
-static bool
-continues(const struct span *span, const struct span *next)
-{
-    return span->address + span->length == next->address &&
-           span->number == next->number && span->huge == next->huge;
-}
-
-/* Return one span made of two, of which the second continues the first. */
-static struct span
-joined(struct span span, const struct span *next)
-{
-    assert(continues(&span, next));
-    if (next->dirty_end > 0) {
-        span.dirty_end = span.length + next->dirty_end;
-    }
-    span.length += next->length;
-    return span;
-}
-
-/* Return the slot of the span after `span`, or before it, that is one mapping with it;
- * or -1. */
-static int
-find_neighbour(const struct span *span, bool after)
-{
-    assert(pool.is_locked && !span->reserved);
-    for (size_t slot = 0; slot < pool.nentries; slot++) {
-        const struct entry *entry = &pool.entries[slot];
-        if (entry->kind == SPAN &&
-            (after ? continues(span, &entry->span) : continues(&entry->span, span))) {
-            return (int)slot;
-        }
-    }
-    return -1;
-}
-
-/* Join a span that comes back with its neighbours, from which it was once split, if the
- * whole is within the limit. */
-static void
-join_neighbours(struct span *span)
-{
-    for (int after = 0; after < 2; after++) {
-        int slot = find_neighbour(span, after);
-        if (slot >= 0) {
-            const struct span *other = &pool.entries[slot].span;
-            struct span whole = after ? joined(*span, other) : joined(*other, span);
-            assert(whole.dirty_end < whole.length);
-            if (whole.dirty_end <= pool.limit) {
-                (void)pool_remove((size_t)slot);
-                *span = whole;
-            }
-        }
-    }
 }
 
 /* -------------------------------------------------------------------------- taking */
@@ -391,7 +76,7 @@ find_dirty(size_t needed, size_t min_dirty)
     assert(pool.is_locked && min_dirty > 0);
     for (size_t slot = 0; slot < pool.nentries; slot++) {
         const struct span *span = &pool.entries[slot].span;
-        if (pool.entries[slot].kind == SPAN && span->length >= needed &&
+        if (pool.entries[slot].kind == ENTRY_SPAN && span->length >= needed &&
             span->dirty_end >= min_dirty &&
             !(little && (span->huge || span->length > GROWTH_QUANTUM)) &&
             (found < 0 || suits_better(span, &pool.entries[found].span, needed))) {
@@ -406,9 +91,10 @@ take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
 {
     assert(length >= needed && length % GROWTH_QUANTUM == 0);
     uint64_t now_ms = pages_ops.clock_ms();
-    lock();
-    const struct span *small =
-        length == GROWTH_QUANTUM && pool.nsmall > 0 ? &small_end(true)->span : NULL;
+    entries_lock();
+    const struct span *small = length == GROWTH_QUANTUM && pool.nsmall > 0
+                                   ? &entries_small_end(true)->span
+                                   : NULL;
     bool found = small != NULL;
     int slot = -1;
     if (!found || (small->dirty_end < needed && needed >= GROWTH_HUGE_PART_MIN)) {
@@ -417,13 +103,13 @@ take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
     }
     if (slot >= 0 &&
         (small == NULL || suits_better(&pool.entries[slot].span, small, needed))) {
-        *span = split((size_t)slot, length);
+        *span = entries_split((size_t)slot, length);
     }
     else if (found) {
-        *span = remove_small(true);
+        *span = entries_remove_small(true);
     }
-    evict_idle(now_ms);
-    unlock();
+    entries_evict_idle(now_ms);
+    entries_unlock();
     return found;
 }
 
@@ -441,36 +127,36 @@ pool_take_dirty(size_t needed, size_t length, struct span *span)
 
 /* Take the newest entry of a kind and of exactly that length. */
 static bool
-take_exact(enum kind kind, size_t length, bool may_be_huge, struct span *span)
+take_exact(enum entry_kind kind, size_t length, bool may_be_huge, struct span *span)
 {
     bool found = false;
-    assert(kind != TAIL && length % GROWTH_QUANTUM == 0);
+    assert(kind != ENTRY_TAIL && length % GROWTH_QUANTUM == 0);
     uint64_t now_ms = pages_ops.clock_ms();
-    lock();
+    entries_lock();
     for (size_t slot = pool.nentries; slot-- > 0 && !found;) {
         const struct entry *entry = &pool.entries[slot];
         found = entry->kind == kind && entry->span.length == length &&
-                (kind == RESERVATION ||
+                (kind == ENTRY_RESERVATION ||
                  (entry->span.dirty_end == 0 && (may_be_huge || !entry->span.huge)));
         if (found) {
-            *span = pool_remove(slot).span;
+            *span = entries_remove(slot).span;
         }
     }
-    evict_idle(now_ms);
-    unlock();
+    entries_evict_idle(now_ms);
+    entries_unlock();
     return found;
 }
 
 bool
 pool_take_zero(size_t length, bool may_be_huge, struct span *span)
 {
-    return take_exact(SPAN, length, may_be_huge, span);
+    return take_exact(ENTRY_SPAN, length, may_be_huge, span);
 }
 
 bool
 pool_take_reservation(size_t length, struct span *span)
 {
-    return take_exact(RESERVATION, length, true, span);
+    return take_exact(ENTRY_RESERVATION, length, true, span);
 }
 
 bool
@@ -481,17 +167,17 @@ pool_take_after(struct span *span, size_t needed, size_t length)
     if (!span->split) {
         return false;
     }
-    lock();
-    int slot = find_neighbour(span, true);
+    entries_lock();
+    int slot = entries_find_neighbour(span, true);
     if (slot >= 0) {
         const struct span *next = &pool.entries[slot].span;
         enough = next->dirty_end > 0 && span->length + next->length >= needed;
     }
     if (enough) {
-        struct span piece = split((size_t)slot, length - span->length);
-        *span = joined(*span, &piece);
+        struct span piece = entries_split((size_t)slot, length - span->length);
+        *span = entries_join(*span, &piece);
     }
-    unlock();
+    entries_unlock();
     return enough;
 }
 
@@ -504,7 +190,7 @@ find_tail(const struct span *span)
     assert(pool.is_locked && span->has_tail);
     for (size_t slot = pool.nentries; slot-- > 0;) {
         const struct entry *entry = &pool.entries[slot];
-        if (entry->kind == TAIL && entry->span.address >= span->address &&
+        if (entry->kind == ENTRY_TAIL && entry->span.address >= span->address &&
             entry->span.address < span->address + span->length) {
             return (int)slot;
         }
@@ -520,7 +206,7 @@ shorten_tail(size_t slot, size_t nbytes)
     struct span *tail = &pool.entries[slot].span;
     assert(nbytes > 0 && nbytes % pages_facts.page_nbytes == 0);
     if (tail->length <= nbytes) {
-        return pool_remove(slot).span.length;
+        return entries_remove(slot).span.length;
     }
     tail->address += nbytes;
     tail->length -= nbytes;
@@ -561,10 +247,10 @@ pool_take_tail(struct span *span, size_t end)
 {
     if (span->has_tail) {
         uint64_t now_ms = pages_ops.clock_ms();
-        lock();
+        entries_lock();
         take_tail(span, end < span->length ? end : span->length - 1);
-        evict_idle(now_ms);
-        unlock();
+        entries_evict_idle(now_ms);
+        entries_unlock();
     }
 }
 
@@ -574,7 +260,7 @@ pool_keep_tail(struct span *span, size_t from)
     size_t page = pages_facts.page_nbytes;
     assert(from > 0 && from % page == 0 && !span->touched);
     uint64_t now_ms = pages_ops.clock_ms();
-    lock();
+    entries_lock();
     if (span->has_tail) {
         take_tail(span, span->length - 1);
     }
@@ -583,19 +269,19 @@ pool_keep_tail(struct span *span, size_t from)
     size_t kept = length < pool.limit ? length : pool.limit & ~(page - 1);
     struct span tail = {
         .address = span->address + from, .length = kept, .dirty_end = kept};
-    if (!make_room(&tail, TAIL, now_ms)) {
+    if (!entries_make_room(&tail, ENTRY_TAIL, now_ms)) {
         kept = 0; /* the limit was lowered meanwhile */
     }
     struct span rest = {.address = tail.address + kept, .length = length - kept};
     if (kept > 0) {
-        pool_insert(&tail, TAIL, now_ms);
+        entries_insert(&tail, ENTRY_TAIL, now_ms);
         span->has_tail = true;
     }
     span->dirty_end = from - 1;
     span->address[from - 1] = '\0';
-    unlock();
+    entries_unlock();
     if (rest.length > 0) {
-        discard_tail(&rest);
+        entries_discard_tail(&rest);
     }
 }
 
@@ -604,10 +290,10 @@ pool_tail(const struct span *span)
 {
     struct span tail = {0};
     if (span->has_tail) {
-        lock();
+        entries_lock();
         int slot = find_tail(span);
         tail = slot < 0 ? tail : pool.entries[slot].span;
-        unlock();
+        entries_unlock();
     }
     return tail;
 }
@@ -644,30 +330,30 @@ keep(struct span span, bool was_live)
     assert(span.length % GROWTH_QUANTUM == 0 && span.dirty_end < span.length);
     assert(!span.has_tail && !span.touched);
     uint64_t now_ms = pages_ops.clock_ms();
-    lock();
+    entries_lock();
     assert(!was_live || pool.stats.live > 0);
     pool.stats.live -= was_live;
     assert(!span.reserved || !was_live || pool.stats.reserved_nbytes >= span.length);
     pool.stats.reserved_nbytes -= was_live && span.reserved ? span.length : 0;
     size_t limit = pool.limit;
     if (span.dirty_end > limit || (span.huge && span.dirty_end > OFFER_MIN)) {
-        unlock();
+        entries_unlock();
         cut_to(&span, limit);
         if (span.huge && span.dirty_end > OFFER_MIN) {
             size_t end = growth_round_up(span.dirty_end, pages_facts.page_nbytes);
             (void)pages_offer(span.address + OFFER_MIN, end - OFFER_MIN);
         }
-        lock();
+        entries_lock();
     }
     if (span.split) {
-        join_neighbours(&span);
+        entries_join_neighbours(&span);
     }
-    enum kind kind = span.reserved ? RESERVATION : SPAN;
-    bool fits = make_room(&span, kind, now_ms);
+    enum entry_kind kind = span.reserved ? ENTRY_RESERVATION : ENTRY_SPAN;
+    bool fits = entries_make_room(&span, kind, now_ms);
     if (fits) {
-        pool_insert(&span, kind, now_ms);
+        entries_insert(&span, kind, now_ms);
     }
-    unlock();
+    entries_unlock();
     if (!fits) {
         pages_unmap(span.address, span.length);
     }
@@ -689,24 +375,24 @@ void
 pool_set_limit(size_t nbytes)
 {
     uint64_t now_ms = pages_ops.clock_ms();
-    lock();
+    entries_lock();
     pool.limit = nbytes;
-    evict_idle(now_ms);
+    entries_evict_idle(now_ms);
     while (pool.stats.nbytes > pool.limit) {
-        evict_oldest();
+        entries_evict_oldest();
     }
-    unlock();
+    entries_unlock();
 }
 
 bool
 pool_drain(void)
 {
-    lock();
+    entries_lock();
     bool any = pool.stats.nentries > 0;
     while (pool.stats.nentries > 0) {
-        evict_oldest();
+        entries_evict_oldest();
     }
-    unlock();
+    entries_unlock();
     return any;
 }
 
@@ -715,86 +401,51 @@ pool_drain(void)
 void
 pool_count_live(int change, size_t reserved_nbytes)
 {
-    lock();
+    entries_lock();
     assert(change > 0 || pool.stats.live > 0);
     pool.stats.live += (uint64_t)change;
     pool.stats.reserved_nbytes += (uint64_t)change * reserved_nbytes;
-    unlock();
+    entries_unlock();
 }
 
 void
 pool_count_move(size_t nbytes)
 {
-    lock();
+    entries_lock();
     pool.stats.moves++;
     pool.stats.moved_nbytes += nbytes;
-    unlock();
+    entries_unlock();
 }
 
 void
 pool_count_copy(size_t nbytes)
 {
-    lock();
+    entries_lock();
     pool.stats.copies++;
     pool.stats.copied_nbytes += nbytes;
-    unlock();
+    entries_unlock();
 }
 
 uint64_t
 pool_new_mapping(void)
 {
-    lock();
+    entries_lock();
     uint64_t number = ++pool.mappings;
-    unlock();
+    entries_unlock();
     return number;
 }
 
 struct pool_stats
 pool_stats(void)
 {
-    lock();
+    entries_lock();
     struct pool_stats stats = pool.stats;
-    unlock();
+    entries_unlock();
     return stats;
-}
-
-/* --------------------------------------------------------------------------- check */
-
-static const char *
-check_entry(const struct entry *entry)
-{
-    const struct span *span = &entry->span;
-    size_t unit = entry->kind == TAIL ? pages_facts.page_nbytes : GROWTH_QUANTUM;
-    return span->length == 0          ? "an entry of the pool is empty"
-           : span->length % unit != 0 ? "an entry of the pool has an odd length"
-           : span->has_tail           ? "an entry of the pool has a tail"
-           : entry->kind == TAIL
-               ? (span->dirty_end != span->length ? "a tail is not dirty" : NULL)
-           : span->dirty_end >= span->length ? "a kept span is dirty to its end"
-                                             : NULL;
 }
 
 const char *
 pool_check(void)
 {
-    const char *reason = NULL;
-    size_t nbytes = 0;
-    lock();
-    for (size_t slot = 0; slot < pool.nentries && reason == NULL; slot++) {
-        nbytes += entry_nbytes(&pool.entries[slot]);
-        reason = check_entry(&pool.entries[slot]);
-    }
-    for (size_t i = 0; i < pool.nsmall && reason == NULL; i++) {
-        const struct entry *entry = &pool.small[pool.first_small + i];
-        nbytes += entry_nbytes(entry);
-        reason = is_small(&entry->span) ? check_entry(entry) : "a small span is none";
-    }
-    if (reason == NULL && pool.nentries + pool.nsmall != pool.stats.nentries) {
-        reason = "the entries of the pool are miscounted";
-    }
-    if (reason == NULL && (nbytes != pool.stats.nbytes || nbytes > pool.limit)) {
-        reason = "the memory of the pool is miscounted or over the limit";
-    }
-    unlock();
-    return reason;
+    return entries_check();
 }
