@@ -155,6 +155,58 @@ def _make_layout(dtype, row_shape):
     )
 
 
+# -------------------------------------------------------------- the buffer protocol
+
+_CODES = {"b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "f2": "e", "f4": "f"}
+_CODES |= {"u1": "B", "u2": "H", "u4": "I", "u8": "Q", "f8": "d", "c8": "Zf"}
+_CODES |= {"c16": "Zd"}
+
+
+class _NoFormat(Exception):
+    """No format of the buffer protocol tells what a dtype tells."""
+
+
+def _item_format(dtype):
+    if dtype.kind == "S":
+        return f"{dtype.itemsize}s"
+    order = "^" if dtype.isnative else dtype.byteorder  # ^: native, not aligned
+    if dtype.kind == "U":
+        return f"{order}{dtype.itemsize // 4}w"
+    if dtype.char in "gG" and dtype.isnative:
+        return order + {"g": "g", "G": "Zg"}[dtype.char]
+    if dtype.str[1:] not in _CODES or dtype.char in "gG":
+        raise _NoFormat
+    return order + _CODES[dtype.str[1:]]
+
+
+def _record_format(dtype):
+    """NumPy's own format does not tell of the padding after the last field."""
+    parts, end = [], 0
+    for name in dtype.names:
+        field, offset, *title = dtype.fields[name]
+        if title or offset < end or ":" in name or not name.isprintable():
+            raise _NoFormat
+        parts.append("x" * (offset - end) + f"{_format(field)}:{name}:")
+        end = offset + field.itemsize
+    return f"T{{{''.join(parts)}{'x' * (dtype.itemsize - end)}}}"
+
+
+def _format(dtype):
+    if dtype.subdtype is not None:
+        return f"({','.join(map(str, dtype.shape))}){_format(dtype.base)}"
+    return _item_format(dtype) if dtype.names is None else _record_format(dtype)
+
+
+def _buffer_format(dtype):
+    """Return the format that NumPy reads as this very dtype; None if there is none."""
+    try:
+        if dtype.names is not None:
+            return _format(dtype)
+        return memoryview(np.empty(0, dtype)).format if dtype.kind != "V" else None
+    except (_NoFormat, ValueError, BufferError):
+        return None
+
+
 # -------------------------------------------------------------------- conversion
 #
 # One rule holds for every value that becomes a row: NumPy's rule same_kind must allow the
@@ -405,6 +457,7 @@ _numpy = use_numpy(
     row=_row,
     rows=_rows,
     selected=_selected,
+    buffer_format=_buffer_format,
     address_space=_address_space,
 )
 
@@ -429,6 +482,10 @@ class _Methods:
         if copy is None:  # no word of NumPy 1's
             return array.astype(dtype)
         return np.array(array, dtype=dtype, copy=copy)
+
+    def __bytes__(self):
+        """Return the bytes of all rows, also where the buffer protocol has no format."""
+        return self.array.tobytes()
 
     def __dlpack__(self, **options):
         return self.array.__dlpack__(**options)

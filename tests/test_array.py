@@ -139,9 +139,15 @@ def some_rows(data, dtype, row_shape, least=0):
     return data.draw(hnp.arrays(dtype, (nrows, *row_shape), elements=elements))
 
 
+def has_dates(dtype):
+    fields = [dtype[name].base for name in dtype.names or ()]
+    return dtype.kind in "Mm" or any(map(has_dates, fields))
+
+
 def as_python(row):
-    """Return a row of Python's own objects that NumPy turns into the same row."""
-    return row.tolist() if row.dtype.kind not in "Mm" else row
+    """Return a row of Python's own objects that NumPy turns into the same row: a date or a
+    duration that is far away it may turn into another one."""
+    return row if has_dates(row.dtype) else row.tolist()
 
 
 @RESERVES
@@ -239,6 +245,85 @@ def test_what_c_writes_is_what_numpy_writes(code, order):
         assert repr(row.tolist()[-1]) == f"[{wanted}, {wanted}]"
         assert repr(field["field"].tolist()[-1]) == wanted
     assert bytes(field._buffer)[1 : dtype.alignment] == bytes(dtype.alignment - 1)
+
+
+UNITS = ["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "25s", "3D"]
+DAYS = datetime.timedelta(days=100_000_000)  # past which NumPy's arithmetic overflows
+MOMENTS = {
+    "M": st.dates() | st.datetimes(),
+    "m": st.timedeltas(-DAYS, DAYS),
+}
+
+
+def set_item(dtype, value):
+    """Return what an ndarray makes of a value, or the exception."""
+    plain = np.zeros(1, dtype)
+    try:
+        plain[0] = value
+    except (TypeError, ValueError, OverflowError) as error:
+        return error
+    return plain.tobytes()
+
+
+@QUICKLY
+@given(st.data(), st.sampled_from("Mm"), st.sampled_from(UNITS), st.sampled_from("<>"))
+def test_append_dates_and_durations_as_an_ndarray_sets_them(data, kind, unit, order):
+    array = GrowArray(dtype=f"{order}{kind}8[{unit}]")
+    value = data.draw(MOMENTS[kind])
+    expected = set_item(array.dtype, value)
+    if isinstance(expected, Exception):
+        with Unchanged(array), pytest.raises(type(expected)):
+            array.append(value)
+    else:
+        array.append(value)
+        array.extend([value, array[0]])
+        assert array.tobytes() == 3 * expected
+
+
+def test_append_dates_with_a_time_zone_as_an_ndarray_sets_them():
+    moment = datetime.datetime(2020, 1, 2, 3, tzinfo=datetime.UTC)
+    array = GrowArray(dtype="M8[s]")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        array.append(moment)
+    assert array[0] == np.datetime64("2020-01-02T03")
+
+
+@QUICKLY
+@given(st.data())
+def test_append_scalars_as_an_ndarray_sets_them_by_same_kind(data):
+    """Of any type to any dtype; an integer that does not fit is an error everywhere."""
+    source, target = data.draw(PLAIN), data.draw(PLAIN)
+    if source.kind in "SU" or target.kind in "SU":
+        source = target = data.draw(st.sampled_from([source, target]))
+    scalar = data.draw(hnp.from_dtype(source)) if source.char != "g" else None
+    if scalar is None:
+        scalar = np.longdouble(data.draw(st.floats(allow_nan=False)))
+    scalar = np.asarray(scalar).astype(source.newbyteorder("="))[()]
+    array = GrowArray(dtype=target)
+    array.resize(1)
+    with np.errstate(all="ignore"):
+        if not np.can_cast(scalar.dtype, target, "same_kind"):
+            expected = TypeError()
+        elif target.kind in "iu" and not (
+            np.iinfo(target).min <= int(scalar) <= np.iinfo(target).max
+        ):
+            expected = OverflowError()
+        else:
+            expected = set_item(target, scalar)
+        for call in (
+            lambda: array.append(scalar),
+            lambda: array.extend([scalar]),
+            lambda: array.insert(1, scalar),
+        ):
+            if isinstance(expected, Exception):
+                with Unchanged(array), pytest.raises(type(expected)):
+                    call()
+            else:
+                call()
+    if not isinstance(expected, Exception):
+        rows = array.array[1:]
+        assert text(rows) == text(np.frombuffer(3 * expected, target))
 
 
 @pytest.mark.parametrize("dtype", [object, "O", [("a", "f8"), ("b", "O")]], ids=str)
@@ -1203,11 +1288,10 @@ def test_attributes_and_functions_of_numpy():
         lambda array: array.array,
         lambda array: array.__array__(),
         lambda array: np.asarray(array),
-        lambda array: memoryview(array).obj,
         lambda array: array[:],
         lambda array: array.view(),
     ],
-    ids=["array", "__array__", "asarray", "memoryview", "slice", "view"],
+    ids=["array", "__array__", "asarray", "slice", "view"],
 )
 def test_a_view_that_is_handed_out_is_the_users_to_spoil(find, spoil):
     array = GrowArray([1.0, 2, 3, 4])
@@ -1241,14 +1325,88 @@ def test_bytes_without_a_format_are_those_of_the_ndarray():
     assert hashlib.sha256(array).digest() == hashlib.sha256(array.array).digest()
 
 
-def test_structured_rows_are_exported_by_their_ndarray():
-    array = GrowArray(dtype=PADDED)
-    array.append((1, 2, b"c"))
-    assert np.asarray(array).dtype == PADDED
-    with Unchanged(array), pytest.raises(BufferError, match="memoryview"):
+@QUICKLY
+@given(st.data(), hnp.array_dtypes(PLAIN, allow_subarrays=True), st.booleans())
+def test_structured_rows_are_exported_with_their_dtype(data, dtype, align):
+    dtype = np.dtype(dtype.descr, align=align) if not dtype.hasobject else dtype
+    rows = some_rows(data, dtype, ())
+    array = GrowArray(rows)
+    plain = array.array
+    assert bytes(array) == plain.tobytes()
+    assert np.asarray(array).dtype == dtype
+    assert text(np.asarray(array).view(dtype)) == text(rows)
+    untold = any(
+        len(dtype.fields[name]) > 2
+        or dtype[name].base.kind in "mMV"
+        or ":" in name
+        or not name.isprintable()
+        for name in dtype.names
+    )
+    if not untold and all(dtype[name].base.char not in "gG" for name in dtype.names):
+        with memoryview(array) as view:
+            assert (view.nbytes, view.itemsize) == (plain.nbytes, dtype.itemsize)
+        assert bytearray(array) == plain.tobytes()
+        assert text(np.frombuffer(array, dtype).view(dtype)) == text(rows)
+
+
+TITLED = np.dtype([(("title", "a"), "i4"), ("b", "f8")])
+BACKWARD = np.dtype({"names": ["b", "a"], "formats": ["i1", "i4"], "offsets": [4, 0]})
+DATED = np.dtype([("at", "M8[s]"), ("x", "f8")])
+
+
+@pytest.mark.parametrize(
+    "dtype", ["V5", TITLED, BACKWARD, DATED, "M8[s]", NESTED, PADDED]
+)
+def test_buffer_protocol_never_tells_numpy_another_dtype(dtype):
+    dtype = np.dtype(dtype)
+    array = GrowArray(dtype=dtype)
+    array.resize(3)
+    assert bytes(array) == bytes(3 * dtype.itemsize)
+    assert np.asarray(array).dtype == dtype
+    assert np.asarray(array).dtype.fields == dtype.fields
+    assert np.array(array, copy=True).dtype == dtype
+    if dtype in (NESTED, PADDED):
+        assert np.frombuffer(array, dtype).shape == (3,)
+        assert bytearray(array) == bytes(array)
+        return
+    with (
+        Unchanged(array),
+        pytest.raises(BufferError, match=r"array.array.view\('u1'\)"),
+    ):
         memoryview(array)
-    with memoryview(array.array) as view:
-        assert view.nbytes == PADDED.itemsize
+    with memoryview(array.array.view("u1")) as view:
+        assert view.nbytes == array.nbytes
+
+
+def test_memoryview_of_bfloat16_says_what_to_take():
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    array = GrowArray([1.5, 2.5], dtype=bfloat16)
+    with (
+        Unchanged(array),
+        pytest.raises(BufferError, match=r"array.array.view\('u1'\)"),
+    ):
+        memoryview(array)
+    assert memoryview(array.array.view("u1")).nbytes == 4
+    assert np.asarray(array).dtype == bfloat16 and bytes(array) == array.tobytes()
+
+
+def test_memoryview_has_the_shape_and_keeps_the_rows():
+    array = GrowArray(np.arange(12, dtype="i2").reshape(2, 3, 2))
+    with memoryview(array) as view:
+        assert (view.shape, view.strides, view.format) == ((2, 3, 2), (12, 4, 2), "h")
+        assert view.c_contiguous and not view.f_contiguous and not view.readonly
+        assert view.obj is array and view.tolist() == array.tolist()
+        array.append(7)
+        view[0, 0, 0] = -1
+        assert view.shape == (2, 3, 2) and array[0, 0, 0] == -1
+        with Unchanged(array), pytest.raises(BufferError):
+            array.pop()
+    assert array.pop().tolist() == [[7, 7]] * 3
+    weak, view = weakref.ref(array), memoryview(array)
+    del array
+    assert weak() is view.obj
+    view.release()
+    assert weak() is None
 
 
 def test_dlpack():
