@@ -5,6 +5,7 @@ GrowBuffer, and what the array is as an ndarray is a view of that.  This module 
 a row lies in memory, converts by NumPy what C cannot, and adds methods to the type.
 """
 
+import datetime
 import functools
 import math
 import operator
@@ -112,6 +113,16 @@ def _paddings(dtype):
     return tuple((int(a), int(b - a)) for a, b in edges.reshape(-1, 2))
 
 
+def _check_lengths(dtype, name=""):
+    """Raise ValueError for items or fields that can hold no value, or no known one."""
+    for field in dtype.names or ():
+        _check_lengths(dtype.fields[field][0].base, f" of field {field!r}")
+    if dtype.itemsize == 0:
+        raise ValueError(f"{dtype!r}{name} has no length: give it one, as in 'S8'")
+    if dtype.kind in "mM" and np.datetime_data(dtype)[0] == "generic":
+        raise ValueError(f"{dtype!r}{name} has no unit: give it one, as in 'M8[s]'")
+
+
 def _make_layout(dtype, row_shape):
     """Return the Layout of rows that can be bytes in a buffer; None: the default."""
     dtype = np.dtype(np.float64 if dtype is None else dtype)
@@ -125,8 +136,7 @@ def _make_layout(dtype, row_shape):
             f"a GrowArray cannot hold {dtype!r}: its items are references to objects, "
             "which bytes in pages do not count"
         )
-    if dtype.itemsize == 0:
-        raise ValueError(f"items of dtype {dtype!r} have no bytes: give it a length")
+    _check_lengths(dtype)
     if min(row_shape, default=1) <= 0:
         raise ValueError(f"row_shape must be of lengths of 1 or more, got {row_shape}")
     row_nbytes = dtype.itemsize * math.prod(row_shape)
@@ -145,60 +155,189 @@ def _make_layout(dtype, row_shape):
     )
 
 
+# -------------------------------------------------------------- the buffer protocol
+
+_CODES = {"b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "f2": "e", "f4": "f"}
+_CODES |= {"u1": "B", "u2": "H", "u4": "I", "u8": "Q", "f8": "d", "c8": "Zf"}
+_CODES |= {"c16": "Zd"}
+
+
+class _NoFormat(Exception):
+    """No format of the buffer protocol tells what a dtype tells."""
+
+
+def _item_format(dtype):
+    if dtype.kind == "S":
+        return f"{dtype.itemsize}s"
+    order = "^" if dtype.isnative else dtype.byteorder  # ^: native, not aligned
+    if dtype.kind == "U":
+        return f"{order}{dtype.itemsize // 4}w"
+    if dtype.char in "gG" and dtype.isnative:
+        return order + {"g": "g", "G": "Zg"}[dtype.char]
+    if dtype.str[1:] not in _CODES or dtype.char in "gG":
+        raise _NoFormat
+    return order + _CODES[dtype.str[1:]]
+
+
+def _record_format(dtype):
+    """NumPy's own format does not tell of the padding after the last field."""
+    parts, end = [], 0
+    for name in dtype.names:
+        field, offset, *title = dtype.fields[name]
+        if title or offset < end or ":" in name or not name.isprintable():
+            raise _NoFormat
+        parts.append("x" * (offset - end) + f"{_format(field)}:{name}:")
+        end = offset + field.itemsize
+    return f"T{{{''.join(parts)}{'x' * (dtype.itemsize - end)}}}"
+
+
+def _format(dtype):
+    if dtype.subdtype is not None:
+        return f"({','.join(map(str, dtype.shape))}){_format(dtype.base)}"
+    return _item_format(dtype) if dtype.names is None else _record_format(dtype)
+
+
+def _buffer_format(dtype):
+    """Return the format that NumPy reads as this very dtype; None if there is none."""
+    try:
+        if dtype.names is not None:
+            return _format(dtype)
+        return memoryview(np.empty(0, dtype)).format if dtype.kind != "V" else None
+    except (_NoFormat, ValueError, BufferError):
+        return None
+
+
 # -------------------------------------------------------------------- conversion
+#
+# One rule holds for every value that becomes a row: NumPy's rule same_kind must allow the
+# cast; then it is what `ndarray[i] = value` makes of it.  An array, one of NumPy's scalars
+# and whatever else tells its dtype is judged by that.  Python's own objects have none:
+# these are the types that each dtype.kind takes.  An integer must fit by its value.
+
+_TAKES = {
+    "b": (bool,),
+    "i": (int,),
+    "u": (int,),
+    "f": (int, float, type(None)),
+    "c": (int, float, complex, type(None)),
+    "M": (int, str, bytes, datetime.date, type(None)),
+    "m": (int, str, bytes, datetime.timedelta, type(None)),
+    "S": (int, float, complex, str, bytes),
+    "U": (int, float, complex, str, bytes),
+}
+_CONVERTERS = {  # the methods of other objects that NumPy calls
+    "i": ("__index__",),
+    "u": ("__index__",),
+    "f": ("__float__", "__index__"),
+    "c": ("__complex__", "__float__", "__index__"),
+}
+_ARRAY_LIKE = ("dtype", "__array__", "__array_interface__", "__array_struct__")
 
 
-def _integers_of(values, found):
-    """Return Python's integers as an array, or None if there are other objects.
+def _is_array_like(value):
+    """Tell what NumPy takes as an array, with a dtype of its own, from other objects."""
+    if isinstance(value, list | tuple | str | bytes | int | float):
+        return isinstance(value, np.generic)
+    if any(hasattr(value, name) for name in _ARRAY_LIKE):
+        return True
+    try:
+        memoryview(value).release()
+    except (TypeError, BufferError):
+        return False
+    return True
 
-    `found` is what NumPy makes of them: float64, where some fit int64 and some uint64,
-    and objects, where some fit neither.
+
+def _is_sequence(value):
+    return isinstance(value, list | tuple) or (
+        hasattr(value, "__len__")
+        and hasattr(value, "__getitem__")
+        and not isinstance(value, str | bytes | dict)
+    )
+
+
+def _leaves(values):
+    """Yield what a nest of sequences consists of: arrays, and what is no sequence."""
+    for value in values:
+        if _is_array_like(value) or not _is_sequence(value):
+            yield value
+        else:
+            yield from _leaves(value)
+
+
+def _refuse(name, dtype):
+    raise TypeError(
+        f"cannot cast {name} to {dtype!r} by NumPy's rule 'same_kind': convert it first"
+    )
+
+
+def _check_dtype(found, dtype):
+    if not np.can_cast(found, dtype, "same_kind"):
+        _refuse(f"from {found!r}", dtype)
+
+
+def _check_type(cls, dtype):
+    methods = _CONVERTERS.get(dtype.kind, ())
+    if not issubclass(cls, _TAKES[dtype.kind]) and not any(
+        hasattr(cls, name) for name in methods
+    ):
+        _refuse(cls.__name__, dtype)
+
+
+def _check_leaves(leaves, dtype):
+    """Raise TypeError for a leaf that the rule does not allow."""
+    seen = set()
+    for leaf in leaves:
+        if _is_array_like(leaf):
+            found = np.asarray(leaf).dtype
+            if found not in seen:
+                _check_dtype(found, dtype)
+                seen.add(found)
+        elif type(leaf) not in seen:
+            _check_type(type(leaf), dtype)
+            seen.add(type(leaf))
+
+
+def _integers(values, dtype):
+    """Return integers as an array of the dtype; OverflowError for one that does not fit.
+
+    NumPy 2 raises that itself, 1.26 warns or says nothing.
     """
-    if found.dtype.kind in "iu":
-        return found
-    if found.dtype.kind in "fO":
-        objects = np.asarray(values, object)
-        if all(hasattr(item, "__index__") for item in objects.flat):
-            return objects
-    return None
-
-
-def _in_range(numbers, dtype):
-    """Cast integers; OverflowError for one that the dtype cannot hold.
-
-    NumPy 2 raises that itself, 1.26 warns.
-    """
+    numbers = np.asarray(values)
+    if numbers.dtype.kind not in "biu":
+        numbers = np.frompyfunc(operator.index, 1, 1)(np.asarray(values, object))
+        numbers = np.asarray(numbers, object)
     limits = np.iinfo(dtype)
-    for number in (numbers.min(), numbers.max()):
+    for number in (numbers.min(), numbers.max()) if numbers.size else ():
         if not limits.min <= number <= limits.max:
             raise OverflowError(f"Python integer {number} out of bounds for {dtype}")
     return numbers.astype(dtype)
 
 
-def _array_of(values, dtype):
-    """Return an ndarray of any array-like, to be cast by the rule same_kind.
-
-    Python's own objects have no dtype: their integers fit where their values do, and
-    what is no number to begin with is converted as NumPy converts it.
-    """
-    if hasattr(values, "dtype"):
-        return np.asarray(values)
-    if dtype.kind not in "biufc":
-        return np.asarray(values, dtype)
-    found = np.asarray(values)
-    if found.size == 0 or (found.dtype.kind == "O" and dtype.kind in "fc"):
-        return np.asarray(values, dtype)
+def _item(value, dtype):
+    """Return an array without axes of one item that has a dtype."""
     if dtype.kind in "iu":
-        integers = _integers_of(values, found)
-        if integers is not None:
-            return _in_range(integers, dtype)
-    return found
+        return _integers(value, dtype)
+    item = np.empty(1, dtype)
+    item[0] = value
+    return item[0:1].reshape(())
 
 
-def _yields_rows(rows):
-    """Tell what can only be iterated over from what NumPy can take as a whole."""
-    whole = hasattr(rows, "__getitem__") or hasattr(rows, "__array__")
-    return hasattr(rows, "__iter__") and not whole
+def _source(values, dtype):
+    """Return an array of any shape, of which the rule allows the cast to the dtype."""
+    if _is_array_like(values):
+        array = np.asarray(values)
+        _check_dtype(array.dtype, dtype.base)
+        is_item = array.ndim == 0 and dtype.names is None and dtype.subdtype is None
+        if is_item and isinstance(values, np.generic | np.ndarray):
+            return _item(values, dtype)  # masked, for one, is not what asarray says
+        return _item(array, dtype) if is_item else array
+    kind = dtype.base.kind
+    if kind in _TAKES:
+        is_sequence = _is_sequence(values)
+        _check_leaves(_leaves(values) if is_sequence else (values,), dtype.base)
+        if kind in "iu" and dtype.subdtype is None:
+            return _integers(values, dtype)
+    return np.asarray(values, dtype)
 
 
 def _cast(layout, source, *shape):
@@ -208,16 +347,27 @@ def _cast(layout, source, *shape):
     return block
 
 
+def _yields_rows(rows):
+    """Tell what can only be iterated over from what NumPy can take as a whole."""
+    whole = hasattr(rows, "__getitem__") or hasattr(rows, "__array__")
+    return hasattr(rows, "__iter__") and not whole
+
+
 def _row(layout, row):
     """Return an array of one row."""
-    return _cast(layout, _array_of(row, layout.dtype))
+    return _cast(layout, _source(row, layout.dtype))
 
 
 def _rows(layout, rows):
     """Return an array of rows; None for what is only an iterable of them."""
     if _yields_rows(rows):
         return None
-    source = _array_of(rows, layout.dtype)
+    if isinstance(rows, str | bytes) and layout.dtype.kind in "biufc":
+        raise TypeError(
+            f"extend() needs rows, got {type(rows).__name__}, which NumPy takes for one "
+            f"text: np.frombuffer(data, {layout.dtype.str!r}) makes rows of bytes"
+        )
+    source = _source(rows, layout.dtype)
     if source.ndim == 0:
         raise TypeError(
             f"extend() needs rows, got one item: {rows!r}; append() takes it"
@@ -229,19 +379,45 @@ def _rows(layout, rows):
     return _cast(layout, source, len(source))
 
 
+def _refuse_one_item(data):
+    """Raise the TypeError for GrowArray(data), where data is no rows."""
+    hint = f"give it as [{data!r}]"
+    if isinstance(data, type | np.dtype) or _names_dtype(data):
+        hint = f"give a dtype as dtype={getattr(data, '__name__', repr(data))}"
+    elif isinstance(data, int):
+        hint += f", or make room for so many rows with reserve({data})"
+    raise TypeError(f"data must be rows, got one item: {data!r}; {hint}")
+
+
+def _names_dtype(data):
+    try:
+        return isinstance(data, str) and np.dtype(data) is not None
+    except TypeError:
+        return False
+
+
+def _is_open(dtype):
+    """Tell whether a dtype leaves to the data how long its items are, or their unit."""
+    return dtype.itemsize == 0 or (
+        dtype.kind in "mM" and np.datetime_data(dtype)[0] == "generic"
+    )
+
+
 def _make_rows(data, dtype, row_shape):
     """Return dtype and row shape for GrowArray(data, ...), and what to extend it by."""
     if _yields_rows(data):
         return dtype, row_shape, data
-    rows = np.asarray(data, dtype)
-    dtype = rows.dtype if dtype is None or not rows.ndim else np.dtype(dtype)
-    if dtype.itemsize == 0:
+    if dtype is None:
+        rows = np.asarray(data)
         dtype = rows.dtype
+    else:
+        dtype = np.dtype(dtype)
+        if _is_open(dtype):
+            dtype = np.asarray(data, dtype).dtype
+        rows = _source(data, dtype)
+    if rows.ndim == len(dtype.shape):
+        _refuse_one_item(data)
     if row_shape is None:
-        if rows.ndim == len(dtype.shape):
-            raise TypeError(
-                f"data must be rows, got one item: {data!r}; give it as [item]"
-            )
         row_shape = rows.shape[1 : rows.ndim - len(dtype.shape)]
     return dtype, row_shape, rows
 
@@ -281,6 +457,7 @@ _numpy = use_numpy(
     row=_row,
     rows=_rows,
     selected=_selected,
+    buffer_format=_buffer_format,
     address_space=_address_space,
 )
 
@@ -305,6 +482,10 @@ class _Methods:
         if copy is None:  # no word of NumPy 1's
             return array.astype(dtype)
         return np.array(array, dtype=dtype, copy=copy)
+
+    def __bytes__(self):
+        """Return the bytes of all rows, also where the buffer protocol has no format."""
+        return self.array.tobytes()
 
     def __dlpack__(self, **options):
         return self.array.__dlpack__(**options)

@@ -2,6 +2,7 @@
 #include "buffer.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 /* ---------------------------------------------------------------- tracemalloc */
 
@@ -67,38 +68,48 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
     return op;
 }
 
-/* Most buffers are small results that live for a moment. An interpreter keeps some that
- * were deallocated, with their heap blocks, for the next ones. */
-static struct buffer_dead *
-dead_of(const PyTypeObject *type)
-{
-    assert(PyType_HasFeature((PyTypeObject *)type, Py_TPFLAGS_HEAPTYPE));
-    PyObject *module = ((const PyHeapTypeObject *)type)->ht_module;
-    return module == NULL ? NULL : PyModule_GetState(module);
-}
+/* Most buffers are small results that live for a moment. So some are kept when they are
+ * deallocated, with their heap blocks, for the next ones. They are kept for one type, that
+ * of the first interpreter: its GIL protects all but the type, which the others read. */
+enum { DEAD_MAX = 1024, DEAD_NBYTES_MAX = 32 * 1024 };
+
+static struct {
+    _Atomic(const PyTypeObject *) type; /* NULL: none are kept */
+    size_t count, nbytes;
+    BufferObject *items[DEAD_MAX];
+} dead;
 
 void
-buffer_dead_init(struct buffer_dead *dead)
+buffer_keep_dead(const PyTypeObject *type)
 {
-    dead->count = 0;
-    dead->nbytes = 0;
-#if defined(Py_GIL_DISABLED) || defined(GROWBUF_DEBUG)
-    dead->max = 0; /* nothing locks them; or tools are to see each object's end */
+#if !defined(Py_GIL_DISABLED) && !defined(GROWBUF_DEBUG)
+    const PyTypeObject *none = NULL;
+    (void)atomic_compare_exchange_strong(&dead.type, &none, type);
 #else
-    dead->max = BUFFER_DEAD_MAX;
+    (void)type; /* no lock protects them; or tools are to see the end of each object */
 #endif
 }
 
 void
-buffer_dead_clear(struct buffer_dead *dead)
+buffer_free_dead(const PyTypeObject *type)
 {
-    assert(dead->count >= 0 && dead->count <= BUFFER_DEAD_MAX);
-    dead->max = 0;
-    while (dead->count > 0) {
-        BufferObject *self = dead->items[--dead->count];
+    if (type == NULL || type != dead.type) {
+        return;
+    }
+    while (dead.count > 0) {
+        BufferObject *self = dead.items[--dead.count];
+        assert(dead.nbytes >= self->store.memory.length);
+        dead.nbytes -= self->store.memory.length;
         store_drop(&self->store);
         PyObject_Free(self);
     }
+    dead.type = NULL;
+}
+
+static bool
+is_kept(const PyTypeObject *type)
+{
+    return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
 }
 
 /* Return an object of `type`, which is GrowBuffer itself, that is complete except for its
@@ -107,13 +118,12 @@ static BufferObject *
 buffer_allocate(PyTypeObject *type)
 {
     assert(buffer_is_exact_type(type));
-    struct buffer_dead *dead = dead_of(type);
     BufferObject *self;
-    if (dead != NULL && dead->count > 0) {
-        self = dead->items[--dead->count];
+    if (is_kept(type) && dead.count > 0) {
+        self = dead.items[--dead.count];
         assert(store_kind(&self->store) <= STORE_HEAP);
-        assert(dead->nbytes >= self->store.memory.length);
-        dead->nbytes -= self->store.memory.length;
+        assert(dead.nbytes >= self->store.memory.length);
+        dead.nbytes -= self->store.memory.length;
         (void)PyObject_Init((PyObject *)self, type);
     }
     else {
@@ -131,20 +141,19 @@ buffer_allocate(PyTypeObject *type)
 static void
 buffer_bury(BufferObject *self, PyTypeObject *type)
 {
-    struct buffer_dead *dead = buffer_is_exact_type(type) ? dead_of(type) : NULL;
     struct store *store = &self->store;
-    if (dead == NULL || dead->count == dead->max) {
+    if (!is_kept(type) || dead.count == DEAD_MAX) {
         store_drop(store);
         type->tp_free((PyObject *)self);
         return;
     }
     if (store_kind(store) > STORE_HEAP ||
-        store->memory.length > BUFFER_DEAD_NBYTES_MAX - dead->nbytes) {
+        store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
         store_free(store);
     }
-    assert(store->memory.length <= BUFFER_DEAD_NBYTES_MAX - dead->nbytes);
-    dead->nbytes += store->memory.length;
-    dead->items[dead->count++] = self;
+    assert(store->memory.length <= DEAD_NBYTES_MAX - dead.nbytes);
+    dead.nbytes += store->memory.length;
+    dead.items[dead.count++] = self;
 }
 
 PyObject *

@@ -34,20 +34,6 @@ typedef struct {
     struct spare *spare; /* NULL until spare() or readfrom() is called */
 } BufferObject;
 
-/* Deallocated buffers of one interpreter that are used again, and the bytes of their heap
- * blocks. The state of the module begins with them. */
-enum { BUFFER_DEAD_MAX = 256, BUFFER_DEAD_NBYTES_MAX = 32 * 1024 };
-
-struct buffer_dead {
-    int count, max;
-    size_t nbytes;
-    BufferObject *items[BUFFER_DEAD_MAX];
-};
-
-/* Begin to keep some; free those that are kept, and keep none any more. */
-void buffer_dead_init(struct buffer_dead *dead);
-void buffer_dead_clear(struct buffer_dead *dead);
-
 /* The free tail, given out as a memoryview to be written to (spare.c). While the view
  * lives, the spare is outstanding: it is an export of the buffer, and nothing may be
  * appended except what is committed. Then this object has a reference to the buffer,
@@ -122,6 +108,10 @@ buffer_type(PyTypeObject *type)
     }
     return type;
 }
+
+/* Use memory of deallocated buffers of this type again, if no other type does; and stop. */
+void buffer_keep_dead(const PyTypeObject *type);
+void buffer_free_dead(const PyTypeObject *type);
 
 /* Return a new buffer of `type`, which is GrowBuffer itself, with `nbytes` bytes, whose
  * values the caller writes before any other code runs. */

@@ -383,6 +383,7 @@ add_types(PyObject *module, struct state *state)
         PyModule_AddType(module, state->layout_type) < 0) {
         return -1;
     }
+    buffer_keep_dead(state->buffer_type);
     return add_type(module, io_make_type(module)) < 0
                ? -1
                : add_type(module, array_make_type(module));
@@ -398,7 +399,6 @@ module_exec(PyObject *module)
         return -1;
     }
     pool_init((enum pages_rung)highest, settle);
-    buffer_dead_init(&state->dead_buffers);
     state->release_name = PyUnicode_InternFromString("release");
     state->dtype_name = PyUnicode_InternFromString("dtype");
     if (state->release_name == NULL || state->dtype_name == NULL ||
@@ -430,7 +430,7 @@ static int
 module_clear(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
-    buffer_dead_clear(&state->dead_buffers);
+    buffer_free_dead(state->buffer_type);
     Py_CLEAR(state->buffer_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);

@@ -160,6 +160,7 @@ layout_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->row_shape);
     Py_VISIT(self->view_shape);
     Py_VISIT(self->new_row);
+    Py_VISIT(self->format);
     return 0;
 }
 
@@ -176,6 +177,7 @@ layout_dealloc(PyObject *op)
     Py_CLEAR(self->row_shape);
     Py_CLEAR(self->view_shape);
     Py_CLEAR(self->new_row);
+    Py_CLEAR(self->format);
     field_close(&self->field);
     PyMem_Free(self->paddings);
     type->tp_free(op);
@@ -282,6 +284,40 @@ layout_clean_slow(const LayoutObject *layout, char *rows, size_t nbytes)
             memset(item + layout->paddings[i].offset, 0, layout->paddings[i].nbytes);
         }
     }
+}
+
+/* Ask for the format, once. */
+static PyObject *
+ask_format(LayoutObject *layout)
+{
+    PyObject *hook = layout->numpy->hooks[NUMPY_buffer_format];
+    PyObject *format = PyObject_CallOneArg(hook, layout->dtype);
+    if (format != NULL && PyUnicode_Check(format)) {
+        Py_SETREF(format, PyUnicode_AsUTF8String(format));
+    }
+    if (format == NULL) {
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION(layout);
+    if (layout->format == NULL) {
+        layout->format = Py_NewRef(format);
+    }
+    Py_END_CRITICAL_SECTION();
+    Py_DECREF(format);
+    return layout->format;
+}
+
+const char *
+layout_format(LayoutObject *layout)
+{
+    PyObject *format = layout->format == NULL ? ask_format(layout) : layout->format;
+    if (format == Py_None) {
+        PyErr_SetString(
+            PyExc_BufferError,
+            "the buffer protocol has no format for rows of this dtype: take "
+            "array.array, or its bytes as array.array.view('u1')");
+    }
+    return format == NULL || format == Py_None ? NULL : PyBytes_AS_STRING(format);
 }
 
 PyObject *

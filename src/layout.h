@@ -27,6 +27,7 @@
     DO(row)         /* (layout, value) -> ndarray of one row */                        \
     DO(rows)        /* (layout, values) -> ndarray of rows; None: iterate over them */ \
     DO(selected) /* (nrows, key) -> ndarray of bools: the rows that a key selects */   \
+    DO(buffer_format) /* (dtype) -> the format of the buffer protocol; None: none */   \
     DO(address_space) /* () -> bytes: in all, and what others than buffers have of it */
 
 #define NUMPY_HOOK(name) NUMPY_##name,
@@ -61,6 +62,7 @@ typedef struct {
     PyObject *row_shape;  /* a tuple of ints */
     PyObject *view_shape; /* the (-1, *row_shape) for reshape(); NULL for one axis */
     PyObject *new_row;    /* () -> ndarray of one row */
+    PyObject *format;     /* a bytes object; None: none; NULL: not asked yet */
     size_t row_nbytes, itemsize;
     bool is_void; /* an item is a view of its array, as NumPy's void scalars are */
     struct field field; /* a row */
@@ -82,6 +84,10 @@ extern const char layout_use_numpy_doc[];
 
 /* Return the layout for two arguments of GrowArray, which may be None. A new reference. */
 PyObject *layout_of(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape);
+
+/* Return the format of an item in the buffer protocol, which lives as long as the layout. If
+ * it has none that NumPy reads back as the same dtype, raise BufferError. */
+const char *layout_format(LayoutObject *layout);
 
 /* Call what was handed over. */
 PyObject *layout_call(LayoutObject *layout, enum numpy_hook hook, PyObject *value);

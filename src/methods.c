@@ -10,11 +10,21 @@
 
 /* ------------------------------------------------------------------- searching */
 
+/* Bytes for which a call costs more than a loop. */
+enum { FEW = 16 };
+
 static size_t
 find_byte(struct piece bytes, char value)
 {
-    const char *found =
-        bytes.nbytes == 0 ? NULL : memchr(bytes.start, value, bytes.nbytes);
+    if (bytes.nbytes < FEW) {
+        for (size_t at = 0; at < bytes.nbytes; at++) {
+            if (bytes.start[at] == value) {
+                return at;
+            }
+        }
+        return METHODS_NONE;
+    }
+    const char *found = memchr(bytes.start, value, bytes.nbytes);
     return found == NULL ? METHODS_NONE : (size_t)(found - bytes.start);
 }
 
@@ -22,16 +32,17 @@ static size_t
 rfind_byte(struct piece bytes, char value)
 {
 #ifdef __linux__
-    const char *found =
-        bytes.nbytes == 0 ? NULL : memrchr(bytes.start, value, bytes.nbytes);
-    return found == NULL ? METHODS_NONE : (size_t)(found - bytes.start);
-#else
-    size_t at = bytes.nbytes;
-    while (at > 0 && bytes.start[at - 1] != value) {
-        at--;
+    if (bytes.nbytes >= FEW) {
+        const char *found = memrchr(bytes.start, value, bytes.nbytes);
+        return found == NULL ? METHODS_NONE : (size_t)(found - bytes.start);
     }
-    return at == 0 ? METHODS_NONE : at - 1;
 #endif
+    for (size_t at = bytes.nbytes; at > 0; at--) {
+        if (bytes.start[at - 1] == value) {
+            return at - 1;
+        }
+    }
+    return METHODS_NONE;
 }
 
 /* A search for a part of two bytes or more. Positions are counted from where the search

@@ -139,7 +139,8 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 {
     static const char *const names[] = {NULL, "delete"};
     PyObject *values[2];
-    struct args_bytes table = {.view.obj = NULL}, deleted = {.view.obj = NULL};
+    struct args_bytes table, deleted;
+    table.view.obj = deleted.view.obj = NULL;
     bool plain = args_sort(args, nargs, kwnames, names, 2, values) && values[0] != NULL;
     if (plain && values[0] != Py_None) {
         plain = args_open_bytes(values[0], &table) && table.piece.nbytes == 256;
@@ -369,7 +370,8 @@ static PyObject *
 growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t max = -1;
-    struct args_bytes old = {.view.obj = NULL}, new = {.view.obj = NULL};
+    struct args_bytes old, new;
+    old.view.obj = new.view.obj = NULL;
     PyObject *result = NULL;
     if (nargs >= 2 && nargs <= 3 && (nargs == 2 || args_small_int(args[2], &max)) &&
         args_open_bytes(args[0], &old) && args_open_bytes(args[1], &new) &&
@@ -505,7 +507,8 @@ new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnam
     static const char *const names[] = {"sep", "maxsplit"};
     PyObject *values[2], *result = NULL;
     Py_ssize_t max = -1;
-    struct args_bytes separator = {.view.obj = NULL};
+    struct args_bytes separator;
+    separator.view.obj = NULL;
     bool plain = args_sort(args, nargs, kwnames, names, 2, values) &&
                  (values[1] == NULL || args_small_int(values[1], &max));
     bool at_space = plain && (values[0] == NULL || values[0] == Py_None);

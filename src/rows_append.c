@@ -121,12 +121,16 @@ has_our_shape(RowsObject *self, const Py_buffer *view, int naxes)
 
 /* Append an array of our dtype whose bytes are in our order: a row (`naxes` 0) or a block
  * of rows (1). Ourselves are left to NumPy, because a view of our own would keep us from
- * growing. */
+ * growing; so are items of ndarray's subclasses, such as np.ma.masked. */
 static int
 append_array(PyObject *op, PyObject *array, int naxes)
 {
     RowsObject *self = rows_cast(op);
     if (array == op || !PyObject_CheckBuffer(array) || PyBytes_Check(array)) {
+        return 0;
+    }
+    PyTypeObject *ndarray = (PyTypeObject *)self->layout->numpy->hooks[NUMPY_ndarray];
+    if (naxes == 0 && Py_TYPE(array) != ndarray && PyObject_TypeCheck(array, ndarray)) {
         return 0;
     }
     int rc = has_our_dtype(self, array);

@@ -254,40 +254,104 @@ rows_contains(PyObject *op, PyObject *value)
 
 /* -------------------------------------------------------------- the buffer protocol */
 
-/* NumPy reads some formats of void and structured items otherwise than it wrote them,
- * or not at all (titles, padding after the last field). Refused, it asks
- * __array__(). */
-static int
-check_format(RowsObject *self, int flags)
-{
-    if ((flags & PyBUF_FORMAT) != PyBUF_FORMAT || !self->layout->is_void) {
-        return 0;
-    }
-    PyErr_SetString(PyExc_BufferError,
-                    "structured rows are not exported with a format: "
-                    "take memoryview(array.array)");
-    return -1;
-}
+/* What an export holds until it is released. */
+struct export {
+    Py_buffer bytes;      /* the export of the GrowBuffer */
+    Py_ssize_t lengths[]; /* the shape, then the strides */
+};
 
-/* Never called, since the export is the ndarray's. But only of a type that has it does
- * np.frombuffer keep the export for as long as it looks (numpy #21632). */
-static void
-rows_releasebuffer(PyObject *Py_UNUSED(op), Py_buffer *Py_UNUSED(buffer))
-{
-}
-
-/* The export is the ndarray's, with its shape and format. */
+/* Look at the bytes. Under the lock. */
 static int
-rows_getbuffer(PyObject *op, Py_buffer *buffer, int flags)
+export_bytes(RowsObject *self, Py_buffer *bytes)
 {
-    PyObject *view = check_format(rows_cast(op), flags) < 0 ? NULL : rows_new_view(op);
-    if (view == NULL) {
-        buffer->obj = NULL;
+    if (rows_stabilize(self, 0) < 0 || rows_check_whole(self) < 0) {
         return -1;
     }
-    int rc = PyObject_GetBuffer(view, buffer, flags);
-    Py_DECREF(view);
-    return rc;
+    return PyObject_GetBuffer((PyObject *)self->buffer, bytes, PyBUF_WRITABLE);
+}
+
+static void
+set_lengths(const LayoutObject *layout, size_t nbytes, Py_ssize_t *shape,
+            Py_ssize_t *strides, Py_ssize_t ndim)
+{
+    size_t stride = layout->itemsize;
+    for (Py_ssize_t axis = ndim - 1; axis >= 0; axis--) {
+        shape[axis] =
+            axis == 0 ? (Py_ssize_t)(nbytes / layout->row_nbytes)
+                      : PyLong_AsSsize_t(PyTuple_GET_ITEM(layout->row_shape, axis - 1));
+        strides[axis] = (Py_ssize_t)stride;
+        stride *= axis == 0 ? 1 : (size_t)shape[axis];
+    }
+}
+
+static struct export *
+open_export(RowsObject *self, Py_ssize_t ndim)
+{
+    struct export *export =
+        PyMem_Malloc(sizeof *export + 2 * (size_t)ndim * sizeof(Py_ssize_t));
+    if (export == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    int rc;
+    ROWS_LOCKED(self, rc, export_bytes(self, &export->bytes));
+    if (rc < 0) {
+        PyMem_Free(export);
+        return NULL;
+    }
+    set_lengths(self->layout, (size_t)export->bytes.len, export->lengths,
+                export->lengths + ndim, ndim);
+    return export;
+}
+
+static inline bool
+asks_for(int flags, int what)
+{
+    return (flags & what) == what;
+}
+
+/* NumPy prefers this protocol to __array__(), so where it would read another dtype from the
+ * format than ours there is no export with one. */
+static int
+rows_getbuffer(PyObject *op, Py_buffer *view, int flags)
+{
+    RowsObject *self = rows_cast(op);
+    LayoutObject *layout = self->layout;
+    Py_ssize_t ndim = 1 + PyTuple_GET_SIZE(layout->row_shape);
+    const char *format = NULL;
+    struct export *export = NULL;
+    if (asks_for(flags, PyBUF_F_CONTIGUOUS) && ndim > 1) {
+        PyErr_SetString(PyExc_BufferError, "the rows are not Fortran contiguous");
+    }
+    else if (!asks_for(flags, PyBUF_FORMAT) ||
+             (format = layout_format(layout)) != NULL) {
+        export = open_export(self, ndim);
+    }
+    if (export == NULL) {
+        view->obj = NULL;
+        return -1;
+    }
+    bool has_axes = asks_for(flags, PyBUF_ND);
+    *view = (Py_buffer){
+        .buf = export->bytes.buf,
+        .obj = Py_NewRef(op),
+        .len = export->bytes.len,
+        .itemsize = (Py_ssize_t)layout->itemsize,
+        .ndim = has_axes ? (int)ndim : 1,
+        .format = (char *)format,
+        .shape = has_axes ? export->lengths : NULL,
+        .strides = asks_for(flags, PyBUF_STRIDES) ? export->lengths + ndim : NULL,
+        .internal = export,
+    };
+    return 0;
+}
+
+static void
+rows_releasebuffer(PyObject *Py_UNUSED(op), Py_buffer *view)
+{
+    struct export *export = view->internal;
+    PyBuffer_Release(&export->bytes);
+    PyMem_Free(export);
 }
 
 /* ------------------------------------------------------------------------ ufuncs */

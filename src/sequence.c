@@ -163,7 +163,8 @@ sequence_contains(PyObject *op, PyObject *value)
 {
     Py_ssize_t byte = -1;
     char single;
-    struct args_bytes part = {.view.obj = NULL};
+    struct args_bytes part;
+    part.view.obj = NULL;
     if (args_small_int(value, &byte) && byte >= 0 && byte <= 255) {
         single = (char)byte;
         part.piece = (struct piece){&single, 1};

@@ -7,7 +7,6 @@
 enum { STATE_MAX_METHODS = 128, STATE_MAX_BASE = 48, STATE_MAX_ROWS_METHODS = 32 };
 
 struct state {
-    struct buffer_dead dead_buffers; /* first, where buffer.c looks for it */
     PyTypeObject *buffer_type;
     PyTypeObject *spare_type;       /* spare.c */
     PyTypeObject *frozen_type;      /* transfer.c */

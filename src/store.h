@@ -145,9 +145,12 @@ store_begin(struct store *store, size_t nbytes)
         }
     }
     block[nbytes] = '\0';
-    unsigned tag = STORE_HEAP | (store_prefault ? STORE_TAG_PREFAULT : 0);
-    *store =
-        (struct store){block, nbytes, {block, allocated, allocated - 1, .tag = tag}};
+    /* One by one: a struct put together elsewhere would be loaded before it is stored. */
+    store->start = store->memory.address = block;
+    store->length = nbytes;
+    store->memory.length = allocated;
+    store->memory.dirty_end = allocated - 1;
+    store->memory.tag = STORE_HEAP | (store_prefault ? STORE_TAG_PREFAULT : 0);
     return 0;
 }
 

@@ -7,6 +7,7 @@ what fails, and its seed. Sequences of calls are in test_array_model.py.
 import array as array_array
 import bisect
 import copy
+import datetime
 import doctest
 import gc
 import hashlib
@@ -20,6 +21,7 @@ import sys
 import tracemalloc
 import warnings
 import weakref
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from decimal import Decimal
@@ -137,9 +139,15 @@ def some_rows(data, dtype, row_shape, least=0):
     return data.draw(hnp.arrays(dtype, (nrows, *row_shape), elements=elements))
 
 
+def has_dates(dtype):
+    fields = [dtype[name].base for name in dtype.names or ()]
+    return dtype.kind in "Mm" or any(map(has_dates, fields))
+
+
 def as_python(row):
-    """Return a row of Python's own objects that NumPy turns into the same row."""
-    return row.tolist() if row.dtype.kind not in "Mm" else row
+    """Return a row of Python's own objects that NumPy turns into the same row: a date or a
+    duration that is far away it may turn into another one."""
+    return row if has_dates(row.dtype) else row.tolist()
 
 
 @RESERVES
@@ -216,10 +224,11 @@ def test_what_c_writes_is_what_numpy_writes(code, order):
     item, row = GrowArray(dtype=dtype), GrowArray(dtype=dtype, row_shape=2)
     field = GrowArray(dtype=record)
     for value in EDGES[dtype.kind]:
+        expected = np.zeros(1, dtype)
         try:
             with np.errstate(all="ignore"):
-                expected = array_module._array_of(value, dtype).astype(dtype)
-        except OverflowError:
+                expected[0] = value
+        except TOO_BIG:
             for array in (item, row, field):
                 wanted = value if array is item else (1, value)
                 # NumPy 1 warns of a field that is out of range, which is an error here.
@@ -227,14 +236,94 @@ def test_what_c_writes_is_what_numpy_writes(code, order):
                 with Unchanged(array), pytest.raises(error):
                     array.append(wanted)
             continue
-        item.append(value)
-        row.append((value, value))
-        field.append((1, value))
-        wanted = repr(expected.tolist())
+        with np.errstate(all="ignore"):
+            item.append(value)
+            row.append((value, value))
+            field.append((1, value))
+        wanted = repr(expected.tolist()[0])
         assert repr(item.tolist()[-1]) == wanted
         assert repr(row.tolist()[-1]) == f"[{wanted}, {wanted}]"
         assert repr(field["field"].tolist()[-1]) == wanted
     assert bytes(field._buffer)[1 : dtype.alignment] == bytes(dtype.alignment - 1)
+
+
+UNITS = ["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "25s", "3D"]
+DAYS = datetime.timedelta(days=100_000_000)  # past which NumPy's arithmetic overflows
+MOMENTS = {
+    "M": st.dates() | st.datetimes(),
+    "m": st.timedeltas(-DAYS, DAYS),
+}
+
+
+def set_item(dtype, value):
+    """Return what an ndarray makes of a value, or the exception."""
+    plain = np.zeros(1, dtype)
+    try:
+        plain[0] = value
+    except (TypeError, ValueError, OverflowError) as error:
+        return error
+    return plain.tobytes()
+
+
+@QUICKLY
+@given(st.data(), st.sampled_from("Mm"), st.sampled_from(UNITS), st.sampled_from("<>"))
+def test_append_dates_and_durations_as_an_ndarray_sets_them(data, kind, unit, order):
+    array = GrowArray(dtype=f"{order}{kind}8[{unit}]")
+    value = data.draw(MOMENTS[kind])
+    expected = set_item(array.dtype, value)
+    if isinstance(expected, Exception):
+        with Unchanged(array), pytest.raises(type(expected)):
+            array.append(value)
+    else:
+        array.append(value)
+        array.extend([value, array[0]])
+        assert array.tobytes() == 3 * expected
+
+
+def test_append_dates_with_a_time_zone_as_an_ndarray_sets_them():
+    moment = datetime.datetime(2020, 1, 2, 3, tzinfo=datetime.UTC)
+    array = GrowArray(dtype="M8[s]")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        array.append(moment)
+    assert array[0] == np.datetime64("2020-01-02T03")
+
+
+@QUICKLY
+@given(st.data())
+def test_append_scalars_as_an_ndarray_sets_them_by_same_kind(data):
+    """Of any type to any dtype; an integer that does not fit is an error everywhere."""
+    source, target = data.draw(PLAIN), data.draw(PLAIN)
+    if source.kind in "SU" or target.kind in "SU":
+        source = target = data.draw(st.sampled_from([source, target]))
+    scalar = data.draw(hnp.from_dtype(source)) if source.char != "g" else None
+    if scalar is None:
+        scalar = np.longdouble(data.draw(st.floats(allow_nan=False)))
+    scalar = np.asarray(scalar).astype(source.newbyteorder("="))[()]
+    array = GrowArray(dtype=target)
+    array.resize(1)
+    with np.errstate(all="ignore"):
+        if not np.can_cast(scalar.dtype, target, "same_kind"):
+            expected = TypeError()
+        elif target.kind in "iu" and not (
+            np.iinfo(target).min <= int(scalar) <= np.iinfo(target).max
+        ):
+            expected = OverflowError()
+        else:
+            expected = set_item(target, scalar)
+        for call in (
+            lambda: array.append(scalar),
+            lambda: array.extend([scalar]),
+            lambda: array.insert(1, scalar),
+        ):
+            if isinstance(expected, Exception):
+                with Unchanged(array), pytest.raises(type(expected)):
+                    call()
+            else:
+                call()
+    if not isinstance(expected, Exception):
+        rows = array.array[1:]
+        assert text(rows) == text(np.frombuffer(3 * expected, target))
 
 
 @pytest.mark.parametrize("dtype", [object, "O", [("a", "f8"), ("b", "O")]], ids=str)
@@ -588,7 +677,7 @@ def test_a_row_that_is_too_big_is_refused():
 
 
 def test_one_item_is_shown_and_what_takes_it():
-    with pytest.raises(TypeError, match=r"got one item: 2.5; give it as \[item\]"):
+    with pytest.raises(TypeError, match=r"got one item: 2.5; give it as \[2.5\]"):
         GrowArray(2.5)
     with pytest.raises(TypeError, match=r"got one item: 2.5; append\(\) takes it"):
         GrowArray().extend(2.5)
@@ -679,7 +768,7 @@ BAD_ROWS = [
     ("f8", 3, (1, "x", 3), TypeError, "same_kind"),
     ("f8", 2, [1, [2, 3]], ValueError, None),
     ("M8[D]", (), "no date", ValueError, None),
-    ("M8[D]", (), 1.5, ValueError, None),
+    ("M8[D]", (), 1.5, TypeError, "same_kind"),
     (RECORD, (), (1, 2, 3), ValueError, None),
     (RECORD, (), (1, "x", True, ""), ValueError, None),
 ]
@@ -702,6 +791,164 @@ def test_a_bad_row_changes_nothing(dtype, row_shape, bad, error, words):
         array.extend(several)
     array.append(good)
     assert len(array) == 3
+
+
+class Index5:
+    """Has only an __index__."""
+
+    def __index__(self):
+        return 5
+
+
+DAY = datetime.date(2020, 1, 2)
+DAY_S = np.datetime64("2020-01-02", "s")
+WAYS_IN = {
+    "append": lambda array, value: array.append(value),
+    "insert": lambda array, value: array.insert(0, value),
+    "extend a list": lambda array, value: array.extend([value]),
+    "extend a tuple": lambda array, value: array.extend((value,)),
+    "extend an iterator": lambda array, value: array.extend(iter([value])),
+    "extend by a deque": lambda array, value: array.extend(deque([value])),
+    "new": lambda array, value: array.extend(GrowArray([value], dtype=array.dtype)),
+}
+# (dtype, value, what ndarray[i] = value makes of it under the rule same_kind)
+ONE_RULE = [
+    ("i4", np.int64(2**40), OverflowError),
+    ("i4", np.int64(7), 7),
+    ("i8", np.uint64(2**63), OverflowError),
+    ("i8", np.uint64(7), 7),
+    ("u1", np.int64(7), TypeError),
+    ("u1", np.uint16(300), OverflowError),
+    ("u1", np.array(7, "u1"), 7),
+    ("u1", 7, 7),
+    ("i8", np.array(1.9), TypeError),
+    ("i8", np.float64(1.9), TypeError),
+    ("i8", 1.9, TypeError),
+    ("i8", np.ma.masked, TypeError),
+    ("i8", Index5(), 5),
+    ("u1", Index5(), 5),
+    ("f8", Index5(), 5.0),
+    ("i8", Decimal(5), TypeError),
+    ("f8", Decimal("1.5"), 1.5),
+    ("c16", Decimal("1.5"), 1.5 + 0j),
+    ("f8", "1.5", TypeError),
+    ("f8", b"1.5", TypeError),
+    ("f8", np.str_("1.5"), TypeError),
+    ("f8", np.complex128(1j), TypeError),
+    ("f8", np.bool_(True), 1.0),
+    ("?", np.int8(1), TypeError),
+    ("?", np.bool_(True), True),
+    ("M8[s]", np.float64(1.9), TypeError),
+    ("M8[s]", 1.9, TypeError),
+    ("M8[s]", np.int64(5), TypeError),
+    ("M8[s]", np.str_("7"), TypeError),
+    ("M8[s]", np.timedelta64(7, "s"), TypeError),
+    ("M8[s]", DAY, DAY_S.item()),
+    ("M8[s]", "2020-01-02", DAY_S.item()),
+    ("M8[s]", np.datetime64("2020-01-02"), DAY_S.item()),
+    ("m8[s]", np.datetime64("2020"), TypeError),
+    ("m8[s]", DAY, TypeError),
+    ("m8[s]", 1.5, TypeError),
+    ("m8[s]", np.timedelta64(1, "h"), datetime.timedelta(hours=1)),
+    ("m8[s]", datetime.timedelta(hours=1), datetime.timedelta(hours=1)),
+    ("S3", DAY, TypeError),
+    ("S3", np.datetime64("2020"), TypeError),
+    ("S3", np.str_("abc"), TypeError),
+    ("S3", None, TypeError),
+    ("S3", b"abcd", b"abc"),
+    ("S3", 5, b"5"),
+    ("U3", DAY, TypeError),
+    ("U3", np.timedelta64(5, "s"), TypeError),
+    ("U3", object(), TypeError),
+    ("U3", np.bytes_(b"abcd"), "abc"),
+    ("U3", np.str_("abcd"), "abc"),
+]
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+@pytest.mark.parametrize(
+    "dtype, value, expected", ONE_RULE, ids=lambda value: repr(value)[:30]
+)
+def test_values_follow_one_rule_whichever_way_they_come(way, dtype, value, expected):
+    array = GrowArray(dtype=dtype)
+    array.resize(1)
+    if isinstance(expected, type):
+        with Unchanged(array), pytest.raises(expected):
+            WAYS_IN[way](array, value)
+        return
+    WAYS_IN[way](array, value)
+    row = array[0 if way == "insert" else 1].item()
+    assert (type(row), row) == (type(expected), expected)
+    nested = GrowArray(dtype=dtype, row_shape=(1, 1))
+    WAYS_IN[way](nested, [[value]])
+    assert nested[0].item() == expected
+
+
+@pytest.mark.parametrize(
+    "dtype, value, expected", ONE_RULE, ids=lambda value: repr(value)[:30]
+)
+def test_values_in_nested_lists_follow_the_rule(dtype, value, expected):
+    if isinstance(expected, type):
+        for make in (list, tuple, deque):
+            array = GrowArray(dtype=dtype, row_shape=(2, 1))
+            array.resize(1)
+            zero = array[0, 0, 0]
+            with Unchanged(array), pytest.raises(expected):
+                array.extend([make([[zero], make([value])])])
+            with Unchanged(array), pytest.raises(expected):
+                array.append(make([[zero], make([value])]))
+
+
+@pytest.mark.filterwarnings("default")
+def test_append_masked_is_nan_as_in_an_ndarray():
+    array = GrowArray()
+    with pytest.warns(UserWarning, match="masked"):
+        array.append(np.ma.masked)
+    with pytest.warns(UserWarning, match="masked"):
+        array.extend([1.5, np.ma.masked])
+    assert np.isnan(array[0]) and array[1] == 1.5 and np.isnan(array[2])
+
+
+@pytest.mark.parametrize("dtype", ["M8", "m8", np.dtype("M8"), "S", "U", str, bytes])
+def test_dtype_without_unit_or_length_is_taken_from_the_data(dtype):
+    kind = np.dtype(dtype).kind
+    data = {"M": [DAY], "m": [datetime.timedelta(1)], "S": [b"abc"], "U": ["abc"]}[kind]
+    assert_rows(GrowArray(data, dtype=dtype), np.array(data, dtype))
+    with pytest.raises(ValueError, match="give it one, as in '"):
+        GrowArray(dtype=dtype)
+    with pytest.raises(ValueError, match="of field 'x' has no .*: give it one"):
+        GrowArray(dtype=[("y", "i4"), ("x", dtype)])
+    with pytest.raises(ValueError, match="of field 'x' has no .*: give it one"):
+        GrowArray(dtype=[("y", [("x", dtype)], 2)])
+
+
+@pytest.mark.parametrize("data", [b"\1\2", "12"])
+def test_extend_by_text_says_what_makes_numbers_of_bytes(data):
+    array = GrowArray(dtype="u1")
+    with (
+        Unchanged(array),
+        pytest.raises(TypeError, match=r"np.frombuffer\(data, '.u1'\)"),
+    ):
+        array.extend(data)
+    array.extend(bytearray(b"\1\2"))
+    array.extend(np.frombuffer(b"\3", "u1"))
+    assert array.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [
+        ("f8", "dtype='f8'"),
+        (np.float64, "dtype=float64"),
+        (np.dtype("i2"), "dtype="),
+        (10, r"reserve\(10\)"),
+        (2.5, r"\[2.5\]"),
+        ("some text", r"\['some text'\]"),
+    ],
+)
+def test_new_from_one_item_says_what_was_meant(data, hint):
+    with pytest.raises(TypeError, match=f"data must be rows, .*{hint}"):
+        GrowArray(data)
 
 
 def test_an_iterable_that_raises_leaves_no_row_behind():
@@ -1041,11 +1288,10 @@ def test_attributes_and_functions_of_numpy():
         lambda array: array.array,
         lambda array: array.__array__(),
         lambda array: np.asarray(array),
-        lambda array: memoryview(array).obj,
         lambda array: array[:],
         lambda array: array.view(),
     ],
-    ids=["array", "__array__", "asarray", "memoryview", "slice", "view"],
+    ids=["array", "__array__", "asarray", "slice", "view"],
 )
 def test_a_view_that_is_handed_out_is_the_users_to_spoil(find, spoil):
     array = GrowArray([1.0, 2, 3, 4])
@@ -1079,14 +1325,88 @@ def test_bytes_without_a_format_are_those_of_the_ndarray():
     assert hashlib.sha256(array).digest() == hashlib.sha256(array.array).digest()
 
 
-def test_structured_rows_are_exported_by_their_ndarray():
-    array = GrowArray(dtype=PADDED)
-    array.append((1, 2, b"c"))
-    assert np.asarray(array).dtype == PADDED
-    with Unchanged(array), pytest.raises(BufferError, match="memoryview"):
+@QUICKLY
+@given(st.data(), hnp.array_dtypes(PLAIN, allow_subarrays=True), st.booleans())
+def test_structured_rows_are_exported_with_their_dtype(data, dtype, align):
+    dtype = np.dtype(dtype.descr, align=align) if not dtype.hasobject else dtype
+    rows = some_rows(data, dtype, ())
+    array = GrowArray(rows)
+    plain = array.array
+    assert bytes(array) == plain.tobytes()
+    assert np.asarray(array).dtype == dtype
+    assert text(np.asarray(array).view(dtype)) == text(rows)
+    untold = any(
+        len(dtype.fields[name]) > 2
+        or dtype[name].base.kind in "mMV"
+        or ":" in name
+        or not name.isprintable()
+        for name in dtype.names
+    )
+    if not untold and all(dtype[name].base.char not in "gG" for name in dtype.names):
+        with memoryview(array) as view:
+            assert (view.nbytes, view.itemsize) == (plain.nbytes, dtype.itemsize)
+        assert bytearray(array) == plain.tobytes()
+        assert text(np.frombuffer(array, dtype).view(dtype)) == text(rows)
+
+
+TITLED = np.dtype([(("title", "a"), "i4"), ("b", "f8")])
+BACKWARD = np.dtype({"names": ["b", "a"], "formats": ["i1", "i4"], "offsets": [4, 0]})
+DATED = np.dtype([("at", "M8[s]"), ("x", "f8")])
+
+
+@pytest.mark.parametrize(
+    "dtype", ["V5", TITLED, BACKWARD, DATED, "M8[s]", NESTED, PADDED]
+)
+def test_buffer_protocol_never_tells_numpy_another_dtype(dtype):
+    dtype = np.dtype(dtype)
+    array = GrowArray(dtype=dtype)
+    array.resize(3)
+    assert bytes(array) == bytes(3 * dtype.itemsize)
+    assert np.asarray(array).dtype == dtype
+    assert np.asarray(array).dtype.fields == dtype.fields
+    assert np.array(array, copy=True).dtype == dtype
+    if dtype in (NESTED, PADDED):
+        assert np.frombuffer(array, dtype).shape == (3,)
+        assert bytearray(array) == bytes(array)
+        return
+    with (
+        Unchanged(array),
+        pytest.raises(BufferError, match=r"array.array.view\('u1'\)"),
+    ):
         memoryview(array)
-    with memoryview(array.array) as view:
-        assert view.nbytes == PADDED.itemsize
+    with memoryview(array.array.view("u1")) as view:
+        assert view.nbytes == array.nbytes
+
+
+def test_memoryview_of_bfloat16_says_what_to_take():
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    array = GrowArray([1.5, 2.5], dtype=bfloat16)
+    with (
+        Unchanged(array),
+        pytest.raises(BufferError, match=r"array.array.view\('u1'\)"),
+    ):
+        memoryview(array)
+    assert memoryview(array.array.view("u1")).nbytes == 4
+    assert np.asarray(array).dtype == bfloat16 and bytes(array) == array.tobytes()
+
+
+def test_memoryview_has_the_shape_and_keeps_the_rows():
+    array = GrowArray(np.arange(12, dtype="i2").reshape(2, 3, 2))
+    with memoryview(array) as view:
+        assert (view.shape, view.strides, view.format) == ((2, 3, 2), (12, 4, 2), "h")
+        assert view.c_contiguous and not view.f_contiguous and not view.readonly
+        assert view.obj is array and view.tolist() == array.tolist()
+        array.append(7)
+        view[0, 0, 0] = -1
+        assert view.shape == (2, 3, 2) and array[0, 0, 0] == -1
+        with Unchanged(array), pytest.raises(BufferError):
+            array.pop()
+    assert array.pop().tolist() == [[7, 7]] * 3
+    weak, view = weakref.ref(array), memoryview(array)
+    del array
+    assert weak() is view.obj
+    view.release()
+    assert weak() is None
 
 
 def test_dlpack():
@@ -1591,11 +1911,22 @@ def test_a_float_with_a_value_of_its_own():
     assert array.tolist() == [np.array([Other(1)], "f8")[0], 1]
 
 
-@pytest.mark.parametrize("value", [1e-50, 1e-40, -1e-50])
-def test_an_underflow_is_numpys_to_judge(value):
-    array = GrowArray(dtype="f4")
-    with np.errstate(under="raise"), pytest.raises(FloatingPointError):
-        array.append(value)
-    array.extend([value, 0.0, -0.0, math.inf, math.nan])
-    expected = np.array([value, 0.0, -0.0, math.inf, math.nan]).astype("f4")
-    assert array.array.tobytes() == expected.tobytes()
+@pytest.mark.parametrize("value", [1e-50, 1e-40, -1e-50, 1e50])
+@pytest.mark.parametrize("cls", [float, np.float64])
+def test_floating_point_errors_are_those_of_setting_an_item(value, cls):
+    array, plain = GrowArray(dtype="f4"), np.zeros(1, "f4")
+
+    def outcome(call, *args):
+        with np.errstate(all="raise"):
+            try:
+                call(*args)
+            except FloatingPointError as error:
+                return str(error)
+
+    expected = outcome(plain.__setitem__, 0, cls(value))
+    with Unchanged(array) if expected else nullcontext():
+        assert outcome(array.append, cls(value)) == expected
+    with np.errstate(all="ignore"):
+        array.extend([cls(value), 0.0, -0.0, math.inf, math.nan])
+        expected = np.array([value, 0.0, -0.0, math.inf, math.nan]).astype("f4")
+    assert array.array[-5:].tobytes() == expected.tobytes()

@@ -41,7 +41,7 @@ FLAVOURS = {
 # What all programs are linked with: the layers that need no Python, and the kernel.
 LAYERS = [
     *("growth", "pages", "pages_linux", "pages_posix"),
-    *("prefault", "pool", "spans", "store"),
+    *("prefault", "entries", "pool", "moves", "spans", "store"),
 ]
 SHARED = [
     *(SOURCE / f"{layer}.c" for layer in LAYERS),

@@ -1212,24 +1212,34 @@ test_spans_take_with_advice_refused_succeeds(void)
 
 /* ------------------------------------------------------------------------ the pool */
 
+/* Give more spans of `length` than the pool keeps: the oldest ones are unmapped. */
+static void
+check_most_entries(size_t length, size_t nbytes, size_t most)
+{
+    enum { MORE = POOL_NSMALL + 10 };
+    static struct span spans[MORE];
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    size_t count = most + 10;
+    CHECK(count <= MORE);
+    for (size_t i = 0; i < count; i++) {
+        spans[i] = take(length, nbytes, 1);
+    }
+    const char *oldest = spans[0].address, *kept = spans[10].address;
+    for (size_t i = 0; i < count; i++) {
+        give(&spans[i]);
+        CHECK(pool_stats().nentries <= most);
+    }
+    CHECK(pool_stats().nentries == most && kernel.nbytes == most * length);
+    CHECK(!kernel_is_mapped(oldest, length) && kernel_is_mapped(kept, length));
+    finish();
+}
+
 static void
 test_pool_keep_evicts_the_oldest_of_too_many(void)
 {
-    begin(KERNEL_MAINLINE, ANY_RUNG);
-    enum { MORE = POOL_NSLOTS + 10 };
-    struct span spans[MORE];
-    for (int i = 0; i < MORE; i++) {
-        spans[i] = take(2 * MIB, 1, 1);
-    }
-    const char *oldest = spans[0].address, *kept = spans[10].address;
-    for (int i = 0; i < MORE; i++) {
-        give(&spans[i]);
-        CHECK(pool_stats().nentries <= POOL_NSLOTS);
-    }
-    CHECK(pool_stats().nentries == POOL_NSLOTS);
-    CHECK(kernel.nbytes == POOL_NSLOTS * 2 * MIB);
-    CHECK(!kernel_is_mapped(oldest, 2 * MIB) && kernel_is_mapped(kept, 2 * MIB));
-    finish();
+    check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* zero spans are searched */
+    check_most_entries(4 * MIB, 1, POOL_NSLOTS);
+    check_most_entries(2 * MIB, 1, POOL_NSMALL);
 }
 
 static void
