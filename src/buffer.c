@@ -34,6 +34,7 @@ update_trace(struct trace before, const struct store *store)
         PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)before.address);
     }
     if (now.address != NULL) {
+        assert(store_nbytes(store) > now.dirty_end);
         (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)now.address,
                                   store_nbytes(store));
     }
@@ -45,6 +46,7 @@ update_trace(struct trace before, const struct store *store)
 static void
 buffer_init(BufferObject *self)
 {
+    assert(Py_REFCNT(self) == 1);
     self->spare = NULL;
     self->base.ob_exports = 1;
 #if PY_VERSION_HEX >= 0x030F0000
@@ -96,6 +98,7 @@ buffer_free_dead(const PyTypeObject *type)
     }
     while (dead.count > 0) {
         BufferObject *self = dead.items[--dead.count];
+        assert(dead.nbytes >= self->store.memory.length);
         dead.nbytes -= self->store.memory.length;
         store_drop(&self->store);
         PyObject_Free(self);
@@ -118,6 +121,8 @@ buffer_allocate(PyTypeObject *type)
     BufferObject *self;
     if (is_kept(type) && dead.count > 0) {
         self = dead.items[--dead.count];
+        assert(store_kind(&self->store) <= STORE_HEAP);
+        assert(dead.nbytes >= self->store.memory.length);
         dead.nbytes -= self->store.memory.length;
         (void)PyObject_Init((PyObject *)self, type);
     }
@@ -146,6 +151,7 @@ buffer_bury(BufferObject *self, PyTypeObject *type)
         store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
         store_free(store);
     }
+    assert(store->memory.length <= DEAD_NBYTES_MAX - dead.nbytes);
     dead.nbytes += store->memory.length;
     dead.items[dead.count++] = self;
 }
@@ -177,6 +183,7 @@ buffer_create(PyTypeObject *type, size_t nbytes)
 PyObject *
 buffer_from_store(PyTypeObject *type, struct store *store)
 {
+    assert(store_check(store) == NULL);
     BufferObject *self = buffer_allocate(type);
     if (self == NULL) {
         store_free(store);
@@ -195,6 +202,7 @@ buffer_dealloc(PyObject *op)
 {
     BufferObject *self = buffer_cast(op);
     PyTypeObject *type = Py_TYPE(op);
+    assert(self->base.ob_exports >= 1 && self->base.ob_start == self->store.start);
     if (self->base.ob_exports > 1) {
         /* As bytearray does: an extension has lost a release. */
         PyErr_SetString(PyExc_SystemError,
@@ -286,6 +294,7 @@ buffer_check_growable(BufferObject *self)
 int
 buffer_check_committable(BufferObject *self)
 {
+    assert(self->spare != NULL);
     Py_ssize_t others = self->base.ob_exports - self->spare->outstanding;
     return others == 1 || store_is_limited(&self->store) ? 0 : refuse_exported(self);
 }
@@ -293,6 +302,7 @@ buffer_check_committable(BufferObject *self)
 void
 buffer_no_memory(const struct store *store, int error)
 {
+    assert(error != 0 && !PyErr_Occurred());
     if (error == EFBIG) {
         PyErr_Format(PyExc_MemoryError,
                      "the buffer would grow past its limit of %zu bytes",
@@ -308,6 +318,7 @@ static int
 changed(BufferObject *self, struct trace before, int error)
 {
     struct store *store = &self->store;
+    assert(self->base.ob_exports >= 1);
     buffer_forget_spare(self);
     update_trace(before, store);
     buffer_publish(self);
@@ -337,6 +348,7 @@ buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbyt
 int
 buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 {
+    assert(at <= self->store.length && removed <= self->store.length - at);
     if (at == self->store.length) {
         return buffer_append(self, inserted);
     }
@@ -353,6 +365,7 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 int
 buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
 {
+    assert(nbytes <= self->store.length && store_kind(&taken->store) == STORE_EMPTY);
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
@@ -388,6 +401,7 @@ static int
 swap(BufferObject *self, struct store *store)
 {
     struct store before = self->store;
+    assert(store_check(store) == NULL);
     self->store = *store;
     *store = before;
     return changed(self, trace_of(&before), 0);
@@ -409,6 +423,7 @@ int
 buffer_put_back(BufferObject *self, struct store *store)
 {
     bool fixed = store_is_limited(&self->store);
+    assert(store_check(store) == NULL);
     if (self->store.length > 0 || spare_is_outstanding(self) ||
         fixed != store_is_limited(store) || (fixed && buffer_is_exported(self))) {
         return 1;
@@ -422,6 +437,7 @@ int
 buffer_hand_over(BufferObject *self, BufferObject *taken)
 {
     struct store fresh;
+    assert(taken != self && !buffer_is_exported(taken));
     store_init(&fresh);
     store_set_prefault(&fresh, store_prefaults(&self->store));
     if (store_is_limited(&self->store)) {

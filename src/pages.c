@@ -260,7 +260,7 @@ pages_offer(char *address, size_t length)
     return advise(address, length, MADV_FREE);
 }
 
-/* Move `source`, one page with another mapped behind it, by one rung: one page arrives,
+/* Move `source`, one page with another mapped after it, by one rung: one page arrives,
  * or two where the move grows it. */
 static int
 try_move(enum pages_rung rung, char *source, char *target, char **moved)

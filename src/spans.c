@@ -201,7 +201,7 @@ open_to(struct span *span, size_t end)
     return error;
 }
 
-/* Have the helper touch `length` bytes from offset `from` on. */
+/* Let the helper touch `length` bytes from offset `from` on. */
 static void
 prefault_from(struct span *span, size_t from, size_t length)
 {

@@ -1,4 +1,4 @@
-/* model: a store beside the bytes it should hold, in memory that no fake kernel moves.
+/* model: a store beside the bytes that it should hold, in memory that no kernel moves.
  * Each action is done to both, and then both are compared.
  */
 #ifndef GROWBUF_TESTS_MODEL_H
@@ -187,8 +187,7 @@ model_append_zeros(struct model *model, size_t nbytes)
     return error;
 }
 
-/* Write into the room behind the NUL, as may whoever has written there and then not
- * said that it is in use. */
+/* Write into the tailroom after the NUL, as code may that does not commit it then. */
 static inline int
 model_scribble(struct model *model)
 {
@@ -271,7 +270,7 @@ model_limit(struct model *model, size_t limit)
     return error;
 }
 
-/* Whether a store can be expected to part with its first bytes. */
+/* Whether store_take can move the first bytes of a store. */
 static inline bool
 model_can_take(const struct model *model, size_t nbytes)
 {
@@ -280,13 +279,14 @@ model_can_take(const struct model *model, size_t nbytes)
                    pages_facts.rung == PAGES_DONTUNMAP);
 }
 
-/* Bytes that may be copied on the way: of a 2 MiB that is shared; and of a fixed store
- * what is left, if that slides to the front because there is less of it. */
+/* Bytes that may be copied on the way: of the 2 MiB that are shared; and of a limited
+ * store what is left, if that slides to the front because there is less of it. */
 static inline size_t
 model_may_copy(const struct model *model, size_t nbytes)
 {
-    size_t left = model->length - nbytes, gap = store_headroom(&model->store) + nbytes;
-    return 2 * MIB + (model->address != NULL && left < gap ? left : 0);
+    size_t left = model->length - nbytes;
+    size_t headroom = store_headroom(&model->store) + nbytes;
+    return 2 * MIB + (model->address != NULL && left < headroom ? left : 0);
 }
 
 /* Move the first bytes to `taken`, which is empty. */

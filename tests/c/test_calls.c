@@ -1,4 +1,4 @@
-/* Just how many calls of each kind, moves and copies a fixed piece of work takes, on
+/* Just how many calls of each kind, moves and copies a given piece of work takes, on
  * each kernel. A figure that changes is a change of policy: what is printed then is the
  * row to write here, if it was meant.
  */
@@ -51,7 +51,7 @@ window(struct store *store)
 
 /* Build 64 MiB in place. */
 static void
-build_fixed(struct store *store)
+build_limited(struct store *store)
 {
     if (store_set_limit(store, 64 * MIB) == 0) {
         append(store, 64 * MIB);
@@ -77,7 +77,7 @@ static const struct work {
     {"build", build},
     {"build again", build_again},
     {"window", window},
-    {"build fixed", build_fixed},
+    {"build limited", build_limited},
     {"build small", build_small},
 };
 
@@ -170,7 +170,7 @@ print(const char *kernel_name, const char *work_name, const struct counts *now)
 }
 
 static void
-test_the_calls_are_those_written_down(void)
+test_store_works_make_the_calls_written_down(void)
 {
     bool all = true;
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
@@ -190,6 +190,6 @@ test_the_calls_are_those_written_down(void)
 int
 main(void)
 {
-    RUN(test_the_calls_are_those_written_down);
+    RUN(test_store_works_make_the_calls_written_down);
     return check_done();
 }

@@ -1,4 +1,4 @@
-/* Stores that never move, and stores whose first bytes are taken away by moving pages:
+/* Stores with a limit, which never move, and store_take, which moves the first pages away:
  * beside a model, on each kernel. */
 #include <errno.h>
 
@@ -20,7 +20,7 @@ resident(const struct store *store)
     return kernel_resident(store->memory.address, store->memory.length);
 }
 
-/* Begin on a kernel with a store that is fixed. */
+/* Begin on a kernel with a store that has a limit. */
 static void
 begin_limited(struct model *model, enum kernel_kind kind, size_t limit)
 {
@@ -44,7 +44,7 @@ static const size_t limits[] = {
     MIB + 3, 2 * MIB - 1, 2 * MIB, 5 * MIB, 6999999, 8191999, 9 * MIB,
 };
 
-/* Every way of having one byte more than the limit. */
+/* Every way to add one byte to a full store. */
 static void
 check_full(struct model *model)
 {
@@ -71,7 +71,7 @@ fill_in_pieces(struct model *model, size_t piece)
 }
 
 static void
-test_it_holds_just_its_limit(void)
+test_store_limited_holds_its_limit_and_no_more(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         for (size_t i = 0; i < COUNT(limits); i++) {
@@ -90,10 +90,10 @@ test_it_holds_just_its_limit(void)
     }
 }
 
-/*   |<- gap ->|<----- in use ----->|        |        as long as the limit is behind it
+/*   |<- headroom ->|<--- in use --->|       |     the limit counts from the first byte
  */
 static void
-test_a_gap_is_no_way_past_the_limit(void)
+test_store_limit_with_headroom_holds_no_more(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         for (size_t i = 3; i < COUNT(limits); i++) {
@@ -116,7 +116,7 @@ test_a_gap_is_no_way_past_the_limit(void)
 }
 
 static void
-test_what_is_no_limit_is_refused(void)
+test_store_set_limit_too_large_is_refused(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         struct model model;
@@ -137,7 +137,7 @@ test_what_is_no_limit_is_refused(void)
 }
 
 static void
-test_without_pages_nothing_is_fixed(void)
+test_store_set_limit_without_pages_is_not_supported(void)
 {
     const enum kernel_kind kinds[] = {KERNEL_NO_PAGES, KERNEL_MAINLINE};
     for (int i = 0; i < 2; i++) {
@@ -154,7 +154,7 @@ test_without_pages_nothing_is_fixed(void)
 /* -------------------------------------------------------------- space and memory */
 
 static void
-test_a_limit_takes_address_space_only(void)
+test_store_set_limit_takes_address_space_only(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         struct model model;
@@ -183,7 +183,7 @@ test_a_limit_takes_address_space_only(void)
 }
 
 static void
-test_where_space_is_short_the_pool_goes_first(void)
+test_store_set_limit_without_space_empties_the_pool(void)
 {
     struct model model;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -199,7 +199,7 @@ test_where_space_is_short_the_pool_goes_first(void)
 
 /* Opening cuts the reservation in two, or where it already is moves the cut. */
 static void
-test_where_mappings_are_short_the_pool_goes_first(void)
+test_store_limited_without_mappings_empties_the_pool(void)
 {
     struct model model, other;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -221,7 +221,7 @@ test_where_mappings_are_short_the_pool_goes_first(void)
 }
 
 static void
-test_growing_makes_little_more_ready_than_is_used(void)
+test_store_limited_makes_few_unused_pages_present(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         struct model model;
@@ -260,7 +260,7 @@ slide_window(enum kernel_kind kind, size_t limit, size_t window, size_t piece)
 }
 
 static void
-test_a_window_slides_for_ever(void)
+test_store_limited_window_slides_within_twice_its_length(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         slide_window(kind, 100, 60, 40);
@@ -273,7 +273,7 @@ test_a_window_slides_for_ever(void)
 /* What a store does not need is its tail, within the limit of the pool: the rest of its
  * memory goes back to the system at once, and the tail with the next pool_drain. */
 static void
-test_shrinking_leaves_no_more_than_a_tail(void)
+test_store_splice_shrinking_leaves_no_more_than_a_tail(void)
 {
     const size_t limits_of_pool[] = {0, MIB, POOL_NBYTES};
     for (int i = 0; i < 6 * KERNEL_NO_PAGES; i++) {
@@ -299,7 +299,7 @@ test_shrinking_leaves_no_more_than_a_tail(void)
 
 /* Memory is not given back just to be wanted again. */
 static void
-test_a_length_that_swings_makes_no_call(void)
+test_store_limited_length_that_swings_makes_no_call(void)
 {
     struct model model;
     begin_limited(&model, KERNEL_MAINLINE, 5 * MIB);
@@ -315,7 +315,7 @@ test_a_length_that_swings_makes_no_call(void)
 
 /* What would be opened ahead is beyond a border of 2 MiB; what is needed is not. */
 static void
-test_without_more_access_what_there_is_does(void)
+test_store_limited_refused_ahead_uses_what_is_open(void)
 {
     struct model model;
     begin_limited(&model, KERNEL_MAINLINE, 5 * MIB);
@@ -328,7 +328,7 @@ test_without_more_access_what_there_is_does(void)
 }
 
 static void
-test_trim_keeps_what_is_in_use(void)
+test_store_trim_keeps_what_is_in_use(void)
 {
     const size_t lengths[] = {5 * MIB, 2 * MIB, 2 * MIB - 1, 4096, 4095, 10, 0};
     for (EACH_KERNEL_WITH_PAGES(kind)) {
@@ -349,9 +349,9 @@ test_trim_keeps_what_is_in_use(void)
 
 /* ---------------------------------------------------------------------- the bytes */
 
-/* Where something else has been, and where nothing has. */
+/* Where other bytes were before, and where none were. */
 static void
-test_zeros_are_zero_wherever_they_are(void)
+test_store_limited_append_zeros_are_zero(void)
 {
     const size_t limit = 5 * MIB;
     for (EACH_KERNEL_WITH_PAGES(kind)) {
@@ -376,7 +376,7 @@ test_zeros_are_zero_wherever_they_are(void)
 }
 
 static void
-test_zeros_on_fresh_pages_touch_none(void)
+test_store_append_zeros_on_fresh_pages_touches_none(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         struct model model;
@@ -388,10 +388,10 @@ test_zeros_on_fresh_pages_touch_none(void)
     }
 }
 
-/* What was dirty past the limit, while there was a gap, must be zero without one: also
+/* What was dirty past the limit, while there was headroom, must be zero without it: also
  * where the system does not take the memory back. */
 static void
-test_what_a_slide_leaves_past_the_limit_is_zero(void)
+test_store_limited_slide_leaves_zeros_past_the_limit(void)
 {
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
         struct model model;
@@ -415,7 +415,7 @@ test_what_a_slide_leaves_past_the_limit_is_zero(void)
 }
 
 static void
-test_huge_pages_are_asked_for_the_whole_reservation(void)
+test_store_limited_asks_for_huge_pages_as_a_whole(void)
 {
     for (int huge = 0; huge < PAGES_NHUGE; huge++) {
         struct model model;
@@ -441,9 +441,9 @@ enum way { LIMITED, MOVING, PIECE, JOINED, WAYS };
 
 static const char *const way_names[WAYS] = {"limited", "moving", "piece", "joined"};
 
-/* Have the pool keep a span that is warm, dirty, and as long as `make` ever needs. */
+/* Put a dirty span into the pool that is as long as `make` ever needs. */
 static void
-warm_the_pool(void)
+fill_the_pool(void)
 {
     struct store store;
     store_init(&store);
@@ -455,14 +455,14 @@ warm_the_pool(void)
     CHECK(pool_stats().nentries == 1);
 }
 
-/* Make a store of `length` bytes behind a gap: fixed; in a span of its own; in a piece
- * of one that was warm; or in such a piece that has absorbed the next. */
+/* Make a store of `length` bytes after a headroom: with a limit; in a span of its own; in
+ * a piece of a dirty one; or in such a piece that was joined with the next. */
 static void
-make(struct model *model, enum way way, size_t gap, size_t length)
+make(struct model *model, enum way way, size_t headroom, size_t length)
 {
     model_init(model, MOST);
     if (way == PIECE || way == JOINED) {
-        warm_the_pool();
+        fill_the_pool();
     }
     if (way == LIMITED) {
         CHECK(model_limit(model, MOST) == 0);
@@ -470,9 +470,9 @@ make(struct model *model, enum way way, size_t gap, size_t length)
     if (way == JOINED) {
         CHECK(model_append(model, MIB) == 0);
     }
-    CHECK(model_append(model, gap + length - model->length) == 0);
-    CHECK(model_splice(model, 0, gap, 0) == 0);
-    CHECK(store_headroom(&model->store) == gap && model->length == length);
+    CHECK(model_append(model, headroom + length - model->length) == 0);
+    CHECK(model_splice(model, 0, headroom, 0) == 0);
+    CHECK(store_headroom(&model->store) == headroom && model->length == length);
 }
 
 /* What was taken and what is left are as good as any other store. */
@@ -492,13 +492,13 @@ use(struct model *model)
 
 /* Take, and see where the pages went. */
 static void
-take(enum kernel_kind kind, enum way way, size_t gap, size_t nbytes, size_t left)
+take(enum kernel_kind kind, enum way way, size_t headroom, size_t nbytes, size_t left)
 {
     struct model model, taken;
     begin(kind, ANY_RUNG);
-    CASE("a kernel %s, %s, %zu bytes behind %zu and before %zu", kernel_names[kind],
-         way_names[way], nbytes, gap, left);
-    make(&model, way, gap, nbytes + left);
+    CASE("a kernel %s, %s, %zu bytes after %zu and before %zu", kernel_names[kind],
+         way_names[way], nbytes, headroom, left);
+    make(&model, way, headroom, nbytes + left);
     model_init(&taken, MOST);
     bool limited = way == LIMITED, moves = pages_facts.rung == PAGES_DONTUNMAP;
     struct pool_stats before = pool_stats();
@@ -521,12 +521,12 @@ take(enum kernel_kind kind, enum way way, size_t gap, size_t nbytes, size_t left
     end(&model);
 }
 
-/* The bytes begin and end at borders of 2 MiB, just before and just behind them. */
+/* The bytes begin and end at borders of 2 MiB, just before and just after them. */
 static void
-test_taking_moves_the_pages_where_the_source_stays(void)
+test_store_take_moves_the_pages(void)
 {
     const size_t cases[][3] = {
-        /* gap, taken, left */
+        /* headroom, taken, left */
         {0, MIB, 3 * MIB},
         {0, 2 * MIB - 1, 2 * MIB},
         {0, 2 * MIB, 2 * MIB + 1},
@@ -555,7 +555,7 @@ test_taking_moves_the_pages_where_the_source_stays(void)
 /* All of a store that may move is handed over as it is; of one that may not the pages
  * move and the limit stays. */
 static void
-test_all_of_it_is_taken(void)
+test_store_take_all_hands_the_store_over(void)
 {
     const size_t lengths[] = {0, 1, 1000, 300 * KIB, 3 * MIB};
     for (int i = 0; i < KERNEL_KINDS * (int)COUNT(lengths); i++) {
@@ -580,9 +580,9 @@ test_all_of_it_is_taken(void)
     }
 }
 
-/* Below 1 MiB, or on the heap, a copy is as good. */
+/* Below 1 MiB, or on the heap, a copy costs no more. */
 static void
-test_little_is_not_taken(void)
+test_store_take_of_little_is_not_supported(void)
 {
     for (int i = 0; i < 2 * KERNEL_KINDS; i++) {
         struct model model, taken;
@@ -606,7 +606,7 @@ test_little_is_not_taken(void)
 
 /* Frame after frame until nothing is left, while more arrives. */
 static void
-test_one_is_taken_after_another(void)
+test_store_take_again_and_again_keeps_the_bytes(void)
 {
     for (int way = 0; way < WAYS; way++) {
         struct model model, taken;
@@ -633,7 +633,7 @@ test_one_is_taken_after_another(void)
 
 /* Both stay in huge pages, and can be taken from again. */
 static void
-test_huge_pages_are_taken_as_they_are(void)
+test_store_take_keeps_huge_pages(void)
 {
     for (int way = LIMITED; way <= MOVING; way++) {
         struct model model, taken;
@@ -655,10 +655,10 @@ test_huge_pages_are_taken_as_they_are(void)
     }
 }
 
-/* A range of two mappings, as when the system refused to have the second in core files,
- * does not move; nothing is lost by that. */
+/* A range of two mappings does not move, and nothing is lost by that. It can come to be
+ * when the system refused to write the second to core files. */
 static void
-test_what_does_not_move_stays(void)
+test_store_take_of_two_mappings_changes_nothing(void)
 {
     struct model model, taken;
     begin_limited(&model, KERNEL_MAINLINE, 9 * MIB);
@@ -677,9 +677,9 @@ test_what_does_not_move_stays(void)
     end(&model);
 }
 
-/* A take that fails may have the tail back, which ends at a page: the limit does not. */
+/* When a take fails the tail may be back, which ends at a page: the limit does not. */
 static void
-test_take_that_fails_leaves_no_tailroom_past_the_limit(void)
+test_store_take_failing_leaves_no_tailroom_past_the_limit(void)
 {
     const size_t limit = 6999999;
     for (size_t n = 1, nfailed = 1; nfailed > 0; n++) {
@@ -706,29 +706,29 @@ test_take_that_fails_leaves_no_tailroom_past_the_limit(void)
 int
 main(void)
 {
-    RUN(test_it_holds_just_its_limit);
-    RUN(test_a_gap_is_no_way_past_the_limit);
-    RUN(test_what_is_no_limit_is_refused);
-    RUN(test_without_pages_nothing_is_fixed);
-    RUN(test_a_limit_takes_address_space_only);
-    RUN(test_where_space_is_short_the_pool_goes_first);
-    RUN(test_where_mappings_are_short_the_pool_goes_first);
-    RUN(test_growing_makes_little_more_ready_than_is_used);
-    RUN(test_a_window_slides_for_ever);
-    RUN(test_shrinking_leaves_no_more_than_a_tail);
-    RUN(test_a_length_that_swings_makes_no_call);
-    RUN(test_without_more_access_what_there_is_does);
-    RUN(test_trim_keeps_what_is_in_use);
-    RUN(test_zeros_are_zero_wherever_they_are);
-    RUN(test_zeros_on_fresh_pages_touch_none);
-    RUN(test_what_a_slide_leaves_past_the_limit_is_zero);
-    RUN(test_huge_pages_are_asked_for_the_whole_reservation);
-    RUN(test_taking_moves_the_pages_where_the_source_stays);
-    RUN(test_all_of_it_is_taken);
-    RUN(test_little_is_not_taken);
-    RUN(test_one_is_taken_after_another);
-    RUN(test_huge_pages_are_taken_as_they_are);
-    RUN(test_what_does_not_move_stays);
-    RUN(test_take_that_fails_leaves_no_tailroom_past_the_limit);
+    RUN(test_store_limited_holds_its_limit_and_no_more);
+    RUN(test_store_limit_with_headroom_holds_no_more);
+    RUN(test_store_set_limit_too_large_is_refused);
+    RUN(test_store_set_limit_without_pages_is_not_supported);
+    RUN(test_store_set_limit_takes_address_space_only);
+    RUN(test_store_set_limit_without_space_empties_the_pool);
+    RUN(test_store_limited_without_mappings_empties_the_pool);
+    RUN(test_store_limited_makes_few_unused_pages_present);
+    RUN(test_store_limited_window_slides_within_twice_its_length);
+    RUN(test_store_splice_shrinking_leaves_no_more_than_a_tail);
+    RUN(test_store_limited_length_that_swings_makes_no_call);
+    RUN(test_store_limited_refused_ahead_uses_what_is_open);
+    RUN(test_store_trim_keeps_what_is_in_use);
+    RUN(test_store_limited_append_zeros_are_zero);
+    RUN(test_store_append_zeros_on_fresh_pages_touches_none);
+    RUN(test_store_limited_slide_leaves_zeros_past_the_limit);
+    RUN(test_store_limited_asks_for_huge_pages_as_a_whole);
+    RUN(test_store_take_moves_the_pages);
+    RUN(test_store_take_all_hands_the_store_over);
+    RUN(test_store_take_of_little_is_not_supported);
+    RUN(test_store_take_again_and_again_keeps_the_bytes);
+    RUN(test_store_take_keeps_huge_pages);
+    RUN(test_store_take_of_two_mappings_changes_nothing);
+    RUN(test_store_take_failing_leaves_no_tailroom_past_the_limit);
     return check_done();
 }

@@ -27,7 +27,7 @@ check_nothing_left(void)
 /* -------------------------------------------------------------------- the probe */
 
 static void
-test_the_probe_finds_the_best_rung_and_says_why(void)
+test_pages_probe_finds_the_best_rung_and_each_error(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         begin(kind, ANY_RUNG);
@@ -42,7 +42,7 @@ test_the_probe_finds_the_best_rung_and_says_why(void)
 }
 
 static void
-test_a_lower_rung_can_be_forced(void)
+test_pages_probe_starts_from_a_forced_rung(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         for (int highest = 0; highest < PAGES_NRUNGS; highest++) {
@@ -58,7 +58,7 @@ test_a_lower_rung_can_be_forced(void)
 }
 
 static void
-test_a_rung_that_does_not_do_what_it_says_is_not_used(void)
+test_pages_probe_with_a_source_not_emptied_goes_lower(void)
 {
     const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_MAINLINE};
     for (int i = 0; i < 2; i++) {
@@ -74,7 +74,7 @@ test_a_rung_that_does_not_do_what_it_says_is_not_used(void)
 /*   |wall|<-- 2 free pages -->|wall|       a source of one page, on a kernel of 2014,
  *   |wall|source|             |wall|       could grow in place over the other */
 static void
-test_the_probe_is_not_fooled_by_room_behind_its_page(void)
+test_pages_probe_with_free_space_after_its_page_is_right(void)
 {
     kernel_boot(KERNEL_2014);
     kernel.bottom_up = true;
@@ -107,7 +107,7 @@ probe_with_failures(enum kernel_kind kind, bool lasting, bool late)
 }
 
 static void
-test_a_probe_that_fails_takes_a_lower_rung(void)
+test_pages_probe_failing_takes_a_lower_rung(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         for (int variant = 0; variant < 4; variant++) {
@@ -117,7 +117,7 @@ test_a_probe_that_fails_takes_a_lower_rung(void)
 }
 
 static void
-test_rungs_have_names(void)
+test_pages_rung_named_knows_every_rung(void)
 {
     CHECK(pages_rung_named("heap") == PAGES_HEAP);
     CHECK(pages_rung_named("retain") == PAGES_RETAIN);
@@ -138,7 +138,7 @@ say_mappings(size_t length)
 
 /* A system that does not know why it refuses is taken to be short of space. */
 static void
-test_shortage_is_what_the_system_says(void)
+test_pages_shortage_is_what_the_system_reports(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     pages_ops.shortage = say_mappings;
@@ -150,7 +150,7 @@ test_shortage_is_what_the_system_says(void)
 /* -------------------------------------------------------------------- alignment */
 
 static void
-test_spans_begin_at_2_mib_wherever_the_kernel_maps(void)
+test_pages_map_begins_at_2_mib(void)
 {
     const size_t unaligned[] = {0, 1, 2, SIZE_MAX};
     for (int i = 0; i < 8; i++) {
@@ -173,7 +173,7 @@ test_spans_begin_at_2_mib_wherever_the_kernel_maps(void)
 
 /* All or nothing, and what is lost is only what could not be unmapped. */
 static void
-test_mapping_that_fails_leaves_nothing(void)
+test_pages_map_failing_leaves_nothing(void)
 {
     for (size_t n = 1, nfailed = 1; nfailed > 0; n++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -195,7 +195,7 @@ test_mapping_that_fails_leaves_nothing(void)
 }
 
 static void
-test_a_range_that_cannot_be_unmapped_holds_no_memory(void)
+test_pages_unmap_refused_leaves_no_memory(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     char *mapped;
@@ -211,7 +211,7 @@ test_a_range_that_cannot_be_unmapped_holds_no_memory(void)
 
 /* ------------------------------------------------------------------------ moves */
 
-/* A source of 2 MiB that is filled, with something behind it, and a target of 4. */
+/* A source of 2 MiB that is filled, with another mapping after it, and a target of 4. */
 static void
 prepare(enum kernel_kind kind, char **source, char **target)
 {
@@ -241,7 +241,7 @@ check_not_moved(const char *source, size_t nbytes, enum kernel_kind kind)
 }
 
 static void
-test_move_retain(void)
+test_pages_move_retain_by_kernel(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target, *moved;
@@ -259,7 +259,7 @@ test_move_retain(void)
 }
 
 static void
-test_move_dontunmap(void)
+test_pages_move_dontunmap_by_kernel(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target, *moved;
@@ -279,7 +279,7 @@ test_move_dontunmap(void)
 }
 
 static void
-test_move_onto(void)
+test_pages_move_onto_by_kernel(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target;
@@ -297,7 +297,7 @@ test_move_onto(void)
 }
 
 static void
-test_move_anywhere(void)
+test_pages_move_anywhere_by_kernel(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target, *moved;
@@ -315,7 +315,7 @@ test_move_anywhere(void)
 }
 
 static void
-test_extend(void)
+test_pages_extend_needs_free_space(void)
 {
     char *source, *target;
     prepare(KERNEL_MAINLINE, &source, &target);
@@ -330,7 +330,7 @@ test_extend(void)
 /* ----------------------------------------------------------------------- advice */
 
 static void
-test_populate_is_asked_for_only_where_it_works(void)
+test_pages_populate_calls_only_where_it_works(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         begin(kind, ANY_RUNG);
@@ -345,7 +345,7 @@ test_populate_is_asked_for_only_where_it_works(void)
 }
 
 static void
-test_huge_pages_are_asked_for_only_where_there_are_any(void)
+test_pages_advise_huge_asks_unless_there_are_none(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     char *mapped;
@@ -364,7 +364,7 @@ test_huge_pages_are_asked_for_only_where_there_are_any(void)
 }
 
 static void
-test_small_pages_are_asked_for_only_where_huge_ones_may_come_unasked(void)
+test_pages_advise_small_asks_where_huge_ones_may_come_unasked(void)
 {
     for (int huge = 0; huge < PAGES_NHUGE; huge++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -386,7 +386,7 @@ test_small_pages_are_asked_for_only_where_huge_ones_may_come_unasked(void)
 /* Whatever the system says of huge pages is what the probe reports, and a system that
  * says nothing has none. */
 static void
-test_the_probe_reports_the_setting_of_huge_pages(void)
+test_pages_probe_reports_the_setting_of_huge_pages(void)
 {
     for (int huge = 0; huge < PAGES_NHUGE; huge++) {
         kernel_boot(KERNEL_MAINLINE);
@@ -401,7 +401,7 @@ test_the_probe_reports_the_setting_of_huge_pages(void)
 
 /* It stays until the system is short of memory, and then reads as zero. */
 static void
-test_offered_pages_may_read_as_zero(void)
+test_pages_offer_may_leave_zeros(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         begin(kind, ANY_RUNG);
@@ -419,7 +419,7 @@ test_offered_pages_may_read_as_zero(void)
 }
 
 static void
-test_discarded_pages_read_as_zero(void)
+test_pages_discard_leaves_zeros(void)
 {
     begin(KERNEL_OLD, ANY_RUNG);
     char *mapped;
@@ -435,7 +435,7 @@ test_discarded_pages_read_as_zero(void)
 /* --------------------------------------------------------------- opening and hiding */
 
 static void
-test_reserved_space_is_opened_in_steps(void)
+test_pages_open_opens_in_steps(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         begin(kind, ANY_RUNG);
@@ -464,7 +464,7 @@ test_reserved_space_is_opened_in_steps(void)
 
 /* To be opened again, as after a failure half way, does no harm to what is in it. */
 static void
-test_what_is_open_can_be_opened(void)
+test_pages_open_twice_does_no_harm(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     char *reserved;
@@ -477,7 +477,7 @@ test_what_is_open_can_be_opened(void)
 }
 
 static void
-test_access_that_is_refused_changes_nothing(void)
+test_pages_open_refused_changes_nothing(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     char *reserved;
@@ -498,29 +498,29 @@ test_access_that_is_refused_changes_nothing(void)
 int
 main(void)
 {
-    RUN(test_the_probe_finds_the_best_rung_and_says_why);
-    RUN(test_a_lower_rung_can_be_forced);
-    RUN(test_a_rung_that_does_not_do_what_it_says_is_not_used);
-    RUN(test_the_probe_is_not_fooled_by_room_behind_its_page);
-    RUN(test_a_probe_that_fails_takes_a_lower_rung);
-    RUN(test_rungs_have_names);
-    RUN(test_shortage_is_what_the_system_says);
-    RUN(test_spans_begin_at_2_mib_wherever_the_kernel_maps);
-    RUN(test_mapping_that_fails_leaves_nothing);
-    RUN(test_a_range_that_cannot_be_unmapped_holds_no_memory);
-    RUN(test_move_retain);
-    RUN(test_move_dontunmap);
-    RUN(test_move_onto);
-    RUN(test_move_anywhere);
-    RUN(test_extend);
-    RUN(test_populate_is_asked_for_only_where_it_works);
-    RUN(test_huge_pages_are_asked_for_only_where_there_are_any);
-    RUN(test_small_pages_are_asked_for_only_where_huge_ones_may_come_unasked);
-    RUN(test_the_probe_reports_the_setting_of_huge_pages);
-    RUN(test_offered_pages_may_read_as_zero);
-    RUN(test_discarded_pages_read_as_zero);
-    RUN(test_reserved_space_is_opened_in_steps);
-    RUN(test_what_is_open_can_be_opened);
-    RUN(test_access_that_is_refused_changes_nothing);
+    RUN(test_pages_probe_finds_the_best_rung_and_each_error);
+    RUN(test_pages_probe_starts_from_a_forced_rung);
+    RUN(test_pages_probe_with_a_source_not_emptied_goes_lower);
+    RUN(test_pages_probe_with_free_space_after_its_page_is_right);
+    RUN(test_pages_probe_failing_takes_a_lower_rung);
+    RUN(test_pages_rung_named_knows_every_rung);
+    RUN(test_pages_shortage_is_what_the_system_reports);
+    RUN(test_pages_map_begins_at_2_mib);
+    RUN(test_pages_map_failing_leaves_nothing);
+    RUN(test_pages_unmap_refused_leaves_no_memory);
+    RUN(test_pages_move_retain_by_kernel);
+    RUN(test_pages_move_dontunmap_by_kernel);
+    RUN(test_pages_move_onto_by_kernel);
+    RUN(test_pages_move_anywhere_by_kernel);
+    RUN(test_pages_extend_needs_free_space);
+    RUN(test_pages_populate_calls_only_where_it_works);
+    RUN(test_pages_advise_huge_asks_unless_there_are_none);
+    RUN(test_pages_advise_small_asks_where_huge_ones_may_come_unasked);
+    RUN(test_pages_probe_reports_the_setting_of_huge_pages);
+    RUN(test_pages_offer_may_leave_zeros);
+    RUN(test_pages_discard_leaves_zeros);
+    RUN(test_pages_open_opens_in_steps);
+    RUN(test_pages_open_twice_does_no_harm);
+    RUN(test_pages_open_refused_changes_nothing);
     return check_done();
 }

@@ -118,7 +118,7 @@ end(char *mapped, size_t length)
 
 /* From the end of the range to its start, all of it and no more. */
 static void
-test_ask_makes_all_pages_of_the_range_present(void)
+test_prefault_ask_makes_the_range_present(void)
 {
     const size_t length = 4 * PIECE;
     char *mapped = start(length);
@@ -133,7 +133,7 @@ test_ask_makes_all_pages_of_the_range_present(void)
 }
 
 static void
-test_ask_for_nothing_starts_no_thread(void)
+test_prefault_ask_for_nothing_starts_no_thread(void)
 {
     char *mapped = start(PIECE);
     prefault_ask(mapped, 0);
@@ -143,7 +143,7 @@ test_ask_for_nothing_starts_no_thread(void)
 
 /* It ends by itself, and a later order starts it anew. */
 static void
-test_the_helper_ends_when_it_is_idle_and_starts_again(void)
+test_prefault_helper_idle_ends_and_starts_again(void)
 {
     char *mapped = start(2 * PIECE);
     for (size_t i = 0; i < 2; i++) {
@@ -157,7 +157,7 @@ test_the_helper_ends_when_it_is_idle_and_starts_again(void)
 
 /* The piece that it is at is finished, and no other is begun. */
 static void
-test_stop_waits_for_the_piece_and_drops_the_rest(void)
+test_prefault_stop_waits_for_the_piece_and_drops_the_rest(void)
 {
     char *mapped = start(8 * PIECE);
     for (int i = 0; i < 20; i++) {
@@ -178,7 +178,7 @@ test_stop_waits_for_the_piece_and_drops_the_rest(void)
 }
 
 static void
-test_stop_of_another_range_waits_for_nothing(void)
+test_prefault_stop_of_another_range_waits_for_nothing(void)
 {
     char *mapped = start(4 * PIECE);
     atomic_store(&is_slow, true);
@@ -193,7 +193,7 @@ test_stop_of_another_range_waits_for_nothing(void)
 
 /* More orders than it keeps are no error: their pages are touched by the writer. */
 static void
-test_ask_for_too_much_drops_orders(void)
+test_prefault_ask_too_often_drops_orders(void)
 {
     enum { NORDERS = 40 };
     char *mapped = start(NORDERS * PIECE);
@@ -209,7 +209,7 @@ test_ask_for_too_much_drops_orders(void)
 }
 
 static void
-test_ask_where_no_thread_can_be_started_drops_the_order(void)
+test_prefault_ask_without_a_thread_drops_the_order(void)
 {
     char *mapped = start(2 * PIECE);
     pages_ops.start_thread = start_no_thread;
@@ -229,7 +229,7 @@ test_ask_where_no_thread_can_be_started_drops_the_order(void)
 
 /* The thread is gone, and so are its orders; afterwards it can be started again. */
 static void
-test_fork_ends_the_helper_and_drops_its_orders(void)
+test_prefault_fork_ends_the_helper_and_drops_its_orders(void)
 {
     char *mapped = start(64 * PIECE);
     for (int i = 0; i < 20; i++) {
@@ -266,7 +266,7 @@ use_helper_after_fork(char *mapped)
 }
 
 static void
-test_parent_and_child_have_a_helper_of_their_own(void)
+test_prefault_fork_parent_and_child_have_a_helper_each(void)
 {
     pool_init(ANY_RUNG, NULL); /* has fork call the hooks */
     char *mapped = start(64 * PIECE);
@@ -302,7 +302,7 @@ ask_and_stop(void *mapped)
 
 /* Other threads go on with orders while forks begin and end. */
 static void
-test_forks_among_orders_of_other_threads(void)
+test_prefault_fork_among_orders_of_other_threads(void)
 {
     enum { NTHREADS = 3 };
     pthread_t threads[NTHREADS];
@@ -350,15 +350,15 @@ main(void)
         printf("left out: this kernel has no MADV_POPULATE_WRITE\n");
         return 0;
     }
-    RUN(test_ask_makes_all_pages_of_the_range_present);
-    RUN(test_ask_for_nothing_starts_no_thread);
-    RUN(test_the_helper_ends_when_it_is_idle_and_starts_again);
-    RUN(test_stop_waits_for_the_piece_and_drops_the_rest);
-    RUN(test_stop_of_another_range_waits_for_nothing);
-    RUN(test_ask_for_too_much_drops_orders);
-    RUN(test_ask_where_no_thread_can_be_started_drops_the_order);
-    RUN(test_fork_ends_the_helper_and_drops_its_orders);
-    RUN(test_parent_and_child_have_a_helper_of_their_own);
-    RUN(test_forks_among_orders_of_other_threads);
+    RUN(test_prefault_ask_makes_the_range_present);
+    RUN(test_prefault_ask_for_nothing_starts_no_thread);
+    RUN(test_prefault_helper_idle_ends_and_starts_again);
+    RUN(test_prefault_stop_waits_for_the_piece_and_drops_the_rest);
+    RUN(test_prefault_stop_of_another_range_waits_for_nothing);
+    RUN(test_prefault_ask_too_often_drops_orders);
+    RUN(test_prefault_ask_without_a_thread_drops_the_order);
+    RUN(test_prefault_fork_ends_the_helper_and_drops_its_orders);
+    RUN(test_prefault_fork_parent_and_child_have_a_helper_each);
+    RUN(test_prefault_fork_among_orders_of_other_threads);
     return check_done();
 }

@@ -12,7 +12,7 @@
 
 #include "fixture.h"
 
-/* Set by whoever compiles this with -fsanitize. */
+/* Set where this is compiled with -fsanitize. */
 #ifndef SANITIZED
 #define SANITIZED 0
 #endif
@@ -140,7 +140,7 @@ check_pieces(const struct store *store, size_t nbytes, size_t npieces, uint64_t 
 /* ------------------------------------------------------------------------ tests */
 
 static void
-test_the_probe(void)
+test_pages_probe_finds_a_rung(void)
 {
     start(ANY_RUNG);
     best = pages_facts.rung;
@@ -155,7 +155,7 @@ test_the_probe(void)
 }
 
 static void
-test_a_moved_source_stays_mapped_and_is_used_again(void)
+test_spans_grow_keeps_the_source_mapped_for_others(void)
 {
     if (is_left_out(PAGES_DONTUNMAP)) {
         return;
@@ -181,7 +181,7 @@ test_a_moved_source_stays_mapped_and_is_used_again(void)
 /* By each rung that there is: from nothing to 40 MiB and, after the pool was emptied,
  * to the mappings of before. */
 static void
-test_each_rung_builds_the_same(void)
+test_store_built_by_each_rung_has_its_bytes(void)
 {
     for (int highest = 0; highest <= (int)best; highest++) {
         start(highest);
@@ -203,7 +203,7 @@ test_each_rung_builds_the_same(void)
 }
 
 static void
-test_address_space_comes_back(void)
+test_store_free_gives_address_space_back(void)
 {
     size_t nmappings = 0, nbytes = 0;
     for (int i = 0; i < 3; i++) {
@@ -226,9 +226,9 @@ test_address_space_comes_back(void)
     }
 }
 
-/* Interleaved, so that no store finds the room behind it free. */
+/* Interleaved, so that no store finds free space after it. */
 static void
-test_a_thousand_growing_stores_leave_few_mappings(void)
+test_store_thousand_growing_leave_few_mappings(void)
 {
     enum { NSTORES = 1000 };
     static struct store stores[NSTORES];
@@ -263,7 +263,7 @@ test_a_thousand_growing_stores_leave_few_mappings(void)
 }
 
 static void
-test_zeros_take_no_memory(void)
+test_store_append_zeros_takes_no_memory(void)
 {
     if (is_left_out(PAGES_COPY)) {
         return;
@@ -281,7 +281,7 @@ test_zeros_take_no_memory(void)
 
 /* What a store does not need is a tail within the limit of the pool, and goes with it. */
 static void
-test_what_is_drained_goes_back_to_the_system(void)
+test_store_drained_goes_back_to_the_system(void)
 {
     if (is_left_out(PAGES_COPY)) {
         return;
@@ -304,20 +304,20 @@ test_what_is_drained_goes_back_to_the_system(void)
     end();
 }
 
-/* Three pieces of one warm span, of which the first absorbs the second: both are one
- * mapping still, so that they move as one, and the third is none the wiser. */
+/* Three pieces of one dirty span, of which the first is joined with the second: both are
+ * one mapping still, so that they move as one, and the third stays as it is. */
 static void
-test_pieces_of_a_span_move_as_one(void)
+test_spans_grow_joined_pieces_move_as_one(void)
 {
     if (is_left_out(PAGES_MAYMOVE)) {
         return;
     }
     start(ANY_RUNG);
-    struct span warm, piece, other;
-    CHECK(spans_take(8 * MIB, false, &warm) == 0);
-    fill(warm.address, 8 * MIB - 1, 9);
-    warm.dirty_end = 8 * MIB - 1;
-    spans_give(&warm);
+    struct span dirty, piece, other;
+    CHECK(spans_take(8 * MIB, false, &dirty) == 0);
+    fill(dirty.address, 8 * MIB - 1, 9);
+    dirty.dirty_end = 8 * MIB - 1;
+    spans_give(&dirty);
     CHECK(spans_take(2 * MIB, false, &piece) == 0);
     char *address = piece.address;
     fill(address, 2 * MIB - 1, 1);
@@ -342,7 +342,7 @@ test_pieces_of_a_span_move_as_one(void)
 /* What is offered reads as what it was or, page by page, as zero; and what is written
  * after that stays. */
 static void
-test_what_is_offered_can_be_written_again(void)
+test_pages_offer_can_be_written_again(void)
 {
     if (is_left_out(PAGES_COPY)) {
         return;
@@ -362,7 +362,7 @@ test_what_is_offered_can_be_written_again(void)
 
 /* In huge pages the second time as well, or in whatever the system gave. */
 static void
-test_a_large_store_is_built_again(void)
+test_store_rebuilt_in_huge_pages_has_its_bytes(void)
 {
     start(ANY_RUNG);
     for (uint64_t round = 0; round < 3; round++) {
@@ -378,7 +378,7 @@ test_a_large_store_is_built_again(void)
 }
 
 static void
-test_the_clock_goes_forward(void)
+test_pages_clock_goes_forward(void)
 {
     start(ANY_RUNG);
     uint64_t before = pages_ops.clock_ms();
@@ -390,7 +390,7 @@ test_the_clock_goes_forward(void)
 
 /* Nothing is taken for a second: the next to be given back sends it away. */
 static void
-test_idle_memory_goes_back_to_the_system(void)
+test_pool_idle_memory_goes_back_to_the_system(void)
 {
     if (is_left_out(PAGES_COPY)) {
         return;
@@ -414,7 +414,7 @@ test_idle_memory_goes_back_to_the_system(void)
 /* -------------------------------------------------------------- stores with a limit */
 
 static void
-test_a_store_with_a_limit_stays_where_it_is(void)
+test_store_limited_grows_where_it_is(void)
 {
     const size_t limit = (size_t)1 << 30, reach = 2 * (limit + 2 * MIB);
     if (is_left_out(PAGES_COPY)) {
@@ -460,7 +460,7 @@ is_spacious(void)
 
 /* One mapping each, however many there are: adjacent ones the kernel even makes one. */
 static void
-test_thousands_of_small_limits_take_a_mapping_each_at_most(void)
+test_store_set_limit_small_takes_a_mapping_at_most(void)
 {
     enum { NSTORES = 5000 };
     static struct store stores[NSTORES];
@@ -492,7 +492,7 @@ test_thousands_of_small_limits_take_a_mapping_each_at_most(void)
 
 /* Two mappings each: what is open and what is not. */
 static void
-test_a_thousand_large_limits_live_together(void)
+test_store_set_limit_thousand_large_ones_fit(void)
 {
     enum { NSTORES = 1000 };
     static struct store stores[NSTORES];
@@ -501,10 +501,10 @@ test_a_thousand_large_limits_live_together(void)
         return;
     }
     start(ANY_RUNG);
-    size_t before = count_mappings(), memory = statm(1), nfixed = 0;
-    for (; nfixed < NSTORES; nfixed++) {
-        store_init(&stores[nfixed]);
-        int error = store_set_limit(&stores[nfixed], limit);
+    size_t before = count_mappings(), memory = statm(1), nlimited = 0;
+    for (; nlimited < NSTORES; nlimited++) {
+        store_init(&stores[nlimited]);
+        int error = store_set_limit(&stores[nlimited], limit);
         if (error) {
             CHECK(error == ENOMEM && !is_spacious());
             break;
@@ -512,13 +512,13 @@ test_a_thousand_large_limits_live_together(void)
     }
     size_t now = count_mappings() - before, more = statm(1) - memory;
     printf("%zu stores with a limit of 16 GiB: %zu mappings, %zu KiB of memory\n",
-           nfixed, now, more / KIB);
-    CHECK(nfixed > 0);
-    CHECK(now <= 2 * nfixed + 16 && more <= 16 * MIB);
-    for (size_t i = 0; i < nfixed; i++) {
+           nlimited, now, more / KIB);
+    CHECK(nlimited > 0);
+    CHECK(now <= 2 * nlimited + 16 && more <= 16 * MIB);
+    for (size_t i = 0; i < nlimited; i++) {
         append(&stores[i], 10000, i);
     }
-    for (size_t i = 0; i < nfixed; i++) {
+    for (size_t i = 0; i < nlimited; i++) {
         check_pieces(&stores[i], 10000, 1, i);
         store_free(&stores[i]);
     }
@@ -551,7 +551,7 @@ take_half(struct store *store)
 }
 
 static void
-test_pages_are_taken_from_either(void)
+test_store_take_from_a_span_and_from_a_limit(void)
 {
     if (is_left_out(PAGES_DONTUNMAP)) {
         return;
@@ -602,7 +602,7 @@ build_in_little_space(void)
 }
 
 static void
-test_little_address_space_is_enough(void)
+test_store_grows_in_little_address_space(void)
 {
     if (SANITIZED) {
         printf("left out: a sanitizer does not bear a limit of address space\n");
@@ -634,17 +634,17 @@ use_inherited(void)
 }
 
 static void
-test_a_child_has_a_pool_of_its_own(void)
+test_fork_child_has_a_pool_of_its_own(void)
 {
-    struct store warm;
+    struct store dropped;
     start(ANY_RUNG);
-    store_init(&warm);
+    store_init(&dropped);
     store_init(&inherited);
-    append(&warm, MIB, 7);
+    append(&dropped, MIB, 7);
     for (size_t i = 0; i < 3; i++) {
         append(&inherited, MIB, i);
     }
-    store_free(&warm);
+    store_free(&dropped);
     in_child(use_inherited);
     check_pieces(&inherited, MIB, 3, 0);
     store_free(&inherited);
@@ -750,25 +750,25 @@ look_at_the_pool(void)
     (void)pool_stats();
 }
 
-static int nsettled;
+static int nconfigured;
 
 static void
-count_settling(void)
+count_configuring(void)
 {
-    nsettled++;
+    nconfigured++;
 }
 
 /* The first call decides. From then on a child that is forked in the midst of another
  * thread's work on the pool finds it whole. */
 static void
-test_init_is_done_once(void)
+test_pool_init_is_done_once(void)
 {
     pthread_t thread;
-    pool_init(PAGES_COPY, count_settling);
+    pool_init(PAGES_COPY, count_configuring);
     enum pages_rung rung = pages_facts.rung;
     CHECK(rung <= PAGES_COPY);
-    pool_init(ANY_RUNG, count_settling);
-    CHECK(pages_facts.rung == rung && nsettled == 1);
+    pool_init(ANY_RUNG, count_configuring);
+    CHECK(pages_facts.rung == rung && nconfigured == 1);
     CHECK(pthread_create(&thread, NULL, work_on_the_pool, NULL) == 0);
     for (int i = 0; i < 50; i++) {
         in_child(look_at_the_pool);
@@ -781,26 +781,26 @@ test_init_is_done_once(void)
 int
 main(void)
 {
-    RUN(test_the_probe);
-    RUN(test_a_moved_source_stays_mapped_and_is_used_again);
-    RUN(test_each_rung_builds_the_same);
-    RUN(test_address_space_comes_back);
-    RUN(test_a_thousand_growing_stores_leave_few_mappings);
-    RUN(test_zeros_take_no_memory);
-    RUN(test_what_is_drained_goes_back_to_the_system);
-    RUN(test_pieces_of_a_span_move_as_one);
-    RUN(test_what_is_offered_can_be_written_again);
-    RUN(test_a_large_store_is_built_again);
-    RUN(test_the_clock_goes_forward);
-    RUN(test_idle_memory_goes_back_to_the_system);
-    RUN(test_a_store_with_a_limit_stays_where_it_is);
-    RUN(test_thousands_of_small_limits_take_a_mapping_each_at_most);
-    RUN(test_a_thousand_large_limits_live_together);
-    RUN(test_pages_are_taken_from_either);
-    RUN(test_little_address_space_is_enough);
-    RUN(test_a_child_has_a_pool_of_its_own);
+    RUN(test_pages_probe_finds_a_rung);
+    RUN(test_spans_grow_keeps_the_source_mapped_for_others);
+    RUN(test_store_built_by_each_rung_has_its_bytes);
+    RUN(test_store_free_gives_address_space_back);
+    RUN(test_store_thousand_growing_leave_few_mappings);
+    RUN(test_store_append_zeros_takes_no_memory);
+    RUN(test_store_drained_goes_back_to_the_system);
+    RUN(test_spans_grow_joined_pieces_move_as_one);
+    RUN(test_pages_offer_can_be_written_again);
+    RUN(test_store_rebuilt_in_huge_pages_has_its_bytes);
+    RUN(test_pages_clock_goes_forward);
+    RUN(test_pool_idle_memory_goes_back_to_the_system);
+    RUN(test_store_limited_grows_where_it_is);
+    RUN(test_store_set_limit_small_takes_a_mapping_at_most);
+    RUN(test_store_set_limit_thousand_large_ones_fit);
+    RUN(test_store_take_from_a_span_and_from_a_limit);
+    RUN(test_store_grows_in_little_address_space);
+    RUN(test_fork_child_has_a_pool_of_its_own);
     RUN(test_threads_share_the_pool);
     RUN(test_threads_take_and_give_at_once);
-    RUN(test_init_is_done_once);
+    RUN(test_pool_init_is_done_once);
     return check_done();
 }

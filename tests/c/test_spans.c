@@ -50,7 +50,7 @@ check_span(const struct span *span, size_t length)
 /* -------------------------------------------------------------------- take and give */
 
 static void
-test_a_span_taken_is_zero_and_aligned(void)
+test_spans_take_fresh_is_zero_and_aligned(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
@@ -71,7 +71,7 @@ test_a_span_taken_is_zero_and_aligned(void)
 }
 
 static void
-test_a_span_that_cannot_be_had_is_an_error(void)
+test_spans_take_refused_is_an_error(void)
 {
     struct span span;
     begin(KERNEL_NO_PAGES, ANY_RUNG);
@@ -86,18 +86,18 @@ test_a_span_that_cannot_be_had_is_an_error(void)
 
 /* As much of it as was asked for; less is below, among the pieces. */
 static void
-test_a_warm_span_comes_back_with_its_bytes_ready(void)
+test_spans_take_gets_a_dirty_span_without_a_call(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    struct span cool = take(2 * MIB, 100, 1), warm = take(4 * MIB, 3 * MIB, 2);
-    char *warmest = warm.address;
-    give(&warm);
-    give(&cool);
+    struct span less = take(2 * MIB, 100, 1), dirty = take(4 * MIB, 3 * MIB, 2);
+    char *dirtiest = dirty.address;
+    give(&dirty);
+    give(&less);
     CHECK(pool_stats().nbytes == 3 * MIB + 100);
     size_t calls = kernel.ncalls;
     struct span span;
     CHECK(spans_take(3 * MIB, false, &span) == 0);
-    CHECK(span.address == warmest && span.dirty_end == 3 * MIB &&
+    CHECK(span.address == dirtiest && span.dirty_end == 3 * MIB &&
           kernel.ncalls == calls);
     check_span(&span, 4 * MIB);
     CHECK(pool_stats().nentries == 1 && pool_stats().nbytes == 100);
@@ -106,11 +106,11 @@ test_a_warm_span_comes_back_with_its_bytes_ready(void)
 }
 
 static void
-test_a_warm_span_that_is_too_short_stays(void)
+test_spans_take_leaves_a_dirty_span_that_is_too_short(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    struct span warm = take(2 * MIB, MIB, 1);
-    give(&warm);
+    struct span dirty = take(2 * MIB, MIB, 1);
+    give(&dirty);
     struct span span = take(2 * MIB + 1, 0, 0);
     CHECK(pool_stats().nentries == 1 && span.dirty_end == 0);
     give(&span);
@@ -120,7 +120,7 @@ test_a_warm_span_that_is_too_short_stays(void)
 /* Where it is faster to clear dirty pages than to fault pages in, a zeroed request may
  * get dirty ones; never where fresh pages cost less. */
 static void
-test_a_zeroed_request_gets_dirty_pages_below_32_mib_only(void)
+test_spans_take_zeroed_gets_dirty_pages_below_32_mib_only(void)
 {
     for (int i = 0; i < 4; i++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -138,14 +138,14 @@ test_a_zeroed_request_gets_dirty_pages_below_32_mib_only(void)
     }
 }
 
-/* A cold span is as good as a new one, of its own length only. */
+/* A zero span is as good as a new one, of its own length only. */
 static void
-test_a_cold_span_is_taken_again(void)
+test_spans_take_gets_a_zero_span_of_its_length(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    struct span cold = take(4 * MIB, 0, 0), span;
-    char *address = cold.address;
-    give(&cold);
+    struct span zero = take(4 * MIB, 0, 0), span;
+    char *address = zero.address;
+    give(&zero);
     CHECK(pool_stats().nentries == 1 && pool_stats().nbytes == 0);
     span = take(2 * MIB, 0, 0);
     CHECK(span.address != address);
@@ -155,9 +155,9 @@ test_a_cold_span_is_taken_again(void)
     finish();
 }
 
-/* One with huge pages asked for costs 2 MiB at the first byte. */
+/* One for which huge pages were asked takes 2 MiB at the first byte. */
 static void
-test_a_cold_huge_span_is_not_for_small_stores(void)
+test_spans_take_small_gets_no_zero_span_in_huge_pages(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span small = take(2 * MIB, 0, 0), large = take(16 * MIB, 0, 0), span;
@@ -198,7 +198,7 @@ kept_nbytes(void)
  *   |<- first ->|<------- second ------->|<- third ->        |
  *    2 MiB       4                        1 of 2 dirty         */
 static void
-test_a_dirty_span_is_taken_in_pieces(void)
+test_spans_take_gets_pieces_of_a_dirty_span(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     char *dirty = keep_dirty(8 * MIB, 7 * MIB);
@@ -226,7 +226,7 @@ test_a_dirty_span_is_taken_in_pieces(void)
 /* A store that needs less than 1 MiB gets a dirty span of 2 MiB in small pages, and no
  * part of another. */
 static void
-test_little_is_no_part_of_a_large_or_huge_span(void)
+test_spans_take_small_gets_no_part_of_a_large_or_huge_span(void)
 {
     for (int i = 0; i < 6; i++) {
         bool little = i < 3, huge = i % 3 == 1, large = i % 3 == 2;
@@ -248,47 +248,47 @@ test_little_is_no_part_of_a_large_or_huge_span(void)
 
 /* What is no more than was asked for goes as a whole, zeros at the end and all. */
 static void
-test_what_is_warm_no_further_is_not_split(void)
+test_spans_take_does_not_split_off_zeros(void)
 {
-    const size_t ready[] = {2 * MIB - 1, 2 * MIB, 2 * MIB + 1};
+    const size_t dirty_end[] = {2 * MIB - 1, 2 * MIB, 2 * MIB + 1};
     for (int i = 0; i < 3; i++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
-        CASE("%zu bytes are warm", ready[i]);
-        keep_dirty(6 * MIB, ready[i]);
+        CASE("%zu bytes are dirty", dirty_end[i]);
+        keep_dirty(6 * MIB, dirty_end[i]);
         struct span span;
         CHECK(spans_take(2 * MIB, false, &span) == 0);
         check_span(&span, i < 2 ? 6 * MIB : 2 * MIB);
-        CHECK(span.dirty_end == (i < 2 ? ready[i] : 2 * MIB - 1));
+        CHECK(span.dirty_end == (i < 2 ? dirty_end[i] : 2 * MIB - 1));
         CHECK(kept_nbytes() == (i < 2 ? 0 : 1));
         CHECK(pool_stats().nentries == (i < 2 ? 0 : 1));
         give(&span);
-        CHECK(pool_stats().nentries == 1 && kept_nbytes() >= ready[i]);
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() >= dirty_end[i]);
         finish();
     }
 }
 
 static void
-test_a_growing_span_absorbs_what_is_warm_behind_it(void)
+test_spans_grow_joins_the_dirty_span_after_it(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        char *warm = keep_dirty(16 * MIB, 15 * MIB);
+        char *dirty = keep_dirty(16 * MIB, 15 * MIB);
         struct span span = take(2 * MIB, 2 * MIB - 1, 1);
         struct pool_stats before = pool_stats();
         size_t calls = kernel.ncalls;
-        CHECK(span.address == warm);
+        CHECK(span.address == dirty);
         CHECK(spans_grow(&span, 2 * MIB + 1, 0, 2 * MIB - 1) == 0);
-        CHECK(span.address == warm && span.dirty_end == 4 * MIB - 1);
+        CHECK(span.address == dirty && span.dirty_end == 4 * MIB - 1);
         CHECK(kept_nbytes() == 11 * MIB);
         check_span(&span, 4 * MIB);
         /* Further than doubling, as far as is needed. */
         CHECK(spans_grow(&span, 9 * MIB, 0, 2 * MIB - 1) == 0);
-        CHECK(span.address == warm && span.dirty_end == 10 * MIB - 1);
+        CHECK(span.address == dirty && span.dirty_end == 10 * MIB - 1);
         CHECK(kept_nbytes() == 5 * MIB);
         check_span(&span, 10 * MIB);
-        /* All the rest, which is less than twice as much, cold end and all. */
+        /* All the rest, which is less than twice as much, zeros at the end and all. */
         CHECK(spans_grow(&span, 16 * MIB, 0, 2 * MIB - 1) == 0);
-        CHECK(span.address == warm && span.dirty_end == 15 * MIB);
+        CHECK(span.address == dirty && span.dirty_end == 15 * MIB);
         check_span(&span, 16 * MIB);
         CHECK(pool_stats().nentries == 0 && kept_nbytes() == 0);
         CHECK(is_filled(span.address, 2 * MIB - 1, 1) && kernel.ncalls == calls);
@@ -299,44 +299,44 @@ test_a_growing_span_absorbs_what_is_warm_behind_it(void)
     }
 }
 
-/* An absorbed piece is part of the span like any other when that moves at last. */
+/* A joined piece is part of the span like any other when that moves at last. */
 static void
-test_what_was_absorbed_moves_with_the_rest(void)
+test_spans_grow_moves_joined_pieces_along(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
         keep_dirty(8 * MIB, 8 * MIB - 1);
-        struct span span = take(2 * MIB, 0, 0), behind;
+        struct span span = take(2 * MIB, 0, 0), next;
         CHECK(spans_grow(&span, 3 * MIB, 0, 0) == 0);
         fill(span.address, 4 * MIB - 1, 1);
-        CHECK(spans_take(4 * MIB, false, &behind) == 0);
-        fill(behind.address, 4 * MIB - 1, 2);
-        CHECK(behind.address == span.address + 4 * MIB);
+        CHECK(spans_take(4 * MIB, false, &next) == 0);
+        fill(next.address, 4 * MIB - 1, 2);
+        CHECK(next.address == span.address + 4 * MIB);
         uint64_t copies = pool_stats().copies;
         CHECK(spans_grow(&span, 4 * MIB + 1, 0, 4 * MIB - 1) == 0);
         CHECK(pool_stats().copies - copies == (pages_facts.rung == PAGES_COPY));
         CHECK(is_filled(span.address, 4 * MIB - 1, 1));
-        CHECK(is_filled(behind.address, 4 * MIB - 1, 2));
+        CHECK(is_filled(next.address, 4 * MIB - 1, 2));
         check_span(&span, 8 * MIB);
-        check_span(&behind, 4 * MIB);
+        check_span(&next, 4 * MIB);
         give(&span);
-        give(&behind);
+        give(&next);
         finish();
     }
 }
 
-enum obstacle { TOO_SHORT, COLD, IN_USE, FRONT_IS_HUGE, BEHIND_IS_HUGE, OBSTACLES };
+enum obstacle { TOO_SHORT, ZERO, IN_USE, FIRST_IS_HUGE, NEXT_IS_HUGE, OBSTACLES };
 
-/* Put an obstacle behind the first of three pieces, which the others are. */
+/* Make the two pieces after the first an obstacle. */
 static void
-put_behind(enum obstacle obstacle, struct span *first, struct span *others)
+put_after(enum obstacle obstacle, struct span *first, struct span *others)
 {
-    if (obstacle == COLD) {
+    if (obstacle == ZERO) {
         spans_discard(&others[0], 0);
         spans_discard(&others[1], 0);
     }
-    first->huge = obstacle == FRONT_IS_HUGE;
-    others[0].huge = others[1].huge = obstacle == BEHIND_IS_HUGE;
+    first->huge = obstacle == FIRST_IS_HUGE;
+    others[0].huge = others[1].huge = obstacle == NEXT_IS_HUGE;
     if (obstacle != IN_USE) {
         give(&others[0]);
     }
@@ -346,7 +346,7 @@ put_behind(enum obstacle obstacle, struct span *first, struct span *others)
 }
 
 static void
-test_what_cannot_be_absorbed_stays(void)
+test_spans_grow_leaves_what_it_cannot_join(void)
 {
     for (int i = 0; i < OBSTACLES * KERNEL_NO_PAGES; i++) {
         int kind = i / OBSTACLES, obstacle = i % OBSTACLES;
@@ -355,14 +355,14 @@ test_what_cannot_be_absorbed_stays(void)
         keep_dirty(6 * MIB, 6 * MIB - 1);
         struct span span = take(2 * MIB, 2 * MIB - 1, 1);
         struct span others[2] = {take(2 * MIB, 0, 0), take(2 * MIB, 0, 0)};
-        char *address = span.address, *behind = others[0].address;
-        CHECK(behind == address + 2 * MIB && others[1].address == behind + 2 * MIB);
-        put_behind(obstacle, &span, others);
+        char *address = span.address, *next = others[0].address;
+        CHECK(next == address + 2 * MIB && others[1].address == next + 2 * MIB);
+        put_after(obstacle, &span, others);
         size_t nbytes = kept_nbytes();
         CHECK(spans_grow(&span, 4 * MIB + 1, 0, 2 * MIB - 1) == 0);
         CHECK(span.address != address && is_filled(span.address, 2 * MIB - 1, 1));
         check_span(&span, 6 * MIB);
-        CHECK(kept_nbytes() == nbytes && kernel_is_mapped(behind, 4 * MIB));
+        CHECK(kept_nbytes() == nbytes && kernel_is_mapped(next, 4 * MIB));
         for (int j = 0; j < 2; j++) {
             if (others[j].address != NULL) {
                 give(&others[j]);
@@ -373,9 +373,9 @@ test_what_cannot_be_absorbed_stays(void)
     }
 }
 
-/* Side by side, but mapped one by one: an address that is free for anybody by now. */
+/* Adjacent, but mapped one by one: other threads may map there too. */
 static void
-test_what_is_another_mapping_is_not_absorbed_or_joined(void)
+test_spans_grow_joins_no_other_mapping(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
@@ -397,7 +397,7 @@ test_what_is_another_mapping_is_not_absorbed_or_joined(void)
 
 /* However many there were between: their numbers do not come round again. */
 static void
-test_mappings_far_apart_in_time_are_not_joined(void)
+test_pool_new_mapping_numbers_do_not_repeat(void)
 {
     const int counts[] = {(1 << 8) - 1, (1 << 15) - 1, (1 << 16) - 1, (1 << 20) - 1};
     for (int i = 0; i < 4; i++) {
@@ -418,7 +418,7 @@ test_mappings_far_apart_in_time_are_not_joined(void)
 
 /* The source that a moved piece leaves is no neighbour any more. */
 static void
-test_what_has_moved_is_not_joined(void)
+test_pool_keep_of_moved_pieces_does_not_join(void)
 {
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
         begin(i / 2, ANY_RUNG);
@@ -440,12 +440,12 @@ test_what_has_moved_is_not_joined(void)
     }
 }
 
-/* Nor if it has moved right behind the last piece: that is another mapping there.
+/* Nor if it has moved to the end of the last piece: that is another mapping there.
  *
  *   |<- first ->|<- second ->|<- third ->|
  *                            |<- third ->|<------- first ------->|      */
 static void
-test_what_has_moved_to_the_end_is_not_joined(void)
+test_pool_keep_of_a_piece_moved_to_the_end_does_not_join(void)
 {
     for (int kind = KERNEL_2014; kind <= KERNEL_OLD; kind++) {
         begin(kind, ANY_RUNG);
@@ -481,26 +481,26 @@ set_order(int number, int *order)
 }
 
 static void
-test_pieces_join_in_any_order(void)
+test_pool_keep_pieces_in_any_order_joins_them(void)
 {
     for (int number = 0; number < 24; number++) {
         int order[4];
         set_order(number, order);
         begin(KERNEL_MAINLINE, ANY_RUNG);
         CASE("order %d%d%d%d", order[0], order[1], order[2], order[3]);
-        char *warm = keep_dirty(8 * MIB, 7 * MIB);
+        char *dirty = keep_dirty(8 * MIB, 7 * MIB);
         size_t calls = kernel.ncalls;
         struct span pieces[4], whole;
         for (int i = 0; i < 4; i++) {
             CHECK(spans_take(2 * MIB, false, &pieces[i]) == 0);
-            CHECK(pieces[i].address == warm + (size_t)i * 2 * MIB);
+            CHECK(pieces[i].address == dirty + (size_t)i * 2 * MIB);
         }
         for (int i = 0; i < 4; i++) {
             give(&pieces[order[i]]);
         }
         CHECK(pool_stats().nentries == 1 && kept_nbytes() == 7 * MIB);
         CHECK(spans_take(8 * MIB, false, &whole) == 0);
-        CHECK(whole.address == warm && whole.dirty_end == 7 * MIB);
+        CHECK(whole.address == dirty && whole.dirty_end == 7 * MIB);
         check_span(&whole, 8 * MIB);
         CHECK(kernel.ncalls == calls);
         give(&whole);
@@ -508,24 +508,24 @@ test_pieces_join_in_any_order(void)
     }
 }
 
-/*   |ready| zeros |<---- ready ---->| zeros |      the zeros between count as ready
- *   |ready| zeros                           |      where nothing behind is */
+/*   |dirty| zeros |<---- dirty ---->| zeros |      the zeros between count as dirty
+ *   |dirty| zeros                           |      where nothing after it is */
 static void
-test_what_is_joined_is_ready_to_the_last_warm_byte(void)
+test_pool_keep_joined_is_dirty_to_the_last_dirty_byte(void)
 {
-    for (int cold = 0; cold < 2; cold++) {
+    for (int zero = 0; zero < 2; zero++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
         keep_dirty(4 * MIB, 3 * MIB);
         struct span first = take(2 * MIB, 0, 0), second = take(2 * MIB, 0, 0);
         spans_discard(&first, 4096);
-        if (cold) {
+        if (zero) {
             spans_discard(&second, 0);
         }
-        size_t ready = first.dirty_end;
+        size_t dirty_end = first.dirty_end;
         give(&first);
         give(&second);
         CHECK(pool_stats().nentries == 1);
-        CHECK(kept_nbytes() == (cold ? ready : 3 * MIB));
+        CHECK(kept_nbytes() == (zero ? dirty_end : 3 * MIB));
         struct span whole = take(4 * MIB, 0, 0);
         check_span(&whole, 4 * MIB);
         give(&whole);
@@ -533,14 +533,14 @@ test_what_is_joined_is_ready_to_the_last_warm_byte(void)
     }
 }
 
-/* Neighbours that together are over the budget stay apart: the older ones have to go,
- * not all of them. */
+/* Neighbours that together are over the limit stay apart: the older ones go, not all of
+ * them. */
 static void
-test_what_does_not_fit_is_not_joined(void)
+test_pool_keep_joins_no_more_than_the_limit(void)
 {
     for (int front = 0; front < 2; front++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
-        CASE("what comes back is in front %d", front);
+        CASE("what comes back is the first %d", front);
         keep_dirty(8 * MIB, 8 * MIB - 1);
         struct span first = take(4 * MIB, 0, 0), second = take(4 * MIB, 0, 0);
         struct span *last = front ? &first : &second, *other = front ? &second : &first;
@@ -574,7 +574,7 @@ tail_nbytes(const struct span *span)
 }
 
 static void
-test_cap_keeps_pages_as_a_tail_that_comes_back(void)
+test_spans_cap_keeps_a_tail_that_comes_back(void)
 {
     size_t page = 4096;
     /* where it is cut off, up to where it is taken back, and what is dirty then */
@@ -616,7 +616,7 @@ test_cap_keeps_pages_as_a_tail_that_comes_back(void)
 
 /* An end in the middle of a page: the rest of the page is cleared. */
 static void
-test_cap_within_a_page_clears_the_rest_of_it(void)
+test_spans_cap_within_a_page_clears_the_rest_of_it(void)
 {
     for (int locked = 0; locked < 2; locked++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -672,7 +672,7 @@ evict_tail(int how)
 }
 
 static void
-test_a_tail_that_was_evicted_reads_as_zero(void)
+test_pool_tail_evicted_reads_as_zero(void)
 {
     for (int i = 0; i < 10; i++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -723,7 +723,7 @@ use_span_with_tail(int how, struct span *span)
 }
 
 static void
-test_a_tail_does_no_harm_to_what_comes_next(void)
+test_spans_functions_with_a_tail_keep_the_bytes(void)
 {
     for (int i = 0; i < 5 * KERNEL_NO_PAGES; i++) {
         begin(i / 5, ANY_RUNG);
@@ -740,7 +740,7 @@ test_a_tail_does_no_harm_to_what_comes_next(void)
 
 /* The front goes; the tail stays where it is. */
 static void
-test_a_tail_survives_the_front(void)
+test_spans_cut_front_leaves_the_tail(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = take_with_tail(6 * MIB, 3 * MIB);
@@ -757,7 +757,7 @@ test_a_tail_survives_the_front(void)
 /* What a store does not need of a dirty span that it takes is its tail, if that is 256 KiB
  * at least. */
 static void
-test_take_keeps_what_is_not_needed_as_a_tail(void)
+test_spans_take_keeps_what_is_not_needed_as_a_tail(void)
 {
     const size_t dirty[] = {1408 * KIB - 1, 1408 * KIB, 2 * MIB - 1};
     for (int i = 0; i < 3; i++) {
@@ -780,7 +780,7 @@ test_take_keeps_what_is_not_needed_as_a_tail(void)
 
 /* Of a tail over the limit of the pool the first part is kept, in whole pages. */
 static void
-test_of_a_tail_over_the_limit_the_front_is_kept(void)
+test_pool_keep_tail_over_the_limit_keeps_the_front(void)
 {
     const size_t limits[] = {0, 1, 4095, 4096, 5000, MIB + 1};
     for (int i = 0; i < 12; i++) {
@@ -799,7 +799,7 @@ test_of_a_tail_over_the_limit_the_front_is_kept(void)
 
 /* Many spans with tails: the oldest go, each of them once, and none of them is shown. */
 static void
-test_many_tails_are_bounded_in_number(void)
+test_pool_keep_tail_many_evict_the_oldest(void)
 {
     enum { MORE = POOL_NSLOTS + 10 };
     static struct span spans[MORE];
@@ -842,7 +842,7 @@ lower_limit_meanwhile(void *address, size_t length)
 }
 
 static void
-test_a_tail_meets_a_limit_lowered_meanwhile(void)
+test_pool_keep_tail_with_the_limit_lowered_meanwhile_keeps_none(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span old = take(2 * MIB, 1, 1), span = take(4 * MIB, 4 * MIB - 1, 1);
@@ -859,7 +859,7 @@ test_a_tail_meets_a_limit_lowered_meanwhile(void)
 
 /* Where a helper thread may touch pages ahead there is no tail: they go to the system. */
 static void
-test_cap_of_what_the_helper_touched_goes_to_the_system(void)
+test_spans_cap_of_touched_pages_gives_them_back(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = take(4 * MIB, 3 * MIB, 1);
@@ -873,10 +873,10 @@ test_cap_of_what_the_helper_touched_goes_to_the_system(void)
     finish();
 }
 
-/* ------------------------------------------------------------------ time and budget */
+/* ------------------------------------------------------------------ time and limit */
 
 static void
-test_what_nobody_takes_for_long_goes(void)
+test_pool_idle_entries_are_evicted(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     kernel.now_ms = 5000;
@@ -885,7 +885,7 @@ test_what_nobody_takes_for_long_goes(void)
         spans[i] = take(2 * MIB, i < 2 ? 0 : MIB, 1);
     }
     const char *first = spans[0].address, *third = spans[2].address;
-    give(&spans[0]); /* a cold one goes like a warm one */
+    give(&spans[0]); /* a zero span goes like a dirty one */
     kernel.now_ms = 5000 + POOL_IDLE_MS;
     give(&spans[1]);
     CHECK(pool_stats().nentries == 2);
@@ -904,16 +904,16 @@ test_what_nobody_takes_for_long_goes(void)
 
 /* To take another span is to use the pool, whether that is fresh or not. */
 static void
-test_taking_lets_the_old_ones_go(void)
+test_spans_take_evicts_idle_entries(void)
 {
     for (int fresh = 0; fresh < 3; fresh++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
         CASE("fresh %d", fresh);
         size_t needed = fresh == 2 ? GROWTH_FRESH_ZEROS_MIN : 2 * MIB;
-        struct span old = take(4 * MIB, MIB, 1), warm = take(2 * MIB, 2 * MIB - 1, 1);
+        struct span old = take(4 * MIB, MIB, 1), dirty = take(2 * MIB, 2 * MIB - 1, 1);
         const char *old_address = old.address;
         give(&old);
-        give(&warm);
+        give(&dirty);
         kernel.now_ms = POOL_IDLE_MS;
         struct span span;
         CHECK(spans_take(needed, fresh, &span) == 0);
@@ -930,7 +930,7 @@ test_taking_lets_the_old_ones_go(void)
 
 /* A span that does not fit at all is a use of the pool like any other. */
 static void
-test_a_span_too_large_lets_the_old_ones_go(void)
+test_pool_keep_too_large_evicts_idle_entries(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     pool_set_limit(MIB);
@@ -942,9 +942,9 @@ test_a_span_too_large_lets_the_old_ones_go(void)
     finish();
 }
 
-/* What could not be kept anyway sends nothing else away. */
+/* What could not be kept anyway evicts no other entry. */
 static void
-test_a_span_too_large_leaves_the_others(void)
+test_pool_keep_too_large_leaves_the_others(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     pool_set_limit(MIB);
@@ -957,21 +957,21 @@ test_a_span_too_large_leaves_the_others(void)
     finish();
 }
 
-/* Pages that a helper has touched past `ready` are not among what is counted. */
+/* Pages that a helper has touched past `dirty_end` are not among what is counted. */
 static void
-test_what_was_touched_ahead_is_not_kept(void)
+test_spans_give_discards_pages_touched_ahead(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    const size_t ready[] = {MIB, 4 * MIB - 1};
+    const size_t dirty_end[] = {MIB, 4 * MIB - 1};
     for (int i = 0; i < 2; i++) {
-        struct span span = take(4 * MIB, ready[i], 1);
+        struct span span = take(4 * MIB, dirty_end[i], 1);
         char *address = span.address;
         (void)pages_populate(address, 4 * MIB);
         span.touched = true;
         give(&span);
-        CHECK(pool_stats().nentries == 1 && kept_nbytes() == ready[i]);
-        CHECK(is_filled(address, ready[i], 1));
-        CHECK(kernel_resident(address, 4 * MIB) == growth_round_up(ready[i], 4096));
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() == dirty_end[i]);
+        CHECK(is_filled(address, dirty_end[i], 1));
+        CHECK(kernel_resident(address, 4 * MIB) == growth_round_up(dirty_end[i], 4096));
         pool_drain();
     }
     finish();
@@ -979,7 +979,7 @@ test_what_was_touched_ahead_is_not_kept(void)
 
 /* Nor where a part of the span has gone since. */
 static void
-test_what_was_touched_ahead_of_a_part_is_not_kept(void)
+test_spans_give_discards_pages_touched_ahead_of_a_part(void)
 {
     for (int i = 0; i < 3; i++) {
         begin(KERNEL_MAINLINE, PAGES_DONTUNMAP);
@@ -999,29 +999,29 @@ test_what_was_touched_ahead_of_a_part_is_not_kept(void)
             break;
         }
         char *address = span.address;
-        size_t length = span.length, ready = span.dirty_end;
+        size_t length = span.length, dirty_end = span.dirty_end;
         give(&span);
-        CHECK(kernel_resident(address, length) <= growth_round_up(ready, 4096));
+        CHECK(kernel_resident(address, length) <= growth_round_up(dirty_end, 4096));
         finish();
     }
 }
 
 /* What is taken is in use again, and what comes back begins anew. */
 static void
-test_what_is_used_now_and_then_stays(void)
+test_pool_entry_used_now_and_then_stays(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    char *warm = keep_dirty(4 * MIB, 3 * MIB);
+    char *dirty = keep_dirty(4 * MIB, 3 * MIB);
     for (int i = 0; i < 10; i++) {
         kernel.now_ms += POOL_IDLE_MS;
         struct span piece = take(2 * MIB, 0, 0); /* the rest of it is joined again */
-        CHECK(piece.address == warm && pool_stats().nentries == 1);
+        CHECK(piece.address == dirty && pool_stats().nentries == 1);
         give(&piece);
         CHECK(pool_stats().nentries == 1 && kept_nbytes() == 3 * MIB);
     }
     kernel.now_ms += 10 * POOL_IDLE_MS;
     struct span late = take(4 * MIB, 0, 0);
-    CHECK(late.address == warm && late.dirty_end == 3 * MIB);
+    CHECK(late.address == dirty && late.dirty_end == 3 * MIB);
     give(&late);
     CHECK(pool_stats().nentries == 1);
     finish();
@@ -1029,17 +1029,17 @@ test_what_is_used_now_and_then_stays(void)
 
 /* The rest of a span that was split is as old as it was. */
 static void
-test_a_rest_keeps_its_age(void)
+test_pool_rest_of_a_split_span_keeps_its_age(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span other = take(2 * MIB, MIB, 1);
-    char *warm = keep_dirty(4 * MIB, 3 * MIB);
+    char *dirty = keep_dirty(4 * MIB, 3 * MIB);
     kernel.now_ms = POOL_IDLE_MS;
     struct span piece = take(2 * MIB, 0, 0);
     kernel.now_ms++;
     give(&other);
     CHECK(pool_stats().nentries == 1 && kept_nbytes() == MIB);
-    CHECK(!kernel_is_mapped(warm + 2 * MIB, 2 * MIB));
+    CHECK(!kernel_is_mapped(dirty + 2 * MIB, 2 * MIB));
     check_span(&piece, 2 * MIB);
     give(&piece);
     finish();
@@ -1047,7 +1047,7 @@ test_a_rest_keeps_its_age(void)
 
 /* A move that leaves a source uses the pool, too. */
 static void
-test_a_move_lets_the_old_ones_go(void)
+test_spans_grow_by_a_move_evicts_idle_entries(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span old = take(2 * MIB, MIB, 1), wall = take(2 * MIB, 0, 0);
@@ -1062,7 +1062,7 @@ test_a_move_lets_the_old_ones_go(void)
 }
 
 static void
-test_the_budget_can_be_set(void)
+test_pool_set_limit_evicts_the_oldest(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span spans[6];
@@ -1088,12 +1088,12 @@ test_the_budget_can_be_set(void)
 }
 
 static void
-test_a_budget_of_nothing_keeps_no_memory(void)
+test_pool_limit_of_zero_keeps_no_memory(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        struct span warm = take(4 * MIB, MIB, 1), live = take(4 * MIB, MIB, 2);
-        give(&warm);
+        struct span dirty = take(4 * MIB, MIB, 1), live = take(4 * MIB, MIB, 2);
+        give(&dirty);
         pool_set_limit(0);
         CHECK(pool_stats().nentries == 0 && kernel.nbytes == 4 * MIB);
         CHECK(spans_grow(&live, 4 * MIB + 1, 0, MIB) == 0);
@@ -1106,7 +1106,7 @@ test_a_budget_of_nothing_keeps_no_memory(void)
 }
 
 static void
-test_what_comes_meanwhile_counts_towards_the_limit(void)
+test_pool_keep_meanwhile_counts_towards_the_limit(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     pool_set_limit(17 * MIB);
@@ -1124,15 +1124,15 @@ test_what_comes_meanwhile_counts_towards_the_limit(void)
 
 /* -------------------------------------------------------------------- what is offered */
 
-/* The memory of huge pages from 16 MiB on, once nobody uses it; small ones never. */
+/* The memory of huge pages from 16 MiB on, once no store uses it; small pages never. */
 static void
-test_huge_memory_is_offered_to_the_system(void)
+test_pool_keep_offers_huge_pages_after_16_mib(void)
 {
     for (int i = 0; i < 3 * KERNEL_NO_PAGES; i++) {
-        const size_t ready[] = {16 * MIB, 16 * MIB + 1, 20 * MIB};
+        const size_t dirty_end[] = {16 * MIB, 16 * MIB + 1, 20 * MIB};
         begin(i / 3, ANY_RUNG);
         struct span small = take(24 * MIB, 1, 1), large = take(24 * MIB, 1, 1);
-        small.dirty_end = large.dirty_end = ready[i % 3];
+        small.dirty_end = large.dirty_end = dirty_end[i % 3];
         large.huge = true;
         give(&small);
         CHECK(kernel.noffers == 0);
@@ -1145,10 +1145,10 @@ test_huge_memory_is_offered_to_the_system(void)
     }
 }
 
-/* Under pressure it reads as zero, in front of it all is there; and the pieces of it are
- * what pieces are. */
+/* Under pressure it reads as zero, and what comes before it is there; it can be taken in
+ * pieces like any other. */
 static void
-test_offered_memory_may_be_gone(void)
+test_spans_take_offered_memory_may_be_zero(void)
 {
     for (int pressed = 0; pressed < 2; pressed++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -1173,9 +1173,9 @@ test_offered_memory_may_be_gone(void)
 
 /* ----------------------------------------------------------------- small pages, huge */
 
-/* Where the system would give huge pages to anybody, a small span asks for none. */
+/* Where the system may give huge pages unasked, a small span asks for small ones. */
 static void
-test_a_fresh_span_is_of_small_pages(void)
+test_spans_take_fresh_asks_for_small_pages(void)
 {
     for (int huge = 0; huge < PAGES_NHUGE; huge++) {
         for (EACH_KERNEL_WITH_PAGES(kind)) {
@@ -1198,7 +1198,7 @@ test_a_fresh_span_is_of_small_pages(void)
 
 /* It is only advice. */
 static void
-test_a_span_can_do_without_the_advice(void)
+test_spans_take_with_advice_refused_succeeds(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     pages_facts.huge = PAGES_HUGE_ALWAYS;
@@ -1235,7 +1235,7 @@ check_most_entries(size_t length, size_t nbytes, size_t most)
 }
 
 static void
-test_the_pool_holds_so_many_spans_at_most(void)
+test_pool_keep_evicts_the_oldest_of_too_many(void)
 {
     check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* zero spans are searched */
     check_most_entries(4 * MIB, 1, POOL_NSLOTS);
@@ -1243,7 +1243,7 @@ test_the_pool_holds_so_many_spans_at_most(void)
 }
 
 static void
-test_the_pool_holds_so_many_bytes_at_most(void)
+test_pool_keep_evicts_the_oldest_over_the_limit(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span spans[10];
@@ -1261,7 +1261,7 @@ test_the_pool_holds_so_many_bytes_at_most(void)
 }
 
 static void
-test_of_a_span_over_the_budget_the_front_is_kept(void)
+test_pool_keep_over_the_limit_keeps_the_front(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span large = take(100 * MIB, 1, 1), other = take(2 * MIB, 2, 1);
@@ -1281,7 +1281,7 @@ test_of_a_span_over_the_budget_the_front_is_kept(void)
 }
 
 static void
-test_the_check_sees_what_is_wrong(void)
+test_check_reports_each_fault(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = take_with_tail(4 * MIB, MIB), broken[8];
@@ -1306,14 +1306,14 @@ test_the_check_sees_what_is_wrong(void)
 }
 
 static void
-test_trim_gives_everything_back(void)
+test_pool_drain_gives_everything_back(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        struct span live = take(2 * MIB, MIB, 1), warm = take(4 * MIB, MIB, 2);
-        struct span cold = take(6 * MIB, 0, 0);
-        give(&warm);
-        give(&cold);
+        struct span live = take(2 * MIB, MIB, 1), dirty = take(4 * MIB, MIB, 2);
+        struct span zero = take(6 * MIB, 0, 0);
+        give(&dirty);
+        give(&zero);
         CHECK(kernel.nmappings == 3 && pool_stats().nentries == 2);
         pool_drain();
         CHECK(pool_stats().nentries == 0 && pool_stats().nbytes == 0);
@@ -1325,7 +1325,7 @@ test_trim_gives_everything_back(void)
 }
 
 static void
-test_a_full_pool_is_emptied_before_a_span_is_refused(void)
+test_spans_take_without_space_empties_the_pool(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span first = take(6 * MIB, MIB, 1), second = take(4 * MIB, MIB, 2);
@@ -1341,7 +1341,7 @@ test_a_full_pool_is_emptied_before_a_span_is_refused(void)
 /* ------------------------------------------------------------------- cut and discard */
 
 static void
-test_a_cut_span_gives_its_end_back(void)
+test_spans_cut_gives_the_end_back(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = take(8 * MIB, 7 * MIB, 1);
@@ -1351,7 +1351,7 @@ test_a_cut_span_gives_its_end_back(void)
     CHECK(kernel.nbytes == 4 * MIB && span.dirty_end == 4 * MIB - 1);
     CHECK(is_filled(span.address, 4 * MIB - 1, 1));
     check_span(&span, 4 * MIB);
-    span.dirty_end = MIB; /* what is behind is zero by then */
+    span.dirty_end = MIB; /* what is next is zero by then */
     memset(span.address + MIB, 0, 3 * MIB);
     spans_cut(&span, 2 * MIB);
     CHECK(span.dirty_end == MIB);
@@ -1361,7 +1361,7 @@ test_a_cut_span_gives_its_end_back(void)
 }
 
 static void
-test_discarded_memory_is_zero_and_gone(void)
+test_spans_discard_leaves_zeros_and_no_memory(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     size_t page = pages_facts.page_nbytes;
@@ -1400,7 +1400,7 @@ grow_and_check(void)
 }
 
 static void
-test_growing_keeps_the_bytes_by_each_rung(void)
+test_spans_grow_by_each_rung_keeps_the_bytes(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         for (int highest = PAGES_COPY; highest < PAGES_NRUNGS; highest++) {
@@ -1416,7 +1416,7 @@ test_growing_keeps_the_bytes_by_each_rung(void)
 }
 
 static void
-test_moves_and_copies_are_counted(void)
+test_pool_stats_count_moves_and_copies(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
@@ -1438,7 +1438,7 @@ test_moves_and_copies_are_counted(void)
 }
 
 static void
-test_a_moved_source_stays_mapped_and_is_used_again(void)
+test_spans_grow_keeps_the_source_mapped_for_others(void)
 {
     const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_MAINLINE};
     for (int i = 0; i < 2; i++) {
@@ -1464,7 +1464,7 @@ test_a_moved_source_stays_mapped_and_is_used_again(void)
 /*   first   2 -> 4 -> 8        leaves sources of 2 and 4 MiB
  *   second  2 -> 4             moves onto the one of 4 */
 static void
-test_a_moved_source_is_the_next_target(void)
+test_spans_grow_moves_onto_a_source_of_its_length(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span second = take(2 * MIB, MIB, 2), first = take(2 * MIB, MIB, 1);
@@ -1483,9 +1483,9 @@ test_a_moved_source_is_the_next_target(void)
     finish();
 }
 
-/* What grows where it is has no source to leave: the pool must not own it, too. */
+/* What grows in place has no source to leave: the pool must not get it. */
 static void
-test_growing_in_place_leaves_one_owner(void)
+test_spans_grow_in_place_leaves_one_owner(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
@@ -1510,12 +1510,12 @@ test_growing_in_place_leaves_one_owner(void)
 }
 
 static void
-test_what_cannot_be_is_refused_before_anything_happens(void)
+test_spans_grow_past_the_maximum_changes_nothing(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        struct span span = take(2 * MIB, MIB, 1), warm = take(4 * MIB, MIB, 2);
-        give(&warm);
+        struct span span = take(2 * MIB, MIB, 1), dirty = take(4 * MIB, MIB, 2);
+        give(&dirty);
         CHECK(spans_grow(&span, SIZE_MAX, 0, MIB) == ENOMEM);
         CHECK(spans_grow(&span, SIZE_MAX / 2, 0, MIB) == ENOMEM);
         CHECK(is_filled(span.address, MIB, 1));
@@ -1528,16 +1528,16 @@ test_what_cannot_be_is_refused_before_anything_happens(void)
     }
 }
 
-/* Nothing was refused, so there is no reason to give anything up; nor is what lies behind
- * taken where that is another mapping. */
+/* Nothing was refused, so the pool gives nothing up; nor is what comes after it taken
+ * where that is another mapping. */
 static void
-test_growing_leaves_the_warm_spans_in_the_pool(void)
+test_spans_grow_leaves_other_dirty_spans_in_the_pool(void)
 {
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
         begin(i / 2, ANY_RUNG);
         kernel.bottom_up = i % 2;
-        struct span span = take(2 * MIB, MIB, 1), warm = take(2 * MIB, MIB, 2);
-        give(&warm);
+        struct span span = take(2 * MIB, MIB, 1), dirty = take(2 * MIB, MIB, 2);
+        give(&dirty);
         CHECK(spans_grow(&span, 2 * MIB + 1, 0, MIB) == 0);
         CHECK(pool_stats().nbytes == MIB);
         give(&span);
@@ -1560,7 +1560,7 @@ prepare_to_grow(enum kernel_kind kind, size_t to, size_t dirty_end, char **dirty
 }
 
 static void
-test_grow_copies_up_to_2_mib_into_a_dirty_span(void)
+test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
 {
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
         char *dirty;
@@ -1596,7 +1596,7 @@ test_grow_copies_up_to_2_mib_into_a_dirty_span(void)
 
 /* Not more than 2 MiB, nor into a span that is not dirty as far as is needed. */
 static void
-test_grow_copies_no_more_and_into_no_other(void)
+test_spans_grow_copies_no_more_and_into_no_other(void)
 {
     const size_t used[] = {2 * MIB, 2 * MIB + 1, 2 * MIB};
     const size_t dirty_ends[] = {10 * MIB - 1, 10 * MIB - 1, 4 * MIB};
@@ -1617,9 +1617,9 @@ test_grow_copies_no_more_and_into_no_other(void)
 
 /* ---------------------------------------------------------------------- adversities */
 
-/* While the place for the pages is free, somebody else maps there: they go elsewhere. */
+/* Another owner maps where the pages were to go: they go elsewhere. */
 static void
-test_a_lost_race_for_the_target_costs_only_its_alignment(void)
+test_spans_grow_with_its_target_taken_moves_elsewhere(void)
 {
     begin(KERNEL_MAINLINE, PAGES_DONTUNMAP);
     struct span span = take(2 * MIB, MIB, 1);
@@ -1635,9 +1635,9 @@ test_a_lost_race_for_the_target_costs_only_its_alignment(void)
 /*   the limit holds        the span of 16 MiB and
  *   32 MiB more            twice as much: as ever
  *   4, 2 MiB               an eighth ahead, or what is needed: without a target
- *   1 MiB                  nothing, and the span is what it was */
+ *   1 MiB                  nothing, and the span is unchanged */
 static void
-test_where_address_space_is_short_the_steps_are_short(void)
+test_spans_grow_without_space_takes_short_steps(void)
 {
     const size_t spare[] = {32, 4, 2, 1};
     const size_t lengths[] = {32, 20, 18, 16};
@@ -1658,12 +1658,12 @@ test_where_address_space_is_short_the_steps_are_short(void)
 }
 
 static void
-test_where_address_space_is_short_the_pool_goes_first(void)
+test_spans_grow_without_space_empties_the_pool(void)
 {
     for (int kind = KERNEL_2014; kind < KERNEL_NO_PAGES; kind++) {
         begin(kind, ANY_RUNG);
-        struct span warm = take(10 * MIB, MIB, 2), span = take(4 * MIB, MIB, 1);
-        give(&warm);
+        struct span dirty = take(10 * MIB, MIB, 2), span = take(4 * MIB, MIB, 1);
+        give(&dirty);
         kernel.most_nbytes = 14 * MIB;
         CHECK(spans_grow(&span, 4 * MIB + 1, 0, MIB) == 0);
         CHECK(is_filled(span.address, MIB, 1));
@@ -1674,7 +1674,7 @@ test_where_address_space_is_short_the_pool_goes_first(void)
 }
 
 static void
-test_at_the_limit_of_mappings_spans_still_grow(void)
+test_spans_grow_without_mappings_left_succeeds(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = take(8 * MIB, 7 * MIB, 1);
@@ -1688,7 +1688,7 @@ test_at_the_limit_of_mappings_spans_still_grow(void)
 }
 
 static void
-test_an_end_that_cannot_be_cut_off_holds_no_memory(void)
+test_spans_cut_refused_leaves_no_memory(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = take(8 * MIB, 7 * MIB, 1);
@@ -1751,7 +1751,7 @@ grow_with_failure(enum kernel_kind kind, size_t n, bool late, bool pieces)
 }
 
 static void
-test_one_failing_call_never_stops_growth(void)
+test_spans_grow_with_one_call_failing_succeeds(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         for (int variant = 0; variant < 4; variant++) {
@@ -1789,7 +1789,7 @@ grow_in_outage(enum kernel_kind kind, size_t n)
 }
 
 static void
-test_an_outage_costs_nothing_but_an_error(void)
+test_spans_grow_in_an_outage_is_an_error_only(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         for (size_t n = 1; grow_in_outage(kind, n); n++) {
@@ -1832,7 +1832,7 @@ extract(size_t from, size_t to, size_t end)
 }
 
 static void
-test_extracting_leaves_the_rest_where_it_was(void)
+test_spans_extract_leaves_the_rest_where_it_was(void)
 {
     const size_t cases[][3] = {
         {0, 100, 200},
@@ -1850,9 +1850,9 @@ test_extracting_leaves_the_rest_where_it_was(void)
     }
 }
 
-/* On a kernel of 2014 it would stay, but what does not grow does not move there. */
+/* On a kernel of 2014 the source would stay, but what does not grow does not move. */
 static void
-test_extracting_needs_a_source_that_stays(void)
+test_spans_extract_below_dontunmap_is_not_supported(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, kind == KERNEL_2014 ? PAGES_RETAIN : PAGES_MAYMOVE);
@@ -1865,10 +1865,10 @@ test_extracting_needs_a_source_that_stays(void)
     }
 }
 
-/* A span is what it was, whichever call fails, and nothing is left behind; but where the
- * target could not be freed, the pages go elsewhere. */
+/* Whichever call fails, a span is unchanged and nothing is lost; except that the pages go
+ * elsewhere where the target could not be freed. */
 static void
-test_extracting_that_fails_changes_nothing(void)
+test_spans_extract_failing_changes_nothing(void)
 {
     for (size_t n = 1, nfailed = 1; nfailed > 0; n++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -1890,12 +1890,12 @@ test_extracting_that_fails_changes_nothing(void)
 }
 
 static void
-test_the_front_is_given_back(void)
+test_spans_cut_front_gives_it_back(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        struct span warm = take(12 * MIB, 12 * MIB - 1, 1);
-        give(&warm);
+        struct span dirty = take(12 * MIB, 12 * MIB - 1, 1);
+        give(&dirty);
         struct span piece = take(6 * MIB, 0, 0);
         char *address = piece.address;
         fill(address, 6 * MIB - 1, 2);
@@ -1943,7 +1943,7 @@ write_reserved(struct span *span, size_t nbytes, uint64_t seed)
  *   |<-- dirty -->|<--------- tail -------->|<--- not open yet --->|
  *                                           2 MiB                       */
 static void
-test_a_tail_ends_with_what_is_open(void)
+test_spans_prepare_after_a_tail_at_the_border_opens_more(void)
 {
     for (size_t less = 0; less <= 4097; less += less < 3 || less > 4094 ? 1 : 1364) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -1969,7 +1969,7 @@ test_a_tail_ends_with_what_is_open(void)
 /* What comes back is present, and the helper thread is not sent over a tail, which the
  * pool may give back meanwhile. */
 static void
-test_prepare_with_a_tail_asks_for_no_prefault(void)
+test_spans_prepare_with_a_tail_asks_for_no_prefault(void)
 {
     for (int tail = 0; tail < 2; tail++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -1986,7 +1986,7 @@ test_prepare_with_a_tail_asks_for_no_prefault(void)
 }
 
 static void
-test_reserved_space_is_no_memory(void)
+test_spans_reserve_takes_no_memory(void)
 {
     for (int i = 0; i < KERNEL_NO_PAGES * PAGES_NHUGE; i++) {
         begin(i / PAGES_NHUGE, ANY_RUNG);
@@ -2016,7 +2016,7 @@ test_reserved_space_is_no_memory(void)
 /* The address space for a limit: twice as much, since the headroom may be as long as what
  * is in use. Below 1 MiB that is one open mapping of 2 MiB. */
 static void
-test_reserve_takes_one_mapping_below_1_mib(void)
+test_spans_reserve_below_1_mib_takes_one_mapping(void)
 {
     const size_t limits[] = {0, 1, 4096, MIB - 1, MIB, 2 * MIB - 1, 2 * MIB, 5 * MIB};
     const size_t lengths[] = {2, 2, 2, 2, 4, 4, 8, 12};
@@ -2036,9 +2036,9 @@ test_reserve_takes_one_mapping_below_1_mib(void)
     }
 }
 
-/* What makes it dearer than it must be, but is no reason to do without. */
+/* Without the advice it costs more, but that is no reason to fail. */
 static void
-test_reserve_can_do_without_the_advice(void)
+test_spans_reserve_with_advice_refused_succeeds(void)
 {
     for (size_t n = 2; n < 4; n++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -2053,7 +2053,7 @@ test_reserve_can_do_without_the_advice(void)
 }
 
 static void
-test_reserve_that_is_refused_is_an_error_and_leaves_nothing(void)
+test_spans_reserve_refused_is_an_error_and_leaves_nothing(void)
 {
     struct span span;
     begin(KERNEL_NO_PAGES, ANY_RUNG);
@@ -2082,7 +2082,7 @@ test_reserve_that_is_refused_is_an_error_and_leaves_nothing(void)
 
 /* Where address space is short, what the pool keeps goes first: reservations too. */
 static void
-test_reserve_where_space_is_short_takes_it_from_the_pool(void)
+test_spans_reserve_without_space_empties_the_pool(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span kept = reserve(MIB), span = take(4 * MIB, 100, 1), other;
@@ -2104,7 +2104,7 @@ test_reserve_where_space_is_short_takes_it_from_the_pool(void)
 
 /* The same where no mapping is left, when a reservation is opened further. */
 static void
-test_prepare_where_opening_is_refused_tries_without_the_pool(void)
+test_spans_prepare_refused_tries_without_the_pool(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct spans_use use = {.max_end = 7 * MIB, .nbytes = 3 * MIB};
@@ -2126,7 +2126,7 @@ test_prepare_where_opening_is_refused_tries_without_the_pool(void)
 
 /* Dirty pages of a reservation that is dropped are the tail of the next one. */
 static void
-test_reserve_gets_a_kept_reservation_with_its_pages_as_a_tail(void)
+test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail(void)
 {
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
         begin(i / 2, ANY_RUNG);
@@ -2157,7 +2157,7 @@ test_reserve_gets_a_kept_reservation_with_its_pages_as_a_tail(void)
 
 /* A reservation is never part of a span, or taken as one. */
 static void
-test_take_gets_no_reservation(void)
+test_spans_take_gets_no_reservation(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = reserve(MIB);
@@ -2176,7 +2176,7 @@ test_take_gets_no_reservation(void)
 }
 
 static void
-test_the_pool_keeps_eight_reservations(void)
+test_pool_keep_evicts_the_oldest_of_nine_reservations(void)
 {
     enum { MORE = POOL_MAX_RESERVATIONS + 3 };
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -2198,7 +2198,7 @@ test_the_pool_keeps_eight_reservations(void)
 
 /* One that another thread gives back meanwhile counts. */
 static void
-test_the_pool_keeps_eight_reservations_of_all_threads(void)
+test_pool_keep_reservation_meanwhile_counts(void)
 {
     enum { MORE = POOL_MAX_RESERVATIONS + 1 };
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -2221,7 +2221,7 @@ test_the_pool_keeps_eight_reservations_of_all_threads(void)
 
 /* Of one that is dirty over the limit of the pool the front stays dirty. */
 static void
-test_a_reservation_over_the_limit_is_kept_with_less_memory(void)
+test_pool_keep_reservation_over_the_limit_keeps_less_memory(void)
 {
     const size_t limits[] = {0, MIB, 2 * MIB, 5 * MIB};
     for (int i = 0; i < 8; i++) {
@@ -2249,92 +2249,92 @@ test_a_reservation_over_the_limit_is_kept_with_less_memory(void)
 int
 main(void)
 {
-    RUN(test_a_span_taken_is_zero_and_aligned);
-    RUN(test_a_span_that_cannot_be_had_is_an_error);
-    RUN(test_a_warm_span_comes_back_with_its_bytes_ready);
-    RUN(test_a_warm_span_that_is_too_short_stays);
-    RUN(test_a_zeroed_request_gets_dirty_pages_below_32_mib_only);
-    RUN(test_a_cold_span_is_taken_again);
-    RUN(test_a_cold_huge_span_is_not_for_small_stores);
-    RUN(test_a_dirty_span_is_taken_in_pieces);
-    RUN(test_little_is_no_part_of_a_large_or_huge_span);
-    RUN(test_what_is_warm_no_further_is_not_split);
-    RUN(test_a_growing_span_absorbs_what_is_warm_behind_it);
-    RUN(test_what_was_absorbed_moves_with_the_rest);
-    RUN(test_what_cannot_be_absorbed_stays);
-    RUN(test_what_is_another_mapping_is_not_absorbed_or_joined);
-    RUN(test_mappings_far_apart_in_time_are_not_joined);
-    RUN(test_what_has_moved_is_not_joined);
-    RUN(test_what_has_moved_to_the_end_is_not_joined);
-    RUN(test_pieces_join_in_any_order);
-    RUN(test_what_is_joined_is_ready_to_the_last_warm_byte);
-    RUN(test_what_does_not_fit_is_not_joined);
-    RUN(test_cap_keeps_pages_as_a_tail_that_comes_back);
-    RUN(test_cap_within_a_page_clears_the_rest_of_it);
-    RUN(test_a_tail_that_was_evicted_reads_as_zero);
-    RUN(test_a_tail_does_no_harm_to_what_comes_next);
-    RUN(test_a_tail_survives_the_front);
-    RUN(test_take_keeps_what_is_not_needed_as_a_tail);
-    RUN(test_of_a_tail_over_the_limit_the_front_is_kept);
-    RUN(test_many_tails_are_bounded_in_number);
-    RUN(test_a_tail_meets_a_limit_lowered_meanwhile);
-    RUN(test_cap_of_what_the_helper_touched_goes_to_the_system);
-    RUN(test_what_nobody_takes_for_long_goes);
-    RUN(test_taking_lets_the_old_ones_go);
-    RUN(test_a_span_too_large_lets_the_old_ones_go);
-    RUN(test_a_span_too_large_leaves_the_others);
-    RUN(test_what_was_touched_ahead_is_not_kept);
-    RUN(test_what_was_touched_ahead_of_a_part_is_not_kept);
-    RUN(test_what_is_used_now_and_then_stays);
-    RUN(test_a_rest_keeps_its_age);
-    RUN(test_a_move_lets_the_old_ones_go);
-    RUN(test_the_budget_can_be_set);
-    RUN(test_a_budget_of_nothing_keeps_no_memory);
-    RUN(test_what_comes_meanwhile_counts_towards_the_limit);
-    RUN(test_huge_memory_is_offered_to_the_system);
-    RUN(test_offered_memory_may_be_gone);
-    RUN(test_a_fresh_span_is_of_small_pages);
-    RUN(test_a_span_can_do_without_the_advice);
-    RUN(test_the_pool_holds_so_many_spans_at_most);
-    RUN(test_the_pool_holds_so_many_bytes_at_most);
-    RUN(test_of_a_span_over_the_budget_the_front_is_kept);
-    RUN(test_the_check_sees_what_is_wrong);
-    RUN(test_trim_gives_everything_back);
-    RUN(test_a_full_pool_is_emptied_before_a_span_is_refused);
-    RUN(test_a_cut_span_gives_its_end_back);
-    RUN(test_discarded_memory_is_zero_and_gone);
-    RUN(test_growing_keeps_the_bytes_by_each_rung);
-    RUN(test_moves_and_copies_are_counted);
-    RUN(test_a_moved_source_stays_mapped_and_is_used_again);
-    RUN(test_a_moved_source_is_the_next_target);
-    RUN(test_growing_in_place_leaves_one_owner);
-    RUN(test_what_cannot_be_is_refused_before_anything_happens);
-    RUN(test_growing_leaves_the_warm_spans_in_the_pool);
-    RUN(test_grow_copies_up_to_2_mib_into_a_dirty_span);
-    RUN(test_grow_copies_no_more_and_into_no_other);
-    RUN(test_a_lost_race_for_the_target_costs_only_its_alignment);
-    RUN(test_where_address_space_is_short_the_steps_are_short);
-    RUN(test_where_address_space_is_short_the_pool_goes_first);
-    RUN(test_at_the_limit_of_mappings_spans_still_grow);
-    RUN(test_an_end_that_cannot_be_cut_off_holds_no_memory);
-    RUN(test_one_failing_call_never_stops_growth);
-    RUN(test_an_outage_costs_nothing_but_an_error);
-    RUN(test_extracting_leaves_the_rest_where_it_was);
-    RUN(test_extracting_needs_a_source_that_stays);
-    RUN(test_extracting_that_fails_changes_nothing);
-    RUN(test_the_front_is_given_back);
-    RUN(test_a_tail_ends_with_what_is_open);
-    RUN(test_prepare_with_a_tail_asks_for_no_prefault);
-    RUN(test_reserved_space_is_no_memory);
-    RUN(test_reserve_takes_one_mapping_below_1_mib);
-    RUN(test_reserve_can_do_without_the_advice);
-    RUN(test_reserve_that_is_refused_is_an_error_and_leaves_nothing);
-    RUN(test_reserve_where_space_is_short_takes_it_from_the_pool);
-    RUN(test_prepare_where_opening_is_refused_tries_without_the_pool);
-    RUN(test_reserve_gets_a_kept_reservation_with_its_pages_as_a_tail);
-    RUN(test_take_gets_no_reservation);
-    RUN(test_the_pool_keeps_eight_reservations);
-    RUN(test_the_pool_keeps_eight_reservations_of_all_threads);
-    RUN(test_a_reservation_over_the_limit_is_kept_with_less_memory);
+    RUN(test_spans_take_fresh_is_zero_and_aligned);
+    RUN(test_spans_take_refused_is_an_error);
+    RUN(test_spans_take_gets_a_dirty_span_without_a_call);
+    RUN(test_spans_take_leaves_a_dirty_span_that_is_too_short);
+    RUN(test_spans_take_zeroed_gets_dirty_pages_below_32_mib_only);
+    RUN(test_spans_take_gets_a_zero_span_of_its_length);
+    RUN(test_spans_take_small_gets_no_zero_span_in_huge_pages);
+    RUN(test_spans_take_gets_pieces_of_a_dirty_span);
+    RUN(test_spans_take_small_gets_no_part_of_a_large_or_huge_span);
+    RUN(test_spans_take_does_not_split_off_zeros);
+    RUN(test_spans_grow_joins_the_dirty_span_after_it);
+    RUN(test_spans_grow_moves_joined_pieces_along);
+    RUN(test_spans_grow_leaves_what_it_cannot_join);
+    RUN(test_spans_grow_joins_no_other_mapping);
+    RUN(test_pool_new_mapping_numbers_do_not_repeat);
+    RUN(test_pool_keep_of_moved_pieces_does_not_join);
+    RUN(test_pool_keep_of_a_piece_moved_to_the_end_does_not_join);
+    RUN(test_pool_keep_pieces_in_any_order_joins_them);
+    RUN(test_pool_keep_joined_is_dirty_to_the_last_dirty_byte);
+    RUN(test_pool_keep_joins_no_more_than_the_limit);
+    RUN(test_spans_cap_keeps_a_tail_that_comes_back);
+    RUN(test_spans_cap_within_a_page_clears_the_rest_of_it);
+    RUN(test_pool_tail_evicted_reads_as_zero);
+    RUN(test_spans_functions_with_a_tail_keep_the_bytes);
+    RUN(test_spans_cut_front_leaves_the_tail);
+    RUN(test_spans_take_keeps_what_is_not_needed_as_a_tail);
+    RUN(test_pool_keep_tail_over_the_limit_keeps_the_front);
+    RUN(test_pool_keep_tail_many_evict_the_oldest);
+    RUN(test_pool_keep_tail_with_the_limit_lowered_meanwhile_keeps_none);
+    RUN(test_spans_cap_of_touched_pages_gives_them_back);
+    RUN(test_pool_idle_entries_are_evicted);
+    RUN(test_spans_take_evicts_idle_entries);
+    RUN(test_pool_keep_too_large_evicts_idle_entries);
+    RUN(test_pool_keep_too_large_leaves_the_others);
+    RUN(test_spans_give_discards_pages_touched_ahead);
+    RUN(test_spans_give_discards_pages_touched_ahead_of_a_part);
+    RUN(test_pool_entry_used_now_and_then_stays);
+    RUN(test_pool_rest_of_a_split_span_keeps_its_age);
+    RUN(test_spans_grow_by_a_move_evicts_idle_entries);
+    RUN(test_pool_set_limit_evicts_the_oldest);
+    RUN(test_pool_limit_of_zero_keeps_no_memory);
+    RUN(test_pool_keep_meanwhile_counts_towards_the_limit);
+    RUN(test_pool_keep_offers_huge_pages_after_16_mib);
+    RUN(test_spans_take_offered_memory_may_be_zero);
+    RUN(test_spans_take_fresh_asks_for_small_pages);
+    RUN(test_spans_take_with_advice_refused_succeeds);
+    RUN(test_pool_keep_evicts_the_oldest_of_too_many);
+    RUN(test_pool_keep_evicts_the_oldest_over_the_limit);
+    RUN(test_pool_keep_over_the_limit_keeps_the_front);
+    RUN(test_check_reports_each_fault);
+    RUN(test_pool_drain_gives_everything_back);
+    RUN(test_spans_take_without_space_empties_the_pool);
+    RUN(test_spans_cut_gives_the_end_back);
+    RUN(test_spans_discard_leaves_zeros_and_no_memory);
+    RUN(test_spans_grow_by_each_rung_keeps_the_bytes);
+    RUN(test_pool_stats_count_moves_and_copies);
+    RUN(test_spans_grow_keeps_the_source_mapped_for_others);
+    RUN(test_spans_grow_moves_onto_a_source_of_its_length);
+    RUN(test_spans_grow_in_place_leaves_one_owner);
+    RUN(test_spans_grow_past_the_maximum_changes_nothing);
+    RUN(test_spans_grow_leaves_other_dirty_spans_in_the_pool);
+    RUN(test_spans_grow_copies_up_to_2_mib_into_a_dirty_span);
+    RUN(test_spans_grow_copies_no_more_and_into_no_other);
+    RUN(test_spans_grow_with_its_target_taken_moves_elsewhere);
+    RUN(test_spans_grow_without_space_takes_short_steps);
+    RUN(test_spans_grow_without_space_empties_the_pool);
+    RUN(test_spans_grow_without_mappings_left_succeeds);
+    RUN(test_spans_cut_refused_leaves_no_memory);
+    RUN(test_spans_grow_with_one_call_failing_succeeds);
+    RUN(test_spans_grow_in_an_outage_is_an_error_only);
+    RUN(test_spans_extract_leaves_the_rest_where_it_was);
+    RUN(test_spans_extract_below_dontunmap_is_not_supported);
+    RUN(test_spans_extract_failing_changes_nothing);
+    RUN(test_spans_cut_front_gives_it_back);
+    RUN(test_spans_prepare_after_a_tail_at_the_border_opens_more);
+    RUN(test_spans_prepare_with_a_tail_asks_for_no_prefault);
+    RUN(test_spans_reserve_takes_no_memory);
+    RUN(test_spans_reserve_below_1_mib_takes_one_mapping);
+    RUN(test_spans_reserve_with_advice_refused_succeeds);
+    RUN(test_spans_reserve_refused_is_an_error_and_leaves_nothing);
+    RUN(test_spans_reserve_without_space_empties_the_pool);
+    RUN(test_spans_prepare_refused_tries_without_the_pool);
+    RUN(test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail);
+    RUN(test_spans_take_gets_no_reservation);
+    RUN(test_pool_keep_evicts_the_oldest_of_nine_reservations);
+    RUN(test_pool_keep_reservation_meanwhile_counts);
+    RUN(test_pool_keep_reservation_over_the_limit_keeps_less_memory);
     return check_done();
 }

@@ -32,7 +32,7 @@ append(struct store *store, size_t nbytes)
 /* ------------------------------------------------------------- heap, span, heap */
 
 static void
-test_an_empty_store_owns_nothing(void)
+test_store_empty_owns_nothing(void)
 {
     struct store store;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -51,7 +51,7 @@ test_an_empty_store_owns_nothing(void)
 }
 
 static void
-test_a_store_goes_from_the_heap_to_a_span_and_back(void)
+test_store_grown_and_shrunk_leaves_the_heap_and_returns(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         struct model model;
@@ -78,7 +78,7 @@ test_a_store_goes_from_the_heap_to_a_span_and_back(void)
 
 /* Between the two thresholds a store stays where it is. */
 static void
-test_a_length_that_swings_does_not_copy(void)
+test_store_length_that_swings_does_not_copy(void)
 {
     struct store store;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -95,7 +95,7 @@ test_a_length_that_swings_does_not_copy(void)
 }
 
 static void
-test_a_small_store_costs_what_it_holds(void)
+test_store_small_has_a_block_of_its_length(void)
 {
     struct store store;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -114,7 +114,7 @@ test_a_small_store_costs_what_it_holds(void)
 
 /* Where there are no pages to move, a block is never more than thrice too long. */
 static void
-test_a_heap_block_shrinks(void)
+test_store_splice_on_the_heap_shrinks_the_block(void)
 {
     struct model model;
     begin(KERNEL_NO_PAGES, ANY_RUNG);
@@ -128,10 +128,10 @@ test_a_heap_block_shrinks(void)
     finish();
 }
 
-/* ---------------------------------------------------------------------- the gap */
+/* ----------------------------------------------------------------- the headroom */
 
 static void
-test_deleting_from_the_front_copies_nothing(void)
+test_store_splice_at_the_front_copies_nothing(void)
 {
     struct store store;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -152,7 +152,7 @@ test_deleting_from_the_front_copies_nothing(void)
 }
 
 static void
-test_the_shorter_side_moves(void)
+test_store_splice_moves_the_shorter_side(void)
 {
     struct model model;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -205,7 +205,7 @@ slide_window(enum kernel_kind kind, size_t window, size_t piece)
 }
 
 static void
-test_a_window_takes_up_twice_its_length(void)
+test_store_window_slides_within_twice_its_length(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         slide_window(kind, 50 * KIB, 300);
@@ -215,9 +215,9 @@ test_a_window_takes_up_twice_its_length(void)
     }
 }
 
-/* The gap is as long as what is in use, so that growing would close it. */
+/* The headroom is as long as what is in use: growing would close it. */
 static void
-test_what_there_is_room_for_is_appended_without_a_copy(void)
+test_store_append_within_tailroom_copies_nothing(void)
 {
     struct store store;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -237,7 +237,7 @@ test_what_there_is_room_for_is_appended_without_a_copy(void)
 /* What a store does not need is its tail, within the limit of the pool: the rest of its
  * memory goes back to the system at once, and the tail with the next pool_drain. */
 static void
-test_shrinking_leaves_no_more_than_a_tail(void)
+test_store_splice_shrinking_leaves_no_more_than_a_tail(void)
 {
     const size_t limits[] = {0, MIB, POOL_NBYTES};
     for (int i = 0; i < 6 * KERNEL_NO_PAGES; i++) {
@@ -264,7 +264,7 @@ test_shrinking_leaves_no_more_than_a_tail(void)
 }
 
 static void
-test_trim_keeps_what_is_in_use(void)
+test_store_trim_keeps_what_is_in_use(void)
 {
     struct model model;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -292,7 +292,7 @@ test_trim_keeps_what_is_in_use(void)
 }
 
 static void
-test_reserving_takes_address_space_only(void)
+test_store_reserve_takes_address_space_only(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         struct model model;
@@ -311,7 +311,7 @@ test_reserving_takes_address_space_only(void)
 }
 
 static void
-test_small_reservations_are_on_the_heap(void)
+test_store_reserve_of_little_is_on_the_heap(void)
 {
     struct model model;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -330,7 +330,7 @@ test_small_reservations_are_on_the_heap(void)
 }
 
 static void
-test_appending_makes_little_more_ready_than_is_used(void)
+test_store_append_makes_few_unused_pages_present(void)
 {
     struct store store;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -348,7 +348,7 @@ test_appending_makes_little_more_ready_than_is_used(void)
 /* -------------------------------------------------------------- zeros and reuse */
 
 static void
-test_zeros_on_fresh_pages_touch_none(void)
+test_store_append_zeros_on_fresh_pages_touches_none(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         struct store store;
@@ -365,7 +365,7 @@ test_zeros_on_fresh_pages_touch_none(void)
 /* Below 32 MiB dirty memory is cleared, which is faster than to fault pages in; from there
  * on fresh pages are taken, of which only those that are written take memory. */
 static void
-test_append_zeros_takes_dirty_pages_below_32_mib(void)
+test_store_append_zeros_takes_dirty_pages_below_32_mib(void)
 {
     const size_t nbytes[] = {GROWTH_FRESH_ZEROS_MIN - 2, GROWTH_FRESH_ZEROS_MIN - 1};
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
@@ -389,7 +389,7 @@ test_append_zeros_takes_dirty_pages_below_32_mib(void)
 }
 
 static void
-test_zeros_are_zero_on_memory_used_before(void)
+test_store_append_zeros_on_used_memory_are_zero(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         struct model model;
@@ -397,10 +397,10 @@ test_zeros_are_zero_on_memory_used_before(void)
         model_init(&model, 8 * MIB);
         CHECK(model_append(&model, 3 * MIB) == 0);
         model_scribble(&model);
-        model_clear(&model); /* to the pool, warm */
+        model_clear(&model); /* to the pool, dirty */
         CHECK(model_append_zeros(&model, MIB) == 0);
         model_clear(&model);
-        CHECK(model_append(&model, 300 * KIB) == 0); /* in the warm one */
+        CHECK(model_append(&model, 300 * KIB) == 0); /* in the dirty one */
         model_scribble(&model);
         CHECK(model_append_zeros(&model, MIB) == 0);
         CHECK(model_append_zeros(&model, 5 * MIB) == 0);
@@ -414,7 +414,7 @@ test_zeros_are_zero_on_memory_used_before(void)
 /* Over a tail that is there, one that was evicted, one of which a part is back, and one
  * that cannot be given back. */
 static void
-test_append_zeros_over_a_tail_shows_no_old_byte(void)
+test_store_append_zeros_over_a_tail_shows_no_old_byte(void)
 {
     for (int i = 0; i < 8 * KERNEL_NO_PAGES; i++) {
         struct model model;
@@ -447,7 +447,7 @@ test_append_zeros_over_a_tail_shows_no_old_byte(void)
 }
 
 static void
-test_a_store_built_again_needs_no_call(void)
+test_store_built_again_makes_no_call(void)
 {
     struct store store;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -469,7 +469,7 @@ test_a_store_built_again_needs_no_call(void)
 
 /* It is in a span of 2 MiB while it is small, and copies itself once into the dirty one. */
 static void
-test_a_store_grown_again_needs_no_call_from_2_mib_on(void)
+test_store_grown_again_makes_no_call_from_2_mib_on(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         struct model model;
@@ -523,18 +523,18 @@ make_small(struct store *store, size_t nbytes, int how)
 static void
 hold_small_stores(enum kernel_kind kind, int how, size_t nbytes)
 {
-    enum { NSMALL = 40, BUDGET = 8 << 20 };
+    enum { NSMALL = 40, LIMIT = 8 << 20 };
     struct store stores[NSMALL], large;
     begin(kind, ANY_RUNG);
     CASE("a kernel %s, way %d, %zu bytes", kernel_names[kind], how, nbytes);
-    pool_set_limit(BUDGET);
+    pool_set_limit(LIMIT);
     store_init(&large);
     for (size_t i = 0; i < NSMALL; i++) {
-        append(&large, BUDGET);
+        append(&large, LIMIT);
         store_free(&large);
         make_small(&stores[i], nbytes, how);
         size_t used = (i + 1) * (3 * nbytes + nbytes / 8 + 64 * KIB + 8 * KIB);
-        CHECK(all_resident(stores, i + 1) <= BUDGET + used);
+        CHECK(all_resident(stores, i + 1) <= LIMIT + used);
         check_state();
     }
     (void)pool_drain();
@@ -543,13 +543,13 @@ hold_small_stores(enum kernel_kind kind, int how, size_t nbytes)
     for (size_t i = 0; i < NSMALL; i++) {
         store_free(&stores[i]);
     }
-    CHECK(pool_stats().nbytes <= BUDGET);
+    CHECK(pool_stats().nbytes <= LIMIT);
     finish();
 }
 
 /* The pool counts the memory that they do not use, and gives it back. */
 static void
-test_small_stores_that_live_long_hold_no_more_than_the_pool_limit(void)
+test_store_many_small_hold_no_more_than_the_pool_limit(void)
 {
     for (int i = 0; i < 3 * KERNEL_NO_PAGES; i++) {
         hold_small_stores(i / 3, i % 3, 100 * KIB);
@@ -561,7 +561,7 @@ test_small_stores_that_live_long_hold_no_more_than_the_pool_limit(void)
 
 /* Asked for whole spans from 4 MiB on; and they still move as one. */
 static void
-test_huge_pages_are_for_large_stores(void)
+test_store_asks_for_huge_pages_from_4_mib(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct store store;
@@ -582,7 +582,7 @@ test_huge_pages_are_for_large_stores(void)
 }
 
 static void
-test_where_there_are_no_huge_pages_none_are_counted_on(void)
+test_store_large_without_huge_pages_populates(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     pages_facts.huge = PAGES_HUGE_NEVER;
@@ -590,7 +590,7 @@ test_where_there_are_no_huge_pages_none_are_counted_on(void)
     store_init(&store);
     append(&store, 17 * MIB);
     CHECK(!store.memory.huge && store.memory.dirty_end == 18 * MIB - 1);
-    CHECK(resident(&store) >= store.memory.dirty_end); /* before anybody wrote there */
+    CHECK(resident(&store) >= store.memory.dirty_end); /* before they are written */
     CHECK(kernel_is_advised(store.memory.address, store.memory.length,
                             KERNEL_HUGE_UNSAID));
     store_free(&store);
@@ -599,7 +599,7 @@ test_where_there_are_no_huge_pages_none_are_counted_on(void)
 
 /* Below 4 MiB a store would spend too large a part of a huge page on its last byte. */
 static void
-test_where_huge_pages_come_unasked_small_ones_are_asked_for(void)
+test_store_small_asks_for_small_pages_where_huge_come_unasked(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         begin(kind, ANY_RUNG);
@@ -623,9 +623,9 @@ test_where_huge_pages_come_unasked_small_ones_are_asked_for(void)
     }
 }
 
-/* What the pool has may turn into zeros: whoever gets it finds it as good as any. */
+/* What the pool has may turn into zeros: the next owner writes it anyway. */
 static void
-test_memory_that_was_offered_and_is_gone_does_no_harm(void)
+test_store_on_offered_memory_keeps_its_bytes(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         struct model large, small;
@@ -654,7 +654,7 @@ test_memory_that_was_offered_and_is_gone_does_no_harm(void)
 /* --------------------------------------------------------------------- odds and ends */
 
 static void
-test_lengths_no_object_can_have_are_refused(void)
+test_store_lengths_past_the_maximum_are_refused(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         const size_t lengths[] = {100, 300 * KIB};
@@ -682,7 +682,7 @@ test_lengths_no_object_can_have_are_refused(void)
 
 /*   block   |<- 100 ->|<-- in use -->|NUL    | */
 static void
-test_a_block_can_be_taken_over(void)
+test_store_adopt_takes_over_a_heap_block(void)
 {
     struct store store;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -703,7 +703,7 @@ test_a_block_can_be_taken_over(void)
 }
 
 static void
-test_repeating_fills_all_of_it(void)
+test_store_repeat_fills_all_of_it(void)
 {
     char bytes[1000];
     for (size_t unit = 1; unit < 40; unit++) {
@@ -718,7 +718,7 @@ test_repeating_fills_all_of_it(void)
 }
 
 static void
-test_the_check_sees_what_is_wrong(void)
+test_check_reports_each_fault(void)
 {
     struct store store, broken;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -824,7 +824,7 @@ random_action(uint64_t *state, struct model *model, size_t aim)
     }
 }
 
-/* Have a store that holds nothing begin again, maybe as one that is fixed. */
+/* Let a store that holds nothing begin again, maybe as one with a limit. */
 static int
 random_begin(uint64_t *state, struct model *model)
 {
@@ -906,7 +906,7 @@ work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
 }
 
 static void
-test_random_work_keeps_every_byte(void)
+test_store_random_work_keeps_every_byte(void)
 {
     uint64_t state = seed;
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
@@ -937,35 +937,35 @@ main(int argc, char **argv)
     seed = choose_seed(argc, argv);
     printf("seed %" PRIu64 "\n", seed);
     fflush(stdout);
-    RUN(test_an_empty_store_owns_nothing);
-    RUN(test_a_store_goes_from_the_heap_to_a_span_and_back);
-    RUN(test_a_length_that_swings_does_not_copy);
-    RUN(test_a_small_store_costs_what_it_holds);
-    RUN(test_a_heap_block_shrinks);
-    RUN(test_deleting_from_the_front_copies_nothing);
-    RUN(test_the_shorter_side_moves);
-    RUN(test_a_window_takes_up_twice_its_length);
-    RUN(test_what_there_is_room_for_is_appended_without_a_copy);
-    RUN(test_shrinking_leaves_no_more_than_a_tail);
-    RUN(test_trim_keeps_what_is_in_use);
-    RUN(test_reserving_takes_address_space_only);
-    RUN(test_small_reservations_are_on_the_heap);
-    RUN(test_appending_makes_little_more_ready_than_is_used);
-    RUN(test_zeros_on_fresh_pages_touch_none);
-    RUN(test_append_zeros_takes_dirty_pages_below_32_mib);
-    RUN(test_zeros_are_zero_on_memory_used_before);
-    RUN(test_append_zeros_over_a_tail_shows_no_old_byte);
-    RUN(test_a_store_built_again_needs_no_call);
-    RUN(test_a_store_grown_again_needs_no_call_from_2_mib_on);
-    RUN(test_small_stores_that_live_long_hold_no_more_than_the_pool_limit);
-    RUN(test_huge_pages_are_for_large_stores);
-    RUN(test_where_there_are_no_huge_pages_none_are_counted_on);
-    RUN(test_where_huge_pages_come_unasked_small_ones_are_asked_for);
-    RUN(test_memory_that_was_offered_and_is_gone_does_no_harm);
-    RUN(test_lengths_no_object_can_have_are_refused);
-    RUN(test_a_block_can_be_taken_over);
-    RUN(test_repeating_fills_all_of_it);
-    RUN(test_the_check_sees_what_is_wrong);
-    RUN(test_random_work_keeps_every_byte);
+    RUN(test_store_empty_owns_nothing);
+    RUN(test_store_grown_and_shrunk_leaves_the_heap_and_returns);
+    RUN(test_store_length_that_swings_does_not_copy);
+    RUN(test_store_small_has_a_block_of_its_length);
+    RUN(test_store_splice_on_the_heap_shrinks_the_block);
+    RUN(test_store_splice_at_the_front_copies_nothing);
+    RUN(test_store_splice_moves_the_shorter_side);
+    RUN(test_store_window_slides_within_twice_its_length);
+    RUN(test_store_append_within_tailroom_copies_nothing);
+    RUN(test_store_splice_shrinking_leaves_no_more_than_a_tail);
+    RUN(test_store_trim_keeps_what_is_in_use);
+    RUN(test_store_reserve_takes_address_space_only);
+    RUN(test_store_reserve_of_little_is_on_the_heap);
+    RUN(test_store_append_makes_few_unused_pages_present);
+    RUN(test_store_append_zeros_on_fresh_pages_touches_none);
+    RUN(test_store_append_zeros_takes_dirty_pages_below_32_mib);
+    RUN(test_store_append_zeros_on_used_memory_are_zero);
+    RUN(test_store_append_zeros_over_a_tail_shows_no_old_byte);
+    RUN(test_store_built_again_makes_no_call);
+    RUN(test_store_grown_again_makes_no_call_from_2_mib_on);
+    RUN(test_store_many_small_hold_no_more_than_the_pool_limit);
+    RUN(test_store_asks_for_huge_pages_from_4_mib);
+    RUN(test_store_large_without_huge_pages_populates);
+    RUN(test_store_small_asks_for_small_pages_where_huge_come_unasked);
+    RUN(test_store_on_offered_memory_keeps_its_bytes);
+    RUN(test_store_lengths_past_the_maximum_are_refused);
+    RUN(test_store_adopt_takes_over_a_heap_block);
+    RUN(test_store_repeat_fills_all_of_it);
+    RUN(test_check_reports_each_fault);
+    RUN(test_store_random_work_keeps_every_byte);
     return check_done();
 }

@@ -16,7 +16,7 @@
 
 enum { NTHREADS = 4, NROUNDS = 80, NHELD = 3 };
 
-#define BUDGET (24 * MIB)
+#define LIMIT (24 * MIB)
 
 /* What a thread has in its hands: all bytes in use were made by `seed`. */
 struct held_span {
@@ -216,7 +216,7 @@ work_on_the_pool(struct worker *worker)
         pool_drain();
     }
     else if (what < 4) {
-        pool_set_limit(what * BUDGET / 3);
+        pool_set_limit(what * LIMIT / 3);
     }
     struct pool_stats stats = pool_stats();
     expect(worker, stats.nentries <= POOL_NSLOTS, "too many entries");
@@ -278,7 +278,7 @@ work_together(enum pages_rung highest, bool locked)
     if (locked) {
         pages_ops.advise = advise_locked;
     }
-    pool_set_limit(BUDGET);
+    pool_set_limit(LIMIT);
     for (uint64_t i = 0; i < NTHREADS; i++) {
         workers[i] = (struct worker){.state = (seed + 2 * i) * NTHREADS + highest};
         next_random(&workers[i].state);
@@ -289,7 +289,7 @@ work_together(enum pages_rung highest, bool locked)
         CHECK_SOUND(workers[i].reason);
     }
     CHECK_SOUND(pool_check());
-    pool_set_limit(BUDGET);
+    pool_set_limit(LIMIT);
     (void)pool_drain();
     CHECK(pool_stats().live == 0 && pool_stats().nentries == 0);
     CHECK(pool_stats().nbytes == 0 && pool_stats().reserved_nbytes == 0);
@@ -308,19 +308,19 @@ test_threads_share_the_pool(void)
 
 /* Where what is evicted must be cleared, while its owner writes next to it. */
 static void
-test_threads_share_the_pool_in_locked_memory(void)
+test_threads_in_locked_memory_share_the_pool(void)
 {
     work_together(ANY_RUNG, true);
 }
 
 /* With a helper thread, too, that touches pages ahead of each writer. */
 static void
-test_threads_have_pages_touched_ahead(void)
+test_threads_with_the_helper_share_the_pool(void)
 {
     store_prefault = true;
     work_together(ANY_RUNG, false);
     store_prefault = false;
-    prefault_before_fork(); /* ends it: a thread that nobody joins is a leak */
+    prefault_before_fork(); /* ends it: a thread that is not joined is a leak */
     prefault_after_fork();
 }
 
@@ -341,7 +341,7 @@ main(int argc, char **argv)
     printf("seed %" PRIu64 "\n", seed);
     fflush(stdout);
     RUN(test_threads_share_the_pool);
-    RUN(test_threads_share_the_pool_in_locked_memory);
-    RUN(test_threads_have_pages_touched_ahead);
+    RUN(test_threads_in_locked_memory_share_the_pool);
+    RUN(test_threads_with_the_helper_share_the_pool);
     return check_done();
 }

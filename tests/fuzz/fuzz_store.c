@@ -72,11 +72,12 @@ start_failing(uint8_t where)
     (where & 128 ? kernel_fail_from : kernel_fail)(1 + where % 16, ENOMEM);
 }
 
-/* Time passes, memory is short or not, and somebody sets the budget. */
+/* Time passes, memory is short or locked or neither, and the limit of the pool changes. */
 static void
 change_weather(uint8_t where, size_t nbytes)
 {
     kernel.pressed = where & 1;
+    kernel.locked = where & 8;
     kernel.now_ms += where & 2 ? 1 + POOL_IDLE_MS : 1;
     if (where & 4) {
         pool_set_limit(nbytes);
