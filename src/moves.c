@@ -13,6 +13,7 @@
 int
 moves_map(size_t length, struct span *span)
 {
+    assert(length % GROWTH_QUANTUM == 0);
     char *address;
     assert(length % GROWTH_QUANTUM == 0);
     int error = length == 0 ? ENOMEM : pages_map(length, &address);
@@ -27,6 +28,7 @@ moves_map(size_t length, struct span *span)
 void
 moves_use_huge(struct span *span)
 {
+    assert(span->address != NULL && span->length % GROWTH_QUANTUM == 0);
     if (!span->huge) {
         span->huge = pages_advise_huge(span->address, span->length) == 0;
     }
@@ -50,6 +52,7 @@ take_target(size_t length, char **address)
 int
 moves_find_target(size_t length, char **address)
 {
+    assert(length > 0 && length % GROWTH_QUANTUM == 0);
     int error = take_target(length, address);
     if (error == 0) {
         pages_unmap(*address, length);
@@ -75,6 +78,7 @@ leave_source(struct span *span, char *address)
 static int
 move_retain(struct span *span, size_t length)
 {
+    assert(length > span->length && length % GROWTH_QUANTUM == 0);
     char *moved;
     int error = pages_move_retain(span->address, span->length, length, &moved);
     if (error) {
@@ -107,6 +111,7 @@ extend(struct span *span, size_t length)
 static int
 move_dontunmap(struct span *span, size_t length)
 {
+    assert(length > span->length && length % GROWTH_QUANTUM == 0);
     char *target, *moved;
     int error = moves_find_target(length, &target);
     if (error == 0) {
@@ -122,6 +127,7 @@ move_dontunmap(struct span *span, size_t length)
 static int
 move_maymove(struct span *span, size_t length)
 {
+    assert(length > span->length && length % GROWTH_QUANTUM == 0);
     char *target;
     int error = take_target(length, &target);
     if (error) {
@@ -160,6 +166,7 @@ move_anywhere(struct span *span, size_t length)
 static int
 move(struct span *span, size_t length)
 {
+    assert(!span->reserved && !span->has_tail);
     int error = ENOTSUP;
     switch (pages_facts.rung) {
     case PAGES_RETAIN:
@@ -186,6 +193,7 @@ move(struct span *span, size_t length)
 static int
 copy(struct span *span, size_t length, size_t from, size_t to)
 {
+    assert(from <= to && to <= span->dirty_end && span->dirty_end < span->length);
     struct span target;
     assert(length > to && from <= to && !span->has_tail);
     int error = moves_map(length, &target);

@@ -156,6 +156,7 @@ pool_take_zero(size_t length, bool may_be_huge, struct span *span)
 bool
 pool_take_reservation(size_t length, struct span *span)
 {
+    assert(length > 0);
     return take_exact(ENTRY_RESERVATION, length, true, span);
 }
 
@@ -288,6 +289,7 @@ pool_keep_tail(struct span *span, size_t from)
 struct span
 pool_tail(const struct span *span)
 {
+    assert(span->address != NULL);
     struct span tail = {0};
     if (span->has_tail) {
         entries_lock();
@@ -304,6 +306,7 @@ pool_tail(const struct span *span)
 static void
 cut_to(struct span *span, size_t limit)
 {
+    assert(!span->has_tail && span->dirty_end < span->length);
     size_t kept = limit & ~(GROWTH_QUANTUM - 1);
     if (span->dirty_end <= limit || kept == 0) {
         return;
@@ -368,6 +371,7 @@ pool_keep(const struct span *span)
 void
 pool_keep_source(const struct span *span)
 {
+    assert(!span->reserved); /* it was never counted as live */
     keep(*span, false);
 }
 
@@ -411,6 +415,7 @@ pool_count_live(int change, size_t reserved_nbytes)
 void
 pool_count_move(size_t nbytes)
 {
+    assert(nbytes > 0);
     entries_lock();
     pool.stats.moves++;
     pool.stats.moved_nbytes += nbytes;
