@@ -499,6 +499,22 @@ class _Methods:
         arguments = type(self), rows, self.dtype, self.row_shape
         return _restore, arguments, self.__getstate__()
 
+    def setflags(self, write=None, align=None, uic=None):
+        """As ndarray.setflags, but what would change a flag raises ValueError."""
+        if write is not None and not write or align is not None and not align or uic:
+            _refuse_flags()
+
+    @property
+    def flags(self):
+        """The flags of the ndarray of all rows, read-only."""
+        return _Flags(self.array.flags)
+
+    def __arrow_array__(self, type=None):
+        """Let pyarrow.array() take the rows as a whole, without a copy where it can."""
+        import pyarrow
+
+        return pyarrow.array(self.array, type=type)
+
     def __repr__(self):
         """Read as an array's repr does, with its lines below the first aligned."""
         name = type(self).__name__
@@ -511,17 +527,92 @@ class _Methods:
         return str(self.array)
 
 
+class _Flags:
+    """The flags of the ndarray of all rows, which nobody can set."""
+
+    __slots__ = ("_flags",)
+
+    def __init__(self, flags):
+        object.__setattr__(self, "_flags", flags)
+
+    def __getattr__(self, name):
+        return getattr(self._flags, name)
+
+    def __getitem__(self, name):
+        return self._flags[name]
+
+    def __repr__(self):
+        return repr(self._flags)
+
+    def __setattr__(self, name, value):
+        _refuse_flags()
+
+    def __setitem__(self, name, value):
+        _refuse_flags()
+
+
+def _refuse_flags():
+    raise ValueError(
+        "the flags of a GrowArray cannot be set: set those of a view, as in "
+        "view = array.array; view.setflags(write=False)"
+    )
+
+
+# ----------------------------------------------------- what an ndarray has besides
+
+_WRITES = {"fill", "put", "sort", "partition", "setfield", "byteswap"}
+
+
+def _lent_method(name, method):
+    """Return a method that calls an ndarray's method on the ndarray of all rows."""
+
+    def lent(self, *args, **kwargs):
+        view, out = self.array, kwargs.get("out")
+        if isinstance(out, GrowArray):
+            method(view, *args, **kwargs | {"out": out.array})
+            out._clean()
+            return out
+        result = method(view, *args, **kwargs)
+        if name not in _WRITES:
+            return result
+        self._clean()
+        return self if result is view else result
+
+    lent.__name__, lent.__qualname__ = name, f"GrowArray.{name}"
+    lent.__doc__ = f"As ndarray.{name}, of all rows."
+    return lent
+
+
+def _lent_attribute(name, is_settable):
+    """Return a property of the ndarray of all rows."""
+
+    def setter(self, value):
+        setattr(self.array, name, value)
+        self._clean()
+
+    getter = operator.attrgetter(f"array.{name}")
+    return property(
+        getter, setter if is_settable else None, None, f"As ndarray.{name}."
+    )
+
+
 def _add_methods():
-    """Add those methods, and the attributes an ndarray has and a GrowArray does not: its
-    view's.  Names that begin with an underscore are left out: they tell what an object is.
+    """Add those methods, and all that an ndarray has and a GrowArray does not.
+
+    Names that begin with an underscore are left out: they tell what an object is.
     """
     for name, value in vars(_Methods).items():
-        if isinstance(value, types.FunctionType):
+        if isinstance(value, types.FunctionType | property):
             setattr(GrowArray, name, value)
     for name in dir(np.ndarray):
         if not name.startswith("_") and not hasattr(GrowArray, name):
-            of_view = operator.attrgetter(f"array.{name}")
-            setattr(GrowArray, name, property(of_view, doc=f"As ndarray.{name}."))
+            value = getattr(np.ndarray, name)
+            lent = (
+                _lent_method(name, value)
+                if callable(value)
+                else _lent_attribute(name, name in {"real", "imag", "flat"})
+            )
+            setattr(GrowArray, name, lent)
 
 
 _add_methods()

@@ -10,6 +10,7 @@
 #include "rows.h"
 #include "rows_append.h"
 #include "rows_edit.h"
+#include "rows_numpy.h"
 #include "rows_ops.h"
 #include "state.h"
 
@@ -303,6 +304,27 @@ get_shape(PyObject *op, void *Py_UNUSED(closure))
     return shape;
 }
 
+static int
+refuse(const char *message)
+{
+    PyErr_SetString(PyExc_AttributeError, message);
+    return -1;
+}
+
+static int
+set_shape(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(value), void *Py_UNUSED(closure))
+{
+    return refuse("only the number of rows can change: use resize(nrows); "
+                  "array.reshape(shape) is a view of another shape");
+}
+
+static int
+set_dtype(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(value), void *Py_UNUSED(closure))
+{
+    return refuse("the dtype cannot change: array.view(dtype) is a view of another "
+                  "dtype, GrowArray(array, dtype=dtype) a copy");
+}
+
 static PyObject *
 get_ndim(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -417,9 +439,9 @@ PyDoc_STRVAR(stable_doc,
 static PyGetSetDef rows_getset[] = {
     {"array", get_array, NULL, array_doc, NULL},
     {"buffer", get_buffer, NULL, buffer_doc, NULL},
-    {"dtype", get_dtype, NULL, dtype_doc, NULL},
-    {"shape", get_shape, NULL, shape_doc, NULL},
-    {"row_shape", get_row_shape, NULL, row_shape_doc, NULL},
+    {"dtype", get_dtype, set_dtype, dtype_doc, NULL},
+    {"shape", get_shape, set_shape, shape_doc, NULL},
+    {"row_shape", get_row_shape, set_shape, row_shape_doc, NULL},
     {"ndim", get_ndim, NULL, ndim_doc, NULL},
     {"size", get_size, NULL, size_doc, NULL},
     {"itemsize", get_itemsize, NULL, itemsize_doc, NULL},
@@ -469,7 +491,7 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
-    (void)state_add_methods(state->rows_methods, n, rows_ops_methods);
+    (void)state_add_methods(state->rows_methods, n, rows_numpy_methods);
 
     PyType_Slot slots[MAX_SLOTS] = {{Py_tp_methods, state->rows_methods}};
     n = add_slots(slots, 1, own_slots, sizeof own_slots / sizeof *own_slots);

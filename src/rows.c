@@ -264,3 +264,46 @@ rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
     }
     return buffer_make_tailroom(self->buffer, nbytes);
 }
+
+/* --------------------------------------------------------------------- operands */
+
+bool
+rows_is_tame(NumPyObject *numpy, PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    return type == (PyTypeObject *)numpy->hooks[NUMPY_ndarray] || rows_check(op) ||
+           type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type ||
+           type == &PyComplex_Type || type == &PyUnicode_Type ||
+           type == &PyBytes_Type || type == &PyList_Type || type == &PyTuple_Type ||
+           op == Py_None || scalars_find(&numpy->scalars, type) != NULL;
+}
+
+PyObject *
+rows_as_ndarray(PyObject *op, bool kept)
+{
+    return !rows_check(op) ? Py_NewRef(op)
+           : kept          ? rows_kept_view(op)
+                           : rows_new_view(op);
+}
+
+void
+rows_clean_between(PyObject *op, Py_ssize_t start, Py_ssize_t stop)
+{
+    RowsObject *self = rows_cast(op);
+    if (!rows_check(op) || self->layout->npaddings == 0) {
+        return;
+    }
+    size_t row_nbytes = self->layout->row_nbytes;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    Py_ssize_t nrows = (Py_ssize_t)(buffer_length(self->buffer) / row_nbytes);
+    Py_ssize_t count = PySlice_AdjustIndices(nrows, &start, &stop, 1);
+    layout_clean(self->layout, buffer_bytes(self->buffer) + (size_t)start * row_nbytes,
+                 (size_t)count * row_nbytes);
+    Py_END_CRITICAL_SECTION();
+}
+
+void
+rows_clean(PyObject *op)
+{
+    rows_clean_between(op, 0, PY_SSIZE_T_MAX);
+}

@@ -107,4 +107,23 @@ rows_make_tailroom(RowsObject *self, size_t nbytes)
 int rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
                    Py_ssize_t min, size_t *nbytes);
 
+static inline NumPyObject *
+rows_numpy(PyObject *op)
+{
+    return rows_cast(op)->layout->numpy;
+}
+
+/* Whether an operand is of a type whose code does not see the other operand, or keeps it no
+ * longer than the operation. Code of another type might return it, or change its shape. */
+bool rows_is_tame(NumPyObject *numpy, PyObject *op);
+
+/* Return an operand as NumPy is to see it: a GrowArray as a view, the kept one or a new one,
+ * anything else as it is. */
+PyObject *rows_as_ndarray(PyObject *op, bool kept);
+
+/* Zero what pads the items of some rows, or of all rows, after NumPy has written there. Runs
+ * no other code, and may be called with an exception set. What is no GrowArray is left. */
+void rows_clean_between(PyObject *op, Py_ssize_t start, Py_ssize_t stop);
+void rows_clean(PyObject *op);
+
 #endif

@@ -5,45 +5,15 @@
 #include "args.h"
 #include "rows_edit.h"
 
-/* --------------------------------------------------------------------- operands */
-
-/* Whether an operand is of a type whose code does not see the other operand, or keeps it no
- * longer than the operation. Code of another type might return it, or change its shape. */
-static bool
-is_tame(NumPyObject *numpy, PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    return type == (PyTypeObject *)numpy->hooks[NUMPY_ndarray] || rows_check(op) ||
-           type == &PyFloat_Type || type == &PyLong_Type || type == &PyBool_Type ||
-           type == &PyComplex_Type || type == &PyUnicode_Type ||
-           type == &PyBytes_Type || type == &PyList_Type || type == &PyTuple_Type ||
-           op == Py_None || scalars_find(&numpy->scalars, type) != NULL;
-}
-
-/* An operand as NumPy is to see it: a GrowArray as a view, anything else as it is. */
-static PyObject *
-as_ndarray(PyObject *op, bool kept)
-{
-    return !rows_check(op) ? Py_NewRef(op)
-           : kept          ? rows_kept_view(op)
-                           : rows_new_view(op);
-}
-
-static NumPyObject *
-numpy_of(PyObject *op)
-{
-    return rows_cast(op)->layout->numpy;
-}
-
 /* -------------------------------------------------------------------- arithmetic */
 
 static PyObject *
 binary(PyObject *left, PyObject *right, binaryfunc apply)
 {
-    NumPyObject *numpy = numpy_of(rows_check(left) ? left : right);
-    bool kept = is_tame(numpy, left) && is_tame(numpy, right);
-    PyObject *result = NULL, *x = as_ndarray(left, kept);
-    PyObject *y = x == NULL ? NULL : as_ndarray(right, kept);
+    NumPyObject *numpy = rows_numpy(rows_check(left) ? left : right);
+    bool kept = rows_is_tame(numpy, left) && rows_is_tame(numpy, right);
+    PyObject *result = NULL, *x = rows_as_ndarray(left, kept);
+    PyObject *y = x == NULL ? NULL : rows_as_ndarray(right, kept);
     if (y != NULL) {
         result = apply(x, y);
     }
@@ -56,10 +26,11 @@ binary(PyObject *left, PyObject *right, binaryfunc apply)
 static PyObject *
 in_place(PyObject *op, PyObject *other, binaryfunc apply)
 {
-    bool kept = is_tame(numpy_of(op), other);
-    PyObject *view = as_ndarray(op, kept);
-    PyObject *y = view == NULL ? NULL : as_ndarray(other, kept);
+    bool kept = rows_is_tame(rows_numpy(op), other);
+    PyObject *view = rows_as_ndarray(op, kept);
+    PyObject *y = view == NULL ? NULL : rows_as_ndarray(other, kept);
     PyObject *result = y == NULL ? NULL : apply(view, y);
+    rows_clean(op);
     if (result != NULL && result == view) {
         Py_SETREF(result, Py_NewRef(op));
     }
@@ -80,9 +51,9 @@ unary(PyObject *op, unaryfunc apply)
 static PyObject *
 rows_richcompare(PyObject *op, PyObject *other, int operation)
 {
-    bool kept = is_tame(numpy_of(op), other);
-    PyObject *view = as_ndarray(op, kept);
-    PyObject *y = view == NULL ? NULL : as_ndarray(other, kept);
+    bool kept = rows_is_tame(rows_numpy(op), other);
+    PyObject *view = rows_as_ndarray(op, kept);
+    PyObject *y = view == NULL ? NULL : rows_as_ndarray(other, kept);
     PyObject *result = y == NULL ? NULL : PyObject_RichCompare(view, y, operation);
     Py_XDECREF(view);
     Py_XDECREF(y);
@@ -185,10 +156,15 @@ rows_subscript(PyObject *op, PyObject *key)
     return item;
 }
 
-/* With this, a sequence, as an ndarray is: for reversed() and bisect. */
+/* With this, a sequence, as an ndarray is: for reversed() and bisect. PySequence_GetItem()
+ * has added the length to an index that was negative. */
 static PyObject *
 rows_item(PyObject *op, Py_ssize_t index)
 {
+    if (index < 0) {
+        PyErr_SetString(PyExc_IndexError, "index out of bounds for axis 0");
+        return NULL;
+    }
     PyObject *view = rows_kept_view(op);
     PyObject *item = view == NULL ? NULL : PySequence_GetItem(view, index);
     Py_XDECREF(view);
@@ -208,6 +184,33 @@ set_item(RowsObject *self, Py_ssize_t index, PyObject *value)
                         value);
 }
 
+static inline bool
+is_plain_bound(PyObject *op)
+{
+    return op == Py_None || PyLong_CheckExact(op);
+}
+
+/* Zero what pads the rows that a key has set, or more rows. */
+static void
+clean_selected(PyObject *op, PyObject *key)
+{
+    Py_ssize_t start, stop, step;
+    if (PyTuple_Check(key) && PyTuple_GET_SIZE(key) > 0) {
+        key = PyTuple_GET_ITEM(key, 0);
+    }
+    if (args_small_int(key, &start)) {
+        rows_clean_between(op, start, start == -1 ? PY_SSIZE_T_MAX : start + 1);
+        return;
+    }
+    PySliceObject *slice = PySlice_Check(key) ? (PySliceObject *)key : NULL;
+    if (slice != NULL && is_plain_bound(slice->start) && is_plain_bound(slice->stop) &&
+        slice->step == Py_None && PySlice_Unpack(key, &start, &stop, &step) == 0) {
+        rows_clean_between(op, start, stop);
+        return;
+    }
+    rows_clean(op);
+}
+
 static int
 rows_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
 {
@@ -224,8 +227,14 @@ rows_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
         }
     }
     PyObject *view = rows_kept_view(op);
-    PyObject *source = view == NULL ? NULL : as_ndarray(value, true);
+    PyObject *source = view == NULL ? NULL : rows_as_ndarray(value, true);
     int rc = source == NULL ? -1 : PyObject_SetItem(view, key, source);
+    if (rc < 0) {
+        rows_clean(op);
+    }
+    else {
+        clean_selected(op, key);
+    }
     Py_XDECREF(source);
     Py_XDECREF(view);
     return rc;
@@ -243,9 +252,9 @@ rows_iter(PyObject *op)
 static int
 rows_contains(PyObject *op, PyObject *value)
 {
-    bool kept = is_tame(numpy_of(op), value);
-    PyObject *view = as_ndarray(op, kept);
-    PyObject *item = view == NULL ? NULL : as_ndarray(value, kept);
+    bool kept = rows_is_tame(rows_numpy(op), value);
+    PyObject *view = rows_as_ndarray(op, kept);
+    PyObject *item = view == NULL ? NULL : rows_as_ndarray(value, kept);
     int rc = item == NULL ? -1 : PySequence_Contains(view, item);
     Py_XDECREF(item);
     Py_XDECREF(view);
@@ -353,134 +362,6 @@ rows_releasebuffer(PyObject *Py_UNUSED(op), Py_buffer *view)
     PyBuffer_Release(&export->bytes);
     PyMem_Free(export);
 }
-
-/* ------------------------------------------------------------------------ ufuncs */
-
-/* What NumPy passes as `out`: a tuple, in which GrowArrays may be. */
-static PyObject *
-out_as_ndarrays(PyObject *out, bool kept)
-{
-    Py_ssize_t n = PyTuple_GET_SIZE(out);
-    PyObject *result = PyTuple_New(n);
-    for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
-        PyObject *item = as_ndarray(PyTuple_GET_ITEM(out, i), kept);
-        if (item == NULL) {
-            Py_CLEAR(result);
-            break;
-        }
-        PyTuple_SET_ITEM(result, i, item);
-    }
-    return result;
-}
-
-/* Return a GrowArray that was given as `out`, and not their view. Takes over the reference to
- * `result`. */
-static PyObject *
-as_given(PyObject *out, PyObject *result)
-{
-    Py_ssize_t n = PyTuple_GET_SIZE(out);
-    if (result == NULL || !PyTuple_CheckExact(result)) {
-        PyObject *target = n == 1 ? PyTuple_GET_ITEM(out, 0) : Py_None;
-        if (result != NULL && rows_check(target)) {
-            Py_SETREF(result, Py_NewRef(target));
-        }
-        return result;
-    }
-    PyObject *mapped = PyTuple_New(PyTuple_GET_SIZE(result));
-    for (Py_ssize_t i = 0; mapped != NULL && i < PyTuple_GET_SIZE(result); i++) {
-        PyObject *target = i < n ? PyTuple_GET_ITEM(out, i) : Py_None;
-        PyObject *item = rows_check(target) ? target : PyTuple_GET_ITEM(result, i);
-        PyTuple_SET_ITEM(mapped, i, Py_NewRef(item));
-    }
-    Py_DECREF(result);
-    return mapped;
-}
-
-/* The value of the keyword `out`, a tuple; else NULL. */
-static PyObject *
-find_out(PyObject *const *values, PyObject *kwnames)
-{
-    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
-        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
-        if (PyUnicode_CompareWithASCIIString(name, "out") == 0 &&
-            PyTuple_Check(values[i])) {
-            return values[i];
-        }
-    }
-    return NULL;
-}
-
-/* Call a ufunc, which is the first of `args`, or a method of it. */
-static PyObject *
-call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    if (PyUnicode_CompareWithASCIIString(method, "__call__") == 0) {
-        return PyObject_Vectorcall(args[0], args + 1, (size_t)(nargs - 1), kwnames);
-    }
-    return PyObject_VectorcallMethod(method, args, (size_t)nargs, kwnames);
-}
-
-/* Whether neither a ufunc nor what it is called with has code that sees the view. */
-static bool
-all_tame(NumPyObject *numpy, PyObject *const *args, Py_ssize_t nargs, PyObject *out)
-{
-    bool tame = Py_TYPE(args[0]) == (PyTypeObject *)numpy->hooks[NUMPY_ufunc];
-    for (Py_ssize_t i = 2; i < nargs; i++) {
-        tame = tame && (args[i] == out || is_tame(numpy, args[i]));
-    }
-    for (Py_ssize_t i = 0; out != NULL && i < PyTuple_GET_SIZE(out); i++) {
-        tame = tame && is_tame(numpy, PyTuple_GET_ITEM(out, i));
-    }
-    return tame;
-}
-
-PyDoc_STRVAR(array_ufunc_doc,
-"__array_ufunc__($self, ufunc, method, /, *inputs, **kwargs)\n--\n\n"
-"Apply a ufunc, or a method of one, to the rows as an ndarray.\n\n"
-"Return what was given as out, if anything was.");
-
-/* More than any ufunc takes: NumPy allows 64 operands, and there are ten keywords. */
-enum { MAX_ARGS = 80 };
-
-static PyObject *
-rows_array_ufunc(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-                 PyObject *kwnames)
-{
-    Py_ssize_t all = nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames));
-    if (nargs < 2 || all > MAX_ARGS || !PyUnicode_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError,
-                        "__array_ufunc__() needs a ufunc, the name of a "
-                        "method, and what that takes");
-        return NULL;
-    }
-    PyObject *out = find_out(args + nargs, kwnames);
-    bool kept = all_tame(numpy_of(op), args, all, out);
-    /* The ufunc first, and then what it is called with: the name is left out. */
-    PyObject *arrays[MAX_ARGS], *result = NULL;
-    Py_ssize_t n = 0;
-    for (; n < all - 1; n++) {
-        PyObject *arg = args[n == 0 ? 0 : n + 1];
-        arrays[n] = out != NULL && arg == out ? out_as_ndarrays(out, kept)
-                                              : as_ndarray(arg, kept);
-        if (arrays[n] == NULL) {
-            break;
-        }
-    }
-    if (n == all - 1) {
-        result = call_ufunc(args[1], arrays, nargs - 1, kwnames);
-        result = out == NULL ? result : as_given(out, result);
-    }
-    while (n > 0) {
-        Py_DECREF(arrays[--n]);
-    }
-    return result;
-}
-
-const PyMethodDef rows_ops_methods[] = {
-    {"__array_ufunc__", BUFFER_METHOD(rows_array_ufunc), METH_FASTCALL | METH_KEYWORDS,
-     array_ufunc_doc},
-    {NULL, NULL, 0, NULL},
-};
 
 #define NUMBER(name) {Py_nb_##name, rows_##name}
 #define NUMBER_BOTH(name) NUMBER(name), NUMBER(inplace_##name)

@@ -1,4 +1,5 @@
-/* rows_ops: what an ndarray does, done by the view: operators, ufuncs, access to items.
+/* rows_ops: what an ndarray does, done by the view: operators, access to items; and the
+ * buffer protocol.
  *
  * The kept view is given to NumPy alone. Where an operand's own code may see it, it gets a
  * view of its own.
@@ -11,8 +12,5 @@
 /* Slots, for the type's table. */
 extern const PyType_Slot rows_ops_slots[];
 extern const size_t rows_ops_nslots;
-
-/* Methods, for the type's table. */
-extern const PyMethodDef rows_ops_methods[];
 
 #endif

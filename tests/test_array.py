@@ -7,6 +7,7 @@ what fails, and its seed. Sequences of calls are in test_array_model.py.
 import array as array_array
 import bisect
 import copy
+import ctypes
 import datetime
 import doctest
 import gc
@@ -1302,6 +1303,287 @@ def test_a_view_that_is_handed_out_is_the_users_to_spoil(find, spoil):
     array += 1
     assert array.pop() == 5 and array.tolist() == [6, 3, 4]
     assert array.array.dtype == "f8" and array.array.shape == (3,)
+
+
+# ------------------------------------------------------------- NumPy's own functions
+
+NUMBERS = np.arange(12.0).reshape(3, 4)
+REDUCTIONS = ["mean", "var", "std", "sum", "prod", "max", "min", "any", "all"]
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_reduction_leaves_its_result_in_out(name):
+    expected = getattr(NUMBERS, name)(axis=0)
+    for call in (
+        lambda out: getattr(np, name)(NUMBERS, axis=0, out=out),
+        lambda out: getattr(np, name)(GrowArray(NUMBERS), axis=0, out=out),
+        lambda out: getattr(GrowArray(NUMBERS), name)(axis=0, out=out),
+    ):
+        out = GrowArray(np.full(4, 9.0))
+        assert call(out) is out and text(out) == text(expected.astype(float))
+    out = GrowArray(np.full(4, 9.0))
+    returned = getattr(NUMBERS, name)(axis=0, out=out)
+    assert text(returned) == text(out) == text(expected.astype(float))
+
+
+OUTS = {
+    "nanmean": lambda out: np.nanmean(NUMBERS[:, :3], axis=0, out=out),
+    "nanvar": lambda out: np.nanvar(NUMBERS[:, :3], axis=0, out=out),
+    "nanstd": lambda out: np.nanstd(NUMBERS[:, :3], axis=0, out=out),
+    "median": lambda out: np.median(NUMBERS[:, :3], axis=0, out=out),
+    "percentile": lambda out: np.percentile(NUMBERS[:, :3], 40, axis=0, out=out),
+    "ptp": lambda out: np.ptp(NUMBERS[:, :3], axis=0, out=out),
+    "cumsum": lambda out: np.cumsum(NUMBERS[0, :3], out=out),
+    "cumsum, method": lambda out: GrowArray(NUMBERS[0, :3]).cumsum(out=out),
+    "cumprod": lambda out: np.cumprod(NUMBERS[0, :3], out=out),
+    "dot": lambda out: np.dot(NUMBERS, NUMBERS[0], out=out),
+    "dot, method": lambda out: GrowArray(NUMBERS).dot(NUMBERS[0], out=out),
+    "take": lambda out: np.take(NUMBERS, [0, 2, 3], out=out),
+    "round": lambda out: np.round(NUMBERS[1, :3] / 7, 2, out=out),
+    "einsum": lambda out: np.einsum("ij->i", NUMBERS, out=out),
+    "clip": lambda out: np.clip(NUMBERS[1, :3], 1, 5, out=out),
+    "concatenate": lambda out: np.concatenate([NUMBERS[0, :1], [7, 8]], out=out),
+    "stack": lambda out: np.stack([1.0, 2.0, 3.0], out=out),
+    "choose": lambda out: np.choose([0, 1, 0], [[1, 2, 3], [4, 5, 6]], out=out),
+    "compress": lambda out: np.compress([1, 1, 1, 0], NUMBERS[0], out=out),
+    "add": lambda out: np.add(NUMBERS[0, :3], 1, out=out),
+    "accumulate": lambda out: np.add.accumulate(NUMBERS[0, :3], out=out),
+}
+
+
+@pytest.mark.parametrize("name", OUTS)
+def test_function_of_numpy_writes_to_out_and_returns_it(name):
+    plain, out = np.full(3, 9.0), GrowArray(np.full(3, 9.0))
+    kind = float if "choose" not in name else int
+    plain, out = plain.astype(kind), GrowArray(out.array.astype(kind))
+    OUTS[name](plain)
+    assert OUTS[name](out) is out and text(out) == text(plain)
+
+
+def test_argmax_writes_to_out():
+    out = GrowArray(np.zeros(4, np.intp))
+    assert np.argmax(NUMBERS, axis=0, out=out) is out and out.tolist() == [2] * 4
+    assert GrowArray(-NUMBERS).argmax(axis=0, out=out) is out
+    assert out.tolist() == [0] * 4
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda a: np.copyto(a, [7, 8, 9]),
+        lambda a: np.place(a, [True, False, True], [7, 8]),
+        lambda a: np.putmask(a, [True, False, True], [7, 8, 9]),
+        lambda a: np.put(a, [0, 2], [7, 8]),
+        lambda a: a.put([0, 2], [7, 8]),
+        lambda a: a.fill(7),
+        lambda a: a.sort(),
+        lambda a: a.partition(1),
+        lambda a: a.byteswap(inplace=True),
+        lambda a: np.nan_to_num(a, copy=False),
+        lambda a: np.add.at(a, [0, 0], 1),
+    ],
+)
+def test_function_of_numpy_changes_the_rows(call):
+    plain, array = np.array([3.0, 1.0, 2.0]), GrowArray([3.0, 1.0, 2.0])
+    call(plain)
+    call(array)
+    assert text(array) == text(plain)
+
+
+def test_functions_of_numpy_find_arrays_in_what_they_are_given():
+    a, b = GrowArray([1, 2]), GrowArray([3])
+    assert np.concatenate([a, b]).tolist() == [1, 2, 3]
+    assert np.concatenate(deque([a, b])).tolist() == [1, 2, 3]
+    assert np.concatenate([a, deque([5]), b]).tolist() == [1, 2, 5, 3]
+    assert np.block([[a, b]]).tolist() == [[1, 2, 3]]
+    assert type(np.zeros_like(a)) is np.ndarray
+    assert np.asarray([1.5], like=a).tolist() == [1.5]
+    assert type(np.atleast_1d(a)) is np.ndarray
+    with pytest.raises(TypeError):
+        a.__array_function__(np.sum, (), [a], {})
+    with pytest.raises(ValueError, match="dimensions"):
+        np.concatenate([a, a.array[None]])
+    endless = [a]
+    endless.append(endless)
+    with pytest.raises(RecursionError):
+        np.concatenate(endless)
+
+
+def test_function_of_numpy_may_spoil_its_view():
+    """Each call gets a view of its own."""
+    array = GrowArray([1.0, 2.0])
+    view = array.__array_function__(lambda x: x, (), (array,), {})
+    view.flags.writeable = False
+    view.shape = (2, 1)
+    array[0] = 5
+    assert array.tolist() == [5, 2] and array.array.flags.writeable
+
+
+RECFUNCTIONS = {
+    "append_fields": lambda rf, a: rf.append_fields(a, "c", [7, 8], usemask=False),
+    "append_fields, masked": lambda rf, a: rf.append_fields(a, "c", [7, 8]),
+    "rec_append_fields": lambda rf, a: rf.rec_append_fields(a, "c", [7, 8]),
+    "merge_arrays": lambda rf, a: rf.merge_arrays((a, np.array([1, 2])), flatten=True),
+    "drop_fields": lambda rf, a: rf.drop_fields(a, "id"),
+    "rename_fields": lambda rf, a: rf.rename_fields(a, {"id": "number"}),
+    "stack_arrays": lambda rf, a: rf.stack_arrays((a, a), usemask=False),
+    "join_by": lambda rf, a: rf.join_by("id", a, a, usemask=False),
+    "repack_fields": lambda rf, a: rf.repack_fields(a),
+    "structured_to_unstructured": lambda rf, a: rf.structured_to_unstructured(
+        a[["t", "id"]]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RECFUNCTIONS)
+def test_recfunctions_take_rows_for_rows(name):
+    from numpy.lib import recfunctions
+
+    ours, theirs = (
+        RECFUNCTIONS[name](recfunctions, rows)
+        for rows in (GrowArray(RECORD_ROWS), RECORD_ROWS)
+    )
+    assert ours.dtype == theirs.dtype and ours.tolist() == theirs.tolist()
+
+
+# ----------------------------------------------------------------- foreign operands
+
+
+class Spoiler:
+    """Returns the other operand, after it has spoiled it as far as that can be."""
+
+    __array_ufunc__ = None
+
+    def spoil(self, other, *_):
+        other.flags.writeable = False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy 2.5 warns of setting a shape
+            other.shape = (3, 1)
+        return other
+
+    __radd__ = __rmul__ = __rpow__ = __rmatmul__ = __rdivmod__ = __rand__ = spoil
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = spoil
+    __hash__ = None
+
+
+class SpoilingUfunc(Spoiler):
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        views = [each for each in inputs if isinstance(each, np.ndarray)]
+        return self.spoil(*views) if views else NotImplemented
+
+
+FOREIGN = {
+    "+": lambda a, x: a + x,
+    "*": lambda a, x: a * x,
+    "**": lambda a, x: a**x,
+    "@": lambda a, x: a @ x,
+    "divmod": divmod,
+    "&": lambda a, x: a & x,
+    "==": lambda a, x: a == x,
+    "!=": lambda a, x: a != x,
+    "<": lambda a, x: a < x,
+    ">=": lambda a, x: a >= x,
+    "+=": operator.iadd,
+    "in": lambda a, x: x in a,
+    "a ufunc": lambda a, x: np.add(a, x),
+    "an operand of a ufunc": lambda a, x: np.add(x, a),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("cls", [Spoiler, SpoilingUfunc])
+def test_foreign_operand_spoils_a_view_of_its_own(name, cls):
+    array = GrowArray([1, 2, 3])
+    assert array[0] == 1  # from now on the array keeps a view
+    with suppress(TypeError, ValueError):
+        FOREIGN[name](array, cls())
+    array[0] = 7
+    array += 1
+    assert array.tolist() == [8, 3, 4] and array.array.shape == (3,)
+    array.append(5)
+    assert array.pop(0) == 8
+
+
+# --------------------------------------------------------------- attributes to set
+
+
+def test_setting_flags_is_refused():
+    array = GrowArray([1.0, 2.0])
+    for call in (
+        lambda: array.setflags(write=False),
+        lambda: array.setflags(False),
+        lambda: array.setflags(align=False),
+        lambda: setattr(array.flags, "writeable", False),
+        lambda: array.flags.__setitem__("WRITEABLE", False),
+    ):
+        with Unchanged(array), pytest.raises(ValueError, match=r"view.setflags"):
+            call()
+    array.setflags(write=True)
+    assert array.flags.writeable and array.flags["C_CONTIGUOUS"]
+    assert repr(array.flags) == repr(array.array.flags)
+
+
+def test_parts_and_flat_can_be_set():
+    array, plain = GrowArray([1 + 2j, 3 + 4j]), np.array([1 + 2j, 3 + 4j])
+    for each in (array, plain):
+        each.real *= 2
+        each.imag = 0
+        each.flat[1] = 7
+    assert text(array) == text(plain)
+    array.flat = [5, 6]
+    assert array.tolist() == [5, 6]
+
+
+@pytest.mark.parametrize(
+    "name, value, hint",
+    [
+        ("shape", (1, 2), "resize"),
+        ("row_shape", 2, "resize"),
+        ("dtype", "i8", "array.view"),
+    ],
+)
+def test_setting_shape_or_dtype_says_what_to_do(name, value, hint):
+    array = GrowArray([1.0, 2.0])
+    with Unchanged(array), pytest.raises(AttributeError, match=hint):
+        setattr(array, name, value)
+
+
+@pytest.mark.parametrize("nrows", [0, 3])
+def test_sequence_protocol_counts_from_the_end_once(nrows):
+    """Called from C, an index that is still negative has been counted already."""
+    get = ctypes.pythonapi.PySequence_GetItem
+    get.restype, get.argtypes = ctypes.py_object, (ctypes.py_object, ctypes.c_ssize_t)
+    array = GrowArray(range(nrows))
+    assert [get(array, i) for i in range(-nrows, nrows)] == [*range(nrows)] * 2
+    for index in (nrows, -nrows - 1, -2 * nrows - 1, -sys.maxsize):
+        with pytest.raises(IndexError):
+            get(array, index)
+
+
+class Counting(GrowArray):
+    """Overrides append() and extend(), with attributes that __init__ sets."""
+
+    def __init__(self, *args, **kwargs):
+        self.calls = []
+
+    def append(self, row):
+        self.calls.append(row)
+        super().append(row)
+
+    def extend(self, rows):
+        self.calls.append("extend")
+        super().extend(rows)
+
+
+def test_subclass_methods_are_called_by_nobody_but_the_user():
+    array = Counting(x for x in (1.0, 2.0))
+    assert array.tolist() == [1, 2] and array.calls == []
+    array.extend(iter([3.0]))
+    array.insert(0, 4.0)
+    assert array.tolist() == [4, 1, 2, 3] and array.calls == ["extend"]
+    twin = pickle.loads(pickle.dumps(array))
+    assert type(twin) is Counting and twin.tolist() == array.tolist()
+    assert Counting([5.0]).calls == array[:0].tolist()
 
 
 def test_array_takes_dtype_and_copy():

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
-    {"io_read", "io_write", "io_state", "rows_ops"},
+    {"io_read", "io_write", "io_state", "rows_ops", "rows_numpy"},
     {"io_file", "rows_edit"},
     {"rows_append"},
     {"rows"},

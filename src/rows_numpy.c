@@ -1,0 +1,282 @@
+/* rows_numpy: NumPy's protocols, by which ufuncs and functions take an array. */
+
+#include "rows_numpy.h"
+
+/* ------------------------------------------------------------------------ ufuncs */
+
+/* What NumPy passes as `out`: a tuple, in which GrowArrays may be. */
+static PyObject *
+out_as_ndarrays(PyObject *out, bool kept)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(out);
+    PyObject *result = PyTuple_New(n);
+    for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
+        PyObject *item = rows_as_ndarray(PyTuple_GET_ITEM(out, i), kept);
+        if (item == NULL) {
+            Py_CLEAR(result);
+            break;
+        }
+        PyTuple_SET_ITEM(result, i, item);
+    }
+    return result;
+}
+
+/* Return a GrowArray that was given as `out`, and not its view. Takes over the reference to
+ * `result`. */
+static PyObject *
+as_given(PyObject *out, PyObject *result)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(out);
+    if (!PyTuple_CheckExact(result)) {
+        PyObject *target = n == 1 ? PyTuple_GET_ITEM(out, 0) : Py_None;
+        if (rows_check(target)) {
+            Py_SETREF(result, Py_NewRef(target));
+        }
+        return result;
+    }
+    PyObject *mapped = PyTuple_New(PyTuple_GET_SIZE(result));
+    for (Py_ssize_t i = 0; mapped != NULL && i < PyTuple_GET_SIZE(result); i++) {
+        PyObject *target = i < n ? PyTuple_GET_ITEM(out, i) : Py_None;
+        PyObject *item = rows_check(target) ? target : PyTuple_GET_ITEM(result, i);
+        PyTuple_SET_ITEM(mapped, i, Py_NewRef(item));
+    }
+    Py_DECREF(result);
+    return mapped;
+}
+
+/* The value of the keyword `out`, a tuple; else NULL. */
+static PyObject *
+find_out(PyObject *const *values, PyObject *kwnames)
+{
+    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        if (PyUnicode_CompareWithASCIIString(name, "out") == 0 &&
+            PyTuple_Check(values[i])) {
+            return values[i];
+        }
+    }
+    return NULL;
+}
+
+static inline bool
+is_named(PyObject *name, const char *text)
+{
+    return PyUnicode_CompareWithASCIIString(name, text) == 0;
+}
+
+/* Call a ufunc, which is the first of `args`, or a method of it. */
+static PyObject *
+call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return is_named(method, "__call__")
+               ? PyObject_Vectorcall(args[0], args + 1, (size_t)(nargs - 1), kwnames)
+               : PyObject_VectorcallMethod(method, args, (size_t)nargs, kwnames);
+}
+
+/* Whether neither a ufunc nor what it is called with has code that sees the view. */
+static bool
+all_tame(NumPyObject *numpy, PyObject *const *args, Py_ssize_t nargs, PyObject *out)
+{
+    bool tame = Py_TYPE(args[0]) == (PyTypeObject *)numpy->hooks[NUMPY_ufunc];
+    for (Py_ssize_t i = 2; i < nargs; i++) {
+        tame = tame && (args[i] == out || rows_is_tame(numpy, args[i]));
+    }
+    for (Py_ssize_t i = 0; out != NULL && i < PyTuple_GET_SIZE(out); i++) {
+        tame = tame && rows_is_tame(numpy, PyTuple_GET_ITEM(out, i));
+    }
+    return tame;
+}
+
+PyDoc_STRVAR(array_ufunc_doc,
+"__array_ufunc__($self, ufunc, method, /, *inputs, **kwargs)\n--\n\n"
+"Apply a ufunc, or a method of one, to the rows as an ndarray.\n\n"
+"Return what was given as out, if anything was.");
+
+/* More than any ufunc takes: NumPy allows 64 operands, and there are ten keywords. */
+enum { MAX_ARGS = 80 };
+
+static PyObject *
+rows_array_ufunc(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
+{
+    Py_ssize_t all = nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames));
+    if (nargs < 2 || all > MAX_ARGS || !PyUnicode_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "__array_ufunc__() needs a ufunc, the name of a "
+                        "method, and what that takes");
+        return NULL;
+    }
+    PyObject *out = find_out(args + nargs, kwnames);
+    bool reduces = is_named(args[1], "reduce");
+    bool kept = !(reduces && out != NULL) && all_tame(rows_numpy(op), args, all, out);
+    /* The ufunc first, and then what it is called with: the name is left out. */
+    PyObject *arrays[MAX_ARGS], *result = NULL;
+    Py_ssize_t n = 0;
+    for (; n < all - 1; n++) {
+        PyObject *arg = args[n == 0 ? 0 : n + 1];
+        arrays[n] = out != NULL && arg == out ? out_as_ndarrays(out, kept)
+                                              : rows_as_ndarray(arg, kept);
+        if (arrays[n] == NULL) {
+            break;
+        }
+    }
+    if (n == all - 1) {
+        result = call_ufunc(args[1], arrays, nargs - 1, kwnames);
+    }
+    while (n > 0) {
+        Py_DECREF(arrays[--n]);
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        rows_clean(args[i]); /* ufunc.at() writes to an input */
+    }
+    for (Py_ssize_t i = 0; out != NULL && i < PyTuple_GET_SIZE(out); i++) {
+        rows_clean(PyTuple_GET_ITEM(out, i));
+    }
+    return result == NULL || out == NULL || reduces ? result : as_given(out, result);
+}
+
+/* --------------------------------------------------------------------- functions */
+
+/* What a function is called with: arguments in which views stand for GrowArrays. */
+struct call {
+    PyObject *given; /* a list of the GrowArrays */
+};
+
+static PyObject *replace(struct call *call, PyObject *op);
+
+static PyObject *
+replace_in_tuple(struct call *call, PyObject *tuple)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(tuple);
+    PyObject *result = PyTuple_New(n);
+    for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
+        PyObject *item = replace(call, PyTuple_GET_ITEM(tuple, i));
+        if (item == NULL) {
+            Py_CLEAR(result);
+            break;
+        }
+        PyTuple_SET_ITEM(result, i, item);
+    }
+    return result;
+}
+
+static PyObject *
+replace_in_list(struct call *call, PyObject *list)
+{
+    PyObject *tuple = PySequence_Tuple(list);
+    PyObject *replaced = tuple == NULL ? NULL : replace_in_tuple(call, tuple);
+    PyObject *result = replaced == NULL ? NULL : PySequence_List(replaced);
+    Py_XDECREF(tuple);
+    Py_XDECREF(replaced);
+    return result;
+}
+
+static PyObject *
+replace_in_dict(struct call *call, PyObject *dict)
+{
+    PyObject *result = PyDict_Copy(dict), *key, *value;
+    Py_ssize_t at = 0;
+    while (result != NULL && PyDict_Next(result, &at, &key, &value)) {
+        PyObject *replaced = replace(call, value);
+        if (replaced == NULL || PyDict_SetItem(result, key, replaced) < 0) {
+            Py_CLEAR(result);
+        }
+        Py_XDECREF(replaced);
+    }
+    return result;
+}
+
+/* Return an argument with views for GrowArrays, also in lists, tuples and dicts. A function
+ * may return a view, so each is a new one. */
+static PyObject *
+replace(struct call *call, PyObject *op)
+{
+    if (rows_check(op)) {
+        return PyList_Append(call->given, op) < 0 ? NULL : rows_new_view(op);
+    }
+    if (!PyTuple_CheckExact(op) && !PyList_CheckExact(op) && !PyDict_CheckExact(op)) {
+        return Py_NewRef(op);
+    }
+    if (Py_EnterRecursiveCall(" in __array_function__")) {
+        return NULL;
+    }
+    PyObject *result = PyTuple_CheckExact(op)  ? replace_in_tuple(call, op)
+                       : PyList_CheckExact(op) ? replace_in_list(call, op)
+                                               : replace_in_dict(call, op);
+    Py_LeaveRecursiveCall();
+    return result;
+}
+
+/* Call a function of NumPy's. Where no GrowArray was found, the arguments hide one in an
+ * object of another type: then skip the search for it, which would end here again. */
+static PyObject *
+call_function(PyObject *function, const struct call *call, PyObject *args,
+              PyObject *kwargs)
+{
+    PyObject *implementation = NULL;
+    if (PyList_GET_SIZE(call->given) == 0) {
+        implementation = PyObject_GetAttrString(function, "_implementation");
+        if (implementation == NULL) {
+            PyErr_Clear();
+        }
+    }
+    PyObject *result =
+        PyObject_Call(implementation != NULL ? implementation : function, args, kwargs);
+    Py_XDECREF(implementation);
+    return result;
+}
+
+PyDoc_STRVAR(array_function_doc,
+"__array_function__($self, func, types, args, kwargs, /)\n--\n\n"
+"Call a function of NumPy's with ndarrays of the rows in place of GrowArrays.\n\n"
+"Return what was given as out, if anything was.");
+
+static PyObject *
+rows_array_function(PyObject *Py_UNUSED(op), PyObject *arguments)
+{
+    PyObject *function, *types, *args, *kwargs, *result = NULL;
+    if (!PyArg_ParseTuple(arguments, "OOO!O!:__array_function__", &function, &types,
+                          &PyTuple_Type, &args, &PyDict_Type, &kwargs)) {
+        return NULL;
+    }
+    struct call call = {.given = PyList_New(0)};
+    if (call.given == NULL) {
+        return NULL;
+    }
+    PyObject *new_args = replace(&call, args);
+    PyObject *new_kwargs = new_args == NULL ? NULL : replace(&call, kwargs);
+    if (new_kwargs != NULL) {
+        result = call_function(function, &call, new_args, new_kwargs);
+        PyObject *out = PyDict_GetItemString(kwargs, "out");
+        if (result != NULL && out != NULL && rows_check(out) &&
+            result == PyDict_GetItemString(new_kwargs, "out")) {
+            Py_SETREF(result, Py_NewRef(out));
+        }
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(call.given); i++) {
+        rows_clean(PyList_GET_ITEM(call.given, i));
+    }
+    Py_XDECREF(new_args);
+    Py_XDECREF(new_kwargs);
+    Py_DECREF(call.given);
+    return result;
+}
+
+PyDoc_STRVAR(clean_doc,
+"_clean($self, /)\n--\n\n"
+"Zero what pads the items, after an ndarray's method has written there.");
+
+static PyObject *
+rows_clean_method(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    rows_clean(op);
+    Py_RETURN_NONE;
+}
+
+const PyMethodDef rows_numpy_methods[] = {
+    {"__array_ufunc__", BUFFER_METHOD(rows_array_ufunc), METH_FASTCALL | METH_KEYWORDS,
+     array_ufunc_doc},
+    {"_clean", rows_clean_method, METH_NOARGS, clean_doc},
+    {"__array_function__", rows_array_function, METH_VARARGS, array_function_doc},
+    {NULL, NULL, 0, NULL},
+};
