@@ -38,7 +38,9 @@ static int
 take_target(size_t length, char **address)
 {
     struct span span;
+    assert(length > 0 && length % GROWTH_QUANTUM == 0);
     if (pool_take_zero(length, true, &span)) {
+        assert(span.dirty_end == 0 && span.length == length);
         *address = span.address;
         return 0;
     }
@@ -76,6 +78,7 @@ static int
 move_retain(struct span *span, size_t length)
 {
     char *moved;
+    assert(length > span->length);
     int error = pages_move_retain(span->address, span->length, length, &moved);
     if (error) {
         return error;
@@ -123,6 +126,7 @@ static int
 move_maymove(struct span *span, size_t length)
 {
     char *target;
+    assert(length > span->length);
     int error = take_target(length, &target);
     if (error) {
         return error;
@@ -144,6 +148,7 @@ static int
 move_anywhere(struct span *span, size_t length)
 {
     char *moved;
+    assert(length > span->length);
     int error = pages_move_anywhere(span->address, span->length, length, &moved);
     if (error == 0) {
         if (moved != span->address) {
