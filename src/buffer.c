@@ -60,6 +60,7 @@ PyObject *
 buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
 {
     PyObject *op = type->tp_alloc(type, 0);
+    assert(buffer_type(type) != NULL);
     if (op != NULL) {
         buffer_init(buffer_cast(op));
         store_init(&buffer_cast(op)->store);
@@ -153,6 +154,7 @@ buffer_bury(BufferObject *self, PyTypeObject *type)
     }
     assert(store->memory.length <= DEAD_NBYTES_MAX - dead.nbytes);
     dead.nbytes += store->memory.length;
+    assert(dead.count < DEAD_MAX);
     dead.items[dead.count++] = self;
 }
 

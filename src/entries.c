@@ -76,7 +76,8 @@ insert_small(const struct entry *entry)
 {
     assert(pool.nsmall < POOL_NSMALL);
     if (pool.first_small + pool.nsmall == 2 * POOL_NSMALL) {
-        memmove(pool.small, entries_small_end(false), pool.nsmall * sizeof *pool.small);
+        memmove(pool.small, &pool.small[pool.first_small],
+                pool.nsmall * sizeof *pool.small);
         pool.first_small = 0;
     }
     pool.small[pool.first_small + pool.nsmall++] = *entry;

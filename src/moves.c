@@ -40,7 +40,9 @@ static int
 take_target(size_t length, char **address)
 {
     struct span span;
+    assert(length > 0 && length % GROWTH_QUANTUM == 0);
     if (pool_take_zero(length, true, &span)) {
+        assert(span.dirty_end == 0 && span.length == length);
         *address = span.address;
         return 0;
     }
@@ -80,6 +82,7 @@ move_retain(struct span *span, size_t length)
 {
     assert(length > span->length && length % GROWTH_QUANTUM == 0);
     char *moved;
+    assert(length > span->length);
     int error = pages_move_retain(span->address, span->length, length, &moved);
     if (error) {
         return error;
@@ -129,6 +132,7 @@ move_maymove(struct span *span, size_t length)
 {
     assert(length > span->length && length % GROWTH_QUANTUM == 0);
     char *target;
+    assert(length > span->length);
     int error = take_target(length, &target);
     if (error) {
         return error;
@@ -150,6 +154,7 @@ static int
 move_anywhere(struct span *span, size_t length)
 {
     char *moved;
+    assert(length > span->length);
     int error = pages_move_anywhere(span->address, span->length, length, &moved);
     if (error == 0) {
         if (moved != span->address) {

@@ -95,6 +95,9 @@ take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
     const struct span *small = length == GROWTH_QUANTUM && pool.nsmall > 0
                                    ? &entries_small_end(true)->span
                                    : NULL;
+    if (small != NULL && small->dirty_end < min_dirty) {
+        small = NULL;
+    }
     bool found = small != NULL;
     int slot = -1;
     if (!found || (small->dirty_end < needed && needed >= GROWTH_HUGE_PART_MIN)) {
@@ -108,6 +111,7 @@ take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
     else if (found) {
         *span = entries_remove_small(true);
     }
+    assert(!found || (span->dirty_end >= min_dirty && span->length >= needed));
     entries_evict_idle(now_ms);
     entries_unlock();
     return found;
@@ -142,6 +146,7 @@ take_exact(enum entry_kind kind, size_t length, bool may_be_huge, struct span *s
             *span = entries_remove(slot).span;
         }
     }
+    assert(!found || span->reserved == (kind == ENTRY_RESERVATION));
     entries_evict_idle(now_ms);
     entries_unlock();
     return found;
@@ -177,6 +182,7 @@ pool_take_after(struct span *span, size_t needed, size_t length)
     if (enough) {
         struct span piece = entries_split((size_t)slot, length - span->length);
         *span = entries_join(*span, &piece);
+        assert(span->length >= needed && span->dirty_end < span->length);
     }
     entries_unlock();
     return enough;
@@ -308,6 +314,7 @@ cut_to(struct span *span, size_t limit)
 {
     assert(!span->has_tail && span->dirty_end < span->length);
     size_t kept = limit & ~(GROWTH_QUANTUM - 1);
+    assert(!span->has_tail && span->dirty_end < span->length);
     if (span->dirty_end <= limit || kept == 0) {
         return;
     }

@@ -1338,6 +1338,71 @@ test_spans_take_without_space_empties_the_pool(void)
     finish();
 }
 
+/* Dirty spans of 2 MiB that were never cut are a stack: the newest is taken, whatever is
+ * needed of it, and the oldest goes. */
+static void
+test_spans_take_of_2_mib_gets_the_newest(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct span spans[3], span;
+    for (int i = 0; i < 3; i++) {
+        spans[i] = take(2 * MIB, (size_t)(i + 1) * 100 * KIB, 1);
+    }
+    char *addresses[3] = {spans[0].address, spans[1].address, spans[2].address};
+    give(&spans[1]);
+    give(&spans[2]);
+    give(&spans[0]);
+    span = take(90 * KIB, 0, 0);
+    CHECK(span.address == addresses[0] && kept_nbytes() == 500 * KIB);
+    give(&span);
+    pool_set_limit(450 * KIB); /* the oldest goes */
+    CHECK(pool_stats().nentries == 2 && kept_nbytes() == 400 * KIB);
+    span = take(90 * KIB, 0, 0);
+    CHECK(span.address == addresses[0]);
+    give(&span);
+    finish();
+}
+
+/* A small span that is not dirty so far is not taken for one that must be. */
+static void
+test_pool_take_dirty_gets_no_span_that_is_less_dirty(void)
+{
+    for (size_t more = 0; more < 2; more++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        struct span span = take(2 * MIB, 100 * KIB, 1), taken;
+        give(&span);
+        bool found = pool_take_dirty(100 * KIB + more, 2 * MIB, &taken);
+        CHECK(found == (more == 0));
+        if (found) {
+            pool_keep_source(&taken);
+        }
+        finish();
+    }
+}
+
+/* More of them come and go than there is room for: their place in the table moves on. */
+static void
+test_pool_keep_of_thousands_of_small_spans_in_turn_keeps_the_newest(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    pool_set_limit(1);
+    struct span one = take(2 * MIB, 1, 1), other = take(2 * MIB, 1, 1);
+    for (int i = 0; i < 3 * POOL_NSMALL; i++) {
+        char *address = other.address;
+        spans_give(&one);
+        spans_give(&other);
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() == 1);
+        CHECK(spans_take(1, false, &one) == 0 && one.address == address);
+        CHECK(spans_take(1, false, &other) == 0 && other.dirty_end == 0);
+        other.dirty_end = 1;
+    }
+    CHECK_SOUND(pool_check());
+    give(&one);
+    pool_set_limit(0);
+    give(&other);
+    finish();
+}
+
 /* ------------------------------------------------------------------- cut and discard */
 
 static void
@@ -1521,6 +1586,7 @@ test_spans_grow_past_the_maximum_changes_nothing(void)
         CHECK(is_filled(span.address, MIB, 1));
         check_span(&span, 2 * MIB);
         CHECK(spans_grow(&span, SIZE_MAX / 4, 0, MIB) == ENOMEM);
+        CHECK(spans_grow(&span, SIZE_MAX / 2 - 4 * MIB, 0, MIB) == ENOMEM);
         CHECK(is_filled(span.address, MIB, 1));
         check_span(&span, 2 * MIB);
         give(&span);
@@ -2336,5 +2402,8 @@ main(void)
     RUN(test_pool_keep_evicts_the_oldest_of_nine_reservations);
     RUN(test_pool_keep_reservation_meanwhile_counts);
     RUN(test_pool_keep_reservation_over_the_limit_keeps_less_memory);
+    RUN(test_spans_take_of_2_mib_gets_the_newest);
+    RUN(test_pool_take_dirty_gets_no_span_that_is_less_dirty);
+    RUN(test_pool_keep_of_thousands_of_small_spans_in_turn_keeps_the_newest);
     return check_done();
 }
