@@ -11,6 +11,7 @@ struct state {
     PyTypeObject *spare_type;       /* spare.c */
     PyTypeObject *frozen_type;      /* transfer.c */
     PyObject *release_name;         /* "release" */
+    PyObject *rebuild;              /* the function _rebuild, which pickles name */
     PyObject *dtype_name;           /* "dtype" */
     PyObject *base[STATE_MAX_BASE]; /* the base's own methods: base.c */
 
