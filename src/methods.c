@@ -718,12 +718,26 @@ methods_expand_tabs(char *to, struct piece from, size_t tabsize)
     }
 }
 
+static const char digits[] = "0123456789abcdef";
+
 void
 methods_hex(char *to, struct piece from)
 {
-    static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < from.nbytes; i++) {
         unsigned char c = (unsigned char)from.start[i];
+        *to++ = digits[c >> 4];
+        *to++ = digits[c & 15];
+    }
+}
+
+void
+methods_hex_separated(char *to, struct piece from, char separator)
+{
+    for (size_t i = 0; i < from.nbytes; i++) {
+        unsigned char c = (unsigned char)from.start[i];
+        if (i > 0) {
+            *to++ = separator;
+        }
         *to++ = digits[c >> 4];
         *to++ = digits[c & 15];
     }

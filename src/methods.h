@@ -101,8 +101,10 @@ void methods_replace(char *to, size_t nbytes, struct piece from, struct piece ol
 size_t methods_expanded_nbytes(struct piece from, size_t tabsize);
 void methods_expand_tabs(char *to, struct piece from, size_t tabsize);
 
-/* Write two digits for each byte. */
+/* Write two digits for each byte; or three characters, the third being the separator, which
+ * does not follow the last byte. */
 void methods_hex(char *to, struct piece from);
+void methods_hex_separated(char *to, struct piece from, char separator);
 
 /* Write every step-th byte, beginning with *from. */
 void methods_stride(char *to, const char *from, ptrdiff_t step, size_t count);

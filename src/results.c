@@ -366,14 +366,17 @@ new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
     return result;
 }
 
+/* The count may be named since 3.15: a call with names is left to the base. */
 static PyObject *
-growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
 {
     Py_ssize_t max = -1;
     struct args_bytes old, new;
     old.view.obj = new.view.obj = NULL;
     PyObject *result = NULL;
-    if (nargs >= 2 && nargs <= 3 && (nargs == 2 || args_small_int(args[2], &max)) &&
+    if (kwnames == NULL && nargs >= 2 && nargs <= 3 &&
+        (nargs == 2 || args_small_int(args[2], &max)) &&
         args_open_bytes(args[0], &old) && args_open_bytes(args[1], &new) &&
         old.piece.nbytes > 0) {
         Py_BEGIN_CRITICAL_SECTION(op);
@@ -384,7 +387,7 @@ growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     args_close_bytes(&new);
     return result != NULL || PyErr_Occurred()
                ? result
-               : base_call(op, BASE_replace, args, nargs, NULL);
+               : base_call(op, BASE_replace, args, nargs, kwnames);
 }
 
 /* Return the bytes of an item that can be joined at once, since nothing can change them,
@@ -583,7 +586,7 @@ const PyMethodDef results_methods[] = {
     RESULTS_NOARGS(capitalize), RESULTS_FAST(center),     RESULTS_NOARGS(copy),
     RESULTS_NAMED(expandtabs),  RESULTS_O(join),          RESULTS_FAST(ljust),
     RESULTS_NOARGS(lower),      RESULTS_FAST(lstrip),     RESULTS_O(partition),
-    RESULTS_O(removeprefix),    RESULTS_O(removesuffix),  RESULTS_FAST(replace),
+    RESULTS_O(removeprefix),    RESULTS_O(removesuffix),  RESULTS_NAMED(replace),
     RESULTS_FAST(rjust),        RESULTS_O(rpartition),    RESULTS_NAMED(rsplit),
     RESULTS_FAST(rstrip),       RESULTS_NAMED(split),     RESULTS_NAMED(splitlines),
     RESULTS_FAST(strip),        RESULTS_NOARGS(swapcase), RESULTS_NOARGS(title),
