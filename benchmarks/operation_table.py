@@ -44,7 +44,8 @@ VALUES = (10, 100, 1000, 10_000)
 BLOCK_ROWS = (0, 16, 160, 1600, 16_000, 160_000, 1_600_000, 8_000_000)
 
 WARM, COLD = "warm", "cold"
-COLD_LEAST = 10_000  # any process has smaller blocks of memory at hand
+COLD_LEAST = 10_000  # bytes or rows: any process has smaller blocks of memory at hand
+COLD_MOST_ROWS = 2_000_000  # more take seconds to make anew in each process
 
 TEXT = b" a few words\tand the Number 42 of things, then a new line.  \r\n"
 SMALL = TEXT[:13]
@@ -74,6 +75,11 @@ class Operation:
     peer_name: str = ""
     ours: dict = field(default_factory=dict)
     peer: dict = field(default_factory=dict)
+
+    def cold_sizes(self):
+        """Return the sizes at which it is run cold."""
+        most = COLD_MOST_ROWS if self.kind == "array" else SIZES[-1]
+        return [n for n in self.sizes if self.cold and COLD_LEAST <= n <= most]
 
     def variant(self, is_ours):
         """Return the operation as growbuf or the peer does it."""
@@ -431,7 +437,7 @@ def buffer_swinging(add, ours="T()"):
 
     def swing(name, *statements, **more):
         if ours != "T()":
-            name += " (limit)"
+            name = f"limit: {name}"
         add(lines(*statements), name, x="T()", ours={"x": ours}, **more)
 
     take = "while x: y = x.take(8192)"
@@ -455,23 +461,23 @@ def buffer_swinging(add, ours="T()"):
     swing("8 KiB in, to burst; 8 KiB out ...", read, drain, **reads)
     line = "while (end := x.find(b'\\n') + 1): y = x[:end]; del x[:end]"
     swing("x += burst; lines out", "x += src", line, "x.clear()")
-    if ours == "T()":
-        around = {"x": "T(bytes(MIB))", "ours": {}}
-        add(
-            lines("x += src", "del x[:n]"),
-            "1 MiB kept; x += burst; del x[:burst]",
-            **around,
-        )
-        add(
-            lines("x += src", "while len(x) > MIB: del x[:8192]"),
-            "1 MiB kept; x += burst; del x[:8 KiB]..",
-            **around,
-        )
+
+    def around(name, *statements):
+        """Add what happens to a burst after 1 MiB that stays."""
+        name = f"1 MiB kept; {name}"
+        if ours != "T()":
+            name = f"limit: {name}"
+        way = {"x": ours.replace("T(", "T(bytes(MIB), ")}
+        add(lines("x += src", *statements), name, x="T(bytes(MIB))", ours=way)
+
+    around("x += burst; del x[:burst]", "del x[:n]")
+    around("x += burst; del x[-burst:]", "del x[-n:]")
+    around("x += burst; del x[:8 KiB]..", "while len(x) > MIB: del x[:8192]")
 
     def own(name, statement, idiom, **more):
         """Add what bytearray does in another way."""
         if ours != "T()":
-            name += " (limit)"
+            name = f"limit: {name}"
         own_way = {"x": ours, "statement": statement}
         add(idiom, name, x="T()", ours=own_way, **more)
 
@@ -760,7 +766,7 @@ def build_by_blocks(add):
             ours,
             f"16 blocks: {peer}",
             setup=setup,
-            sizes=BLOCK_ROWS,
+            sizes=BLOCK_ROWS[:-1] if peer == "list + np.array" else BLOCK_ROWS,
             cold=True,
             peer_name=peer,
             peer={"statement": statement},
@@ -824,7 +830,7 @@ def array_swinging(add):
         for limit in ("", ", limit=1 << 20"):
             add(
                 lines("x.extend(block)", drain),
-                f"out {name}{' (limit)' if limit else ''}: array.array",
+                f"{'limit: ' if limit else ''}out {name}: array.array",
                 x=f"GrowArray(dtype=f8{limit})",
                 setup=setup,
                 peer_name="array.array",

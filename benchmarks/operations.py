@@ -4,6 +4,7 @@
     python benchmarks/operations.py --quick          fewer sizes and rounds: two minutes
     python benchmarks/operations.py --only 'upper.* 13 B'     cells, by their names
     python benchmarks/operations.py --kind io --allocator glibc,jemalloc --json FILE
+    python benchmarks/operations.py --quick --cpu    on a machine that is busy
 
 A cell is one operation at one size: GrowBuffer beside bytearray, GrowIO beside
 io.BytesIO, GrowArray beside other ways to an ndarray. Its ratio is the peer's time
@@ -20,6 +21,10 @@ back what it had free (malloc_trim with glibc). The code has run before, on 100 
 The operation runs on one object, or on as many as make 1 MiB, each made before the
 clock runs; results are kept until it stops. Below 10,000 bytes there are no cold cells:
 every process has blocks of that size free.
+
+--cpu counts the processor time of the thread instead of the time that passes: where other
+processes take turns with this one, ratios then still mean something. What waits for
+another process (multiprocessing) or has a helper thread does comes out too well.
 
 Each of the two ways is compiled for itself, so that neither runs code that the
 interpreter has adapted to the other. Sources begin at other offsets in a page from one
@@ -39,7 +44,8 @@ import re
 import sys
 import textwrap
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from statistics import geometric_mean, median
 
@@ -55,7 +61,6 @@ from common import (
 from operation_table import (
     BURSTS,
     COLD,
-    COLD_LEAST,
     MIB,
     NAMES,
     TEXT,
@@ -203,11 +208,11 @@ class Way:
         make = f"x = {op.x}" if op.x is not None else ""
         return self._compile(CHECK_FORM, make=make, statement=with_result(op.statement))
 
-    def warm_ns(self, cell, index, count):
-        return self._warm(*self.arguments(cell, index), count, time.perf_counter_ns)
+    def warm_ns(self, cell, index, count, clock=time.perf_counter_ns):
+        return self._warm(*self.arguments(cell, index), count, clock)
 
-    def cold_ns(self, cell, index, count):
-        return self._cold(*self.arguments(cell, index), count, time.perf_counter_ns)
+    def cold_ns(self, cell, index, count, clock=time.perf_counter_ns):
+        return self._cold(*self.arguments(cell, index), count, clock)
 
     def values(self, cell):
         """Return what x and y are in the end, of those that there are."""
@@ -330,6 +335,7 @@ class Effort:
     least_rounds: int
     most_rounds: int
     slow_ns: int = 60_000_000  # where rounds last so long, three will do
+    clock: Callable = time.perf_counter_ns
 
     def goes_on(self, rounds, spent_ns):
         least = self.least_rounds
@@ -414,7 +420,7 @@ def measure_warm(cell, effort):
     checked_ns = time.perf_counter_ns() - start
 
     def take(count, index=0):
-        return [way.warm_ns(cell, index, count) for way in ways]
+        return [way.warm_ns(cell, index, count, effort.clock) for way in ways]
 
     count = 1
     if checked_ns < effort.slow_ns:
@@ -425,14 +431,14 @@ def measure_warm(cell, effort):
     return figures(pairs, count)
 
 
-def first_ns(way, cell, index, count):
+def first_ns(way, cell, index, count, clock):
     """Run an operation for the first time in this process, but on 100 bytes before."""
     small = Cell(cell.operation, 100, COLD)
     for _ in range(20):
         way.cold_ns(small, 0, 1)
     release()
     touch(max(32 * MIB, 2 * cell.nbytes))
-    return way.cold_ns(cell, index, count)
+    return way.cold_ns(cell, index, count, clock)
 
 
 def measure_cold(cell, effort):
@@ -442,8 +448,8 @@ def measure_cold(cell, effort):
     count = max(1, MIB // cell.n)
     pairs, start = [], time.perf_counter_ns()
     while effort.goes_on(len(pairs), time.perf_counter_ns() - start):
-        index = len(pairs)
-        pairs.append([in_child(first_ns, way, cell, index, count) for way in ways])
+        facts = cell, len(pairs), count, effort.clock
+        pairs.append([in_child(first_ns, way, *facts) for way in ways])
     return figures(pairs, count)
 
 
@@ -484,12 +490,7 @@ def chosen_cells(options):
     """Return the cells that the options name, in the order of the table."""
     table = [op for op in operations() if options.kind in (None, op.kind)]
     cells = [Cell(op, n, WARM) for op in table for n in op.sizes]
-    cells += [
-        Cell(op, n, COLD)
-        for op in table
-        for n in op.sizes
-        if op.cold and n >= COLD_LEAST
-    ]
+    cells += [Cell(op, n, COLD) for op in table for n in op.cold_sizes()]
     if options.quick:
         cells = [c for c in cells if c.n not in NOT_QUICK[c.operation.kind]]
     wanted = re.compile(options.only or "")
@@ -499,6 +500,8 @@ def chosen_cells(options):
 def measure_all(options):
     """Measure the cells; say on stderr how far it has come."""
     effort = QUICK if options.quick else FULL
+    if options.cpu:
+        effort = replace(effort, clock=time.thread_time_ns)
     gc.collect()
     gc.freeze()  # what is there already is not looked through in each child
     cells = chosen_cells(options)
@@ -572,18 +575,22 @@ def facts():
 
 
 def list_operations():
+    """Print what each operation runs: once, where both ways run the same."""
     for op in operations():
-        ours, theirs = op.variant(True), op.variant(False)
         print(f"{op.kind}, {op.group}: {op.name}")
-        for name, way in (("growbuf", ours), (op.peer_name or "peer", theirs)):
-            if name == "growbuf" or way != ours:
-                print(textwrap.indent(f"x = {way.x}\n{way.statement}", f"    {name}: "))
+        ours, theirs = op.variant(True), op.variant(False)
+        differ = (ours.x, ours.statement) != (theirs.x, theirs.statement)
+        ways = {"growbuf: ": ours, f"{op.peer_name or 'peer'}: ": theirs}
+        for prefix, way in ways.items() if differ else [("", ours)]:
+            source = f"x = {way.x}\n{way.statement}" if way.x else way.statement
+            print(textwrap.indent(source, f"    {prefix}"))
 
 
 def parse_options():
     parser = case_parser(__doc__)
     add_allocators(parser)
     parser.add_argument("--quick", action="store_true", help="in two minutes")
+    parser.add_argument("--cpu", action="store_true", help="count processor time")
     parser.add_argument("--kind", choices=KINDS)
     parser.add_argument("--only", metavar="PATTERN", help="of the names of cells")
     parser.add_argument("--json", metavar="FILE", type=argparse.FileType("w"))
@@ -599,7 +606,7 @@ def main():
     if options.worker:
         print(json.dumps(measure_all(options)))
         return
-    words = ["--quick"] * options.quick
+    words = ["--quick"] * options.quick + ["--cpu"] * options.cpu
     words += ["--kind", options.kind] if options.kind else []
     words += ["--only", options.only] if options.only else []
     rows = [
@@ -610,7 +617,7 @@ def main():
     if not rows:
         sys.exit("there is no such cell, or nothing to measure it with")
     if options.json:
-        report = {**facts(), "quick": options.quick}
+        report = {**facts(), "quick": options.quick, "cpu": options.cpu}
         report |= {"summary": summary(rows), "cells": rows}
         json.dump(report, options.json, indent=1)
         options.json.close()

@@ -39,7 +39,10 @@ from growbuf.cli.measure import ALLOCATORS, GIB, MissingError, preload
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = ROOT / "benchmarks" / "seed"
-LAYERS = ("store", "spans", "prefault", "pages", "growth")
+LAYERS = (
+    *("store", "spans", "moves", "pool", "entries", "prefault"),
+    *("pages", "pages_linux", "pages_posix", "growth"),
+)
 RUNGS = ("retain", "dontunmap", "maymove", "copy", "heap")
 PATCH_SECONDS = {"glibc": 0.135, "jemalloc": 0.226, "tcmalloc": 0.238}
 PR_SET_THP_DISABLE = 41

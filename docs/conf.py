@@ -11,6 +11,10 @@ release = growbuf.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_heading_anchors = 3  # so that pages can link to each other's headings
+myst_html_meta = {
+    "description lang=en": "growbuf: a bytearray, a NumPy array and a file in memory that "
+    "grow by moving pages instead of copying bytes."
+}
 default_role = "code"  # docstrings write `nbytes`
 autodoc_member_order = "groupwise"
 python_display_short_literal_types = True
@@ -21,12 +25,12 @@ html_static_path = ["_static"]
 html_css_files = ["growbuf.css"]
 html_show_sourcelink = False
 
-# "nbytes: how many" describes an argument, or an item of what is returned.
+# A line such as "nbytes: how many" describes an argument, or an item of a returned dict.
 DESCRIPTION = re.compile(r"^  ((?:\w+, )*\w+): ", re.MULTILINE)
 
 
 def listed(paragraph):
-    """Return a paragraph, as a list if it consists of descriptions."""
+    """Return a paragraph; if it consists of descriptions, return them as a list."""
     indented = textwrap.indent(paragraph, "  ")
     if not DESCRIPTION.match(indented):
         return paragraph

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> "Any":
-    """Import what needs NumPy when it is asked for; hence not in __all__ either."""
+    """Import GrowArray at its first use, because it needs NumPy.
+
+    For the same reason it is not in __all__: `from growbuf import *` works without NumPy.
+    """
     if name == "GrowArray":
         from .array import GrowArray
 
@@ -31,7 +34,7 @@ def __getattr__(name: str) -> "Any":
 
 
 def __dir__() -> list[str]:
-    """Name GrowArray where NumPy is: whoever completes names asks for each."""
+    """Name GrowArray only if NumPy is installed: code that completes names gets each."""
     from importlib.util import find_spec
 
     arrays = ["GrowArray"] if find_spec("numpy") else []
@@ -39,20 +42,21 @@ def __dir__() -> list[str]:
 
 
 def info() -> "dict[str, Any]":
-    """Return how buffers grow here, as a dict.
+    """Return a dict that tells how buffers grow on this machine.
 
-    strategy: the rung of the ladder that growth starts from: 'retain', 'dontunmap',
-    'maymove', 'copy' or 'heap'
+    strategy: the way of growing that is tried first, a rung of the ladder: 'retain',
+    'dontunmap' and 'maymove' move pages, 'copy' copies the bytes, 'heap' uses realloc
     forced: the value of GROWBUF_STRATEGY, or None; no rung above it is used
-    probe: what the kernel answered when each rung was tried on one page: 'ok' or the
-    name of the errno
-    populate: the same for MADV_POPULATE_WRITE
+    probe: for each rung, the kernel's answer when it was tried on one page at import:
+    'ok' or the name of the errno
+    populate: the kernel's answer to MADV_POPULATE_WRITE, in the same form
     page_size, huge_page_size: in bytes
-    transparent_hugepage: the setting for this process: 'always', 'madvise' or 'never'
+    transparent_hugepage: the setting for this process: 'always', 'madvise', 'never' or
+    'unknown'
     kernel: its name and release
-    version: of growbuf
+    version: the version of growbuf
 
-    Costs a few microseconds: the probe was made when the package was imported.
+    Costs a few microseconds.
     """
     import os
     import platform

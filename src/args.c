@@ -103,17 +103,10 @@ args_open_bytes(PyObject *object, struct args_bytes *bytes)
 }
 
 bool
-args_sort(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-          const char *const *names, Py_ssize_t nparams, PyObject **values)
+args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                const char *const *names, Py_ssize_t nparams, PyObject **values)
 {
-    if (nargs > nparams) {
-        return false;
-    }
-    for (Py_ssize_t i = 0; i < nparams; i++) {
-        values[i] = i < nargs ? args[i] : NULL;
-    }
-    Py_ssize_t nnamed = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
-    for (Py_ssize_t i = 0; i < nnamed; i++) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
         PyObject *name = PyTuple_GET_ITEM(kwnames, i);
         Py_ssize_t j = 0;
         while (j < nparams &&

@@ -92,8 +92,20 @@ args_close_bytes(struct args_bytes *bytes)
 /* Sort the arguments of a METH_FASTCALL | METH_KEYWORDS call by parameter; what was not
  * given is NULL. A name that is NULL is positional only. Return false for a call that
  * does not fit: too many arguments, an unknown name, one value twice. */
-bool args_sort(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-               const char *const *names, Py_ssize_t nparams, PyObject **values);
+bool args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                     const char *const *names, Py_ssize_t nparams, PyObject **values);
+
+static inline bool
+args_sort(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+          const char *const *names, Py_ssize_t nparams, PyObject **values)
+{
+    for (Py_ssize_t i = 0; i < nparams; i++) {
+        values[i] = i < nargs ? args[i] : NULL;
+    }
+    return nargs <= nparams &&
+           (kwnames == NULL ||
+            args_sort_named(args, nargs, kwnames, names, nparams, values));
+}
 
 /* Raise TypeError unless min <= nargs <= max, worded as the interpreter words it. */
 int args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min,

@@ -5,32 +5,32 @@
 
 /* ------------------------------------------------------------ wrapping a result */
 
-/* Hand the heap block of a bytearray to a store, if the bytearray owns one: since 3.15
- * its bytes are inside a bytes object, and are copied. */
-static int
-adopt(struct store *store, PyObject *result)
+/* Bytes from which a block is taken over and not copied. */
+enum { ADOPT_MIN = 2048 };
+
+/* Return a new buffer with the bytes of a bytearray, which no other code has seen. Take its
+ * heap block over if that is large; since 3.15 it has none of its own. */
+static PyObject *
+new_from_bytearray(PyTypeObject *type, PyByteArrayObject *base)
 {
-    PyByteArrayObject *base = (PyByteArrayObject *)result;
-    size_t length = (size_t)Py_SIZE(result);
-    if (length == 0) {
-        return 0;
-    }
+    size_t length = (size_t)Py_SIZE(base);
 #if PY_VERSION_HEX < 0x030F0000
-    if (Py_REFCNT(result) == 1) {
-        store_adopt(store, base->ob_bytes, (size_t)base->ob_alloc, base->ob_start,
+    if (length >= ADOPT_MIN && Py_REFCNT(base) == 1) {
+        struct store store;
+        store_init(&store);
+        store_adopt(&store, base->ob_bytes, (size_t)base->ob_alloc, base->ob_start,
                     length);
         base->ob_bytes = base->ob_start = NULL;
         base->ob_alloc = 0;
-        Py_SET_SIZE(result, 0);
-        return 0;
+        Py_SET_SIZE(base, 0);
+        return buffer_from_store(type, &store);
     }
 #endif
-    if (store_splice(store, 0, 0, length) != 0) {
-        PyErr_NoMemory();
-        return -1;
+    PyObject *result = buffer_create(type, length);
+    if (result != NULL && length > 0) {
+        memcpy(buffer_bytes(buffer_cast(result)), base->ob_start, length);
     }
-    memcpy(store->start, base->ob_start, length);
-    return 0;
+    return result;
 }
 
 static PyObject *
@@ -39,11 +39,9 @@ wrap_one(PyTypeObject *type, PyObject *result)
     if (!PyByteArray_CheckExact(result)) {
         return result;
     }
-    struct store store;
-    store_init(&store);
-    int rc = adopt(&store, result);
+    PyObject *wrapped = new_from_bytearray(type, (PyByteArrayObject *)result);
     Py_DECREF(result);
-    return rc < 0 ? NULL : buffer_from_store(type, &store);
+    return wrapped;
 }
 
 PyObject *

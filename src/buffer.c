@@ -2,6 +2,7 @@
 #include "buffer.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 /* ---------------------------------------------------------------- tracemalloc */
 
@@ -33,6 +34,7 @@ update_trace(struct trace before, const struct store *store)
         PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)before.address);
     }
     if (now.address != NULL) {
+        assert(store_nbytes(store) > now.dirty_end);
         (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)now.address,
                                   store_nbytes(store));
     }
@@ -40,11 +42,11 @@ update_trace(struct trace before, const struct store *store)
 
 /* ------------------------------------------------------ construction, deallocation */
 
-/* Give a new object its empty store and the pin. The caller publishes. */
+/* Give a new object all but its store, which the caller makes and publishes. */
 static void
 buffer_init(BufferObject *self)
 {
-    store_init(&self->store);
+    assert(Py_REFCNT(self) == 1);
     self->spare = NULL;
     self->base.ob_exports = 1;
 #if PY_VERSION_HEX >= 0x030F0000
@@ -58,23 +60,102 @@ PyObject *
 buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
 {
     PyObject *op = type->tp_alloc(type, 0);
+    assert(buffer_type(type) != NULL);
     if (op != NULL) {
         buffer_init(buffer_cast(op));
+        store_init(&buffer_cast(op)->store);
         buffer_publish(buffer_cast(op));
     }
     return op;
 }
 
-/* Allocate as PyType_GenericAlloc does, but without clearing what is set right after. */
+/* Most buffers are small results that live for a moment. So some are kept when they are
+ * deallocated, with their heap blocks, for the next ones. They are kept for one type, that
+ * of the first interpreter: its GIL protects all but the type, which the others read. */
+enum { DEAD_MAX = 1024, DEAD_NBYTES_MAX = 32 * 1024 };
+
+static struct {
+    _Atomic(const PyTypeObject *) type; /* NULL: none are kept */
+    size_t count, nbytes;
+    BufferObject *items[DEAD_MAX];
+} dead;
+
+void
+buffer_keep_dead(const PyTypeObject *type)
+{
+#if !defined(Py_GIL_DISABLED) && !defined(GROWBUF_DEBUG)
+    const PyTypeObject *none = NULL;
+    (void)atomic_compare_exchange_strong(&dead.type, &none, type);
+#else
+    (void)type; /* no lock protects them; or tools are to see the end of each object */
+#endif
+}
+
+void
+buffer_free_dead(const PyTypeObject *type)
+{
+    if (type == NULL || type != dead.type) {
+        return;
+    }
+    while (dead.count > 0) {
+        BufferObject *self = dead.items[--dead.count];
+        assert(dead.nbytes >= self->store.memory.length);
+        dead.nbytes -= self->store.memory.length;
+        store_drop(&self->store);
+        PyObject_Free(self);
+    }
+    dead.type = NULL;
+}
+
+static bool
+is_kept(const PyTypeObject *type)
+{
+    return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
+}
+
+/* Return an object of `type`, which is GrowBuffer itself, that is complete except for its
+ * store: that is empty, or has a heap block, which is to be used again or freed. */
 static BufferObject *
 buffer_allocate(PyTypeObject *type)
 {
     assert(buffer_is_exact_type(type));
-    BufferObject *self = PyObject_New(BufferObject, type);
-    if (self != NULL) {
-        buffer_init(self);
+    BufferObject *self;
+    if (is_kept(type) && dead.count > 0) {
+        self = dead.items[--dead.count];
+        assert(store_kind(&self->store) <= STORE_HEAP);
+        assert(dead.nbytes >= self->store.memory.length);
+        dead.nbytes -= self->store.memory.length;
+        (void)PyObject_Init((PyObject *)self, type);
     }
+    else {
+        self = PyObject_New(BufferObject, type);
+        if (self == NULL) {
+            return NULL;
+        }
+        store_init(&self->store);
+    }
+    buffer_init(self);
     return self;
+}
+
+/* Keep a deallocated buffer for buffer_allocate(), or free it. */
+static void
+buffer_bury(BufferObject *self, PyTypeObject *type)
+{
+    struct store *store = &self->store;
+    if (!is_kept(type) || dead.count == DEAD_MAX) {
+        store_drop(store);
+        type->tp_free((PyObject *)self);
+        return;
+    }
+    if (store_kind(store) > STORE_HEAP ||
+        store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
+        store_free(store);
+    }
+    assert(store->memory.length <= DEAD_NBYTES_MAX - dead.nbytes);
+    dead.nbytes += store->memory.length;
+    assert(dead.count < DEAD_MAX);
+    dead.items[dead.count++] = self;
 }
 
 PyObject *
@@ -84,8 +165,15 @@ buffer_create(PyTypeObject *type, size_t nbytes)
     if (self == NULL) {
         return NULL;
     }
-    int error = nbytes > 0 ? store_append(&self->store, nbytes) : 0;
-    update_trace((struct trace){NULL, 0}, &self->store);
+    int error;
+    if (nbytes < STORE_SMALL) {
+        error = store_begin(&self->store, nbytes);
+    }
+    else {
+        store_free(&self->store);
+        error = store_append(&self->store, nbytes);
+        update_trace((struct trace){NULL, 0}, &self->store);
+    }
     buffer_publish(self);
     if (error) {
         buffer_no_memory(&self->store, error);
@@ -97,16 +185,16 @@ buffer_create(PyTypeObject *type, size_t nbytes)
 PyObject *
 buffer_from_store(PyTypeObject *type, struct store *store)
 {
+    assert(store_check(store) == NULL);
     BufferObject *self = buffer_allocate(type);
     if (self == NULL) {
         store_free(store);
         return NULL;
     }
-    if (store_kind(store) != STORE_EMPTY) {
-        self->store = *store;
-        store_init(store);
-        update_trace((struct trace){NULL, 0}, &self->store);
-    }
+    store_drop(&self->store);
+    self->store = *store;
+    store_init(store);
+    update_trace((struct trace){NULL, 0}, &self->store);
     buffer_publish(self);
     return (PyObject *)self;
 }
@@ -116,6 +204,7 @@ buffer_dealloc(PyObject *op)
 {
     BufferObject *self = buffer_cast(op);
     PyTypeObject *type = Py_TYPE(op);
+    assert(self->base.ob_exports >= 1 && self->base.ob_start == self->store.start);
     if (self->base.ob_exports > 1) {
         /* As bytearray does: an extension has lost a release. */
         PyErr_SetString(PyExc_SystemError,
@@ -127,13 +216,13 @@ buffer_dealloc(PyObject *op)
         self->spare->start = NULL;
         Py_DECREF(self->spare);
     }
-    struct trace trace = trace_of(&self->store);
-    store_free(&self->store);
-    update_trace(trace, &self->store);
+    if (trace_of(&self->store).address != NULL) {
+        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)self->store.memory.address);
+    }
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
 #endif
-    type->tp_free(op);
+    buffer_bury(self, type);
     Py_DECREF(type);
 }
 
@@ -207,6 +296,7 @@ buffer_check_growable(BufferObject *self)
 int
 buffer_check_committable(BufferObject *self)
 {
+    assert(self->spare != NULL);
     Py_ssize_t others = self->base.ob_exports - self->spare->outstanding;
     return others == 1 || store_is_limited(&self->store) ? 0 : refuse_exported(self);
 }
@@ -214,6 +304,7 @@ buffer_check_committable(BufferObject *self)
 void
 buffer_no_memory(const struct store *store, int error)
 {
+    assert(error != 0 && !PyErr_Occurred());
     if (error == EFBIG) {
         PyErr_Format(PyExc_MemoryError,
                      "the buffer would grow past its limit of %zu bytes",
@@ -229,6 +320,7 @@ static int
 changed(BufferObject *self, struct trace before, int error)
 {
     struct store *store = &self->store;
+    assert(self->base.ob_exports >= 1);
     buffer_forget_spare(self);
     update_trace(before, store);
     buffer_publish(self);
@@ -258,6 +350,7 @@ buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbyt
 int
 buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 {
+    assert(at <= self->store.length && removed <= self->store.length - at);
     if (at == self->store.length) {
         return buffer_append(self, inserted);
     }
@@ -274,6 +367,7 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 int
 buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
 {
+    assert(nbytes <= self->store.length && store_kind(&taken->store) == STORE_EMPTY);
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
@@ -309,6 +403,7 @@ static int
 swap(BufferObject *self, struct store *store)
 {
     struct store before = self->store;
+    assert(store_check(store) == NULL);
     self->store = *store;
     *store = before;
     return changed(self, trace_of(&before), 0);
@@ -330,6 +425,7 @@ int
 buffer_put_back(BufferObject *self, struct store *store)
 {
     bool fixed = store_is_limited(&self->store);
+    assert(store_check(store) == NULL);
     if (self->store.length > 0 || spare_is_outstanding(self) ||
         fixed != store_is_limited(store) || (fixed && buffer_is_exported(self))) {
         return 1;
@@ -343,6 +439,7 @@ int
 buffer_hand_over(BufferObject *self, BufferObject *taken)
 {
     struct store fresh;
+    assert(taken != self && !buffer_is_exported(taken));
     store_init(&fresh);
     store_set_prefault(&fresh, store_prefaults(&self->store));
     if (store_is_limited(&self->store)) {

@@ -109,6 +109,10 @@ buffer_type(PyTypeObject *type)
     return type;
 }
 
+/* Use memory of deallocated buffers of this type again, if no other type does; and stop. */
+void buffer_keep_dead(const PyTypeObject *type);
+void buffer_free_dead(const PyTypeObject *type);
+
 /* Return a new buffer of `type`, which is GrowBuffer itself, with `nbytes` bytes, whose
  * values the caller writes before any other code runs. */
 PyObject *buffer_create(PyTypeObject *type, size_t nbytes);
@@ -207,8 +211,10 @@ buffer_make_tailroom(BufferObject *self, size_t nbytes)
 static inline void
 buffer_commit(BufferObject *self, size_t nbytes)
 {
-    store_commit(&self->store, nbytes);
-    buffer_publish(self);
+    if (nbytes > 0) { /* the NUL of an empty store is shared, and not written */
+        store_commit(&self->store, nbytes);
+        buffer_publish(self);
+    }
 }
 
 /* Give back all memory that the length does not need. */

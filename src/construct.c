@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "pages.h"
 
 /* ------------------------------------------------ bytes out of Python objects */
 
@@ -193,6 +194,25 @@ construct_parse(PyObject *args, PyObject *kwargs, struct init_args *parsed)
     return limit == Py_None ? 0 : args_nbytes(limit, "limit", 1, &parsed->limit);
 }
 
+/* Say what to do where the address space for a limit was refused. */
+static const char *
+limit_advice(int error, Py_ssize_t limit)
+{
+    if (error == ENOTSUP) {
+        return "this system has none to reserve, leave it out";
+    }
+    switch (pages_shortage(2 * (size_t)limit)) {
+    case PAGES_SHORT_OF_MAPPINGS:
+        return "the process has as many mappings as vm.max_map_count allows, drop "
+               "some buffers or raise it";
+    case PAGES_SHORT_BY_RLIMIT:
+        return "RLIMIT_AS (ulimit -v) has no room for twice the limit, try a smaller "
+               "one or raise it";
+    default:
+        return "try a smaller one";
+    }
+}
+
 static int
 reserve_limit(struct store *store, Py_ssize_t limit)
 {
@@ -200,8 +220,7 @@ reserve_limit(struct store *store, Py_ssize_t limit)
     if (error) {
         PyErr_Format(PyExc_MemoryError,
                      "cannot reserve address space for limit=%zd: %s", limit,
-                     error == ENOTSUP ? "this system has none to reserve, leave it out"
-                                      : "try a smaller one");
+                     limit_advice(error, limit));
         return -1;
     }
     return 0;

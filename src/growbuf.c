@@ -287,6 +287,11 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
                          PyLong_FromSize_t(store->memory.length));
 }
 
+PyDoc_STRVAR(rebuild_doc,
+"_rebuild(bytes, type=GrowBuffer, /)\n--\n\n"
+"Return a buffer of these bytes, for pickle. A whole buffer of that very type that\n"
+"comes out of band, and may be written to, is returned as it is.");
+
 static PyMethodDef functions[] = {
     {"facts", facts, METH_NOARGS, facts_doc},
     {"stats", stats, METH_NOARGS, stats_doc},
@@ -297,6 +302,7 @@ static PyMethodDef functions[] = {
     {"place", place, METH_O, place_doc},
     {"use_numpy", BUFFER_METHOD(layout_use_numpy), METH_VARARGS | METH_KEYWORDS,
      layout_use_numpy_doc},
+    {"_rebuild", BUFFER_METHOD(transfer_rebuild), METH_FASTCALL, rebuild_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -383,6 +389,7 @@ add_types(PyObject *module, struct state *state)
         PyModule_AddType(module, state->layout_type) < 0) {
         return -1;
     }
+    buffer_keep_dead(state->buffer_type);
     return add_type(module, io_make_type(module)) < 0
                ? -1
                : add_type(module, array_make_type(module));
@@ -400,8 +407,9 @@ module_exec(PyObject *module)
     pool_init((enum pages_rung)highest, settle);
     state->release_name = PyUnicode_InternFromString("release");
     state->dtype_name = PyUnicode_InternFromString("dtype");
-    if (state->release_name == NULL || state->dtype_name == NULL ||
-        base_state_init(state) < 0) {
+    state->rebuild = PyObject_GetAttrString(module, "_rebuild");
+    if (state->release_name == NULL || state->rebuild == NULL ||
+        state->dtype_name == NULL || base_state_init(state) < 0) {
         return -1;
     }
     return add_types(module, state);
@@ -418,6 +426,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->layout_type);
     Py_VISIT(state->numpy);
     Py_VISIT(state->release_name);
+    Py_VISIT(state->rebuild);
     Py_VISIT(state->dtype_name);
     for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_VISIT(state->base[i]);
@@ -429,6 +438,7 @@ static int
 module_clear(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
+    buffer_free_dead(state->buffer_type);
     Py_CLEAR(state->buffer_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);
@@ -436,6 +446,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->layout_type);
     Py_CLEAR(state->numpy);
     Py_CLEAR(state->release_name);
+    Py_CLEAR(state->rebuild);
     Py_CLEAR(state->dtype_name);
     for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_CLEAR(state->base[i]);

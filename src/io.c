@@ -24,7 +24,11 @@ io_close(PyObject *op, PyObject *Py_UNUSED(ignored))
     return buffer_none_or_null(io_replace(op, NULL, NULL, 0));
 }
 
-PyDoc_STRVAR(io_closed_doc, "Whether the file is closed.");
+PyDoc_STRVAR(io_closed_doc,
+"Whether the file is closed.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> GrowIO().closed\n"
+"False");
 
 static PyObject *
 io_get_closed(PyObject *op, void *Py_UNUSED(closure))
@@ -47,7 +51,9 @@ io_answer(PyObject *op, PyObject *answer)
 PyDoc_STRVAR(io_flush_doc,
 "flush($self, /)\n--\n\n"
 "Do nothing: what is written is in memory at once.\n\n"
-"Raise ValueError if the file is closed.");
+"Raise ValueError if the file is closed.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> GrowIO().flush()");
 
 static PyObject *
 io_flush(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -58,7 +64,10 @@ io_flush(PyObject *op, PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(io_isatty_doc,
 "isatty($self, /)\n--\n\n"
 "Return False: it is no terminal.\n\n"
-"Raise ValueError if the file is closed.");
+"Raise ValueError if the file is closed.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> GrowIO().isatty()\n"
+"False");
 
 static PyObject *
 io_isatty(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -69,17 +78,26 @@ io_isatty(PyObject *op, PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(io_readable_doc,
 "readable($self, /)\n--\n\n"
 "Return True: the file can be read.\n\n"
-"Raise ValueError if the file is closed.");
+"Raise ValueError if the file is closed.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> GrowIO().readable()\n"
+"True");
 
 PyDoc_STRVAR(io_writable_doc,
 "writable($self, /)\n--\n\n"
 "Return True: the file can be written to.\n\n"
-"Raise ValueError if the file is closed.");
+"Raise ValueError if the file is closed.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> GrowIO().writable()\n"
+"True");
 
 PyDoc_STRVAR(io_seekable_doc,
 "seekable($self, /)\n--\n\n"
 "Return True: the position can be moved.\n\n"
-"Raise ValueError if the file is closed.");
+"Raise ValueError if the file is closed.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> GrowIO().seekable()\n"
+"True");
 
 static PyObject *
 io_true(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -92,7 +110,12 @@ io_true(PyObject *op, PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(io_buffer_doc,
 "The GrowBuffer with the file's bytes.\n\n"
 "It is not copied: what changes it changes the file, and the file writes to it. The first\n"
-"use copies bytes that are not in it yet, once. Raises ValueError if the file is closed.");
+"use copies bytes that are not in it yet, once. Raises ValueError if the file is closed.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> file = GrowIO(b'spam')\n"
+">>> file.buffer.extend(b' and eggs')\n"
+">>> file.read()\n"
+"b'spam and eggs'");
 
 static PyObject *
 io_get_buffer(PyObject *op, void *Py_UNUSED(closure))
@@ -103,7 +126,11 @@ io_get_buffer(PyObject *op, void *Py_UNUSED(closure))
 PyDoc_STRVAR(io_sizeof_doc,
 "__sizeof__($self, /)\n--\n\n"
 "Return how many bytes of memory the file and its bytes may occupy.\n\n"
-"A bytes object that other code may use too does not count.");
+"A bytes object that other code may use too does not count.\n\n"
+">>> import sys\n"
+">>> from growbuf import GrowIO\n"
+">>> sys.getsizeof(GrowIO(bytes(1000))) < 1000\n"
+"True");
 
 static PyObject *
 io_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))

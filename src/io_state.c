@@ -139,7 +139,10 @@ const char io_getstate_doc[] = PyDoc_STR(
 "__getstate__($self, /)\n--\n\n"
 "Return what pickle and copy need: a tuple of the bytes, the position in bytes, and a\n"
 "copy of the attributes as a dict, or None.\n\n"
-"Raise ValueError if the file is closed. Costs what getvalue() costs.");
+"Raise ValueError if the file is closed. Costs what getvalue() costs.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> GrowIO(b'spam').__getstate__()\n"
+"(b'spam', 0, None)");
 
 PyObject *
 io_getstate(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -227,7 +230,12 @@ const char io_setstate_doc[] = PyDoc_STR(
 "object: the tuple. Its bytes may be any bytes-like object. Attributes are added to those\n"
 "that the file has.\n\n"
 "Raise ValueError if the file is closed, TypeError or ValueError for another tuple,\n"
-"BufferError while a view of the bytes exists. Shares a bytes object, and copies others.");
+"BufferError while a view of the bytes exists. Shares a bytes object, and copies others.\n\n"
+">>> from growbuf import GrowIO\n"
+">>> file = GrowIO()\n"
+">>> file.__setstate__((b'spam', 2, None))\n"
+">>> file.read()\n"
+"b'am'");
 
 PyObject *
 io_setstate(PyObject *op, PyObject *state)

@@ -10,11 +10,21 @@
 
 /* ------------------------------------------------------------------- searching */
 
+/* Bytes for which a call costs more than a loop. */
+enum { FEW = 16 };
+
 static size_t
 find_byte(struct piece bytes, char value)
 {
-    const char *found =
-        bytes.nbytes == 0 ? NULL : memchr(bytes.start, value, bytes.nbytes);
+    if (bytes.nbytes < FEW) {
+        for (size_t at = 0; at < bytes.nbytes; at++) {
+            if (bytes.start[at] == value) {
+                return at;
+            }
+        }
+        return METHODS_NONE;
+    }
+    const char *found = memchr(bytes.start, value, bytes.nbytes);
     return found == NULL ? METHODS_NONE : (size_t)(found - bytes.start);
 }
 
@@ -22,81 +32,185 @@ static size_t
 rfind_byte(struct piece bytes, char value)
 {
 #ifdef __linux__
-    const char *found =
-        bytes.nbytes == 0 ? NULL : memrchr(bytes.start, value, bytes.nbytes);
-    return found == NULL ? METHODS_NONE : (size_t)(found - bytes.start);
-#else
-    size_t at = bytes.nbytes;
-    while (at > 0 && bytes.start[at - 1] != value) {
-        at--;
+    if (bytes.nbytes >= FEW) {
+        const char *found = memrchr(bytes.start, value, bytes.nbytes);
+        return found == NULL ? METHODS_NONE : (size_t)(found - bytes.start);
     }
-    return at == 0 ? METHODS_NONE : at - 1;
 #endif
+    for (size_t at = bytes.nbytes; at > 0; at--) {
+        if (bytes.start[at - 1] == value) {
+            return at - 1;
+        }
+    }
+    return METHODS_NONE;
+}
+
+/* A search for a part of two bytes or more. Positions are counted from where the search
+ * begins: at the first one there is, or, where `step` is -1, at the last. */
+struct search {
+    const char *begin; /* the bytes at position 0 */
+    size_t npositions;
+    struct piece part;
+    int step;
+};
+
+/* Both ways of searching give up where the part resembles the bytes nearly everywhere, so
+ * that they compare much more than they advance; find_by_hash() goes on from there. */
+static bool
+is_too_similar(size_t ncompared, size_t nadvanced)
+{
+    return ncompared / 8 > nadvanced + 64;
 }
 
 /* Positions that are looked at together. */
-enum { BLOCK = 64 };
+enum { WORD = 8 };
 
-/* Whether the first byte of a part and its last one stand where they belong, for any of
- * BLOCK positions. There is no branch in it: compilers make vector code of this. */
-static bool
-block_has_pair(const char *firsts, const char *lasts, char first, char last)
+static uint64_t
+word_of(const char *bytes)
 {
-    unsigned char any = 0;
-    for (int i = 0; i < BLOCK; i++) {
-        any |= (unsigned char)((firsts[i] == first) & (lasts[i] == last));
-    }
-    return any;
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
 }
 
-/* Whether a search has compared so many bytes for the positions it is done with that the
- * part resembles the bytes nearly everywhere. */
-static bool
-is_too_similar(size_t compared, size_t npositions)
+static uint64_t
+repeat_in_word(char value)
 {
-    return compared / 16 > npositions + BLOCK;
+    return (unsigned char)value * (uint64_t)0x0101010101010101u;
+}
+
+/* Return how many words there are before the first in which, for any of its positions, the
+ * first byte of a part and its last one are in place: then the difference has a byte that
+ * is zero. */
+static inline size_t
+words_without_pair(const char *word, ptrdiff_t stride, size_t nwords,
+                   size_t last_offset, uint64_t first, uint64_t last)
+{
+    size_t n = 0;
+    for (; n < nwords; n++, word += stride) {
+        uint64_t difference =
+            (word_of(word) ^ first) | (word_of(word + last_offset) ^ last);
+        if ((difference - repeat_in_word(1)) & ~difference & repeat_in_word('\x80')) {
+            break;
+        }
+    }
+    return n;
+}
+
+/* Find the first byte of the part and its last one together, in a word of positions at a
+ * time. Return the position of the part; or npositions, and how many of them are left. */
+static inline size_t
+find_pair(const struct search *search, int step, size_t *nleft)
+{
+    const char *part = search->part.start;
+    size_t last_offset = search->part.nbytes - 1, at = 0, ncompared = 0;
+    char first = part[0], last = part[last_offset];
+    uint64_t first_word = repeat_in_word(first), last_word = repeat_in_word(last);
+    while (at < search->npositions) {
+        const char *next = search->begin + (ptrdiff_t)at * step;
+        size_t nwords = (search->npositions - at) / WORD;
+        if (nwords == 0 && search->npositions >= WORD) {
+            nwords = 1; /* the last word begins before `at`, where nothing was found */
+            at = search->npositions - WORD;
+            next = search->begin + (ptrdiff_t)at * step;
+        }
+        size_t skipped =
+            WORD * words_without_pair(step > 0 ? next : next - (WORD - 1), WORD * step,
+                                      nwords, last_offset, first_word, last_word);
+        at += skipped;
+        next += (ptrdiff_t)skipped * step;
+        size_t count = search->npositions - at;
+        count = count < WORD ? count : WORD;
+        for (; count > 0; count--, at++, next += step) {
+            if (next[0] == first && next[last_offset] == last) {
+                if (last_offset == 1 ||
+                    memcmp(next + 1, part + 1, last_offset - 1) == 0) {
+                    return at;
+                }
+                ncompared += last_offset + WORD; /* a call costs something too */
+            }
+        }
+        if (is_too_similar(ncompared, at)) {
+            break;
+        }
+    }
+    *nleft = search->npositions - at;
+    return search->npositions;
+}
+
+/* Find the part by the byte that comes last in the direction of the search: what it is says
+ * how many positions it rules out. Return as find_pair() does. */
+static inline size_t
+find_by_skips(const struct search *search, int step, size_t *nleft)
+{
+    const char *part = search->part.start;
+    size_t max = search->part.nbytes - 1, at = 0, ncompared = 0;
+    size_t probe = step > 0 ? max : 0;
+    unsigned char skips[256];
+    memset(skips, max < 255 ? (int)max + 1 : 255, sizeof skips);
+    for (size_t distance = max < 255 ? max : 254; distance > 0; distance--) {
+        size_t i = step > 0 ? max - distance : distance;
+        skips[(unsigned char)part[i]] = (unsigned char)distance;
+    }
+    while (at < search->npositions) {
+        const char *next = search->begin + (ptrdiff_t)at * step;
+        if (next[probe] == part[probe]) {
+            if (memcmp(next, part, search->part.nbytes) == 0) {
+                return at;
+            }
+            ncompared += max;
+            if (is_too_similar(ncompared, at)) {
+                break;
+            }
+        }
+        at += skips[(unsigned char)next[probe]];
+    }
+    *nleft = at < search->npositions ? search->npositions - at : 0;
+    return search->npositions;
 }
 
 #define HASH_FACTOR 0x9e3779b97f4a7c15u /* any large odd number */
 
-/* Find `part` by the hash of as many bytes, which is updated from position to position:
- * each one costs the same. `step` is 1 for the first occurrence, -1 for the last. */
+/* Find the part, at one of the last `nleft` positions, by the hash of as many bytes, which
+ * is updated from position to position: each one costs the same. */
 static size_t
-find_by_hash(struct piece bytes, struct piece part, int step)
+find_by_hash(const struct search *search, size_t nleft)
 {
-    assert(0 < part.nbytes && part.nbytes <= bytes.nbytes);
-    const unsigned char *head = (const unsigned char *)bytes.start;
-    const unsigned char *wanted = (const unsigned char *)part.start;
-    if (step < 0) {
-        head += bytes.nbytes - 1;
-        wanted += part.nbytes - 1;
-    }
+    size_t nbytes = search->part.nbytes;
+    int step = search->step;
+    const char *next = search->begin + (ptrdiff_t)(search->npositions - nleft) * step;
+    const char *head = step > 0 ? next : next + nbytes - 1; /* leaves the hash next */
+    const char *wanted = search->part.start + (step > 0 ? 0 : nbytes - 1);
     uint64_t hash = 0, part_hash = 0, power = 1;
-    for (size_t i = 0; i < part.nbytes; i++, wanted += step) {
-        hash = hash * HASH_FACTOR + head[(ptrdiff_t)i * step];
-        part_hash = part_hash * HASH_FACTOR + *wanted;
+    for (size_t i = 0; i < nbytes; i++) {
+        ptrdiff_t offset = (ptrdiff_t)i * step;
+        hash = hash * HASH_FACTOR + (unsigned char)head[offset];
+        part_hash = part_hash * HASH_FACTOR + (unsigned char)wanted[offset];
         power *= HASH_FACTOR;
     }
-    const unsigned char *next = head + (ptrdiff_t)part.nbytes * step;
-    size_t npositions = bytes.nbytes - part.nbytes + 1;
-    for (size_t done = 0;; done++, head += step, next += step) {
-        size_t at = step > 0 ? done : npositions - 1 - done;
-        if (hash == part_hash &&
-            memcmp(bytes.start + at, part.start, part.nbytes) == 0) {
-            return at;
+    for (; nleft > 0; nleft--, next += step, head += step) {
+        if (hash == part_hash && memcmp(next, search->part.start, nbytes) == 0) {
+            return search->npositions - nleft;
         }
-        if (done + 1 == npositions) {
-            return METHODS_NONE;
+        if (nleft > 1) {
+            hash = hash * HASH_FACTOR + (unsigned char)head[(ptrdiff_t)nbytes * step] -
+                   power * (unsigned char)*head;
         }
-        hash = hash * HASH_FACTOR + *next - power * *head;
     }
+    return search->npositions;
 }
 
-static bool
-matches(const char *bytes, struct piece part)
+/* A long part in many bytes pays for a table of skips. */
+enum { SKIPS_PART_MIN = 16, SKIPS_BYTES_MIN = 1024 };
+
+static inline size_t
+search_run(const struct search *search, int step)
 {
-    /* The first and the last byte have been compared. */
-    return part.nbytes == 2 || memcmp(bytes + 1, part.start + 1, part.nbytes - 2) == 0;
+    size_t nleft = 0, at;
+    bool skips =
+        search->part.nbytes >= SKIPS_PART_MIN && search->npositions >= SKIPS_BYTES_MIN;
+    at = skips ? find_by_skips(search, step, &nleft) : find_pair(search, step, &nleft);
+    return nleft > 0 ? find_by_hash(search, nleft) : at;
 }
 
 size_t
@@ -108,33 +222,9 @@ methods_find(struct piece bytes, struct piece part)
     if (part.nbytes > bytes.nbytes) {
         return METHODS_NONE;
     }
-    const char *firsts = bytes.start, *lasts = bytes.start + part.nbytes - 1;
-    char first = part.start[0], last = part.start[part.nbytes - 1];
-    size_t npositions = bytes.nbytes - part.nbytes + 1, at = 0, compared = 0;
-    while (at < npositions) {
-        size_t end = npositions;
-        if (npositions - at >= BLOCK) {
-            end = at + BLOCK;
-            if (!block_has_pair(firsts + at, lasts + at, first, last)) {
-                at = end;
-                continue;
-            }
-        }
-        for (; at < end; at++) {
-            if (firsts[at] == first && lasts[at] == last) {
-                if (matches(firsts + at, part)) {
-                    return at;
-                }
-                compared += part.nbytes;
-            }
-        }
-        if (at < npositions && is_too_similar(compared, at)) {
-            struct piece rest = {bytes.start + at, bytes.nbytes - at};
-            size_t found = find_by_hash(rest, part, 1);
-            return found == METHODS_NONE ? found : at + found;
-        }
-    }
-    return METHODS_NONE;
+    struct search search = {bytes.start, bytes.nbytes - part.nbytes + 1, part, 1};
+    size_t at = search_run(&search, 1);
+    return at < search.npositions ? at : METHODS_NONE;
 }
 
 size_t
@@ -146,32 +236,10 @@ methods_rfind(struct piece bytes, struct piece part)
     if (part.nbytes > bytes.nbytes) {
         return METHODS_NONE;
     }
-    const char *firsts = bytes.start, *lasts = bytes.start + part.nbytes - 1;
-    char first = part.start[0], last = part.start[part.nbytes - 1];
-    size_t npositions = bytes.nbytes - part.nbytes + 1, at = npositions, compared = 0;
-    while (at > 0) { /* the positions from `at` on are done */
-        size_t end = 0;
-        if (at >= BLOCK) {
-            end = at - BLOCK;
-            if (!block_has_pair(firsts + end, lasts + end, first, last)) {
-                at = end;
-                continue;
-            }
-        }
-        for (; at > end; at--) {
-            if (firsts[at - 1] == first && lasts[at - 1] == last) {
-                if (matches(firsts + at - 1, part)) {
-                    return at - 1;
-                }
-                compared += part.nbytes;
-            }
-        }
-        if (at > 0 && is_too_similar(compared, npositions - at)) {
-            struct piece rest = {bytes.start, at + part.nbytes - 1};
-            return find_by_hash(rest, part, -1);
-        }
-    }
-    return METHODS_NONE;
+    size_t npositions = bytes.nbytes - part.nbytes + 1;
+    struct search search = {bytes.start + npositions - 1, npositions, part, -1};
+    size_t at = search_run(&search, -1);
+    return at < npositions ? npositions - 1 - at : METHODS_NONE;
 }
 
 static size_t
@@ -215,24 +283,25 @@ methods_count(struct piece bytes, struct piece part, size_t max)
 
 /* ------------------------------------------------------------------------- sets */
 
-const struct methods_set methods_space = {{0x100003e00, 0, 0, 0}};
+static bool
+is_space(char value)
+{
+    return value == ' ' || (unsigned char)(value - '\t') <= '\r' - '\t';
+}
+
+void
+methods_set_values(struct methods_set *set, struct piece values)
+{
+    memset(set->has, 0, sizeof set->has);
+    for (size_t i = 0; i < values.nbytes; i++) {
+        set->has[(unsigned char)values.start[i]] = true;
+    }
+}
 
 static bool
 set_has(const struct methods_set *set, char value)
 {
-    unsigned char v = (unsigned char)value;
-    return set->bits[v / 64] >> v % 64 & 1;
-}
-
-struct methods_set
-methods_set_of(struct piece values)
-{
-    struct methods_set set = {{0}};
-    for (size_t i = 0; i < values.nbytes; i++) {
-        unsigned char v = (unsigned char)values.start[i];
-        set.bits[v / 64] |= (uint64_t)1 << v % 64;
-    }
-    return set;
+    return set->has[(unsigned char)value];
 }
 
 struct piece
@@ -247,6 +316,23 @@ methods_strip(struct piece bytes, const struct methods_set *set,
     }
     if (sides & METHODS_RIGHT) {
         while (stop > start && set_has(set, bytes.start[stop - 1])) {
+            stop--;
+        }
+    }
+    return (struct piece){bytes.start + start, stop - start};
+}
+
+struct piece
+methods_strip_space(struct piece bytes, enum methods_sides sides)
+{
+    size_t start = 0, stop = bytes.nbytes;
+    if (sides & METHODS_LEFT) {
+        while (start < stop && is_space(bytes.start[start])) {
+            start++;
+        }
+    }
+    if (sides & METHODS_RIGHT) {
+        while (stop > start && is_space(bytes.start[stop - 1])) {
             stop--;
         }
     }
@@ -353,44 +439,48 @@ methods_rsplit(struct methods_pieces *pieces, struct piece bytes,
 int
 methods_split_space(struct methods_pieces *pieces, struct piece bytes, size_t max)
 {
+    const char *at = bytes.start, *end = at + bytes.nbytes;
     for (;;) {
-        bytes = methods_strip(bytes, &methods_space, METHODS_LEFT);
-        if (bytes.nbytes == 0) {
+        while (at < end && is_space(*at)) {
+            at++;
+        }
+        if (at == end) {
             return 0;
         }
-        size_t stop = 0;
+        const char *start = at;
         if (max-- == 0) {
-            stop = bytes.nbytes;
+            at = end;
         }
-        while (stop < bytes.nbytes && !set_has(&methods_space, bytes.start[stop])) {
-            stop++;
+        while (at < end && !is_space(*at)) {
+            at++;
         }
-        int error = pieces_add(pieces, bytes.start, stop);
+        int error = pieces_add(pieces, start, (size_t)(at - start));
         if (error) {
             return error;
         }
-        bytes = piece_after(bytes, stop);
     }
 }
 
 int
 methods_rsplit_space(struct methods_pieces *pieces, struct piece bytes, size_t max)
 {
+    const char *start = bytes.start, *at = start + bytes.nbytes;
     int error = 0;
     while (error == 0) {
-        bytes = methods_strip(bytes, &methods_space, METHODS_RIGHT);
-        if (bytes.nbytes == 0) {
+        while (at > start && is_space(at[-1])) {
+            at--;
+        }
+        if (at == start) {
             break;
         }
-        size_t start = bytes.nbytes;
+        const char *end = at;
         if (max-- == 0) {
-            start = 0;
+            at = start;
         }
-        while (start > 0 && !set_has(&methods_space, bytes.start[start - 1])) {
-            start--;
+        while (at > start && !is_space(at[-1])) {
+            at--;
         }
-        error = pieces_add(pieces, bytes.start + start, bytes.nbytes - start);
-        bytes.nbytes = start;
+        error = pieces_add(pieces, at, (size_t)(end - at));
     }
     pieces_reverse(pieces);
     return error;
@@ -501,25 +591,16 @@ methods_translate(char *to, struct piece from, const char *table)
 }
 
 size_t
-methods_kept_nbytes(struct piece from, const struct methods_set *deleted)
-{
-    size_t nbytes = 0;
-    for (size_t i = 0; i < from.nbytes; i++) {
-        nbytes += !set_has(deleted, from.start[i]);
-    }
-    return nbytes;
-}
-
-void
 methods_translate_kept(char *to, struct piece from, const char *table,
                        const struct methods_set *deleted)
 {
+    char *next = to;
     for (size_t i = 0; i < from.nbytes; i++) {
         char c = from.start[i];
-        if (!set_has(deleted, c)) {
-            *to++ = table == NULL ? c : table[(unsigned char)c];
-        }
+        *next = table == NULL ? c : table[(unsigned char)c];
+        next += !set_has(deleted, c); /* otherwise the next byte is written over it */
     }
+    return (size_t)(next - to);
 }
 
 size_t
@@ -533,21 +614,38 @@ methods_replaced_nbytes(struct piece from, struct piece old, struct piece new,
                : kept + count * new.nbytes;
 }
 
+/* Replace all bytes of one value by another. */
 static void
-replace_bytes(char *to, struct piece from, char old, char new)
+replace_byte(char *to, struct piece from, char old, char new)
 {
     for (size_t i = 0; i < from.nbytes; i++) {
         to[i] = from.start[i] == old ? new : from.start[i];
     }
 }
 
+/* Write `nbytes` without those of one value. A byte to leave out is written too, and then
+ * written over. */
+static void
+delete_byte(char *to, size_t nbytes, const char *from, char old)
+{
+    for (const char *end = to + nbytes; to < end; from++) {
+        *to = *from;
+        to += *from != old;
+    }
+}
+
 void
-methods_replace(char *to, struct piece from, struct piece old, struct piece new,
-                size_t count)
+methods_replace(char *to, size_t nbytes, struct piece from, struct piece old,
+                struct piece new, size_t count)
 {
     assert(old.nbytes > 0);
     if (old.nbytes == 1 && new.nbytes == 1 && count >= from.nbytes) {
-        replace_bytes(to, from, old.start[0], new.start[0]);
+        replace_byte(to, from, old.start[0], new.start[0]);
+        return;
+    }
+    if (old.nbytes == 1 && new.nbytes == 0 && count > from.nbytes / 32 &&
+        count == count_byte(from, old.start[0], METHODS_NONE)) {
+        delete_byte(to, nbytes, from.start, old.start[0]);
         return;
     }
     size_t at;
@@ -572,24 +670,32 @@ tab_width(size_t column, size_t tabsize)
     return tabsize == 0 ? 0 : tabsize - column % tabsize;
 }
 
-static bool
-ends_line(char c)
+/* Return the column after a run of bytes without tabs that begins in `column`. */
+static size_t
+column_after(struct piece run, size_t column)
 {
-    return c == '\n' || c == '\r';
+    for (size_t i = run.nbytes; i > 0; i--) {
+        if (run.start[i - 1] == '\n' || run.start[i - 1] == '\r') {
+            return run.nbytes - i;
+        }
+    }
+    return column + run.nbytes;
 }
 
 size_t
 methods_expanded_nbytes(struct piece from, size_t tabsize)
 {
-    size_t nbytes = 0, column = 0;
-    for (size_t i = 0; i < from.nbytes; i++) {
-        char c = from.start[i];
-        size_t width = c == '\t' ? tab_width(column, tabsize) : 1;
+    size_t nbytes = from.nbytes, column = 0, at;
+    while ((at = find_byte(from, '\t')) != METHODS_NONE) {
+        column = column_after((struct piece){from.start, at}, column);
+        size_t width = tab_width(column, tabsize);
         if (width > SIZE_MAX / 2 - nbytes) {
             return METHODS_NONE;
         }
         nbytes += width;
-        column = ends_line(c) ? 0 : column + width;
+        nbytes--;
+        column += width;
+        from = piece_after(from, at + 1);
     }
     return nbytes;
 }
@@ -597,18 +703,43 @@ methods_expanded_nbytes(struct piece from, size_t tabsize)
 void
 methods_expand_tabs(char *to, struct piece from, size_t tabsize)
 {
-    size_t column = 0;
+    size_t column = 0, at;
+    while ((at = find_byte(from, '\t')) != METHODS_NONE) {
+        column = column_after((struct piece){from.start, at}, column);
+        size_t width = tab_width(column, tabsize);
+        memcpy(to, from.start, at);
+        memset(to + at, ' ', width);
+        to += at + width;
+        column += width;
+        from = piece_after(from, at + 1);
+    }
+    if (from.nbytes > 0) {
+        memcpy(to, from.start, from.nbytes);
+    }
+}
+
+static const char digits[] = "0123456789abcdef";
+
+void
+methods_hex(char *to, struct piece from)
+{
     for (size_t i = 0; i < from.nbytes; i++) {
-        char c = from.start[i];
-        size_t width = c == '\t' ? tab_width(column, tabsize) : 1;
-        if (c == '\t') {
-            memset(to, ' ', width);
+        unsigned char c = (unsigned char)from.start[i];
+        *to++ = digits[c >> 4];
+        *to++ = digits[c & 15];
+    }
+}
+
+void
+methods_hex_separated(char *to, struct piece from, char separator)
+{
+    for (size_t i = 0; i < from.nbytes; i++) {
+        unsigned char c = (unsigned char)from.start[i];
+        if (i > 0) {
+            *to++ = separator;
         }
-        else {
-            *to = c;
-        }
-        to += width;
-        column = ends_line(c) ? 0 : column + width;
+        *to++ = digits[c >> 4];
+        *to++ = digits[c & 15];
     }
 }
 

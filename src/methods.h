@@ -32,19 +32,19 @@ size_t methods_count(struct piece bytes, struct piece part, size_t max);
 
 /* A set of byte values. */
 struct methods_set {
-    uint64_t bits[4];
+    bool has[256];
 };
 
-/* What isspace() finds: blank, tab, newline, vertical tab, form feed, carriage return. */
-extern const struct methods_set methods_space;
-
-struct methods_set methods_set_of(struct piece values);
+/* Fill a set with the values that occur in a piece. */
+void methods_set_values(struct methods_set *set, struct piece values);
 
 enum methods_sides { METHODS_LEFT = 1, METHODS_RIGHT = 2, METHODS_BOTH = 3 };
 
-/* Return what is left when values of the set are removed from the given ends. */
+/* Return what is left when values of the set are removed from the given ends; or white
+ * space: blank, tab, newline, vertical tab, form feed, carriage return. */
 struct piece methods_strip(struct piece bytes, const struct methods_set *set,
                            enum methods_sides sides);
+struct piece methods_strip_space(struct piece bytes, enum methods_sides sides);
 
 /* -------------------------------------------------------------------- splitting */
 
@@ -85,21 +85,26 @@ void methods_title(char *to, struct piece from);
 /* Write table[value] for each byte; the table has 256 entries. */
 void methods_translate(char *to, struct piece from, const char *table);
 
-/* The same without the values of a set, and without a table (NULL). */
-size_t methods_kept_nbytes(struct piece from, const struct methods_set *deleted);
-void methods_translate_kept(char *to, struct piece from, const char *table,
-                            const struct methods_set *deleted);
+/* The same without the values of a set, and by no table where that is NULL. Return how many
+ * bytes are written; there is to be room for as many as are read. */
+size_t methods_translate_kept(char *to, struct piece from, const char *table,
+                              const struct methods_set *deleted);
 
 /* Replace the first `count` occurrences of `old` by `new`: methods_count() has found that
  * many, or, where the lengths are equal, there may be fewer. */
 size_t methods_replaced_nbytes(struct piece from, struct piece old, struct piece new,
                                size_t count);
-void methods_replace(char *to, struct piece from, struct piece old, struct piece new,
-                     size_t count);
+void methods_replace(char *to, size_t nbytes, struct piece from, struct piece old,
+                     struct piece new, size_t count);
 
 /* Put blanks in place of each tab, up to the next multiple of `tabsize` columns. */
 size_t methods_expanded_nbytes(struct piece from, size_t tabsize);
 void methods_expand_tabs(char *to, struct piece from, size_t tabsize);
+
+/* Write two digits for each byte; or three characters, the third being the separator, which
+ * does not follow the last byte. */
+void methods_hex(char *to, struct piece from);
+void methods_hex_separated(char *to, struct piece from, char separator);
 
 /* Write every step-th byte, beginning with *from. */
 void methods_stride(char *to, const char *from, ptrdiff_t step, size_t count);

@@ -41,12 +41,21 @@ const char *const pages_rung_names[PAGES_NRUNGS] = {
 int
 pages_rung_named(const char *name)
 {
+    assert(name != NULL);
     for (int rung = 0; rung < PAGES_NRUNGS; rung++) {
         if (strcmp(name, pages_rung_names[rung]) == 0) {
             return rung;
         }
     }
     return -1;
+}
+
+enum pages_shortage
+pages_shortage(size_t length)
+{
+    assert(length > 0);
+    return pages_ops.shortage == NULL ? PAGES_SHORT_OF_SPACE
+                                      : pages_ops.shortage(length);
 }
 
 /* Both meanings of one flag: RETAIN of 2014 and DONTUNMAP of Linux 5.7. */
@@ -209,9 +218,9 @@ pages_advise_huge(char *address, size_t length)
 int
 pages_advise_small(char *address, size_t length)
 {
-    return pages_facts.huge == PAGES_HUGE_ALWAYS
-               ? advise(address, length, MADV_NOHUGEPAGE)
-               : 0;
+    bool may_be_unasked =
+        pages_facts.huge == PAGES_HUGE_ALWAYS || pages_facts.huge == PAGES_HUGE_UNKNOWN;
+    return may_be_unasked ? advise(address, length, MADV_NOHUGEPAGE) : 0;
 }
 
 int
@@ -251,7 +260,7 @@ pages_offer(char *address, size_t length)
     return advise(address, length, MADV_FREE);
 }
 
-/* Move `source`, one page with another mapped behind it, by one rung: one page arrives,
+/* Move `source`, one page with another mapped after it, by one rung: one page arrives,
  * or two where the move grows it. */
 static int
 try_move(enum pages_rung rung, char *source, char *target, char **moved)
@@ -278,6 +287,7 @@ try_rung(enum pages_rung rung)
 {
     size_t nbytes = pages_facts.page_nbytes;
     char *source, *target, *moved;
+    assert(rung > PAGES_HEAP && rung < PAGES_NRUNGS);
     int error = map_somewhere(2 * nbytes, ACCESS, &source);
     if (error) {
         return error;
@@ -329,6 +339,7 @@ pages_probe(enum pages_rung highest)
     pages_facts.populate_error = try_populate();
     pages_facts.huge = pages_ops.huge == NULL ? PAGES_HUGE_NEVER : pages_ops.huge();
     pages_facts.rung = highest;
+    assert(pages_facts.errors[PAGES_HEAP] == 0); /* it needs nothing */
     while (pages_facts.errors[pages_facts.rung] != 0) {
         pages_facts.rung--;
     }

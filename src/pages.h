@@ -34,6 +34,13 @@ enum pages_huge {
 
 extern const char *const pages_huge_names[PAGES_NHUGE];
 
+/* Why the system refuses to map more. */
+enum pages_shortage {
+    PAGES_SHORT_OF_SPACE,    /* no such range is free; or the reason is not known */
+    PAGES_SHORT_OF_MAPPINGS, /* the process has as many as it may (vm.max_map_count) */
+    PAGES_SHORT_BY_RLIMIT    /* RLIMIT_AS, which `ulimit -v` sets */
+};
+
 /* The locks of the process. Each has a condition that threads wait for. */
 enum pages_lock { PAGES_LOCK_POOL, PAGES_LOCK_PREFAULT, PAGES_NLOCKS };
 
@@ -56,6 +63,7 @@ struct pages_ops {
 
     size_t (*page_nbytes)(void);
     enum pages_huge (*huge)(void);
+    enum pages_shortage (*shortage)(size_t length);
     uint64_t (*clock_ms)(void); /* steady, with a resolution of 10 ms or so */
 
     void (*lock)(enum pages_lock lock);
@@ -107,6 +115,10 @@ extern struct pages_facts pages_facts;
  * `highest` (PAGES_NRUNGS - 1: any). Call it once, before anything else. */
 void pages_probe(enum pages_rung highest);
 
+/* Return why mapping `length` bytes was refused with ENOMEM. It reads what may be megabytes
+ * of text from the system. */
+enum pages_shortage pages_shortage(size_t length);
+
 /* Return the rung with that name, or -1. */
 int pages_rung_named(const char *name);
 
@@ -149,7 +161,7 @@ int pages_move_anywhere(char *address, size_t length, size_t new_length, char **
 /* Grow in place, into address space that is free. */
 int pages_extend(char *address, size_t length, size_t new_length);
 
-/* Ask for huge pages; or for none where the system would give them unasked. */
+/* Ask for huge pages; or for none where the system would, or may, give them unasked. */
 int pages_advise_huge(char *address, size_t length);
 int pages_advise_small(char *address, size_t length);
 

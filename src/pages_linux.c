@@ -5,9 +5,11 @@
 #ifdef __linux__
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,26 +36,74 @@ linux_page_nbytes(void)
     return nbytes > 0 ? (size_t)nbytes : 4096;
 }
 
+/* Read the start of a small file of the system as text: "" if it cannot be read. */
+static void
+read_text(const char *path, char *text, size_t size)
+{
+    ssize_t nbytes = 0;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        nbytes = read(file, text, size - 1);
+        close(file);
+    }
+    text[nbytes > 0 ? nbytes : 0] = '\0';
+}
+
 /* The setting is the word in brackets: "always [madvise] never". A parent process may
  * have denied huge pages to this one, which madvise(2) does not report. */
 static enum pages_huge
 linux_huge(void)
 {
-    char text[64] = "";
+    char text[64];
     if (prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1) {
         return PAGES_HUGE_NEVER;
     }
-    int file =
-        open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
-    if (file >= 0) {
-        ssize_t nbytes = read(file, text, sizeof text - 1);
-        close(file);
-        text[nbytes > 0 ? nbytes : 0] = '\0';
-    }
+    read_text("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text);
     return strstr(text, "[always]")    ? PAGES_HUGE_ALWAYS
            : strstr(text, "[madvise]") ? PAGES_HUGE_MADVISE
            : strstr(text, "[never]")   ? PAGES_HUGE_NEVER
                                        : PAGES_HUGE_UNKNOWN;
+}
+
+/* Count the lines of /proc/self/maps, without an allocation. */
+static size_t
+count_mappings(void)
+{
+    char text[4096];
+    size_t nlines = 0;
+    ssize_t nbytes;
+    int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    while (file >= 0 && (nbytes = read(file, text, sizeof text)) > 0) {
+        for (ssize_t i = 0; i < nbytes; i++) {
+            nlines += text[i] == '\n';
+        }
+    }
+    if (file >= 0) {
+        close(file);
+    }
+    return nlines;
+}
+
+/* A reservation may need a few mappings for a moment. */
+enum { MAPPINGS_TO_SPARE = 4 };
+
+static enum pages_shortage
+linux_shortage(size_t length)
+{
+    char text[64];
+    struct rlimit limit;
+    read_text("/proc/sys/vm/max_map_count", text, sizeof text);
+    size_t max_mappings = strtoul(text, NULL, 10);
+    if (max_mappings > 0 && count_mappings() + MAPPINGS_TO_SPARE > max_mappings) {
+        return PAGES_SHORT_OF_MAPPINGS;
+    }
+    read_text("/proc/self/statm", text, sizeof text);
+    size_t mapped = strtoul(text, NULL, 10) * linux_page_nbytes();
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        (length > limit.rlim_cur || mapped > limit.rlim_cur - length)) {
+        return PAGES_SHORT_BY_RLIMIT;
+    }
+    return PAGES_SHORT_OF_SPACE;
 }
 
 static uint64_t
@@ -72,6 +122,7 @@ linux_clock_ms(void)
      .protect = mprotect,                                                              \
      .page_nbytes = linux_page_nbytes,                                                 \
      .huge = linux_huge,                                                               \
+     .shortage = linux_shortage,                                                       \
      .clock_ms = linux_clock_ms,                                                       \
      PAGES_POSIX_THREADS}
 

@@ -4,39 +4,12 @@
 #include <assert.h>
 #include <string.h>
 
+#include "entries.h"
 #include "growth.h"
 #include "prefault.h"
 
 /* Of a span in huge pages, what comes after this is offered to the system. */
 #define OFFER_MIN ((size_t)16 << 20)
-
-enum kind { SPAN, TAIL, RESERVATION };
-
-struct entry {
-    struct span span; /* of a tail: just its pages, all of them dirty */
-    enum kind kind;
-    uint64_t came_ms;
-};
-
-/* The lock protects all of it. Entries are in the order in which they came. */
-static struct {
-    struct entry entries[POOL_NSLOTS];
-    size_t limit;
-    uint64_t mappings; /* numbers given out */
-    struct pool_stats stats;
-} pool = {.limit = POOL_NBYTES};
-
-static void
-lock(void)
-{
-    pages_ops.lock(PAGES_LOCK_POOL);
-}
-
-static void
-unlock(void)
-{
-    pages_ops.unlock(PAGES_LOCK_POOL);
-}
 
 /* ------------------------------------------------------------------ once, and fork */
 
@@ -45,13 +18,13 @@ static void
 before_fork(void)
 {
     prefault_before_fork();
-    lock();
+    entries_lock();
 }
 
 static void
 after_fork(void)
 {
-    unlock();
+    entries_unlock();
     prefault_after_fork();
 }
 
@@ -74,166 +47,11 @@ init_once(void)
 void
 pool_init(enum pages_rung highest, void (*configure_once)(void))
 {
-    lock();
+    entries_lock();
     init_args.highest = highest;
     init_args.configure_once = configure_once;
-    unlock();
+    entries_unlock();
     pages_ops.once(init_once);
-}
-
-/* -------------------------------------------------------------------- the entries */
-
-static size_t
-entry_nbytes(const struct entry *entry)
-{
-    return entry->span.dirty_end;
-}
-
-/* Remove and return the entry at `slot`. */
-static struct entry
-pool_remove(size_t slot)
-{
-    assert(slot < pool.stats.nentries);
-    struct entry entry = pool.entries[slot];
-    assert(pool.stats.nbytes >= entry_nbytes(&entry));
-    pool.stats.nentries--;
-    pool.stats.nbytes -= entry_nbytes(&entry);
-    memmove(&pool.entries[slot], &pool.entries[slot + 1],
-            (pool.stats.nentries - slot) * sizeof *pool.entries);
-    return entry;
-}
-
-static void
-pool_insert(const struct span *span, enum kind kind, uint64_t now_ms)
-{
-    assert(pool.stats.nentries < POOL_NSLOTS);
-    assert(span->dirty_end <= span->length && !span->has_tail);
-    assert(pool.stats.nbytes + span->dirty_end <= pool.limit);
-    pool.entries[pool.stats.nentries++] = (struct entry){*span, kind, now_ms};
-    pool.stats.nbytes += span->dirty_end;
-}
-
-/* Give the memory of a tail back. Its owner must not find it gone from the pool before:
- * the lock is held. Locked memory (mlock) cannot be given back, and is cleared. */
-static void
-discard_tail(const struct span *tail)
-{
-    if (pages_discard(tail->address, tail->length) != 0) {
-        memset(tail->address, 0, tail->length);
-    }
-}
-
-/* Give an entry back to the system. The lock is released for what no other code can
- * reach, because unmapping takes time. */
-static void
-evict(size_t slot)
-{
-    struct entry entry = pool_remove(slot);
-    if (entry.kind == TAIL) {
-        discard_tail(&entry.span);
-    }
-    else {
-        unlock();
-        pages_unmap(entry.span.address, entry.span.length);
-        lock();
-    }
-}
-
-/* Whether the oldest entry must go before `nentries` with `nbytes` of memory come:
- * because the pool is full or over its limit, or the entry has been idle too long. */
-static bool
-must_evict(size_t nentries, size_t nbytes, uint64_t now_ms)
-{
-    return pool.stats.nentries + nentries > POOL_NSLOTS ||
-           pool.stats.nbytes + nbytes > pool.limit ||
-           pool.entries[0].came_ms + POOL_IDLE_MS < now_ms;
-}
-
-/* The lock may be released meanwhile. */
-static void
-evict_oldest(size_t nentries, size_t nbytes, uint64_t now_ms)
-{
-    while (pool.stats.nentries > 0 && must_evict(nentries, nbytes, now_ms)) {
-        evict(0);
-    }
-}
-
-/* Remove and return the first `length` bytes of the span at `slot`, or all of it if no
- * more than those are dirty. The last byte of a piece is zero, as of any span.
- *
- *   |<------------ dirty ------------->|  zeros |
- *   |<-- length -->|<----- dirty ----->|  zeros |      the rest stays
- */
-static struct span
-split(size_t slot, size_t length)
-{
-    struct span *rest = &pool.entries[slot].span;
-    assert(length % GROWTH_QUANTUM == 0 && length > 0);
-    if (rest->dirty_end <= length) {
-        return pool_remove(slot).span;
-    }
-    struct span piece = *rest;
-    piece.length = length;
-    piece.dirty_end = length - 1;
-    piece.address[length - 1] = '\0';
-    rest->address += length;
-    rest->length -= length;
-    rest->dirty_end -= length;
-    pool.stats.nbytes -= length;
-    return piece;
-}
-
-/* Whether `next` continues `span`: in memory, and in one mapping. */
-static bool
-continues(const struct span *span, const struct span *next)
-{
-    return span->address + span->length == next->address &&
-           span->number == next->number && span->huge == next->huge;
-}
-
-/* Return one span made of two, of which the second continues the first. */
-static struct span
-joined(struct span span, const struct span *next)
-{
-    assert(continues(&span, next));
-    if (next->dirty_end > 0) {
-        span.dirty_end = span.length + next->dirty_end;
-    }
-    span.length += next->length;
-    return span;
-}
-
-/* Return the slot of the span after `span`, or before it, that is one mapping with it;
- * or -1. */
-static int
-find_neighbour(const struct span *span, bool after)
-{
-    for (size_t slot = 0; slot < pool.stats.nentries; slot++) {
-        const struct entry *entry = &pool.entries[slot];
-        if (entry->kind == SPAN &&
-            (after ? continues(span, &entry->span) : continues(&entry->span, span))) {
-            return (int)slot;
-        }
-    }
-    return -1;
-}
-
-/* Join a span that comes back with its neighbours, from which it was once split, if the
- * whole is within the limit. */
-static void
-join_neighbours(struct span *span)
-{
-    for (int after = 0; after < 2; after++) {
-        int slot = find_neighbour(span, after);
-        if (slot >= 0) {
-            const struct span *other = &pool.entries[slot].span;
-            struct span whole = after ? joined(*span, other) : joined(*other, span);
-            if (whole.dirty_end <= pool.limit) {
-                (void)pool_remove((size_t)slot);
-                *span = whole;
-            }
-        }
-    }
 }
 
 /* -------------------------------------------------------------------------- taking */
@@ -255,9 +73,10 @@ find_dirty(size_t needed, size_t min_dirty)
 {
     int found = -1;
     bool little = needed < GROWTH_HUGE_PART_MIN;
-    for (size_t slot = 0; slot < pool.stats.nentries; slot++) {
+    assert(pool.is_locked && min_dirty > 0);
+    for (size_t slot = 0; slot < pool.nentries; slot++) {
         const struct span *span = &pool.entries[slot].span;
-        if (pool.entries[slot].kind == SPAN && span->length >= needed &&
+        if (pool.entries[slot].kind == ENTRY_SPAN && span->length >= needed &&
             span->dirty_end >= min_dirty &&
             !(little && (span->huge || span->length > GROWTH_QUANTUM)) &&
             (found < 0 || suits_better(span, &pool.entries[found].span, needed))) {
@@ -270,16 +89,32 @@ find_dirty(size_t needed, size_t min_dirty)
 static bool
 take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
 {
-    assert(length >= needed && min_dirty > 0);
+    assert(length >= needed && length % GROWTH_QUANTUM == 0);
     uint64_t now_ms = pages_ops.clock_ms();
-    lock();
-    int slot = find_dirty(needed, min_dirty);
-    if (slot >= 0) {
-        *span = split((size_t)slot, length);
+    entries_lock();
+    const struct span *small = length == GROWTH_QUANTUM && pool.nsmall > 0
+                                   ? &entries_small_end(true)->span
+                                   : NULL;
+    if (small != NULL && small->dirty_end < min_dirty) {
+        small = NULL;
     }
-    evict_oldest(0, 0, now_ms);
-    unlock();
-    return slot >= 0;
+    bool found = small != NULL;
+    int slot = -1;
+    if (!found || (small->dirty_end < needed && needed >= GROWTH_HUGE_PART_MIN)) {
+        slot = find_dirty(needed, min_dirty);
+        found = found || slot >= 0;
+    }
+    if (slot >= 0 &&
+        (small == NULL || suits_better(&pool.entries[slot].span, small, needed))) {
+        *span = entries_split((size_t)slot, length);
+    }
+    else if (found) {
+        *span = entries_remove_small(true);
+    }
+    assert(!found || (span->dirty_end >= min_dirty && span->length >= needed));
+    entries_evict_idle(now_ms);
+    entries_unlock();
+    return found;
 }
 
 bool
@@ -296,33 +131,38 @@ pool_take_dirty(size_t needed, size_t length, struct span *span)
 
 /* Take the newest entry of a kind and of exactly that length. */
 static bool
-take_exact(enum kind kind, size_t length, bool may_be_huge, struct span *span)
+take_exact(enum entry_kind kind, size_t length, bool may_be_huge, struct span *span)
 {
     bool found = false;
-    lock();
-    for (size_t slot = pool.stats.nentries; slot-- > 0 && !found;) {
+    assert(kind != ENTRY_TAIL && length % GROWTH_QUANTUM == 0);
+    uint64_t now_ms = pages_ops.clock_ms();
+    entries_lock();
+    for (size_t slot = pool.nentries; slot-- > 0 && !found;) {
         const struct entry *entry = &pool.entries[slot];
         found = entry->kind == kind && entry->span.length == length &&
-                (kind == RESERVATION ||
+                (kind == ENTRY_RESERVATION ||
                  (entry->span.dirty_end == 0 && (may_be_huge || !entry->span.huge)));
         if (found) {
-            *span = pool_remove(slot).span;
+            *span = entries_remove(slot).span;
         }
     }
-    unlock();
+    assert(!found || span->reserved == (kind == ENTRY_RESERVATION));
+    entries_evict_idle(now_ms);
+    entries_unlock();
     return found;
 }
 
 bool
 pool_take_zero(size_t length, bool may_be_huge, struct span *span)
 {
-    return take_exact(SPAN, length, may_be_huge, span);
+    return take_exact(ENTRY_SPAN, length, may_be_huge, span);
 }
 
 bool
 pool_take_reservation(size_t length, struct span *span)
 {
-    return take_exact(RESERVATION, length, true, span);
+    assert(length > 0);
+    return take_exact(ENTRY_RESERVATION, length, true, span);
 }
 
 bool
@@ -330,17 +170,21 @@ pool_take_after(struct span *span, size_t needed, size_t length)
 {
     assert(!span->has_tail && needed > span->length && length >= needed);
     bool enough = false;
-    lock();
-    int slot = find_neighbour(span, true);
+    if (!span->split) {
+        return false;
+    }
+    entries_lock();
+    int slot = entries_find_neighbour(span, true);
     if (slot >= 0) {
         const struct span *next = &pool.entries[slot].span;
         enough = next->dirty_end > 0 && span->length + next->length >= needed;
     }
     if (enough) {
-        struct span piece = split((size_t)slot, length - span->length);
-        *span = joined(*span, &piece);
+        struct span piece = entries_split((size_t)slot, length - span->length);
+        *span = entries_join(*span, &piece);
+        assert(span->length >= needed && span->dirty_end < span->length);
     }
-    unlock();
+    entries_unlock();
     return enough;
 }
 
@@ -350,9 +194,10 @@ pool_take_after(struct span *span, size_t needed, size_t length)
 static int
 find_tail(const struct span *span)
 {
-    for (size_t slot = pool.stats.nentries; slot-- > 0;) {
+    assert(pool.is_locked && span->has_tail);
+    for (size_t slot = pool.nentries; slot-- > 0;) {
         const struct entry *entry = &pool.entries[slot];
-        if (entry->kind == TAIL && entry->span.address >= span->address &&
+        if (entry->kind == ENTRY_TAIL && entry->span.address >= span->address &&
             entry->span.address < span->address + span->length) {
             return (int)slot;
         }
@@ -360,15 +205,16 @@ find_tail(const struct span *span)
     return -1;
 }
 
-/* Remove the first `nbytes` of a tail, or all of it if it has no more. Return how many. */
+/* Remove the first `nbytes` of the tail at `slot`, or all of it if it has no more. Return
+ * how many. */
 static size_t
 shorten_tail(size_t slot, size_t nbytes)
 {
     struct span *tail = &pool.entries[slot].span;
+    assert(nbytes > 0 && nbytes % pages_facts.page_nbytes == 0);
     if (tail->length <= nbytes) {
-        return pool_remove(slot).span.length;
+        return entries_remove(slot).span.length;
     }
-    assert(nbytes % pages_facts.page_nbytes == 0);
     tail->address += nbytes;
     tail->length -= nbytes;
     tail->dirty_end -= nbytes;
@@ -376,25 +222,30 @@ shorten_tail(size_t slot, size_t nbytes)
     return nbytes;
 }
 
-/* A tail begins at the page after dirty_end. */
+/* Take the tail back up to the page of the byte at `end`. The byte at dirty_end is the
+ * owner's, and never one of the tail's.
+ *
+ *   |<----- dirty ---->|zero|<------------- tail ------------>|
+ *   |<-------------- dirty ------------>|zero|<----- tail --->|
+ *                                   end^
+ */
 static void
 take_tail(struct span *span, size_t end)
 {
-    size_t page = pages_facts.page_nbytes;
-    size_t from = growth_round_up(span->dirty_end, page);
     int slot = find_tail(span);
-    span->has_tail = false;
-    if (slot >= 0) {
-        assert(pool.entries[slot].span.address == span->address + from);
-        size_t all = pool.entries[slot].span.length;
-        size_t to = end > from ? growth_round_up(end, page) : from;
-        size_t taken = to - from < all ? to - from : all;
-        if (taken > 0) {
-            (void)shorten_tail((size_t)slot, taken);
-            size_t dirty_end = from + taken;
-            span->dirty_end = dirty_end < span->length ? dirty_end : span->length - 1;
-        }
+    span->has_tail = slot >= 0;
+    if (slot < 0) {
+        return;
+    }
+    size_t all = pool.entries[slot].span.length;
+    size_t from = (size_t)(pool.entries[slot].span.address - span->address);
+    assert(span->dirty_end < from && from + all <= span->length);
+    if (end >= from) {
+        size_t to = growth_round_up(end + 1, pages_facts.page_nbytes);
+        size_t taken = shorten_tail((size_t)slot, to - from);
         span->has_tail = taken < all;
+        span->dirty_end = from + taken - 1;
+        span->address[span->dirty_end] = '\0';
     }
 }
 
@@ -402,9 +253,11 @@ void
 pool_take_tail(struct span *span, size_t end)
 {
     if (span->has_tail) {
-        lock();
-        take_tail(span, end < span->length ? end : span->length);
-        unlock();
+        uint64_t now_ms = pages_ops.clock_ms();
+        entries_lock();
+        take_tail(span, end < span->length ? end : span->length - 1);
+        entries_evict_idle(now_ms);
+        entries_unlock();
     }
 }
 
@@ -412,68 +265,68 @@ void
 pool_keep_tail(struct span *span, size_t from)
 {
     size_t page = pages_facts.page_nbytes;
-    assert(from % page == 0);
+    assert(from > 0 && from % page == 0 && !span->touched);
     uint64_t now_ms = pages_ops.clock_ms();
-    lock();
+    entries_lock();
     if (span->has_tail) {
-        take_tail(span, span->length);
+        take_tail(span, span->length - 1);
     }
-    assert(from < span->dirty_end);
-    size_t length = growth_round_up(span->dirty_end, page) - from;
+    assert(from <= span->dirty_end && !span->has_tail);
+    size_t length = growth_round_up(span->dirty_end + 1, page) - from;
     size_t kept = length < pool.limit ? length : pool.limit & ~(page - 1);
-    struct span tail = {.address = span->address + from, .length = kept};
-    struct span rest = {.address = tail.address + kept, .length = length - kept};
-    tail.dirty_end = kept;
-    evict_oldest(kept > 0, kept, now_ms);
-    if (kept > 0 && pool.stats.nbytes + kept > pool.limit) {
-        rest = (struct span){.address = tail.address, .length = length};
-        kept = 0; /* another thread has used the room meanwhile */
+    struct span tail = {
+        .address = span->address + from, .length = kept, .dirty_end = kept};
+    if (!entries_make_room(&tail, ENTRY_TAIL, now_ms)) {
+        kept = 0; /* the limit was lowered meanwhile */
     }
+    struct span rest = {.address = tail.address + kept, .length = length - kept};
     if (kept > 0) {
-        pool_insert(&tail, TAIL, now_ms);
+        entries_insert(&tail, ENTRY_TAIL, now_ms);
         span->has_tail = true;
     }
-    span->dirty_end = from;
-    unlock();
+    span->dirty_end = from - 1;
+    span->address[from - 1] = '\0';
+    entries_unlock();
     if (rest.length > 0) {
-        discard_tail(&rest);
+        entries_discard_tail(&rest);
     }
+}
+
+struct span
+pool_tail(const struct span *span)
+{
+    assert(span->address != NULL);
+    struct span tail = {0};
+    if (span->has_tail) {
+        entries_lock();
+        int slot = find_tail(span);
+        tail = slot < 0 ? tail : pool.entries[slot].span;
+        entries_unlock();
+    }
+    return tail;
 }
 
 /* ------------------------------------------------------------------------- keeping */
-
-/* Make room for one more reservation. */
-static void
-evict_reservation(void)
-{
-    size_t count = 0, oldest = 0;
-    for (size_t slot = pool.stats.nentries; slot-- > 0;) {
-        if (pool.entries[slot].kind == RESERVATION) {
-            oldest = slot;
-            count++;
-        }
-    }
-    if (count >= POOL_MAX_RESERVATIONS) {
-        evict(oldest);
-    }
-}
 
 /* Give back what is over the limit by itself: whole quanta at the end. */
 static void
 cut_to(struct span *span, size_t limit)
 {
+    assert(!span->has_tail && span->dirty_end < span->length);
     size_t kept = limit & ~(GROWTH_QUANTUM - 1);
+    assert(!span->has_tail && span->dirty_end < span->length);
     if (span->dirty_end <= limit || kept == 0) {
         return;
     }
     if (span->reserved) {
-        size_t end = growth_round_up(span->dirty_end, pages_facts.page_nbytes);
+        size_t end = growth_round_up(span->dirty_end + 1, pages_facts.page_nbytes);
         if (pages_discard(span->address + kept, end - kept) == 0) {
             span->dirty_end = kept;
         }
         return;
     }
     pages_unmap(span->address + kept, span->length - kept);
+    assert(kept < span->length);
     span->length = kept;
     if (span->dirty_end >= kept) {
         span->address[kept - 1] = '\0';
@@ -487,34 +340,30 @@ keep(struct span span, bool was_live)
     assert(span.length % GROWTH_QUANTUM == 0 && span.dirty_end < span.length);
     assert(!span.has_tail && !span.touched);
     uint64_t now_ms = pages_ops.clock_ms();
-    lock();
+    entries_lock();
     assert(!was_live || pool.stats.live > 0);
     pool.stats.live -= was_live;
+    assert(!span.reserved || !was_live || pool.stats.reserved_nbytes >= span.length);
     pool.stats.reserved_nbytes -= was_live && span.reserved ? span.length : 0;
     size_t limit = pool.limit;
     if (span.dirty_end > limit || (span.huge && span.dirty_end > OFFER_MIN)) {
-        unlock();
+        entries_unlock();
         cut_to(&span, limit);
         if (span.huge && span.dirty_end > OFFER_MIN) {
             size_t end = growth_round_up(span.dirty_end, pages_facts.page_nbytes);
             (void)pages_offer(span.address + OFFER_MIN, end - OFFER_MIN);
         }
-        lock();
+        entries_lock();
     }
-    if (span.reserved) {
-        evict_reservation();
+    if (span.split) {
+        entries_join_neighbours(&span);
     }
-    else {
-        join_neighbours(&span);
-    }
-    evict_oldest(1, span.dirty_end <= pool.limit ? span.dirty_end : 0, now_ms);
-    /* Another thread may have used the room meanwhile. */
-    bool fits = pool.stats.nentries < POOL_NSLOTS &&
-                pool.stats.nbytes + span.dirty_end <= pool.limit;
+    enum entry_kind kind = span.reserved ? ENTRY_RESERVATION : ENTRY_SPAN;
+    bool fits = entries_make_room(&span, kind, now_ms);
     if (fits) {
-        pool_insert(&span, span.reserved ? RESERVATION : SPAN, now_ms);
+        entries_insert(&span, kind, now_ms);
     }
-    unlock();
+    entries_unlock();
     if (!fits) {
         pages_unmap(span.address, span.length);
     }
@@ -529,6 +378,7 @@ pool_keep(const struct span *span)
 void
 pool_keep_source(const struct span *span)
 {
+    assert(!span->reserved); /* it was never counted as live */
     keep(*span, false);
 }
 
@@ -536,21 +386,24 @@ void
 pool_set_limit(size_t nbytes)
 {
     uint64_t now_ms = pages_ops.clock_ms();
-    lock();
+    entries_lock();
     pool.limit = nbytes;
-    evict_oldest(0, 0, now_ms);
-    unlock();
+    entries_evict_idle(now_ms);
+    while (pool.stats.nbytes > pool.limit) {
+        entries_evict_oldest();
+    }
+    entries_unlock();
 }
 
 bool
 pool_drain(void)
 {
-    lock();
+    entries_lock();
     bool any = pool.stats.nentries > 0;
     while (pool.stats.nentries > 0) {
-        evict(0);
+        entries_evict_oldest();
     }
-    unlock();
+    entries_unlock();
     return any;
 }
 
@@ -559,78 +412,52 @@ pool_drain(void)
 void
 pool_count_live(int change, size_t reserved_nbytes)
 {
-    lock();
+    entries_lock();
     assert(change > 0 || pool.stats.live > 0);
     pool.stats.live += (uint64_t)change;
     pool.stats.reserved_nbytes += (uint64_t)change * reserved_nbytes;
-    unlock();
+    entries_unlock();
 }
 
 void
 pool_count_move(size_t nbytes)
 {
-    lock();
+    assert(nbytes > 0);
+    entries_lock();
     pool.stats.moves++;
     pool.stats.moved_nbytes += nbytes;
-    unlock();
+    entries_unlock();
 }
 
 void
 pool_count_copy(size_t nbytes)
 {
-    lock();
+    entries_lock();
     pool.stats.copies++;
     pool.stats.copied_nbytes += nbytes;
-    unlock();
+    entries_unlock();
 }
 
 uint64_t
 pool_new_mapping(void)
 {
-    lock();
+    entries_lock();
     uint64_t number = ++pool.mappings;
-    unlock();
+    entries_unlock();
     return number;
 }
 
 struct pool_stats
 pool_stats(void)
 {
-    lock();
+    entries_lock();
     struct pool_stats stats = pool.stats;
-    unlock();
+    entries_unlock();
     return stats;
-}
-
-/* --------------------------------------------------------------------------- check */
-
-static const char *
-check_entry(const struct entry *entry)
-{
-    const struct span *span = &entry->span;
-    size_t unit = entry->kind == TAIL ? pages_facts.page_nbytes : GROWTH_QUANTUM;
-    return span->length == 0          ? "an entry of the pool is empty"
-           : span->length % unit != 0 ? "an entry of the pool has an odd length"
-           : span->has_tail           ? "an entry of the pool has a tail"
-           : entry->kind == TAIL
-               ? (span->dirty_end != span->length ? "a tail is not dirty" : NULL)
-           : span->dirty_end >= span->length ? "a kept span is dirty to its end"
-                                             : NULL;
 }
 
 const char *
 pool_check(void)
 {
-    const char *reason = NULL;
-    size_t nbytes = 0;
-    lock();
-    for (size_t slot = 0; slot < pool.stats.nentries && reason == NULL; slot++) {
-        nbytes += entry_nbytes(&pool.entries[slot]);
-        reason = check_entry(&pool.entries[slot]);
-    }
-    if (reason == NULL && (nbytes != pool.stats.nbytes || nbytes > pool.limit)) {
-        reason = "the memory of the pool is miscounted or over the limit";
-    }
-    unlock();
-    return reason;
+    return entries_check();
 }

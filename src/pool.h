@@ -23,24 +23,8 @@
 #include <stdint.h>
 
 #include "pages.h"
+#include "pool_stats.h"
 #include "span.h"
-
-enum {
-    POOL_NSLOTS = 128,              /* entries at most */
-    POOL_MAX_RESERVATIONS = 8,      /* of them reservations: these take address space */
-    POOL_NBYTES = 64 * 1024 * 1024, /* the limit at first */
-    POOL_IDLE_MS = 1000
-};
-
-/* Counts since the process began, and what there is now. */
-struct pool_stats {
-    uint64_t moves, moved_nbytes;   /* pages moved; bytes of address space */
-    uint64_t copies, copied_nbytes; /* bytes copied because they could not stay */
-    uint64_t live;                  /* spans in use */
-    uint64_t nentries;              /* entries in the pool */
-    uint64_t nbytes;                /* memory that they may hold */
-    uint64_t reserved_nbytes;       /* address space reserved by spans in use */
-};
 
 /* Once in a process: probe the kernel (pages_probe), call `configure_once` if it is not
  * NULL, and make the pool survive fork. Call it before anything else. */
@@ -67,12 +51,15 @@ bool pool_take_reservation(size_t length, struct span *span);
 bool pool_take_after(struct span *span, size_t needed, size_t length);
 
 /* Take a span's own tail back up to offset `end`, as far as the pool still has it:
- * `dirty_end` grows. */
+ * `dirty_end` grows, to `end` at least if the pool has so much. */
 void pool_take_tail(struct span *span, size_t end);
 
-/* Keep the pages of `span` from offset `from` on as its tail: `dirty_end` becomes `from`.
- * What the limit leaves no room for goes back to the system. */
+/* Keep the pages of `span` from offset `from` on as its tail: `dirty_end` becomes
+ * `from - 1`. What the limit leaves no room for goes back to the system. */
 void pool_keep_tail(struct span *span, size_t from);
+
+/* Return what the pool still has of a span's tail; of length 0 if that is nothing. */
+struct span pool_tail(const struct span *span);
 
 /* Keep a span or a reservation that was in use, as far as the limit leaves room for it;
  * or the source of a move, which was not counted as live. */

@@ -90,6 +90,7 @@ work(void)
 {
     lock();
     while (wait_for_order()) {
+        assert(helper.busy.start == NULL);
         struct range piece = helper.busy = next_piece();
         unlock();
         (void)pages_populate(piece.start, (size_t)(piece.end - piece.start));
@@ -105,6 +106,7 @@ work(void)
 static void
 join(void)
 {
+    assert(!helper.running && !helper.joining);
     if (helper.started) {
         helper.started = false;
         helper.joining = true;
@@ -119,6 +121,7 @@ join(void)
 void
 prefault_ask(char *address, size_t length)
 {
+    assert(length == 0 || address != NULL);
     lock();
     if (length > 0 && helper.norders < MAX_ORDERS && !helper.forking) {
         helper.orders[helper.norders++] = (struct range){address, address + length};
@@ -139,6 +142,7 @@ void
 prefault_stop(const char *address, size_t length)
 {
     struct range range = {(char *)address, (char *)address + length};
+    assert(length > 0);
     lock();
     for (size_t i = helper.norders; i-- > 0;) {
         if (overlap(&helper.orders[i], &range)) {
@@ -148,6 +152,7 @@ prefault_stop(const char *address, size_t length)
     while (overlap(&helper.busy, &range)) {
         (void)pages_ops.wait(PAGES_LOCK_PREFAULT, 0);
     }
+    assert(!overlap(&helper.busy, &range));
     unlock();
 }
 
@@ -156,6 +161,7 @@ void
 prefault_before_fork(void)
 {
     lock();
+    assert(!helper.forking);
     helper.forking = true;
     while (helper.started || helper.joining) {
         helper.norders = 0;
@@ -175,6 +181,7 @@ prefault_before_fork(void)
 void
 prefault_after_fork(void)
 {
+    assert(helper.forking && !helper.started && helper.norders == 0);
     helper.forking = false;
     unlock();
 }

@@ -115,18 +115,18 @@ new_translated(PyObject *op, const char *table, const struct methods_set *delete
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
     struct piece from = piece_of(op);
-    size_t nbytes = deleted == NULL ? from.nbytes : methods_kept_nbytes(from, deleted);
-    result = buffer_create(buffer_type(Py_TYPE(op)), nbytes);
-    if (result != NULL) {
+    result = buffer_create(buffer_type(Py_TYPE(op)), from.nbytes);
+    if (result != NULL && from.nbytes > 0) {
         char *to = buffer_bytes(buffer_cast(result));
         if (deleted != NULL) {
-            methods_translate_kept(to, from, table, deleted);
+            size_t nbytes = methods_translate_kept(to, from, table, deleted);
+            (void)buffer_splice(buffer_cast(result), nbytes, from.nbytes - nbytes, 0);
         }
         else if (table != NULL) {
             methods_translate(to, from, table);
         }
-        else if (nbytes > 0) {
-            memcpy(to, from.start, nbytes);
+        else {
+            memcpy(to, from.start, from.nbytes);
         }
     }
     Py_END_CRITICAL_SECTION();
@@ -139,7 +139,8 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 {
     static const char *const names[] = {NULL, "delete"};
     PyObject *values[2];
-    struct args_bytes table = {.view.obj = NULL}, deleted = {.view.obj = NULL};
+    struct args_bytes table, deleted;
+    table.view.obj = deleted.view.obj = NULL;
     bool plain = args_sort(args, nargs, kwnames, names, 2, values) && values[0] != NULL;
     if (plain && values[0] != Py_None) {
         plain = args_open_bytes(values[0], &table) && table.piece.nbytes == 256;
@@ -149,9 +150,13 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     PyObject *result = NULL;
     if (plain) {
-        struct methods_set set = methods_set_of(deleted.piece);
-        result = new_translated(op, table.piece.start,
-                                deleted.piece.nbytes > 0 ? &set : NULL);
+        struct methods_set set;
+        bool deletes = values[1] != NULL && deleted.piece.nbytes > 0;
+        if (deletes) {
+            methods_set_values(&set, deleted.piece);
+        }
+        result = new_translated(op, values[0] == Py_None ? NULL : table.piece.start,
+                                deletes ? &set : NULL);
     }
     args_close_bytes(&table);
     args_close_bytes(&deleted);
@@ -164,19 +169,22 @@ static PyObject *
 new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              enum methods_sides sides, enum base_method method)
 {
-    struct methods_set set = methods_space;
+    struct methods_set set, *values = NULL; /* white space */
     if (nargs > 0 && args[0] != Py_None) {
-        struct args_bytes values;
-        if (nargs > 1 || !args_open_bytes(args[0], &values)) {
+        struct args_bytes bytes;
+        if (nargs > 1 || !args_open_bytes(args[0], &bytes)) {
             return base_call(op, method, args, nargs, NULL);
         }
-        set = methods_set_of(values.piece);
-        args_close_bytes(&values);
+        values = &set;
+        methods_set_values(values, bytes.piece);
+        args_close_bytes(&bytes);
     }
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece all = piece_of(op);
     result = new_from_piece(buffer_type(Py_TYPE(op)),
-                            methods_strip(piece_of(op), &set, sides));
+                            values == NULL ? methods_strip_space(all, sides)
+                                           : methods_strip(all, values, sides));
     Py_END_CRITICAL_SECTION();
     return result;
 }
@@ -352,18 +360,23 @@ new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
     }
     PyObject *result = buffer_create(type, nbytes);
     if (result != NULL) {
-        methods_replace(buffer_bytes(buffer_cast(result)), from, old, new, count);
+        methods_replace(buffer_bytes(buffer_cast(result)), nbytes, from, old, new,
+                        count);
     }
     return result;
 }
 
+/* The count may be named since 3.15: a call with names is left to the base. */
 static PyObject *
-growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
 {
     Py_ssize_t max = -1;
-    struct args_bytes old = {.view.obj = NULL}, new = {.view.obj = NULL};
+    struct args_bytes old, new;
+    old.view.obj = new.view.obj = NULL;
     PyObject *result = NULL;
-    if (nargs >= 2 && nargs <= 3 && (nargs == 2 || args_small_int(args[2], &max)) &&
+    if (kwnames == NULL && nargs >= 2 && nargs <= 3 &&
+        (nargs == 2 || args_small_int(args[2], &max)) &&
         args_open_bytes(args[0], &old) && args_open_bytes(args[1], &new) &&
         old.piece.nbytes > 0) {
         Py_BEGIN_CRITICAL_SECTION(op);
@@ -374,7 +387,7 @@ growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     args_close_bytes(&new);
     return result != NULL || PyErr_Occurred()
                ? result
-               : base_call(op, BASE_replace, args, nargs, NULL);
+               : base_call(op, BASE_replace, args, nargs, kwnames);
 }
 
 /* Return the bytes of an item that can be joined at once, since nothing can change them,
@@ -497,7 +510,8 @@ new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnam
     static const char *const names[] = {"sep", "maxsplit"};
     PyObject *values[2], *result = NULL;
     Py_ssize_t max = -1;
-    struct args_bytes separator = {.view.obj = NULL};
+    struct args_bytes separator;
+    separator.view.obj = NULL;
     bool plain = args_sort(args, nargs, kwnames, names, 2, values) &&
                  (values[1] == NULL || args_small_int(values[1], &max));
     bool at_space = plain && (values[0] == NULL || values[0] == Py_None);
@@ -572,7 +586,7 @@ const PyMethodDef results_methods[] = {
     RESULTS_NOARGS(capitalize), RESULTS_FAST(center),     RESULTS_NOARGS(copy),
     RESULTS_NAMED(expandtabs),  RESULTS_O(join),          RESULTS_FAST(ljust),
     RESULTS_NOARGS(lower),      RESULTS_FAST(lstrip),     RESULTS_O(partition),
-    RESULTS_O(removeprefix),    RESULTS_O(removesuffix),  RESULTS_FAST(replace),
+    RESULTS_O(removeprefix),    RESULTS_O(removesuffix),  RESULTS_NAMED(replace),
     RESULTS_FAST(rjust),        RESULTS_O(rpartition),    RESULTS_NAMED(rsplit),
     RESULTS_FAST(rstrip),       RESULTS_NAMED(split),     RESULTS_NAMED(splitlines),
     RESULTS_FAST(strip),        RESULTS_NOARGS(swapcase), RESULTS_NOARGS(title),

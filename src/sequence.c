@@ -163,7 +163,8 @@ sequence_contains(PyObject *op, PyObject *value)
 {
     Py_ssize_t byte = -1;
     char single;
-    struct args_bytes part = {.view.obj = NULL};
+    struct args_bytes part;
+    part.view.obj = NULL;
     if (args_small_int(value, &byte) && byte >= 0 && byte <= 255) {
         single = (char)byte;
         part.piece = (struct piece){&single, 1};
@@ -311,11 +312,52 @@ growbuffer_endswith(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     return search_end(op, args, nargs, BASE_endswith);
 }
 
-/* A separator may be a str whose __len__ runs user code (gh-143195). */
+/* Return the separator, or -1 if it is for the base: an object of another type could run
+ * user code that changes the bytes (gh-143195). */
+static int
+hex_separator(PyObject *arg)
+{
+    if (PyBytes_CheckExact(arg) && PyBytes_GET_SIZE(arg) == 1) {
+        unsigned char separator = (unsigned char)PyBytes_AS_STRING(arg)[0];
+        return separator < 128 ? separator : -1;
+    }
+    return PyUnicode_CheckExact(arg) && PyUnicode_IS_READY(arg) &&
+                   PyUnicode_IS_ASCII(arg) && PyUnicode_GET_LENGTH(arg) == 1
+               ? PyUnicode_1BYTE_DATA(arg)[0]
+               : -1;
+}
+
 static PyObject *
 growbuffer_hex(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return base_call(op, BASE_hex, args, nargs, kwnames);
+    int separator = nargs == 1 ? hex_separator(args[0]) : -1;
+    if (kwnames != NULL || (nargs > 0 && separator < 0)) {
+        return base_call(op, BASE_hex, args, nargs, kwnames);
+    }
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    struct piece from = {buffer_bytes(buffer_cast(op)), buffer_length(buffer_cast(op))};
+    Py_ssize_t length = (Py_ssize_t)from.nbytes;
+    if (length > PY_SSIZE_T_MAX / 3) {
+        result = PyErr_NoMemory();
+    }
+    else if (separator < 0 || length == 0) {
+        result = PyUnicode_New(2 * length, 127);
+    }
+    else {
+        result = PyUnicode_New(3 * length - 1, 127);
+    }
+    if (result != NULL && length > 0) {
+        char *to = (char *)PyUnicode_1BYTE_DATA(result);
+        if (separator < 0) {
+            methods_hex(to, from);
+        }
+        else {
+            methods_hex_separated(to, from, (char)separator);
+        }
+    }
+    Py_END_CRITICAL_SECTION();
+    return result;
 }
 
 /* clang-format off */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "growth.h"
+#include "moves.h"
 #include "pages.h"
 #include "prefault.h"
 
@@ -21,29 +22,17 @@ round_to_page(size_t nbytes)
 
 /* --------------------------------------------------------------- taking and giving */
 
-static int
-take_fresh(size_t length, struct span *span)
-{
-    char *address;
-    int error = length == 0 ? ENOMEM : pages_map(length, &address);
-    if (error == 0) {
-        (void)pages_advise_small(address, length);
-        *span = (struct span){
-            .address = address, .length = length, .number = pool_new_mapping()};
-    }
-    return error;
-}
-
 /* Take a span that is zero. Where the system refuses one, the pool gives up all it has. */
 static int
 take_zero(size_t length, struct span *span)
 {
     if (pool_take_zero(length, length >= GROWTH_HUGE_MIN, span)) {
+        assert(span->dirty_end == 0 && !span->reserved);
         return 0;
     }
-    int error = take_fresh(length, span);
+    int error = moves_map(length, span);
     if (error == ENOMEM && pool_drain()) {
-        error = take_fresh(length, span);
+        error = moves_map(length, span);
     }
     return error;
 }
@@ -63,7 +52,7 @@ spans_take(size_t needed, bool zeroed, struct span *span)
         }
     }
     pool_count_live(1, 0);
-    size_t kept = round_to_page(growth_ahead(needed, needed));
+    size_t kept = round_to_page(growth_ahead(needed, needed) + 1);
     if (span->dirty_end > kept && span->dirty_end - kept >= TAIL_MIN) {
         pool_keep_tail(span, kept);
     }
@@ -86,6 +75,7 @@ reserve_fresh(size_t length, struct span *span)
 {
     bool whole = length == GROWTH_QUANTUM;
     char *address;
+    assert(length % GROWTH_QUANTUM == 0 && length > 0);
     int error = whole ? pages_map(length, &address) : pages_reserve(length, &address);
     if (error) {
         return error;
@@ -114,9 +104,7 @@ spans_reserve(size_t limit, struct span *span)
     }
     size_t length = limit_reach(limit);
     if (pool_take_reservation(length, span)) {
-        if (span->dirty_end > 0) {
-            pool_keep_tail(span, 0);
-        }
+        spans_cap(span, 0);
     }
     else {
         int error = reserve_fresh(length, span);
@@ -129,6 +117,8 @@ spans_reserve(size_t limit, struct span *span)
     }
     span->number = limit;
     pool_count_live(1, length);
+    assert(spans_check(span) == NULL);
+    assert(span->dirty_end == 0 && span->number == limit && 2 * limit < length);
     return 0;
 }
 
@@ -177,6 +167,7 @@ spans_cut_front(struct span *span, size_t nbytes)
     assert(nbytes <= span->dirty_end && nbytes % GROWTH_QUANTUM == 0);
     assert(!span->reserved);
     if (nbytes > 0) {
+        assert(nbytes < span->length);
         stop_prefault(span);
         pages_unmap(span->address, nbytes);
         span->address += nbytes;
@@ -186,14 +177,6 @@ spans_cut_front(struct span *span, size_t nbytes)
 }
 
 /* -------------------------------------------------------------- preparing to write */
-
-static void
-use_huge_pages(struct span *span)
-{
-    if (!span->huge) {
-        span->huge = pages_advise_huge(span->address, span->length) == 0;
-    }
-}
 
 /* The end of what is open of a reserved span whose dirty bytes end at `dirty_end`; it may
  * have been opened further before. */
@@ -218,7 +201,7 @@ open_to(struct span *span, size_t end)
     return error;
 }
 
-/* Have the helper touch `length` bytes from offset `from` on. */
+/* Let the helper touch `length` bytes from offset `from` on. */
 static void
 prefault_from(struct span *span, size_t from, size_t length)
 {
@@ -251,9 +234,10 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
         }
     }
     if (use->nbytes >= GROWTH_HUGE_MIN) {
-        use_huge_pages(span);
+        moves_use_huge(span);
     }
     if (use->prefault && !span->reserved) {
+        assert(!span->has_tail); /* it is all back, and was not enough */
         prefault_from(span, ahead, ahead - end);
     }
     if (!span->huge) {
@@ -273,7 +257,7 @@ spans_prepare_zeros(struct span *span, size_t end, const struct spans_use *use)
     spans_cap(span, use->max_end);
     int error = end > span->dirty_end ? open_to(span, end) : 0;
     if (error == 0 && end > span->dirty_end && use->nbytes >= GROWTH_HUGE_MIN) {
-        use_huge_pages(span);
+        moves_use_huge(span);
     }
     return error;
 }
@@ -281,20 +265,21 @@ spans_prepare_zeros(struct span *span, size_t end, const struct spans_use *use)
 void
 spans_cap(struct span *span, size_t end)
 {
-    size_t kept = round_to_page(end);
+    size_t kept = round_to_page(end + 1);
     if (end >= span->dirty_end) {
         return;
     }
     if (span->touched) {
         spans_discard(span, end); /* the pool keeps no page that the helper may touch */
     }
-    else if (kept < span->dirty_end) {
+    else if (kept <= span->dirty_end) {
         pool_keep_tail(span, kept);
     }
     if (end < span->dirty_end) {
         memset(span->address + end, 0, span->dirty_end - end);
         span->dirty_end = end;
     }
+    assert(span->dirty_end <= end && spans_check(span) == NULL);
 }
 
 void
@@ -302,222 +287,19 @@ spans_discard(struct span *span, size_t end)
 {
     size_t kept = round_to_page(end);
     bool touched = span->touched;
+    assert(end <= span->length);
     pool_take_tail(span, span->length);
     stop_prefault(span);
     /* What the helper touched may be anywhere up to the end of the span. */
-    size_t to = touched ? span->length : round_to_page(span->dirty_end);
+    size_t to = touched ? span->length : round_to_page(span->dirty_end + 1);
     if (kept < to && pages_discard(span->address + kept, to - kept) == 0) {
         span->touched = false;
         span->dirty_end = kept < span->dirty_end ? kept : span->dirty_end;
     }
+    assert(!span->has_tail && spans_check(span) == NULL);
 }
 
 /* -------------------------------------------------------------------------- moving */
-
-/* Take address space to move onto: an emptied source of that length, or new. It begins
- * at a multiple of 2 MiB. */
-static int
-take_target(size_t length, char **address)
-{
-    struct span span;
-    if (pool_take_zero(length, true, &span)) {
-        *address = span.address;
-        return 0;
-    }
-    return pages_reserve(length, address);
-}
-
-/* Find such a place, and leave it free: the kernel moves pages elsewhere if another
- * thread maps something there first. */
-static int
-find_target(size_t length, char **address)
-{
-    int error = take_target(length, address);
-    if (error == 0) {
-        pages_unmap(*address, length);
-    }
-    return error;
-}
-
-/* Note that the pages are at `address` now, and that their source is still mapped. */
-static void
-leave_source(struct span *span, char *address)
-{
-    struct span source = *span;
-    source.dirty_end = 0;
-    source.touched = false;
-    source.number = pool_new_mapping();
-    span->address = address;
-    span->number = pool_new_mapping();
-    pool_count_move(span->length);
-    pool_keep_source(&source);
-}
-
-static int
-move_retain(struct span *span, size_t length)
-{
-    char *moved;
-    int error = pages_move_retain(span->address, span->length, length, &moved);
-    if (error) {
-        return error;
-    }
-    if (moved != span->address) {
-        leave_source(span, moved);
-    }
-    span->length = length;
-    return 0;
-}
-
-/* Grow over the rest of the target, which was unmapped for that: two adjacent mappings
- * could not move as one before Linux 6.17. If another thread has mapped something there,
- * the pages have moved all the same, and a lower rung grows them. */
-static int
-extend(struct span *span, size_t length)
-{
-    int error = pages_extend(span->address, span->length, length);
-    if (error == 0) {
-        span->length = length;
-    }
-    return error;
-}
-
-/*   source  |<-- pages -->|                      target  |<---- address space ---->|
- *   after   |<-- zeros -->|  (to the pool)               |<-- pages -->|<--extend->|
- */
-static int
-move_dontunmap(struct span *span, size_t length)
-{
-    char *target, *moved;
-    int error = find_target(length, &target);
-    if (error == 0) {
-        error = pages_move_dontunmap(span->address, span->length, target, &moved);
-    }
-    if (error) {
-        return error;
-    }
-    leave_source(span, moved);
-    return extend(span, length);
-}
-
-static int
-move_maymove(struct span *span, size_t length)
-{
-    char *target;
-    int error = take_target(length, &target);
-    if (error) {
-        return error;
-    }
-    error = pages_move_onto(span->address, span->length, target);
-    if (error) {
-        pages_unmap(target, length);
-        return error;
-    }
-    pool_count_move(span->length);
-    pages_unmap(target + span->length, length - span->length);
-    span->address = target;
-    span->number = pool_new_mapping();
-    return extend(span, length);
-}
-
-/* Move without a target of our own: this needs address space for the difference only. */
-static int
-move_anywhere(struct span *span, size_t length)
-{
-    char *moved;
-    int error = pages_move_anywhere(span->address, span->length, length, &moved);
-    if (error == 0) {
-        if (moved != span->address) {
-            pool_count_move(span->length);
-        }
-        span->address = moved;
-        span->length = length;
-        span->number = pool_new_mapping();
-    }
-    return error;
-}
-
-/* Go down the ladder with one length. */
-static int
-move(struct span *span, size_t length)
-{
-    int error = ENOTSUP;
-    switch (pages_facts.rung) {
-    case PAGES_RETAIN:
-        error = move_retain(span, length);
-        if (error == 0) {
-            break;
-        }
-        /* fall through */
-    case PAGES_DONTUNMAP:
-        error = move_dontunmap(span, length);
-        if (error == 0) {
-            break;
-        }
-        /* fall through */
-    case PAGES_MAYMOVE:
-        error = move_maymove(span, length);
-        break;
-    default:
-        break;
-    }
-    return error;
-}
-
-static int
-copy(struct span *span, size_t length, size_t from, size_t to)
-{
-    struct span target;
-    int error = take_fresh(length, &target);
-    if (error) {
-        return error;
-    }
-    if (span->huge) {
-        use_huge_pages(&target);
-    }
-    memcpy(target.address + from, span->address + from, to - from);
-    pool_count_copy(to - from);
-    target.dirty_end = to;
-    target.tag = span->tag;
-    assert(!span->has_tail);
-    pages_unmap(span->address, span->length);
-    *span = target;
-    return 0;
-}
-
-/* The lengths to ask for, in turn: twice what there is, since address space is free;
- * where that is refused, and the pool has no more to give, what is needed and little
- * more, which takes address space for the difference only. */
-static int
-grow_moving(struct span *span, size_t needed, size_t doubled)
-{
-    int error = move(span, doubled);
-    if (error == ENOMEM && pool_drain()) {
-        error = move(span, doubled);
-    }
-    if (error) {
-        error = move_anywhere(span, growth_span_modest(needed));
-    }
-    if (error) {
-        error = move_anywhere(span, growth_span(needed, 0));
-    }
-    return error;
-}
-
-static int
-grow_copying(struct span *span, size_t needed, size_t doubled, size_t from, size_t to)
-{
-    int error = copy(span, doubled, from, to);
-    if (error == ENOMEM && pool_drain()) {
-        error = copy(span, doubled, from, to);
-    }
-    if (error) {
-        error = copy(span, growth_span_modest(needed), from, to);
-    }
-    if (error) {
-        error = copy(span, growth_span(needed, 0), from, to);
-    }
-    return error;
-}
 
 /* Copy few bytes into a dirty span that the pool keeps: its pages are present, and
  * faulting new ones in for all that the store will grow to costs more. */
@@ -529,6 +311,7 @@ grow_into_dirty(struct span *span, size_t needed, size_t doubled, size_t from,
     if (to - from > GROWTH_QUANTUM || !pool_take_dirty(needed, doubled, &target)) {
         return false;
     }
+    assert(to < target.dirty_end && target.length >= needed && !span->has_tail);
     memcpy(target.address + from, span->address + from, to - from);
     pool_count_copy(to - from);
     if (span->touched) {
@@ -558,10 +341,7 @@ spans_grow(struct span *span, size_t needed, size_t from, size_t to)
     if (grow_into_dirty(span, needed, doubled, from, to)) {
         return 0;
     }
-    if (pages_facts.rung >= PAGES_MAYMOVE && grow_moving(span, needed, doubled) == 0) {
-        return 0;
-    }
-    return grow_copying(span, needed, doubled, from, to);
+    return moves_grow(span, needed, doubled, from, to);
 }
 
 /*   span       |<----->|<from..to>|<---rest--->|end      pages move in whole tables
@@ -580,7 +360,7 @@ spans_extract(struct span *span, size_t from, size_t to, size_t end,
     size_t first = from & ~(GROWTH_QUANTUM - 1);
     size_t length = growth_round_up(to + 1, GROWTH_QUANTUM) - first;
     char *target, *moved;
-    int error = find_target(length, &target);
+    int error = moves_find_target(length, &target);
     if (error) {
         return error;
     }
@@ -605,6 +385,7 @@ spans_extract(struct span *span, size_t from, size_t to, size_t end,
                                .touched = span->touched};
     pool_count_move(length);
     pool_count_live(1, 0);
+    assert(spans_check(span) == NULL && spans_check(extracted) == NULL);
     return 0;
 }
 
@@ -616,6 +397,15 @@ spans_nbytes(const struct span *span)
     return round_to_page(span->dirty_end + 1);
 }
 
+static bool
+tail_fits(const struct span *span)
+{
+    struct span tail = pool_tail(span);
+    return tail.length == 0 ||
+           (tail.address > span->address + span->dirty_end &&
+            tail.address + tail.length <= span->address + span->length);
+}
+
 const char *
 spans_check(const struct span *span)
 {
@@ -625,7 +415,7 @@ spans_check(const struct span *span)
            : span->length == 0 || span->length % GROWTH_QUANTUM != 0
                ? "the length of a span is no multiple of 2 MiB"
            : span->dirty_end >= span->length ? "a span has no zero byte at its end"
-           : span->has_tail && round_to_page(span->dirty_end) >= span->length
-               ? "a tail has no room in its span"
-               : NULL;
+           : span->has_tail && span->touched ? "the helper may touch a tail"
+           : !tail_fits(span)                ? "a tail is not after the dirty bytes"
+                                             : NULL;
 }

@@ -14,6 +14,7 @@ struct state {
     PyTypeObject *layout_type;      /* layout.c */
     PyObject *numpy;                /* what growbuf/array.py handed over, or NULL */
     PyObject *release_name;         /* "release" */
+    PyObject *rebuild;              /* the function _rebuild, which pickles name */
     PyObject *dtype_name;           /* "dtype" */
     PyObject *base[STATE_MAX_BASE]; /* the base's own methods: base.c */
 

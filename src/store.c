@@ -35,6 +35,7 @@ static void
 set_memory(struct store *store, const struct span *memory, enum store_kind kind)
 {
     unsigned prefault = store->memory.tag & STORE_TAG_PREFAULT;
+    assert(memory->address != NULL && memory->dirty_end < memory->length);
     store->memory = *memory;
     store->memory.tag = prefault | (unsigned)kind;
 }
@@ -51,6 +52,7 @@ void
 store_free(struct store *store)
 {
     struct store empty = emptied(store);
+    assert(store_check_layout(store) == NULL);
     switch (store_kind(store)) {
     case STORE_HEAP:
         store_heap.release(store->memory.address);
@@ -94,6 +96,7 @@ static void
 end_with_nul(struct store *store)
 {
     if (store_kind(store) != STORE_EMPTY) {
+        assert(store_headroom(store) + store->length <= store->memory.dirty_end);
         store->start[store->length] = '\0';
     }
 }
@@ -107,6 +110,7 @@ static void
 slide(struct store *store)
 {
     if (store_headroom(store) > 0) {
+        assert(store->length <= store->memory.dirty_end - store_headroom(store));
         memmove(store->memory.address, store->start, store->length);
         pool_count_copy(store->length);
         store->start = store->memory.address;
@@ -153,6 +157,7 @@ heap_resize(struct store *store, size_t nbytes)
 static int
 heap_grow(struct store *store, size_t needed)
 {
+    assert(store_kind(store) <= STORE_HEAP && needed > store->length);
     size_t nbytes = growth_heap(store_headroom(store) + needed, store->memory.length);
     if (nbytes != 0 && heap_resize(store, nbytes) == 0) {
         return 0;
@@ -195,7 +200,8 @@ static void
 move_into(struct store *store, const struct span *span)
 {
     struct store moved = emptied(store);
-    assert(span->length > store->length);
+    assert(span->length > store->length && !span->reserved);
+    assert(!store_is_limited(store));
     set_memory(&moved, span, STORE_SPAN);
     moved.start = span->address;
     moved.length = store->length;
@@ -230,6 +236,7 @@ leave_span(struct store *store)
 {
     size_t length = store->length;
     struct span span;
+    assert(store_kind(store) == STORE_SPAN);
     if (length < GROWTH_HEAP_AGAIN) {
         char *block = store_heap.reallocate(NULL, length + 1);
         if (block != NULL) {
@@ -254,6 +261,7 @@ static int
 span_grow(struct store *store, size_t needed)
 {
     size_t headroom = store_headroom(store);
+    assert(store_kind(store) == STORE_SPAN && needed > store->length);
     if (headroom + needed <= store->memory.length) {
         return 0;
     }
@@ -279,9 +287,6 @@ store_set_limit(struct store *store, size_t limit)
     }
     set_memory(store, &span, STORE_LIMITED);
     store->start = span.address;
-    if (span.has_tail) {
-        end_with_nul(store); /* fresh pages are zero, and stay untouched */
-    }
     return 0;
 }
 
@@ -291,6 +296,7 @@ store_set_limit(struct store *store, size_t limit)
 static int
 grow_capacity(struct store *store, size_t needed, bool zeroed)
 {
+    assert(needed > store->length);
     if (store_kind(store) == STORE_LIMITED) {
         return needed <= store->memory.number + 1 ? 0 : EFBIG;
     }
@@ -333,9 +339,20 @@ store_make_tailroom(struct store *store, size_t nbytes)
     return error;
 }
 
-/* Give memory back after bytes were removed. What is after three times the length goes to
- * the pool as a tail: the store takes it back if it grows soon, and the pool's limit and
- * age decide otherwise. */
+/* Where more than three times the length is dirty, give what is not in use to the pool as
+ * a tail: the store takes it back if it grows soon, and the pool's limit and age decide
+ * otherwise. */
+static void
+keep_little(struct store *store)
+{
+    size_t length = store->length;
+    assert(store_kind(store) >= STORE_SPAN);
+    if (store->memory.dirty_end > growth_ahead(3 * length, length)) {
+        spans_cap(&store->memory, store_headroom(store) + length);
+    }
+}
+
+/* Give memory back after bytes were removed. */
 static void
 span_shrink(struct store *store)
 {
@@ -345,14 +362,9 @@ span_shrink(struct store *store)
     if (store_headroom(store) > store->length) {
         slide(store);
     }
-    size_t length = store->length;
-    struct span *span = &store->memory;
-    if (span->dirty_end > growth_ahead(3 * length, length)) {
-        spans_cap(span, growth_round_up(store_headroom(store) + length + 1,
-                                        pages_facts.page_nbytes));
-    }
+    keep_little(store);
     if (store_is_limited(store)) {
-        spans_cap(span, max_dirty_end(store));
+        spans_cap(&store->memory, max_dirty_end(store));
     }
 }
 
@@ -360,6 +372,7 @@ span_shrink(struct store *store)
 static void
 heap_shrink(struct store *store)
 {
+    assert(store_kind(store) == STORE_HEAP);
     slide(store);
     (void)heap_resize(store, store->length + 1);
 }
@@ -388,6 +401,7 @@ static int
 open_hole(struct store *store, size_t at, size_t nbytes)
 {
     size_t rest = store->length - at;
+    assert(nbytes > 0 && at <= store->length);
     if (store_is_limited(store) && nbytes > store->memory.number - store->length) {
         return EFBIG;
     }
@@ -420,6 +434,7 @@ static void
 close_hole(struct store *store, size_t at, size_t nbytes)
 {
     size_t rest = store->length - at - nbytes;
+    assert(nbytes > 0 && rest < store->length);
     if (at < rest) {
         memmove(store->start + nbytes, store->start, at);
         store->start += nbytes;
@@ -483,12 +498,14 @@ store_append_zeros(struct store *store, size_t nbytes)
     if (error) {
         return error;
     }
+    assert(end <= max_dirty_end(store));
     size_t dirty = store_tailroom(store) + 1; /* the NUL is one of the zeros to write */
     memset(store->start + store->length, 0, nbytes + 1 < dirty ? nbytes + 1 : dirty);
     if (store->memory.dirty_end < end) {
         store->memory.dirty_end = end;
     }
     store->length += nbytes;
+    assert(store_check_layout(store) == NULL);
     return 0;
 }
 
@@ -502,7 +519,12 @@ store_reserve(struct store *store, size_t capacity)
         return ENOMEM;
     }
     if (store_kind(store) >= STORE_SPAN || wants_span(capacity + 1)) {
-        return grow_capacity(store, capacity + 1, false);
+        int error = grow_capacity(store, capacity + 1, false);
+        if (error == 0 && store_kind(store) == STORE_SPAN) {
+            keep_little(store);
+        }
+        assert(error != 0 || capacity <= store_capacity(store));
+        return error;
     }
     slide(store);
     return heap_resize(store, capacity + 1);
@@ -533,6 +555,7 @@ store_trim(struct store *store)
         spans_cut(&store->memory, growth_round_up(store->length + 1, GROWTH_QUANTUM));
         spans_discard(&store->memory, store->length + 1);
     }
+    assert(store_headroom(store) == 0 && store_check_layout(store) == NULL);
 }
 
 /* Bytes from which moving pages pays: below, copying them costs less than the calls. */
@@ -555,6 +578,7 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     int error = spans_extract(&store->memory, headroom, headroom + nbytes,
                               headroom + store->length, &span);
     if (error) {
+        spans_cap(&store->memory, max_dirty_end(store)); /* the tail may be back */
         return error;
     }
     set_memory(taken, &span, STORE_SPAN);
@@ -568,6 +592,7 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
         spans_cut_front(&store->memory, store_headroom(store) & ~(GROWTH_QUANTUM - 1));
     }
     shrink_to_fit(store);
+    assert(store_check(store) == NULL && store_check(taken) == NULL);
     return 0;
 }
 

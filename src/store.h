@@ -15,9 +15,11 @@
 #define GROWBUF_STORE_H
 
 #include <assert.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "growth.h"
 #include "spans.h"
 
 /* What the memory of a store is. */
@@ -61,6 +63,9 @@ struct store_heap {
 
 extern struct store_heap store_heap;
 
+/* Bytes that always fit into a heap block of their own. */
+#define STORE_SMALL (GROWTH_SPAN_MIN - 1)
+
 /* The start of every empty store: aligned as any memory is, and never written. */
 extern char store_nothing[1];
 
@@ -97,8 +102,57 @@ void store_set_prefault(struct store *store, bool prefault);
 /* Give everything back; the store is empty afterwards. */
 void store_free(struct store *store);
 
+/* The same for a store that is not used again. */
+static inline void
+store_drop(struct store *store)
+{
+    if (store_kind(store) == STORE_HEAP) {
+        store_heap.release(store->memory.address);
+    }
+    else if (store_kind(store) != STORE_EMPTY) {
+        store_free(store);
+    }
+}
+
 /* Append `nbytes` of unspecified value. */
 int store_append(struct store *store, size_t nbytes);
+
+/* Bytes of a heap block that is used again for `nbytes`: none goes to waste by more than
+ * half and a little. */
+static inline size_t
+store_max_reused(size_t nbytes)
+{
+    return 2 * nbytes + 64;
+}
+
+/* Make `nbytes`, of unspecified value, all that a store has. It is empty, or has a heap
+ * block, which is used again if its size is about right. `nbytes` is less than
+ * STORE_SMALL. */
+static inline int
+store_begin(struct store *store, size_t nbytes)
+{
+    assert(store_kind(store) <= STORE_HEAP && nbytes < STORE_SMALL);
+    char *block = store->memory.address;
+    size_t allocated = store->memory.length;
+    if (nbytes >= allocated || allocated > store_max_reused(nbytes)) {
+        if (nbytes == 0 && block == NULL) {
+            return 0;
+        }
+        allocated = nbytes + 1;
+        block = store_heap.reallocate(block, allocated);
+        if (block == NULL) {
+            return ENOMEM;
+        }
+    }
+    block[nbytes] = '\0';
+    /* One by one: a struct put together elsewhere would be loaded before it is stored. */
+    store->start = store->memory.address = block;
+    store->length = nbytes;
+    store->memory.length = allocated;
+    store->memory.dirty_end = allocated - 1;
+    store->memory.tag = STORE_HEAP | (store_prefault ? STORE_TAG_PREFAULT : 0);
+    return 0;
+}
 
 /* Replace `removed` bytes at `at` by `inserted` bytes of unspecified value. Moves the
  * shorter side where the headroom allows it. */

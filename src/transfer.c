@@ -249,25 +249,22 @@ growbuffer_freeze(PyObject *op, PyObject *Py_UNUSED(ignored))
     return view;
 }
 
-/* ----------------------------------------------------------------------- pickling */
+/* ------------------------------------------------------------ pickling and copying */
 
-/* What a buffer is made of again: (rebuild, (PickleBuffer,), state). */
+/* Return what a GrowBuffer, or an object of a subclass, is made of again by protocol 5:
+ * (_rebuild, (PickleBuffer,)), or (_rebuild, (PickleBuffer, subclass), state). */
 static PyObject *
 reduce_out_of_band(PyObject *op)
 {
-    PyObject *rebuild = NULL, *bytes = NULL, *reduced = NULL;
-    PyObject *state = PyObject_CallMethod(op, "__getstate__", NULL);
-    if (state != NULL) {
-        rebuild = PyObject_GetAttrString((PyObject *)Py_TYPE(op), "_rebuild");
+    PyObject *rebuild = state_of(op)->rebuild, *reduced = NULL;
+    PyObject *bytes = PyPickleBuffer_FromObject(op);
+    if (bytes != NULL && buffer_is_exact_type(Py_TYPE(op))) {
+        reduced = Py_BuildValue("O(O)", rebuild, bytes);
     }
-    if (rebuild != NULL) {
-        bytes = PyPickleBuffer_FromObject(op);
+    else if (bytes != NULL) {
+        reduced = Py_BuildValue("O(OO)N", rebuild, bytes, Py_TYPE(op),
+                                PyObject_CallMethod(op, "__getstate__", NULL));
     }
-    if (bytes != NULL) {
-        reduced = Py_BuildValue("O(O)O", rebuild, bytes, state);
-    }
-    Py_XDECREF(state);
-    Py_XDECREF(rebuild);
     Py_XDECREF(bytes);
     return reduced;
 }
@@ -288,41 +285,107 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
     }
     PyObject *reduced;
     Py_BEGIN_CRITICAL_SECTION(op); /* that the base of 3.13 does not take */
-    buffer_hold(buffer_cast(op));
-    reduced = PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__", "OO",
-                                  op, protocol);
-    buffer_unhold(buffer_cast(op));
+    BufferObject *self = buffer_cast(op);
+    buffer_hold(self);
+    reduced = number >= 3 && buffer_is_exact_type(Py_TYPE(op))
+                  ? Py_BuildValue("O(y#)", state_of(op)->rebuild, buffer_bytes(self),
+                                  (Py_ssize_t)buffer_length(self))
+                  : PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__",
+                                        "OO", op, protocol);
+    buffer_unhold(self);
     Py_END_CRITICAL_SECTION();
     return reduced;
 }
 
-/* Whether a view shows all bytes of a buffer, in order and to be written to. */
+/* Whether an object is a buffer of this very type, all of whose bytes a view shows, in
+ * order and to be written to. */
 static bool
-is_whole(const Py_buffer *view, BufferObject *buffer)
+is_shown_whole(PyObject *owner, const PyObject *type, const Py_buffer *view)
 {
-    return !view->readonly && PyBuffer_IsContiguous(view, 'C') &&
-           (size_t)view->len == buffer_length(buffer);
+    return owner != NULL && (PyObject *)Py_TYPE(owner) == type && !view->readonly &&
+           PyBuffer_IsContiguous(view, 'C') &&
+           (size_t)view->len == buffer_length(buffer_cast(owner));
 }
 
-PyDoc_STRVAR(rebuild_doc,
-"_rebuild($type, bytes, /)\n--\n\n"
-"Return a buffer of these bytes, for pickle. A whole buffer of this very type that\n"
-"comes out of band, and may be written to, is returned as it is.");
-
-static PyObject *
-growbuffer_rebuild(PyObject *type, PyObject *bytes)
+PyObject *
+transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
+    if (args_check_count("_rebuild", nargs, 1, 2) < 0) {
+        return NULL;
+    }
+    struct state *state = PyModule_GetState(module);
+    PyObject *bytes = args[0];
+    PyObject *type = nargs == 2 ? args[1] : (PyObject *)state->buffer_type;
+    if (!PyType_Check(type) ||
+        !PyType_IsSubtype((PyTypeObject *)type, state->buffer_type)) {
+        PyErr_Format(PyExc_TypeError,
+                     "_rebuild() needs a subclass of GrowBuffer, got %R", type);
+        return NULL;
+    }
+    if (PyBytes_CheckExact(bytes) || PyByteArray_CheckExact(bytes)) {
+        return PyObject_CallOneArg(type, bytes); /* in band */
+    }
     PyObject *view = PyMemoryView_FromObject(bytes);
     if (view == NULL) {
         return NULL;
     }
-    PyObject *owner = PyMemoryView_GET_BASE(view), *result = NULL;
-    if (owner != NULL && (PyObject *)Py_TYPE(owner) == type &&
-        is_whole(PyMemoryView_GET_BUFFER(view), buffer_cast(owner))) {
-        result = Py_NewRef(owner);
-    }
+    PyObject *owner = PyMemoryView_GET_BASE(view);
+    PyObject *result = is_shown_whole(owner, type, PyMemoryView_GET_BUFFER(view))
+                           ? Py_NewRef(owner)
+                           : NULL;
     Py_DECREF(view);
     return result != NULL ? result : PyObject_CallOneArg(type, bytes);
+}
+
+/* Return a copy, as the module copy makes it. `memo` is that of a deep copy, or None. */
+static PyObject *
+copy_object(PyObject *op, PyObject *memo)
+{
+    if (buffer_is_exact_type(Py_TYPE(op))) {
+        PyObject *result;
+        Py_BEGIN_CRITICAL_SECTION(op);
+        size_t nbytes = buffer_length(buffer_cast(op));
+        result = buffer_create(Py_TYPE(op), nbytes);
+        if (result != NULL && nbytes > 0) {
+            memcpy(buffer_bytes(buffer_cast(result)), buffer_bytes(buffer_cast(op)),
+                   nbytes);
+        }
+        Py_END_CRITICAL_SECTION();
+        return result;
+    }
+    PyObject *reduced = PyObject_CallMethod(op, "__reduce_ex__", "i", 4);
+    PyObject *copy = reduced == NULL ? NULL : PyImport_ImportModule("copy");
+    PyObject *reconstruct =
+        copy == NULL ? NULL : PyObject_GetAttrString(copy, "_reconstruct");
+    PyObject *before = reconstruct == NULL ? NULL : PyTuple_Pack(2, op, memo);
+    PyObject *args = before == NULL ? NULL : PySequence_Concat(before, reduced);
+    PyObject *result = args == NULL ? NULL : PyObject_CallObject(reconstruct, args);
+    Py_XDECREF(args);
+    Py_XDECREF(before);
+    Py_XDECREF(reconstruct);
+    Py_XDECREF(copy);
+    Py_XDECREF(reduced);
+    return result;
+}
+
+PyDoc_STRVAR(copy_doc,
+"__copy__($self, /)\n--\n\n"
+"Return a copy, for copy.copy(); of a subclass, with the attributes of the object.");
+
+static PyObject *
+growbuffer_copy_shallow(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return copy_object(op, Py_None);
+}
+
+PyDoc_STRVAR(deepcopy_doc,
+"__deepcopy__($self, memo, /)\n--\n\n"
+"Return a copy, for copy.deepcopy(); of a subclass, with copies of its attributes.");
+
+static PyObject *
+growbuffer_copy_deep(PyObject *op, PyObject *memo)
+{
+    return copy_object(op, memo);
 }
 
 const PyMethodDef transfer_methods[] = {
@@ -330,6 +393,7 @@ const PyMethodDef transfer_methods[] = {
     {"take_bytes", BUFFER_METHOD(growbuffer_take_bytes), METH_FASTCALL, take_bytes_doc},
     {"freeze", growbuffer_freeze, METH_NOARGS, freeze_doc},
     {"__reduce_ex__", growbuffer_reduce_ex, METH_O, reduce_ex_doc},
-    {"_rebuild", growbuffer_rebuild, METH_O | METH_CLASS, rebuild_doc},
+    {"__copy__", growbuffer_copy_shallow, METH_NOARGS, copy_doc},
+    {"__deepcopy__", growbuffer_copy_deep, METH_O, deepcopy_doc},
     {NULL, NULL, 0, NULL},
 };

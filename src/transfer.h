@@ -13,6 +13,11 @@ PyObject *transfer_take(PyObject *op, Py_ssize_t nbytes);
  * those have not, no memory is needed. */
 void transfer_put_back(BufferObject *self, BufferObject *taken);
 
+/* The function of the module that pickles name: _rebuild(bytes, type=GrowBuffer) returns a
+ * buffer of these bytes. A whole buffer of that very type that comes out of band, and may
+ * be written to, is returned as it is. */
+PyObject *transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+
 /* The type that holds what freeze() gave away: a read-only buffer and nothing else. */
 extern PyType_Spec transfer_frozen_spec;
 

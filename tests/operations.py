@@ -10,6 +10,7 @@ import pickle
 
 import growbuf
 from growbuf import GrowBuffer, GrowIO
+from growbuf._growbuf import _rebuild
 
 KIB, MIB = 1 << 10, 1 << 20
 PAGES = growbuf.info()["strategy"] != "heap"
@@ -207,7 +208,7 @@ ON_BUFFERS = {
     "freeze": lambda b: b.freeze(),
     "__reduce_ex__": lambda b: pickle.loads(pickle.dumps(b, 2)),
     "__reduce_ex__: out of band": out_of_band,
-    "_rebuild": lambda b: GrowBuffer._rebuild(bytes(b)),
+    "_rebuild": lambda b: _rebuild(bytes(b)),
     "copy": lambda b: b.copy(),
     "copy: deep": copy.deepcopy,
     "capitalize": lambda b: b.capitalize(),

@@ -39,11 +39,12 @@ FLAVOURS = {
 }
 
 # What all programs are linked with: the layers that need no Python, and the kernel.
+LAYERS = [
+    *("growth", "pages", "pages_linux", "pages_posix"),
+    *("prefault", "entries", "pool", "moves", "spans", "store"),
+]
 SHARED = [
-    *(
-        SOURCE / f"{layer}.c"
-        for layer in ("growth", "pages", "prefault", "spans", "store")
-    ),
+    *(SOURCE / f"{layer}.c" for layer in LAYERS),
     TESTS / "kernel.c",
 ]
 PROGRAMS = [path.stem for path in sorted(TESTS.glob("test_*.c"))]

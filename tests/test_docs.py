@@ -40,10 +40,14 @@ def check_make(words):
 
 
 def check_pip(words):
-    """Check `pip install growbuf[extra]`: the extra exists."""
+    """Check `pip install WHAT`: a checkout's extra exists, or it is a wheel of dist/.
+
+    The package is not on PyPI yet, so no page may name it there.
+    """
+    if words[-1] == "dist/*.whl":
+        return
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
-    name, extra = re.fullmatch(r"(\w+)(?:\[(\w+)\])?", words[-1]).groups()
-    assert name == project["name"]
+    extra = re.fullmatch(r"\.(?:\[(\w+)\])?", words[-1])[1]
     assert extra is None or extra in project["optional-dependencies"]
 
 

@@ -4,10 +4,11 @@ so has a process that multiprocessing starts in any way."""
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 
 import pytest
-from test_growbuffer import ON_LINUX
+from test_growbuffer import ON_LINUX, run
 
 import growbuf
 from growbuf import GrowBuffer
@@ -20,6 +21,10 @@ pytestmark = [
     # Forking with threads is what is tested.
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
 ]
+HAS_GIL = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(),
+    reason="a thread may hold the lock of an object, and is not in the child",
+)
 
 
 def in_a_child(work):
@@ -107,6 +112,60 @@ def test_fork_while_a_thread_works(work, place):
         worker.join()
     assert failures == []
     assert mine == b"x" * (3 * MIB) and check(mine) is None
+
+
+@pytest.mark.filterwarnings("error::DeprecationWarning")
+def test_fork_while_the_helper_prefaults_is_a_fork_of_one_thread():
+    """Since 3.12 os.fork() warns of a process that has more."""
+    code = """
+        import os, warnings
+        import growbuf
+        warnings.simplefilter("error")
+        buf = growbuf.GrowBuffer(prefault=True)
+        for _ in range(20):
+            for _ in range(20):
+                buf += bytes(1 << 20)
+            child = os.fork()
+            if child == 0:
+                buf += b"x"
+                os._exit(buf.count(b"x") != 1)
+            assert len(os.listdir("/proc/self/task")) == 1
+            assert os.waitpid(child, 0)[1] == 0
+            buf.clear()
+        print("fine")
+    """
+    assert run(code) == "fine"
+
+
+@HAS_GIL
+@pytest.mark.parametrize("limit", [None, 64 * MIB])
+def test_a_buffer_that_another_thread_appends_to_is_whole_in_the_child(limit):
+    if limit and growbuf.info()["strategy"] == "heap":
+        pytest.skip("no pages to reserve")
+    stop, shared, piece = threading.Event(), GrowBuffer(limit=limit), bytes(8 * MIB)
+
+    def append_until_stop():
+        while not stop.is_set():
+            shared.extend(piece)
+            shared[:0] = piece
+            shared[100:200] = piece
+            shared.take(2 * MIB)
+            shared.clear()
+
+    def grows_and_shrinks():
+        shared.append(1)
+        shared.insert(0, 2)
+        del shared[5:]
+        return check(shared) is None
+
+    worker = threading.Thread(target=append_until_stop)
+    worker.start()
+    try:
+        for _ in range(20):
+            in_a_child(grows_and_shrinks)
+    finally:
+        stop.set()
+        worker.join()
 
 
 def test_a_buffer_that_is_being_read_into_is_whole_in_the_child():

@@ -66,6 +66,11 @@ def test_every_slot_of_bytesio_is_overridden_or_listed():
     assert len(filled) > len(inherited) + 5
 
 
+@pytest.mark.parametrize("name", [name for name in vars(GrowIO) if name[0] != "_"])
+def test_method_of_its_own_shows_an_example(name):
+    assert ">>> " in getattr(GrowIO, name).__doc__
+
+
 OWN_METHODS = [
     name
     for name, value in vars(io.BytesIO).items()

@@ -7,9 +7,11 @@ is written to and asked for its value in turn does no more work than a BytesIO.
 
 import io
 import sys
+from functools import partial
 from itertools import product
 
 import pytest
+from conftest import together
 
 from growbuf import GrowBuffer, GrowIO, info, stats
 from growbuf._growbuf import check, place
@@ -217,6 +219,29 @@ def test_value_ends_with_a_nul():
     del value
     file.truncate(2)
     assert float(file.getvalue()) == 11.0
+
+
+def test_threads_take_values_that_no_write_changes():
+    """Some drop their value before the next write, and some keep it."""
+    file = GrowIO()
+    file.write(bytes(1000))
+
+    def work(letter, keeps):
+        kept = []
+        for n in range(300):
+            value = file.getvalue()
+            twin = bytes(bytearray(value))
+            file.seek(0)
+            file.write(letter * 500)
+            assert value == twin and len(value) <= SMALL
+            if keeps:
+                kept.append((value, twin))
+            del value
+            if n % 50 == 0:
+                file.truncate(1000)
+        assert all(value == twin for value, twin in kept)
+
+    together(*(partial(work, b"%d" % n, n % 2) for n in range(4)))
 
 
 # ------------------------------------------------------------- from bytes to a buffer

@@ -118,6 +118,85 @@ def test_no_mappings_left(left, expected):
     assert left == 0 or printed.startswith("grown")
 
 
+# ------------------------------------------------- what a refused limit's error says
+
+REFUSED = """
+def message(limit):
+    try:
+        GrowBuffer(limit=limit)
+    except MemoryError as error:
+        return str(error)
+    return "not refused"
+
+words = {words!r}
+assert all(word in message({limit}) for word in words), message({limit})
+assert f"limit={limit}" in message({limit})
+"""
+
+
+def test_limit_refused_for_mappings_names_max_map_count():
+    if int(Path("/proc/sys/vm/max_map_count").read_text()) > 1_000_000:
+        pytest.skip("there are too many mappings to use up")
+    code = REFUSED.format(words=["vm.max_map_count", "drop"], limit=4 * MIB)
+    after = "for page in pages: LIBC.munmap(page, 4096)\nGrowBuffer(limit=4 << 20)"
+    filled = MANY_MAPPINGS.format(left=0).replace("tell(60 << 20)", "")
+    assert child(GROW, filled, code, after) == ""
+
+
+def test_limit_refused_by_rlimit_names_it():
+    code = REFUSED.format(words=["RLIMIT_AS", "ulimit -v"], limit=64 * MIB)
+    limited = """
+with open("/proc/self/statm") as statm:
+    used = int(statm.read().split()[0]) * os.sysconf("SC_PAGESIZE")
+resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20),) * 2)
+GrowBuffer(limit=32 << 20)
+growbuf.trim()
+"""
+    assert child(GROW, limited, code) == ""
+
+
+@pytest.mark.parametrize("limit", [1 << 46, 1 << 60])
+def test_limit_refused_for_space_says_smaller(limit):
+    assert child(GROW, REFUSED.format(words=["smaller"], limit=limit)) == ""
+
+
+@pytest.mark.parametrize("limit", [1, 100, 65_536])
+def test_limit_below_1_mib_takes_one_mapping(limit):
+    """As many as there are leave the process mappings for threads and imports."""
+    code = """
+import threading
+with open("/proc/self/maps") as maps:
+    before = sum(1 for _ in maps)
+bufs = [GrowBuffer(b"x", limit={limit}) for _ in range(20_000)]
+with open("/proc/self/maps") as maps:
+    count = sum(1 for _ in maps) - before
+threading.Thread(target=int).start()
+import mmap, sqlite3
+print(count <= 20_000 + 16, all(buf == b"x" for buf in bufs))
+"""
+    assert child(GROW, code.format(limit=limit)) == "True True"
+
+
+@pytest.mark.parametrize("limit", [1, 4096, 1 << 16, 1 << 20, 1 << 30])
+def test_one_byte_under_a_limit_holds_two_pages_at_most(limit):
+    code = """
+def rss():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+bufs = [GrowBuffer(limit={limit}) for _ in range(1000)]
+before = rss()
+for buf in bufs:
+    buf += b"x"
+held = rss() - before
+for buf in bufs:
+    buf.clear()
+pages = 1000 * os.sysconf("SC_PAGESIZE")
+print(held <= 2 * pages + (1 << 20), rss() - before <= 2 * pages + (1 << 20))
+"""
+    assert child(GROW, code.format(limit=limit)) == "True True"
+
+
 def test_locked_memory():
     """Under mlockall(MCL_FUTURE) the kernel moves no pages off a locked source."""
     printed = child(GROW, 'print("no" if LIBC.mlockall(2) else "") or tell(30 << 20)')
@@ -129,6 +208,38 @@ def test_locked_memory():
 def test_huge_pages_refused_to_the_process():
     code = "assert LIBC.prctl(41, 1, 0, 0, 0) == 0\ntell(60 << 20)"  # THP_DISABLE
     assert child(GROW, code) == "grown, moved, span, dontunmap"
+
+
+def test_huge_pages_of_an_unknown_setting_are_asked_for():
+    """Where /sys is not mounted, as in some containers."""
+    code = """
+new_namespace, private, tmpfs = 0x20000, 0x44000, b"tmpfs"
+if (
+    LIBC.unshare(new_namespace)
+    or LIBC.mount(None, b"/", None, private, None)
+    or LIBC.mount(tmpfs, b"/sys", tmpfs, 0, None)
+):
+    print("no namespace")
+    raise SystemExit
+"""
+    show = """
+print(facts()["transparent_hugepage"])
+buf = GrowBuffer()
+while len(buf) < 20 << 20:
+    buf += PIECE
+_, address, length = place(buf)
+with open("/proc/self/smaps") as smaps:
+    for line in smaps:
+        first, *rest = line.split()
+        if not first.endswith(":"):
+            start, end = (int(text, 16) for text in first.split("-"))
+        elif first == "VmFlags:" and start <= address < end:
+            print("hg" in rest)
+"""
+    printed = child(code, GROW, show)
+    if printed == "no namespace":
+        pytest.skip("only root may hide /sys from a process")
+    assert printed == "unknown\nTrue"
 
 
 # ------------------------------------------------------------------------- seccomp

@@ -15,6 +15,7 @@ import socket
 import ssl
 import threading
 import zlib
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -24,7 +25,7 @@ from test_tail import fed, send_and_close, tls
 
 import growbuf
 from growbuf import GrowBuffer
-from growbuf._growbuf import check, facts, place
+from growbuf._growbuf import _rebuild, check, facts, place
 
 LARGE = 9 * MIB + 17
 MOVES_PARTS = pytest.mark.skipif(
@@ -438,9 +439,12 @@ def test_bad_calls_of_what_pickle_uses():
     for call in (
         lambda: buf.__reduce_ex__("5"),
         lambda: buf.__reduce_ex__(),
-        lambda: GrowBuffer._rebuild(5),
-        lambda: GrowBuffer._rebuild("abc"),
-        lambda: GrowBuffer._rebuild(),
+        lambda: _rebuild(5),
+        lambda: _rebuild("abc"),
+        lambda: _rebuild(),
+        lambda: _rebuild(b"abc", bytearray),
+        lambda: _rebuild(b"abc", GrowBuffer()),
+        lambda: _rebuild(b"abc", GrowBuffer, 1),
     ):
         with pytest.raises(TypeError):
             call()
@@ -466,6 +470,28 @@ def test_copies_of_a_subclass():
     assert type(shallow) is type(deep) is Labelled and shallow == deep == b"abc"
     assert shallow.label is buf.label
     assert deep.label == buf.label and deep.label is not buf.label
+
+
+def test_deepcopy_of_a_subclass_that_refers_to_itself_refers_to_the_copy():
+    buf = labelled(b"abc")
+    buf.label = [buf]
+    deep = copy.deepcopy(buf)
+    assert deep is not buf and deep.label[0] is deep and deep == b"abc"
+
+
+def test_copy_of_a_subclass_calls_its_reduce_ex():
+    class Reduced(GrowBuffer):
+        def __reduce_ex__(self, protocol):
+            return Reduced, (b"reduced",)
+
+    assert copy.copy(Reduced(b"abc")) == copy.deepcopy(Reduced(b"abc")) == b"reduced"
+
+
+def test_pickle_of_a_buffer_names_one_function():
+    """A pickled getattr() and class would cost twice as much."""
+    for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):
+        reduced = GrowBuffer(b"abc").__reduce_ex__(protocol)
+        assert reduced[0] is _rebuild and len(reduced) == 2 and len(reduced[1]) == 1
 
 
 # ------------------------------------------------------------------------------ processes
@@ -753,6 +779,11 @@ def in_vain(call, *args):
     raise AssertionError("nothing was raised")
 
 
+def rebuild_in_vain():
+    with suppress(TypeError):
+        _rebuild(5)
+
+
 LEAKS = {
     "take all": lambda: GrowBuffer(b"x" * 1000).take(),
     "take some": lambda: GrowBuffer(b"x" * 1000).take(10),
@@ -768,7 +799,9 @@ LEAKS = {
     "pickle a subclass": lambda: pickle.loads(pickle.dumps(labelled(b"abc"), 5)),
     "pickle out of band": lambda: there_and_back(GrowBuffer(b"abc")),
     "copy": lambda: copy.deepcopy(GrowBuffer(b"abc")),
-    "rebuild in vain": lambda: in_vain("_rebuild", 5),
+    "rebuild": lambda: _rebuild(pickle.PickleBuffer(GrowBuffer(b"abc"))),
+    "rebuild in vain": rebuild_in_vain,
+    "copy a subclass": lambda: copy.deepcopy(labelled(b"abc")),
 }
 
 

@@ -10,7 +10,7 @@ from test_traps import ON_312
 
 import growbuf
 from growbuf import GrowBuffer, GrowIO
-from growbuf._growbuf import check, facts
+from growbuf._growbuf import _rebuild, check, facts
 
 KIB = 1 << 10
 SECRET = 0xA5
@@ -293,7 +293,7 @@ TAKERS = {
     "join": lambda b, x: b.join([x, x]),
     "write": lambda b, x: GrowIO(buffer=b).write(x),
     "readinto": lambda b, x: GrowIO(buffer=b).readinto(x),
-    "rebuild": lambda b, x: GrowBuffer._rebuild(x),
+    "rebuild": lambda b, x: _rebuild(x),
 }
 
 
@@ -359,9 +359,9 @@ class Call:
 
 
 PICKLES = {
-    "rebuild of a number": Call(GrowBuffer._rebuild, 1 << 62),
-    "rebuild of nothing": Call(GrowBuffer._rebuild),
-    "rebuild of text": Call(GrowBuffer._rebuild, "text"),
+    "rebuild of a number": Call(_rebuild, 1 << 62),
+    "rebuild of nothing": Call(_rebuild),
+    "rebuild of text": Call(_rebuild, "text"),
     "zeros": Call(GrowBuffer, 1 << 62),
     "limit": Call(GrowBuffer, b"", "utf-8", "strict", False, 1 << 62),
     "a bad state of a file": Call(GrowIO.__setstate__, GrowIO(), (b"x", -1, None)),

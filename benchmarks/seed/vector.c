@@ -78,7 +78,7 @@ probe(void)
     if (rung < 0) {
         fail(name);
     }
-    spans_init((enum pages_rung)rung, NULL);
+    pool_init((enum pages_rung)rung, NULL);
 }
 
 static void

@@ -37,7 +37,9 @@ NOTE = (
     "job: that, and the time to read and decompress the data, which is the same for "
     "both types; data that is repeated is decompressed once. Ratio: bytearray / "
     "GrowBuffer. Peak memory: of the process that made the run, minus what it held "
-    "before the first piece."
+    "before the first piece. Moves: how often the kernel moved the pages of the buffer. "
+    "Pages moved: their size in total; the kernel changes the page tables and copies no "
+    "byte. Bytes copied: by growing, as when a small buffer leaves the heap."
 )
 WARM_NOTE = (
     "Before each run, memory for it was touched and freed: a virtual machine may have "
@@ -250,6 +252,6 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "whole job": ("job_ns", format_ns),
     "peak memory": ("peak_nbytes", format_nbytes),
     "moves": ("moves", format_count),
-    "bytes moved": ("moved_bytes", format_nbytes),
+    "pages moved": ("moved_bytes", format_nbytes),
     "bytes copied": ("copied_bytes", format_nbytes),
 }

@@ -51,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
 def add_demo(commands: "argparse._SubParsersAction") -> None:
     demo = commands.add_parser(
         "demo",
-        help="build a large buffer from real data, as GrowBuffer and as bytearray",
+        help="build a large buffer from real data and compare with bytearray",
         description="Read real data of unknown length into a GrowBuffer and into a "
         "bytearray, in turn, and compare time and memory.",
     )
@@ -86,7 +86,7 @@ def add_demo(commands: "argparse._SubParsersAction") -> None:
 def add_bench(commands: "argparse._SubParsersAction") -> None:
     bench = commands.add_parser(
         "bench",
-        help="compare growing buffers with other libraries, in about a minute",
+        help="compare with other libraries that collect data, in about a minute",
         description="Collect data of unknown length with growbuf and with other "
         "libraries, in turn. Print memory use and the ratios of their times.",
     )

@@ -11,7 +11,7 @@
 #include "growth.h"
 #include "kernel.h"
 #include "pages.h"
-#include "spans.h"
+#include "store.h"
 
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
@@ -31,38 +31,15 @@ begin(enum kernel_kind kind, enum pages_rung highest)
          pages_rung_names[highest]);
     kernel_boot(kind);
     pages_probe(highest);
-    /* What the machine's setting is must not decide what is tested. */
-    pages_facts.huge = PAGES_HUGE_MADVISE;
-    spans_set_pool_limit(SPANS_POOL_NBYTES);
-    CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
+    pool_set_limit(POOL_NBYTES);
+    CHECK(pool_stats().live == 0 && pool_stats().nentries == 0);
 }
 
 static inline void
 check_state(void)
 {
     CHECK_SOUND(kernel_misuse());
-    CHECK_SOUND(spans_check());
-}
-
-/* The bytes that are lent of a span. */
-static inline size_t
-lent(const struct span *span)
-{
-    return span->lent_npages * pages_facts.page_nbytes;
-}
-
-/* With nothing in the pool: a budget of just one span is all there for that span. */
-static inline void
-check_nothing_is_lent(void)
-{
-    struct span span;
-    spans_set_pool_limit(2 * MIB);
-    if (pages_facts.rung > PAGES_HEAP && spans_take(2 * MIB, true, &span) == 0) {
-        span.ready = 2 * MIB - 1;
-        spans_give(&span);
-        CHECK(spans_stats().retained_nbytes == 2 * MIB - 1);
-    }
-    spans_trim();
+    CHECK_SOUND(pool_check());
 }
 
 static inline void
@@ -70,10 +47,10 @@ finish(void)
 {
     kernel_heal();
     kernel.most_nbytes = kernel.most_mappings = 0;
-    spans_trim();
+    (void)pool_drain();
     check_state();
-    CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
-    check_nothing_is_lent();
+    CHECK(pool_stats().live == 0 && pool_stats().nentries == 0);
+    CHECK(pool_stats().nbytes == 0 && pool_stats().reserved_nbytes == 0);
     CHECK_SOUND(kernel_leak());
 }
 

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "pages.h"
+#include "store.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -23,7 +23,7 @@
 
 enum { MOST_MAPPINGS = 4096, MOST_BLOCKS = 4096, MOST_HEAP = 1 << 30 };
 
-enum owner { OURS, LOST, SOMEBODY };
+enum owner { OURS, LOST, ANOTHER };
 
 struct mapping {
     char *from, *to;
@@ -99,7 +99,7 @@ no_success(int error)
 
 /* -------------------------------------------------------- the table of mappings */
 
-/* Return the index of the first mapping that ends behind `address`. */
+/* Return the index of the first mapping that ends after `address`. */
 static size_t
 find(const char *address)
 {
@@ -129,7 +129,7 @@ insert(size_t at, struct mapping mapping)
 }
 
 /* Cut the mapping around `address` in two. Return the index of the first mapping that
- * begins at `address` or behind it. */
+ * begins at `address` or after it. */
 static size_t
 split(char *address)
 {
@@ -137,10 +137,10 @@ split(char *address)
     if (at == nmappings || mappings[at].from >= address) {
         return at;
     }
-    struct mapping behind = mappings[at];
-    behind.from = address;
+    struct mapping rest = mappings[at];
+    rest.from = address;
     mappings[at].to = address;
-    insert(at + 1, behind);
+    insert(at + 1, rest);
     return at + 1;
 }
 
@@ -153,11 +153,11 @@ drop(size_t first, size_t last)
 }
 
 static bool
-agree(const struct mapping *front, const struct mapping *behind)
+agree(const struct mapping *front, const struct mapping *next)
 {
-    return front->to == behind->from && front->origin == behind->origin &&
-           front->protection == behind->protection && front->huge == behind->huge &&
-           front->hidden == behind->hidden && front->owner == behind->owner;
+    return front->to == next->from && front->origin == next->origin &&
+           front->protection == next->protection && front->huge == next->huge &&
+           front->hidden == next->hidden && front->owner == next->owner;
 }
 
 /* Make one mapping of neighbours that agree, within [from, to) and at its ends. */
@@ -203,12 +203,12 @@ belongs(const char *from, const char *to, enum owner owner)
     return true;
 }
 
-/* Whether somebody else has mapped a page in [from, to). */
+/* Whether another owner has mapped a page in [from, to). */
 static bool
 is_squatted(const char *from, const char *to)
 {
     for (size_t at = find(from); at < nmappings && mappings[at].from < to; at++) {
-        if (mappings[at].owner == SOMEBODY) {
+        if (mappings[at].owner == ANOTHER) {
             return true;
         }
     }
@@ -372,7 +372,7 @@ fake_map(void *address, size_t length, int protection, int flags)
     return from;
 }
 
-/* The range whose unmapping failed is nobody's from now on. */
+/* The range whose unmapping failed has no owner from now on. */
 static void
 lose(char *from, char *to)
 {
@@ -402,7 +402,7 @@ squat(char *from)
         enter((struct mapping){.from = from,
                                .to = from + page_nbytes,
                                .protection = PROT_READ | PROT_WRITE,
-                               .owner = SOMEBODY});
+                               .owner = ANOTHER});
         memset(from, SQUATTER, page_nbytes);
     }
 }
@@ -420,7 +420,7 @@ fake_unmap(void *address, size_t length)
         return no_success(EINVAL);
     }
     if (is_squatted(from, to)) {
-        wrong("unmaps what somebody else has mapped");
+        wrong("unmaps what another owner has mapped");
     }
     if (!kernel.late && !belongs(from, to, OURS)) {
         wrong("unmaps what it has not mapped");
@@ -492,7 +492,7 @@ move_onto(char *from, size_t length, size_t new_length, char *target, bool keep)
         return no_address(EINVAL);
     }
     if (is_squatted(target, target + new_length)) {
-        wrong("moves onto what somebody else has mapped");
+        wrong("moves onto what another owner has mapped");
     }
     if (!belongs(target, target + new_length, OURS)) {
         wrong("moves onto what it has not mapped");
@@ -607,7 +607,7 @@ tell(char *from, char *to, void (*set)(struct mapping *, int), int value)
     return 0;
 }
 
-/* Whether a mapping begins before `address` and ends behind it. */
+/* Whether a mapping begins before `address` and ends after it. */
 static bool
 is_inside(const char *address)
 {
@@ -693,6 +693,9 @@ fake_advise(void *address, size_t length, int advice)
         wrong("advises about what it has not mapped");
         return no_success(ENOMEM);
     }
+    if (kernel.locked && (advice == MADV_DONTNEED || advice == MADV_FREE)) {
+        return no_success(EINVAL);
+    }
     switch (advice) {
     case MADV_DONTNEED:
         zero(from, to);
@@ -742,7 +745,7 @@ fake_release(void *address)
     }
 }
 
-/* Always elsewhere and never zeroed: whoever counts on either finds out. */
+/* Always elsewhere and never zeroed: code that relies on either fails. */
 static void *
 fake_reallocate(void *address, size_t nbytes)
 {
@@ -769,11 +772,17 @@ fake_reallocate(void *address, size_t nbytes)
     return memory;
 }
 
-/* It never fails, so it is not among the calls. */
+/* These never fail, so they are not among the calls. */
 static uint64_t
 fake_clock_ms(void)
 {
     return kernel.now_ms;
+}
+
+static enum pages_huge
+fake_huge(void)
+{
+    return kernel.huge;
 }
 
 /* ---------------------------------------------------------------- what tests call */
@@ -802,19 +811,18 @@ kernel_boot(enum kernel_kind kind)
     for (size_t i = 0; i < MOST_BLOCKS; i++) {
         fake_release(blocks[i].address);
     }
-    kernel = (struct kernel){.kind = kind};
+    kernel = (struct kernel){.kind = kind, .huge = PAGES_HUGE_MADVISE};
     misuse = NULL;
     kernel_heal();
-    pages_ops = (struct pages_ops){
-        .map = fake_map,
-        .unmap = fake_unmap,
-        .remap = fake_remap,
-        .advise = fake_advise,
-        .protect = fake_protect,
-        .clock_ms = fake_clock_ms,
-        .reallocate = fake_reallocate,
-        .release = fake_release,
-    };
+    pages_ops = pages_system_ops; /* locks and threads are the real ones */
+    pages_ops.map = fake_map;
+    pages_ops.unmap = fake_unmap;
+    pages_ops.remap = fake_remap;
+    pages_ops.advise = fake_advise;
+    pages_ops.protect = fake_protect;
+    pages_ops.huge = fake_huge;
+    pages_ops.clock_ms = fake_clock_ms;
+    store_heap = (struct store_heap){fake_reallocate, fake_release};
 }
 
 void
@@ -915,12 +923,12 @@ size_t
 kernel_resident(const char *address, size_t length)
 {
     static unsigned char present[MOST_HEAP / 4096];
-    size_t npages = length / page_nbytes, nresident = 0;
+    size_t page = pages_facts.page_nbytes, npages = length / page, nresident = 0;
     must(mincore((void *)address, length, present));
     for (size_t i = 0; i < npages; i++) {
         nresident += present[i] & 1;
     }
-    return nresident * page_nbytes;
+    return nresident * page;
 }
 
 const char *
@@ -934,8 +942,8 @@ kernel_leak(void)
 {
     for (size_t at = 0; at < nmappings; at++) {
         const struct mapping *mapping = &mappings[at];
-        if (mapping->owner == SOMEBODY && *mapping->from != SQUATTER) {
-            return "somebody else's memory was written to";
+        if (mapping->owner == ANOTHER && *mapping->from != SQUATTER) {
+            return "memory of another owner was written to";
         }
     }
     return kernel.nbytes > 0    ? "a mapping was not given back"

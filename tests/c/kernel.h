@@ -1,5 +1,5 @@
-/* kernel: a fake one behind `pages_ops`, so that tests see every call, choose what the
- * answer is, and find out what was lost.
+/* kernel: a fake one in `pages_ops`, so that tests see every call, choose its result, and
+ * find out what was lost.
  *
  * Its memory is real: one arena of address space, in which each fake mapping can be
  * read and written and everything else faults. Moving copies the bytes.
@@ -19,6 +19,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "pages.h"
 
 enum kernel_kind {
     KERNEL_2014, /* flag 4 is RETAIN: grows, in place or elsewhere, keeps the source */
@@ -42,25 +44,27 @@ enum kernel_call {
     KERNEL_CALLS
 };
 
-/* What a mapping was told about huge pages last. */
+/* The last advice about huge pages that a mapping was given. */
 enum kernel_huge { KERNEL_HUGE_UNSAID, KERNEL_HUGE_ASKED, KERNEL_HUGE_REFUSED };
 
 struct kernel {
     enum kernel_kind kind;
 
     /* What a test may set, at any time. */
-    bool bottom_up;   /* new mappings go to the lowest place: room behind the last */
+    bool bottom_up; /* new mappings go to the lowest place: free space after the last */
     size_t unaligned; /* so many mappings to come begin beside a multiple of 2 MiB */
-    size_t squatters; /* after so many unmaps to come somebody else maps there */
+    size_t squatters; /* after so many unmaps to come another owner maps there */
     bool late;        /* a move onto a target that fails, and would charge a limit, has
-                       * already unmapped it, and somebody else has mapped there */
+                       * already unmapped it, and another owner has mapped there */
     bool dirty;       /* a kept source goes on reading as what it was */
     bool pressed;     /* short of memory: what is offered is taken, and reads as zero */
-    uint64_t now_ms;  /* what the clock says */
+    bool locked;      /* as by mlockall: no advice gives memory back */
+    enum pages_huge huge; /* the setting of transparent huge pages */
+    uint64_t now_ms;      /* what the clock says */
     size_t most_nbytes;   /* like RLIMIT_AS; 0: no limit */
     size_t most_mappings; /* like vm.max_map_count; 0: no limit */
 
-    /* What it tells. */
+    /* What it counts. */
     size_t calls[KERNEL_CALLS];
     size_t ncalls;  /* all of them */
     size_t nfailed; /* those that kernel_fail or kernel_fail_from made fail */
@@ -75,20 +79,20 @@ struct kernel {
 
 extern struct kernel kernel;
 
-/* Start anew as `kind`, with nothing mapped, and put it behind `pages_ops`. */
+/* Start anew as `kind`, with nothing mapped, and put it into `pages_ops`. */
 void kernel_boot(enum kernel_kind kind);
 
 /* Let the `nth` call from now on fail with `error`; or that one and all after it. */
 void kernel_fail(size_t nth, int error);
 void kernel_fail_from(size_t nth, int error);
 
-/* Let no call fail any more. */
+/* From now on no call fails. */
 void kernel_heal(void);
 
 /* Whether all of a range is mapped and may be read and written. */
 bool kernel_is_mapped(const char *address, size_t length);
 
-/* Whether all of a range is mapped and nobody may read or write it. */
+/* Whether all of a range is mapped and cannot be read or written. */
 bool kernel_is_closed(const char *address, size_t length);
 
 /* Whether all of a range is mapped and would be in a core file, or none of it. */
@@ -105,7 +109,7 @@ size_t kernel_resident(const char *address, size_t length);
 const char *kernel_misuse(void);
 
 /* Return what has not been given back, or NULL. A range that could not be unmapped
- * because the call failed is not held against anybody. */
+ * because the call failed does not count. */
 const char *kernel_leak(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* model: a store beside the bytes it should hold, in memory that no fake kernel moves.
+/* model: a store beside the bytes that it should hold, in memory that no kernel moves.
  * Each action is done to both, and then both are compared.
  */
 #ifndef GROWBUF_TESTS_MODEL_H
@@ -16,10 +16,10 @@ struct model {
     size_t most;   /* bytes there is room for */
     uint64_t seed; /* of the next bytes written */
 
-    /* Of a store that is fixed: */
-    const char *address; /* where it is; NULL: it is not fixed */
+    /* Of a store with a limit: */
+    const char *address; /* where it is; NULL: it has none */
     size_t limit;
-    size_t opened; /* bytes that it has ever needed to have access to */
+    size_t opened; /* accessible bytes */
 };
 
 static inline void
@@ -47,37 +47,58 @@ is_zero_or_untouched(const char *bytes, size_t nbytes)
     return true;
 }
 
-/* What is not ready is zero: to the end of a span, or as far as there is access. Where
- * that is far it is enough to look at the edges. */
+/* Whether [from, to) of a span is zero. Where that is far it is enough to look at the
+ * edges. */
 static inline bool
-model_is_zero_behind(const struct model *model)
+model_is_zero(const struct span *span, size_t from, size_t to)
 {
-    const struct span *span = &model->store.memory;
-    if (span->kind < STORE_SPAN) {
-        return true;
-    }
-    size_t end = span->kind == STORE_LIMITED ? model->opened : span->length;
-    size_t some = 16 * KIB, rest = end - span->ready;
-    size_t edge = rest < some ? rest : some;
-    return is_zero_or_untouched(span->address + span->ready, edge) &&
-           is_zero_or_untouched(span->address + end - edge, edge);
+    size_t rest = to - from, edge = rest < 16 * KIB ? rest : 16 * KIB;
+    return is_zero_or_untouched(span->address + from, edge) &&
+           is_zero_or_untouched(span->address + to - edge, edge);
 }
 
-/* It is where it was, and behind what it has needed lies its reservation, untouched. */
-static inline void
-model_check_fixed(struct model *model)
+/* What is not dirty is zero, except for the tail: to the end of a span, or of what is
+ * accessible. */
+static inline bool
+model_is_zero_after(const struct model *model)
 {
     const struct span *span = &model->store.memory;
-    size_t needed = growth_round_up(span->ready + 1, GROWTH_QUANTUM);
-    size_t reach = 2 * growth_round_up(model->limit + 1, GROWTH_QUANTUM);
+    if (store_kind(&model->store) < STORE_SPAN) {
+        return true;
+    }
+    size_t end = model->address != NULL ? model->opened : span->length;
+    struct span tail = pool_tail(span);
+    if (tail.length == 0) {
+        return model_is_zero(span, span->dirty_end, end);
+    }
+    size_t from = (size_t)(tail.address - span->address), to = from + tail.length;
+    CHECK(from > span->dirty_end && to <= end);
+    return model_is_zero(span, span->dirty_end, from) && model_is_zero(span, to, end);
+}
+
+/* Bytes of address space for a limit. */
+static inline size_t
+model_reach(size_t limit)
+{
+    return limit < MIB ? 2 * MIB : 2 * growth_round_up(limit + 1, GROWTH_QUANTUM);
+}
+
+/* It is where it was, and after what it has needed lies its reservation, untouched; or
+ * open, as far as a store that had the reservation before needed it. */
+static inline void
+model_check_limited(struct model *model)
+{
+    const struct span *span = &model->store.memory;
+    size_t needed = growth_round_up(span->dirty_end + 1, GROWTH_QUANTUM);
+    size_t reach = model_reach(model->limit);
     model->opened = needed > model->opened ? needed : model->opened;
+    size_t rest = reach - model->opened;
     CHECK(store_is_limited(&model->store) && span->address == model->address);
     CHECK(store_capacity(&model->store) == model->limit);
     CHECK(kernel_is_mapped(span->address, model->opened));
-    CHECK(kernel_is_closed(span->address + model->opened, reach - model->opened));
+    CHECK(kernel_is_closed(span->address + model->opened, rest));
     CHECK(kernel.nfailed > 0 || kernel_is_dumped(span->address, model->opened));
-    CHECK(kernel.nfailed > 0 ||
-          kernel_is_hidden(span->address + model->opened, reach - model->opened));
+    CHECK(kernel.nfailed > 0 || kernel_is_hidden(span->address + model->opened, rest));
 }
 
 static inline void
@@ -87,23 +108,23 @@ model_check(struct model *model)
     CHECK_SOUND(store_check(store));
     check_state();
     if (model->address != NULL) {
-        model_check_fixed(model);
+        model_check_limited(model);
     }
     CHECK(store->length == model->length);
     CHECK(model->length == 0 || memcmp(store->start, model->bytes, model->length) == 0);
-    CHECK(model_is_zero_behind(model));
-    CHECK(store->memory.kind == STORE_EMPTY || store->length <= store_capacity(store));
+    CHECK(model_is_zero_after(model));
+    CHECK(store_kind(store) == STORE_EMPTY || store->length <= store_capacity(store));
 }
 
 /* After asking for `wanted` bytes in all: past a limit the answer is EFBIG, and nowhere
- * else; and what only grows at the end leaves a fixed store at its `start`. */
+ * else; and what only grows at the end leaves a limited store at its `start`. */
 static inline void
 model_check_growth(const struct model *model, size_t wanted, const char *start,
                    int error)
 {
-    bool fixed = model->address != NULL;
-    CHECK((error == EFBIG) == (fixed && wanted > model->limit));
-    CHECK(!fixed || model->store.start == start);
+    bool limited = model->address != NULL;
+    CHECK((error == EFBIG) == (limited && wanted > model->limit));
+    CHECK(!limited || model->store.start == start);
 }
 
 static inline int
@@ -136,7 +157,7 @@ model_append(struct model *model, size_t nbytes)
 
 /* Append what needs no call. */
 static inline int
-model_append_ready(struct model *model, size_t nbytes)
+model_append_dirty(struct model *model, size_t nbytes)
 {
     size_t room = store_tailroom(&model->store);
     nbytes = nbytes < room ? nbytes : room;
@@ -166,8 +187,7 @@ model_append_zeros(struct model *model, size_t nbytes)
     return error;
 }
 
-/* Write into the room behind the NUL, as may whoever has written there and then not
- * said that it is in use. */
+/* Write into the tailroom after the NUL, as code may that does not commit it then. */
 static inline int
 model_scribble(struct model *model)
 {
@@ -191,7 +211,7 @@ model_reserve(struct model *model, size_t capacity)
 }
 
 static inline int
-model_make_room(struct model *model, size_t nbytes)
+model_make_tailroom(struct model *model, size_t nbytes)
 {
     const char *start = model->store.start;
     int error = store_make_tailroom(&model->store, nbytes);
@@ -217,43 +237,56 @@ model_clear(struct model *model)
     model->length = 0;
     model->address = NULL;
     model_check(model);
-    CHECK(model->store.memory.kind == STORE_EMPTY);
+    CHECK(store_kind(&model->store) == STORE_EMPTY);
     return 0;
 }
 
-/* Have the empty store never move. */
+/* Bytes of a reservation that are open. */
+static inline size_t
+model_find_opened(const struct model *model)
+{
+    size_t opened = 0, reach = model_reach(model->limit);
+    while (opened < reach &&
+           kernel_is_mapped(model->address + opened, GROWTH_QUANTUM)) {
+        opened += GROWTH_QUANTUM;
+    }
+    return opened;
+}
+
+/* Make the empty store never move. */
 static inline int
-model_fix(struct model *model, size_t limit)
+model_limit(struct model *model, size_t limit)
 {
     CHECK(limit <= model->most);
     int error = store_set_limit(&model->store, limit);
     if (error == 0) {
         model->address = model->store.memory.address;
         model->limit = limit;
-        model->opened = 0;
-        CHECK(model->address != NULL);
+        model->opened = model_find_opened(model);
+        CHECK(model->address != NULL && model->store.memory.dirty_end == 0);
     }
-    CHECK(model->store.memory.kind == (error ? STORE_EMPTY : STORE_LIMITED));
+    CHECK(store_kind(&model->store) == (error ? STORE_EMPTY : STORE_LIMITED));
     model_check(model);
     return error;
 }
 
-/* Whether a store can be expected to part with its first bytes. */
+/* Whether store_take can move the first bytes of a store. */
 static inline bool
 model_can_take(const struct model *model, size_t nbytes)
 {
     bool all = nbytes == model->length && model->address == NULL;
-    return all || (nbytes >= MIB && model->store.memory.kind >= STORE_SPAN &&
+    return all || (nbytes >= MIB && store_kind(&model->store) >= STORE_SPAN &&
                    pages_facts.rung == PAGES_DONTUNMAP);
 }
 
-/* Bytes that may be copied on the way: of a 2 MiB that is shared; and of a fixed store
- * what is left, if that slides to the front because there is less of it. */
+/* Bytes that may be copied on the way: of the 2 MiB that are shared; and of a limited
+ * store what is left, if that slides to the front because there is less of it. */
 static inline size_t
 model_may_copy(const struct model *model, size_t nbytes)
 {
-    size_t left = model->length - nbytes, gap = store_headroom(&model->store) + nbytes;
-    return 2 * MIB + (model->address != NULL && left < gap ? left : 0);
+    size_t left = model->length - nbytes;
+    size_t headroom = store_headroom(&model->store) + nbytes;
+    return 2 * MIB + (model->address != NULL && left < headroom ? left : 0);
 }
 
 /* Move the first bytes to `taken`, which is empty. */
@@ -261,7 +294,7 @@ static inline int
 model_take(struct model *model, size_t nbytes, struct model *taken)
 {
     struct store before = model->store;
-    uint64_t copied = spans_stats().copied_nbytes;
+    uint64_t copied = pool_stats().copied_nbytes;
     size_t most = model_may_copy(model, nbytes);
     bool can = model_can_take(model, nbytes);
     CHECK(nbytes <= taken->most);
@@ -272,12 +305,15 @@ model_take(struct model *model, size_t nbytes, struct model *taken)
         memmove(model->bytes, model->bytes + nbytes, model->length - nbytes);
         taken->length = nbytes;
         model->length -= nbytes;
-        CHECK(spans_stats().copied_nbytes - copied <= most);
+        CHECK(pool_stats().copied_nbytes - copied <= most);
     }
     else {
         CHECK(model->store.start == before.start);
-        CHECK(model->store.memory.ready == before.memory.ready);
-        CHECK(taken->store.memory.kind == STORE_EMPTY);
+        /* The tail may have come back. */
+        CHECK(model->store.memory.dirty_end >= before.memory.dirty_end);
+        CHECK(error != ENOTSUP ||
+              model->store.memory.dirty_end == before.memory.dirty_end);
+        CHECK(store_kind(&taken->store) == STORE_EMPTY);
     }
     model_check(model);
     model_check(taken);

@@ -20,7 +20,7 @@ replay(const char *path)
 }
 
 static void
-test_what_was_found_before_holds(void)
+test_corpus_holds(void)
 {
     char folder[4096], path[8192];
     const char *slash = strrchr(__FILE__, '/');
@@ -48,7 +48,7 @@ main(int argc, char **argv)
         replay(argv[i]);
     }
     if (argc == 1) {
-        RUN(test_what_was_found_before_holds);
+        RUN(test_corpus_holds);
     }
     printf("%lu tests, %lu checks\n", check_tests, check_count);
     return 0;

@@ -35,7 +35,7 @@ append_one(struct model *model)
 }
 
 static int
-insert_in_front(struct model *model)
+insert_at_the_front(struct model *model)
 {
     return model_splice(model, 0, 0, 50 * KIB);
 }
@@ -52,7 +52,7 @@ append_past_the_span(struct model *model)
     return model_append(model, 2 * MIB - model->length);
 }
 
-/* So much that it takes more than twice the span, in pieces if there are any behind. */
+/* So much that it takes more than twice the span, in pieces if any come after it. */
 static int
 append_past_it_again(struct model *model)
 {
@@ -61,7 +61,7 @@ append_past_it_again(struct model *model)
 
 /* Build another store and drop it: the next one that is built is in a piece of it. */
 static int
-warm_the_pool(struct model *model)
+fill_the_pool(struct model *model)
 {
     struct store other;
     store_init(&other);
@@ -76,11 +76,11 @@ warm_the_pool(struct model *model)
 
 /* Have less in the pool, then as much as ever: what was there is lost. */
 static int
-retain_little(struct model *model)
+keep_less(struct model *model)
 {
-    spans_set_pool_limit(MIB);
+    pool_set_limit(MIB);
     model_check(model);
-    spans_set_pool_limit(SPANS_POOL_NBYTES);
+    pool_set_limit(POOL_NBYTES);
     return 0;
 }
 
@@ -88,7 +88,7 @@ retain_little(struct model *model)
 static int
 wait_long(struct model *model)
 {
-    kernel.now_ms += SPANS_POOL_IDLE_MS + 1;
+    kernel.now_ms += POOL_IDLE_MS + 1;
     model_check(model);
     return 0;
 }
@@ -124,7 +124,7 @@ delete_from_the_back(struct model *model)
     return model_splice(model, kept, model->length - kept, 0);
 }
 
-/* Delete all but the last bytes: the gap is longer than they are, so they slide. */
+/* Delete all except the last bytes: the headroom is longer, so they slide. */
 static int
 delete_far(struct model *model)
 {
@@ -139,9 +139,9 @@ shrink_to_the_heap(struct model *model)
 
 /* Where there are no pages it goes on as a store that moves. */
 static int
-fix(struct model *model)
+set_limit(struct model *model)
 {
-    int error = model_fix(model, 3 * MIB + 3);
+    int error = model_limit(model, 3 * MIB + 3);
     return error == ENOTSUP ? 0 : error;
 }
 
@@ -160,7 +160,7 @@ grow_past_the_limit(struct model *model)
         CHECK(model_append(model, most + 1) == EFBIG);
         CHECK(model_append_zeros(model, most + 1) == EFBIG);
         CHECK(model_splice(model, 0, 0, most + 1) == EFBIG);
-        CHECK(model_make_room(model, most + 1) == EFBIG);
+        CHECK(model_make_tailroom(model, most + 1) == EFBIG);
     }
     return 0;
 }
@@ -168,7 +168,7 @@ grow_past_the_limit(struct model *model)
 static int
 make_room(struct model *model)
 {
-    return model_make_room(model, store_tailroom(&model->store) + 1);
+    return model_make_tailroom(model, store_tailroom(&model->store) + 1);
 }
 
 /* Take, and use what was taken; or as if it had been copied, where that is the answer.
@@ -214,7 +214,7 @@ typedef int (*step)(struct model *);
 static const step steps_of_one[] = {
     append_little,
     append_to_the_heap,
-    insert_in_front,
+    insert_at_the_front,
     append_into_a_span,
     model_scribble,
     append_one,
@@ -223,7 +223,7 @@ static const step steps_of_one[] = {
     append_zeros,
     reserve_more,
     append_into_a_span,
-    insert_in_front,
+    insert_at_the_front,
     delete_from_the_front,
     append_into_a_span,
     delete_from_the_middle,
@@ -246,36 +246,36 @@ static const step steps_of_one[] = {
 };
 
 static const step steps_with_the_pool[] = {
-    warm_the_pool,
+    fill_the_pool,
     append_into_a_span,
     append_past_the_span,
     append_past_it_again,
-    warm_the_pool,
+    fill_the_pool,
     append_one,
     delete_far,
     model_trim,
     wait_long,
-    warm_the_pool,
+    fill_the_pool,
     model_clear,
     append_little,
     append_into_a_span,
     append_past_the_span,
     wait_long,
     append_past_it_again,
-    retain_little,
+    keep_less,
     model_clear,
     NULL,
 };
 
 static const step steps_with_a_limit[] = {
-    fix,
+    set_limit,
     append_into_a_span,
     model_scribble,
-    insert_in_front,
+    insert_at_the_front,
     delete_from_the_front,
     make_room,
     append_past_the_span,
-    insert_in_front,
+    insert_at_the_front,
     take_most,
     append_zeros,
     fill_to_the_limit,
@@ -284,8 +284,8 @@ static const step steps_with_a_limit[] = {
     append_zeros,
     model_trim,
     model_clear,
-    warm_the_pool,
-    fix,
+    fill_the_pool,
+    set_limit,
     fill_to_the_limit,
     take_all,
     append_little,
@@ -300,7 +300,7 @@ static const step steps_that_take[] = {
     take_most,
     append_into_a_span,
     model_clear,
-    warm_the_pool,
+    fill_the_pool,
     append_into_a_span,
     append_past_the_span,
     append_into_a_span,
@@ -332,7 +332,7 @@ only_shrinks(step act)
     return act == delete_from_the_front || act == delete_from_the_middle ||
            act == delete_from_the_back || act == delete_far ||
            act == shrink_to_the_heap || act == model_trim || act == model_clear ||
-           act == retain_little || act == wait_long;
+           act == keep_less || act == wait_long;
 }
 
 static void
@@ -386,26 +386,26 @@ work_for_every_n(enum variant variant)
 }
 
 static void
-test_each_call_fails_once(void)
+test_store_every_failing_call_keeps_the_bytes(void)
 {
     work_for_every_n(ONE_CALL);
 }
 
 static void
-test_each_call_fails_once_with_its_target_gone(void)
+test_store_every_failing_call_with_its_target_gone_keeps_the_bytes(void)
 {
     work_for_every_n(ONE_CALL_LATE);
 }
 
 static void
-test_an_outage_begins_with_each_call(void)
+test_store_every_outage_keeps_the_bytes(void)
 {
     work_for_every_n(OUTAGE);
 }
 
 /* With nothing to be had at all, what makes a store smaller still does. */
 static void
-test_shrinking_needs_nothing(void)
+test_store_shrinks_without_any_call_succeeding(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         struct model model;
@@ -420,21 +420,21 @@ test_shrinking_needs_nothing(void)
             model_trim(&model);
         }
         CHECK(model_splice(&model, 0, model.length, 0) == 0);
-        CHECK(model.store.memory.kind == STORE_EMPTY);
+        CHECK(store_kind(&model.store) == STORE_EMPTY);
         model_free(&model);
         finish();
     }
 }
 
-/* The same of one that is fixed. */
+/* The same of one with a limit. */
 static void
-test_shrinking_a_fixed_store_needs_nothing(void)
+test_store_limited_shrinks_without_any_call_succeeding(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         struct model model;
         begin(kind, ANY_RUNG);
         model_init(&model, 8 * MIB);
-        CHECK(model_fix(&model, 6 * MIB) == 0 && model_append(&model, 6 * MIB) == 0);
+        CHECK(model_limit(&model, 6 * MIB) == 0 && model_append(&model, 6 * MIB) == 0);
         kernel_fail_from(1, ENOMEM);
         while (model.length > 3) {
             CHECK(model_splice(&model, 0, model.length / 4, 0) == 0);
@@ -449,9 +449,9 @@ test_shrinking_a_fixed_store_needs_nothing(void)
     }
 }
 
-/* The free bytes in front are as good as any when there are no others. */
+/* The headroom is used when there are no other free bytes. */
 static void
-test_the_gap_is_used_when_nothing_else_is_to_be_had(void)
+test_store_append_refused_uses_the_headroom(void)
 {
     const size_t lengths[] = {60 * KIB, 2 * MIB - 1};
     for (int i = 0; i < 2 * KERNEL_KINDS; i++) {
@@ -470,19 +470,19 @@ test_the_gap_is_used_when_nothing_else_is_to_be_had(void)
 
 /* Without address space for a span the heap does. */
 static void
-test_the_heap_stands_in_for_a_span(void)
+test_store_append_without_a_span_uses_the_heap(void)
 {
     struct model model;
     begin(KERNEL_MAINLINE, ANY_RUNG);
     model_init(&model, 8 * MIB);
     kernel.most_nbytes = MIB;
     CHECK(model_append(&model, 300 * KIB) == 0);
-    CHECK(model.store.memory.kind == STORE_HEAP);
+    CHECK(store_kind(&model.store) == STORE_HEAP);
     CHECK(model_append(&model, 3 * MIB) == 0);
-    CHECK(model.store.memory.kind == STORE_HEAP);
+    CHECK(store_kind(&model.store) == STORE_HEAP);
     kernel.most_nbytes = 0;
     CHECK(model_append(&model, 3 * MIB) == 0);
-    CHECK(model.store.memory.kind == STORE_SPAN);
+    CHECK(store_kind(&model.store) == STORE_SPAN);
     model_free(&model);
     finish();
 }
@@ -490,12 +490,12 @@ test_the_heap_stands_in_for_a_span(void)
 int
 main(void)
 {
-    RUN(test_each_call_fails_once);
-    RUN(test_each_call_fails_once_with_its_target_gone);
-    RUN(test_an_outage_begins_with_each_call);
-    RUN(test_shrinking_needs_nothing);
-    RUN(test_shrinking_a_fixed_store_needs_nothing);
-    RUN(test_the_gap_is_used_when_nothing_else_is_to_be_had);
-    RUN(test_the_heap_stands_in_for_a_span);
+    RUN(test_store_every_failing_call_keeps_the_bytes);
+    RUN(test_store_every_failing_call_with_its_target_gone_keeps_the_bytes);
+    RUN(test_store_every_outage_keeps_the_bytes);
+    RUN(test_store_shrinks_without_any_call_succeeding);
+    RUN(test_store_limited_shrinks_without_any_call_succeeding);
+    RUN(test_store_append_refused_uses_the_headroom);
+    RUN(test_store_append_without_a_span_uses_the_heap);
     return check_done();
 }

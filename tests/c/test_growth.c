@@ -19,7 +19,7 @@ size_at(size_t i)
 enum { NSIZES = 7 * (63 + 4) };
 
 static void
-test_round_up(void)
+test_growth_round_up_at_every_edge(void)
 {
     CHECK(growth_round_up(0, 4096) == 0 && growth_round_up(1, 4096) == 4096);
     CHECK(growth_round_up(4096, 4096) == 4096 && growth_round_up(4097, 4096) == 8192);
@@ -33,9 +33,9 @@ test_round_up(void)
     }
 }
 
-/* Nobody asks for a block of no bytes: there is always the NUL. */
+/* A block always has at least one byte: the NUL. */
 static void
-test_a_first_block_is_exact(void)
+test_growth_heap_first_block_is_exact(void)
 {
     for (size_t i = 0; i < NSIZES; i++) {
         size_t needed = size_at(i);
@@ -46,7 +46,7 @@ test_a_first_block_is_exact(void)
 
 /* What grows by more than a quarter may do so again, or never: no guess is made. */
 static void
-test_a_leap_is_exact(void)
+test_growth_heap_large_step_is_exact(void)
 {
     CHECK(growth_heap(1251, 1000) == 1251 && growth_heap(1250, 1000) > 1250);
     CHECK(growth_heap(51, 40) == 51 && growth_heap(50, 40) > 50);
@@ -64,7 +64,7 @@ test_a_leap_is_exact(void)
 
 /* A quarter while there may be many, a half on the way to a span, then an eighth. */
 static void
-test_small_steps_get_ahead(void)
+test_growth_heap_small_step_by_size(void)
 {
     const size_t small = 16 << 10, large = 256 << 10;
     CHECK(growth_heap(101, 100) == 101 + 25 + 6);
@@ -77,7 +77,7 @@ test_small_steps_get_ahead(void)
 
 /* Like bytearray an eighth at least, and never more than a half. */
 static void
-test_a_block_grows_ahead(void)
+test_growth_heap_small_step_gets_an_eighth_more_at_least(void)
 {
     for (size_t i = 0; i < NSIZES; i++) {
         size_t needed = size_at(i), nbytes = growth_heap(needed, needed - 1);
@@ -95,7 +95,7 @@ test_a_block_grows_ahead(void)
 
 /* Growth by single bytes costs a number of blocks that goes with the logarithm. */
 static void
-test_appending_bytes_takes_few_blocks(void)
+test_growth_heap_byte_by_byte_takes_few_blocks(void)
 {
     size_t allocated = 0, nblocks = 0;
     for (size_t needed = 1; needed < 16 * MIB; needed++) {
@@ -108,7 +108,7 @@ test_appending_bytes_takes_few_blocks(void)
 }
 
 static void
-test_a_first_span_is_rounded_up(void)
+test_growth_span_first_is_rounded_up(void)
 {
     CHECK(growth_span(1, 0) == 2 * MIB && growth_span(2 * MIB, 0) == 2 * MIB);
     CHECK(growth_span(2 * MIB + 1, 0) == 4 * MIB);
@@ -118,7 +118,7 @@ test_a_first_span_is_rounded_up(void)
 }
 
 static void
-test_a_span_doubles(void)
+test_growth_span_doubles(void)
 {
     CHECK(growth_span(2 * MIB + 1, 2 * MIB) == 4 * MIB);
     CHECK(growth_span(10 * MIB + 1, 10 * MIB) == 20 * MIB);
@@ -135,7 +135,7 @@ test_a_span_doubles(void)
 }
 
 static void
-test_a_modest_span_is_an_eighth_ahead(void)
+test_growth_span_modest_is_an_eighth_more(void)
 {
     CHECK(growth_span_modest(1) == 2 * MIB);
     CHECK(growth_span_modest(16 * MIB) == 18 * MIB);
@@ -152,7 +152,7 @@ test_a_modest_span_is_an_eighth_ahead(void)
 
 /* A longer need is never given less. */
 static void
-test_more_is_never_less(void)
+test_growth_more_is_never_less(void)
 {
     size_t span = 0, modest = 0;
     for (size_t needed = 1; needed < 64 * MIB; needed += 12345) {
@@ -164,43 +164,51 @@ test_more_is_never_less(void)
     }
 }
 
+/* An eighth of the length, between 64 KiB and 32 MiB; less than 64 KiB while the length
+ * is less, but 4 KiB. */
 static void
-test_ahead_is_an_eighth_within_bounds(void)
+test_growth_ahead_is_an_eighth_within_bounds(void)
 {
-    CHECK(growth_ahead(100, 0) == 100 + (64 << 10));
-    CHECK(growth_ahead(100, 512 << 10) == 100 + (64 << 10));
-    CHECK(growth_ahead(100, MIB) == 100 + MIB / 8);
+    CHECK(growth_ahead(100, 0) == 100 + (4 << 10));
+    CHECK(growth_ahead(9 << 10, 4 << 10) == 13 << 10);
+    CHECK(growth_ahead(9 << 10, 5 << 10) == 14 << 10);
+    CHECK(growth_ahead(99 << 10, 64 << 10) == (99 + 64) << 10);
+    CHECK(growth_ahead(99 << 10, 65 << 10) == (99 + 64) << 10);
+    CHECK(growth_ahead(MIB, 512 << 10) == MIB + (64 << 10));
+    CHECK(growth_ahead(2 * MIB, MIB) == 2 * MIB + MIB / 8);
     CHECK(growth_ahead(5 * MIB, 4 * MIB) == 5 * MIB + MIB / 2);
-    CHECK(growth_ahead(0, 256 * MIB) == 32 * MIB);
-    CHECK(growth_ahead(0, LARGEST) == 32 * MIB);
+    CHECK(growth_ahead(256 * MIB, 256 * MIB) == 288 * MIB);
+    CHECK(growth_ahead(LARGEST / 2, LARGEST / 2) == LARGEST / 2 + 32 * MIB);
     CHECK(growth_ahead(LARGEST - 1, LARGEST - 1) == LARGEST - 1);
     CHECK(growth_ahead(LARGEST, 0) == LARGEST);
 }
 
 /* What the other layers take for granted. */
 static void
-test_the_thresholds_fit_together(void)
+test_growth_thresholds_fit_together(void)
 {
     CHECK(GROWTH_HEAP_AGAIN * 2 <= GROWTH_SPAN_MIN);
-    CHECK(GROWTH_SPAN_MIN < GROWTH_QUANTUM);
-    CHECK(GROWTH_QUANTUM * 8 <= GROWTH_HUGE_MIN);
+    CHECK(GROWTH_SPAN_MIN < GROWTH_HUGE_PART_MIN);
+    CHECK(GROWTH_HUGE_PART_MIN < GROWTH_QUANTUM);
+    CHECK(GROWTH_QUANTUM * 2 <= GROWTH_HUGE_MIN);
+    CHECK(GROWTH_HUGE_MIN < GROWTH_FRESH_ZEROS_MIN);
     CHECK((GROWTH_QUANTUM & (GROWTH_QUANTUM - 1)) == 0);
 }
 
 int
 main(void)
 {
-    RUN(test_round_up);
-    RUN(test_a_first_block_is_exact);
-    RUN(test_a_leap_is_exact);
-    RUN(test_small_steps_get_ahead);
-    RUN(test_a_block_grows_ahead);
-    RUN(test_appending_bytes_takes_few_blocks);
-    RUN(test_a_first_span_is_rounded_up);
-    RUN(test_a_span_doubles);
-    RUN(test_a_modest_span_is_an_eighth_ahead);
-    RUN(test_more_is_never_less);
-    RUN(test_ahead_is_an_eighth_within_bounds);
-    RUN(test_the_thresholds_fit_together);
+    RUN(test_growth_round_up_at_every_edge);
+    RUN(test_growth_heap_first_block_is_exact);
+    RUN(test_growth_heap_large_step_is_exact);
+    RUN(test_growth_heap_small_step_by_size);
+    RUN(test_growth_heap_small_step_gets_an_eighth_more_at_least);
+    RUN(test_growth_heap_byte_by_byte_takes_few_blocks);
+    RUN(test_growth_span_first_is_rounded_up);
+    RUN(test_growth_span_doubles);
+    RUN(test_growth_span_modest_is_an_eighth_more);
+    RUN(test_growth_more_is_never_less);
+    RUN(test_growth_ahead_is_an_eighth_within_bounds);
+    RUN(test_growth_thresholds_fit_together);
     return check_done();
 }

@@ -48,7 +48,7 @@ faults(const char *address)
 }
 
 static void
-test_what_is_not_mapped_faults(void)
+test_kernel_unmapped_memory_faults(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     char *mapped = map(2 * MIB);
@@ -64,7 +64,7 @@ test_what_is_not_mapped_faults(void)
 }
 
 static void
-test_flag_4_of_2014_grows_and_keeps(void)
+test_kernel_2014_flag_4_grows_and_keeps(void)
 {
     kernel_boot(KERNEL_2014);
     map(MIB);
@@ -79,7 +79,7 @@ test_flag_4_of_2014_grows_and_keeps(void)
 
 /* As in version 4 of the patch: only a range that is moved is also kept. */
 static void
-test_flag_4_of_2014_grows_in_place_where_it_can(void)
+test_kernel_2014_flag_4_grows_in_place_where_it_can(void)
 {
     kernel_boot(KERNEL_2014);
     kernel.bottom_up = true;
@@ -90,7 +90,7 @@ test_flag_4_of_2014_grows_in_place_where_it_can(void)
 }
 
 static void
-test_flag_4_of_mainline_wants_equal_lengths(void)
+test_kernel_mainline_flag_4_needs_equal_lengths(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     char *source = map(MIB), *target = map(2 * MIB);
@@ -103,7 +103,7 @@ test_flag_4_of_mainline_wants_equal_lengths(void)
 }
 
 static void
-test_other_kernels_refuse_flag_4(void)
+test_kernel_others_refuse_flag_4(void)
 {
     const int errors[KERNEL_KINDS] = {
         [KERNEL_OLD] = EINVAL, [KERNEL_ENOSYS] = ENOSYS, [KERNEL_EPERM] = EPERM};
@@ -117,7 +117,7 @@ test_other_kernels_refuse_flag_4(void)
 }
 
 static void
-test_a_plain_move_leaves_nothing(void)
+test_kernel_remap_maymove_leaves_no_source(void)
 {
     kernel_boot(KERNEL_OLD);
     char *source = map(MIB), *target = map(2 * MIB);
@@ -128,7 +128,7 @@ test_a_plain_move_leaves_nothing(void)
 }
 
 static void
-test_growing_in_place_needs_room_behind(void)
+test_kernel_remap_in_place_needs_free_space(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     kernel.bottom_up = true;
@@ -140,7 +140,7 @@ test_growing_in_place_needs_room_behind(void)
 }
 
 static void
-test_two_mappings_do_not_move_as_one(void)
+test_kernel_remap_of_two_mappings_is_refused(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     char *source = map(2 * MIB), *target = map(2 * MIB);
@@ -150,7 +150,7 @@ test_two_mappings_do_not_move_as_one(void)
 }
 
 static void
-test_advice(void)
+test_kernel_advise_populates_and_discards(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     char *mapped = map(MIB);
@@ -166,7 +166,7 @@ test_advice(void)
 }
 
 static void
-test_advice_about_huge_pages(void)
+test_kernel_advise_marks_huge_pages(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     char *mapped = map(4 * MIB);
@@ -184,7 +184,7 @@ test_advice_about_huge_pages(void)
 }
 
 static void
-test_protection(void)
+test_kernel_protect_opens_and_closes(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     char *closed = pages_ops.map(NULL, 4 * MIB, PROT_NONE, PRIVATE);
@@ -205,7 +205,7 @@ test_protection(void)
 }
 
 static void
-test_advice_about_core_files(void)
+test_kernel_advise_hides_from_core_files(void)
 {
     kernel_boot(KERNEL_OLD);
     char *mapped = map(2 * MIB);
@@ -220,12 +220,12 @@ test_advice_about_core_files(void)
 
 /* Parts that agree again are one mapping, if they were made as one: then it moves. */
 static void
-test_parts_that_agree_are_one_mapping(void)
+test_kernel_parts_that_agree_are_one_mapping(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     kernel.bottom_up = true;
     char *mapped = pages_ops.map(NULL, 4 * MIB, PROT_NONE, PRIVATE);
-    char *behind = map(4 * MIB), *target = map(4 * MIB);
+    char *next = map(4 * MIB), *target = map(4 * MIB);
     CHECK(pages_ops.advise(mapped, 4 * MIB, MADV_DONTDUMP) == 0);
     CHECK(kernel.nmappings == 3);
     CHECK(pages_ops.protect(mapped, MIB, ACCESS) == 0 && kernel.nmappings == 4);
@@ -236,17 +236,17 @@ test_parts_that_agree_are_one_mapping(void)
     CHECK(pages_ops.advise(mapped, 4 * MIB, MADV_HUGEPAGE) == 0);
     CHECK(kernel.nmappings == 4);
     CHECK(pages_ops.remap(mapped, 2 * MIB, 2 * MIB, KEEP | ONTO, target) == target);
-    CHECK(pages_ops.advise(behind, 4 * MIB, MADV_HUGEPAGE) == 0);
+    CHECK(pages_ops.advise(next, 4 * MIB, MADV_HUGEPAGE) == 0);
     CHECK(pages_ops.protect(mapped, 4 * MIB, ACCESS) == 0);
     CHECK(pages_ops.advise(mapped, 4 * MIB, MADV_DODUMP) == 0);
-    CHECK(mapped + 4 * MIB == behind && kernel.nmappings == 4);
+    CHECK(mapped + 4 * MIB == next && kernel.nmappings == 4);
     CHECK(answers(pages_ops.remap(mapped, 8 * MIB, 8 * MIB, 1, NULL), EFAULT));
     CHECK_SOUND(kernel_misuse());
 }
 
 /* To the kernel they are where they were first used, so they continue no neighbour. */
 static void
-test_pages_that_moved_are_a_mapping_of_their_own(void)
+test_kernel_moved_pages_are_a_mapping_of_their_own(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     char *mapped = map(4 * MIB);
@@ -260,7 +260,7 @@ test_pages_that_moved_are_a_mapping_of_their_own(void)
 }
 
 static void
-test_what_is_offered_goes_under_pressure(void)
+test_kernel_offered_memory_goes_under_pressure(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     char *mapped = map(2 * MIB);
@@ -279,7 +279,7 @@ test_what_is_offered_goes_under_pressure(void)
 
 /* Its time is what a test says, and asking for it is no call. */
 static void
-test_the_clock_stands_still(void)
+test_kernel_clock_stands_still(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     kernel_fail(1, ENOMEM);
@@ -290,7 +290,7 @@ test_the_clock_stands_still(void)
 }
 
 static void
-test_limits(void)
+test_kernel_limits_refuse_calls(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     char *mapped = map(4 * MIB);
@@ -310,12 +310,12 @@ test_limits(void)
 }
 
 static void
-test_the_call_that_shall_fail_fails(void)
+test_kernel_fails_the_call_that_it_is_told_to(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     kernel_fail(2, EAGAIN);
     map(MIB);
-    CHECK(pages_ops.reallocate(NULL, 10) == NULL && errno == EAGAIN);
+    CHECK(store_heap.reallocate(NULL, 10) == NULL && errno == EAGAIN);
     map(MIB);
     CHECK(kernel.nfailed == 1 && kernel.ncalls == 3);
     kernel_fail_from(2, ENOMEM);
@@ -330,16 +330,16 @@ test_the_call_that_shall_fail_fails(void)
 }
 
 static void
-test_heap_blocks_move(void)
+test_kernel_heap_blocks_move(void)
 {
     kernel_boot(KERNEL_NO_PAGES);
-    char *block = pages_ops.reallocate(NULL, 100);
+    char *block = store_heap.reallocate(NULL, 100);
     CHECK(!is_zero(block, 100));
     fill(block, 100, 1);
-    char *longer = pages_ops.reallocate(block, 200);
+    char *longer = store_heap.reallocate(block, 200);
     CHECK(longer != block && is_filled(longer, 100, 1));
     CHECK(kernel.nblocks == 1 && kernel_leak() != NULL);
-    pages_ops.release(longer);
+    store_heap.release(longer);
     CHECK_SOUND(kernel_leak());
     CHECK_SOUND(kernel_misuse());
 }
@@ -411,19 +411,19 @@ static void
 release_twice(char *mapped)
 {
     (void)mapped;
-    void *block = pages_ops.reallocate(NULL, 10);
-    pages_ops.release(block);
-    pages_ops.release(block);
+    void *block = store_heap.reallocate(NULL, 10);
+    store_heap.release(block);
+    store_heap.release(block);
 }
 
 static void
 resize_what_is_no_block(char *mapped)
 {
-    pages_ops.release(pages_ops.reallocate(mapped, 10));
+    store_heap.release(store_heap.reallocate(mapped, 10));
 }
 
 static void
-test_misuse_is_noticed(void)
+test_kernel_notices_misuse(void)
 {
     void (*const misuses[])(char *) = {
         unmap_twice,       unmap_too_much,   move_after_unmap, move_onto_nothing,
@@ -441,7 +441,7 @@ test_misuse_is_noticed(void)
 }
 
 static void
-test_mappings_can_begin_beside_2_mib(void)
+test_kernel_maps_beside_2_mib_if_asked(void)
 {
     for (int bottom_up = 0; bottom_up < 2; bottom_up++) {
         kernel_boot(KERNEL_MAINLINE);
@@ -457,26 +457,26 @@ test_mappings_can_begin_beside_2_mib(void)
 int
 main(void)
 {
-    RUN(test_what_is_not_mapped_faults);
-    RUN(test_flag_4_of_2014_grows_and_keeps);
-    RUN(test_flag_4_of_2014_grows_in_place_where_it_can);
-    RUN(test_flag_4_of_mainline_wants_equal_lengths);
-    RUN(test_other_kernels_refuse_flag_4);
-    RUN(test_a_plain_move_leaves_nothing);
-    RUN(test_growing_in_place_needs_room_behind);
-    RUN(test_two_mappings_do_not_move_as_one);
-    RUN(test_advice);
-    RUN(test_advice_about_huge_pages);
-    RUN(test_protection);
-    RUN(test_advice_about_core_files);
-    RUN(test_parts_that_agree_are_one_mapping);
-    RUN(test_pages_that_moved_are_a_mapping_of_their_own);
-    RUN(test_what_is_offered_goes_under_pressure);
-    RUN(test_the_clock_stands_still);
-    RUN(test_limits);
-    RUN(test_the_call_that_shall_fail_fails);
-    RUN(test_heap_blocks_move);
-    RUN(test_misuse_is_noticed);
-    RUN(test_mappings_can_begin_beside_2_mib);
+    RUN(test_kernel_unmapped_memory_faults);
+    RUN(test_kernel_2014_flag_4_grows_and_keeps);
+    RUN(test_kernel_2014_flag_4_grows_in_place_where_it_can);
+    RUN(test_kernel_mainline_flag_4_needs_equal_lengths);
+    RUN(test_kernel_others_refuse_flag_4);
+    RUN(test_kernel_remap_maymove_leaves_no_source);
+    RUN(test_kernel_remap_in_place_needs_free_space);
+    RUN(test_kernel_remap_of_two_mappings_is_refused);
+    RUN(test_kernel_advise_populates_and_discards);
+    RUN(test_kernel_advise_marks_huge_pages);
+    RUN(test_kernel_protect_opens_and_closes);
+    RUN(test_kernel_advise_hides_from_core_files);
+    RUN(test_kernel_parts_that_agree_are_one_mapping);
+    RUN(test_kernel_moved_pages_are_a_mapping_of_their_own);
+    RUN(test_kernel_offered_memory_goes_under_pressure);
+    RUN(test_kernel_clock_stands_still);
+    RUN(test_kernel_limits_refuse_calls);
+    RUN(test_kernel_fails_the_call_that_it_is_told_to);
+    RUN(test_kernel_heap_blocks_move);
+    RUN(test_kernel_notices_misuse);
+    RUN(test_kernel_maps_beside_2_mib_if_asked);
     return check_done();
 }

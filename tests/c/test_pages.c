@@ -3,7 +3,7 @@
 
 #include "fixture.h"
 
-static const int expected_answers[KERNEL_KINDS][PAGES_NRUNGS] = {
+static const int expected_errors[KERNEL_KINDS][PAGES_NRUNGS] = {
     [KERNEL_2014] = {0, 0, 0, ENOTSUP, 0},
     [KERNEL_MAINLINE] = {0, 0, 0, 0, EINVAL},
     [KERNEL_OLD] = {0, 0, 0, EINVAL, EINVAL},
@@ -27,29 +27,29 @@ check_nothing_left(void)
 /* -------------------------------------------------------------------- the probe */
 
 static void
-test_the_probe_finds_the_best_rung_and_says_why(void)
+test_pages_probe_finds_the_best_rung_and_each_error(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         begin(kind, ANY_RUNG);
         CHECK(pages_facts.rung == best_rung[kind]);
         for (int rung = 0; rung < PAGES_NRUNGS; rung++) {
-            CHECK(pages_facts.answers[rung] == expected_answers[kind][rung]);
+            CHECK(pages_facts.errors[rung] == expected_errors[kind][rung]);
         }
-        CHECK(pages_facts.populate == expected_populate[kind]);
+        CHECK(pages_facts.populate_error == expected_populate[kind]);
         CHECK(pages_facts.page_nbytes >= 4096);
         check_nothing_left();
     }
 }
 
 static void
-test_a_lower_rung_can_be_forced(void)
+test_pages_probe_starts_from_a_forced_rung(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         for (int highest = 0; highest < PAGES_NRUNGS; highest++) {
             begin(kind, highest);
             int best = (int)best_rung[kind];
             best = best < highest ? best : highest;
-            while (expected_answers[kind][best] != 0) {
+            while (expected_errors[kind][best] != 0) {
                 best--;
             }
             CHECK((int)pages_facts.rung == best);
@@ -58,7 +58,7 @@ test_a_lower_rung_can_be_forced(void)
 }
 
 static void
-test_a_rung_that_does_not_do_what_it_says_is_not_used(void)
+test_pages_probe_with_a_source_not_emptied_goes_lower(void)
 {
     const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_MAINLINE};
     for (int i = 0; i < 2; i++) {
@@ -66,7 +66,7 @@ test_a_rung_that_does_not_do_what_it_says_is_not_used(void)
         kernel.dirty = true;
         pages_probe(ANY_RUNG);
         CHECK(pages_facts.rung == PAGES_MAYMOVE);
-        CHECK(pages_facts.answers[PAGES_DONTUNMAP] == ENOTSUP);
+        CHECK(pages_facts.errors[PAGES_DONTUNMAP] == ENOTSUP);
         check_nothing_left();
     }
 }
@@ -74,7 +74,7 @@ test_a_rung_that_does_not_do_what_it_says_is_not_used(void)
 /*   |wall|<-- 2 free pages -->|wall|       a source of one page, on a kernel of 2014,
  *   |wall|source|             |wall|       could grow in place over the other */
 static void
-test_the_probe_is_not_fooled_by_room_behind_its_page(void)
+test_pages_probe_with_free_space_after_its_page_is_right(void)
 {
     kernel_boot(KERNEL_2014);
     kernel.bottom_up = true;
@@ -100,14 +100,14 @@ probe_with_failures(enum kernel_kind kind, bool lasting, bool late)
         pages_probe(ANY_RUNG);
         failed = kernel.nfailed > 0;
         CHECK(pages_facts.rung <= best_rung[kind]);
-        CHECK(pages_facts.answers[pages_facts.rung] == 0);
+        CHECK(pages_facts.errors[pages_facts.rung] == 0);
         check_nothing_left();
     }
     CHECK(pages_facts.rung == best_rung[kind]);
 }
 
 static void
-test_a_probe_that_fails_takes_a_lower_rung(void)
+test_pages_probe_failing_takes_a_lower_rung(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         for (int variant = 0; variant < 4; variant++) {
@@ -117,7 +117,7 @@ test_a_probe_that_fails_takes_a_lower_rung(void)
 }
 
 static void
-test_rungs_have_names(void)
+test_pages_rung_named_knows_every_rung(void)
 {
     CHECK(pages_rung_named("heap") == PAGES_HEAP);
     CHECK(pages_rung_named("retain") == PAGES_RETAIN);
@@ -127,10 +127,30 @@ test_rungs_have_names(void)
     }
 }
 
+static size_t asked_about;
+
+static enum pages_shortage
+say_mappings(size_t length)
+{
+    asked_about = length;
+    return PAGES_SHORT_OF_MAPPINGS;
+}
+
+/* A system that does not know why it refuses is taken to be short of space. */
+static void
+test_pages_shortage_is_what_the_system_reports(void)
+{
+    kernel_boot(KERNEL_MAINLINE);
+    pages_ops.shortage = say_mappings;
+    CHECK(pages_shortage(5 * MIB) == PAGES_SHORT_OF_MAPPINGS && asked_about == 5 * MIB);
+    pages_ops.shortage = NULL;
+    CHECK(pages_shortage(5 * MIB) == PAGES_SHORT_OF_SPACE);
+}
+
 /* -------------------------------------------------------------------- alignment */
 
 static void
-test_spans_begin_at_2_mib_wherever_the_kernel_maps(void)
+test_pages_map_begins_at_2_mib(void)
 {
     const size_t unaligned[] = {0, 1, 2, SIZE_MAX};
     for (int i = 0; i < 8; i++) {
@@ -153,7 +173,7 @@ test_spans_begin_at_2_mib_wherever_the_kernel_maps(void)
 
 /* All or nothing, and what is lost is only what could not be unmapped. */
 static void
-test_mapping_that_fails_leaves_nothing(void)
+test_pages_map_failing_leaves_nothing(void)
 {
     for (size_t n = 1, nfailed = 1; nfailed > 0; n++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -175,7 +195,7 @@ test_mapping_that_fails_leaves_nothing(void)
 }
 
 static void
-test_a_range_that_cannot_be_unmapped_holds_no_memory(void)
+test_pages_unmap_refused_leaves_no_memory(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     char *mapped;
@@ -191,7 +211,7 @@ test_a_range_that_cannot_be_unmapped_holds_no_memory(void)
 
 /* ------------------------------------------------------------------------ moves */
 
-/* A source of 2 MiB that is filled, with something behind it, and a target of 4. */
+/* A source of 2 MiB that is filled, with another mapping after it, and a target of 4. */
 static void
 prepare(enum kernel_kind kind, char **source, char **target)
 {
@@ -221,13 +241,13 @@ check_not_moved(const char *source, size_t nbytes, enum kernel_kind kind)
 }
 
 static void
-test_move_retain(void)
+test_pages_move_retain_by_kernel(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target, *moved;
         prepare(kind, &source, &target);
         int error = pages_move_retain(source, 2 * MIB, 4 * MIB, &moved);
-        CHECK(error == expected_answers[kind][PAGES_RETAIN]);
+        CHECK(error == expected_errors[kind][PAGES_RETAIN]);
         if (error) {
             check_not_moved(source, 8 * MIB, kind);
         }
@@ -239,14 +259,14 @@ test_move_retain(void)
 }
 
 static void
-test_move_dontunmap(void)
+test_pages_move_dontunmap_by_kernel(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target, *moved;
         prepare(kind, &source, &target);
         pages_unmap(target, 4 * MIB);
         int error = pages_move_dontunmap(source, 2 * MIB, target, &moved);
-        CHECK(error == expected_answers[kind][PAGES_DONTUNMAP]);
+        CHECK(error == expected_errors[kind][PAGES_DONTUNMAP]);
         if (error) {
             check_not_moved(source, 4 * MIB, kind);
         }
@@ -259,13 +279,13 @@ test_move_dontunmap(void)
 }
 
 static void
-test_move_onto(void)
+test_pages_move_onto_by_kernel(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target;
         prepare(kind, &source, &target);
         int error = pages_move_onto(source, 2 * MIB, target);
-        CHECK(error == expected_answers[kind][PAGES_MAYMOVE]);
+        CHECK(error == expected_errors[kind][PAGES_MAYMOVE]);
         if (error) {
             check_not_moved(source, 8 * MIB, kind);
         }
@@ -277,13 +297,13 @@ test_move_onto(void)
 }
 
 static void
-test_move_anywhere(void)
+test_pages_move_anywhere_by_kernel(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target, *moved;
         prepare(kind, &source, &target);
         int error = pages_move_anywhere(source, 2 * MIB, 4 * MIB, &moved);
-        CHECK(error == expected_answers[kind][PAGES_MAYMOVE]);
+        CHECK(error == expected_errors[kind][PAGES_MAYMOVE]);
         if (error) {
             check_not_moved(source, 8 * MIB, kind);
         }
@@ -295,7 +315,7 @@ test_move_anywhere(void)
 }
 
 static void
-test_extend(void)
+test_pages_extend_needs_free_space(void)
 {
     char *source, *target;
     prepare(KERNEL_MAINLINE, &source, &target);
@@ -310,7 +330,7 @@ test_extend(void)
 /* ----------------------------------------------------------------------- advice */
 
 static void
-test_populate_is_asked_for_only_where_it_works(void)
+test_pages_populate_calls_only_where_it_works(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         begin(kind, ANY_RUNG);
@@ -325,7 +345,7 @@ test_populate_is_asked_for_only_where_it_works(void)
 }
 
 static void
-test_huge_pages_are_asked_for_only_where_there_are_any(void)
+test_pages_advise_huge_asks_unless_there_are_none(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     char *mapped;
@@ -334,37 +354,54 @@ test_huge_pages_are_asked_for_only_where_there_are_any(void)
     pages_facts.huge = PAGES_HUGE_NEVER;
     CHECK(pages_advise_huge(mapped, 2 * MIB) == ENOTSUP);
     CHECK(kernel.calls[KERNEL_ADVISE] == calls);
-    pages_facts.huge = PAGES_HUGE_ALWAYS;
-    CHECK(pages_advise_huge(mapped, 2 * MIB) == 0);
+    for (int huge = PAGES_HUGE_NEVER + 1; huge < PAGES_NHUGE; huge++) {
+        pages_facts.huge = huge; /* unknown: it does no harm to ask */
+        CHECK(pages_advise_huge(mapped, 2 * MIB) == 0);
+        CHECK(kernel.calls[KERNEL_ADVISE] == calls + (size_t)huge);
+    }
     kernel_fail(1, EINVAL);
     CHECK(pages_advise_huge(mapped, 2 * MIB) == EINVAL);
 }
 
 static void
-test_small_pages_are_asked_for_only_where_huge_ones_come_unasked(void)
+test_pages_advise_small_asks_where_huge_ones_may_come_unasked(void)
 {
-    begin(KERNEL_MAINLINE, ANY_RUNG);
-    char *mapped;
-    CHECK(pages_map(2 * MIB, &mapped) == 0);
-    size_t calls = kernel.calls[KERNEL_ADVISE];
-    for (int huge = PAGES_HUGE_NEVER; huge < PAGES_HUGE_ALWAYS; huge++) {
+    for (int huge = 0; huge < PAGES_NHUGE; huge++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("huge pages: %s", pages_huge_names[huge]);
         pages_facts.huge = huge;
+        bool asks = huge == PAGES_HUGE_ALWAYS || huge == PAGES_HUGE_UNKNOWN;
+        char *mapped;
+        CHECK(pages_map(2 * MIB, &mapped) == 0);
+        size_t calls = kernel.calls[KERNEL_ADVISE];
         CHECK(pages_advise_small(mapped, 2 * MIB) == 0);
+        CHECK(kernel.calls[KERNEL_ADVISE] - calls == asks);
+        CHECK(kernel_is_advised(mapped, 2 * MIB,
+                                asks ? KERNEL_HUGE_REFUSED : KERNEL_HUGE_UNSAID));
+        kernel_fail(1, EINVAL);
+        CHECK(pages_advise_small(mapped, 2 * MIB) == (asks ? EINVAL : 0));
     }
-    CHECK(kernel.calls[KERNEL_ADVISE] == calls);
-    CHECK(kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_UNSAID));
-    pages_facts.huge = PAGES_HUGE_ALWAYS;
-    CHECK(pages_advise_small(mapped, 2 * MIB) == 0);
-    CHECK(kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_REFUSED));
-    CHECK(pages_advise_huge(mapped, 2 * MIB) == 0);
-    CHECK(kernel_is_advised(mapped, 2 * MIB, KERNEL_HUGE_ASKED));
-    kernel_fail(1, EINVAL);
-    CHECK(pages_advise_small(mapped, 2 * MIB) == EINVAL);
+}
+
+/* Whatever the system says of huge pages is what the probe reports, and a system that
+ * says nothing has none. */
+static void
+test_pages_probe_reports_the_setting_of_huge_pages(void)
+{
+    for (int huge = 0; huge < PAGES_NHUGE; huge++) {
+        kernel_boot(KERNEL_MAINLINE);
+        kernel.huge = huge;
+        pages_probe(ANY_RUNG);
+        CHECK((int)pages_facts.huge == huge);
+        pages_ops.huge = NULL;
+        pages_probe(ANY_RUNG);
+        CHECK(pages_facts.huge == PAGES_HUGE_NEVER);
+    }
 }
 
 /* It stays until the system is short of memory, and then reads as zero. */
 static void
-test_offered_pages_may_read_as_zero(void)
+test_pages_offer_may_leave_zeros(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         begin(kind, ANY_RUNG);
@@ -382,7 +419,7 @@ test_offered_pages_may_read_as_zero(void)
 }
 
 static void
-test_discarded_pages_read_as_zero(void)
+test_pages_discard_leaves_zeros(void)
 {
     begin(KERNEL_OLD, ANY_RUNG);
     char *mapped;
@@ -398,7 +435,7 @@ test_discarded_pages_read_as_zero(void)
 /* --------------------------------------------------------------- opening and hiding */
 
 static void
-test_reserved_space_is_opened_in_steps(void)
+test_pages_open_opens_in_steps(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         begin(kind, ANY_RUNG);
@@ -420,13 +457,14 @@ test_reserved_space_is_opened_in_steps(void)
         check_nothing_left();
     }
     begin(KERNEL_NO_PAGES, ANY_RUNG);
-    char page[1];
-    CHECK(pages_open(page, 4096) == ENOSYS && pages_hide(page, 4096) == ENOSYS);
+    static _Alignas(1 << 16) char page[1 << 16];
+    CHECK(pages_open(page, sizeof page) == ENOSYS);
+    CHECK(pages_hide(page, sizeof page) == ENOSYS);
 }
 
 /* To be opened again, as after a failure half way, does no harm to what is in it. */
 static void
-test_what_is_open_can_be_opened(void)
+test_pages_open_twice_does_no_harm(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     char *reserved;
@@ -439,7 +477,7 @@ test_what_is_open_can_be_opened(void)
 }
 
 static void
-test_access_that_is_refused_changes_nothing(void)
+test_pages_open_refused_changes_nothing(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     char *reserved;
@@ -460,27 +498,29 @@ test_access_that_is_refused_changes_nothing(void)
 int
 main(void)
 {
-    RUN(test_the_probe_finds_the_best_rung_and_says_why);
-    RUN(test_a_lower_rung_can_be_forced);
-    RUN(test_a_rung_that_does_not_do_what_it_says_is_not_used);
-    RUN(test_the_probe_is_not_fooled_by_room_behind_its_page);
-    RUN(test_a_probe_that_fails_takes_a_lower_rung);
-    RUN(test_rungs_have_names);
-    RUN(test_spans_begin_at_2_mib_wherever_the_kernel_maps);
-    RUN(test_mapping_that_fails_leaves_nothing);
-    RUN(test_a_range_that_cannot_be_unmapped_holds_no_memory);
-    RUN(test_move_retain);
-    RUN(test_move_dontunmap);
-    RUN(test_move_onto);
-    RUN(test_move_anywhere);
-    RUN(test_extend);
-    RUN(test_populate_is_asked_for_only_where_it_works);
-    RUN(test_huge_pages_are_asked_for_only_where_there_are_any);
-    RUN(test_small_pages_are_asked_for_only_where_huge_ones_come_unasked);
-    RUN(test_offered_pages_may_read_as_zero);
-    RUN(test_discarded_pages_read_as_zero);
-    RUN(test_reserved_space_is_opened_in_steps);
-    RUN(test_what_is_open_can_be_opened);
-    RUN(test_access_that_is_refused_changes_nothing);
+    RUN(test_pages_probe_finds_the_best_rung_and_each_error);
+    RUN(test_pages_probe_starts_from_a_forced_rung);
+    RUN(test_pages_probe_with_a_source_not_emptied_goes_lower);
+    RUN(test_pages_probe_with_free_space_after_its_page_is_right);
+    RUN(test_pages_probe_failing_takes_a_lower_rung);
+    RUN(test_pages_rung_named_knows_every_rung);
+    RUN(test_pages_shortage_is_what_the_system_reports);
+    RUN(test_pages_map_begins_at_2_mib);
+    RUN(test_pages_map_failing_leaves_nothing);
+    RUN(test_pages_unmap_refused_leaves_no_memory);
+    RUN(test_pages_move_retain_by_kernel);
+    RUN(test_pages_move_dontunmap_by_kernel);
+    RUN(test_pages_move_onto_by_kernel);
+    RUN(test_pages_move_anywhere_by_kernel);
+    RUN(test_pages_extend_needs_free_space);
+    RUN(test_pages_populate_calls_only_where_it_works);
+    RUN(test_pages_advise_huge_asks_unless_there_are_none);
+    RUN(test_pages_advise_small_asks_where_huge_ones_may_come_unasked);
+    RUN(test_pages_probe_reports_the_setting_of_huge_pages);
+    RUN(test_pages_offer_may_leave_zeros);
+    RUN(test_pages_discard_leaves_zeros);
+    RUN(test_pages_open_opens_in_steps);
+    RUN(test_pages_open_twice_does_no_harm);
+    RUN(test_pages_open_refused_changes_nothing);
     return check_done();
 }

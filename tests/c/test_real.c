@@ -11,9 +11,8 @@
 #include <unistd.h>
 
 #include "fixture.h"
-#include "store.h"
 
-/* Set by whoever compiles this with -fsanitize. */
+/* Set where this is compiled with -fsanitize. */
 #ifndef SANITIZED
 #define SANITIZED 0
 #endif
@@ -99,15 +98,15 @@ start(enum pages_rung highest)
     CASE("growth at most by %s", pages_rung_names[highest]);
     pages_ops = pages_system_ops;
     pages_probe(highest);
-    CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
+    CHECK(pool_stats().live == 0 && pool_stats().nentries == 0);
 }
 
 static void
 end(void)
 {
-    spans_trim();
-    CHECK_SOUND(spans_check());
-    CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
+    pool_drain();
+    CHECK_SOUND(pool_check());
+    CHECK(pool_stats().live == 0 && pool_stats().nentries == 0);
 }
 
 static bool
@@ -141,22 +140,22 @@ check_pieces(const struct store *store, size_t nbytes, size_t npieces, uint64_t 
 /* ------------------------------------------------------------------------ tests */
 
 static void
-test_the_probe(void)
+test_pages_probe_finds_a_rung(void)
 {
     start(ANY_RUNG);
     best = pages_facts.rung;
     printf("this kernel: %s;", pages_rung_names[best]);
     for (int rung = PAGES_COPY; rung < PAGES_NRUNGS; rung++) {
-        int answer = pages_facts.answers[rung];
+        int answer = pages_facts.errors[rung];
         printf(" %s: %s;", pages_rung_names[rung], answer ? strerror(answer) : "yes");
     }
     printf(" huge pages: %s\n", pages_huge_names[pages_facts.huge]);
-    CHECK(pages_facts.answers[best] == 0);
+    CHECK(pages_facts.errors[best] == 0);
     end();
 }
 
 static void
-test_a_moved_source_stays_mapped_and_is_used_again(void)
+test_spans_grow_keeps_the_source_mapped_for_others(void)
 {
     if (is_left_out(PAGES_DONTUNMAP)) {
         return;
@@ -165,15 +164,15 @@ test_a_moved_source_stays_mapped_and_is_used_again(void)
     struct span span, again;
     CHECK(spans_take(4 * MIB, false, &span) == 0);
     fill(span.address, 4 * MIB - 1, 1);
-    span.ready = 4 * MIB - 1;
+    span.dirty_end = 4 * MIB - 1;
     char *source = span.address;
     CHECK(spans_grow(&span, 4 * MIB + 1, 0, 4 * MIB - 1) == 0);
     CHECK(span.address != source && is_filled(span.address, 4 * MIB - 1, 1));
     CHECK(is_mapped(source, 4 * MIB) && is_mapped(span.address, 8 * MIB));
-    CHECK(spans_stats().retained == 1 && spans_stats().retained_nbytes == 0);
+    CHECK(pool_stats().nentries == 1 && pool_stats().nbytes == 0);
     CHECK(is_zero(source, 4 * MIB));
     CHECK(spans_take(4 * MIB, true, &again) == 0);
-    CHECK(again.address == source && spans_stats().retained == 0);
+    CHECK(again.address == source && pool_stats().nentries == 0);
     spans_give(&again);
     spans_give(&span);
     end();
@@ -182,17 +181,17 @@ test_a_moved_source_stays_mapped_and_is_used_again(void)
 /* By each rung that there is: from nothing to 40 MiB and, after the pool was emptied,
  * to the mappings of before. */
 static void
-test_each_rung_builds_the_same(void)
+test_store_built_by_each_rung_has_its_bytes(void)
 {
     for (int highest = 0; highest <= (int)best; highest++) {
         start(highest);
         struct store store;
-        struct spans_stats before = spans_stats();
+        struct pool_stats before = pool_stats();
         store_init(&store);
         for (size_t i = 0; i < 400; i++) {
             append(&store, 100 * KIB, i);
         }
-        struct spans_stats after = spans_stats();
+        struct pool_stats after = pool_stats();
         check_pieces(&store, 100 * KIB, 400, 0);
         CHECK((after.moves > before.moves) == (highest >= PAGES_MAYMOVE));
         CHECK((after.live > 0) == (highest > PAGES_HEAP));
@@ -204,7 +203,7 @@ test_each_rung_builds_the_same(void)
 }
 
 static void
-test_address_space_comes_back(void)
+test_store_free_gives_address_space_back(void)
 {
     size_t nmappings = 0, nbytes = 0;
     for (int i = 0; i < 3; i++) {
@@ -227,16 +226,16 @@ test_address_space_comes_back(void)
     }
 }
 
-/* Interleaved, so that no store finds the room behind it free. */
+/* Interleaved, so that no store finds free space after it. */
 static void
-test_a_thousand_growing_stores_leave_few_mappings(void)
+test_store_thousand_growing_leave_few_mappings(void)
 {
     enum { NSTORES = 1000 };
     static struct store stores[NSTORES];
     const size_t capacities[] = {MIB, 3 * MIB, 5 * MIB};
     start(ANY_RUNG);
     size_t before = count_mappings(), most = 0;
-    uint64_t moves = spans_stats().moves;
+    uint64_t moves = pool_stats().moves;
     for (int i = 0; i < NSTORES; i++) {
         store_init(&stores[i]);
     }
@@ -252,19 +251,19 @@ test_a_thousand_growing_stores_leave_few_mappings(void)
         check_pieces(&stores[i], 100 * KIB, 3, 10 * i);
     }
     printf("%d stores grown in turn to 8 MiB, %" PRIu64 " moves: %zu mappings at most, "
-           "%" PRIu64 " of them retained spans\n",
-           NSTORES, spans_stats().moves - moves, most, spans_stats().retained);
-    CHECK(most <= NSTORES + SPANS_POOL_SLOTS + 16);
+           "%" PRIu64 " of them entries of the pool\n",
+           NSTORES, pool_stats().moves - moves, most, pool_stats().nentries);
+    CHECK(most <= NSTORES + POOL_NSLOTS + 16);
     for (int i = 0; i < NSTORES; i++) {
         store_free(&stores[i]);
     }
-    CHECK(count_mappings() <= before + SPANS_POOL_SLOTS + 16);
+    CHECK(count_mappings() <= before + POOL_NSLOTS + 16);
     end();
     CHECK(count_mappings() <= before + 16);
 }
 
 static void
-test_zeros_take_no_memory(void)
+test_store_append_zeros_takes_no_memory(void)
 {
     if (is_left_out(PAGES_COPY)) {
         return;
@@ -280,8 +279,9 @@ test_zeros_take_no_memory(void)
     end();
 }
 
+/* What a store does not need is a tail within the limit of the pool, and goes with it. */
 static void
-test_what_is_drained_goes_back_to_the_system(void)
+test_store_drained_goes_back_to_the_system(void)
 {
     if (is_left_out(PAGES_COPY)) {
         return;
@@ -295,25 +295,29 @@ test_what_is_drained_goes_back_to_the_system(void)
     size_t full = statm(1);
     CHECK(store_splice(&store, 0, 96 * MIB, 0) == 0);
     CHECK(is_filled(store.start, MIB, 96) && is_filled(store.start + 3 * MIB, MIB, 99));
-    CHECK(full - statm(1) > 80 * MIB);
+    CHECK(full - statm(1) > 30 * MIB && pool_stats().nbytes <= POOL_NBYTES);
+    CHECK(pool_drain() && full - statm(1) > 90 * MIB);
+    CHECK(is_filled(store.start, MIB, 96) && is_filled(store.start + 3 * MIB, MIB, 99));
+    append(&store, 30 * MIB, 1);
+    CHECK(is_filled(store.start + 4 * MIB, 30 * MIB, 1));
     store_free(&store);
     end();
 }
 
-/* Three pieces of one warm span, of which the first absorbs the second: both are one
- * mapping still, so that they move as one, and the third is none the wiser. */
+/* Three pieces of one dirty span, of which the first is joined with the second: both are
+ * one mapping still, so that they move as one, and the third stays as it is. */
 static void
-test_pieces_of_a_span_move_as_one(void)
+test_spans_grow_joined_pieces_move_as_one(void)
 {
     if (is_left_out(PAGES_MAYMOVE)) {
         return;
     }
     start(ANY_RUNG);
-    struct span warm, piece, other;
-    CHECK(spans_take(8 * MIB, false, &warm) == 0);
-    fill(warm.address, 8 * MIB - 1, 9);
-    warm.ready = 8 * MIB - 1;
-    spans_give(&warm);
+    struct span dirty, piece, other;
+    CHECK(spans_take(8 * MIB, false, &dirty) == 0);
+    fill(dirty.address, 8 * MIB - 1, 9);
+    dirty.dirty_end = 8 * MIB - 1;
+    spans_give(&dirty);
     CHECK(spans_take(2 * MIB, false, &piece) == 0);
     char *address = piece.address;
     fill(address, 2 * MIB - 1, 1);
@@ -323,13 +327,13 @@ test_pieces_of_a_span_move_as_one(void)
     CHECK(spans_take(4 * MIB, false, &other) == 0);
     CHECK(other.address == address + 4 * MIB);
     fill(other.address, 4 * MIB - 1, 3);
-    struct spans_stats before = spans_stats();
+    struct pool_stats before = pool_stats();
     CHECK(spans_grow(&piece, 4 * MIB + 1, 0, 4 * MIB - 1) == 0);
     CHECK(piece.address != address && is_filled(piece.address, 4 * MIB - 1, 2));
     CHECK(is_filled(other.address, 4 * MIB - 1, 3));
-    CHECK(is_zero(piece.address + piece.ready, piece.length - piece.ready));
-    CHECK(spans_stats().moves == before.moves + 1);
-    CHECK(spans_stats().copies == before.copies);
+    CHECK(is_zero(piece.address + piece.dirty_end, piece.length - piece.dirty_end));
+    CHECK(pool_stats().moves == before.moves + 1);
+    CHECK(pool_stats().copies == before.copies);
     spans_give(&piece);
     spans_give(&other);
     end();
@@ -338,7 +342,7 @@ test_pieces_of_a_span_move_as_one(void)
 /* What is offered reads as what it was or, page by page, as zero; and what is written
  * after that stays. */
 static void
-test_what_is_offered_can_be_written_again(void)
+test_pages_offer_can_be_written_again(void)
 {
     if (is_left_out(PAGES_COPY)) {
         return;
@@ -358,7 +362,7 @@ test_what_is_offered_can_be_written_again(void)
 
 /* In huge pages the second time as well, or in whatever the system gave. */
 static void
-test_a_large_store_is_built_again(void)
+test_store_rebuilt_in_huge_pages_has_its_bytes(void)
 {
     start(ANY_RUNG);
     for (uint64_t round = 0; round < 3; round++) {
@@ -374,7 +378,7 @@ test_a_large_store_is_built_again(void)
 }
 
 static void
-test_the_clock_goes_forward(void)
+test_pages_clock_goes_forward(void)
 {
     start(ANY_RUNG);
     uint64_t before = pages_ops.clock_ms();
@@ -386,7 +390,7 @@ test_the_clock_goes_forward(void)
 
 /* Nothing is taken for a second: the next to be given back sends it away. */
 static void
-test_idle_memory_goes_back_to_the_system(void)
+test_pool_idle_memory_goes_back_to_the_system(void)
 {
     if (is_left_out(PAGES_COPY)) {
         return;
@@ -399,10 +403,10 @@ test_idle_memory_goes_back_to_the_system(void)
     append(&small, MIB, 2);
     store_free(&large);
     size_t full = statm(1);
-    CHECK(spans_stats().retained_nbytes >= 30 * MIB);
-    usleep((SPANS_POOL_IDLE_MS + 100) * 1000);
+    CHECK(pool_stats().nbytes >= 30 * MIB);
+    usleep((POOL_IDLE_MS + 100) * 1000);
     store_free(&small);
-    CHECK(spans_stats().retained_nbytes <= 2 * MIB);
+    CHECK(pool_stats().nbytes <= 2 * MIB);
     CHECK(full - statm(1) > 25 * MIB);
     end();
 }
@@ -410,7 +414,7 @@ test_idle_memory_goes_back_to_the_system(void)
 /* -------------------------------------------------------------- stores with a limit */
 
 static void
-test_a_store_with_a_limit_stays_where_it_is(void)
+test_store_limited_grows_where_it_is(void)
 {
     const size_t limit = (size_t)1 << 30, reach = 2 * (limit + 2 * MIB);
     if (is_left_out(PAGES_COPY)) {
@@ -433,8 +437,10 @@ test_a_store_with_a_limit_stays_where_it_is(void)
     CHECK(statm(1) - memory <= 64 * MIB + 64 * MIB / 8 + 4 * MIB);
     CHECK(statm(0) - space <= reach + 4 * MIB);
     CHECK(store_splice(&store, 0, 60 * MIB, 0) == 0 && store.start == address);
-    CHECK(statm(1) - memory <= 16 * MIB && is_filled(address, MIB, 60));
+    CHECK(pool_drain() && statm(1) - memory <= 16 * MIB);
+    CHECK(is_filled(address, MIB, 60));
     store_free(&store);
+    CHECK(pool_stats().nentries == 1 && pool_drain());
     CHECK(statm(0) <= space + 4 * MIB && !is_mapped(address, 2 * MIB));
     end();
 }
@@ -452,9 +458,41 @@ is_spacious(void)
 #endif
 }
 
+/* One mapping each, however many there are: adjacent ones the kernel even makes one. */
+static void
+test_store_set_limit_small_takes_a_mapping_at_most(void)
+{
+    enum { NSTORES = 5000 };
+    static struct store stores[NSTORES];
+    if (is_left_out(PAGES_COPY)) {
+        return;
+    }
+    start(ANY_RUNG);
+    size_t before = count_mappings(), memory = statm(1), nlimited = 0;
+    for (; nlimited < NSTORES; nlimited++) {
+        store_init(&stores[nlimited]);
+        if (store_set_limit(&stores[nlimited], 1 + nlimited) != 0) {
+            CHECK(!is_spacious());
+            break;
+        }
+        append(&stores[nlimited], 1, nlimited);
+    }
+    size_t now = count_mappings() - before, more = statm(1) - memory;
+    printf("%zu stores with a limit of less than 1 MiB: %zu mappings, %zu KiB each\n",
+           nlimited, now, more / KIB / nlimited);
+    CHECK(nlimited > 0 && now <= nlimited + 16);
+    /* A page each, and one of the page table. */
+    CHECK(more <= nlimited * 2 * pages_facts.page_nbytes + MIB);
+    for (size_t i = 0; i < nlimited; i++) {
+        check_pieces(&stores[i], 1, 1, i);
+        store_free(&stores[i]);
+    }
+    end();
+}
+
 /* Two mappings each: what is open and what is not. */
 static void
-test_a_thousand_large_limits_live_together(void)
+test_store_set_limit_thousand_large_ones_fit(void)
 {
     enum { NSTORES = 1000 };
     static struct store stores[NSTORES];
@@ -463,10 +501,10 @@ test_a_thousand_large_limits_live_together(void)
         return;
     }
     start(ANY_RUNG);
-    size_t before = count_mappings(), memory = statm(1), nfixed = 0;
-    for (; nfixed < NSTORES; nfixed++) {
-        store_init(&stores[nfixed]);
-        int error = store_set_limit(&stores[nfixed], limit);
+    size_t before = count_mappings(), memory = statm(1), nlimited = 0;
+    for (; nlimited < NSTORES; nlimited++) {
+        store_init(&stores[nlimited]);
+        int error = store_set_limit(&stores[nlimited], limit);
         if (error) {
             CHECK(error == ENOMEM && !is_spacious());
             break;
@@ -474,13 +512,13 @@ test_a_thousand_large_limits_live_together(void)
     }
     size_t now = count_mappings() - before, more = statm(1) - memory;
     printf("%zu stores with a limit of 16 GiB: %zu mappings, %zu KiB of memory\n",
-           nfixed, now, more / KIB);
-    CHECK(nfixed > 0);
-    CHECK(now <= 2 * nfixed + 16 && more <= 16 * MIB);
-    for (size_t i = 0; i < nfixed; i++) {
+           nlimited, now, more / KIB);
+    CHECK(nlimited > 0);
+    CHECK(now <= 2 * nlimited + 16 && more <= 16 * MIB);
+    for (size_t i = 0; i < nlimited; i++) {
         append(&stores[i], 10000, i);
     }
-    for (size_t i = 0; i < nfixed; i++) {
+    for (size_t i = 0; i < nlimited; i++) {
         check_pieces(&stores[i], 10000, 1, i);
         store_free(&stores[i]);
     }
@@ -498,11 +536,11 @@ take_half(struct store *store)
         append(store, MIB, i);
     }
     size_t memory = statm(1);
-    uint64_t copied = spans_stats().copied_nbytes;
+    uint64_t copied = pool_stats().copied_nbytes;
     CHECK(store_take(store, 32 * MIB, &taken) == 0);
     check_pieces(&taken, MIB, 32, 0);
     check_pieces(store, MIB, 32, 32);
-    CHECK(spans_stats().copied_nbytes - copied <= 2 * MIB);
+    CHECK(pool_stats().copied_nbytes - copied <= 2 * MIB);
     CHECK(statm(1) <= memory + 4 * MIB);
     append(&taken, MIB, 32);
     append(store, MIB, 64);
@@ -513,7 +551,7 @@ take_half(struct store *store)
 }
 
 static void
-test_pages_are_taken_from_either(void)
+test_store_take_from_a_span_and_from_a_limit(void)
 {
     if (is_left_out(PAGES_DONTUNMAP)) {
         return;
@@ -564,7 +602,7 @@ build_in_little_space(void)
 }
 
 static void
-test_little_address_space_is_enough(void)
+test_store_grows_in_little_address_space(void)
 {
     if (SANITIZED) {
         printf("left out: a sanitizer does not bear a limit of address space\n");
@@ -585,7 +623,7 @@ use_inherited(void)
 {
     struct store store;
     check_pieces(&inherited, MIB, 3, 0);
-    CHECK(spans_stats().retained > 0 || best == PAGES_HEAP);
+    CHECK(pool_stats().nentries > 0 || best == PAGES_HEAP);
     store_init(&store);
     append(&store, 5 * MIB, 9);
     append(&inherited, MIB, 3);
@@ -596,17 +634,17 @@ use_inherited(void)
 }
 
 static void
-test_a_child_has_a_pool_of_its_own(void)
+test_fork_child_has_a_pool_of_its_own(void)
 {
-    struct store warm;
+    struct store dropped;
     start(ANY_RUNG);
-    store_init(&warm);
+    store_init(&dropped);
     store_init(&inherited);
-    append(&warm, MIB, 7);
+    append(&dropped, MIB, 7);
     for (size_t i = 0; i < 3; i++) {
         append(&inherited, MIB, i);
     }
-    store_free(&warm);
+    store_free(&dropped);
     in_child(use_inherited);
     check_pieces(&inherited, MIB, 3, 0);
     store_free(&inherited);
@@ -639,7 +677,7 @@ build_and_drop(void *data)
         }
         store_free(&store);
         if (i % 10 == 0) {
-            spans_trim();
+            pool_drain();
         }
     }
     return NULL;
@@ -700,7 +738,7 @@ static void *
 work_on_the_pool(void *data)
 {
     while (!atomic_load(&stop)) {
-        spans_count_copy(0);
+        pool_count_copy(0);
     }
     return data;
 }
@@ -709,28 +747,28 @@ static void
 look_at_the_pool(void)
 {
     alarm(20); /* rather than to wait for a thread that is not here */
-    (void)spans_stats();
+    (void)pool_stats();
 }
 
-static int nsettled;
+static int nconfigured;
 
 static void
-count_settling(void)
+count_configuring(void)
 {
-    nsettled++;
+    nconfigured++;
 }
 
 /* The first call decides. From then on a child that is forked in the midst of another
  * thread's work on the pool finds it whole. */
 static void
-test_init_is_done_once(void)
+test_pool_init_is_done_once(void)
 {
     pthread_t thread;
-    spans_init(PAGES_COPY, count_settling);
+    pool_init(PAGES_COPY, count_configuring);
     enum pages_rung rung = pages_facts.rung;
     CHECK(rung <= PAGES_COPY);
-    spans_init(ANY_RUNG, count_settling);
-    CHECK(pages_facts.rung == rung && nsettled == 1);
+    pool_init(ANY_RUNG, count_configuring);
+    CHECK(pages_facts.rung == rung && nconfigured == 1);
     CHECK(pthread_create(&thread, NULL, work_on_the_pool, NULL) == 0);
     for (int i = 0; i < 50; i++) {
         in_child(look_at_the_pool);
@@ -743,25 +781,26 @@ test_init_is_done_once(void)
 int
 main(void)
 {
-    RUN(test_the_probe);
-    RUN(test_a_moved_source_stays_mapped_and_is_used_again);
-    RUN(test_each_rung_builds_the_same);
-    RUN(test_address_space_comes_back);
-    RUN(test_a_thousand_growing_stores_leave_few_mappings);
-    RUN(test_zeros_take_no_memory);
-    RUN(test_what_is_drained_goes_back_to_the_system);
-    RUN(test_pieces_of_a_span_move_as_one);
-    RUN(test_what_is_offered_can_be_written_again);
-    RUN(test_a_large_store_is_built_again);
-    RUN(test_the_clock_goes_forward);
-    RUN(test_idle_memory_goes_back_to_the_system);
-    RUN(test_a_store_with_a_limit_stays_where_it_is);
-    RUN(test_a_thousand_large_limits_live_together);
-    RUN(test_pages_are_taken_from_either);
-    RUN(test_little_address_space_is_enough);
-    RUN(test_a_child_has_a_pool_of_its_own);
+    RUN(test_pages_probe_finds_a_rung);
+    RUN(test_spans_grow_keeps_the_source_mapped_for_others);
+    RUN(test_store_built_by_each_rung_has_its_bytes);
+    RUN(test_store_free_gives_address_space_back);
+    RUN(test_store_thousand_growing_leave_few_mappings);
+    RUN(test_store_append_zeros_takes_no_memory);
+    RUN(test_store_drained_goes_back_to_the_system);
+    RUN(test_spans_grow_joined_pieces_move_as_one);
+    RUN(test_pages_offer_can_be_written_again);
+    RUN(test_store_rebuilt_in_huge_pages_has_its_bytes);
+    RUN(test_pages_clock_goes_forward);
+    RUN(test_pool_idle_memory_goes_back_to_the_system);
+    RUN(test_store_limited_grows_where_it_is);
+    RUN(test_store_set_limit_small_takes_a_mapping_at_most);
+    RUN(test_store_set_limit_thousand_large_ones_fit);
+    RUN(test_store_take_from_a_span_and_from_a_limit);
+    RUN(test_store_grows_in_little_address_space);
+    RUN(test_fork_child_has_a_pool_of_its_own);
     RUN(test_threads_share_the_pool);
     RUN(test_threads_take_and_give_at_once);
-    RUN(test_init_is_done_once);
+    RUN(test_pool_init_is_done_once);
     return check_done();
 }

@@ -14,8 +14,9 @@ take(size_t needed, size_t nbytes, uint64_t seed)
 {
     struct span span;
     CHECK(spans_take(needed, false, &span) == 0);
+    pool_take_tail(&span, nbytes);
     fill(span.address, nbytes, seed);
-    span.ready = span.ready > nbytes ? span.ready : nbytes;
+    span.dirty_end = span.dirty_end > nbytes ? span.dirty_end : nbytes;
     check_state();
     return span;
 }
@@ -28,20 +29,28 @@ give(struct span *span)
     check_state();
 }
 
+/* What is not dirty is zero, except for the tail. */
 static void
 check_span(const struct span *span, size_t length)
 {
+    struct span tail = pool_tail(span);
+    size_t to = span->length, from = to;
+    if (tail.length > 0) {
+        from = (size_t)(tail.address - span->address);
+        to = from + tail.length;
+    }
     CHECK(span->length == length);
     CHECK(kernel_is_mapped(span->address, length));
-    CHECK(span->ready < length);
-    CHECK(is_zero(span->address + span->ready, length - span->ready));
+    CHECK_SOUND(spans_check(span));
+    CHECK(is_zero(span->address + span->dirty_end, from - span->dirty_end));
+    CHECK(is_zero(span->address + to, length - to));
     check_state();
 }
 
 /* -------------------------------------------------------------------- take and give */
 
 static void
-test_a_span_taken_is_zero_and_aligned(void)
+test_spans_take_fresh_is_zero_and_aligned(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
@@ -50,9 +59,9 @@ test_a_span_taken_is_zero_and_aligned(void)
         for (int i = 0; i < 4; i++) {
             CHECK(spans_take(needs[i], i % 2, &spans[i]) == 0);
             CHECK((uintptr_t)spans[i].address % GROWTH_QUANTUM == 0);
-            CHECK(spans[i].ready == 0 && !spans[i].huge);
+            CHECK(spans[i].dirty_end == 0 && !spans[i].huge);
             check_span(&spans[i], growth_span(needs[i], 0));
-            CHECK(spans_stats().live == (uint64_t)i + 1);
+            CHECK(pool_stats().live == (uint64_t)i + 1);
         }
         for (int i = 0; i < 4; i++) {
             give(&spans[i]);
@@ -62,7 +71,7 @@ test_a_span_taken_is_zero_and_aligned(void)
 }
 
 static void
-test_a_span_that_cannot_be_had_is_an_error(void)
+test_spans_take_refused_is_an_error(void)
 {
     struct span span;
     begin(KERNEL_NO_PAGES, ANY_RUNG);
@@ -77,59 +86,67 @@ test_a_span_that_cannot_be_had_is_an_error(void)
 
 /* As much of it as was asked for; less is below, among the pieces. */
 static void
-test_a_warm_span_comes_back_with_its_bytes_ready(void)
+test_spans_take_gets_a_dirty_span_without_a_call(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    struct span cool = take(2 * MIB, 100, 1), warm = take(4 * MIB, 3 * MIB, 2);
-    char *warmest = warm.address;
-    give(&warm);
-    give(&cool);
-    CHECK(spans_stats().retained_nbytes == 3 * MIB + 100);
+    struct span less = take(2 * MIB, 100, 1), dirty = take(4 * MIB, 3 * MIB, 2);
+    char *dirtiest = dirty.address;
+    give(&dirty);
+    give(&less);
+    CHECK(pool_stats().nbytes == 3 * MIB + 100);
     size_t calls = kernel.ncalls;
     struct span span;
     CHECK(spans_take(3 * MIB, false, &span) == 0);
-    CHECK(span.address == warmest && span.ready == 3 * MIB && kernel.ncalls == calls);
+    CHECK(span.address == dirtiest && span.dirty_end == 3 * MIB &&
+          kernel.ncalls == calls);
     check_span(&span, 4 * MIB);
-    CHECK(spans_stats().retained == 1 && spans_stats().retained_nbytes == 100);
+    CHECK(pool_stats().nentries == 1 && pool_stats().nbytes == 100);
     give(&span);
     finish();
 }
 
 static void
-test_a_warm_span_that_is_too_short_stays(void)
+test_spans_take_leaves_a_dirty_span_that_is_too_short(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    struct span warm = take(2 * MIB, MIB, 1);
-    give(&warm);
+    struct span dirty = take(2 * MIB, MIB, 1);
+    give(&dirty);
     struct span span = take(2 * MIB + 1, 0, 0);
-    CHECK(spans_stats().retained == 1 && span.ready == 0);
+    CHECK(pool_stats().nentries == 1 && span.dirty_end == 0);
     give(&span);
     finish();
 }
 
+/* Where it is faster to clear dirty pages than to fault pages in, a zeroed request may
+ * get dirty ones; never where fresh pages cost less. */
 static void
-test_zeros_never_come_from_a_warm_span(void)
+test_spans_take_zeroed_gets_dirty_pages_below_32_mib_only(void)
 {
-    begin(KERNEL_MAINLINE, ANY_RUNG);
-    struct span warm = take(2 * MIB, 2 * MIB - 1, 1), zeros;
-    char *dirty = warm.address;
-    give(&warm);
-    CHECK(spans_take(2 * MIB, true, &zeros) == 0);
-    CHECK(zeros.address != dirty && zeros.ready == 0);
-    check_span(&zeros, 2 * MIB);
-    give(&zeros);
-    finish();
+    for (int i = 0; i < 4; i++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("%d", i);
+        size_t needed = i % 2 ? GROWTH_FRESH_ZEROS_MIN : GROWTH_FRESH_ZEROS_MIN - 1;
+        struct span dirty = take(32 * MIB, 32 * MIB - 1, 1), span;
+        char *address = dirty.address;
+        give(&dirty);
+        CHECK(spans_take(needed, i / 2, &span) == 0);
+        CHECK((span.address == address) == (i < 3));
+        CHECK((span.dirty_end > 0) == (i < 3));
+        check_span(&span, 32 * MIB);
+        give(&span);
+        finish();
+    }
 }
 
-/* A cold span is as good as a new one, of its own length only. */
+/* A zero span is as good as a new one, of its own length only. */
 static void
-test_a_cold_span_is_taken_again(void)
+test_spans_take_gets_a_zero_span_of_its_length(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    struct span cold = take(4 * MIB, 0, 0), span;
-    char *address = cold.address;
-    give(&cold);
-    CHECK(spans_stats().retained == 1 && spans_stats().retained_nbytes == 0);
+    struct span zero = take(4 * MIB, 0, 0), span;
+    char *address = zero.address;
+    give(&zero);
+    CHECK(pool_stats().nentries == 1 && pool_stats().nbytes == 0);
     span = take(2 * MIB, 0, 0);
     CHECK(span.address != address);
     give(&span);
@@ -138,9 +155,9 @@ test_a_cold_span_is_taken_again(void)
     finish();
 }
 
-/* One with huge pages asked for costs 2 MiB at the first byte. */
+/* One for which huge pages were asked takes 2 MiB at the first byte. */
 static void
-test_a_cold_huge_span_is_not_for_small_stores(void)
+test_spans_take_small_gets_no_zero_span_in_huge_pages(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span small = take(2 * MIB, 0, 0), large = take(16 * MIB, 0, 0), span;
@@ -157,146 +174,169 @@ test_a_cold_huge_span_is_not_for_small_stores(void)
 
 /* ---------------------------------------------------------------------- in pieces */
 
-/* Warm memory that nobody uses: `ready` bytes of a span of `length`, all written to. */
+/* Put a span of `length` into the pool, all of which is dirty up to `dirty_end`. */
 static char *
-keep_warm(size_t length, size_t ready)
+keep_dirty(size_t length, size_t dirty_end)
 {
-    struct span warm;
-    CHECK(spans_take(length, true, &warm) == 0);
-    char *address = warm.address;
-    fill(address, ready, 9);
-    warm.ready = ready;
-    give(&warm);
+    struct span span;
+    CHECK(pool_drain() || pool_stats().nentries == 0);
+    CHECK(spans_take(length, true, &span) == 0);
+    char *address = span.address;
+    fill(address, dirty_end, 9);
+    span.dirty_end = dirty_end;
+    give(&span);
     return address;
 }
 
 static size_t
-retained_nbytes(void)
+kept_nbytes(void)
 {
-    return spans_stats().retained_nbytes;
+    return pool_stats().nbytes;
 }
 
-/*   |<----------------- 7 MiB ready ---------------->| zeros |
+/*   |<----------------- 7 MiB dirty ---------------->| zeros |
  *   |<- first ->|<------- second ------->|<- third ->        |
- *    2 MiB       4                        1 of 2 ready         */
+ *    2 MiB       4                        1 of 2 dirty         */
 static void
-test_a_warm_span_is_lent_in_pieces(void)
+test_spans_take_gets_pieces_of_a_dirty_span(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    char *warm = keep_warm(8 * MIB, 7 * MIB);
+    char *dirty = keep_dirty(8 * MIB, 7 * MIB);
     size_t calls = kernel.ncalls;
     struct span first, second, third;
-    CHECK(spans_take(100 * KIB, false, &first) == 0);
-    CHECK(first.address == warm && first.ready == 2 * MIB - 1);
-    CHECK(spans_stats().retained == 1 && retained_nbytes() == 5 * MIB);
+    CHECK(spans_take(2 * MIB, false, &first) == 0);
+    CHECK(first.address == dirty && first.dirty_end == 2 * MIB - 1);
+    CHECK(pool_stats().nentries == 1 && kept_nbytes() == 5 * MIB);
     check_span(&first, 2 * MIB);
-    CHECK(spans_take(2 * MIB + 1, false, &second) == 0);
-    CHECK(second.address == warm + 2 * MIB && second.ready == 4 * MIB - 1);
-    CHECK(spans_stats().retained == 1 && retained_nbytes() == MIB);
+    CHECK(spans_take(4 * MIB - 1, false, &second) == 0);
+    CHECK(second.address == dirty + 2 * MIB && second.dirty_end == 4 * MIB - 1);
+    CHECK(pool_stats().nentries == 1 && kept_nbytes() == MIB);
     check_span(&second, 4 * MIB);
     CHECK(spans_take(2 * MIB, false, &third) == 0);
-    CHECK(third.address == warm + 6 * MIB && third.ready == MIB);
-    CHECK(spans_stats().retained == 0 && retained_nbytes() == 0);
+    CHECK(third.address == dirty + 6 * MIB && third.dirty_end == MIB);
+    CHECK(pool_stats().nentries == 0 && kept_nbytes() == 0);
     check_span(&third, 2 * MIB);
-    CHECK(kernel.ncalls == calls && spans_stats().live == 3);
+    CHECK(kernel.ncalls == calls && pool_stats().live == 3);
     give(&first);
     give(&second);
     give(&third);
     finish();
 }
 
-/* What is no more than was asked for goes as a whole, cold end and all. */
+/* A store that needs less than 1 MiB gets a dirty span of 2 MiB in small pages, and no
+ * part of another. */
 static void
-test_what_is_warm_no_further_is_not_split(void)
+test_spans_take_small_gets_no_part_of_a_large_or_huge_span(void)
 {
-    const size_t ready[] = {2 * MIB - 1, 2 * MIB, 2 * MIB + 1};
+    for (int i = 0; i < 6; i++) {
+        bool little = i < 3, huge = i % 3 == 1, large = i % 3 == 2;
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("little %d, huge %d, large %d", little, huge, large);
+        size_t length = large ? 4 * MIB : 2 * MIB;
+        size_t needed = GROWTH_HUGE_PART_MIN - (little ? 1 : 0);
+        struct span dirty = take(length, length - 1, 1), span;
+        char *address = dirty.address;
+        dirty.huge = huge;
+        give(&dirty);
+        CHECK(spans_take(needed, false, &span) == 0);
+        CHECK((span.address == address) == (!little || i == 0));
+        check_span(&span, 2 * MIB);
+        give(&span);
+        finish();
+    }
+}
+
+/* What is no more than was asked for goes as a whole, zeros at the end and all. */
+static void
+test_spans_take_does_not_split_off_zeros(void)
+{
+    const size_t dirty_end[] = {2 * MIB - 1, 2 * MIB, 2 * MIB + 1};
     for (int i = 0; i < 3; i++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
-        CASE("%zu bytes are warm", ready[i]);
-        keep_warm(6 * MIB, ready[i]);
+        CASE("%zu bytes are dirty", dirty_end[i]);
+        keep_dirty(6 * MIB, dirty_end[i]);
         struct span span;
         CHECK(spans_take(2 * MIB, false, &span) == 0);
         check_span(&span, i < 2 ? 6 * MIB : 2 * MIB);
-        CHECK(span.ready == (i < 2 ? ready[i] : 2 * MIB - 1));
-        CHECK(retained_nbytes() == (i < 2 ? 0 : 1));
-        CHECK(spans_stats().retained == (i < 2 ? 0 : 1));
+        CHECK(span.dirty_end == (i < 2 ? dirty_end[i] : 2 * MIB - 1));
+        CHECK(kept_nbytes() == (i < 2 ? 0 : 1));
+        CHECK(pool_stats().nentries == (i < 2 ? 0 : 1));
         give(&span);
-        CHECK(spans_stats().retained == 1 && retained_nbytes() >= ready[i]);
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() >= dirty_end[i]);
         finish();
     }
 }
 
 static void
-test_a_growing_span_absorbs_what_is_warm_behind_it(void)
+test_spans_grow_joins_the_dirty_span_after_it(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        char *warm = keep_warm(16 * MIB, 15 * MIB);
+        char *dirty = keep_dirty(16 * MIB, 15 * MIB);
         struct span span = take(2 * MIB, 2 * MIB - 1, 1);
-        struct spans_stats before = spans_stats();
+        struct pool_stats before = pool_stats();
         size_t calls = kernel.ncalls;
-        CHECK(span.address == warm);
+        CHECK(span.address == dirty);
         CHECK(spans_grow(&span, 2 * MIB + 1, 0, 2 * MIB - 1) == 0);
-        CHECK(span.address == warm && span.ready == 4 * MIB - 1);
-        CHECK(retained_nbytes() == 11 * MIB);
-        CHECK(lent(&span) == 2 * (2 * MIB - pages_facts.page_nbytes));
+        CHECK(span.address == dirty && span.dirty_end == 4 * MIB - 1);
+        CHECK(kept_nbytes() == 11 * MIB);
         check_span(&span, 4 * MIB);
         /* Further than doubling, as far as is needed. */
         CHECK(spans_grow(&span, 9 * MIB, 0, 2 * MIB - 1) == 0);
-        CHECK(span.address == warm && span.ready == 10 * MIB - 1);
-        CHECK(retained_nbytes() == 5 * MIB);
+        CHECK(span.address == dirty && span.dirty_end == 10 * MIB - 1);
+        CHECK(kept_nbytes() == 5 * MIB);
         check_span(&span, 10 * MIB);
-        /* All the rest, which is less than twice as much, cold end and all. */
+        /* All the rest, which is less than twice as much, zeros at the end and all. */
         CHECK(spans_grow(&span, 16 * MIB, 0, 2 * MIB - 1) == 0);
-        CHECK(span.address == warm && span.ready == 15 * MIB);
+        CHECK(span.address == dirty && span.dirty_end == 15 * MIB);
         check_span(&span, 16 * MIB);
-        CHECK(spans_stats().retained == 0 && retained_nbytes() == 0);
+        CHECK(pool_stats().nentries == 0 && kept_nbytes() == 0);
         CHECK(is_filled(span.address, 2 * MIB - 1, 1) && kernel.ncalls == calls);
-        CHECK(spans_stats().moves == before.moves);
-        CHECK(spans_stats().copies == before.copies && spans_stats().live == 1);
+        CHECK(pool_stats().moves == before.moves);
+        CHECK(pool_stats().copies == before.copies && pool_stats().live == 1);
         give(&span);
         finish();
     }
 }
 
-/* An absorbed piece is part of the span like any other when that moves at last. */
+/* A joined piece is part of the span like any other when that moves at last. */
 static void
-test_what_was_absorbed_moves_with_the_rest(void)
+test_spans_grow_moves_joined_pieces_along(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        keep_warm(8 * MIB, 8 * MIB - 1);
-        struct span span = take(2 * MIB, 0, 0), behind;
+        keep_dirty(8 * MIB, 8 * MIB - 1);
+        struct span span = take(2 * MIB, 0, 0), next;
         CHECK(spans_grow(&span, 3 * MIB, 0, 0) == 0);
         fill(span.address, 4 * MIB - 1, 1);
-        CHECK(spans_take(4 * MIB, false, &behind) == 0);
-        fill(behind.address, 4 * MIB - 1, 2);
-        CHECK(behind.address == span.address + 4 * MIB);
-        uint64_t copies = spans_stats().copies;
+        CHECK(spans_take(4 * MIB, false, &next) == 0);
+        fill(next.address, 4 * MIB - 1, 2);
+        CHECK(next.address == span.address + 4 * MIB);
+        uint64_t copies = pool_stats().copies;
         CHECK(spans_grow(&span, 4 * MIB + 1, 0, 4 * MIB - 1) == 0);
-        CHECK(spans_stats().copies - copies == (pages_facts.rung == PAGES_COPY));
+        CHECK(pool_stats().copies - copies == (pages_facts.rung == PAGES_COPY));
         CHECK(is_filled(span.address, 4 * MIB - 1, 1));
-        CHECK(is_filled(behind.address, 4 * MIB - 1, 2));
+        CHECK(is_filled(next.address, 4 * MIB - 1, 2));
         check_span(&span, 8 * MIB);
-        check_span(&behind, 4 * MIB);
+        check_span(&next, 4 * MIB);
         give(&span);
-        give(&behind);
+        give(&next);
         finish();
     }
 }
 
-enum obstacle { TOO_SHORT, COLD, IN_USE, FRONT_IS_HUGE, BEHIND_IS_HUGE, OBSTACLES };
+enum obstacle { TOO_SHORT, ZERO, IN_USE, FIRST_IS_HUGE, NEXT_IS_HUGE, OBSTACLES };
 
-/* Put an obstacle behind the first of three pieces, which the others are. */
+/* Make the two pieces after the first an obstacle. */
 static void
-put_behind(enum obstacle obstacle, struct span *first, struct span *others)
+put_after(enum obstacle obstacle, struct span *first, struct span *others)
 {
-    if (obstacle == COLD) {
+    if (obstacle == ZERO) {
         spans_discard(&others[0], 0);
         spans_discard(&others[1], 0);
     }
-    first->huge = obstacle == FRONT_IS_HUGE;
-    others[0].huge = others[1].huge = obstacle == BEHIND_IS_HUGE;
+    first->huge = obstacle == FIRST_IS_HUGE;
+    others[0].huge = others[1].huge = obstacle == NEXT_IS_HUGE;
     if (obstacle != IN_USE) {
         give(&others[0]);
     }
@@ -306,23 +346,23 @@ put_behind(enum obstacle obstacle, struct span *first, struct span *others)
 }
 
 static void
-test_what_cannot_be_absorbed_stays(void)
+test_spans_grow_leaves_what_it_cannot_join(void)
 {
     for (int i = 0; i < OBSTACLES * KERNEL_NO_PAGES; i++) {
         int kind = i / OBSTACLES, obstacle = i % OBSTACLES;
         begin(kind, ANY_RUNG);
         CASE("a kernel %s, obstacle %d", kernel_names[kind], obstacle);
-        keep_warm(6 * MIB, 6 * MIB - 1);
+        keep_dirty(6 * MIB, 6 * MIB - 1);
         struct span span = take(2 * MIB, 2 * MIB - 1, 1);
         struct span others[2] = {take(2 * MIB, 0, 0), take(2 * MIB, 0, 0)};
-        char *address = span.address, *behind = others[0].address;
-        CHECK(behind == address + 2 * MIB && others[1].address == behind + 2 * MIB);
-        put_behind(obstacle, &span, others);
-        size_t nbytes = retained_nbytes();
+        char *address = span.address, *next = others[0].address;
+        CHECK(next == address + 2 * MIB && others[1].address == next + 2 * MIB);
+        put_after(obstacle, &span, others);
+        size_t nbytes = kept_nbytes();
         CHECK(spans_grow(&span, 4 * MIB + 1, 0, 2 * MIB - 1) == 0);
         CHECK(span.address != address && is_filled(span.address, 2 * MIB - 1, 1));
         check_span(&span, 6 * MIB);
-        CHECK(retained_nbytes() == nbytes && kernel_is_mapped(behind, 4 * MIB));
+        CHECK(kept_nbytes() == nbytes && kernel_is_mapped(next, 4 * MIB));
         for (int j = 0; j < 2; j++) {
             if (others[j].address != NULL) {
                 give(&others[j]);
@@ -333,9 +373,9 @@ test_what_cannot_be_absorbed_stays(void)
     }
 }
 
-/* Side by side, but mapped one by one: an address that is free for anybody by now. */
+/* Adjacent, but mapped one by one: other threads may map there too. */
 static void
-test_what_is_another_mapping_is_not_absorbed_or_joined(void)
+test_spans_grow_joins_no_other_mapping(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
@@ -346,23 +386,44 @@ test_what_is_another_mapping_is_not_absorbed_or_joined(void)
         CHECK(third.address == second.address + 2 * MIB);
         give(&second);
         give(&third);
-        CHECK(spans_stats().retained == 2 && retained_nbytes() == 2 * MIB);
+        CHECK(pool_stats().nentries == 2 && kept_nbytes() == 2 * MIB);
         CHECK(spans_grow(&first, 2 * MIB + 1, 0, MIB) == 0);
-        CHECK(retained_nbytes() == 2 * MIB && is_filled(first.address, MIB, 1));
+        CHECK(kept_nbytes() == 2 * MIB && is_filled(first.address, MIB, 1));
         check_span(&first, 4 * MIB);
         give(&first);
         finish();
     }
 }
 
+/* However many there were between: their numbers do not come round again. */
+static void
+test_pool_new_mapping_numbers_do_not_repeat(void)
+{
+    const int counts[] = {(1 << 8) - 1, (1 << 15) - 1, (1 << 16) - 1, (1 << 20) - 1};
+    for (int i = 0; i < 4; i++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        kernel.bottom_up = true;
+        struct span first = take(2 * MIB, MIB, 1);
+        for (int j = 0; j < counts[i]; j++) {
+            (void)pool_new_mapping();
+        }
+        struct span second = take(2 * MIB, MIB, 2);
+        CHECK(second.address == first.address + 2 * MIB);
+        give(&first);
+        give(&second);
+        CHECK(pool_stats().nentries == 2);
+        finish();
+    }
+}
+
 /* The source that a moved piece leaves is no neighbour any more. */
 static void
-test_what_has_moved_is_not_joined(void)
+test_pool_keep_of_moved_pieces_does_not_join(void)
 {
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
         begin(i / 2, ANY_RUNG);
         kernel.bottom_up = i % 2;
-        keep_warm(6 * MIB, 6 * MIB - 1);
+        keep_dirty(6 * MIB, 6 * MIB - 1);
         struct span first = take(2 * MIB, 2 * MIB - 1, 1);
         struct span second = take(2 * MIB, 2 * MIB - 1, 2);
         struct span third = take(2 * MIB, 2 * MIB - 1, 3);
@@ -371,25 +432,25 @@ test_what_has_moved_is_not_joined(void)
         check_span(&second, 4 * MIB);
         give(&third);
         give(&first);
-        CHECK(retained_nbytes() == 4 * MIB - 2);
-        CHECK(spans_stats().retained == 2 + (pages_facts.rung >= PAGES_DONTUNMAP));
+        CHECK(kept_nbytes() == 4 * MIB - 2);
+        CHECK(pool_stats().nentries == 2 + (pages_facts.rung >= PAGES_DONTUNMAP));
         give(&second);
-        CHECK(retained_nbytes() == 6 * MIB - 3);
+        CHECK(kept_nbytes() == 6 * MIB - 3);
         finish();
     }
 }
 
-/* Nor if it has moved right behind the last piece: that is another mapping there.
+/* Nor if it has moved to the end of the last piece: that is another mapping there.
  *
  *   |<- first ->|<- second ->|<- third ->|
  *                            |<- third ->|<------- first ------->|      */
 static void
-test_what_has_moved_to_the_end_is_not_joined(void)
+test_pool_keep_of_a_piece_moved_to_the_end_does_not_join(void)
 {
     for (int kind = KERNEL_2014; kind <= KERNEL_OLD; kind++) {
         begin(kind, ANY_RUNG);
         kernel.bottom_up = true;
-        keep_warm(6 * MIB, 6 * MIB - 1);
+        keep_dirty(6 * MIB, 6 * MIB - 1);
         struct span first = take(2 * MIB, 2 * MIB - 1, 1);
         struct span second = take(2 * MIB, 2 * MIB - 1, 2);
         struct span third = take(2 * MIB, 2 * MIB - 1, 3);
@@ -400,7 +461,7 @@ test_what_has_moved_to_the_end_is_not_joined(void)
         check_span(&first, 4 * MIB);
         give(&third);
         give(&first);
-        CHECK(spans_stats().retained == 2 && retained_nbytes() == 4 * MIB - 2);
+        CHECK(pool_stats().nentries == 2 && kept_nbytes() == 4 * MIB - 2);
         give(&second);
         finish();
     }
@@ -420,26 +481,26 @@ set_order(int number, int *order)
 }
 
 static void
-test_pieces_join_in_any_order(void)
+test_pool_keep_pieces_in_any_order_joins_them(void)
 {
     for (int number = 0; number < 24; number++) {
         int order[4];
         set_order(number, order);
         begin(KERNEL_MAINLINE, ANY_RUNG);
         CASE("order %d%d%d%d", order[0], order[1], order[2], order[3]);
-        char *warm = keep_warm(8 * MIB, 7 * MIB);
+        char *dirty = keep_dirty(8 * MIB, 7 * MIB);
         size_t calls = kernel.ncalls;
         struct span pieces[4], whole;
         for (int i = 0; i < 4; i++) {
             CHECK(spans_take(2 * MIB, false, &pieces[i]) == 0);
-            CHECK(pieces[i].address == warm + (size_t)i * 2 * MIB);
+            CHECK(pieces[i].address == dirty + (size_t)i * 2 * MIB);
         }
         for (int i = 0; i < 4; i++) {
             give(&pieces[order[i]]);
         }
-        CHECK(spans_stats().retained == 1 && retained_nbytes() == 7 * MIB);
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() == 7 * MIB);
         CHECK(spans_take(8 * MIB, false, &whole) == 0);
-        CHECK(whole.address == warm && whole.ready == 7 * MIB);
+        CHECK(whole.address == dirty && whole.dirty_end == 7 * MIB);
         check_span(&whole, 8 * MIB);
         CHECK(kernel.ncalls == calls);
         give(&whole);
@@ -447,24 +508,24 @@ test_pieces_join_in_any_order(void)
     }
 }
 
-/*   |ready| zeros |<---- ready ---->| zeros |      the zeros between count as ready
- *   |ready| zeros                           |      where nothing behind is */
+/*   |dirty| zeros |<---- dirty ---->| zeros |      the zeros between count as dirty
+ *   |dirty| zeros                           |      where nothing after it is */
 static void
-test_what_is_joined_is_ready_to_the_last_warm_byte(void)
+test_pool_keep_joined_is_dirty_to_the_last_dirty_byte(void)
 {
-    for (int cold = 0; cold < 2; cold++) {
+    for (int zero = 0; zero < 2; zero++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
-        keep_warm(4 * MIB, 3 * MIB);
+        keep_dirty(4 * MIB, 3 * MIB);
         struct span first = take(2 * MIB, 0, 0), second = take(2 * MIB, 0, 0);
         spans_discard(&first, 4096);
-        if (cold) {
+        if (zero) {
             spans_discard(&second, 0);
         }
-        size_t ready = first.ready;
+        size_t dirty_end = first.dirty_end;
         give(&first);
         give(&second);
-        CHECK(spans_stats().retained == 1);
-        CHECK(retained_nbytes() == (cold ? ready : 3 * MIB));
+        CHECK(pool_stats().nentries == 1);
+        CHECK(kept_nbytes() == (zero ? dirty_end : 3 * MIB));
         struct span whole = take(4 * MIB, 0, 0);
         check_span(&whole, 4 * MIB);
         give(&whole);
@@ -472,178 +533,350 @@ test_what_is_joined_is_ready_to_the_last_warm_byte(void)
     }
 }
 
-/* Neighbours that together are over the budget stay apart: the older ones have to go,
- * not all of them. */
+/* Neighbours that together are over the limit stay apart: the older ones go, not all of
+ * them. */
 static void
-test_what_does_not_fit_is_not_joined(void)
+test_pool_keep_joins_no_more_than_the_limit(void)
 {
     for (int front = 0; front < 2; front++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
-        CASE("what comes back is in front %d", front);
-        keep_warm(8 * MIB, 8 * MIB - 1);
+        CASE("what comes back is the first %d", front);
+        keep_dirty(8 * MIB, 8 * MIB - 1);
         struct span first = take(4 * MIB, 0, 0), second = take(4 * MIB, 0, 0);
         struct span *last = front ? &first : &second, *other = front ? &second : &first;
         char *address = last->address;
-        spans_outgrown(&first);
-        spans_outgrown(&second);
         give(other);
-        spans_set_pool_limit(6 * MIB);
-        CHECK(retained_nbytes() == 4 * MIB - 1);
+        pool_set_limit(6 * MIB);
+        CHECK(kept_nbytes() == 4 * MIB - 1);
         give(last);
-        CHECK(spans_stats().retained == 1 && retained_nbytes() == 4 * MIB - 1);
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() == 4 * MIB - 1);
         CHECK(kernel_is_mapped(address, 4 * MIB) && kernel.nbytes == 4 * MIB);
         finish();
     }
 }
 
-/* --------------------------------------------------------------- what is lent counts */
+/* --------------------------------------------------------------------------- tails */
 
-/* As far as it is known at all, in pages: what the pool has, and what is lent. */
-static void
-check_budget(const struct span *spans, size_t nspans, size_t budget)
+/* Take a span of `length`, write all of it, and keep it from offset `from` on as a tail. */
+static struct span
+take_with_tail(size_t length, size_t from)
 {
-    size_t nbytes = retained_nbytes();
-    for (size_t i = 0; i < nspans; i++) {
-        nbytes += lent(&spans[i]);
-    }
-    CHECK(nbytes <= budget);
-    check_state();
+    struct span span = take(length, length - 1, 1);
+    spans_cap(&span, from - 1);
+    CHECK(span.dirty_end == from - 1 && span.address[from - 1] == 0);
+    return span;
 }
 
-/* Half of the memory is lent; then so much comes back from elsewhere that the pool would
- * be full of it, were nothing lent. */
-static void
-test_what_is_lent_counts_towards_the_budget(void)
+static size_t
+tail_nbytes(const struct span *span)
 {
-    begin(KERNEL_MAINLINE, ANY_RUNG);
-    spans_set_pool_limit(16 * MIB);
-    struct span fresh[4], small[4];
-    for (int i = 0; i < 4; i++) {
-        CHECK(spans_take(4 * MIB, true, &fresh[i]) == 0);
-        fresh[i].ready = 4 * MIB - 1;
-    }
-    keep_warm(16 * MIB, 16 * MIB - 1);
-    for (size_t i = 0; i < 4; i++) {
-        CHECK(spans_take(100 * KIB, false, &small[i]) == 0);
-        CHECK(lent(&small[i]) == 2 * MIB - pages_facts.page_nbytes);
-        check_budget(small, i + 1, 16 * MIB);
-    }
-    CHECK(retained_nbytes() == 8 * MIB - 1);
-    for (int i = 0; i < 4; i++) {
-        give(&fresh[i]);
-        check_budget(small, 4, 16 * MIB);
-    }
-    CHECK(retained_nbytes() == 8 * MIB - 2 && spans_stats().retained == 2);
-    for (int i = 0; i < 4; i++) {
-        give(&small[i]);
-        check_budget(small, 4, 16 * MIB);
-    }
-    finish();
-}
-
-/* Each of these ends a loan; then the budget is all there again. */
-static void
-end_loan(int how, struct span *span)
-{
-    switch (how) {
-    case 0:
-        spans_outgrown(span);
-        spans_outgrown(span); /* and what is none may be ended, too */
-        break;
-    case 1: /* the copy is in fresh memory */
-        pages_facts.rung = PAGES_COPY;
-        CHECK(spans_grow(span, 100 * MIB, 0, 0) == 0);
-        break;
-    case 2:
-        spans_cut(span, 2 * MIB);
-        break;
-    case 3:
-        spans_discard(span, 100);
-        break;
-    default:
-        give(span);
-        spans_trim();
-        break;
-    }
+    return pool_tail(span).length;
 }
 
 static void
-test_a_loan_ends_in_each_of_these_ways(void)
+test_spans_cap_keeps_a_tail_that_comes_back(void)
 {
-    for (int how = 0; how < 5; how++) {
-        for (int left = 0; left < 2; left++) {
-            begin(KERNEL_MAINLINE, ANY_RUNG);
-            CASE("way %d, left in use %d", how, left);
-            spans_set_pool_limit(8 * MIB);
-            struct span other;
-            CHECK(spans_take(8 * MIB, true, &other) == 0);
-            other.ready = 8 * MIB - 1;
-            keep_warm(4 * MIB, 4 * MIB - 1);
-            struct span span = take(4 * MIB, 0, 0);
-            CHECK(lent(&span) == 4 * MIB - pages_facts.page_nbytes);
-            end_loan(how, &span);
-            CHECK(lent(&span) == 0);
-            if (span.address != NULL && !left) {
-                give(&span);
-                spans_trim();
-            }
-            give(&other);
-            CHECK(retained_nbytes() == 8 * MIB - 1);
-            if (span.address != NULL) {
-                give(&span);
-            }
-            finish();
-        }
+    size_t page = 4096;
+    /* where it is cut off, up to where it is taken back, and what is dirty then */
+    const size_t cases[][3] = {
+        {page, 0, page - 1},
+        {page, page - 1, page - 1},
+        {page, page, 2 * page - 1},
+        {page, 2 * page - 1, 2 * page - 1},
+        {page, 2 * page, 3 * page - 1},
+        {MIB, MIB + 1, MIB + page - 1},
+        {MIB, 2 * MIB, 2 * MIB + page - 1},
+        {MIB, 4 * MIB - 2, 4 * MIB - 1},
+        {MIB, 4 * MIB - 1, 4 * MIB - 1},
+        {4 * MIB - page, 9 * MIB, 4 * MIB - 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t from = cases[i][0], end = cases[i][1], dirty_end = cases[i][2];
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("from %zu, back to %zu", from, end);
+        size_t calls = 0;
+        struct span span = take(4 * MIB, 4 * MIB - 1, 1);
+        calls = kernel.ncalls;
+        spans_cap(&span, from - 1);
+        CHECK(span.dirty_end == from - 1 && span.has_tail);
+        CHECK(kept_nbytes() == 4 * MIB - from && tail_nbytes(&span) == 4 * MIB - from);
+        CHECK(is_filled(span.address, from - 1, 1) && span.address[from - 1] == 0);
+        check_span(&span, 4 * MIB);
+        pool_take_tail(&span, end);
+        CHECK(span.dirty_end == dirty_end && span.address[dirty_end] == 0);
+        CHECK(span.has_tail == (dirty_end < 4 * MIB - 1));
+        CHECK(tail_nbytes(&span) == 4 * MIB - 1 - dirty_end);
+        CHECK(kept_nbytes() == tail_nbytes(&span) && kernel.ncalls == calls);
+        check_span(&span, 4 * MIB);
+        give(&span);
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() == 4 * MIB - 1);
+        finish();
     }
 }
 
-/* The pages that are lent move along, used or not, and none are lent with the source. */
+/* An end in the middle of a page: the rest of the page is cleared. */
 static void
-test_a_loan_moves_along(void)
+test_spans_cap_within_a_page_clears_the_rest_of_it(void)
 {
-    for (int kind = KERNEL_2014; kind <= KERNEL_OLD; kind++) {
-        begin(kind, ANY_RUNG);
-        keep_warm(4 * MIB, 4 * MIB - 1);
-        struct span span = take(2 * MIB, MIB, 1), wall = take(2 * MIB, 0, 0), cold;
-        size_t nbytes = 2 * MIB - pages_facts.page_nbytes;
-        CHECK(lent(&span) == nbytes);
-        CHECK(spans_grow(&span, 2 * MIB + 1, 0, MIB) == 0);
-        CHECK(lent(&span) == nbytes && is_filled(span.address, MIB, 1));
-        CHECK(spans_take(2 * MIB, true, &cold) == 0 && lent(&cold) == 0);
-        give(&cold);
-        CHECK(spans_grow(&span, 4 * MIB + 1, 0, MIB) == 0);
-        CHECK(lent(&span) == nbytes && is_filled(span.address, MIB, 1));
-        give(&wall);
+    for (int locked = 0; locked < 2; locked++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        kernel.locked = locked;
+        struct span span = take(2 * MIB, 2 * MIB - 1, 1);
+        spans_cap(&span, MIB + 5);
+        CHECK(span.dirty_end == MIB + 5 && is_filled(span.address, MIB + 5, 1));
+        CHECK(tail_nbytes(&span) == MIB - 4096);
+        check_span(&span, 2 * MIB);
+        spans_cap(&span, MIB + 5);
+        spans_cap(&span, MIB); /* the same page */
+        CHECK(span.dirty_end == MIB && tail_nbytes(&span) == MIB - 4096);
+        check_span(&span, 2 * MIB);
+        spans_cap(&span, MIB - 1); /* the page before it */
+        CHECK(span.dirty_end == MIB - 1 && tail_nbytes(&span) == MIB);
+        check_span(&span, 2 * MIB);
+        spans_cap(&span, 0);
+        CHECK(span.dirty_end == 0 && tail_nbytes(&span) == 2 * MIB - 4096);
+        check_span(&span, 2 * MIB);
+        CHECK(pool_stats().nentries == 1);
         give(&span);
         finish();
     }
 }
 
-/* A loan that has been refused its growth is still one, and is not counted twice. */
+/* Each of these sends a tail to the system: where it was, zeros are. Where memory is
+ * locked it stays resident, and is cleared. */
 static void
-test_a_loan_survives_a_refusal(void)
+evict_tail(int how)
 {
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
-        begin(kind, ANY_RUNG);
-        keep_warm(4 * MIB, 4 * MIB - 1);
-        struct span span = take(2 * MIB, MIB, 1);
-        CHECK(spans_grow(&span, SIZE_MAX, 0, MIB) == ENOMEM);
-        CHECK(lent(&span) == 2 * MIB - pages_facts.page_nbytes);
-        kernel_fail_from(1, ENOMEM);
-        CHECK(spans_grow(&span, 4 * MIB + 1, 0, MIB) == ENOMEM);
-        kernel_heal();
-        CHECK(lent(&span) == 2 * MIB - pages_facts.page_nbytes);
-        CHECK(is_filled(span.address, MIB, 1));
+    struct span span;
+    switch (how) {
+    case 0:
+        pool_set_limit(MIB);
+        break;
+    case 1:
+        (void)pool_drain();
+        break;
+    case 2:
+        kernel.now_ms += POOL_IDLE_MS + 1;
+        pool_set_limit(POOL_NBYTES);
+        break;
+    case 3: /* something newer leaves no room for it */
+        pool_set_limit(5 * MIB);
+        keep_dirty(4 * MIB, 4 * MIB - 1);
+        break;
+    default: /* to take something else is to use the pool */
+        kernel.now_ms += POOL_IDLE_MS + 1;
+        span = take(2 * MIB, 1, 1);
+        give(&span);
+        break;
+    }
+}
+
+static void
+test_pool_tail_evicted_reads_as_zero(void)
+{
+    for (int i = 0; i < 10; i++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("way %d, locked %d", i / 2, i % 2);
+        kernel.locked = i % 2;
+        struct span span = take_with_tail(4 * MIB, MIB);
+        CHECK(tail_nbytes(&span) == 3 * MIB);
+        evict_tail(i / 2);
+        CHECK(tail_nbytes(&span) == 0 && span.dirty_end == MIB - 1);
+        CHECK(kernel.locked || kernel_resident(span.address, 4 * MIB) == MIB);
+        CHECK(is_zero(span.address + MIB - 1, 3 * MIB + 1));
+        check_span(&span, 4 * MIB);
+        pool_take_tail(&span, 4 * MIB);
+        CHECK(!span.has_tail && span.dirty_end == MIB - 1);
+        check_span(&span, 4 * MIB);
+        give(&span);
+        finish();
+    }
+}
+
+/* Whatever does something else with the span has the tail back first. */
+static void
+use_span_with_tail(int how, struct span *span)
+{
+    struct span part;
+    size_t length = span->length;
+    switch (how) {
+    case 0:
+        CHECK(spans_grow(span, length + 1, 0, MIB - 1) == 0);
+        break;
+    case 1:
+        spans_cut(span, 2 * MIB);
+        break;
+    case 2:
+        spans_discard(span, MIB - 1);
+        break;
+    case 3:
+        if (pages_facts.rung == PAGES_DONTUNMAP) {
+            CHECK(spans_extract(span, 0, MIB / 2, MIB - 1, &part) == 0);
+            CHECK(is_filled(part.address, MIB / 2, 1));
+            give(&part);
+        }
+        break;
+    default:
+        CHECK(spans_grow(span, SIZE_MAX, 0, MIB - 1) == ENOMEM);
+        break;
+    }
+}
+
+static void
+test_spans_functions_with_a_tail_keep_the_bytes(void)
+{
+    for (int i = 0; i < 5 * KERNEL_NO_PAGES; i++) {
+        begin(i / 5, ANY_RUNG);
+        CASE("a kernel %s, way %d", kernel_names[i / 5], i % 5);
+        struct span span = take_with_tail(4 * MIB, MIB);
+        use_span_with_tail(i % 5, &span);
+        check_span(&span, span.length);
+        CHECK(i % 5 == 3 || is_filled(span.address, MIB - 1, 1));
+        CHECK(i % 5 == 3 || i % 5 == 4 || tail_nbytes(&span) == 0);
+        give(&span);
+        finish();
+    }
+}
+
+/* The front goes; the tail stays where it is. */
+static void
+test_spans_cut_front_leaves_the_tail(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct span span = take_with_tail(6 * MIB, 3 * MIB);
+    spans_cut_front(&span, 2 * MIB);
+    CHECK(span.dirty_end == MIB - 1 && tail_nbytes(&span) == 3 * MIB);
+    check_span(&span, 4 * MIB);
+    pool_take_tail(&span, 2 * MIB);
+    CHECK(span.dirty_end == 2 * MIB + 4095 && tail_nbytes(&span) == 2 * MIB - 4096);
+    check_span(&span, 4 * MIB);
+    give(&span);
+    finish();
+}
+
+/* What a store does not need of a dirty span that it takes is its tail, if that is 256 KiB
+ * at least. */
+static void
+test_spans_take_keeps_what_is_not_needed_as_a_tail(void)
+{
+    const size_t dirty[] = {1408 * KIB - 1, 1408 * KIB, 2 * MIB - 1};
+    for (int i = 0; i < 3; i++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("%zu bytes dirty", dirty[i]);
+        size_t needed = MIB - 1, ahead = 1152 * KIB; /* an eighth more */
+        keep_dirty(2 * MIB, dirty[i]);
+        struct span span;
+        size_t calls = kernel.ncalls;
+        CHECK(spans_take(needed, false, &span) == 0 && kernel.ncalls == calls);
+        CHECK(span.dirty_end == (i == 0 ? dirty[i] : ahead - 1));
+        CHECK(span.has_tail == (i > 0) && tail_nbytes(&span) == kept_nbytes());
+        CHECK(kept_nbytes() ==
+              (i == 0 ? 0 : growth_round_up(dirty[i] + 1, 4096) - ahead));
         check_span(&span, 2 * MIB);
         give(&span);
         finish();
     }
 }
 
-/* ------------------------------------------------------------------ time and budget */
+/* Of a tail over the limit of the pool the first part is kept, in whole pages. */
+static void
+test_pool_keep_tail_over_the_limit_keeps_the_front(void)
+{
+    const size_t limits[] = {0, 1, 4095, 4096, 5000, MIB + 1};
+    for (int i = 0; i < 12; i++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("a limit of %zu, locked %d", limits[i / 2], i % 2);
+        kernel.locked = i % 2;
+        pool_set_limit(limits[i / 2]);
+        struct span span = take_with_tail(4 * MIB, MIB);
+        CHECK(tail_nbytes(&span) == (limits[i / 2] & ~(size_t)4095));
+        CHECK(span.has_tail == (limits[i / 2] >= 4096));
+        check_span(&span, 4 * MIB);
+        give(&span);
+        finish();
+    }
+}
+
+/* Many spans with tails: the oldest go, each of them once, and none of them is shown. */
+static void
+test_pool_keep_tail_many_evict_the_oldest(void)
+{
+    enum { MORE = POOL_NSLOTS + 10 };
+    static struct span spans[MORE];
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    for (int i = 0; i < MORE; i++) {
+        spans[i] = take(2 * MIB, 3 * 4096 - 1, 1);
+        spans_cap(&spans[i], 100);
+        CHECK(pool_stats().nentries <= POOL_NSLOTS);
+    }
+    for (int i = 0; i < MORE; i++) {
+        CHECK(tail_nbytes(&spans[i]) == (i < 10 ? 0 : 2 * 4096));
+        check_span(&spans[i], 2 * MIB);
+        CHECK(is_filled(spans[i].address, 100, 1));
+    }
+    for (int i = 0; i < MORE; i++) {
+        give(&spans[i]);
+    }
+    finish();
+}
+
+static struct span from_elsewhere;
+static int (*fake_unmap)(void *, size_t);
+
+/* While one thread waits for the system, another gives a span back. */
+static int
+unmap_meanwhile(void *address, size_t length)
+{
+    pages_ops.unmap = fake_unmap;
+    spans_give(&from_elsewhere);
+    return fake_unmap(address, length);
+}
+
+/* While one thread waits for the system, another lowers the limit. */
+static int
+lower_limit_meanwhile(void *address, size_t length)
+{
+    pages_ops.unmap = fake_unmap;
+    pool_set_limit(MIB);
+    return fake_unmap(address, length);
+}
 
 static void
-test_what_nobody_takes_for_long_goes(void)
+test_pool_keep_tail_with_the_limit_lowered_meanwhile_keeps_none(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct span old = take(2 * MIB, 1, 1), span = take(4 * MIB, 4 * MIB - 1, 1);
+    give(&old);
+    kernel.now_ms += POOL_IDLE_MS + 1;
+    fake_unmap = pages_ops.unmap;
+    pages_ops.unmap = lower_limit_meanwhile;
+    spans_cap(&span, MIB);
+    CHECK(pages_ops.unmap == fake_unmap && kept_nbytes() == 0 && !span.has_tail);
+    check_span(&span, 4 * MIB);
+    give(&span);
+    finish();
+}
+
+/* Where a helper thread may touch pages ahead there is no tail: they go to the system. */
+static void
+test_spans_cap_of_touched_pages_gives_them_back(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct span span = take(4 * MIB, 3 * MIB, 1);
+    (void)pages_populate(span.address, 4 * MIB);
+    span.touched = true;
+    spans_cap(&span, MIB);
+    CHECK(kept_nbytes() == 0 && !span.has_tail && span.dirty_end == MIB);
+    CHECK(kernel_resident(span.address, 4 * MIB) == MIB);
+    check_span(&span, 4 * MIB);
+    give(&span);
+    finish();
+}
+
+/* ------------------------------------------------------------------ time and limit */
+
+static void
+test_pool_idle_entries_are_evicted(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     kernel.now_ms = 5000;
@@ -652,43 +885,44 @@ test_what_nobody_takes_for_long_goes(void)
         spans[i] = take(2 * MIB, i < 2 ? 0 : MIB, 1);
     }
     const char *first = spans[0].address, *third = spans[2].address;
-    give(&spans[0]); /* a cold one goes like a warm one */
-    kernel.now_ms = 5000 + SPANS_POOL_IDLE_MS;
+    give(&spans[0]); /* a zero span goes like a dirty one */
+    kernel.now_ms = 5000 + POOL_IDLE_MS;
     give(&spans[1]);
-    CHECK(spans_stats().retained == 2);
+    CHECK(pool_stats().nentries == 2);
     kernel.now_ms++;
     give(&spans[2]);
-    CHECK(!kernel_is_mapped(first, 2 * MIB) && spans_stats().retained == 2);
-    kernel.now_ms += SPANS_POOL_IDLE_MS;
+    CHECK(!kernel_is_mapped(first, 2 * MIB) && pool_stats().nentries == 2);
+    kernel.now_ms += POOL_IDLE_MS;
     give(&spans[3]);
-    CHECK(kernel_is_mapped(third, 2 * MIB) && spans_stats().retained == 2);
-    kernel.now_ms += 2 * SPANS_POOL_IDLE_MS;
-    CHECK(spans_stats().retained == 2); /* nothing has been done since */
-    spans_set_pool_limit(SPANS_POOL_NBYTES);
-    CHECK(spans_stats().retained == 0 && kernel.nbytes == 0);
+    CHECK(kernel_is_mapped(third, 2 * MIB) && pool_stats().nentries == 2);
+    kernel.now_ms += 2 * POOL_IDLE_MS;
+    CHECK(pool_stats().nentries == 2); /* nothing has been done since */
+    pool_set_limit(POOL_NBYTES);
+    CHECK(pool_stats().nentries == 0 && kernel.nbytes == 0);
     finish();
 }
 
 /* To take another span is to use the pool, whether that is fresh or not. */
 static void
-test_taking_lets_the_old_ones_go(void)
+test_spans_take_evicts_idle_entries(void)
 {
-    for (int fresh = 0; fresh < 2; fresh++) {
+    for (int fresh = 0; fresh < 3; fresh++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
         CASE("fresh %d", fresh);
-        struct span old = take(4 * MIB, MIB, 1), warm = take(2 * MIB, 2 * MIB - 1, 1);
+        size_t needed = fresh == 2 ? GROWTH_FRESH_ZEROS_MIN : 2 * MIB;
+        struct span old = take(4 * MIB, MIB, 1), dirty = take(2 * MIB, 2 * MIB - 1, 1);
         const char *old_address = old.address;
         give(&old);
-        give(&warm);
-        kernel.now_ms = SPANS_POOL_IDLE_MS;
+        give(&dirty);
+        kernel.now_ms = POOL_IDLE_MS;
         struct span span;
-        CHECK(spans_take(2 * MIB, fresh, &span) == 0);
+        CHECK(spans_take(needed, fresh, &span) == 0);
         CHECK(kernel_is_mapped(old_address, 4 * MIB));
         give(&span);
         kernel.now_ms++;
-        CHECK(spans_take(2 * MIB, fresh, &span) == 0);
+        CHECK(spans_take(needed, fresh, &span) == 0);
         CHECK(!kernel_is_mapped(old_address, 4 * MIB));
-        check_span(&span, 2 * MIB);
+        check_span(&span, needed);
         give(&span);
         finish();
     }
@@ -696,56 +930,56 @@ test_taking_lets_the_old_ones_go(void)
 
 /* A span that does not fit at all is a use of the pool like any other. */
 static void
-test_a_span_too_large_lets_the_old_ones_go(void)
+test_pool_keep_too_large_evicts_idle_entries(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    spans_set_pool_limit(MIB);
+    pool_set_limit(MIB);
     struct span old = take(2 * MIB, MIB, 1), large = take(2 * MIB, 2 * MIB - 1, 1);
     give(&old);
-    kernel.now_ms = SPANS_POOL_IDLE_MS + 1;
+    kernel.now_ms = POOL_IDLE_MS + 1;
     give(&large);
-    CHECK(spans_stats().retained == 0 && kernel.nbytes == 0);
+    CHECK(pool_stats().nentries == 0 && kernel.nbytes == 0);
     finish();
 }
 
-/* What could not be kept anyway sends nothing else away. */
+/* What could not be kept anyway evicts no other entry. */
 static void
-test_a_span_too_large_leaves_the_others(void)
+test_pool_keep_too_large_leaves_the_others(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    spans_set_pool_limit(MIB);
+    pool_set_limit(MIB);
     struct span first = take(2 * MIB, MIB / 4, 1), second = take(2 * MIB, MIB / 4, 1);
     struct span large = take(2 * MIB, MIB + 1, 1);
     give(&first);
     give(&second);
     give(&large);
-    CHECK(spans_stats().retained == 2 && retained_nbytes() == MIB / 2);
+    CHECK(pool_stats().nentries == 2 && kept_nbytes() == MIB / 2);
     finish();
 }
 
-/* Pages that a helper has touched past `ready` are not among what is counted. */
+/* Pages that a helper has touched past `dirty_end` are not among what is counted. */
 static void
-test_what_was_touched_ahead_is_not_kept(void)
+test_spans_give_discards_pages_touched_ahead(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    const size_t ready[] = {MIB, 4 * MIB - 1};
+    const size_t dirty_end[] = {MIB, 4 * MIB - 1};
     for (int i = 0; i < 2; i++) {
-        struct span span = take(4 * MIB, ready[i], 1);
+        struct span span = take(4 * MIB, dirty_end[i], 1);
         char *address = span.address;
         (void)pages_populate(address, 4 * MIB);
         span.touched = true;
         give(&span);
-        CHECK(spans_stats().retained == 1 && retained_nbytes() == ready[i]);
-        CHECK(is_filled(address, ready[i], 1));
-        CHECK(kernel_resident(address, 4 * MIB) == growth_round_up(ready[i], 4096));
-        spans_trim();
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() == dirty_end[i]);
+        CHECK(is_filled(address, dirty_end[i], 1));
+        CHECK(kernel_resident(address, 4 * MIB) == growth_round_up(dirty_end[i], 4096));
+        pool_drain();
     }
     finish();
 }
 
 /* Nor where a part of the span has gone since. */
 static void
-test_what_was_touched_ahead_of_a_part_is_not_kept(void)
+test_spans_give_discards_pages_touched_ahead_of_a_part(void)
 {
     for (int i = 0; i < 3; i++) {
         begin(KERNEL_MAINLINE, PAGES_DONTUNMAP);
@@ -765,47 +999,47 @@ test_what_was_touched_ahead_of_a_part_is_not_kept(void)
             break;
         }
         char *address = span.address;
-        size_t length = span.length, ready = span.ready;
+        size_t length = span.length, dirty_end = span.dirty_end;
         give(&span);
-        CHECK(kernel_resident(address, length) <= growth_round_up(ready, 4096));
+        CHECK(kernel_resident(address, length) <= growth_round_up(dirty_end, 4096));
         finish();
     }
 }
 
 /* What is taken is in use again, and what comes back begins anew. */
 static void
-test_what_is_used_now_and_then_stays(void)
+test_pool_entry_used_now_and_then_stays(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    char *warm = keep_warm(4 * MIB, 3 * MIB);
+    char *dirty = keep_dirty(4 * MIB, 3 * MIB);
     for (int i = 0; i < 10; i++) {
-        kernel.now_ms += SPANS_POOL_IDLE_MS;
+        kernel.now_ms += POOL_IDLE_MS;
         struct span piece = take(2 * MIB, 0, 0); /* the rest of it is joined again */
-        CHECK(piece.address == warm && spans_stats().retained == 1);
+        CHECK(piece.address == dirty && pool_stats().nentries == 1);
         give(&piece);
-        CHECK(spans_stats().retained == 1 && retained_nbytes() == 3 * MIB);
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() == 3 * MIB);
     }
-    kernel.now_ms += 10 * SPANS_POOL_IDLE_MS;
+    kernel.now_ms += 10 * POOL_IDLE_MS;
     struct span late = take(4 * MIB, 0, 0);
-    CHECK(late.address == warm && late.ready == 3 * MIB);
+    CHECK(late.address == dirty && late.dirty_end == 3 * MIB);
     give(&late);
-    CHECK(spans_stats().retained == 1);
+    CHECK(pool_stats().nentries == 1);
     finish();
 }
 
 /* The rest of a span that was split is as old as it was. */
 static void
-test_a_rest_keeps_its_age(void)
+test_pool_rest_of_a_split_span_keeps_its_age(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span other = take(2 * MIB, MIB, 1);
-    char *warm = keep_warm(4 * MIB, 3 * MIB);
-    kernel.now_ms = SPANS_POOL_IDLE_MS;
+    char *dirty = keep_dirty(4 * MIB, 3 * MIB);
+    kernel.now_ms = POOL_IDLE_MS;
     struct span piece = take(2 * MIB, 0, 0);
     kernel.now_ms++;
     give(&other);
-    CHECK(spans_stats().retained == 1 && retained_nbytes() == MIB);
-    CHECK(!kernel_is_mapped(warm + 2 * MIB, 2 * MIB));
+    CHECK(pool_stats().nentries == 1 && kept_nbytes() == MIB);
+    CHECK(!kernel_is_mapped(dirty + 2 * MIB, 2 * MIB));
     check_span(&piece, 2 * MIB);
     give(&piece);
     finish();
@@ -813,145 +1047,108 @@ test_a_rest_keeps_its_age(void)
 
 /* A move that leaves a source uses the pool, too. */
 static void
-test_a_move_lets_the_old_ones_go(void)
+test_spans_grow_by_a_move_evicts_idle_entries(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span old = take(2 * MIB, MIB, 1), wall = take(2 * MIB, 0, 0);
     struct span span = take(6 * MIB, MIB, 1);
     give(&old);
-    kernel.now_ms = SPANS_POOL_IDLE_MS + 1;
+    kernel.now_ms = POOL_IDLE_MS + 1;
     CHECK(spans_grow(&span, 6 * MIB + 1, 0, MIB) == 0);
-    CHECK(spans_stats().retained == 1 && retained_nbytes() == 0);
+    CHECK(pool_stats().nentries == 1 && kept_nbytes() == 0);
     give(&wall);
     give(&span);
     finish();
 }
 
 static void
-test_the_budget_can_be_set(void)
+test_pool_set_limit_evicts_the_oldest(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span spans[6];
     for (int i = 0; i < 6; i++) {
         CHECK(spans_take(20 * MIB, true, &spans[i]) == 0);
-        spans[i].ready = 20 * MIB - 1;
+        spans[i].dirty_end = 20 * MIB - 1;
     }
-    spans_set_pool_limit(100 * MIB);
+    pool_set_limit(100 * MIB);
     for (int i = 0; i < 6; i++) {
         give(&spans[i]);
     }
-    CHECK(spans_stats().retained == 5 && retained_nbytes() == 100 * MIB - 5);
-    spans_set_pool_limit(100 * MIB - 5);
-    CHECK(spans_stats().retained == 5);
-    spans_set_pool_limit(100 * MIB - 6);
-    CHECK(spans_stats().retained == 4);
-    spans_set_pool_limit(30 * MIB);
-    CHECK(spans_stats().retained == 1 && kernel.nbytes == 20 * MIB);
+    CHECK(pool_stats().nentries == 5 && kept_nbytes() == 100 * MIB - 5);
+    pool_set_limit(100 * MIB - 5);
+    CHECK(pool_stats().nentries == 5);
+    pool_set_limit(100 * MIB - 6);
+    CHECK(pool_stats().nentries == 4);
+    pool_set_limit(30 * MIB);
+    CHECK(pool_stats().nentries == 1 && kernel.nbytes == 20 * MIB);
     check_state();
-    spans_set_pool_limit(200 * MIB); /* which brings nothing back */
-    CHECK(spans_stats().retained == 1);
+    pool_set_limit(200 * MIB); /* which brings nothing back */
+    CHECK(pool_stats().nentries == 1);
     finish();
 }
 
 static void
-test_a_budget_of_nothing_keeps_no_memory(void)
+test_pool_limit_of_zero_keeps_no_memory(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        struct span warm = take(4 * MIB, MIB, 1), live = take(4 * MIB, MIB, 2);
-        give(&warm);
-        spans_set_pool_limit(0);
-        CHECK(spans_stats().retained == 0 && kernel.nbytes == 4 * MIB);
+        struct span dirty = take(4 * MIB, MIB, 1), live = take(4 * MIB, MIB, 2);
+        give(&dirty);
+        pool_set_limit(0);
+        CHECK(pool_stats().nentries == 0 && kernel.nbytes == 4 * MIB);
         CHECK(spans_grow(&live, 4 * MIB + 1, 0, MIB) == 0);
-        CHECK(is_filled(live.address, MIB, 2) && retained_nbytes() == 0);
+        CHECK(is_filled(live.address, MIB, 2) && kept_nbytes() == 0);
         check_span(&live, 8 * MIB);
         give(&live);
-        CHECK(retained_nbytes() == 0 && spans_stats().live == 0);
+        CHECK(kept_nbytes() == 0 && pool_stats().live == 0);
         finish();
     }
 }
 
-/* Of what is lent nothing can be had back; the pool is empty until enough has been. */
 static void
-test_a_budget_below_what_is_lent_keeps_nothing(void)
+test_pool_keep_meanwhile_counts_towards_the_limit(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    keep_warm(8 * MIB, 8 * MIB - 1);
-    struct span first = take(4 * MIB, 0, 0), second = take(2 * MIB, 0, 0);
-    struct span fresh;
-    CHECK(spans_take(2 * MIB, true, &fresh) == 0);
-    fresh.ready = 1;
-    CHECK(retained_nbytes() == 2 * MIB - 1);
-    spans_set_pool_limit(4 * MIB);
-    CHECK(spans_stats().retained == 0);
-    give(&fresh);
-    CHECK(spans_stats().retained == 0 && kernel.nbytes == 6 * MIB);
-    give(&first);
-    CHECK(retained_nbytes() == 2 * MIB - 1); /* the front of it, as far as that goes */
-    give(&second);
-    CHECK(retained_nbytes() <= 4 * MIB && retained_nbytes() > 0);
-    finish();
-}
-
-static struct span from_elsewhere;
-static int (*fake_unmap)(void *, size_t);
-
-/* While one thread waits for the system, another gives a span back. */
-static int
-unmap_meanwhile(void *address, size_t length)
-{
-    pages_ops.unmap = fake_unmap;
-    spans_give(&from_elsewhere);
-    return fake_unmap(address, length);
-}
-
-static void
-test_what_comes_meanwhile_counts_towards_the_budget(void)
-{
-    begin(KERNEL_MAINLINE, ANY_RUNG);
-    spans_set_pool_limit(17 * MIB);
-    struct span large, old = take(2 * MIB, 1, 1);
-    CHECK(spans_take(10 * MIB, true, &large) == 0);
-    large.ready = 10 * MIB - 1;
-    keep_warm(16 * MIB, 16 * MIB - 1);
-    CHECK(spans_take(16 * MIB, false, &from_elsewhere) == 0);
-    CHECK(lent(&from_elsewhere) > 10 * MIB);
+    pool_set_limit(17 * MIB);
+    struct span old = take(2 * MIB, 1, 1), large = take(10 * MIB, 10 * MIB - 1, 1);
+    from_elsewhere = take(16 * MIB, 16 * MIB - 1, 1);
     give(&old);
-    kernel.now_ms += SPANS_POOL_IDLE_MS + 1;
+    kernel.now_ms += POOL_IDLE_MS + 1;
     fake_unmap = pages_ops.unmap;
     pages_ops.unmap = unmap_meanwhile;
     give(&large);
     CHECK(pages_ops.unmap == fake_unmap);
-    CHECK(retained_nbytes() == 16 * MIB - 1);
+    CHECK(kept_nbytes() == 10 * MIB - 1 && pool_stats().nentries == 1);
     finish();
 }
 
 /* -------------------------------------------------------------------- what is offered */
 
-/* The memory of huge pages from 16 MiB on, once nobody uses it; small ones never. */
+/* The memory of huge pages from 16 MiB on, once no store uses it; small pages never. */
 static void
-test_huge_memory_is_offered_to_the_system(void)
+test_pool_keep_offers_huge_pages_after_16_mib(void)
 {
     for (int i = 0; i < 3 * KERNEL_NO_PAGES; i++) {
-        const size_t ready[] = {16 * MIB, 16 * MIB + 1, 20 * MIB};
+        const size_t dirty_end[] = {16 * MIB, 16 * MIB + 1, 20 * MIB};
         begin(i / 3, ANY_RUNG);
         struct span small = take(24 * MIB, 1, 1), large = take(24 * MIB, 1, 1);
-        small.ready = large.ready = ready[i % 3];
+        small.dirty_end = large.dirty_end = dirty_end[i % 3];
         large.huge = true;
         give(&small);
         CHECK(kernel.noffers == 0);
-        size_t expected = i % 3 == 0 || i / 3 == KERNEL_OLD ? 0 : 8 * MIB;
+        const size_t offered[] = {0, 4096, 4 * MIB};
+        size_t expected = i / 3 == KERNEL_OLD ? 0 : offered[i % 3];
         give(&large);
         CHECK(kernel.noffers == (expected > 0) && kernel.offered_nbytes == expected);
-        CHECK(spans_stats().retained == 2);
+        CHECK(pool_stats().nentries == 2);
         finish();
     }
 }
 
-/* Under pressure it reads as zero, in front of it all is there; and the pieces of it are
- * what pieces are. */
+/* Under pressure it reads as zero, and what comes before it is there; it can be taken in
+ * pieces like any other. */
 static void
-test_offered_memory_may_be_gone(void)
+test_spans_take_offered_memory_may_be_zero(void)
 {
     for (int pressed = 0; pressed < 2; pressed++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -963,7 +1160,8 @@ test_offered_memory_may_be_gone(void)
         CHECK(is_filled(address, 16 * MIB, 1));
         CHECK(is_zero(address + 16 * MIB, 4 * MIB) == pressed);
         CHECK(spans_take(17 * MIB, false, &piece) == 0);
-        CHECK(piece.address == address && piece.huge && piece.ready == 18 * MIB - 1);
+        CHECK(piece.address == address && piece.huge &&
+              piece.dirty_end == 18 * MIB - 1);
         fill(address, 18 * MIB - 1, 2);
         CHECK(spans_grow(&piece, 19 * MIB, 0, 18 * MIB - 1) == 0);
         CHECK(piece.address == address && is_filled(address, 18 * MIB - 1, 2));
@@ -975,16 +1173,16 @@ test_offered_memory_may_be_gone(void)
 
 /* ----------------------------------------------------------------- small pages, huge */
 
-/* Where the system would give huge pages to anybody, a small span asks for none. */
+/* Where the system may give huge pages unasked, a small span asks for small ones. */
 static void
-test_a_fresh_span_is_of_small_pages(void)
+test_spans_take_fresh_asks_for_small_pages(void)
 {
     for (int huge = 0; huge < PAGES_NHUGE; huge++) {
         for (EACH_KERNEL_WITH_PAGES(kind)) {
             begin(kind, ANY_RUNG);
             CASE("huge pages %s", pages_huge_names[huge]);
             pages_facts.huge = huge;
-            bool refused = huge == PAGES_HUGE_ALWAYS;
+            bool refused = huge == PAGES_HUGE_ALWAYS || huge == PAGES_HUGE_UNKNOWN;
             enum kernel_huge told = refused ? KERNEL_HUGE_REFUSED : KERNEL_HUGE_UNSAID;
             struct span wall = take(2 * MIB, 0, 0), span = take(2 * MIB, MIB, 1);
             CHECK(kernel.calls[KERNEL_ADVISE] == (refused ? 2 : 0) + 1u);
@@ -1000,7 +1198,7 @@ test_a_fresh_span_is_of_small_pages(void)
 
 /* It is only advice. */
 static void
-test_a_span_can_do_without_the_advice(void)
+test_spans_take_with_advice_refused_succeeds(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     pages_facts.huge = PAGES_HUGE_ALWAYS;
@@ -1014,94 +1212,111 @@ test_a_span_can_do_without_the_advice(void)
 
 /* ------------------------------------------------------------------------ the pool */
 
+/* Give more spans of `length` than the pool keeps: the oldest ones are unmapped. */
 static void
-test_the_pool_holds_so_many_spans_at_most(void)
+check_most_entries(size_t length, size_t nbytes, size_t most)
 {
+    enum { MORE = POOL_NSMALL + 10 };
+    static struct span spans[MORE];
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    enum { MORE = SPANS_POOL_SLOTS + 10 };
-    struct span spans[MORE];
-    for (int i = 0; i < MORE; i++) {
-        spans[i] = take(2 * MIB, 1, 1);
+    size_t count = most + 10;
+    CHECK(count <= MORE);
+    for (size_t i = 0; i < count; i++) {
+        spans[i] = take(length, nbytes, 1);
     }
     const char *oldest = spans[0].address, *kept = spans[10].address;
-    for (int i = 0; i < MORE; i++) {
+    for (size_t i = 0; i < count; i++) {
         give(&spans[i]);
-        CHECK(spans_stats().retained <= SPANS_POOL_SLOTS);
+        CHECK(pool_stats().nentries <= most);
     }
-    CHECK(spans_stats().retained == SPANS_POOL_SLOTS);
-    CHECK(kernel.nbytes == SPANS_POOL_SLOTS * 2 * MIB);
-    CHECK(!kernel_is_mapped(oldest, 2 * MIB) && kernel_is_mapped(kept, 2 * MIB));
+    CHECK(pool_stats().nentries == most && kernel.nbytes == most * length);
+    CHECK(!kernel_is_mapped(oldest, length) && kernel_is_mapped(kept, length));
     finish();
 }
 
 static void
-test_the_pool_holds_so_many_bytes_at_most(void)
+test_pool_keep_evicts_the_oldest_of_too_many(void)
+{
+    check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* zero spans are searched */
+    check_most_entries(4 * MIB, 1, POOL_NSLOTS);
+    check_most_entries(2 * MIB, 1, POOL_NSMALL);
+}
+
+static void
+test_pool_keep_evicts_the_oldest_over_the_limit(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span spans[10];
     for (int i = 0; i < 10; i++) {
         spans[i] = take(10 * MIB, 1, 1);
-        spans[i].ready = 9 * MIB + 1;
+        spans[i].dirty_end = 9 * MIB + 1;
     }
     for (int i = 0; i < 10; i++) {
         give(&spans[i]);
-        CHECK(spans_stats().retained_nbytes <= SPANS_POOL_NBYTES);
+        CHECK(pool_stats().nbytes <= POOL_NBYTES);
     }
-    CHECK(spans_stats().retained == 7);
-    CHECK(spans_stats().retained_nbytes == 7 * (9 * MIB + 1));
+    CHECK(pool_stats().nentries == 7);
+    CHECK(pool_stats().nbytes == 7 * (9 * MIB + 1));
     finish();
 }
 
 static void
-test_of_a_span_over_the_budget_the_front_is_kept(void)
+test_pool_keep_over_the_limit_keeps_the_front(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span large = take(100 * MIB, 1, 1), other = take(2 * MIB, 2, 1);
-    large.ready = 70 * MIB;
+    large.dirty_end = 70 * MIB;
     char *address = large.address;
     give(&other);
     give(&large);
-    CHECK(spans_stats().retained == 1 && spans_stats().live == 0);
-    CHECK(spans_stats().retained_nbytes <= SPANS_POOL_NBYTES);
-    CHECK(kernel_is_mapped(address, SPANS_POOL_NBYTES));
-    CHECK(kernel.nbytes == SPANS_POOL_NBYTES);
-    struct span span = take(SPANS_POOL_NBYTES, 0, 0); /* less would be a piece */
-    CHECK(span.address == address && span.ready == SPANS_POOL_NBYTES - 1);
-    CHECK(span.address[span.ready] == 0);
+    CHECK(pool_stats().nentries == 1 && pool_stats().live == 0);
+    CHECK(pool_stats().nbytes <= POOL_NBYTES);
+    CHECK(kernel_is_mapped(address, POOL_NBYTES));
+    CHECK(kernel.nbytes == POOL_NBYTES);
+    struct span span = take(POOL_NBYTES, 0, 0); /* less would be a piece */
+    CHECK(span.address == address && span.dirty_end == POOL_NBYTES - 1);
+    CHECK(span.address[span.dirty_end] == 0);
     give(&span);
     finish();
 }
 
 static void
-test_the_check_sees_what_is_wrong(void)
+test_check_reports_each_fault(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
-    struct span span = take(2 * MIB, 0, 0);
-    span.length -= pages_facts.page_nbytes;
-    spans_give(&span);
-    CHECK(spans_check() != NULL);
-    spans_trim();
-    CHECK_SOUND(spans_check());
-    span = take(2 * MIB, 0, 0);
-    span.ready = span.length;
-    spans_give(&span);
-    CHECK(spans_check() != NULL);
-    spans_trim();
-    CHECK_SOUND(spans_check());
+    struct span span = take_with_tail(4 * MIB, MIB), broken[8];
+    CHECK_SOUND(spans_check(&span));
+    for (int i = 0; i < 8; i++) {
+        broken[i] = span;
+    }
+    broken[0].address = NULL;
+    broken[1].address++;
+    broken[2].length = 0;
+    broken[3].length -= pages_facts.page_nbytes;
+    broken[4].dirty_end = broken[4].length;
+    broken[5].dirty_end = MIB;   /* in the tail */
+    broken[6].length -= 2 * MIB; /* in the tail */
+    broken[7].touched = true;
+    for (int i = 0; i < 8; i++) {
+        CASE("fault %d", i);
+        CHECK(spans_check(&broken[i]) != NULL);
+    }
+    give(&span);
+    finish();
 }
 
 static void
-test_trim_gives_everything_back(void)
+test_pool_drain_gives_everything_back(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        struct span live = take(2 * MIB, MIB, 1), warm = take(4 * MIB, MIB, 2);
-        struct span cold = take(6 * MIB, 0, 0);
-        give(&warm);
-        give(&cold);
-        CHECK(kernel.nmappings == 3 && spans_stats().retained == 2);
-        spans_trim();
-        CHECK(spans_stats().retained == 0 && spans_stats().retained_nbytes == 0);
+        struct span live = take(2 * MIB, MIB, 1), dirty = take(4 * MIB, MIB, 2);
+        struct span zero = take(6 * MIB, 0, 0);
+        give(&dirty);
+        give(&zero);
+        CHECK(kernel.nmappings == 3 && pool_stats().nentries == 2);
+        pool_drain();
+        CHECK(pool_stats().nentries == 0 && pool_stats().nbytes == 0);
         CHECK(kernel.nmappings == 1 && kernel.nbytes == 2 * MIB);
         CHECK(is_filled(live.address, MIB, 1));
         give(&live);
@@ -1110,7 +1325,7 @@ test_trim_gives_everything_back(void)
 }
 
 static void
-test_a_full_pool_is_emptied_before_a_span_is_refused(void)
+test_spans_take_without_space_empties_the_pool(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span first = take(6 * MIB, MIB, 1), second = take(4 * MIB, MIB, 2);
@@ -1118,48 +1333,113 @@ test_a_full_pool_is_emptied_before_a_span_is_refused(void)
     give(&second);
     kernel.most_nbytes = 12 * MIB;
     struct span span = take(10 * MIB, 0, 0);
-    CHECK(kernel.nbytes == 10 * MIB && spans_stats().retained == 0);
+    CHECK(kernel.nbytes == 10 * MIB && pool_stats().nentries == 0);
     give(&span);
+    finish();
+}
+
+/* Dirty spans of 2 MiB that were never cut are a stack: the newest is taken, whatever is
+ * needed of it, and the oldest goes. */
+static void
+test_spans_take_of_2_mib_gets_the_newest(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct span spans[3], span;
+    for (int i = 0; i < 3; i++) {
+        spans[i] = take(2 * MIB, (size_t)(i + 1) * 100 * KIB, 1);
+    }
+    char *addresses[3] = {spans[0].address, spans[1].address, spans[2].address};
+    give(&spans[1]);
+    give(&spans[2]);
+    give(&spans[0]);
+    span = take(90 * KIB, 0, 0);
+    CHECK(span.address == addresses[0] && kept_nbytes() == 500 * KIB);
+    give(&span);
+    pool_set_limit(450 * KIB); /* the oldest goes */
+    CHECK(pool_stats().nentries == 2 && kept_nbytes() == 400 * KIB);
+    span = take(90 * KIB, 0, 0);
+    CHECK(span.address == addresses[0]);
+    give(&span);
+    finish();
+}
+
+/* A small span that is not dirty so far is not taken for one that must be. */
+static void
+test_pool_take_dirty_gets_no_span_that_is_less_dirty(void)
+{
+    for (size_t more = 0; more < 2; more++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        struct span span = take(2 * MIB, 100 * KIB, 1), taken;
+        give(&span);
+        bool found = pool_take_dirty(100 * KIB + more, 2 * MIB, &taken);
+        CHECK(found == (more == 0));
+        if (found) {
+            pool_keep_source(&taken);
+        }
+        finish();
+    }
+}
+
+/* More of them come and go than there is room for: their place in the table moves on. */
+static void
+test_pool_keep_of_thousands_of_small_spans_in_turn_keeps_the_newest(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    pool_set_limit(1);
+    struct span one = take(2 * MIB, 1, 1), other = take(2 * MIB, 1, 1);
+    for (int i = 0; i < 3 * POOL_NSMALL; i++) {
+        char *address = other.address;
+        spans_give(&one);
+        spans_give(&other);
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() == 1);
+        CHECK(spans_take(1, false, &one) == 0 && one.address == address);
+        CHECK(spans_take(1, false, &other) == 0 && other.dirty_end == 0);
+        other.dirty_end = 1;
+    }
+    CHECK_SOUND(pool_check());
+    give(&one);
+    pool_set_limit(0);
+    give(&other);
     finish();
 }
 
 /* ------------------------------------------------------------------- cut and discard */
 
 static void
-test_a_cut_span_gives_its_end_back(void)
+test_spans_cut_gives_the_end_back(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = take(8 * MIB, 7 * MIB, 1);
     spans_cut(&span, 8 * MIB);
-    CHECK(span.ready == 7 * MIB);
+    CHECK(span.dirty_end == 7 * MIB);
     spans_cut(&span, 4 * MIB);
-    CHECK(kernel.nbytes == 4 * MIB && span.ready == 4 * MIB - 1);
+    CHECK(kernel.nbytes == 4 * MIB && span.dirty_end == 4 * MIB - 1);
     CHECK(is_filled(span.address, 4 * MIB - 1, 1));
     check_span(&span, 4 * MIB);
-    span.ready = MIB; /* what is behind is zero by then */
+    span.dirty_end = MIB; /* what is next is zero by then */
     memset(span.address + MIB, 0, 3 * MIB);
     spans_cut(&span, 2 * MIB);
-    CHECK(span.ready == MIB);
+    CHECK(span.dirty_end == MIB);
     check_span(&span, 2 * MIB);
     give(&span);
     finish();
 }
 
 static void
-test_discarded_memory_is_zero_and_gone(void)
+test_spans_discard_leaves_zeros_and_no_memory(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     size_t page = pages_facts.page_nbytes;
     struct span span = take(4 * MIB, 3 * MIB, 1);
     spans_discard(&span, 3 * MIB);
-    CHECK(span.ready == 3 * MIB);
+    CHECK(span.dirty_end == 3 * MIB);
     spans_discard(&span, MIB + 1);
-    CHECK(span.ready == MIB + page && is_filled(span.address, MIB + page, 1));
+    CHECK(span.dirty_end == MIB + page && is_filled(span.address, MIB + page, 1));
     CHECK(kernel_resident(span.address, 4 * MIB) == MIB + page);
     check_span(&span, 4 * MIB);
     kernel_fail(1, EAGAIN);
     spans_discard(&span, page);
-    CHECK(span.ready == MIB + page && is_filled(span.address, MIB + page, 1));
+    CHECK(span.dirty_end == MIB + page && is_filled(span.address, MIB + page, 1));
     give(&span);
     finish();
 }
@@ -1179,13 +1459,13 @@ grow_and_check(void)
         fill(expected, to, 1);
         CHECK(memcmp(span.address + from, expected + from, to - from) == 0);
         free(expected);
-        CHECK(span.ready >= to && spans_stats().live == 1);
+        CHECK(span.dirty_end >= to && pool_stats().live == 1);
     }
     give(&span);
 }
 
 static void
-test_growing_keeps_the_bytes_by_each_rung(void)
+test_spans_grow_by_each_rung_keeps_the_bytes(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         for (int highest = PAGES_COPY; highest < PAGES_NRUNGS; highest++) {
@@ -1201,15 +1481,15 @@ test_growing_keeps_the_bytes_by_each_rung(void)
 }
 
 static void
-test_moves_and_copies_are_counted(void)
+test_pool_stats_count_moves_and_copies(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
         struct span wall = take(2 * MIB, 0, 0), span = take(2 * MIB, MIB, 1);
-        struct spans_stats before = spans_stats();
+        struct pool_stats before = pool_stats();
         CHECK(spans_grow(&span, 2 * MIB + 1, 5, MIB) == 0);
         CHECK(spans_grow(&span, 4 * MIB + 1, 5, MIB) == 0);
-        struct spans_stats after = spans_stats();
+        struct pool_stats after = pool_stats();
         bool moves = pages_facts.rung >= PAGES_MAYMOVE;
         CHECK(after.moves - before.moves == (moves ? 2 : 0));
         CHECK(after.moved_nbytes - before.moved_nbytes == (moves ? 6 * MIB : 0));
@@ -1223,7 +1503,7 @@ test_moves_and_copies_are_counted(void)
 }
 
 static void
-test_a_moved_source_stays_mapped_and_is_used_again(void)
+test_spans_grow_keeps_the_source_mapped_for_others(void)
 {
     const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_MAINLINE};
     for (int i = 0; i < 2; i++) {
@@ -1234,11 +1514,11 @@ test_a_moved_source_stays_mapped_and_is_used_again(void)
         CHECK(spans_grow(&span, 2 * MIB + 1, 0, MIB) == 0);
         CHECK(span.address != source && is_filled(span.address, MIB, 1));
         CHECK(kernel_is_mapped(source, 2 * MIB) && is_zero(source, 2 * MIB));
-        CHECK(spans_stats().retained == 1 && spans_stats().retained_nbytes == 0);
+        CHECK(pool_stats().nentries == 1 && pool_stats().nbytes == 0);
         size_t calls = kernel.ncalls;
         CHECK(spans_take(2 * MIB, true, &again) == 0);
         CHECK(again.address == source && kernel.ncalls == calls);
-        CHECK(spans_stats().retained == 0);
+        CHECK(pool_stats().nentries == 0);
         give(&wall);
         give(&span);
         give(&again);
@@ -1249,14 +1529,14 @@ test_a_moved_source_stays_mapped_and_is_used_again(void)
 /*   first   2 -> 4 -> 8        leaves sources of 2 and 4 MiB
  *   second  2 -> 4             moves onto the one of 4 */
 static void
-test_a_moved_source_is_the_next_target(void)
+test_spans_grow_moves_onto_a_source_of_its_length(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span second = take(2 * MIB, MIB, 2), first = take(2 * MIB, MIB, 1);
     CHECK(spans_grow(&first, 2 * MIB + 1, 0, MIB) == 0);
     char *source = first.address;
     CHECK(spans_grow(&first, 4 * MIB + 1, 0, MIB) == 0);
-    CHECK(first.address != source && spans_stats().retained == 2);
+    CHECK(first.address != source && pool_stats().nentries == 2);
     size_t calls = kernel.calls[KERNEL_MAP];
     CHECK(spans_grow(&second, 2 * MIB + 1, 0, MIB) == 0);
     CHECK(second.address == source && kernel.calls[KERNEL_MAP] == calls);
@@ -1268,24 +1548,24 @@ test_a_moved_source_is_the_next_target(void)
     finish();
 }
 
-/* What grows where it is has no source to leave: the pool must not own it, too. */
+/* What grows in place has no source to leave: the pool must not get it. */
 static void
-test_growing_in_place_leaves_one_owner(void)
+test_spans_grow_in_place_leaves_one_owner(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
         kernel.bottom_up = true;
         struct span span = take(2 * MIB, MIB, 1), other;
-        struct spans_stats before = spans_stats();
+        struct pool_stats before = pool_stats();
         char *source = span.address;
         CHECK(spans_grow(&span, 2 * MIB + 1, 0, MIB) == 0);
         bool in_place = span.address == source;
         CHECK(in_place == (kind == KERNEL_2014));
-        CHECK(!in_place || spans_stats().moves == before.moves);
-        CHECK(!in_place || spans_stats().retained == 0);
+        CHECK(!in_place || pool_stats().moves == before.moves);
+        CHECK(!in_place || pool_stats().nentries == 0);
         CHECK(spans_take(2 * MIB, true, &other) == 0);
         fill(other.address, 2 * MIB - 1, 2);
-        other.ready = 2 * MIB - 1;
+        other.dirty_end = 2 * MIB - 1;
         CHECK(is_filled(span.address, MIB, 1));
         check_span(&span, 4 * MIB);
         give(&other);
@@ -1295,17 +1575,18 @@ test_growing_in_place_leaves_one_owner(void)
 }
 
 static void
-test_what_cannot_be_is_refused_before_anything_happens(void)
+test_spans_grow_past_the_maximum_changes_nothing(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        struct span span = take(2 * MIB, MIB, 1), warm = take(4 * MIB, MIB, 2);
-        give(&warm);
+        struct span span = take(2 * MIB, MIB, 1), dirty = take(4 * MIB, MIB, 2);
+        give(&dirty);
         CHECK(spans_grow(&span, SIZE_MAX, 0, MIB) == ENOMEM);
         CHECK(spans_grow(&span, SIZE_MAX / 2, 0, MIB) == ENOMEM);
         CHECK(is_filled(span.address, MIB, 1));
         check_span(&span, 2 * MIB);
         CHECK(spans_grow(&span, SIZE_MAX / 4, 0, MIB) == ENOMEM);
+        CHECK(spans_grow(&span, SIZE_MAX / 2 - 4 * MIB, 0, MIB) == ENOMEM);
         CHECK(is_filled(span.address, MIB, 1));
         check_span(&span, 2 * MIB);
         give(&span);
@@ -1313,18 +1594,88 @@ test_what_cannot_be_is_refused_before_anything_happens(void)
     }
 }
 
-/* Nothing was refused, so there is no reason to give anything up; nor is what lies behind
- * taken where that is another mapping. */
+/* Nothing was refused, so the pool gives nothing up; nor is what comes after it taken
+ * where that is another mapping. */
 static void
-test_growing_leaves_the_warm_spans_in_the_pool(void)
+test_spans_grow_leaves_other_dirty_spans_in_the_pool(void)
 {
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
         begin(i / 2, ANY_RUNG);
         kernel.bottom_up = i % 2;
-        struct span span = take(2 * MIB, MIB, 1), warm = take(2 * MIB, MIB, 2);
-        give(&warm);
+        struct span span = take(2 * MIB, MIB, 1), dirty = take(2 * MIB, MIB, 2);
+        give(&dirty);
         CHECK(spans_grow(&span, 2 * MIB + 1, 0, MIB) == 0);
-        CHECK(spans_stats().retained_nbytes == MIB);
+        CHECK(pool_stats().nbytes == MIB);
+        give(&span);
+        finish();
+    }
+}
+
+/* ---------------------------------------------------------- growing into dirty pages */
+
+/* A span of 2 MiB whose bytes [from, to) are in use, and a dirty one in the pool. */
+static struct span
+prepare_to_grow(enum kernel_kind kind, size_t to, size_t dirty_end, char **dirty)
+{
+    begin(kind, ANY_RUNG);
+    struct span span = take(to + 1, to, 1), other = take(10 * MIB, dirty_end, 9);
+    span.tag = 5;
+    *dirty = other.address;
+    give(&other);
+    return span;
+}
+
+static void
+test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
+{
+    for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
+        char *dirty;
+        bool touched = i % 2;
+        struct span span = prepare_to_grow(i / 2, 2 * MIB - 1, 10 * MIB - 1, &dirty);
+        char *source = span.address;
+        if (touched) { /* what the helper touched is not kept with the source */
+            span.dirty_end = MIB;
+            (void)pages_populate(source, 2 * MIB);
+            span.touched = true;
+        }
+        size_t from = touched ? 0 : 100, to = touched ? MIB : 2 * MIB - 1;
+        struct pool_stats before = pool_stats();
+        CHECK(spans_grow(&span, 2 * MIB + 1, from, to) == 0);
+        struct pool_stats after = pool_stats();
+        CHECK(span.address == dirty && span.length == 4 * MIB && span.tag == 5);
+        CHECK(span.dirty_end == 4 * MIB - 1 && !span.touched);
+        check_span(&span, 4 * MIB);
+        char *expected = malloc(to);
+        fill(expected, to, 1);
+        CHECK(memcmp(span.address + from, expected + from, to - from) == 0);
+        free(expected);
+        CHECK(after.copies == before.copies + 1 && after.moves == before.moves);
+        CHECK(after.copied_nbytes - before.copied_nbytes == to - from);
+        CHECK(after.live == before.live && after.nentries == 2);
+        CHECK(after.nbytes == 6 * MIB - 1 + (touched ? MIB : 2 * MIB - 1));
+        CHECK(kernel_is_mapped(source, 2 * MIB));
+        CHECK(!touched || kernel_resident(source, 2 * MIB) == MIB);
+        give(&span);
+        finish();
+    }
+}
+
+/* Not more than 2 MiB, nor into a span that is not dirty as far as is needed. */
+static void
+test_spans_grow_copies_no_more_and_into_no_other(void)
+{
+    const size_t used[] = {2 * MIB, 2 * MIB + 1, 2 * MIB};
+    const size_t dirty_ends[] = {10 * MIB - 1, 10 * MIB - 1, 4 * MIB};
+    for (int i = 0; i < 3 * KERNEL_NO_PAGES; i++) {
+        char *dirty;
+        struct span span =
+            prepare_to_grow(i / 3, used[i % 3], dirty_ends[i % 3], &dirty);
+        CHECK(span.length == 4 * MIB);
+        CHECK(spans_grow(&span, 4 * MIB + 1, 0, used[i % 3]) == 0);
+        CHECK((span.address == dirty) == (i % 3 == 0));
+        CHECK(is_filled(span.address, used[i % 3], 1));
+        CHECK(kept_nbytes() >= (i % 3 == 0 ? 2 * MIB : dirty_ends[i % 3]));
+        check_span(&span, 8 * MIB);
         give(&span);
         finish();
     }
@@ -1332,9 +1683,9 @@ test_growing_leaves_the_warm_spans_in_the_pool(void)
 
 /* ---------------------------------------------------------------------- adversities */
 
-/* While the place for the pages is free, somebody else maps there: they go elsewhere. */
+/* Another owner maps where the pages were to go: they go elsewhere. */
 static void
-test_a_lost_race_for_the_target_costs_only_its_alignment(void)
+test_spans_grow_with_its_target_taken_moves_elsewhere(void)
 {
     begin(KERNEL_MAINLINE, PAGES_DONTUNMAP);
     struct span span = take(2 * MIB, MIB, 1);
@@ -1350,9 +1701,9 @@ test_a_lost_race_for_the_target_costs_only_its_alignment(void)
 /*   the limit holds        the span of 16 MiB and
  *   32 MiB more            twice as much: as ever
  *   4, 2 MiB               an eighth ahead, or what is needed: without a target
- *   1 MiB                  nothing, and the span is what it was */
+ *   1 MiB                  nothing, and the span is unchanged */
 static void
-test_where_address_space_is_short_the_steps_are_short(void)
+test_spans_grow_without_space_takes_short_steps(void)
 {
     const size_t spare[] = {32, 4, 2, 1};
     const size_t lengths[] = {32, 20, 18, 16};
@@ -1373,12 +1724,12 @@ test_where_address_space_is_short_the_steps_are_short(void)
 }
 
 static void
-test_where_address_space_is_short_the_pool_goes_first(void)
+test_spans_grow_without_space_empties_the_pool(void)
 {
     for (int kind = KERNEL_2014; kind < KERNEL_NO_PAGES; kind++) {
         begin(kind, ANY_RUNG);
-        struct span warm = take(10 * MIB, MIB, 2), span = take(4 * MIB, MIB, 1);
-        give(&warm);
+        struct span dirty = take(10 * MIB, MIB, 2), span = take(4 * MIB, MIB, 1);
+        give(&dirty);
         kernel.most_nbytes = 14 * MIB;
         CHECK(spans_grow(&span, 4 * MIB + 1, 0, MIB) == 0);
         CHECK(is_filled(span.address, MIB, 1));
@@ -1389,7 +1740,7 @@ test_where_address_space_is_short_the_pool_goes_first(void)
 }
 
 static void
-test_at_the_limit_of_mappings_spans_still_grow(void)
+test_spans_grow_without_mappings_left_succeeds(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = take(8 * MIB, 7 * MIB, 1);
@@ -1403,7 +1754,7 @@ test_at_the_limit_of_mappings_spans_still_grow(void)
 }
 
 static void
-test_an_end_that_cannot_be_cut_off_holds_no_memory(void)
+test_spans_cut_refused_leaves_no_memory(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = take(8 * MIB, 7 * MIB, 1);
@@ -1419,37 +1770,46 @@ test_an_end_that_cannot_be_cut_off_holds_no_memory(void)
 
 /* Grow a span in a kernel with some in the pool while the `n`th call fails. `late` is
  * what kernel.late is; `pieces`: it is a piece and first grows over the next. What is
- * old is given back on the way, and something large offered. */
+ * old is given back on the way, and something large offered. It has too many bytes to
+ * copy them into a dirty span. */
 static bool
 grow_with_failure(enum kernel_kind kind, size_t n, bool late, bool pieces)
 {
     begin(kind, ANY_RUNG);
     CASE("a kernel %s, call %zu fails, late %d, pieces %d", kernel_names[kind], n, late,
          pieces);
-    struct span warm = take(2 * MIB, 1000, 3), cold = take(4 * MIB, 0, 0);
-    struct span wall = take(2 * MIB, 0, 0), large = take(18 * MIB, 0, 0);
     if (pieces) {
-        keep_warm(6 * MIB, 6 * MIB - 1);
+        keep_dirty(6 * MIB, 6 * MIB - 1);
     }
     struct span span = take(pieces ? 2 * MIB : 4 * MIB, 2 * MIB - 1, 1);
+    struct span wall = take(pieces ? 4 * MIB : 2 * MIB, 0, 0);
+    struct span dirty = take(2 * MIB, 1000, 3), zero = take(4 * MIB, 0, 0);
+    struct span large = take(18 * MIB, 17 * MIB, 1);
     large.huge = true;
-    large.ready = 17 * MIB;
-    give(&warm);
-    give(&cold);
+    if (pieces) {
+        give(&wall);
+    }
+    give(&dirty);
+    give(&zero);
     kernel.late = late;
     kernel_fail(n, ENOMEM);
     CHECK(!pieces || spans_grow(&span, 2 * MIB + 1, 0, 2 * MIB - 1) == 0);
     CHECK(kernel.nfailed == 0); /* that was no call at all */
+    const size_t used = 4 * MIB - 1;
+    fill(span.address, used, 1);
+    span.dirty_end = used;
     give(&large);
-    CHECK(spans_grow(&span, 4 * MIB + 1, 0, 2 * MIB - 1) == 0);
-    kernel.now_ms += SPANS_POOL_IDLE_MS + 1;
-    CHECK(spans_grow(&span, 8 * MIB + 1, 0, 2 * MIB - 1) == 0);
+    CHECK(spans_grow(&span, 6 * MIB + 1, 0, used) == 0);
+    kernel.now_ms += POOL_IDLE_MS + 1;
+    CHECK(spans_grow(&span, 2 * span.length - 1, 0, used) == 0);
     bool failed = kernel.nfailed > 0;
-    CHECK(is_filled(span.address, 2 * MIB - 1, 1));
+    CHECK(is_filled(span.address, used, 1));
     CHECK(kernel_is_mapped(span.address, span.length));
-    CHECK(is_zero(span.address + span.ready, span.length - span.ready));
+    CHECK(is_zero(span.address + span.dirty_end, span.length - span.dirty_end));
     check_state();
-    give(&wall);
+    if (!pieces) {
+        give(&wall);
+    }
     give(&span);
     finish();
     CHECK(kernel.nlost <= 1 && kernel.nblocks == 0);
@@ -1457,7 +1817,7 @@ grow_with_failure(enum kernel_kind kind, size_t n, bool late, bool pieces)
 }
 
 static void
-test_one_failing_call_never_stops_growth(void)
+test_spans_grow_with_one_call_failing_succeeds(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         for (int variant = 0; variant < 4; variant++) {
@@ -1495,7 +1855,7 @@ grow_in_outage(enum kernel_kind kind, size_t n)
 }
 
 static void
-test_an_outage_costs_nothing_but_an_error(void)
+test_spans_grow_in_an_outage_is_an_error_only(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         for (size_t n = 1; grow_in_outage(kind, n); n++) {
@@ -1518,27 +1878,27 @@ extract(size_t from, size_t to, size_t end)
     size_t length = span.length;
     fill(span.address + from, to - from, 2);
     fill(span.address + to, end - to, 3);
-    uint64_t copied = spans_stats().copied_nbytes;
+    uint64_t copied = pool_stats().copied_nbytes;
     CHECK(spans_extract(&span, from, to, end, &extracted) == 0);
     size_t first = from % GROWTH_QUANTUM;
     CHECK(is_filled(extracted.address + first, to - from, 2));
     CHECK((uintptr_t)extracted.address % GROWTH_QUANTUM == 0);
-    CHECK(extracted.ready >= first + to - from);
-    CHECK(extracted.ready <= first + end - from);
+    CHECK(extracted.dirty_end >= first + to - from);
+    CHECK(extracted.dirty_end <= first + end - from);
     check_span(&extracted, growth_round_up(first + to - from + 1, GROWTH_QUANTUM));
     CHECK(span.address == was && is_filled(was + to, end - to, 3));
     CHECK(is_zero(was + from, to - from));
     check_span(&span, length);
     size_t border = growth_round_up(to + 1, GROWTH_QUANTUM);
-    CHECK(spans_stats().copied_nbytes - copied == (end < border ? end : border) - to);
-    CHECK(spans_stats().live == 2 && spans_stats().retained == 0);
+    CHECK(pool_stats().copied_nbytes - copied == (end < border ? end : border) - to);
+    CHECK(pool_stats().live == 2 && pool_stats().nentries == 0);
     give(&extracted);
     give(&span);
     finish();
 }
 
 static void
-test_extracting_leaves_the_rest_where_it_was(void)
+test_spans_extract_leaves_the_rest_where_it_was(void)
 {
     const size_t cases[][3] = {
         {0, 100, 200},
@@ -1556,9 +1916,9 @@ test_extracting_leaves_the_rest_where_it_was(void)
     }
 }
 
-/* On a kernel of 2014 it would stay, but what does not grow does not move there. */
+/* On a kernel of 2014 the source would stay, but what does not grow does not move. */
 static void
-test_extracting_needs_a_source_that_stays(void)
+test_spans_extract_below_dontunmap_is_not_supported(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, kind == KERNEL_2014 ? PAGES_RETAIN : PAGES_MAYMOVE);
@@ -1571,10 +1931,10 @@ test_extracting_needs_a_source_that_stays(void)
     }
 }
 
-/* A span is what it was, whichever call fails, and nothing is left behind; but where the
- * target could not be freed, the pages go elsewhere. */
+/* Whichever call fails, a span is unchanged and nothing is lost; except that the pages go
+ * elsewhere where the target could not be freed. */
 static void
-test_extracting_that_fails_changes_nothing(void)
+test_spans_extract_failing_changes_nothing(void)
 {
     for (size_t n = 1, nfailed = 1; nfailed > 0; n++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -1596,37 +1956,22 @@ test_extracting_that_fails_changes_nothing(void)
 }
 
 static void
-test_extracting_ends_a_loan(void)
-{
-    begin(KERNEL_MAINLINE, ANY_RUNG);
-    struct span warm = take(12 * MIB, 12 * MIB - 1, 1), extracted;
-    give(&warm);
-    struct span piece = take(4 * MIB, 0, 0);
-    CHECK(lent(&piece) == 4 * MIB - pages_facts.page_nbytes);
-    CHECK(spans_extract(&piece, 0, MIB, 4 * MIB - 1, &extracted) == 0);
-    CHECK(lent(&piece) == 0 && lent(&extracted) == 0);
-    give(&extracted);
-    give(&piece);
-    finish();
-}
-
-static void
-test_the_front_is_given_back(void)
+test_spans_cut_front_gives_it_back(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         begin(kind, ANY_RUNG);
-        struct span warm = take(12 * MIB, 12 * MIB - 1, 1);
-        give(&warm);
+        struct span dirty = take(12 * MIB, 12 * MIB - 1, 1);
+        give(&dirty);
         struct span piece = take(6 * MIB, 0, 0);
         char *address = piece.address;
         fill(address, 6 * MIB - 1, 2);
         fill(address + 4 * MIB, 2 * MIB - 1, 3);
         size_t nbytes = kernel.nbytes;
         spans_cut_front(&piece, 0);
-        CHECK(piece.address == address && lent(&piece) > 0);
+        CHECK(piece.address == address);
         spans_cut_front(&piece, 4 * MIB);
-        CHECK(piece.address == address + 4 * MIB && piece.ready == 2 * MIB - 1);
-        CHECK(is_filled(piece.address, 2 * MIB - 1, 3) && lent(&piece) == 0);
+        CHECK(piece.address == address + 4 * MIB && piece.dirty_end == 2 * MIB - 1);
+        CHECK(is_filled(piece.address, 2 * MIB - 1, 3));
         CHECK(kernel.nbytes == nbytes - 4 * MIB);
         check_span(&piece, 2 * MIB);
         give(&piece);
@@ -1636,145 +1981,429 @@ test_the_front_is_given_back(void)
 
 /* ------------------------------------------------------------------------ reserving */
 
+static struct span
+reserve(size_t limit)
+{
+    struct span span;
+    CHECK(spans_reserve(limit, &span) == 0);
+    CHECK(span.dirty_end == 0 && span.reserved && span.number == limit);
+    CHECK_SOUND(spans_check(&span));
+    check_state();
+    return span;
+}
+
+/* Write to the first `nbytes` of a reserved span. */
 static void
-test_reserved_space_is_no_memory(void)
+write_reserved(struct span *span, size_t nbytes, uint64_t seed)
+{
+    struct spans_use use = {.max_end = span->number, .nbytes = nbytes};
+    if (nbytes > span->dirty_end) {
+        CHECK(spans_prepare(span, nbytes, &use) == 0);
+    }
+    fill(span->address, nbytes, seed);
+}
+
+/* A tail that ends where the accessible part of a reservation does: what comes after it is
+ * opened before it is used.
+ *
+ *   |<-- dirty -->|<--------- tail -------->|<--- not open yet --->|
+ *                                           2 MiB                       */
+static void
+test_spans_prepare_after_a_tail_at_the_border_opens_more(void)
+{
+    for (size_t less = 0; less <= 4097; less += less < 3 || less > 4094 ? 1 : 1364) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("%zu bytes before the border", less);
+        struct spans_use use = {.max_end = 5 * MIB, .nbytes = 0};
+        struct span span = reserve(5 * MIB);
+        size_t dirty_end = 2 * MIB - 1 - less;
+        CHECK(spans_prepare(&span, dirty_end - 4096, &use) == 0);
+        CHECK(span.dirty_end == dirty_end);
+        fill(span.address, dirty_end, 1);
+        spans_cap(&span, 100);
+        CHECK(tail_nbytes(&span) > 0);
+        CHECK(spans_prepare(&span, dirty_end, &use) == 0 && tail_nbytes(&span) == 0);
+        CHECK(span.dirty_end < 2 * MIB);
+        CHECK(spans_prepare(&span, 2 * MIB + 100, &use) == 0);
+        CHECK(kernel_is_mapped(span.address, span.dirty_end + 1));
+        fill(span.address, span.dirty_end, 2);
+        give(&span);
+        finish();
+    }
+}
+
+/* What comes back is present, and the helper thread is not sent over a tail, which the
+ * pool may give back meanwhile. */
+static void
+test_spans_prepare_with_a_tail_asks_for_no_prefault(void)
+{
+    for (int tail = 0; tail < 2; tail++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        struct spans_use use = {
+            .max_end = 8 * MIB - 1, .nbytes = 2 * MIB, .prefault = true};
+        struct span span = take(8 * MIB, tail ? 8 * MIB - 1 : MIB, 1);
+        spans_cap(&span, MIB);
+        CHECK(span.has_tail == tail);
+        CHECK(spans_prepare(&span, 2 * MIB, &use) == 0);
+        CHECK(span.touched == !tail && span.has_tail == tail);
+        give(&span);
+        finish();
+    }
+}
+
+static void
+test_spans_reserve_takes_no_memory(void)
 {
     for (int i = 0; i < KERNEL_NO_PAGES * PAGES_NHUGE; i++) {
         begin(i / PAGES_NHUGE, ANY_RUNG);
         pages_facts.huge = i % PAGES_NHUGE;
-        char *address;
-        CHECK(spans_reserve(8 * MIB, &address) == 0);
-        CHECK((uintptr_t)address % GROWTH_QUANTUM == 0);
-        CHECK(kernel_is_closed(address, 8 * MIB) && kernel_is_hidden(address, 8 * MIB));
-        CHECK(kernel.nbytes == 8 * MIB && spans_stats().live == 1);
-        CHECK(spans_stats().reserved_nbytes == 8 * MIB);
+        bool unasked = pages_facts.huge == PAGES_HUGE_ALWAYS ||
+                       pages_facts.huge == PAGES_HUGE_UNKNOWN;
+        struct span span = reserve(3 * MIB);
+        char *address = span.address;
+        CHECK(span.length == 8 * MIB && (uintptr_t)address % GROWTH_QUANTUM == 0);
+        CHECK(kernel_is_mapped(address, 2 * MIB) && kernel_is_dumped(address, 2 * MIB));
+        CHECK(kernel_is_closed(address + 2 * MIB, 6 * MIB));
+        CHECK(kernel_is_hidden(address + 2 * MIB, 6 * MIB));
+        CHECK(kernel.nbytes == 8 * MIB && pool_stats().live == 1);
+        CHECK(kernel_resident(address, 8 * MIB) == 0);
+        CHECK(pool_stats().reserved_nbytes == 8 * MIB);
         CHECK(kernel_is_advised(address, 8 * MIB,
-                                pages_facts.huge == PAGES_HUGE_ALWAYS
-                                    ? KERNEL_HUGE_REFUSED
-                                    : KERNEL_HUGE_UNSAID));
-        CHECK(spans_open(address, 0, 2 * MIB) == 0);
-        CHECK(spans_open(address, 2 * MIB, 6 * MIB) == 0);
-        CHECK(kernel_is_mapped(address, 6 * MIB) && kernel_is_dumped(address, 6 * MIB));
-        CHECK(kernel_is_closed(address + 6 * MIB, 2 * MIB));
-        fill(address, 6 * MIB, 1);
-        spans_release(address, 8 * MIB);
-        CHECK(kernel.nbytes == 0 && spans_stats().retained == 0);
-        CHECK(spans_stats().reserved_nbytes == 0);
+                                unasked ? KERNEL_HUGE_REFUSED : KERNEL_HUGE_UNSAID));
+        write_reserved(&span, 3 * MIB, 1);
+        CHECK(kernel_is_mapped(address, 4 * MIB) && kernel_is_dumped(address, 4 * MIB));
+        CHECK(kernel_is_closed(address + 4 * MIB, 4 * MIB));
+        give(&span);
+        CHECK(pool_stats().reserved_nbytes == 0 && pool_stats().live == 0);
         finish();
     }
 }
 
-/* What makes it dearer than it must be, but is no reason to do without. */
+/* The address space for a limit: twice as much, since the headroom may be as long as what
+ * is in use. Below 1 MiB that is one open mapping of 2 MiB. */
 static void
-test_space_can_do_without_the_advice(void)
+test_spans_reserve_below_1_mib_takes_one_mapping(void)
+{
+    const size_t limits[] = {0, 1, 4096, MIB - 1, MIB, 2 * MIB - 1, 2 * MIB, 5 * MIB};
+    const size_t lengths[] = {2, 2, 2, 2, 4, 4, 8, 12};
+    for (int i = 0; i < 8 * KERNEL_NO_PAGES; i++) {
+        begin(i / 8, ANY_RUNG);
+        CASE("a kernel %s, a limit of %zu", kernel_names[i / 8], limits[i % 8]);
+        struct span span = reserve(limits[i % 8]);
+        bool whole = lengths[i % 8] == 2;
+        CHECK(span.length == lengths[i % 8] * MIB);
+        CHECK(kernel.nmappings == (whole ? 1 : 2));
+        CHECK(kernel.calls[KERNEL_PROTECT] == (whole ? 0 : 1));
+        CHECK(kernel_is_mapped(span.address, 2 * MIB));
+        CHECK(kernel_is_dumped(span.address, 2 * MIB));
+        CHECK(2 * limits[i % 8] < span.length);
+        give(&span);
+        finish();
+    }
+}
+
+/* Without the advice it costs more, but that is no reason to fail. */
+static void
+test_spans_reserve_with_advice_refused_succeeds(void)
 {
     for (size_t n = 2; n < 4; n++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
         pages_facts.huge = PAGES_HUGE_ALWAYS;
-        char *address;
         kernel_fail(n, EINVAL);
-        CHECK(spans_reserve(4 * MIB, &address) == 0);
-        CHECK(kernel.nfailed == 1 && kernel_is_hidden(address, 4 * MIB) == (n == 2));
-        spans_release(address, 4 * MIB);
+        struct span span = reserve(MIB);
+        CHECK(kernel.nfailed == 1);
+        CHECK(kernel_is_hidden(span.address + 2 * MIB, 2 * MIB) == (n == 2));
+        give(&span);
         finish();
     }
 }
 
 static void
-test_space_that_cannot_be_had_is_an_error(void)
+test_spans_reserve_refused_is_an_error_and_leaves_nothing(void)
 {
-    char *address;
+    struct span span;
     begin(KERNEL_NO_PAGES, ANY_RUNG);
-    CHECK(spans_reserve(2 * MIB, &address) == ENOTSUP);
+    CHECK(spans_reserve(2 * MIB, &span) == ENOTSUP);
+    begin(KERNEL_MAINLINE, PAGES_HEAP);
+    CHECK(spans_reserve(2 * MIB, &span) == ENOTSUP && kernel.nbytes == 0);
     begin(KERNEL_MAINLINE, ANY_RUNG);
     kernel.most_nbytes = 7 * MIB;
-    CHECK(spans_reserve(8 * MIB, &address) == ENOMEM && spans_stats().live == 0);
-    struct span span = take(4 * MIB, 100, 1);
-    give(&span);
-    CHECK(spans_reserve(6 * MIB, &address) == 0 && spans_stats().retained == 0);
-    kernel.most_nbytes = 0;
-    span = take(4 * MIB, 100, 1);
-    give(&span);
-    kernel_fail(1, ENOMEM);
-    CHECK(spans_open(address, 0, 2 * MIB) == 0 && spans_stats().retained == 0);
-    kernel_fail(1, ENOMEM);
-    CHECK(spans_open(address, 2 * MIB, 6 * MIB) == ENOMEM);
-    CHECK(kernel_is_closed(address + 2 * MIB, 4 * MIB));
-    spans_release(address, 6 * MIB);
+    CHECK(spans_reserve(3 * MIB, &span) == ENOMEM && pool_stats().live == 0);
+    CHECK(spans_reserve(SPAN_MAX_LIMIT + 1, &span) == ENOMEM);
+    CHECK(spans_reserve(SIZE_MAX, &span) == ENOMEM);
+    for (size_t n = 1; n <= 4; n++) { /* map, hide and open; the fourth is advice */
+        size_t nfailed = kernel.nfailed;
+        kernel_fail(n, EAGAIN);
+        int error = spans_reserve(MIB, &span);
+        CHECK(error == (n == 1 || n == 3 ? EAGAIN : 0));
+        CHECK(kernel.nfailed == nfailed + 1);
+        CHECK(kernel.nbytes == (error ? 0 : 4 * MIB));
+        if (error == 0) {
+            give(&span);
+            (void)pool_drain();
+        }
+    }
     finish();
+}
+
+/* Where address space is short, what the pool keeps goes first: reservations too. */
+static void
+test_spans_reserve_without_space_empties_the_pool(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct span kept = reserve(MIB), span = take(4 * MIB, 100, 1), other;
+    give(&kept);
+    give(&span);
+    CHECK(kernel.nbytes == 8 * MIB && pool_stats().nentries == 2);
+    kernel.most_nbytes = 8 * MIB;
+    span = reserve(2 * MIB);
+    CHECK(pool_stats().nentries == 0 && kernel.nbytes == 8 * MIB);
+    write_reserved(&span, 100, 1);
+    CHECK(spans_take(1, false, &other) == ENOMEM);
+    give(&span);
+    CHECK(pool_stats().nentries == 1);
+    span = take(4 * MIB, 100, 1);
+    CHECK(pool_stats().nentries == 0 && kernel.nbytes == 4 * MIB);
+    give(&span);
+    finish();
+}
+
+/* The same where no mapping is left, when a reservation is opened further. */
+static void
+test_spans_prepare_refused_tries_without_the_pool(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct spans_use use = {.max_end = 7 * MIB, .nbytes = 3 * MIB};
+    struct span kept = take(4 * MIB, 100, 1), span = reserve(7 * MIB);
+    give(&kept);
+    kernel_fail(1, ENOMEM);
+    CHECK(spans_prepare(&span, 3 * MIB, &use) == 0 && pool_stats().nentries == 0);
+    kernel_fail_from(1, ENOMEM);
+    use.nbytes = 5 * MIB;
+    size_t dirty_end = span.dirty_end;
+    CHECK(spans_prepare(&span, 5 * MIB, &use) == ENOMEM);
+    CHECK(span.dirty_end == dirty_end);
+    CHECK(kernel_is_closed(span.address + 4 * MIB, 12 * MIB));
+    kernel_heal();
+    CHECK(spans_prepare(&span, 5 * MIB, &use) == 0);
+    give(&span);
+    finish();
+}
+
+/* Dirty pages of a reservation that is dropped are the tail of the next one. */
+static void
+test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail(void)
+{
+    for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
+        begin(i / 2, ANY_RUNG);
+        size_t limit = i % 2 ? 5 * MIB : 5 * MIB + 1000; /* the same length of space */
+        struct span span = reserve(5 * MIB);
+        char *address = span.address;
+        write_reserved(&span, 3 * MIB, 1);
+        size_t dirty_end = span.dirty_end;
+        give(&span);
+        CHECK(pool_stats().nentries == 1 && kept_nbytes() == dirty_end);
+        size_t calls = kernel.ncalls;
+        span = reserve(limit);
+        CHECK(span.address == address && kernel.ncalls == calls);
+        CHECK(pool_stats().nentries == 1 && span.has_tail);
+        CHECK(pool_stats().reserved_nbytes == 12 * MIB && pool_stats().live == 1);
+        CHECK(is_zero(address, 4096));
+        CHECK(tail_nbytes(&span) == growth_round_up(dirty_end + 1, 4096) - 4096);
+        write_reserved(&span, 3 * MIB, 2);
+        CHECK(kernel.ncalls == calls && is_filled(address, 3 * MIB, 2));
+        give(&span);
+        span = reserve(9 * MIB); /* another length */
+        CHECK(span.address != address && !span.has_tail);
+        give(&span);
+        CHECK(pool_stats().nentries == 2);
+        finish();
+    }
+}
+
+/* A reservation is never part of a span, or taken as one. */
+static void
+test_spans_take_gets_no_reservation(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct span span = reserve(MIB);
+    char *address = span.address;
+    write_reserved(&span, MIB, 1);
+    give(&span);
+    for (int zeroed = 0; zeroed < 2; zeroed++) {
+        CHECK(spans_take(MIB, zeroed, &span) == 0);
+        CHECK(span.address != address && span.dirty_end == 0 && !span.reserved);
+        give(&span);
+    }
+    span = reserve(100);
+    CHECK(span.address != address);
+    give(&span);
+    finish();
+}
+
+static void
+test_pool_keep_evicts_the_oldest_of_nine_reservations(void)
+{
+    enum { MORE = POOL_MAX_RESERVATIONS + 3 };
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct span spans[MORE], span = take(2 * MIB, 100, 1);
+    for (int i = 0; i < MORE; i++) {
+        spans[i] = reserve(MIB);
+    }
+    const char *oldest = spans[0].address, *kept = spans[3].address;
+    give(&span);
+    for (int i = 0; i < MORE; i++) {
+        give(&spans[i]);
+        CHECK(pool_stats().nentries <= 1 + POOL_MAX_RESERVATIONS);
+    }
+    CHECK(pool_stats().nentries == 1 + POOL_MAX_RESERVATIONS);
+    CHECK(kernel.nbytes == 2 * MIB + POOL_MAX_RESERVATIONS * 4 * MIB);
+    CHECK(!kernel_is_mapped(oldest, 2 * MIB) && kernel_is_mapped(kept, 2 * MIB));
+    finish();
+}
+
+/* One that another thread gives back meanwhile counts. */
+static void
+test_pool_keep_reservation_meanwhile_counts(void)
+{
+    enum { MORE = POOL_MAX_RESERVATIONS + 1 };
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct span spans[MORE];
+    for (int i = 0; i < MORE; i++) {
+        spans[i] = reserve(MIB);
+    }
+    from_elsewhere = reserve(MIB);
+    for (int i = 0; i < POOL_MAX_RESERVATIONS; i++) {
+        give(&spans[i]);
+    }
+    fake_unmap = pages_ops.unmap;
+    pages_ops.unmap = unmap_meanwhile;
+    give(&spans[POOL_MAX_RESERVATIONS]);
+    CHECK(pages_ops.unmap == fake_unmap);
+    CHECK(pool_stats().nentries == POOL_MAX_RESERVATIONS);
+    CHECK(kernel.nbytes == POOL_MAX_RESERVATIONS * 4 * MIB);
+    finish();
+}
+
+/* Of one that is dirty over the limit of the pool the front stays dirty. */
+static void
+test_pool_keep_reservation_over_the_limit_keeps_less_memory(void)
+{
+    const size_t limits[] = {0, MIB, 2 * MIB, 5 * MIB};
+    for (int i = 0; i < 8; i++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        CASE("a limit of %zu, locked %d", limits[i / 2], i % 2);
+        pool_set_limit(limits[i / 2]);
+        kernel.locked = i % 2;
+        struct span span = reserve(7 * MIB);
+        char *address = span.address;
+        write_reserved(&span, 6 * MIB, 1);
+        give(&span);
+        CHECK(kept_nbytes() <= limits[i / 2]);
+        CHECK(pool_stats().nentries == (i / 2 < 2 || kernel.locked ? 0 : 1));
+        CHECK((kernel.nbytes == 0) == (pool_stats().nentries == 0));
+        span = reserve(7 * MIB);
+        write_reserved(&span, 7 * MIB, 2);
+        CHECK(is_filled(span.address, 7 * MIB, 2));
+        CHECK(kernel.nbytes == 16 * MIB &&
+              (span.address == address || i / 2 < 2 || i % 2));
+        give(&span);
+        finish();
+    }
 }
 
 int
 main(void)
 {
-    RUN(test_a_span_taken_is_zero_and_aligned);
-    RUN(test_a_span_that_cannot_be_had_is_an_error);
-    RUN(test_a_warm_span_comes_back_with_its_bytes_ready);
-    RUN(test_a_warm_span_that_is_too_short_stays);
-    RUN(test_zeros_never_come_from_a_warm_span);
-    RUN(test_a_cold_span_is_taken_again);
-    RUN(test_a_cold_huge_span_is_not_for_small_stores);
-    RUN(test_a_warm_span_is_lent_in_pieces);
-    RUN(test_what_is_warm_no_further_is_not_split);
-    RUN(test_a_growing_span_absorbs_what_is_warm_behind_it);
-    RUN(test_what_was_absorbed_moves_with_the_rest);
-    RUN(test_what_cannot_be_absorbed_stays);
-    RUN(test_what_is_another_mapping_is_not_absorbed_or_joined);
-    RUN(test_what_has_moved_is_not_joined);
-    RUN(test_what_has_moved_to_the_end_is_not_joined);
-    RUN(test_pieces_join_in_any_order);
-    RUN(test_what_is_joined_is_ready_to_the_last_warm_byte);
-    RUN(test_what_does_not_fit_is_not_joined);
-    RUN(test_what_is_lent_counts_towards_the_budget);
-    RUN(test_a_loan_ends_in_each_of_these_ways);
-    RUN(test_a_loan_moves_along);
-    RUN(test_a_loan_survives_a_refusal);
-    RUN(test_what_nobody_takes_for_long_goes);
-    RUN(test_taking_lets_the_old_ones_go);
-    RUN(test_a_span_too_large_lets_the_old_ones_go);
-    RUN(test_a_span_too_large_leaves_the_others);
-    RUN(test_what_was_touched_ahead_is_not_kept);
-    RUN(test_what_was_touched_ahead_of_a_part_is_not_kept);
-    RUN(test_what_is_used_now_and_then_stays);
-    RUN(test_a_rest_keeps_its_age);
-    RUN(test_a_move_lets_the_old_ones_go);
-    RUN(test_the_budget_can_be_set);
-    RUN(test_a_budget_of_nothing_keeps_no_memory);
-    RUN(test_a_budget_below_what_is_lent_keeps_nothing);
-    RUN(test_what_comes_meanwhile_counts_towards_the_budget);
-    RUN(test_huge_memory_is_offered_to_the_system);
-    RUN(test_offered_memory_may_be_gone);
-    RUN(test_a_fresh_span_is_of_small_pages);
-    RUN(test_a_span_can_do_without_the_advice);
-    RUN(test_the_pool_holds_so_many_spans_at_most);
-    RUN(test_the_pool_holds_so_many_bytes_at_most);
-    RUN(test_of_a_span_over_the_budget_the_front_is_kept);
-    RUN(test_the_check_sees_what_is_wrong);
-    RUN(test_trim_gives_everything_back);
-    RUN(test_a_full_pool_is_emptied_before_a_span_is_refused);
-    RUN(test_a_cut_span_gives_its_end_back);
-    RUN(test_discarded_memory_is_zero_and_gone);
-    RUN(test_growing_keeps_the_bytes_by_each_rung);
-    RUN(test_moves_and_copies_are_counted);
-    RUN(test_a_moved_source_stays_mapped_and_is_used_again);
-    RUN(test_a_moved_source_is_the_next_target);
-    RUN(test_growing_in_place_leaves_one_owner);
-    RUN(test_what_cannot_be_is_refused_before_anything_happens);
-    RUN(test_growing_leaves_the_warm_spans_in_the_pool);
-    RUN(test_a_lost_race_for_the_target_costs_only_its_alignment);
-    RUN(test_where_address_space_is_short_the_steps_are_short);
-    RUN(test_where_address_space_is_short_the_pool_goes_first);
-    RUN(test_at_the_limit_of_mappings_spans_still_grow);
-    RUN(test_an_end_that_cannot_be_cut_off_holds_no_memory);
-    RUN(test_one_failing_call_never_stops_growth);
-    RUN(test_an_outage_costs_nothing_but_an_error);
-    RUN(test_extracting_leaves_the_rest_where_it_was);
-    RUN(test_extracting_needs_a_source_that_stays);
-    RUN(test_extracting_that_fails_changes_nothing);
-    RUN(test_extracting_ends_a_loan);
-    RUN(test_the_front_is_given_back);
-    RUN(test_reserved_space_is_no_memory);
-    RUN(test_space_can_do_without_the_advice);
-    RUN(test_space_that_cannot_be_had_is_an_error);
+    RUN(test_spans_take_fresh_is_zero_and_aligned);
+    RUN(test_spans_take_refused_is_an_error);
+    RUN(test_spans_take_gets_a_dirty_span_without_a_call);
+    RUN(test_spans_take_leaves_a_dirty_span_that_is_too_short);
+    RUN(test_spans_take_zeroed_gets_dirty_pages_below_32_mib_only);
+    RUN(test_spans_take_gets_a_zero_span_of_its_length);
+    RUN(test_spans_take_small_gets_no_zero_span_in_huge_pages);
+    RUN(test_spans_take_gets_pieces_of_a_dirty_span);
+    RUN(test_spans_take_small_gets_no_part_of_a_large_or_huge_span);
+    RUN(test_spans_take_does_not_split_off_zeros);
+    RUN(test_spans_grow_joins_the_dirty_span_after_it);
+    RUN(test_spans_grow_moves_joined_pieces_along);
+    RUN(test_spans_grow_leaves_what_it_cannot_join);
+    RUN(test_spans_grow_joins_no_other_mapping);
+    RUN(test_pool_new_mapping_numbers_do_not_repeat);
+    RUN(test_pool_keep_of_moved_pieces_does_not_join);
+    RUN(test_pool_keep_of_a_piece_moved_to_the_end_does_not_join);
+    RUN(test_pool_keep_pieces_in_any_order_joins_them);
+    RUN(test_pool_keep_joined_is_dirty_to_the_last_dirty_byte);
+    RUN(test_pool_keep_joins_no_more_than_the_limit);
+    RUN(test_spans_cap_keeps_a_tail_that_comes_back);
+    RUN(test_spans_cap_within_a_page_clears_the_rest_of_it);
+    RUN(test_pool_tail_evicted_reads_as_zero);
+    RUN(test_spans_functions_with_a_tail_keep_the_bytes);
+    RUN(test_spans_cut_front_leaves_the_tail);
+    RUN(test_spans_take_keeps_what_is_not_needed_as_a_tail);
+    RUN(test_pool_keep_tail_over_the_limit_keeps_the_front);
+    RUN(test_pool_keep_tail_many_evict_the_oldest);
+    RUN(test_pool_keep_tail_with_the_limit_lowered_meanwhile_keeps_none);
+    RUN(test_spans_cap_of_touched_pages_gives_them_back);
+    RUN(test_pool_idle_entries_are_evicted);
+    RUN(test_spans_take_evicts_idle_entries);
+    RUN(test_pool_keep_too_large_evicts_idle_entries);
+    RUN(test_pool_keep_too_large_leaves_the_others);
+    RUN(test_spans_give_discards_pages_touched_ahead);
+    RUN(test_spans_give_discards_pages_touched_ahead_of_a_part);
+    RUN(test_pool_entry_used_now_and_then_stays);
+    RUN(test_pool_rest_of_a_split_span_keeps_its_age);
+    RUN(test_spans_grow_by_a_move_evicts_idle_entries);
+    RUN(test_pool_set_limit_evicts_the_oldest);
+    RUN(test_pool_limit_of_zero_keeps_no_memory);
+    RUN(test_pool_keep_meanwhile_counts_towards_the_limit);
+    RUN(test_pool_keep_offers_huge_pages_after_16_mib);
+    RUN(test_spans_take_offered_memory_may_be_zero);
+    RUN(test_spans_take_fresh_asks_for_small_pages);
+    RUN(test_spans_take_with_advice_refused_succeeds);
+    RUN(test_pool_keep_evicts_the_oldest_of_too_many);
+    RUN(test_pool_keep_evicts_the_oldest_over_the_limit);
+    RUN(test_pool_keep_over_the_limit_keeps_the_front);
+    RUN(test_check_reports_each_fault);
+    RUN(test_pool_drain_gives_everything_back);
+    RUN(test_spans_take_without_space_empties_the_pool);
+    RUN(test_spans_cut_gives_the_end_back);
+    RUN(test_spans_discard_leaves_zeros_and_no_memory);
+    RUN(test_spans_grow_by_each_rung_keeps_the_bytes);
+    RUN(test_pool_stats_count_moves_and_copies);
+    RUN(test_spans_grow_keeps_the_source_mapped_for_others);
+    RUN(test_spans_grow_moves_onto_a_source_of_its_length);
+    RUN(test_spans_grow_in_place_leaves_one_owner);
+    RUN(test_spans_grow_past_the_maximum_changes_nothing);
+    RUN(test_spans_grow_leaves_other_dirty_spans_in_the_pool);
+    RUN(test_spans_grow_copies_up_to_2_mib_into_a_dirty_span);
+    RUN(test_spans_grow_copies_no_more_and_into_no_other);
+    RUN(test_spans_grow_with_its_target_taken_moves_elsewhere);
+    RUN(test_spans_grow_without_space_takes_short_steps);
+    RUN(test_spans_grow_without_space_empties_the_pool);
+    RUN(test_spans_grow_without_mappings_left_succeeds);
+    RUN(test_spans_cut_refused_leaves_no_memory);
+    RUN(test_spans_grow_with_one_call_failing_succeeds);
+    RUN(test_spans_grow_in_an_outage_is_an_error_only);
+    RUN(test_spans_extract_leaves_the_rest_where_it_was);
+    RUN(test_spans_extract_below_dontunmap_is_not_supported);
+    RUN(test_spans_extract_failing_changes_nothing);
+    RUN(test_spans_cut_front_gives_it_back);
+    RUN(test_spans_prepare_after_a_tail_at_the_border_opens_more);
+    RUN(test_spans_prepare_with_a_tail_asks_for_no_prefault);
+    RUN(test_spans_reserve_takes_no_memory);
+    RUN(test_spans_reserve_below_1_mib_takes_one_mapping);
+    RUN(test_spans_reserve_with_advice_refused_succeeds);
+    RUN(test_spans_reserve_refused_is_an_error_and_leaves_nothing);
+    RUN(test_spans_reserve_without_space_empties_the_pool);
+    RUN(test_spans_prepare_refused_tries_without_the_pool);
+    RUN(test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail);
+    RUN(test_spans_take_gets_no_reservation);
+    RUN(test_pool_keep_evicts_the_oldest_of_nine_reservations);
+    RUN(test_pool_keep_reservation_meanwhile_counts);
+    RUN(test_pool_keep_reservation_over_the_limit_keeps_less_memory);
+    RUN(test_spans_take_of_2_mib_gets_the_newest);
+    RUN(test_pool_take_dirty_gets_no_span_that_is_less_dirty);
+    RUN(test_pool_keep_of_thousands_of_small_spans_in_turn_keeps_the_newest);
     return check_done();
 }

@@ -4,17 +4,19 @@
  *     test_threads [SEED]      the seed of a failure, as printed
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fixture.h"
-#include "store.h"
+#include "prefault.h"
 
 enum { NTHREADS = 4, NROUNDS = 80, NHELD = 3 };
 
-#define BUDGET (24 * MIB)
+#define LIMIT (24 * MIB)
 
 /* What a thread has in its hands: all bytes in use were made by `seed`. */
 struct held_span {
@@ -57,22 +59,27 @@ write_span(struct worker *worker, struct held_span *held, size_t used)
 {
     held->seed = next_random(&worker->state);
     held->used = used;
+    pool_take_tail(&held->span, used);
     fill(held->span.address, used, held->seed);
-    if (held->span.ready < used) {
-        spans_outgrown(&held->span);
-        held->span.ready = used;
+    if (held->span.dirty_end < used) {
+        held->span.dirty_end = used;
     }
 }
 
+/* After what is dirty all is zero, up to the tail. */
 static void
 check_span(struct worker *worker, const struct held_span *held)
 {
     const struct span *span = &held->span;
-    size_t behind = span->length - span->ready;
+    size_t page = pages_facts.page_nbytes;
+    size_t to =
+        span->has_tail ? growth_round_up(span->dirty_end + 1, page) : span->length;
+    size_t zero = to - span->dirty_end;
+    const char *reason = spans_check(span);
+    expect(worker, reason == NULL, reason);
     expect(worker, is_filled(span->address, held->used, held->seed), "a span's bytes");
-    expect(worker, behind > 0, "a span is ready to its end");
-    expect(worker, is_zero(span->address + span->ready, behind < MIB ? behind : MIB),
-           "a span is not zero behind what is ready");
+    expect(worker, is_zero(span->address + span->dirty_end, zero < MIB ? zero : MIB),
+           "a span is not zero after what is dirty");
 }
 
 static void
@@ -85,7 +92,6 @@ take_span(struct worker *worker, struct held_span *held)
         held->span = (struct span){0};
         return;
     }
-    expect(worker, !zeroed || is_zero(held->span.address, needed), "zeros are zero");
     expect(worker, held->span.length >= needed, "a span is too short");
     write_span(worker, held, needed - 1);
 }
@@ -105,6 +111,16 @@ grow_span(struct worker *worker, struct held_span *held)
     }
 }
 
+/* Cut what is in use off, so that the rest is a tail, which another thread may evict. */
+static void
+cap_span(struct worker *worker, struct held_span *held)
+{
+    held->used = below(worker, held->used + 1);
+    fill(held->span.address, held->used, held->seed);
+    spans_cap(&held->span, held->used + below(worker, 5000));
+    check_span(worker, held);
+}
+
 static void
 work_on_a_span(struct worker *worker, struct held_span *held)
 {
@@ -113,8 +129,15 @@ work_on_a_span(struct worker *worker, struct held_span *held)
         return;
     }
     check_span(worker, held);
-    if (below(worker, 2) == 0 || held->span.length > 8 * MIB) {
+    size_t what = below(worker, 4);
+    if (what == 0 || held->span.length > 8 * MIB) {
         spans_give(&held->span);
+    }
+    else if (what == 1) {
+        cap_span(worker, held);
+    }
+    else if (what == 2) {
+        write_span(worker, held, below(worker, held->span.length - 1));
     }
     else {
         grow_span(worker, held);
@@ -147,14 +170,28 @@ work_on_a_store(struct worker *worker, struct held_store *held)
     size_t length = store->length, nbytes = 1 + below(worker, MIB);
     int error = 0;
     check_store(worker, held);
-    switch (length > 6 * MIB ? 0 : below(worker, 5)) {
+    switch (length > 6 * MIB ? 1 : below(worker, 9)) {
     case 0:
         store_free(store);
+        if (below(worker, 2) == 0) { /* one that never moves, where there are any */
+            (void)store_set_limit(store, 7 * MIB + below(worker, 5 * MIB));
+        }
         break;
     case 1:
-        store_trim(store);
+        store_free(store);
         break;
     case 2:
+        store_trim(store);
+        break;
+    case 3: /* what is removed becomes a tail */
+    case 4:
+        error =
+            store_splice(store, below(worker, 2) ? 0 : length / 8, length / 8 * 7, 0);
+        break;
+    case 5:
+        error = store_reserve(store, length + nbytes);
+        break;
+    case 6:
         error = store_append_zeros(store, nbytes);
         expect(worker, error || is_zero(store->start + length, nbytes),
                "zeros are zero");
@@ -176,13 +213,13 @@ work_on_the_pool(struct worker *worker)
 {
     size_t what = below(worker, 12);
     if (what == 0) {
-        spans_trim();
+        pool_drain();
     }
     else if (what < 4) {
-        spans_set_pool_limit(what * BUDGET / 3);
+        pool_set_limit(what * LIMIT / 3);
     }
-    struct spans_stats stats = spans_stats();
-    expect(worker, stats.retained <= SPANS_POOL_SLOTS, "too many retained spans");
+    struct pool_stats stats = pool_stats();
+    expect(worker, stats.nentries <= POOL_NSLOTS, "too many entries");
     expect(worker, stats.live <= 2 * NTHREADS * NHELD, "too many spans in use");
 }
 
@@ -218,15 +255,30 @@ work(void *data)
 
 static uint64_t seed;
 
+/* As under mlockall: memory cannot be given back by advice. */
+static int
+advise_locked(void *address, size_t length, int advice)
+{
+    if (advice == MADV_DONTNEED || advice == MADV_FREE) {
+        errno = EINVAL;
+        return -1;
+    }
+    return pages_system_ops.advise(address, length, advice);
+}
+
 static void
-work_together(enum pages_rung highest)
+work_together(enum pages_rung highest, bool locked)
 {
     static struct worker workers[NTHREADS];
     pthread_t threads[NTHREADS];
-    CASE("seed %" PRIu64 ", growth at most by %s", seed, pages_rung_names[highest]);
+    CASE("seed %" PRIu64 ", growth at most by %s, locked %d", seed,
+         pages_rung_names[highest], locked);
     pages_ops = pages_system_ops;
     pages_probe(highest);
-    spans_set_pool_limit(BUDGET);
+    if (locked) {
+        pages_ops.advise = advise_locked;
+    }
+    pool_set_limit(LIMIT);
     for (uint64_t i = 0; i < NTHREADS; i++) {
         workers[i] = (struct worker){.state = (seed + 2 * i) * NTHREADS + highest};
         next_random(&workers[i].state);
@@ -236,11 +288,11 @@ work_together(enum pages_rung highest)
         CHECK(pthread_join(threads[i], NULL) == 0);
         CHECK_SOUND(workers[i].reason);
     }
-    CHECK_SOUND(spans_check());
-    spans_set_pool_limit(BUDGET);
-    spans_trim();
-    CHECK(spans_stats().live == 0 && spans_stats().retained == 0);
-    check_nothing_is_lent();
+    CHECK_SOUND(pool_check());
+    pool_set_limit(LIMIT);
+    (void)pool_drain();
+    CHECK(pool_stats().live == 0 && pool_stats().nentries == 0);
+    CHECK(pool_stats().nbytes == 0 && pool_stats().reserved_nbytes == 0);
 }
 
 static void
@@ -249,18 +301,27 @@ test_threads_share_the_pool(void)
     for (int rung = PAGES_COPY; rung < PAGES_NRUNGS; rung++) {
         pages_probe(rung);
         if ((int)pages_facts.rung == rung) {
-            work_together(rung);
+            work_together(rung, false);
         }
     }
 }
 
+/* Where what is evicted must be cleared, while its owner writes next to it. */
+static void
+test_threads_in_locked_memory_share_the_pool(void)
+{
+    work_together(ANY_RUNG, true);
+}
+
 /* With a helper thread, too, that touches pages ahead of each writer. */
 static void
-test_threads_have_pages_touched_ahead(void)
+test_threads_with_the_helper_share_the_pool(void)
 {
     store_prefault = true;
-    work_together(ANY_RUNG);
+    work_together(ANY_RUNG, false);
     store_prefault = false;
+    prefault_before_fork(); /* ends it: a thread that is not joined is a leak */
+    prefault_after_fork();
 }
 
 /* From the first argument, else from the clock: odd, so that no state is zero. */
@@ -280,6 +341,7 @@ main(int argc, char **argv)
     printf("seed %" PRIu64 "\n", seed);
     fflush(stdout);
     RUN(test_threads_share_the_pool);
-    RUN(test_threads_have_pages_touched_ahead);
+    RUN(test_threads_in_locked_memory_share_the_pool);
+    RUN(test_threads_with_the_helper_share_the_pool);
     return check_done();
 }

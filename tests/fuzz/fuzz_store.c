@@ -59,10 +59,10 @@ take(struct model *model, uint8_t where, struct model *taken)
 }
 
 static int
-begin_fixed(struct model *model, size_t limit)
+begin_limited(struct model *model, size_t limit)
 {
     model_clear(model);
-    int error = model_fix(model, at_most(limit, MOST));
+    int error = model_limit(model, at_most(limit, MOST));
     return error == ENOTSUP && pages_facts.rung == PAGES_HEAP ? 0 : error;
 }
 
@@ -72,14 +72,15 @@ start_failing(uint8_t where)
     (where & 128 ? kernel_fail_from : kernel_fail)(1 + where % 16, ENOMEM);
 }
 
-/* Time passes, memory is short or not, and somebody sets the budget. */
+/* Time passes, memory is short or locked or neither, and the limit of the pool changes. */
 static void
 change_weather(uint8_t where, size_t nbytes)
 {
     kernel.pressed = where & 1;
-    kernel.now_ms += where & 2 ? 1 + SPANS_POOL_IDLE_MS : 1;
+    kernel.locked = where & 8;
+    kernel.now_ms += where & 2 ? 1 + POOL_IDLE_MS : 1;
     if (where & 4) {
-        spans_set_pool_limit(nbytes);
+        pool_set_limit(nbytes);
     }
 }
 
@@ -95,7 +96,7 @@ act(struct model models[NSTORES], const uint8_t *action)
     case 0:
         return model_append(model, at_most(nbytes, most));
     case 1:
-        return model_append_ready(model, nbytes);
+        return model_append_dirty(model, nbytes);
     case 2:
         return model_append_zeros(model, at_most(nbytes, most));
     case 3:
@@ -108,11 +109,11 @@ act(struct model models[NSTORES], const uint8_t *action)
         return where < 128 ? model_trim(model) : model_clear(model);
     case 7:
         return where < 128 ? model_reserve(model, at_most(nbytes, MOST))
-                           : model_make_room(model, at_most(nbytes, most));
+                           : model_make_tailroom(model, at_most(nbytes, most));
     case 8:
         return take(model, where, other);
     case 9:
-        return begin_fixed(model, nbytes);
+        return begin_limited(model, nbytes);
     case 10:
         start_failing(where);
         return model_scribble(model);

@@ -1,0 +1,264 @@
+/* moves: spans mapped, and grown by moving their pages down the ladder. */
+#include "moves.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "growth.h"
+#include "pages.h"
+#include "pool.h"
+
+int
+moves_map(size_t length, struct span *span)
+{
+    assert(length % GROWTH_QUANTUM == 0);
+    char *address;
+    assert(length % GROWTH_QUANTUM == 0);
+    int error = length == 0 ? ENOMEM : pages_map(length, &address);
+    if (error == 0) {
+        (void)pages_advise_small(address, length);
+        *span = (struct span){
+            .address = address, .length = length, .number = pool_new_mapping()};
+    }
+    return error;
+}
+
+void
+moves_use_huge(struct span *span)
+{
+    assert(span->address != NULL && span->length % GROWTH_QUANTUM == 0);
+    if (!span->huge) {
+        span->huge = pages_advise_huge(span->address, span->length) == 0;
+    }
+}
+
+/* Take address space to move onto: an emptied source of that length, or new. It begins
+ * at a multiple of 2 MiB. */
+static int
+take_target(size_t length, char **address)
+{
+    struct span span;
+    assert(length > 0 && length % GROWTH_QUANTUM == 0);
+    if (pool_take_zero(length, true, &span)) {
+        assert(span.dirty_end == 0 && span.length == length);
+        *address = span.address;
+        return 0;
+    }
+    return pages_reserve(length, address);
+}
+
+/* Find such a place, and leave it free: the kernel moves pages elsewhere if another
+ * thread maps something there first. */
+int
+moves_find_target(size_t length, char **address)
+{
+    assert(length > 0 && length % GROWTH_QUANTUM == 0);
+    int error = take_target(length, address);
+    if (error == 0) {
+        pages_unmap(*address, length);
+    }
+    return error;
+}
+
+/* Note that the pages are at `address` now, and that their source is still mapped. */
+static void
+leave_source(struct span *span, char *address)
+{
+    struct span source = *span;
+    assert(address != span->address && !span->has_tail && !span->reserved);
+    source.dirty_end = 0;
+    source.touched = false;
+    source.number = pool_new_mapping();
+    span->address = address;
+    span->number = pool_new_mapping();
+    pool_count_move(span->length);
+    pool_keep_source(&source);
+}
+
+static int
+move_retain(struct span *span, size_t length)
+{
+    assert(length > span->length && length % GROWTH_QUANTUM == 0);
+    char *moved;
+    assert(length > span->length);
+    int error = pages_move_retain(span->address, span->length, length, &moved);
+    if (error) {
+        return error;
+    }
+    if (moved != span->address) {
+        leave_source(span, moved);
+    }
+    span->length = length;
+    return 0;
+}
+
+/* Grow over the rest of the target, which was unmapped for that: two adjacent mappings
+ * could not move as one before Linux 6.17. If another thread has mapped something there,
+ * the pages have moved all the same, and a lower rung grows them. */
+static int
+extend(struct span *span, size_t length)
+{
+    assert(length > span->length);
+    int error = pages_extend(span->address, span->length, length);
+    if (error == 0) {
+        span->length = length;
+    }
+    return error;
+}
+
+/*   source  |<-- pages -->|                      target  |<---- address space ---->|
+ *   after   |<-- zeros -->|  (to the pool)               |<-- pages -->|<--extend->|
+ */
+static int
+move_dontunmap(struct span *span, size_t length)
+{
+    assert(length > span->length && length % GROWTH_QUANTUM == 0);
+    char *target, *moved;
+    int error = moves_find_target(length, &target);
+    if (error == 0) {
+        error = pages_move_dontunmap(span->address, span->length, target, &moved);
+    }
+    if (error) {
+        return error;
+    }
+    leave_source(span, moved);
+    return extend(span, length);
+}
+
+static int
+move_maymove(struct span *span, size_t length)
+{
+    assert(length > span->length && length % GROWTH_QUANTUM == 0);
+    char *target;
+    assert(length > span->length);
+    int error = take_target(length, &target);
+    if (error) {
+        return error;
+    }
+    error = pages_move_onto(span->address, span->length, target);
+    if (error) {
+        pages_unmap(target, length);
+        return error;
+    }
+    pool_count_move(span->length);
+    pages_unmap(target + span->length, length - span->length);
+    span->address = target;
+    span->number = pool_new_mapping();
+    return extend(span, length);
+}
+
+/* Move without a target of our own: this needs address space for the difference only. */
+static int
+move_anywhere(struct span *span, size_t length)
+{
+    char *moved;
+    assert(length > span->length);
+    int error = pages_move_anywhere(span->address, span->length, length, &moved);
+    if (error == 0) {
+        if (moved != span->address) {
+            pool_count_move(span->length);
+        }
+        span->address = moved;
+        span->length = length;
+        span->number = pool_new_mapping();
+    }
+    return error;
+}
+
+/* Go down the ladder with one length. */
+static int
+move(struct span *span, size_t length)
+{
+    assert(!span->reserved && !span->has_tail);
+    int error = ENOTSUP;
+    switch (pages_facts.rung) {
+    case PAGES_RETAIN:
+        error = move_retain(span, length);
+        if (error == 0) {
+            break;
+        }
+        /* fall through */
+    case PAGES_DONTUNMAP:
+        error = move_dontunmap(span, length);
+        if (error == 0) {
+            break;
+        }
+        /* fall through */
+    case PAGES_MAYMOVE:
+        error = move_maymove(span, length);
+        break;
+    default:
+        break;
+    }
+    return error;
+}
+
+static int
+copy(struct span *span, size_t length, size_t from, size_t to)
+{
+    assert(from <= to && to <= span->dirty_end && span->dirty_end < span->length);
+    struct span target;
+    assert(length > to && from <= to && !span->has_tail);
+    int error = moves_map(length, &target);
+    if (error) {
+        return error;
+    }
+    if (span->huge) {
+        moves_use_huge(&target);
+    }
+    memcpy(target.address + from, span->address + from, to - from);
+    pool_count_copy(to - from);
+    target.dirty_end = to;
+    target.tag = span->tag;
+    pages_unmap(span->address, span->length);
+    *span = target;
+    return 0;
+}
+
+/* The lengths to ask for, in turn: twice what there is, since address space is free;
+ * where that is refused, and the pool has no more to give, what is needed and little
+ * more, which takes address space for the difference only. */
+static int
+grow_moving(struct span *span, size_t needed, size_t doubled)
+{
+    int error = move(span, doubled);
+    if (error == ENOMEM && pool_drain()) {
+        error = move(span, doubled);
+    }
+    if (error) {
+        error = move_anywhere(span, growth_span_modest(needed));
+    }
+    if (error) {
+        error = move_anywhere(span, growth_span(needed, 0));
+    }
+    return error;
+}
+
+static int
+grow_copying(struct span *span, size_t needed, size_t doubled, size_t from, size_t to)
+{
+    int error = copy(span, doubled, from, to);
+    if (error == ENOMEM && pool_drain()) {
+        error = copy(span, doubled, from, to);
+    }
+    if (error) {
+        error = copy(span, growth_span_modest(needed), from, to);
+    }
+    if (error) {
+        error = copy(span, growth_span(needed, 0), from, to);
+    }
+    return error;
+}
+
+int
+moves_grow(struct span *span, size_t needed, size_t doubled, size_t from, size_t to)
+{
+    assert(!span->has_tail && !span->reserved);
+    assert(needed > span->length && from <= to && to <= span->length);
+    if (pages_facts.rung >= PAGES_MAYMOVE && grow_moving(span, needed, doubled) == 0) {
+        return 0;
+    }
+    return grow_copying(span, needed, doubled, from, to);
+}

@@ -1,0 +1,364 @@
+/* The helper thread: which pages it touches, when it stops, and that a fork ends it. The
+ * pages and the threads are the real system's. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "prefault.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define PIECE (2 * MIB)
+
+/* What the calls of the helper have come to. */
+static atomic_size_t npieces;
+static atomic_bool is_inside, is_slow;
+
+static int
+advise_and_count(void *address, size_t length, int advice)
+{
+    if (advice == MADV_POPULATE_WRITE) {
+        atomic_store(&is_inside, true);
+        while (atomic_load(&is_slow)) {
+            usleep(100);
+        }
+        for (volatile char *page = address; page < (char *)address + length;
+             page += pages_facts.page_nbytes) {
+            *page = *page;
+        }
+        atomic_fetch_add(&npieces, 1);
+        atomic_store(&is_inside, false);
+        return 0;
+    }
+    return pages_system_ops.advise(address, length, advice);
+}
+
+static bool
+start_no_thread(void (*work)(void))
+{
+    (void)work;
+    return false;
+}
+
+static size_t
+count_threads(void)
+{
+    size_t nthreads = 0;
+    DIR *folder = opendir("/proc/self/task");
+    CHECK(folder != NULL);
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        nthreads += entry->d_name[0] != '.';
+    }
+    closedir(folder);
+    return nthreads;
+}
+
+static size_t threads_at_first;
+
+static char *
+start(size_t length)
+{
+    char *mapped;
+    pages_ops = pages_system_ops;
+    pages_ops.advise = advise_and_count;
+    pages_probe(ANY_RUNG);
+    atomic_store(&npieces, 0);
+    atomic_store(&is_slow, false);
+    CHECK(pages_facts.populate_error == 0 && pages_map(length, &mapped) == 0);
+    return mapped;
+}
+
+/* Wait until something holds; a minute is for ever. */
+static void
+wait_until(bool (*holds)(size_t), size_t argument)
+{
+    for (int i = 0; i < 60 * 1000 && !holds(argument); i++) {
+        usleep(1000);
+    }
+    CHECK(holds(argument));
+}
+
+static bool
+were_touched(size_t count)
+{
+    return atomic_load(&npieces) >= count;
+}
+
+static bool
+is_touching(size_t ignored)
+{
+    (void)ignored;
+    return atomic_load(&is_inside);
+}
+
+static bool
+has_ended(size_t ignored)
+{
+    (void)ignored;
+    return count_threads() <= threads_at_first;
+}
+
+static void
+end(char *mapped, size_t length)
+{
+    atomic_store(&is_slow, false);
+    prefault_stop(mapped, length);
+    pages_unmap(mapped, length);
+    prefault_before_fork();
+    prefault_after_fork();
+    CHECK(count_threads() == threads_at_first);
+}
+
+/* From the end of the range to its start, all of it and no more. */
+static void
+test_prefault_ask_makes_the_range_present(void)
+{
+    const size_t length = 4 * PIECE;
+    char *mapped = start(length);
+    fill(mapped + PIECE, 100, 1);
+    prefault_ask(mapped + PIECE, 2 * PIECE + 4096);
+    wait_until(were_touched, 3);
+    CHECK(kernel_resident(mapped + PIECE, 2 * PIECE + 4096) == 2 * PIECE + 4096);
+    CHECK(kernel_resident(mapped, PIECE) == 0);
+    CHECK(kernel_resident(mapped + 3 * PIECE + 4096, PIECE - 4096) == 0);
+    CHECK(is_filled(mapped + PIECE, 100, 1) && is_zero(mapped + PIECE + 100, PIECE));
+    end(mapped, length);
+}
+
+static void
+test_prefault_ask_for_nothing_starts_no_thread(void)
+{
+    char *mapped = start(PIECE);
+    prefault_ask(mapped, 0);
+    CHECK(count_threads() == threads_at_first);
+    end(mapped, PIECE);
+}
+
+/* It ends by itself, and a later order starts it anew. */
+static void
+test_prefault_helper_idle_ends_and_starts_again(void)
+{
+    char *mapped = start(2 * PIECE);
+    for (size_t i = 0; i < 2; i++) {
+        prefault_ask(mapped + i * PIECE, PIECE);
+        wait_until(were_touched, i + 1);
+        wait_until(has_ended, 0);
+    }
+    CHECK(kernel_resident(mapped, 2 * PIECE) == 2 * PIECE);
+    end(mapped, 2 * PIECE);
+}
+
+/* The piece that it is at is finished, and no other is begun. */
+static void
+test_prefault_stop_waits_for_the_piece_and_drops_the_rest(void)
+{
+    char *mapped = start(8 * PIECE);
+    for (int i = 0; i < 20; i++) {
+        atomic_store(&npieces, 0);
+        prefault_ask(mapped, 8 * PIECE);
+        if (i % 2) {
+            wait_until(were_touched, 1);
+        }
+        prefault_stop(mapped, 8 * PIECE);
+        CHECK(!atomic_load(&is_inside));
+        size_t count = atomic_load(&npieces);
+        usleep(2000);
+        CHECK(atomic_load(&npieces) == count);
+        CHECK(pages_discard(mapped, 8 * PIECE) == 0);
+        CHECK(kernel_resident(mapped, 8 * PIECE) == 0);
+    }
+    end(mapped, 8 * PIECE);
+}
+
+static void
+test_prefault_stop_of_another_range_waits_for_nothing(void)
+{
+    char *mapped = start(4 * PIECE);
+    atomic_store(&is_slow, true);
+    prefault_ask(mapped + 2 * PIECE, 2 * PIECE);
+    wait_until(is_touching, 0);
+    prefault_stop(mapped, 2 * PIECE); /* or it would wait for ever */
+    CHECK(atomic_load(&is_inside));
+    atomic_store(&is_slow, false);
+    wait_until(were_touched, 2);
+    end(mapped, 4 * PIECE);
+}
+
+/* More orders than it keeps are no error: their pages are touched by the writer. */
+static void
+test_prefault_ask_too_often_drops_orders(void)
+{
+    enum { NORDERS = 40 };
+    char *mapped = start(NORDERS * PIECE);
+    atomic_store(&is_slow, true);
+    for (size_t i = 0; i < NORDERS; i++) {
+        prefault_ask(mapped + i * PIECE, PIECE);
+    }
+    atomic_store(&is_slow, false);
+    wait_until(were_touched, 16);
+    wait_until(has_ended, 0);
+    CHECK(atomic_load(&npieces) <= 17);
+    end(mapped, NORDERS * PIECE);
+}
+
+static void
+test_prefault_ask_without_a_thread_drops_the_order(void)
+{
+    char *mapped = start(2 * PIECE);
+    pages_ops.start_thread = start_no_thread;
+    for (int i = 0; i < 40; i++) {
+        prefault_ask(mapped, PIECE);
+    }
+    prefault_stop(mapped, PIECE);
+    CHECK(atomic_load(&npieces) == 0 && count_threads() == threads_at_first);
+    pages_ops.start_thread = pages_system_ops.start_thread;
+    prefault_ask(mapped + PIECE, PIECE);
+    wait_until(were_touched, 1);
+    CHECK(kernel_resident(mapped, PIECE) == 0);
+    end(mapped, 2 * PIECE);
+}
+
+/* ----------------------------------------------------------------------- and fork */
+
+/* The thread is gone, and so are its orders; afterwards it can be started again. */
+static void
+test_prefault_fork_ends_the_helper_and_drops_its_orders(void)
+{
+    char *mapped = start(64 * PIECE);
+    for (int i = 0; i < 20; i++) {
+        atomic_store(&npieces, 0);
+        prefault_ask(mapped, 64 * PIECE);
+        if (i % 2) {
+            wait_until(were_touched, 1);
+        }
+        prefault_before_fork();
+        CHECK(count_threads() == threads_at_first && !atomic_load(&is_inside));
+        size_t count = atomic_load(&npieces);
+        prefault_after_fork();
+        usleep(2000);
+        CHECK(atomic_load(&npieces) == count && count < 64);
+        CHECK(pages_discard(mapped, 64 * PIECE) == 0);
+    }
+    prefault_ask(mapped, PIECE);
+    wait_until(were_touched, 1);
+    end(mapped, 64 * PIECE);
+}
+
+/* The child has one thread; in both, orders start a helper. */
+static void
+use_helper_after_fork(char *mapped)
+{
+    atomic_store(&npieces, 0);
+    CHECK(count_threads() <= threads_at_first);
+    prefault_ask(mapped, 2 * PIECE);
+    wait_until(were_touched, 2);
+    CHECK(count_threads() > 1);
+    prefault_stop(mapped, 2 * PIECE);
+    prefault_before_fork(); /* joins it: a child that exits leaves no thread */
+    prefault_after_fork();
+}
+
+static void
+test_prefault_fork_parent_and_child_have_a_helper_each(void)
+{
+    pool_init(ANY_RUNG, NULL); /* has fork call the hooks */
+    char *mapped = start(64 * PIECE);
+    for (int i = 0; i < 10; i++) {
+        int status;
+        prefault_ask(mapped, 64 * PIECE);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            alarm(60); /* rather than wait for a thread that is not here */
+            use_helper_after_fork(mapped);
+            _exit(0);
+        }
+        CHECK(waitpid(child, &status, 0) == child);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        use_helper_after_fork(mapped);
+        prefault_stop(mapped, 64 * PIECE);
+    }
+    end(mapped, 64 * PIECE);
+}
+
+static atomic_bool stop;
+
+static void *
+ask_and_stop(void *mapped)
+{
+    while (!atomic_load(&stop)) {
+        prefault_ask(mapped, 4 * PIECE);
+        prefault_stop(mapped, 4 * PIECE);
+    }
+    return NULL;
+}
+
+/* Other threads go on with orders while forks begin and end. */
+static void
+test_prefault_fork_among_orders_of_other_threads(void)
+{
+    enum { NTHREADS = 3 };
+    pthread_t threads[NTHREADS];
+    char *mapped = start(NTHREADS * 4 * PIECE);
+    atomic_store(&stop, false);
+    for (size_t i = 0; i < NTHREADS; i++) {
+        char *own = mapped + i * 4 * PIECE;
+        CHECK(pthread_create(&threads[i], NULL, ask_and_stop, own) == 0);
+    }
+    for (int i = 0; i < 200; i++) {
+        prefault_before_fork();
+        CHECK(count_threads() == threads_at_first + NTHREADS);
+        prefault_after_fork();
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < NTHREADS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    }
+    end(mapped, NTHREADS * 4 * PIECE);
+}
+
+static void *
+do_nothing(void *data)
+{
+    return data;
+}
+
+/* A sanitizer may start a thread of its own with the first of ours. */
+static size_t
+count_threads_at_first(void)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, do_nothing, NULL) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    return count_threads();
+}
+
+int
+main(void)
+{
+    threads_at_first = count_threads_at_first();
+    pages_ops = pages_system_ops;
+    pages_probe(ANY_RUNG);
+    if (pages_facts.populate_error != 0) {
+        printf("left out: this kernel has no MADV_POPULATE_WRITE\n");
+        return 0;
+    }
+    RUN(test_prefault_ask_makes_the_range_present);
+    RUN(test_prefault_ask_for_nothing_starts_no_thread);
+    RUN(test_prefault_helper_idle_ends_and_starts_again);
+    RUN(test_prefault_stop_waits_for_the_piece_and_drops_the_rest);
+    RUN(test_prefault_stop_of_another_range_waits_for_nothing);
+    RUN(test_prefault_ask_too_often_drops_orders);
+    RUN(test_prefault_ask_without_a_thread_drops_the_order);
+    RUN(test_prefault_fork_ends_the_helper_and_drops_its_orders);
+    RUN(test_prefault_fork_parent_and_child_have_a_helper_each);
+    RUN(test_prefault_fork_among_orders_of_other_threads);
+    return check_done();
+}

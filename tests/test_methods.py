@@ -1,0 +1,364 @@
+"""The methods that GrowBuffer computes itself, on random bytes beside bytearray's own.
+
+Each round prints nothing unless it fails; then it tells the seed, which GROWBUF_SEED takes
+back. The algorithms alone are under test in tests/c/test_methods.c.
+"""
+
+import array
+import os
+import random
+import sys
+
+import pytest
+from conftest import assert_holds
+from test_interface import without_names
+
+from growbuf import GrowBuffer
+from growbuf._growbuf import check
+
+ROUNDS = int(os.environ.get("GROWBUF_ROUNDS") or 150)
+SEED = int(os.environ.get("GROWBUF_SEED") or random.SystemRandom().getrandbits(32))
+
+# Few values, so that parts occur often and overlap; and the ones that text depends on.
+ALPHABETS = [b"a", b"ab", b"aA \t\n\r", b" \t\n\r\v\f\x1c\x85", b"\0\xff\x80", b"+-01"]
+ALPHABETS += [bytes(range(256)), b"aA" + bytes(range(0x40, 0x80)), b"\r\n"]
+LENGTHS = [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 127, 300, 1023, 1024, 3000]
+LARGE = [70_000, 73_728, 200_000]
+
+
+class Number:
+    """An int to whatever asks by __index__."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __index__(self):
+        return self.number
+
+
+class Text(bytes):
+    """A subclass of bytes."""
+
+
+class Part(GrowBuffer):
+    """A subclass of GrowBuffer."""
+
+
+class Given:
+    """Random arguments, each made once and given to both kinds."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.alphabet = self.random.choice(ALPHABETS)
+
+    def bytes(self, length):
+        chosen = bytes(self.random.choices(self.alphabet, k=min(max(1, length), 3000)))
+        return (chosen * (length // len(chosen) + 1))[:length]
+
+    def part(self, data):
+        """Return bytes that may well occur in others."""
+        kind = self.random.randrange(8)
+        length = self.random.choice([0, 1, 1, 1, 2, 2, 3, 4, 8, 15, 16, 17, 40, 300])
+        if kind == 0:
+            return self.bytes(length)
+        if kind == 1:
+            return data
+        if kind == 2:
+            return data[:length] if self.random.random() < 0.5 else data[-length:]
+        if kind == 3:  # nearly what occurs everywhere
+            return self.bytes(1) * length + self.bytes(1)
+        start = self.random.randint(0, max(0, len(data) - length))
+        return data[start : start + length]
+
+    def dressed(self, data):
+        """Return bytes as an object of one of the types that a method may be given."""
+        dress = self.random.choice(
+            [bytes, bytes, bytes, bytearray, GrowBuffer, memoryview, Text, Part]
+            + [lambda data: array.array("B", data), lambda data: memoryview(data)[::1]]
+            + [
+                lambda data: memoryview(data * 2)[::2],
+                lambda data: data.decode("latin-1"),
+            ]
+            + [lambda data: None, lambda data: 3, lambda data: list(data)]
+        )
+        return dress(data)
+
+    def number(self, near, most=1 << 80):
+        number = self.random.choice(
+            [0, 1, 2, 3, -1, -2, near, near - 1, near + 1, -near, near + 9, near // 2]
+            + [2 * near, 40, 255, 256, 2**31, 2**62, 2**63, -(2**63), -(2**70), 2**70]
+        )
+        if most < number < 2**62:  # it would take gigabytes
+            number = most
+        dress = self.random.choice([int] * 8 + [Number, bool, float, str, type(None)])
+        if dress is type(None):
+            return None
+        return dress(number)
+
+    def index(self, near):
+        return self.random.choice([None, self.number(near), self.number(near)])
+
+
+def some(given, *arguments):
+    """Leave out some of the last arguments."""
+    return arguments[: given.random.randint(0, len(arguments))]
+
+
+def named(given, names, arguments):
+    """Name some of the last arguments, at times by a wrong name."""
+    count = given.random.randint(0, len(arguments))
+    keywords = dict(zip(names[count:], arguments[count:], strict=False))
+    if given.random.random() < 0.05:
+        keywords["wrong"] = 1
+    return arguments[:count], keywords
+
+
+def of_nothing(given, data):
+    return ((1,) if given.random.random() < 0.02 else ()), {}
+
+
+def of_part(given, data):
+    return (given.dressed(given.part(data)),), {}
+
+
+def of_part_or_none(given, data):
+    return some(given, given.dressed(given.part(data))), {}
+
+
+def of_search(given, data):
+    part = given.dressed(given.part(data))
+    if given.random.random() < 0.2:
+        part = given.number(97)
+    near = len(data)
+    return (part, *some(given, given.index(near), given.index(near))), {}
+
+
+def of_end(given, data):
+    arguments, _ = of_search(given, data)
+    if given.random.random() < 0.2:
+        arguments = ((arguments[0], b"a"), *arguments[1:])
+    return arguments, {}
+
+
+def of_width(given, data):
+    width = given.number(len(data), most=10**6)
+    return (width, *some(given, given.dressed(given.bytes(1)))), {}
+
+
+def of_zfill(given, data):
+    return (given.number(len(data), most=10**6),), {}
+
+
+def of_tabs(given, data):
+    return named(given, ("tabsize",), some(given, given.number(8, most=40)))
+
+
+def of_split(given, data):
+    separator = None if given.random.random() < 0.4 else given.dressed(given.part(data))
+    return named(given, ("sep", "maxsplit"), some(given, separator, given.number(3)))
+
+
+def of_lines(given, data):
+    keep = given.random.choice([True, False, 0, 1, 2, None, "yes", []])
+    return named(given, ("keepends",), some(given, keep))
+
+
+def of_replace(given, data):
+    old, new = given.part(data), given.bytes(given.random.choice([0, 1, 1, 2, 5]))
+    if given.random.random() < 0.2:
+        new = given.bytes(len(old))
+    counts = some(given, given.number(3))
+    return (given.dressed(old), given.dressed(new), *counts), {}
+
+
+def of_translate(given, data):
+    table = bytes(given.random.choices(range(256), k=256))
+    table = None if given.random.random() < 0.3 else given.dressed(table)
+    return named(
+        given, ("", "delete"), (table, *some(given, given.dressed(given.bytes(3))))
+    )
+
+
+def of_join(given, data):
+    parts = [given.dressed(given.bytes(3)) for _ in range(given.random.randrange(5))]
+    if given.random.random() < 0.5:
+        parts = [part for part in parts if isinstance(part, bytes | bytearray)]
+    return (given.random.choice([list, tuple, iter])(parts),), {}
+
+
+def of_item(given, data):
+    if given.random.random() < 0.5:
+        near = len(data)
+        return (slice(given.index(near), given.index(near), given.index(3)),), {}
+    return (given.number(len(data)),), {}
+
+
+def of_count(given, data):
+    return (given.number(3, most=9),), {}
+
+
+def of_hex(given, data):
+    separator = given.random.choice([":", b"-", "é", b"\xff", "", "ab", Text(b"."), 3])
+    return named(
+        given, ("sep", "bytes_per_sep"), some(given, separator, given.number(2))
+    )
+
+
+ARGUMENTS = {
+    "__add__": of_part,
+    "__contains__": lambda given, data: (of_search(given, data)[0][:1], {}),
+    "__getitem__": of_item,
+    "__mul__": of_count,
+    "capitalize": of_nothing,
+    "center": of_width,
+    "copy": of_nothing,
+    "count": of_search,
+    "endswith": of_end,
+    "expandtabs": of_tabs,
+    "find": of_search,
+    "hex": of_hex,
+    "index": of_search,
+    "join": of_join,
+    "ljust": of_width,
+    "lower": of_nothing,
+    "lstrip": of_part_or_none,
+    "partition": of_part,
+    "removeprefix": of_part,
+    "removesuffix": of_part,
+    "replace": of_replace,
+    "rfind": of_search,
+    "rindex": of_search,
+    "rjust": of_width,
+    "rpartition": of_part,
+    "rsplit": of_split,
+    "rstrip": of_part_or_none,
+    "split": of_split,
+    "splitlines": of_lines,
+    "startswith": of_end,
+    "strip": of_part_or_none,
+    "swapcase": of_nothing,
+    "title": of_nothing,
+    "translate": of_translate,
+    "upper": of_nothing,
+    "zfill": of_zfill,
+}
+
+
+def outcome(kind, subject, name, arguments, keywords):
+    """Return what a call returns or raises, alike for both kinds."""
+    try:
+        result = getattr(subject, name)(*arguments, **keywords)
+    except MemoryError:
+        return MemoryError
+    except (BufferError, IndexError, OverflowError, TypeError, ValueError) as error:
+        text = without_names(str(error), Part, GrowBuffer)
+        return type(error), text.replace(f"TYPE.{name}()", f"{name}()")
+    parts = result if isinstance(result, list | tuple) else [result]
+    for part in parts:
+        if isinstance(part, bytearray):
+            assert type(part) is (bytearray if kind is bytearray else GrowBuffer)
+            assert part is not subject and (kind is bytearray or check(part) is None)
+    return type(result) in (list, tuple), [
+        bytes(part) if isinstance(part, bytearray) else part for part in parts
+    ]
+
+
+def again(arguments):
+    """Return arguments that are used up by a call once more."""
+    return tuple(
+        list(argument) if hasattr(argument, "__next__") else argument
+        for argument in arguments
+    )
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_method_on_random_bytes_does_what_bytearray_does(name):
+    for turn in range(ROUNDS):
+        seed = f"{SEED} {name} {turn}"
+        given = Given(seed)
+        data = given.bytes(given.random.choice(LENGTHS if turn else LARGE))
+        arguments, keywords = ARGUMENTS[name](given, data)
+        arguments = again(arguments)
+        iterated = given.random.random() < 0.3 and name == "join"
+        subject = given.random.choice([GrowBuffer, GrowBuffer, Part])(data)
+        outcomes = [
+            outcome(
+                type(each),
+                each,
+                name,
+                tuple(map(iter, arguments)) if iterated else arguments,
+                keywords,
+            )
+            for each in (bytearray(data), subject)
+        ]
+        told = f"GROWBUF_SEED={SEED}, turn {turn}: {name}{arguments!r:.300} {keywords}"
+        assert outcomes[0] == outcomes[1], f"{told} of {data!r:.300}"
+        assert_holds(subject, data)
+
+
+@pytest.mark.parametrize("name", ["find", "rfind", "count", "split", "rsplit"])
+def test_search_for_what_resembles_everything_is_linear(name):
+    """Comparing at every position would take hours."""
+    data = b"a" * 2_000_000
+    for part in (b"a" * 100_000 + b"b", b"b" + b"a" * 100_000):
+        part += b"a" * 100_000
+        expected = [data] if name.endswith("split") else 0 if name == "count" else -1
+        assert getattr(GrowBuffer(data), name)(part) == expected
+    data = b"ab" * 1_000_000
+    part = b"ab" * 50_000 + b"b"
+    assert GrowBuffer(data + part).find(part) == len(data)
+    assert GrowBuffer(part + data).rfind(part) == 0
+
+
+NUMBERS = {
+    "find": 1,
+    "count": 1,
+    "startswith": 1,
+    "split": 1,
+    "replace": 2,
+    "center": 0,
+}
+NUMBERS |= {"zfill": 0, "expandtabs": 0, "__getitem__": 0, "__mul__": 0}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_number_that_changes_the_buffer_is_converted_before_its_length_is_read(name):
+    """Or the change is refused, as an export of the bytes refuses it."""
+    for length in (5, 3000, 300_000):
+        for change in ("clear", "extend", "take"):
+            data = b"a" * length
+            subject = GrowBuffer(data)
+
+            class Changes:
+                def __index__(self, subject=subject, change=change):
+                    getattr(subject, change)(
+                        *([b"x" * 1000] if change == "extend" else [])
+                    )
+                    return 2
+
+            arguments = [b"a"] * NUMBERS[name] + [Changes()]
+            try:
+                getattr(subject, name)(*arguments)
+            except (BufferError, IndexError):
+                pass
+            assert check(subject) is None
+            assert bytes(subject) in (b"", data, data + b"x" * 1000)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is of 3.12")
+@pytest.mark.parametrize(
+    "name", ["find", "split", "replace", "join", "strip", "__add__"]
+)
+def test_buffer_that_clears_the_buffer_is_asked_under_an_export(name):
+    for length in (5, 3000, 300_000):
+        subject = GrowBuffer(b"a" * length)
+
+        class Clears:
+            def __buffer__(self, flags, subject=subject):
+                subject.clear()
+                return memoryview(b"b")
+
+        argument = [Clears()] if name == "join" else Clears()
+        with pytest.raises((BufferError, TypeError)):
+            getattr(subject, name)(*([b"a"] if name == "replace" else []), argument)
+        assert_holds(subject, b"a" * length)
