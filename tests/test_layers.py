@@ -161,7 +161,7 @@ def test_exports_start_and_size_are_in_buffer_only(path):
         for line in code(path).splitlines()
         if BASE_FIELDS.search(line)
         and "base->" not in line
-        and not re.search(r"Py_SET_SIZE\((result|bytes)\b", line)
+        and not re.search(r"Py_SET_SIZE\((base|bytes)\b", line)
     ]
     assert not found
 
