@@ -286,8 +286,9 @@ buffer_check_growable(BufferObject *self)
         return 0;
     }
     if (spare_is_outstanding(self)) {
-        PyErr_SetString(PyExc_BufferError, "the tail is lent: commit() what spare() "
-                                           "gave before the buffer grows");
+        PyErr_SetString(PyExc_BufferError, "cannot grow the buffer while a view from "
+                                           "spare() exists: commit() it or release it "
+                                           "first");
         return -1;
     }
     return store_is_limited(&self->store) ? 0 : refuse_exported(self);

@@ -202,8 +202,13 @@ stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(trim_doc,
 "trim()\n--\n\n"
 "Give all memory and address space that is kept for the next buffer back to the\n"
-"system. Buffers in use are not touched: see GrowBuffer.trim(). Costs a system call\n"
-"for each span that is kept, 64 at most.");
+"system. The bytes of buffers in use are not touched; what they do not need of their\n"
+"memory is given back by their own trim(). Costs a system call for each entry of the\n"
+"pool: see pool_spans in stats().\n\n"
+">>> import growbuf\n"
+">>> growbuf.trim()\n"
+">>> growbuf.stats()['pool_bytes']\n"
+"0");
 
 static PyObject *
 trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))

@@ -11,6 +11,9 @@
 /* Of a span in huge pages, what comes after this is offered to the system. */
 #define OFFER_MIN ((size_t)16 << 20)
 
+/* Longer reservations are not kept: they would take too much of the address space. */
+#define RESERVATION_MAX ((uint64_t)4 << 40)
+
 /* ------------------------------------------------------------------ once, and fork */
 
 /* fork waits until no thread is inside, so that the child's pool is whole. */
@@ -359,7 +362,8 @@ keep(struct span span, bool was_live)
         entries_join_neighbours(&span);
     }
     enum entry_kind kind = span.reserved ? ENTRY_RESERVATION : ENTRY_SPAN;
-    bool fits = entries_make_room(&span, kind, now_ms);
+    bool fits = (!span.reserved || span.length <= RESERVATION_MAX) &&
+                entries_make_room(&span, kind, now_ms);
     if (fits) {
         entries_insert(&span, kind, now_ms);
     }

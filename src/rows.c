@@ -205,7 +205,7 @@ rows_new_view(PyObject *op)
 static int
 refuse_viewed(const RowsObject *self, const char *refusal)
 {
-    Py_ssize_t nviews = self->buffer->base.ob_exports - 1; /* less the pin */
+    Py_ssize_t nviews = buffer_nexports(self->buffer);
     const char *views =
         self->shared ? "a view of them or of the buffer is held"
         : nviews <= (Py_ssize_t)self->nexports
