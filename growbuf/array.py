@@ -249,8 +249,9 @@ def _is_array_like(value):
     """Tell what NumPy takes as an array, with a dtype of its own, from other objects."""
     if isinstance(value, list | tuple | str | bytes | int | float):
         return isinstance(value, np.generic)
-    if any(hasattr(value, name) for name in _ARRAY_LIKE):
-        return True
+    for name in _ARRAY_LIKE:  # a generator that fails for want of memory would leak
+        if hasattr(value, name):
+            return True
     try:
         memoryview(value).release()
     except (TypeError, BufferError):

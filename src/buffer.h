@@ -130,6 +130,13 @@ buffer_forget_spare(BufferObject *self)
     }
 }
 
+/* How many exports there are besides the pin. */
+static inline Py_ssize_t
+buffer_nexports(const BufferObject *self)
+{
+    return self->base.ob_exports - 1;
+}
+
 /* Whether an export other than the pin keeps the bytes where they are. */
 static inline bool
 buffer_is_exported(const BufferObject *self)

@@ -138,7 +138,7 @@ layout_use_numpy(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     ((NumPyObject *)op)->space_nbytes = -1;
     PyObject *scalars;
-    if (!PyArg_ParseTuple(args, "O:use_numpy", &scalars) || setitem_init() < 0 ||
+    if (!PyArg_ParseTuple(args, "O:use_numpy", &scalars) || dates_init() < 0 ||
         add_scalars((NumPyObject *)op, scalars) < 0 ||
         add_hooks((NumPyObject *)op, kwargs) < 0) {
         Py_DECREF(op);

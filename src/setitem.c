@@ -2,7 +2,6 @@
 
 #include "setitem.h"
 
-#include <datetime.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -27,73 +26,6 @@ store_value(const struct field *field, char *to, const void *value, size_t nbyte
     memcpy(to, value, nbytes);
     if (field->swapped) {
         reverse(to, nbytes);
-    }
-}
-
-/* -------------------------------------------------------------- NumPy's scalars */
-
-int
-scalars_add(struct scalars *scalars, PyObject *op, int kind)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    struct scalar scalar = {.type = type, .kind = (char)kind};
-    if (kind != 'S' && kind != 'U') {
-        Py_buffer view;
-        if (PyObject_GetBuffer(op, &view, PyBUF_SIMPLE) < 0) {
-            return -1;
-        }
-        const char *object = (const char *)op, *value = view.buf;
-        size_t nbytes = (size_t)view.len, size = (size_t)type->tp_basicsize;
-        PyBuffer_Release(&view);
-        if (value < object + sizeof(PyObject) || nbytes > UINT8_MAX ||
-            value + nbytes > object + size) {
-            return 0;
-        }
-        scalar.nbytes = (uint8_t)nbytes;
-        scalar.offset = (uint16_t)(value - object);
-    }
-    if (scalars->count == SETITEM_MAX_SCALARS) {
-        PyErr_SetString(PyExc_ValueError, "too many scalar types");
-        return -1;
-    }
-    scalars->of[scalars->count++] = scalar;
-    return 0;
-}
-
-static inline const char *
-scalar_value(const struct scalar *scalar, PyObject *item)
-{
-    return (const char *)item + scalar->offset;
-}
-
-static bool
-read_scalar_integer(const struct scalar *scalar, PyObject *item, long long *value)
-{
-    const char *from = scalar_value(scalar, item);
-    union {
-        int8_t i1;
-        int16_t i2;
-        int32_t i4;
-        int64_t i8;
-        uint8_t u1;
-        uint16_t u2;
-        uint32_t u4;
-        uint64_t u8;
-    } number;
-    memcpy(&number, from, scalar->nbytes);
-    switch (scalar->nbytes) {
-    case 1:
-        *value = scalar->kind == 'i' ? number.i1 : number.u1;
-        return true;
-    case 2:
-        *value = scalar->kind == 'i' ? number.i2 : number.u2;
-        return true;
-    case 4:
-        *value = scalar->kind == 'i' ? (long long)number.i4 : (long long)number.u4;
-        return true;
-    default:
-        *value = number.i8;
-        return scalar->kind == 'i' || number.u8 <= INT64_MAX;
     }
 }
 
@@ -137,28 +69,21 @@ read_integer(const struct field *field, PyObject *item, bool signed_too,
     bool is_integer = scalar->kind == 'u' || scalar->kind == 'b' ||
                       (scalar->kind == 'i' && signed_too);
     return is_integer && scalar->nbytes <= sizeof(long long) &&
-           read_scalar_integer(scalar, item, value);
+           scalar_integer(scalar, item, value);
 }
 
-/* NumPy's scalars that are no double: false for what is not exact as one. */
-static bool
-read_scalar_double(const struct field *field, PyObject *item, double *value)
+/* A class made in Python that derives from float may have a value of its own. An integer is
+ * left to NumPy if it is not exact as a double. */
+static inline bool
+read_double(const struct field *field, PyObject *item, double *value)
 {
+    if (PyFloat_CheckExact(item)) {
+        *value = PyFloat_AS_DOUBLE(item);
+        return true;
+    }
     const struct scalar *scalar = scalars_find(field->scalars, Py_TYPE(item));
     if (scalar != NULL && scalar->kind == 'f') {
-        const char *from = scalar_value(scalar, item);
-        float single;
-        switch (scalar->nbytes) {
-        case sizeof single:
-            memcpy(&single, from, sizeof single);
-            *value = single;
-            return true;
-        case sizeof *value:
-            memcpy(value, from, sizeof *value);
-            return true;
-        default:
-            return false;
-        }
+        return scalar_double(scalar, item, value);
     }
     long long integer;
     if (!read_integer(field, item, true, &integer) || integer > 1LL << 53 ||
@@ -167,17 +92,6 @@ read_scalar_double(const struct field *field, PyObject *item, double *value)
     }
     *value = (double)integer;
     return true;
-}
-
-/* A class made in Python that derives from float may have a value of its own. */
-static inline bool
-read_double(const struct field *field, PyObject *item, double *value)
-{
-    if (PyFloat_CheckExact(item)) {
-        *value = PyFloat_AS_DOUBLE(item);
-        return true;
-    }
-    return read_scalar_double(field, item, value);
 }
 
 /* NumPy warns of an overflow, and of an underflow if it is asked to. */
@@ -189,26 +103,6 @@ narrow(double value, float *narrowed)
 }
 
 static bool
-read_scalar_complex(const struct scalar *scalar, PyObject *item, Py_complex *value)
-{
-    float singles[2];
-    double doubles[2];
-    const char *from = scalar_value(scalar, item);
-    switch (scalar->nbytes) {
-    case sizeof singles:
-        memcpy(singles, from, sizeof singles);
-        *value = (Py_complex){singles[0], singles[1]};
-        return true;
-    case sizeof doubles:
-        memcpy(doubles, from, sizeof doubles);
-        *value = (Py_complex){doubles[0], doubles[1]};
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool
 read_complex(const struct field *field, PyObject *item, Py_complex *value)
 {
     if (PyComplex_CheckExact(item)) {
@@ -217,7 +111,7 @@ read_complex(const struct field *field, PyObject *item, Py_complex *value)
     }
     const struct scalar *scalar = scalars_find(field->scalars, Py_TYPE(item));
     if (scalar != NULL && scalar->kind == 'c') {
-        return read_scalar_complex(scalar, item, value);
+        return scalar_complex(scalar, item, value);
     }
     value->imag = 0;
     return read_double(field, item, &value->real);
@@ -314,13 +208,6 @@ write_long_double(const struct field *field, char *to, PyObject *item)
     return true;
 }
 
-/* A half: only NumPy's own, bit by bit. */
-static bool
-write_f2(const struct field *field, char *to, PyObject *item)
-{
-    return write_own(field, to, item);
-}
-
 static bool
 write_c16(const struct field *field, char *to, PyObject *item)
 {
@@ -402,107 +289,13 @@ write_str(const struct field *field, char *to, PyObject *item)
 
 /* ---------------------------------------------------------- dates and durations */
 
-enum { MONTHS = 12, DAYS_IN_WEEK = 7, SECONDS_IN_DAY = 86400, MICROSECONDS = 1000000 };
-#define MICROSECONDS_IN_DAY ((int64_t)SECONDS_IN_DAY * MICROSECONDS)
-
-static const struct {
-    const char *name;
-    int64_t per_day;
-    char calendar;
-} units[] = {
-    {"Y", 0, 'Y'},
-    {"M", 0, 'M'},
-    {"W", 0, 'W'},
-    {"D", 1, 0},
-    {"h", 24, 0},
-    {"m", 24 * 60, 0},
-    {"s", SECONDS_IN_DAY, 0},
-    {"ms", (int64_t)SECONDS_IN_DAY * 1000, 0},
-    {"us", (int64_t)SECONDS_IN_DAY * MICROSECONDS, 0},
-    {"ns", (int64_t)SECONDS_IN_DAY * MICROSECONDS * 1000, 0},
-};
-
-/* Days from 1970-01-01 to a day of the Gregorian calendar. A year begins in March here,
- * so that the leap day is its last. */
-static int64_t
-days_since_1970(int year, int month, int day)
-{
-    int64_t y = month > 2 ? year : year - 1; /* 0 or more, as year is 1 or more */
-    int64_t m = month > 2 ? month - 3 : month + 9;
-    int64_t leap_days = y / 4 - y / 100 + y / 400;
-    enum { DAYS_TO_1970 = 719468 }; /* from 0000-03-01 */
-    return 365 * y + leap_days + (153 * m + 2) / 5 + day - 1 - DAYS_TO_1970;
-}
-
-/* Make ticks of days and a time of day, 0 or more; as NumPy does, round down. */
-static bool
-ticks_of(const struct unit *unit, int64_t days, int64_t microseconds, int64_t *ticks)
-{
-    if (unit->calendar == 'W') {
-        *ticks = (days >= 0 ? days : days - (DAYS_IN_WEEK - 1)) / DAYS_IN_WEEK;
-        return true;
-    }
-    if (unit->per_day == 0 || days > INT64_MAX / unit->per_day - 1 ||
-        days < INT64_MIN / unit->per_day + 1) {
-        return false;
-    }
-    int64_t of_day = unit->per_day > MICROSECONDS_IN_DAY
-                         ? microseconds * (unit->per_day / MICROSECONDS_IN_DAY)
-                         : microseconds / (MICROSECONDS_IN_DAY / unit->per_day);
-    *ticks = days * unit->per_day + of_day;
-    return true;
-}
-
-/* Read a date, or a datetime without a time zone. */
-static bool
-read_date(const struct unit *unit, PyObject *item, int64_t *ticks)
-{
-    int64_t seconds = 0, microseconds = 0;
-    if (PyDateTime_CheckExact(item)) {
-        if (PyDateTime_DATE_GET_TZINFO(item) != Py_None) {
-            return false;
-        }
-        seconds = PyDateTime_DATE_GET_HOUR(item) * 3600 +
-                  PyDateTime_DATE_GET_MINUTE(item) * 60 +
-                  PyDateTime_DATE_GET_SECOND(item);
-        microseconds = PyDateTime_DATE_GET_MICROSECOND(item);
-    }
-    else if (!PyDate_CheckExact(item)) {
-        return false;
-    }
-    int year = PyDateTime_GET_YEAR(item), month = PyDateTime_GET_MONTH(item);
-    switch (unit->calendar) {
-    case 'Y':
-        *ticks = year - 1970;
-        return true;
-    case 'M':
-        *ticks = (year - 1970) * MONTHS + month - 1;
-        return true;
-    default:
-        return ticks_of(unit, days_since_1970(year, month, PyDateTime_GET_DAY(item)),
-                        seconds * MICROSECONDS + microseconds, ticks);
-    }
-}
-
-static bool
-read_duration(const struct unit *unit, PyObject *item, int64_t *ticks)
-{
-    if (!PyDelta_CheckExact(item)) {
-        return false;
-    }
-    int64_t seconds = PyDateTime_DELTA_GET_SECONDS(item);
-    return ticks_of(unit, PyDateTime_DELTA_GET_DAYS(item),
-                    seconds * MICROSECONDS + PyDateTime_DELTA_GET_MICROSECONDS(item),
-                    ticks);
-}
-
 /* Where a NumPy scalar says its unit, or NULL. */
 static const char *
 scalar_meta(const struct scalar *scalar, PyObject *item)
 {
     size_t end = (size_t)scalar->offset + scalar->nbytes;
-    bool is_there =
-        end + sizeof((struct unit *)0)->meta <= (size_t)Py_TYPE(item)->tp_basicsize;
+    bool is_there = end + sizeof((struct field_unit *)0)->meta <=
+                    (size_t)Py_TYPE(item)->tp_basicsize;
     return is_there ? (const char *)item + end : NULL;
 }
 
@@ -523,7 +316,7 @@ write_date(const struct field *field, char *to, PyObject *item)
     if (write_own_ticks(field, to, item)) {
         return true;
     }
-    if (!read_date(field->unit, item, &ticks)) {
+    if (!dates_read(&field->unit->unit, item, &ticks)) {
         return false;
     }
     store_value(field, to, &ticks, sizeof ticks);
@@ -537,7 +330,7 @@ write_duration(const struct field *field, char *to, PyObject *item)
     if (write_own_ticks(field, to, item)) {
         return true;
     }
-    if (!read_duration(field->unit, item, &ticks)) {
+    if (!dates_read_duration(&field->unit->unit, item, &ticks)) {
         return false;
     }
     store_value(field, to, &ticks, sizeof ticks);
@@ -607,7 +400,7 @@ static const struct writer {
 } writers[] = {
     {'b', 1, write_b1},       {'f', sizeof(long double), write_long_double},
     {'f', 8, write_f8},       {'f', 4, write_f4},
-    {'f', 2, write_f2},       {'i', 1, write_i1},
+    {'f', 2, write_own},      {'i', 1, write_i1},
     {'i', 2, write_i2},       {'i', 4, write_i4},
     {'i', 8, write_i8},       {'u', 1, write_u1},
     {'u', 2, write_u2},       {'u', 4, write_u4},
@@ -645,12 +438,7 @@ open_unit(struct field *field, const char *name, PyObject *scalar, PyObject *oth
         PyErr_NoMemory();
         return -1;
     }
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (strcmp(units[i].name, name) == 0) {
-            field->unit->per_day = units[i].per_day;
-            field->unit->calendar = units[i].calendar;
-        }
-    }
+    field->unit->unit = dates_unit_named(name);
     const struct scalar *own = field->own;
     bool is_own = own != NULL && Py_TYPE(scalar) == own->type &&
                   Py_TYPE(other) == own->type && scalar_meta(own, scalar) != NULL;
@@ -780,11 +568,4 @@ field_close(struct field *field)
     PyMem_Free(field->parts);
     PyMem_Free(field->unit);
     *field = (struct field){.write = write_none};
-}
-
-int
-setitem_init(void)
-{
-    PyDateTime_IMPORT;
-    return PyDateTimeAPI == NULL ? -1 : 0;
 }

@@ -11,46 +11,14 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdbool.h>
-#include <stdint.h>
 
-/* A scalar type of NumPy's, and where its objects keep their value. */
-struct scalar {
-    const PyTypeObject *type; /* borrowed: NumPy's scalar types are never freed */
-    char kind;                /* as dtype.kind */
-    uint8_t nbytes;           /* of the value; 0 for text, which is a str or a bytes */
-    uint16_t offset;          /* of the value, from the start of the object */
-};
+#include "dates.h"
+#include "scalars.h"
 
-enum { SETITEM_MAX_SCALARS = 32 };
-
-struct scalars {
-    int count;
-    struct scalar of[SETITEM_MAX_SCALARS];
-};
-
-/* Find a scalar type; NULL for every other type. */
-static inline const struct scalar *
-scalars_find(const struct scalars *scalars, const PyTypeObject *type)
-{
-    for (const struct scalar *each = scalars->of; each < scalars->of + scalars->count;
-         each++) {
-        if (each->type == type) {
-            return each;
-        }
-    }
-    return NULL;
-}
-
-/* Learn a scalar type from one of its objects: where its value is says the buffer
- * protocol. A type whose objects keep their value elsewhere is left out. -1 comes with an
- * exception. */
-int scalars_add(struct scalars *scalars, PyObject *scalar, int kind);
-
-/* The unit of a datetime64 or timedelta64 field. */
-struct unit {
-    int64_t per_day; /* ticks in a day; 0: none of the units below */
-    char calendar;   /* 'Y', 'M' or 'W': years, months, weeks; else 0 */
-    char meta[8];    /* how NumPy's scalars of that unit say so, after their value */
+/* The unit of a field that is a datetime64 or timedelta64. */
+struct field_unit {
+    struct dates_unit unit;
+    char meta[8]; /* how NumPy's scalars of that unit say so, after their value */
 };
 
 /* A part of a row: a number, a text, a date; or a compound of those. */
@@ -64,7 +32,7 @@ struct field {
     Py_ssize_t count;  /* of a compound: how many objects */
     Py_ssize_t nparts; /* `count` in a record; one in a sequence, which repeats */
     struct field *parts;
-    struct unit *unit;
+    struct field_unit *unit;
 };
 
 /* Make a field from a description by growbuf/array.py:
@@ -87,8 +55,5 @@ field_is_item(const struct field *field)
 {
     return field->parts == NULL;
 }
-
-/* Make the datetime types known. -1 comes with an exception. */
-int setitem_init(void);
 
 #endif

@@ -25,7 +25,7 @@ LAYERS = [
     {"base", "spare", "layout"},
     {"state"},
     {"setitem", "construct"},
-    {"args"},
+    {"args", "scalars", "dates"},
     {"buffer"},
     {"store"},
     {"spans"},
