@@ -144,13 +144,6 @@ buffer_is_exported(const BufferObject *self)
     return self->base.ob_exports != 1;
 }
 
-/* How many exports there are, without the pin. */
-static inline Py_ssize_t
-buffer_nexports(const BufferObject *self)
-{
-    return self->base.ob_exports - 1;
-}
-
 /* Hold an export while user code or another thread may run. */
 static inline void
 buffer_hold(BufferObject *self)
