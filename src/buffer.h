@@ -1,16 +1,16 @@
-/* buffer: the Python object GrowBuffer, its birth and death, and the gate through which
- * every change of its length goes.
+/* buffer: the Python object GrowBuffer: its construction and deallocation, and the gate,
+ * which publishes every change of its length.
  *
- * A GrowBuffer is a bytearray to all that reads: the base struct's start, size and
- * exports always describe our store. Two things keep the base's own resizing away from
- * memory that is not the base's:
- *   the pin   ob_exports starts at 1 and never falls below, so that the base finds an
- *             export and refuses with BufferError; free for us means ob_exports == 1;
- *   no slack  ob_alloc never tells of room, since bytearray.__init__ appends into room
- *             without asking for exports.
+ * To code that reads, a GrowBuffer is a bytearray: start, size and exports in the base
+ * struct always describe our store. Two rules keep the base's own code from resizing
+ * memory that it did not allocate:
+ *   the pin   ob_exports starts at 1 and never falls below. So the base always finds an
+ *             export, and refuses with BufferError. Our code takes 1 for no export.
+ *   no slack  ob_alloc never shows free bytes, because bytearray.__init__ appends into
+ *             free bytes without looking at exports.
  *
  * Callers hold the GIL, or the object's critical section on a free-threaded build.
- * -1 and NULL come with an exception; then the buffer is what it was.
+ * -1 and NULL come with an exception; then the buffer is unchanged.
  */
 #ifndef GROWBUF_BUFFER_H
 #define GROWBUF_BUFFER_H
@@ -80,7 +80,7 @@ buffer_publish(BufferObject *self)
     Py_SET_SIZE(self, length);
 }
 
-/* The slots of birth and death. */
+/* Slots: construction and deallocation. */
 PyObject *buffer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 void buffer_dealloc(PyObject *op);
 

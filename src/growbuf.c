@@ -40,13 +40,15 @@ PyDoc_STRVAR(buffer_doc,
 "What bytearray returns as bytearray, such as slices, is returned as GrowBuffer.\n"
 "From 72 KiB up the bytes are in pages of their own: growing moves the pages\n"
 "(mremap(2)), at a cost that hardly depends on the length. A buffer that cannot grow\n"
-"raises MemoryError and is what it was.\n\n"
-"prefault: a helper thread has pages present ahead of the writer; not with a limit.\n"
-"limit: bytes the buffer can hold at most. Address space for them is reserved (no\n"
-"memory), so that the buffer never moves and may be appended to while views of it are\n"
-"exported; they keep their length and see later writes. Growing past the limit, and a\n"
-"limit that the system has no address space for, raise MemoryError. Copies and slices\n"
-"have no limit.");
+"raises MemoryError and is unchanged.\n\n"
+"source, encoding, errors: as for bytearray.\n"
+"prefault: a helper thread touches pages ahead of the writer. It has no effect on a\n"
+"buffer with a limit.\n"
+"limit: the largest number of bytes that the buffer can hold; None for no limit. Address\n"
+"space for them is reserved, which takes no memory. So the buffer never moves, and\n"
+"bytes can be appended while views of it exist. A view keeps its length and sees later\n"
+"writes. Growing past the limit raises MemoryError, and so does a limit that the system\n"
+"has no address space for. Copies and slices have no limit.");
 
 static PyTypeObject *
 make_type(PyObject *module, PyType_Spec *spec)
@@ -371,7 +373,7 @@ settle(void)
 #endif
 }
 
-/* Have a type in the module, which is the one that keeps it. */
+/* Add a type to the module, which then holds the only reference to it. */
 static int
 add_type(PyObject *module, PyTypeObject *type)
 {

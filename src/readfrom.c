@@ -167,7 +167,7 @@ read_past_limit(PyObject *op, PyObject *reader)
     return nbytes;
 }
 
-/* Call the source once, for `max` bytes at most, of which it is `expected` to have some.
+/* Call the source once, for at most `max` bytes; `expected` is how many it should have.
  * Return how many came, or one of the READ_ values. */
 static Py_ssize_t
 read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)

@@ -96,8 +96,8 @@ rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
 
 /* ---------------------------------------------------------- from small to stable */
 
-/* Copy the rows to a reservation, and have the buffer use that. Return 1 where the system
- * refuses it. */
+/* Copy the rows to reserved address space, and give that to the buffer. Return 1 if the
+ * system refuses to reserve it. */
 static int
 move_to_reservation(BufferObject *buffer, size_t limit)
 {

@@ -76,7 +76,7 @@ int rows_stabilize(RowsObject *self, size_t nbytes);
 PyObject *rows_make_view(RowsObject *self, BufferObject *buffer);
 
 /* Return the kept view: the ndarray made last if it still shows all rows, else a new one.
- * The caller gives it to no other code: who has it could change its shape and flags. */
+ * pre: the caller gives it to no other code, which could change its shape and flags. */
 PyObject *rows_kept_view(PyObject *op);
 
 /* Return a new ndarray of all rows, to be handed out. */

@@ -157,7 +157,7 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 /* ----------------------------------------------------------------------- freeze */
 
-/* Holds a buffer that nobody else sees, and shows its bytes to who only reads. */
+/* Holds a buffer that no other code can reach, and exports its bytes read-only. */
 typedef struct {
     PyObject_HEAD
     BufferObject *buffer;
@@ -229,10 +229,17 @@ freeze_into(BufferObject *self, PyObject *frozen)
 
 PyDoc_STRVAR(freeze_doc,
 "freeze($self, /)\n--\n\n"
-"Hand all bytes to a read-only memoryview and leave the buffer empty.\n\n"
-"Nothing is copied, and nobody can change them any more: the view can be hashed. A\n"
-"buffer with a limit keeps it, in new address space. Raise BufferError while the\n"
-"bytes are exported.");
+"Move all bytes to a read-only memoryview and leave the buffer empty.\n\n"
+"Return the memoryview, of all bytes. Nothing is copied, and no code can change the\n"
+"bytes from then on, so the view can be hashed. A buffer with a limit keeps the limit,\n"
+"in new address space. Raise BufferError while a view of the buffer exists, and\n"
+"MemoryError if there is no address space; the buffer is unchanged then. Costs\n"
+"microseconds at any length.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam')\n"
+">>> view = buf.freeze()\n"
+">>> bytes(view), buf\n"
+"(b'spam', GrowBuffer(b''))");
 
 static PyObject *
 growbuffer_freeze(PyObject *op, PyObject *Py_UNUSED(ignored))
