@@ -9,31 +9,31 @@
 /* Python's allocator traces heap blocks; it does not know of spans. */
 #define TRACE_DOMAIN 0x67726f77u
 
-/* What tracemalloc knows of a store: no address for one that is not in a span. */
+/* The memory of a store, of which tracemalloc knows if it is a span. */
 struct trace {
     const char *address;
     size_t dirty_end;
+    bool is_span;
 };
 
-static struct trace
+static inline struct trace
 trace_of(const struct store *store)
 {
-    return store_kind(store) >= STORE_SPAN
-               ? (struct trace){store->memory.address, store->memory.dirty_end}
-               : (struct trace){NULL, 0};
+    return (struct trace){store->memory.address, store->memory.dirty_end,
+                          store_kind(store) >= STORE_SPAN};
 }
 
-static void
+static inline void
 update_trace(struct trace before, const struct store *store)
 {
     struct trace now = trace_of(store);
     if (now.address == before.address && now.dirty_end == before.dirty_end) {
         return;
     }
-    if (before.address != NULL) {
+    if (before.is_span) {
         PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)before.address);
     }
-    if (now.address != NULL) {
+    if (now.is_span) {
         assert(store_nbytes(store) > now.dirty_end);
         (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)now.address,
                                   store_nbytes(store));
@@ -172,7 +172,7 @@ buffer_create(PyTypeObject *type, size_t nbytes)
     else {
         store_free(&self->store);
         error = store_append(&self->store, nbytes);
-        update_trace((struct trace){NULL, 0}, &self->store);
+        update_trace((struct trace){0}, &self->store);
     }
     buffer_publish(self);
     if (error) {
@@ -194,7 +194,7 @@ buffer_from_store(PyTypeObject *type, struct store *store)
     store_drop(&self->store);
     self->store = *store;
     store_init(store);
-    update_trace((struct trace){NULL, 0}, &self->store);
+    update_trace((struct trace){0}, &self->store);
     buffer_publish(self);
     return (PyObject *)self;
 }
@@ -372,7 +372,7 @@ buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
-    struct trace before = trace_of(&self->store), nothing = {NULL, 0};
+    struct trace before = trace_of(&self->store), nothing = {0};
     if (store_take(&self->store, nbytes, &taken->store) != 0) {
         return 1;
     }

@@ -356,6 +356,11 @@ keep_little(struct store *store)
 static void
 span_shrink(struct store *store)
 {
+    /* The common case, in which nothing is given back. */
+    if (store->length >= HUGE_LEAVE && store_headroom(store) <= store->length &&
+        store->memory.dirty_end <= 3 * store->length && !store_is_limited(store)) {
+        return;
+    }
     if (store_kind(store) == STORE_SPAN && leave_span(store)) {
         return;
     }

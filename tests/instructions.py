@@ -1,4 +1,5 @@
-"""Count how many instructions of growbuf's own code an operation executes.
+"""Count how many instructions an operation executes: of growbuf's own code, or of all code
+as a percentage of what bytearray takes in the same run.
 
     python tests/instructions.py            compare with tests/instructions.json
     python tests/instructions.py --write    write tests/instructions.json
@@ -6,8 +7,10 @@
 The comparison fails if a count differs by more than 3%. It detects slower code without
 measuring time.
 
-Valgrind counts the instructions of the extension module, and the calls that leave it.
-It does not count what Python, NumPy and libc execute, which differs between machines.
+Of the operations in OPERATIONS, Valgrind counts the instructions of the extension module,
+and the calls that leave it. It does not count what Python, NumPy and libc execute, which
+differs between machines. Of the small results in RESULTS it counts all instructions, the
+interpreter's and the allocator's too, because they are most of what a result costs.
 The extension is compiled for this with fixed flags. Its counts still depend on the
 compiler and on Python's headers, so they are compared only if both are the same as when
 the file was written.
@@ -87,6 +90,53 @@ OPERATIONS = {
 }
 
 
+# Small results, of bytes `x` that have 100 bytes: the statement of a loop.
+RESULTS = [
+    "T(data)",
+    "x.copy()",
+    "x[2:7]",
+    "x[::2]",
+    "x + data",
+    "x * 2",
+    "x.strip()",
+    "x.upper()",
+    "x.split()",
+    "x.split(b' ', 1)",
+    "x.partition(b' ')",
+    "x.replace(b'fox', b'horse')",
+    "x.translate(table)",
+    "x.ljust(110)",
+    "x.join((data, data))",
+    "x.find(b'lazy')",
+    "x.decode()",
+]
+RESULT_COUNT = 1000
+
+
+def loop(statement, kind):
+    """Return a function of its own for this statement and kind: one shared by the kinds
+    would let the interpreter's inline caches favour one."""
+    data = (b" The quick, brown fox jumps over the lazy dog;\n" * 3)[:100]
+    names = {"T": kind, "data": data, "x": kind(data), "table": bytes(range(256))[::-1]}
+    names["turns"] = range(RESULT_COUNT)
+    code = (
+        f"def run(T, data, x, table, turns):\n    for _ in turns:\n        {statement}"
+    )
+    exec(code, names)
+    run = names["run"]
+    return lambda: run(*(names[name] for name in ("T", "data", "x", "table", "turns")))
+
+
+def loops():
+    from growbuf import GrowBuffer
+
+    return [
+        loop(statement, kind)
+        for statement in RESULTS
+        for kind in (bytearray, GrowBuffer)
+    ]
+
+
 def work():
     """Run each operation once, so that all code is loaded, and then once more.
 
@@ -95,9 +145,10 @@ def work():
     """
     from growbuf import stats
 
-    for operation in OPERATIONS.values():
+    operations = [*OPERATIONS.values(), *loops()]
+    for operation in operations:
         operation()
-    for operation in OPERATIONS.values():
+    for operation in operations:
         stats()
         operation()
     stats()
@@ -138,7 +189,8 @@ def run_under_valgrind(folder):
     subprocess.run(command, env=environment, check=True)
     found = sorted(folder.glob("counts.*"), key=lambda path: int(path.suffix[1:]))
     _before, *between = found  # counts after the last stats() are in another file
-    assert len(between) == len(OPERATIONS), [path.name for path in found]
+    expected = len(OPERATIONS) + 2 * len(RESULTS)
+    assert len(between) == expected, [path.name for path in found]
     return between
 
 
@@ -167,19 +219,31 @@ def counted(path):
     return counts
 
 
+def total(path):
+    """Return all instructions that a callgrind file counts."""
+    return int(
+        re.search(r"^(?:summary|totals): (\d+)", path.read_text(), re.M).group(1)
+    )
+
+
 def count():
-    """Return {operation: {"instructions": ..., "calls": ...}}, each for one repetition."""
+    """Return {operation: {"instructions": ..., "calls": ...}}, each for one repetition, and
+    {statement: {"percent": ...}} of what bytearray takes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build(folder)
-        return {
+        paths = iter(run_under_valgrind(folder))
+        counts = {
             operation: {
-                what: round(total / COUNT, 2) for what, total in counted(path).items()
+                what: round(total / COUNT, 2)
+                for what, total in counted(next(paths)).items()
             }
-            for operation, path in zip(
-                OPERATIONS, run_under_valgrind(folder), strict=True
-            )
+            for operation in OPERATIONS
         }
+        for statement in RESULTS:
+            theirs, ours = total(next(paths)), total(next(paths))
+            counts[statement] = {"percent": round(100 * ours / theirs, 1)}
+        return counts
 
 
 # ------------------------------------------------------------------------ comparing
@@ -250,7 +314,7 @@ def main():
         report = {"environment": environment(), "counts": counts}
         WRITTEN.write_text(json.dumps(report, indent=2) + "\n")
     for operation, row in counts.items():
-        print(f"{operation:20}", *(f"{row[what]:8} {what}" for what in sorted(row)))
+        print(f"{operation:28}", *(f"{row[what]:8} {what}" for what in sorted(row)))
     return "\n".join(differing(counts, read()["counts"])) or None
 
 
