@@ -114,6 +114,9 @@ extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *r
 static int
 extend_from_iterable(PyObject *op, PyObject *iterable)
 {
+    if (PyObject_LengthHint(iterable, 0) < 0) {
+        return -1; /* a wrong hint is an error of bytearray's too */
+    }
     struct store store;
     store_init(&store);
     int rc =

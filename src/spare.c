@@ -58,6 +58,8 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
         0) {
         return -1;
     }
+    assert(self->spare == spare && !spare->outstanding);
+    assert(spare->nbytes <= store_tailroom(&self->store));
     Py_INCREF(self);
     buffer_hold(self);
     spare->outstanding = true;
@@ -74,8 +76,10 @@ spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
     SpareObject *spare = (SpareObject *)op;
     BufferObject *self = spare->buffer;
+    assert(self != NULL && self->spare == spare);
     Py_BEGIN_CRITICAL_SECTION(self);
     struct store *store = &self->store;
+    assert(spare->outstanding && store_check_layout(store) == NULL);
     if (store_kind(store) != STORE_EMPTY) {
         spare->first = store->start[store->length];
         store->start[store->length] = '\0';
@@ -83,6 +87,7 @@ spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
     Py_INCREF(spare);
     spare->outstanding = false;
     buffer_unhold(self);
+    assert(buffer_nexports(self) >= 0);
     Py_END_CRITICAL_SECTION();
     Py_DECREF(self);
 }
@@ -102,6 +107,7 @@ static void
 spare_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
+    assert(!((SpareObject *)op)->outstanding); /* a view would hold a reference */
     PyObject_GC_UnTrack(op);
     Py_CLEAR(((SpareObject *)op)->view);
     type->tp_free(op);
@@ -191,6 +197,7 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
         (void)spare_refuse(spare);
         return NULL;
     }
+    assert(min <= max && spare->buffer == self);
     spare->start = NULL;
     struct request before = request;
     request = (struct request){spare, min, max};
@@ -202,6 +209,7 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
         buffer_forget_spare(self);
         return NULL;
     }
+    assert(spare->outstanding && spare->start != NULL);
     Py_XSETREF(spare->view, reference);
     spare->owner = owner;
     spare->reader = owner == SPARE_READER ? view : NULL;
@@ -234,6 +242,7 @@ static int
 spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
 {
     SpareObject *spare = self->spare;
+    assert(spare == NULL || spare->buffer == self);
     bool is_tail = spare != NULL && spare->start != NULL &&
                    spare->start == buffer_bytes(self) + buffer_length(self) &&
                    spare->nbytes <= store_tailroom(&self->store);
@@ -245,8 +254,8 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
     }
     if (nbytes > spare->nbytes) {
         PyErr_Format(PyExc_ValueError,
-                     "nbytes must be %zu at most, which spare() gave, got %zu",
-                     spare->nbytes, nbytes);
+                     "cannot commit %zu bytes: spare() returned a view of %zu", nbytes,
+                     spare->nbytes);
         return -1;
     }
     if (nbytes > 0) {
@@ -256,6 +265,7 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
         if (!spare->outstanding) {
             spare->start[0] = spare->first;
         }
+        assert(nbytes <= store_tailroom(&self->store));
         buffer_commit(self, nbytes);
     }
     spare_finish(spare);
@@ -276,6 +286,7 @@ void
 spare_end_reader(PyObject *op, const PyObject *view)
 {
     SpareObject *spare = buffer_cast(op)->spare;
+    assert(spare != NULL && view != NULL);
     Py_BEGIN_CRITICAL_SECTION(op);
     if (spare->reader == view) {
         spare_finish(spare);

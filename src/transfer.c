@@ -36,8 +36,8 @@ take_checked(BufferObject *self, Py_ssize_t nbytes, BufferObject *taken)
 {
     Py_ssize_t length = (Py_ssize_t)buffer_length(self);
     if (nbytes > length) {
-        PyErr_Format(PyExc_ValueError,
-                     "nbytes must be %zd at most, the length, got %zd", length, nbytes);
+        PyErr_Format(PyExc_ValueError, "cannot take %zd bytes: the buffer holds %zd",
+                     nbytes, length);
         return -1;
     }
     return take_into(self, (size_t)(nbytes < 0 ? length : nbytes), taken);

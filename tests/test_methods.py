@@ -362,3 +362,25 @@ def test_buffer_that_clears_the_buffer_is_asked_under_an_export(name):
         with pytest.raises((BufferError, TypeError)):
             getattr(subject, name)(*([b"a"] if name == "replace" else []), argument)
         assert_holds(subject, b"a" * length)
+
+
+@pytest.mark.parametrize("hint", [-1, "many", 1 << 70, ZeroDivisionError])
+@pytest.mark.parametrize("kind", [bytearray, GrowBuffer])
+def test_extend_iterator_with_wrong_length_hint_raises_and_appends_nothing(kind, hint):
+    class Iterator:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return 65
+
+        def __length_hint__(self):
+            if isinstance(hint, type):
+                raise hint
+            return hint
+
+    buf = kind(b"abc")
+    errors = {-1: ValueError, "many": TypeError, 1 << 70: OverflowError}
+    with pytest.raises(errors.get(hint, ZeroDivisionError)):
+        buf.extend(Iterator())
+    assert buf == b"abc"
