@@ -1,7 +1,8 @@
-"""GrowArray is the ndarray of its rows, for every dtype, as it grows and shrinks.
+"""Test that GrowArray behaves as the ndarray of its rows, for every dtype.
 
-Views that are held across growth must go on showing what they showed. hypothesis prints
-what fails, and its seed. Sequences of calls are in test_array_model.py.
+Views that exist while an array grows must remain valid. If a random test fails,
+hypothesis prints the example and its seed. test_array_model.py tests random sequences
+of calls.
 """
 
 import array as array_array
@@ -54,7 +55,7 @@ NESTED = np.dtype([("at", [("x", "f4"), ("y", ">i2")]), ("v", "u1", (2, 2))])
 
 
 def unstable(dtype="f8", row_shape=(), rows=()):
-    """Return an array that moves as it grows, as where the system has no space."""
+    """Return an array that moves when it grows, as without free address space."""
     with address_space(0):
         array = GrowArray(dtype=dtype, row_shape=row_shape)
         assert not array.stable
@@ -64,8 +65,8 @@ def unstable(dtype="f8", row_shape=(), rows=()):
 
 @contextmanager
 def address_space(nbytes, others=0):
-    """Let arrays think that the process has so much, of which others have a part."""
-    assert GrowArray().limit != 0  # by now the process was asked how much it has
+    """Simulate an address space of `nbytes`, of which `others` bytes are in use."""
+    assert GrowArray().limit != 0  # this line makes the module read the real size
     numpy = array_module._numpy
     before = numpy.space_nbytes, numpy.others_nbytes
     numpy.space_nbytes, numpy.others_nbytes = nbytes, others
@@ -76,17 +77,21 @@ def address_space(nbytes, others=0):
 
 
 def address(array):
+    """Return the address of the first row."""
     return array.__array_interface__["data"][0]
 
 
 def text(array):
-    """Return what tells arrays apart, NaN from NaN and 1 from 1.0 too."""
+    """Return a text that is equal for arrays of the same dtype, shape and values.
+
+    In it NaN equals NaN, and 1 differs from 1.0.
+    """
     array = np.asarray(array)
     return repr((array.dtype, array.shape, array.tolist()))
 
 
 def assert_rows(array, expected):
-    """Assert that an array has just these rows, and nothing about it is broken."""
+    """Assert that an array has exactly these rows and that its buffer is valid."""
     assert text(array.array) == text(expected)
     assert len(array) == len(expected)
     assert array.shape == expected.shape
@@ -94,7 +99,7 @@ def assert_rows(array, expected):
 
 
 class Unchanged:
-    """Assert that a block leaves an array as it was, to the byte."""
+    """Assert that a `with` block leaves every byte of an array unchanged."""
 
     def __init__(self, array):
         self.array = array
@@ -131,8 +136,11 @@ ROW_SHAPES = hnp.array_shapes(min_dims=0, max_dims=2, max_side=3)
 
 
 def some_rows(data, dtype, row_shape, least=0):
-    """Draw an array of rows; any bytes are a value, but a bool is 0 or 1 and text is
-    made of characters."""
+    """Draw an array of rows with valid values.
+
+    An unstructured void item may be any bytes. A bool is 0 or 1. Text consists of valid
+    characters.
+    """
     nrows = data.draw(st.integers(least, 6))
     elements = None
     if dtype.kind == "V" and dtype.names is None:
@@ -141,22 +149,26 @@ def some_rows(data, dtype, row_shape, least=0):
 
 
 def has_dates(dtype):
+    """Return whether a dtype, or a field of it, is a date or a duration."""
     fields = [dtype[name].base for name in dtype.names or ()]
     return dtype.kind in "Mm" or any(map(has_dates, fields))
 
 
 def as_python(row):
-    """Return a row of Python's own objects that NumPy turns into the same row: a date or a
-    duration that is far away it may turn into another one."""
+    """Return a row as Python objects, from which NumPy makes the same row.
+
+    A row with dates or durations is returned as it is, because NumPy may turn a Python
+    object for a distant date into another value.
+    """
     return row if has_dates(row.dtype) else row.tolist()
 
 
 @RESERVES
 @QUICKLY
 @given(st.data(), DTYPES, ROW_SHAPES)
-def test_any_dtype_grows_under_views(data, dtype, row_shape):
+def test_growth_any_dtype_under_views_keeps_views_valid(data, dtype, row_shape):
     array, model, views = GrowArray(dtype=dtype, row_shape=row_shape), [], []
-    dtype, row_shape = array.dtype, array.row_shape  # a subarray's shape is the row's
+    dtype, row_shape = array.dtype, array.row_shape  # of a subarray dtype's items
     for _ in range(data.draw(st.integers(1, 5))):
         rows = some_rows(data, dtype, row_shape)
         how = data.draw(st.sampled_from(["append", "python", "extend", "list", "iter"]))
@@ -184,7 +196,7 @@ def test_any_dtype_grows_under_views(data, dtype, row_shape):
 
 @QUICKLY
 @given(st.data(), DTYPES, ROW_SHAPES)
-def test_any_dtype_comes_back_whole(data, dtype, row_shape):
+def test_growarray_any_dtype_round_trip_keeps_rows(data, dtype, row_shape):
     rows = some_rows(data, dtype.base, row_shape + dtype.shape)
     array = GrowArray(rows)
     assert_rows(array, rows)
@@ -194,7 +206,7 @@ def test_any_dtype_comes_back_whole(data, dtype, row_shape):
     if rows.dtype.kind in "biufcSU":
         with memoryview(array) as ours, memoryview(rows) as theirs:
             assert (ours.format, ours.shape) == (theirs.format, theirs.shape)
-            if rows.dtype.char not in "gG":  # whose padding we clear
+            if rows.dtype.char not in "gG":  # GrowArray zeroes their padding
                 assert ours.tobytes() == theirs.tobytes()
     assert address(np.asarray(array)) == address(array.array)
     assert np.asarray(array).dtype == rows.dtype
@@ -219,7 +231,7 @@ QUICK_TYPES += ["f4", "f8", "c8", "c16", "S4", "U4"]
 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("code", QUICK_TYPES)
-def test_what_c_writes_is_what_numpy_writes(code, order):
+def test_append_edge_values_matches_numpy(code, order):
     dtype = np.dtype(order + code)
     record = np.dtype([("pad", "u1"), ("field", dtype)], align=True)
     item, row = GrowArray(dtype=dtype), GrowArray(dtype=dtype, row_shape=2)
@@ -232,7 +244,7 @@ def test_what_c_writes_is_what_numpy_writes(code, order):
         except TOO_BIG:
             for array in (item, row, field):
                 wanted = value if array is item else (1, value)
-                # NumPy 1 warns of a field that is out of range, which is an error here.
+                # For an out-of-range field NumPy 1 warns, and warnings are errors here.
                 error = OverflowError if array is item else TOO_BIG
                 with Unchanged(array), pytest.raises(error):
                     array.append(wanted)
@@ -249,7 +261,7 @@ def test_what_c_writes_is_what_numpy_writes(code, order):
 
 
 UNITS = ["Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "25s", "3D"]
-DAYS = datetime.timedelta(days=100_000_000)  # past which NumPy's arithmetic overflows
+DAYS = datetime.timedelta(days=100_000_000)  # NumPy's arithmetic overflows past this
 MOMENTS = {
     "M": st.dates() | st.datetimes(),
     "m": st.timedeltas(-DAYS, DAYS),
@@ -257,7 +269,7 @@ MOMENTS = {
 
 
 def set_item(dtype, value):
-    """Return what an ndarray makes of a value, or the exception."""
+    """Assign a value to an item of an ndarray; return its bytes, or the exception."""
     plain = np.zeros(1, dtype)
     try:
         plain[0] = value
@@ -268,7 +280,7 @@ def set_item(dtype, value):
 
 @QUICKLY
 @given(st.data(), st.sampled_from("Mm"), st.sampled_from(UNITS), st.sampled_from("<>"))
-def test_append_dates_and_durations_as_an_ndarray_sets_them(data, kind, unit, order):
+def test_append_dates_and_durations_matches_ndarray_assignment(data, kind, unit, order):
     array = GrowArray(dtype=f"{order}{kind}8[{unit}]")
     value = data.draw(MOMENTS[kind])
     expected = set_item(array.dtype, value)
@@ -281,7 +293,7 @@ def test_append_dates_and_durations_as_an_ndarray_sets_them(data, kind, unit, or
         assert array.tobytes() == 3 * expected
 
 
-def test_append_dates_with_a_time_zone_as_an_ndarray_sets_them():
+def test_append_date_with_time_zone_matches_ndarray_assignment():
     moment = datetime.datetime(2020, 1, 2, 3, tzinfo=datetime.UTC)
     array = GrowArray(dtype="M8[s]")
     with warnings.catch_warnings():
@@ -292,8 +304,8 @@ def test_append_dates_with_a_time_zone_as_an_ndarray_sets_them():
 
 @QUICKLY
 @given(st.data())
-def test_append_scalars_as_an_ndarray_sets_them_by_same_kind(data):
-    """Of any type to any dtype; an integer that does not fit is an error everywhere."""
+def test_append_numpy_scalar_follows_same_kind_casting(data):
+    """Test scalars of any type with any dtype; an out-of-range integer is an error."""
     source, target = data.draw(PLAIN), data.draw(PLAIN)
     if source.kind in "SU" or target.kind in "SU":
         source = target = data.draw(st.sampled_from([source, target]))
@@ -328,7 +340,7 @@ def test_append_scalars_as_an_ndarray_sets_them_by_same_kind(data):
 
 
 @pytest.mark.parametrize("dtype", [object, "O", [("a", "f8"), ("b", "O")]], ids=str)
-def test_references_are_refused(dtype):
+def test_growarray_object_dtype_raises_type_error(dtype):
     with pytest.raises(TypeError, match="cannot hold"):
         GrowArray(dtype=dtype)
     with pytest.raises(TypeError, match="cannot hold"):
@@ -336,14 +348,14 @@ def test_references_are_refused(dtype):
 
 
 @pytest.mark.skipif(not NUMPY_2, reason="NumPy 1 has no StringDType")
-def test_string_dtype_is_refused():
+def test_growarray_string_dtype_raises_type_error():
     with pytest.raises(TypeError, match="cannot hold"):
         GrowArray(dtype=np.dtypes.StringDType())
     with pytest.raises(TypeError, match="cannot hold"):
         GrowArray(np.array(["a"], np.dtypes.StringDType()))
 
 
-def test_items_without_bytes_are_refused():
+def test_growarray_zero_size_items_raises_value_error():
     for dtype in ("S", "U", "V0"):
         with pytest.raises(ValueError, match="length"):
             GrowArray(dtype=dtype)
@@ -352,10 +364,10 @@ def test_items_without_bytes_are_refused():
             GrowArray(row_shape=row_shape)
 
 
-# ---------------------------------------------------------------------- being made
+# -------------------------------------------------------------------- construction
 
 
-def test_it_is_made_of_what_numpy_takes():
+def test_growarray_array_like_data_holds_same_rows():
     assert_rows(GrowArray(), np.zeros(0))
     assert_rows(GrowArray([1, 2]), np.array([1, 2]))
     assert_rows(GrowArray([1, 2], dtype="f4"), np.array([1, 2], "f4"))
@@ -377,7 +389,7 @@ def test_it_is_made_of_what_numpy_takes():
 RECORD_ROWS = np.array([(1, 2, True, "n"), (0.5, -1, False, "maxi")], RECORD)
 
 
-def test_it_is_not_made_of_one_item():
+def test_growarray_scalar_data_raises_type_error():
     for data in (3, "text", np.float64(1)):
         with pytest.raises(TypeError, match="item|iterable"):
             GrowArray(data)
@@ -385,20 +397,20 @@ def test_it_is_not_made_of_one_item():
             GrowArray(data, row_shape=())
 
 
-def test_over_a_buffer_both_see_what_is_done_to_either():
+def test_from_buffer_change_of_either_shows_in_both():
     buffer = GrowBuffer(np.arange(3.0).tobytes())
     array = GrowArray.from_buffer(buffer, "f8")
     assert array.buffer is buffer and not array.stable and array.limit is None
     assert address(array.array) == address(np.frombuffer(buffer, "u1"))
     array.append(3)
     assert len(buffer) == 32
-    assert array[3] == 3  # and no view is left behind that would stop the next line
+    assert array[3] == 3  # no view remains, which would refuse the next line
     del buffer[:8]
     buffer += np.float64(4).tobytes()
     assert array.tolist() == [1, 2, 3, 4]
 
 
-def test_over_a_buffer_that_is_exported():
+def test_from_buffer_exported_buffer_refuses_append():
     buffer = GrowBuffer(16)
     with memoryview(buffer):
         array = GrowArray.from_buffer(buffer, "f8")
@@ -409,7 +421,7 @@ def test_over_a_buffer_that_is_exported():
     assert array.tolist() == [7, 7, 1]
 
 
-def test_a_buffer_must_have_whole_rows():
+def test_from_buffer_partial_row_raises_value_error():
     with pytest.raises(ValueError, match="whole rows"):
         GrowArray.from_buffer(GrowBuffer(17), "f8")
     with pytest.raises(ValueError, match="whole rows"):
@@ -441,7 +453,7 @@ def test_a_buffer_must_have_whole_rows():
 
 
 class Unbroken:
-    """Assert that a block leaves the bytes of a buffer as they were."""
+    """Assert that a `with` block leaves the bytes of a buffer unchanged."""
 
     def __init__(self, buffer):
         self.buffer = buffer
@@ -453,11 +465,11 @@ class Unbroken:
         assert bytes(self.buffer) == self.before and check(self.buffer) is None
 
 
-# ----------------------------------------------------------------- views and space
+# --------------------------------------------------------- views and address space
 
 
 @RESERVES
-def test_views_survive_growth():
+def test_extend_under_views_keeps_address():
     array = GrowArray(np.arange(1000))
     assert array.stable
     view, part = array.array, array[10:20]
@@ -471,7 +483,7 @@ def test_views_survive_growth():
 
 @pytest.fixture
 def busy_threads():
-    """Have threads take turns often."""
+    """Make the interpreter switch threads often."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield
@@ -479,14 +491,16 @@ def busy_threads():
 
 
 def counts_up(view, length):
-    """Tell whether a view has that length, and row i is i in its last rows: where those
-    stand that may not be there yet."""
+    """Return whether a view has that length and row i of its last rows is i.
+
+    Only the last rows can be wrong: they may not have been written yet.
+    """
     last = range(max(length - 100, 0), length)
     return len(view) == length and view[last.start :].tolist() == list(last)
 
 
 def read_views(array):
-    """Look at new views and at held ones; return those that are not right."""
+    """Check new views and older ones; return those with wrong rows."""
     held, wrong = [], []
     for _ in range(300):
         view = array.array
@@ -497,8 +511,8 @@ def read_views(array):
 
 @RESERVES
 @pytest.mark.parametrize("nrows", [1, 7, 100_000])
-def test_one_thread_appends_while_others_read(nrows, busy_threads):
-    """One row at a time, or blocks; the largest takes a while to copy."""
+def test_append_while_threads_read_views_shows_right_rows(nrows, busy_threads):
+    """Add one row at a time, or blocks; the largest takes long to copy."""
     array, most = GrowArray(), 30 * max(nrows, 1000)
     with ThreadPoolExecutor(2) as pool:
         readers = [pool.submit(read_views, array) for _ in range(2)]
@@ -512,7 +526,7 @@ def test_one_thread_appends_while_others_read(nrows, busy_threads):
     assert np.array_equal(array.array, np.arange(len(array)))
 
 
-def test_threads_append_whole_rows(busy_threads):
+def test_append_from_several_threads_keeps_rows_whole(busy_threads):
     array, each, nthreads = GrowArray(row_shape=2), 1000, 4
 
     def work(number):
@@ -545,7 +559,7 @@ def test_threads_append_whole_rows(busy_threads):
     ],
 )
 @pytest.mark.parametrize("make", [GrowArray, lambda rows: unstable("f8", (), rows)])
-def test_what_moves_rows_is_refused_under_a_view_and_says_why(make, shrink):
+def test_row_moving_call_under_view_raises_error_with_hint(make, shrink):
     array = make([1.0, 2, 3])
     for look in (lambda: array.array, lambda: array[1:], iter, memoryview):
         held = look() if look not in (iter, memoryview) else look(array)
@@ -561,7 +575,7 @@ def test_what_moves_rows_is_refused_under_a_view_and_says_why(make, shrink):
     shrink(array)
 
 
-def test_views_in_the_way_of_a_shared_buffer_are_named():
+def test_from_buffer_under_buffer_view_error_names_view():
     buffer = GrowBuffer(16)
     array = GrowArray.from_buffer(buffer, "f8")
     with memoryview(buffer):
@@ -575,18 +589,18 @@ def test_views_in_the_way_of_a_shared_buffer_are_named():
         array.append(1)
 
 
-def test_a_copy_of_a_slice_is_no_view():
+def test_delitem_with_slice_copy_held_succeeds():
     array = GrowArray([1.0, 2, 3])
     kept = array[1:].copy()
     del array[0]
     assert kept.tolist() == array.tolist() == [2, 3]
 
 
-def test_an_unstable_array_grows_without_views_only():
+def test_growth_unstable_array_under_view_raises_buffer_error():
     array = unstable(rows=[1.0, 2.0])
     assert not array.stable and array.limit is None
     for grow in (lambda: array.append(3), lambda: array.extend(np.ones(2))):
-        assert array[0] == 1  # has the array keep a view, which must not count
+        assert array[0] == 1  # the array keeps an internal view, which is allowed
         grow()
         view = array[:1]
         with Unchanged(array), pytest.raises(BufferError, match="not stable.*ndarray"):
@@ -600,18 +614,18 @@ def test_an_unstable_array_grows_without_views_only():
 
 
 @RESERVES
-def test_thousands_live_together():
-    gc.collect()  # what is collected meanwhile gives space back
+def test_growarray_three_thousand_arrays_coexist():
+    gc.collect()  # a later collection would free address space
     arrays = [GrowArray([i]) for i in range(3000)]
     limits = [array.limit or 0 for array in arrays]
     assert limits == sorted(limits, reverse=True)
     if array_module._numpy.space_nbytes == 1 << 47:
         assert all(array.stable for array in arrays)
-    assert GrowBuffer(limit=1 << 30).limit == 1 << 30  # there is space for others
+    assert GrowBuffer(limit=1 << 30).limit == 1 << 30  # address space remains
     assert [array[0] for array in arrays] == list(range(3000))
 
 
-def test_address_space_in_use_sets_the_limit():
+def test_limit_less_free_address_space_is_smaller():
     assert GrowArray().limit != 0
     used = array_module._numpy.others_nbytes + growbuf.stats()["reserved_bytes"]
     assert used > 0 or not GrowArray().stable
@@ -625,7 +639,7 @@ def test_address_space_in_use_sets_the_limit():
         assert limits == [None] * 7
 
 
-def test_address_space_is_asked_for_by_the_first_view_only(monkeypatch):
+def test_array_first_view_reserves_address_space(monkeypatch):
     array = GrowArray(np.arange(100.0))
     array.append(1)
     before = growbuf.stats()["reserved_bytes"]
@@ -637,8 +651,11 @@ def test_address_space_is_asked_for_by_the_first_view_only(monkeypatch):
     assert view.tolist() == list(range(100))
 
 
-def test_small_arrays_take_at_most_half_more_than_array_array():
-    """Of memory; and no address space, of which a process has only so many pieces."""
+def test_growarray_small_uses_at_most_1_5_times_array_array_memory():
+    """Small arrays must not reserve address space either.
+
+    The number of mappings of a process is limited.
+    """
 
     def ours():
         rows = GrowArray()
@@ -664,7 +681,7 @@ def test_small_arrays_take_at_most_half_more_than_array_array():
 
 
 @RESERVES
-def test_where_there_is_no_space_it_moves():
+def test_growarray_without_address_space_is_unstable():
     assert GrowArray().stable
     with address_space(0):
         array = GrowArray([1.0])
@@ -674,7 +691,7 @@ def test_where_there_is_no_space_it_moves():
 
 
 @RESERVES
-def test_much_data_gets_more_than_twice_its_length():
+def test_limit_large_array_is_at_least_twice_length_or_none():
     array = GrowArray(dtype="u1")
     with address_space(1 << 47, others=int(0.94 * (1 << 47))):
         array.resize(1 << 29)
@@ -692,7 +709,7 @@ def test_much_data_gets_more_than_twice_its_length():
         (lambda n: GrowArray().reserve(n), "nrows", 0),
     ],
 )
-def test_a_wrong_number_of_rows_is_named(call, name, least):
+def test_row_count_invalid_error_names_argument(call, name, least):
     with pytest.raises(ValueError, match=f"^{name} .* {least} or more, got -3$"):
         call(-3)
     with pytest.raises(TypeError, match=f"^{name} must be an integer, got str$"):
@@ -703,7 +720,7 @@ def test_a_wrong_number_of_rows_is_named(call, name, least):
 
 
 @RESERVES
-def test_limits_are_told_in_rows():
+def test_growth_past_limit_error_states_rows():
     array = GrowArray(row_shape=2, limit=3)
     array.resize(3)
     for call in (
@@ -725,7 +742,7 @@ def test_limits_are_told_in_rows():
 
 
 @pytest.mark.parametrize("row_shape", [2.0, "2", (2, 2.5), {}, [None]])
-def test_wrong_row_shape_is_named(row_shape):
+def test_growarray_invalid_row_shape_error_names_argument(row_shape):
     if row_shape == {}:
         row_shape = {1.5}
     with pytest.raises(
@@ -734,26 +751,26 @@ def test_wrong_row_shape_is_named(row_shape):
         GrowArray(row_shape=row_shape)
 
 
-def test_a_row_that_is_too_big_is_refused():
+def test_growarray_oversized_row_raises_value_error():
     with pytest.raises(ValueError, match=r"^rows of dtype.* \(4611686018427387904,\)"):
         GrowArray(row_shape=1 << 62)
 
 
-def test_one_item_is_shown_and_what_takes_it():
+def test_growarray_and_extend_scalar_error_suggests_alternative():
     with pytest.raises(TypeError, match=r"got one item: 2.5; give it as \[2.5\]"):
         GrowArray(2.5)
     with pytest.raises(TypeError, match=r"got one item: 2.5; append\(\) takes it"):
         GrowArray().extend(2.5)
 
 
-def test_its_items_can_be_named_at_run_time():
+def test_growarray_subscripted_class_creates_array():
     named = GrowArray[np.float64]
     assert (named.__origin__, named.__args__) == (GrowArray, (np.float64,))
     assert type(named([1.5])) is GrowArray
 
 
 @RESERVES
-def test_a_limit_is_in_rows():
+def test_limit_given_counts_rows():
     array = GrowArray(dtype="i4", row_shape=3, limit=2)
     assert (array.limit, array.capacity, array.stable) == (2, 2, True)
     array.append((1, 2, 3))
@@ -778,7 +795,7 @@ def test_a_limit_is_in_rows():
         GrowArray(limit=1 << 59)
 
 
-def test_reserve_and_capacity_are_in_rows():
+def test_reserve_row_count_sets_capacity_in_rows():
     array = unstable("i2", 3)
     array.reserve(1000)
     assert 1000 <= array.capacity < 1500
@@ -787,7 +804,7 @@ def test_reserve_and_capacity_are_in_rows():
             call(-1)
 
 
-def test_deleting_from_the_front_copies_nothing():
+def test_delitem_front_rows_copies_no_bytes():
     array = GrowArray(np.arange(1 << 20))
     before = growbuf.stats()["copied_bytes"]
     for _ in range(500):
@@ -797,7 +814,7 @@ def test_deleting_from_the_front_copies_nothing():
 
 
 @RESERVES
-def test_take_hands_the_pages_over():
+def test_detach_large_array_moves_pages():
     array = GrowArray(np.arange(4 << 20).reshape(-1, 4))
     before = growbuf.stats()["copied_bytes"]
     taken = array.detach()
@@ -809,7 +826,7 @@ def test_take_hands_the_pages_over():
     assert array.stable
 
 
-# ---------------------------------------------------------------------- what fails
+# ------------------------------------------------------------------- invalid input
 
 BAD_ROWS = [
     ("i8", (), 1.5, TypeError, "same_kind"),
@@ -838,7 +855,7 @@ BAD_ROWS = [
 
 
 @pytest.mark.parametrize("dtype, row_shape, bad, error, words", BAD_ROWS, ids=str)
-def test_a_bad_row_changes_nothing(dtype, row_shape, bad, error, words):
+def test_append_invalid_row_leaves_array_unchanged(dtype, row_shape, bad, error, words):
     array = GrowArray(dtype=dtype, row_shape=row_shape)
     array.resize(2)
     good = array[0].copy()
@@ -857,7 +874,7 @@ def test_a_bad_row_changes_nothing(dtype, row_shape, bad, error, words):
 
 
 class Index5:
-    """Has only an __index__."""
+    """An integer-like object with only an __index__ method."""
 
     def __index__(self):
         return 5
@@ -874,7 +891,7 @@ WAYS_IN = {
     "extend by a deque": lambda array, value: array.extend(deque([value])),
     "new": lambda array, value: array.extend(GrowArray([value], dtype=array.dtype)),
 }
-# (dtype, value, what ndarray[i] = value makes of it under the rule same_kind)
+# (dtype, value, the result or error of ndarray[i] = value with casting same_kind)
 ONE_RULE = [
     ("i4", np.int64(2**40), OverflowError),
     ("i4", np.int64(7), 7),
@@ -932,7 +949,7 @@ ONE_RULE = [
 @pytest.mark.parametrize(
     "dtype, value, expected", ONE_RULE, ids=lambda value: repr(value)[:30]
 )
-def test_values_follow_one_rule_whichever_way_they_come(way, dtype, value, expected):
+def test_append_insert_extend_value_follows_casting_rule(way, dtype, value, expected):
     array = GrowArray(dtype=dtype)
     array.resize(1)
     if isinstance(expected, type):
@@ -950,7 +967,7 @@ def test_values_follow_one_rule_whichever_way_they_come(way, dtype, value, expec
 @pytest.mark.parametrize(
     "dtype, value, expected", ONE_RULE, ids=lambda value: repr(value)[:30]
 )
-def test_values_in_nested_lists_follow_the_rule(dtype, value, expected):
+def test_append_extend_nested_value_follows_casting_rule(dtype, value, expected):
     if isinstance(expected, type):
         for make in (list, tuple, deque):
             array = GrowArray(dtype=dtype, row_shape=(2, 1))
@@ -963,7 +980,7 @@ def test_values_in_nested_lists_follow_the_rule(dtype, value, expected):
 
 
 @pytest.mark.filterwarnings("default")
-def test_append_masked_is_nan_as_in_an_ndarray():
+def test_append_masked_warns_and_stores_nan():
     array = GrowArray()
     with pytest.warns(UserWarning, match="masked"):
         array.append(np.ma.masked)
@@ -973,7 +990,7 @@ def test_append_masked_is_nan_as_in_an_ndarray():
 
 
 @pytest.mark.parametrize("dtype", ["M8", "m8", np.dtype("M8"), "S", "U", str, bytes])
-def test_dtype_without_unit_or_length_is_taken_from_the_data(dtype):
+def test_growarray_dtype_without_unit_or_length_uses_data(dtype):
     kind = np.dtype(dtype).kind
     data = {"M": [DAY], "m": [datetime.timedelta(1)], "S": [b"abc"], "U": ["abc"]}[kind]
     assert_rows(GrowArray(data, dtype=dtype), np.array(data, dtype))
@@ -986,7 +1003,7 @@ def test_dtype_without_unit_or_length_is_taken_from_the_data(dtype):
 
 
 @pytest.mark.parametrize("data", [b"\1\2", "12"])
-def test_extend_by_text_says_what_makes_numbers_of_bytes(data):
+def test_extend_text_error_suggests_frombuffer(data):
     array = GrowArray(dtype="u1")
     with (
         Unchanged(array),
@@ -1009,12 +1026,12 @@ def test_extend_by_text_says_what_makes_numbers_of_bytes(data):
         ("some text", r"\['some text'\]"),
     ],
 )
-def test_new_from_one_item_says_what_was_meant(data, hint):
+def test_growarray_one_item_error_suggests_argument(data, hint):
     with pytest.raises(TypeError, match=f"data must be rows, .*{hint}"):
         GrowArray(data)
 
 
-def test_an_iterable_that_raises_leaves_no_row_behind():
+def test_extend_raising_iterable_leaves_array_unchanged():
     def rows():
         yield 1.0
         yield 2.0
@@ -1025,7 +1042,7 @@ def test_an_iterable_that_raises_leaves_no_row_behind():
         array.extend(rows())
 
 
-def test_floating_point_errors_leave_no_row_behind():
+def test_append_floating_point_error_leaves_array_unchanged():
     array = GrowArray(dtype="f4")
     with np.errstate(over="raise"):
         for call in (
@@ -1037,14 +1054,14 @@ def test_floating_point_errors_leave_no_row_behind():
                 call()
 
 
-def test_extend_needs_rows():
+def test_extend_non_rows_raises_type_error():
     array = GrowArray()
     for bad in (5, 1.5, "text", b"bytes", np.float64(3), None, {1: 2}):
         with Unchanged(array), pytest.raises(TypeError):
             array.extend(bad)
 
 
-def test_indices_are_those_of_an_array():
+def test_index_out_of_range_raises_index_error():
     array = GrowArray([1, 2, 3])
     for call in (
         lambda: array.pop(3),
@@ -1061,10 +1078,10 @@ def test_indices_are_those_of_an_array():
         del array[::0]
 
 
-# ------------------------------------------------------------- code that gets called
+# -------------------------------------------------- user code called during a method
 
 
-def test_rows_that_change_the_array_meanwhile():
+def test_extend_iterable_changing_array_keeps_both_changes():
     array = GrowArray([0.0])
 
     def rows():
@@ -1079,7 +1096,7 @@ def test_rows_that_change_the_array_meanwhile():
 
 
 class Meddler:
-    """An array-like that changes another array when it is asked for its rows."""
+    """An array-like that resizes another array when NumPy reads its rows."""
 
     def __init__(self, array, rows):
         self.array, self.rows = array, rows
@@ -1089,7 +1106,7 @@ class Meddler:
         return np.array(self.rows, dtype)
 
 
-def test_an_array_like_that_changes_the_array_meanwhile():
+def test_append_array_like_resizing_array_keeps_both_changes():
     array = GrowArray([0.0])
     array.append(Meddler(array, 1.0))
     array.extend(Meddler(array, [2.0]))
@@ -1100,13 +1117,16 @@ def test_an_array_like_that_changes_the_array_meanwhile():
 
 
 def watch(array, callback):
-    """Call back when the view that the array keeps dies: return a weak reference to its
-    base, which is the base of the views that the array hands out too."""
+    """Call `callback` when the array's internal view is deallocated.
+
+    Return a weak reference to the base of that view. The views that the array returns
+    have the same base.
+    """
     return weakref.ref(array.array.base, callback)
 
 
 @RESERVES
-def test_a_view_that_dies_may_call_back():
+def test_pop_view_callback_appending_sees_new_row():
     array = GrowArray([1.0, 2.0])
     weak = watch(array, lambda _: array.append(5.0))
     assert array.pop() == 5, "the last one by then"
@@ -1128,13 +1148,13 @@ def test_a_view_that_dies_may_call_back():
 )
 @pytest.mark.parametrize("make", [GrowArray, lambda rows: unstable("f8", (), rows)])
 @pytest.mark.parametrize("clears", [False, True])
-def test_a_view_that_dies_may_have_the_rows_looked_at(remove, left, make, clears):
+def test_removal_view_callback_reading_keeps_array_valid(remove, left, make, clears):
     array, seen = make([1.0, 2.0]), []
 
     def look(_):
         seen.append(array[0])
         if clears:
-            with suppress(BufferError):  # where the view is an export yet
+            with suppress(BufferError):  # raised if the view is still an export
                 array.clear()
                 seen.clear()
 
@@ -1145,10 +1165,10 @@ def test_a_view_that_dies_may_have_the_rows_looked_at(remove, left, make, clears
     if seen:
         assert seen == [1] and array.tolist() == left
     else:
-        assert array.tolist() in ([], [7], [0])  # an insert, a resize
+        assert array.tolist() in ([], [7], [0])  # after an insert or a resize
 
 
-def test_a_view_that_dies_may_clear_the_rows_that_are_appended():
+def test_extend_view_callback_clearing_source_adds_no_rows():
     rows = [float(row) for row in range(1000)]
     array = unstable(rows=[0.5])
     weak = watch(array, lambda _: rows.clear())
@@ -1157,7 +1177,7 @@ def test_a_view_that_dies_may_clear_the_rows_that_are_appended():
 
 
 @pytest.mark.parametrize("make", [GrowArray, lambda rows: unstable("f8", (), rows)])
-def test_it_can_be_extended_by_itself(make):
+def test_extend_by_itself_doubles_rows(make):
     array = make([1.0, 2.0])
     array.extend(array)
     array.extend(iter(array.tolist()))
@@ -1165,7 +1185,7 @@ def test_it_can_be_extended_by_itself(make):
 
 
 @RESERVES
-def test_a_stable_one_can_be_extended_by_a_view_of_itself():
+def test_extend_stable_array_by_own_view_appends_rows():
     array = GrowArray(np.arange(3.0))
     array.extend(array.array)
     array.extend(array[::2])
@@ -1173,7 +1193,7 @@ def test_a_stable_one_can_be_extended_by_a_view_of_itself():
     assert array.tolist() == [0, 1, 2, 0, 1, 2, 0, 2, 1, 1]
 
 
-def test_bytes_that_belong_to_no_field_are_zeros_where_fields_overlap():
+def test_append_overlapping_fields_zeroes_padding():
     fields = {"names": ["a", "b"], "formats": ["<i4"] * 2, "offsets": [0, 0]}
     array = GrowArray(dtype=np.dtype(fields | {"itemsize": 8}))
     array.resize(1)
@@ -1183,7 +1203,7 @@ def test_bytes_that_belong_to_no_field_are_zeros_where_fields_overlap():
     assert bytes(array.buffer) == b"\2" + bytes(7)
 
 
-def test_cycles_are_collected():
+def test_growarray_reference_cycle_is_collected():
     class Owner(GrowArray):
         pass
 
@@ -1195,7 +1215,7 @@ def test_cycles_are_collected():
     assert weak() is None
 
 
-def test_a_view_outlives_its_array():
+def test_array_view_outlives_growarray():
     view = GrowArray(np.arange(100_000)).array
     gc.collect()
     assert view.sum() == 4999950000
@@ -1210,7 +1230,7 @@ IN_PLACE = [f"i{name.rstrip('_')}" for name in ARITHMETIC + BITWISE]
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_operators_are_those_of_an_array(name):
+def test_binary_operator_matches_ndarray(name):
     plain = np.array([1, 2, 3])
     array, apply = GrowArray(plain), getattr(operator, name)
     others = [plain + 1] if name == "matmul" else [2, plain + 1]
@@ -1225,7 +1245,7 @@ def test_operators_are_those_of_an_array(name):
         assert (array == "x").tolist() == [False] * 3
 
 
-def test_the_other_operators():
+def test_other_operators_match_ndarray():
     plain = np.array([1, -2, 3])
     array = GrowArray(plain)
     for apply in (operator.neg, operator.pos, operator.abs, operator.invert):
@@ -1246,7 +1266,7 @@ def test_the_other_operators():
 
 
 @pytest.mark.parametrize("name", IN_PLACE)
-def test_operators_in_place_change_the_rows(name):
+def test_in_place_operator_changes_rows(name):
     plain = np.array([1, 2, 3])
     if name == "itruediv":
         plain = plain / 1
@@ -1258,7 +1278,7 @@ def test_operators_in_place_change_the_rows(name):
     assert text(array) == text(apply(plain, 2)) == text(view)
 
 
-def test_operators_in_place_refuse_as_numpy_does():
+def test_in_place_operator_invalid_operand_raises_as_ndarray():
     array = GrowArray([1, 2])
     with Unchanged(array), pytest.raises(TypeError, match="same_kind"):
         array += 1.5
@@ -1266,7 +1286,7 @@ def test_operators_in_place_refuse_as_numpy_does():
         array += [1, 2, 3]
 
 
-def test_ufuncs():
+def test_ufunc_with_growarrays_matches_ndarray():
     plain = np.array([1.0, 4.0, 9.0])
     array, out = GrowArray(plain), GrowArray(np.zeros(3))
     assert np.sqrt(array).tolist() == [1, 2, 3]
@@ -1288,7 +1308,7 @@ def test_ufuncs():
 
 
 class Deferring:
-    """Has the last word in an expression with arrays."""
+    """An operand whose own method handles an operation with an array."""
 
     __array_ufunc__ = None
 
@@ -1297,27 +1317,27 @@ class Deferring:
 
 
 @pytest.mark.parametrize("number", [int, float, complex])
-def test_its_bytes_are_not_read_as_the_text_of_a_number(number):
+def test_number_constructor_growarray_raises_type_error(number):
     with pytest.raises(TypeError):
         number(GrowArray(np.frombuffer(b"12", "u1")))
 
 
-def test_numpys_scalar_types_make_an_array_of_it():
+def test_scalar_type_growarray_returns_ndarray():
     assert text(np.float64(GrowArray(np.frombuffer(b"12", "u1")))) == text([49.0, 50.0])
 
 
-def test_it_is_a_sequence_as_an_array_is():
+def test_sequence_functions_growarray_match_ndarray():
     array = GrowArray([1.0, 2.0, 5.0])
     assert list(reversed(array)) == [5, 2, 1]
     assert bisect.bisect(array, 3) == 2
     assert operator.indexOf(array, 5) == 2
 
 
-def test_others_may_have_the_last_word():
+def test_add_operand_without_array_ufunc_defers():
     assert GrowArray([1]) + Deferring() is np.ndarray
 
 
-def test_attributes_and_functions_of_numpy():
+def test_ndarray_attributes_and_functions_match_ndarray():
     plain = np.arange(6.0).reshape(3, 2)
     array = GrowArray(plain)
     for name in ("ndim", "size", "nbytes", "itemsize", "dtype", "shape", "T"):
@@ -1356,10 +1376,10 @@ def test_attributes_and_functions_of_numpy():
     ],
     ids=["array", "__array__", "asarray", "slice", "view"],
 )
-def test_a_view_that_is_handed_out_is_the_users_to_spoil(find, spoil):
+def test_array_changed_view_attributes_leave_growarray_unchanged(find, spoil):
     array = GrowArray([1.0, 2, 3, 4])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy 2.5 warns of setting a shape or a dtype
+        warnings.simplefilter("ignore")  # NumPy 2.5 warns when a shape or dtype is set
         spoil(find(array))
     array[0] = 5
     array += 1
@@ -1374,7 +1394,7 @@ REDUCTIONS = ["mean", "var", "std", "sum", "prod", "max", "min", "any", "all"]
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
-def test_reduction_leaves_its_result_in_out(name):
+def test_reduction_with_out_stores_and_returns_it(name):
     expected = getattr(NUMBERS, name)(axis=0)
     for call in (
         lambda out: getattr(np, name)(NUMBERS, axis=0, out=out),
@@ -1414,7 +1434,7 @@ OUTS = {
 
 
 @pytest.mark.parametrize("name", OUTS)
-def test_function_of_numpy_writes_to_out_and_returns_it(name):
+def test_numpy_function_with_out_stores_and_returns_it(name):
     plain, out = np.full(3, 9.0), GrowArray(np.full(3, 9.0))
     kind = float if "choose" not in name else int
     plain, out = plain.astype(kind), GrowArray(out.array.astype(kind))
@@ -1422,7 +1442,7 @@ def test_function_of_numpy_writes_to_out_and_returns_it(name):
     assert OUTS[name](out) is out and text(out) == text(plain)
 
 
-def test_argmax_writes_to_out():
+def test_argmax_with_out_stores_and_returns_it():
     out = GrowArray(np.zeros(4, np.intp))
     assert np.argmax(NUMBERS, axis=0, out=out) is out and out.tolist() == [2] * 4
     assert GrowArray(-NUMBERS).argmax(axis=0, out=out) is out
@@ -1445,14 +1465,14 @@ def test_argmax_writes_to_out():
         lambda a: np.add.at(a, [0, 0], 1),
     ],
 )
-def test_function_of_numpy_changes_the_rows(call):
+def test_numpy_function_in_place_changes_rows(call):
     plain, array = np.array([3.0, 1.0, 2.0]), GrowArray([3.0, 1.0, 2.0])
     call(plain)
     call(array)
     assert text(array) == text(plain)
 
 
-def test_functions_of_numpy_find_arrays_in_what_they_are_given():
+def test_numpy_function_nested_growarrays_are_converted():
     a, b = GrowArray([1, 2]), GrowArray([3])
     assert np.concatenate([a, b]).tolist() == [1, 2, 3]
     assert np.concatenate(deque([a, b])).tolist() == [1, 2, 3]
@@ -1471,8 +1491,8 @@ def test_functions_of_numpy_find_arrays_in_what_they_are_given():
         np.concatenate(endless)
 
 
-def test_function_of_numpy_may_spoil_its_view():
-    """Each call gets a view of its own."""
+def test_array_function_changed_view_leaves_growarray_unchanged():
+    """Each call gets its own view."""
     array = GrowArray([1.0, 2.0])
     view = array.__array_function__(lambda x: x, (), (array,), {})
     view.flags.writeable = False
@@ -1498,7 +1518,7 @@ RECFUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", RECFUNCTIONS)
-def test_recfunctions_take_rows_for_rows(name):
+def test_recfunction_growarray_matches_ndarray(name):
     from numpy.lib import recfunctions
 
     ours, theirs = (
@@ -1512,14 +1532,14 @@ def test_recfunctions_take_rows_for_rows(name):
 
 
 class Spoiler:
-    """Returns the other operand, after it has spoiled it as far as that can be."""
+    """An operand that makes the other operand read-only, reshapes and returns it."""
 
     __array_ufunc__ = None
 
     def spoil(self, other, *_):
         other.flags.writeable = False
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy 2.5 warns of setting a shape
+            warnings.simplefilter("ignore")  # NumPy 2.5 warns when a shape is set
             other.shape = (3, 1)
         return other
 
@@ -1554,9 +1574,9 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 @pytest.mark.parametrize("cls", [Spoiler, SpoilingUfunc])
-def test_foreign_operand_spoils_a_view_of_its_own(name, cls):
+def test_operator_operand_changing_view_leaves_growarray_unchanged(name, cls):
     array = GrowArray([1, 2, 3])
-    assert array[0] == 1  # from now on the array keeps a view
+    assert array[0] == 1  # from now on the array keeps an internal view
     with suppress(TypeError, ValueError):
         FOREIGN[name](array, cls())
     array[0] = 7
@@ -1566,10 +1586,10 @@ def test_foreign_operand_spoils_a_view_of_its_own(name, cls):
     assert array.pop(0) == 8
 
 
-# --------------------------------------------------------------- attributes to set
+# ----------------------------------------------------------- attribute assignment
 
 
-def test_setting_flags_is_refused():
+def test_setflags_unsupported_raises_value_error():
     array = GrowArray([1.0, 2.0])
     for call in (
         lambda: array.setflags(write=False),
@@ -1585,7 +1605,7 @@ def test_setting_flags_is_refused():
     assert repr(array.flags) == repr(array.array.flags)
 
 
-def test_parts_and_flat_can_be_set():
+def test_real_imag_flat_assignment_changes_rows():
     array, plain = GrowArray([1 + 2j, 3 + 4j]), np.array([1 + 2j, 3 + 4j])
     for each in (array, plain):
         each.real *= 2
@@ -1604,15 +1624,18 @@ def test_parts_and_flat_can_be_set():
         ("dtype", "i8", "array.view"),
     ],
 )
-def test_setting_shape_or_dtype_says_what_to_do(name, value, hint):
+def test_shape_or_dtype_assignment_error_suggests_alternative(name, value, hint):
     array = GrowArray([1.0, 2.0])
     with Unchanged(array), pytest.raises(AttributeError, match=hint):
         setattr(array, name, value)
 
 
 @pytest.mark.parametrize("nrows", [0, 3])
-def test_sequence_protocol_counts_from_the_end_once(nrows):
-    """Called from C, an index that is still negative has been counted already."""
+def test_sequence_getitem_negative_index_from_c_is_adjusted_once(nrows):
+    """PySequence_GetItem adds the length to a negative index before the call.
+
+    An index that is still negative must not be adjusted a second time.
+    """
     get = ctypes.pythonapi.PySequence_GetItem
     get.restype, get.argtypes = ctypes.py_object, (ctypes.py_object, ctypes.c_ssize_t)
     array = GrowArray(range(nrows))
@@ -1623,7 +1646,7 @@ def test_sequence_protocol_counts_from_the_end_once(nrows):
 
 
 class Counting(GrowArray):
-    """Overrides append() and extend(), with attributes that __init__ sets."""
+    """Override append() and extend(), and use an attribute that __init__ sets."""
 
     def __init__(self, *args, **kwargs):
         self.calls = []
@@ -1637,7 +1660,7 @@ class Counting(GrowArray):
         super().extend(rows)
 
 
-def test_subclass_methods_are_called_by_nobody_but_the_user():
+def test_growarray_subclass_overrides_are_called_by_user_only():
     array = Counting(x for x in (1.0, 2.0))
     assert array.tolist() == [1, 2] and array.calls == []
     array.extend(iter([3.0]))
@@ -1648,7 +1671,7 @@ def test_subclass_methods_are_called_by_nobody_but_the_user():
     assert Counting([5.0]).calls == array[:0].tolist()
 
 
-def test_array_takes_dtype_and_copy():
+def test_array_method_dtype_and_copy_are_honoured():
     array = GrowArray([1, 2])
     assert address(array.__array__()) == address(array.array)
     view = array.__array__(np.dtype(int), copy=False)
@@ -1664,14 +1687,14 @@ def test_array_takes_dtype_and_copy():
             array.__array__("f4", copy=False)
 
 
-def test_bytes_without_a_format_are_those_of_the_ndarray():
+def test_buffer_without_format_matches_ndarray_bytes():
     array = GrowArray([(1.5, 2, True, "a")], dtype=RECORD)
     assert hashlib.sha256(array).digest() == hashlib.sha256(array.array).digest()
 
 
 @QUICKLY
 @given(st.data(), hnp.array_dtypes(PLAIN, allow_subarrays=True), st.booleans())
-def test_structured_rows_are_exported_with_their_dtype(data, dtype, align):
+def test_buffer_structured_rows_exports_dtype(data, dtype, align):
     dtype = np.dtype(dtype.descr, align=align) if not dtype.hasobject else dtype
     rows = some_rows(data, dtype, ())
     array = GrowArray(rows)
@@ -1701,7 +1724,7 @@ DATED = np.dtype([("at", "M8[s]"), ("x", "f8")])
 @pytest.mark.parametrize(
     "dtype", ["V5", TITLED, BACKWARD, DATED, "M8[s]", NESTED, PADDED]
 )
-def test_buffer_protocol_never_tells_numpy_another_dtype(dtype):
+def test_buffer_inexpressible_dtype_raises_or_keeps_dtype(dtype):
     dtype = np.dtype(dtype)
     array = GrowArray(dtype=dtype)
     array.resize(3)
@@ -1722,7 +1745,7 @@ def test_buffer_protocol_never_tells_numpy_another_dtype(dtype):
         assert view.nbytes == array.nbytes
 
 
-def test_memoryview_of_bfloat16_says_what_to_take():
+def test_memoryview_bfloat16_error_suggests_view():
     bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
     array = GrowArray([1.5, 2.5], dtype=bfloat16)
     with (
@@ -1734,7 +1757,7 @@ def test_memoryview_of_bfloat16_says_what_to_take():
     assert np.asarray(array).dtype == bfloat16 and bytes(array) == array.tobytes()
 
 
-def test_memoryview_has_the_shape_and_keeps_the_rows():
+def test_memoryview_of_array_has_shape_and_forbids_pop():
     array = GrowArray(np.arange(12, dtype="i2").reshape(2, 3, 2))
     with memoryview(array) as view:
         assert (view.shape, view.strides, view.format) == ((2, 3, 2), (12, 4, 2), "h")
@@ -1753,7 +1776,7 @@ def test_memoryview_has_the_shape_and_keeps_the_rows():
     assert weak() is None
 
 
-def test_dlpack():
+def test_dlpack_export_shares_memory_and_forbids_clear():
     array = GrowArray([1.0, 2.0])
     shared = np.from_dlpack(array)
     assert address(shared) == address(array.array)
@@ -1762,7 +1785,7 @@ def test_dlpack():
         array.clear()
 
 
-def test_the_repr_reads_as_an_arrays():
+def test_repr_various_arrays_matches_ndarray():
     for plain in (
         np.array([1.5, 2]),
         np.array([1, 2], "i2"),
@@ -1785,7 +1808,7 @@ def test_the_repr_reads_as_an_arrays():
 
 
 @RESERVES
-def test_pickle_out_of_band():
+def test_pickle_out_of_band_round_trip_keeps_rows():
     array = GrowArray(np.arange(10).reshape(5, 2))
     parts = []
     data = pickle.dumps(array, 5, buffer_callback=parts.append)
@@ -1799,10 +1822,10 @@ def test_pickle_out_of_band():
 
 
 class Named(GrowArray):
-    """A subclass as a user may write it."""
+    """A subclass such as a user may write."""
 
 
-def test_subclasses_keep_what_they_add():
+def test_pickle_and_deepcopy_subclass_keep_attributes():
     array = Named([1.0])
     array.name = ["volts"]
     for twin in (copy.deepcopy(array), pickle.loads(pickle.dumps(array, 5))):
@@ -1815,12 +1838,13 @@ def test_subclasses_keep_what_they_add():
 
 
 def run(code):
+    """Run code in a new interpreter and return its output."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_numpy_is_imported_only_when_it_is_needed():
+def test_import_without_growarray_use_does_not_import_numpy():
     assert run("import growbuf, sys; print('numpy' in sys.modules)") == "False\n"
     code = "import growbuf; print(growbuf.GrowArray is growbuf.GrowArray)"
     assert run(code) == "True\n"
@@ -1829,7 +1853,7 @@ def test_numpy_is_imported_only_when_it_is_needed():
 
 
 @RESERVES
-def test_the_examples_run():
+def test_doctest_array_examples_pass():
     guide = Path(__file__).parent.parent / "docs" / "arrays.md"
     if not guide.exists():
         pytest.skip("there are no documents here")
@@ -1841,16 +1865,16 @@ def test_the_examples_run():
     assert examples.attempted > 4 and examples.failed == 0
 
 
-def test_without_numpy_the_error_names_the_extra():
+def test_growarray_without_numpy_error_names_extra():
     code = "import sys; sys.modules['numpy'] = None; import growbuf\n"
     code += "try: growbuf.GrowArray\nexcept ImportError as error: print(error)"
     assert "pip install 'growbuf[numpy]'" in run(code)
 
 
-# -------------------------------------------------------------------------- others
+# ------------------------------------------------------------------ other packages
 
 
-def test_pandas():
+def test_pandas_growarray_data_is_read_and_shared():
     pd = pytest.importorskip("pandas")
     array = GrowArray(np.arange(6.0).reshape(3, 2))
     frame = pd.DataFrame(array, columns=["x", "y"])
@@ -1864,7 +1888,7 @@ def test_pandas():
     assert pd.Series(GrowArray([1, 2])).sum() == 3
 
 
-def test_scipy():
+def test_scipy_growarray_data_matches_ndarray():
     signal = pytest.importorskip("scipy.signal")
     plain = np.sin(np.arange(100) / 5)
     array = GrowArray(plain)
@@ -1873,7 +1897,7 @@ def test_scipy():
     assert stats.linregress(array, array).slope == pytest.approx(1)
 
 
-def test_scikit_learn():
+def test_scikit_learn_partial_fit_on_growing_array_learns():
     linear = pytest.importorskip("sklearn.linear_model")
     random = np.random.default_rng(1)
     features, labels = GrowArray(row_shape=2), GrowArray(dtype="i8")
@@ -1887,7 +1911,7 @@ def test_scikit_learn():
     assert model.score(features, labels) > 0.9
 
 
-def test_matplotlib_plots_live_from_a_held_view():
+def test_matplotlib_growing_array_plots_held_view():
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -1904,7 +1928,7 @@ def test_matplotlib_plots_live_from_a_held_view():
     pyplot.close(figure)
 
 
-def test_pyarrow():
+def test_pyarrow_growarray_data_round_trip_shares_memory():
     pa = pytest.importorskip("pyarrow")
     array = GrowArray(np.arange(1000.0))
     arrow = pa.array(array)
@@ -1917,17 +1941,17 @@ def test_pyarrow():
     assert len(back) == 2000
 
 
-def test_torch():
+def test_torch_from_dlpack_shares_memory():
     torch = pytest.importorskip("torch")
     array = GrowArray([1.0, 2.0])
     assert torch.from_dlpack(array).data_ptr() == address(array.array)
 
 
-# ------------------------------------------------------- what is easily got wrong
+# --------------------------------------------------------------------- edge cases
 
 
 @pytest.mark.parametrize("key", [slice(None, None, 2), np.arange(4_000_000) % 2 == 0])
-def test_a_signal_in_mid_deletion_leaves_all_rows_or_those_kept(key):
+def test_delitem_interrupted_by_signal_deletes_all_or_nothing(key):
     class Alarm(Exception):
         pass
 
@@ -1955,7 +1979,7 @@ def test_a_signal_in_mid_deletion_leaves_all_rows_or_those_kept(key):
 
 
 class Selection:
-    """Selects the first row, and does something to the array before it says so."""
+    """A selection of the first row that calls `meanwhile` when NumPy reads it."""
 
     def __init__(self, meanwhile):
         self.meanwhile = meanwhile
@@ -1965,13 +1989,13 @@ class Selection:
         return np.array([0])
 
 
-def test_rows_that_are_appended_during_a_deletion_stay():
+def test_delitem_rows_appended_by_selection_are_kept():
     array = GrowArray([1.0, 2.0, 3.0])
     del array[Selection(lambda: array.extend([4.0, 5.0]))]
     assert array.tolist() == [2, 3, 4, 5]
 
 
-def test_rows_that_are_removed_during_a_deletion_are_not_removed_again():
+def test_delitem_rows_removed_by_selection_raises_index_error():
     array = GrowArray([1.0, 2.0, 3.0])
     with pytest.raises(IndexError, match="meanwhile"):
         del array[Selection(array.pop)]
@@ -1979,7 +2003,7 @@ def test_rows_that_are_removed_during_a_deletion_are_not_removed_again():
 
 
 class Index:
-    """An index that does something to the array before it says which."""
+    """An index that calls `meanwhile` before it returns its value."""
 
     def __init__(self, meanwhile, index):
         self.meanwhile, self.index = meanwhile, index
@@ -2001,7 +2025,7 @@ class Index:
     ],
 )
 @pytest.mark.parametrize("more", [True, False])
-def test_an_index_changes_the_length_as_in_a_list(change, more):
+def test_index_method_changing_length_matches_list(change, more):
     def changed(rows):
         change(rows, lambda: rows.extend([7, 8]) if more else rows.clear())
 
@@ -2020,7 +2044,7 @@ def test_an_index_changes_the_length_as_in_a_list(change, more):
     "key",
     [None, True, np.True_, np.array(True), (), (0, 0), (..., 0), (None, 1), (1, None)],
 )
-def test_what_selects_no_rows_deletes_none(key):
+def test_delitem_key_selecting_no_rows_raises(key):
     array = GrowArray(np.arange(8).reshape(2, 2, 2))
     for same in (key, (key,)):
         with pytest.raises((IndexError, TypeError)):
@@ -2028,14 +2052,14 @@ def test_what_selects_no_rows_deletes_none(key):
     assert array.size == 8
 
 
-def test_one_selection_may_be_in_a_tuple():
+def test_delitem_one_element_tuple_deletes_rows():
     array = GrowArray(range(10))
     for key in (0, slice(0, 2), [0], [True] + 5 * [False]):
         del array[key,]
     assert array.tolist() == [5, 6, 7, 8, 9]
 
 
-def test_indices_that_are_no_numbers_or_beyond_all():
+def test_index_invalid_or_huge_matches_list():
     array = GrowArray([1, 2, 3])
     for call in (array.pop, array.__delitem__):
         for index in (3, -4, 10**30, -(10**30)):
@@ -2055,7 +2079,7 @@ def test_indices_that_are_no_numbers_or_beyond_all():
     assert array.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_del_slice_asks_each_number_for_its_index_once():
+def test_delitem_slice_calls_index_method_once():
     class Step:
         asked = 0
 
@@ -2071,7 +2095,7 @@ def test_del_slice_asks_each_number_for_its_index_once():
     assert array.tolist() == [1, 3, 5] and step.asked == 1
 
 
-def test_a_row_that_is_popped_is_the_owner_of_its_bytes():
+def test_pop_row_owns_its_bytes():
     array = GrowArray(np.arange(6.0).reshape(2, 3))
     row = array.pop()
     array.append(row)
@@ -2079,7 +2103,7 @@ def test_a_row_that_is_popped_is_the_owner_of_its_bytes():
     assert row.flags.owndata and array.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
-def test_deleting_no_row_is_no_matter_of_views():
+def test_delitem_empty_selection_under_view_succeeds():
     array = unstable(rows=[1.0, 2.0])
     view = array.array
     for key in ([], [False, False], slice(1, 1), slice(5, 9, 2)):
@@ -2087,7 +2111,7 @@ def test_deleting_no_row_is_no_matter_of_views():
     assert view.tolist() == array.tolist() == [1, 2]
 
 
-def test_what_is_done_to_the_base_of_a_view_is_not_done_to_the_array():
+def test_array_base_made_read_only_leaves_growarray_writable():
     array = GrowArray([1.0, 2.0])
     array.array.base.flags.writeable = False
     array[0:1].base.flags.writeable = False
@@ -2096,7 +2120,7 @@ def test_what_is_done_to_the_base_of_a_view_is_not_done_to_the_array():
     assert array.tolist() == [3, 2] and array.array.flags.writeable
 
 
-def test_clear_gives_back_what_an_empty_one_reserved():
+def test_clear_empty_reserved_array_frees_capacity():
     array = unstable()
     array.reserve(1 << 20)
     array.clear()
@@ -2104,7 +2128,7 @@ def test_clear_gives_back_what_an_empty_one_reserved():
 
 
 def drop_dirty_blocks():
-    """Have NumPy's next small blocks be some that held what nobody may see."""
+    """Make NumPy reuse small blocks that are filled with the byte 0xA5."""
     _ = [np.full(nbytes, 0xA5, "u1") for nbytes in range(1, 128) for _ in range(3)]
 
 
@@ -2151,21 +2175,21 @@ NAMELESS = np.dtype({"names": [], "formats": [], "itemsize": 8})
     ],
     ids=["new", "extend", "iterable", "append", "insert"],
 )
-def test_no_stale_byte_pads_a_row(dtype, rows, make):
+def test_growarray_padded_dtype_zeroes_padding(dtype, rows, make):
     for _ in range(5):
         drop_dirty_blocks()
         assert b"\xa5" not in bytes(make(rows, dtype).buffer)
 
 
 def stale(dtype):
-    """Return an array of three rows, whose padding holds what was there before."""
+    """Return an array of three rows, in which every byte is 0xA5, padding too."""
     rows = np.empty(3, dtype)
     rows.view("u1")[:] = 0xA5
     return rows
 
 
 @pytest.mark.parametrize("dtype", [GAPS, PADDED, "g", "G"], ids=str)
-def test_padding_is_cleared_in_arrays_that_are_appended(dtype):
+def test_extend_padded_arrays_zeroes_padding(dtype):
     rows = stale(dtype)
     zeroed = GrowArray(np.zeros(3, dtype))
     padding = np.flatnonzero(~array_module._used(np.dtype(dtype)))
@@ -2207,7 +2231,7 @@ SETTERS = {
 
 @pytest.mark.parametrize("name", SETTERS)
 @pytest.mark.parametrize("dtype", [GAPS, PADDED, "g", "G"], ids=str)
-def test_padding_is_cleared_in_rows_that_are_set(dtype, name):
+def test_setitem_padded_rows_zeroes_padding(dtype, name):
     padding = np.flatnonzero(~array_module._used(np.dtype(dtype)))
     if not padding.size:
         pytest.skip("there is no padding here")
@@ -2218,7 +2242,7 @@ def test_padding_is_cleared_in_rows_that_are_set(dtype, name):
 
 
 @pytest.mark.parametrize("dtype", ["g", "G"])
-def test_padding_is_cleared_after_arithmetic(dtype):
+def test_arithmetic_long_double_zeroes_padding(dtype):
     padding = np.flatnonzero(~array_module._used(np.dtype(dtype)))
     if not padding.size:
         pytest.skip("there is no padding here")
@@ -2244,7 +2268,7 @@ def test_padding_is_cleared_after_arithmetic(dtype):
 @pytest.mark.parametrize(
     "rows", [[1, 2], [[1, 2], [3, 4]], [[1], [2], [3]], [(1, 2), (3, 4)]]
 )
-def test_a_value_fills_a_subarray_as_in_numpy(item, rows):
+def test_growarray_subarray_dtype_broadcasts_as_numpy(item, rows):
     dtype = np.dtype((item, (2,)))
     if item is PADDED:
         rows = [(row if isinstance(row, int) else row[0], 2, b"c") for row in rows]
@@ -2254,7 +2278,7 @@ def test_a_value_fills_a_subarray_as_in_numpy(item, rows):
 
 
 @pytest.mark.parametrize("item", [5, (1, 2)])
-def test_one_item_of_a_subarray_is_no_rows(item):
+def test_growarray_one_subarray_item_raises_type_error(item):
     with pytest.raises(TypeError, match="one item"):
         GrowArray(item, dtype=("f8", (2,)))
 
@@ -2272,7 +2296,7 @@ def test_one_item_of_a_subarray_is_no_rows(item):
         lambda: filled(("g", 3), "append", [np.longdouble(1)] * 3),
     ],
 )
-def test_no_stale_byte_pads_what_was_a_long_double_before(make):
+def test_growarray_long_double_data_zeroes_padding(make):
     if np.finfo("g").nmant != 63:
         pytest.skip("a long double has no padding here")
     for _ in range(5):
@@ -2282,6 +2306,7 @@ def test_no_stale_byte_pads_what_was_a_long_double_before(make):
 
 
 def filled(dtype, method, *args):
+    """Return a new array on which the method has been called once."""
     array = GrowArray(dtype=dtype)
     getattr(array, method)(*args)
     return array
@@ -2291,7 +2316,7 @@ def filled(dtype, method, *args):
     "item",
     [np.datetime64(5, "s"), np.timedelta64(5, "s"), np.bytes_(b"abc"), np.bytes_(b"a")],
 )
-def test_one_item_does_not_extend(item):
+def test_extend_one_numpy_scalar_raises_type_error(item):
     array = GrowArray(dtype=item.dtype)
     with pytest.raises(TypeError, match="one item"):
         array.extend(item)
@@ -2301,7 +2326,7 @@ def test_one_item_does_not_extend(item):
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is of 3.12")
 @pytest.mark.parametrize("method", ["append", "extend"])
-def test_an_interrupt_of_a_buffer_is_not_lost(method):
+def test_append_extend_interrupt_in_buffer_method_is_raised(method):
     class Row:
         dtype = np.dtype("f8")
 
@@ -2314,7 +2339,7 @@ def test_an_interrupt_of_a_buffer_is_not_lost(method):
     assert array.tolist() == [1]
 
 
-def test_what_needs_no_room_is_no_matter_of_views():
+def test_reserve_resize_without_growth_under_view_succeeds():
     array = unstable(rows=[1.0, 2.0])
     view = array.array
     array.reserve(1)
@@ -2322,12 +2347,12 @@ def test_what_needs_no_room_is_no_matter_of_views():
     assert view.tolist() == array.tolist() == [1, 2]
 
 
-def test_more_axes_than_numpy_has_are_refused():
+def test_growarray_too_many_axes_raises_value_error():
     with pytest.raises(ValueError, match="dimension"):
         GrowArray(row_shape=(1,) * 64)
 
 
-def test_a_float_with_a_value_of_its_own():
+def test_append_float_subclass_uses_float_method():
     class Other(float):
         def __float__(self):
             return 42.0
@@ -2340,7 +2365,7 @@ def test_a_float_with_a_value_of_its_own():
 
 @pytest.mark.parametrize("value", [1e-50, 1e-40, -1e-50, 1e50])
 @pytest.mark.parametrize("cls", [float, np.float64])
-def test_floating_point_errors_are_those_of_setting_an_item(value, cls):
+def test_append_floating_point_error_matches_ndarray_assignment(value, cls):
     array, plain = GrowArray(dtype="f4"), np.zeros(1, "f4")
 
     def outcome(call, *args):

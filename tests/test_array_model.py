@@ -1,6 +1,7 @@
-"""Any sequence of calls leaves GrowArray with the rows that an ndarray has, and whole.
+"""Compare GrowArray with a NumPy model after random sequences of calls.
 
-Views that are held must show the rows they were made of, as those are now.
+After each call the rows must equal the model's, and the buffer must pass its own check.
+Each view must show the current values of the rows it was made from.
 """
 
 import pickle
@@ -32,13 +33,18 @@ SLICES = st.builds(
 
 
 def fails_after(rows):
+    """Yield the rows, then raise KeyError."""
     yield from rows
     raise KeyError("the iterable fails")
 
 
 class Model(Pair):
-    """`model` is replaced by longer and shorter arrays; `views` are (ndarray, slice and
-    number of the rows it shows); `others` are (ndarray that was taken, a copy of it)."""
+    """Apply each rule to a GrowArray, `subject`, and to an ndarray, `model`.
+
+    A change of length replaces `model` by a new array. `views` holds tuples of a view,
+    its slice, and the number of rows when the view was made. `others` holds pairs of a
+    detached ndarray and a copy of it.
+    """
 
     @initialize(layout=LAYOUTS, kind=KINDS)
     def begin(self, layout, kind):
@@ -49,20 +55,21 @@ class Model(Pair):
         self.subject = self.make(kind, dtype, row_shape)
 
     def make(self, kind, dtype, row_shape):
+        """Return an empty GrowArray of a kind; set `limited` and `stable` for it."""
         has_pages = growbuf.info()["strategy"] != "heap"
         self.limited = False
         self.stable = has_pages and kind in ("default", "limit")
         if kind in ("moving", "shared") or (kind == "limit" and not has_pages):
             array = growbuf.GrowArray.from_buffer(GrowBuffer(), dtype, row_shape)
             if kind == "shared":
-                assert array.buffer == b""  # known to others from now on
+                assert array.buffer == b""  # from now on, the caller knows the buffer
             return array
         self.limited = kind == "limit"
         limit = LIMIT if self.limited else None
         return growbuf.GrowArray(dtype=dtype, row_shape=row_shape, limit=limit)
 
     def rows(self, nrows):
-        """Return new rows, all different as far as their dtype goes."""
+        """Return new rows with consecutive values, modulo 251."""
         rows = np.zeros((nrows, *self.model.shape[1:]), self.model.dtype)
         names = rows.dtype.names
         for column in [rows[name] for name in names] if names else [rows]:
@@ -72,10 +79,14 @@ class Model(Pair):
         return rows
 
     def joined(self, parts):
+        """Return the parts joined into one array of the model's dtype."""
         return np.concatenate(parts, dtype=self.model.dtype)
 
     def change(self, call, changed, shrinks=False):
-        """Have the rows `changed`, or see the call refused with nothing changed."""
+        """Call `call` and expect the rows `changed`, or expect that it is refused.
+
+        Views refuse every call that `shrinks`, and on an array that moves every call.
+        """
         limit = LIMIT if self.limited else None
         if self.views and (shrinks or not self.stable):
             refusal = BufferError
@@ -128,7 +139,7 @@ class Model(Pair):
 
     @rule()
     def extend_by_what_does_not_fit(self):
-        """The rows in front of it are not there either."""
+        """A row that does not fit must also undo the valid rows before it."""
         rows = [*self.rows(3).tolist(), "no row"]
         if not self.views or self.stable:
             with pytest.raises((TypeError, ValueError, MemoryError)):
@@ -233,12 +244,12 @@ class Model(Pair):
 
     @rule()
     def look(self):
-        """Look at rows: the array keeps a view of its own."""
+        """Read rows, after which the array keeps an internal view."""
         assert len(list(self.subject[:3])) == min(3, len(self.model))
 
     @rule()
     def ask(self):
-        """The array reserves address space where it has not done so."""
+        """Read the properties that make the array reserve address space."""
         array = self.subject
         assert array.stable is self.stable
         assert array.capacity >= len(array)
@@ -247,7 +258,10 @@ class Model(Pair):
 
     @invariant()
     def same_rows(self):
-        """Make no view, with which the array would reserve address space."""
+        """Compare rows and views with the model.
+
+        This makes no view, because a view would make the array reserve address space.
+        """
         array = self.subject
         assert array.shape == self.model.shape and array.dtype == self.model.dtype
         equal = bytes(array._buffer) == self.model.tobytes()

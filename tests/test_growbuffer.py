@@ -1,4 +1,8 @@
-"""What GrowBuffer has beyond bytearray: capacity, counts, rungs, limits."""
+"""Test what GrowBuffer adds to bytearray.
+
+This covers capacity, statistics, rungs (ways to move pages), process limits, fork and
+subinterpreters.
+"""
 
 import gc
 import os
@@ -26,7 +30,10 @@ ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 
 
 def run(code, *, env=None, limit=None, close_fds=True):
-    """Run code in a fresh interpreter; return what it printed, or fail with it."""
+    """Run code in a new interpreter and return its output.
+
+    If the code fails, fail the test with the interpreter's error output.
+    """
     command = [sys.executable, "-c", textwrap.dedent(code)]
     if limit:
         if "libasan" in os.environ.get("LD_PRELOAD", ""):
@@ -46,6 +53,7 @@ def run(code, *, env=None, limit=None, close_fds=True):
 
 
 def difference(before):
+    """Return by how much each of the module's statistics has increased."""
     return {name: count - before[name] for name, count in growbuf.stats().items()}
 
 
@@ -54,7 +62,7 @@ def difference(before):
 
 @pytest.mark.parametrize("nbytes", [0, 1, 100, 5000, 256 << 10, 5 * MIB, 1 << 34])
 @pytest.mark.parametrize("length", [0, 10, 300_000, 3 * MIB])
-def test_reserve(length, nbytes):
+def test_reserve_larger_capacity_keeps_bytes_and_avoids_moves(length, nbytes):
     buf = GrowBuffer(b"x" * length)
     if nbytes > 5 * MIB and facts()["strategy"] == "heap":
         pytest.skip("a heap block of that length is memory")
@@ -69,8 +77,8 @@ def test_reserve(length, nbytes):
 
 
 @MOVES_PAGES
-def test_reserving_takes_no_memory():
-    growbuf.trim()  # or it is lent memory that others have left
+def test_reserve_64_gib_uses_no_memory():
+    growbuf.trim()  # the buffer must not reuse dirty memory of other buffers
     buf = GrowBuffer()
     buf.reserve(1 << 36)
     assert buf.capacity >= 1 << 36
@@ -79,7 +87,7 @@ def test_reserving_takes_no_memory():
     assert_holds(buf, b"abc")
 
 
-def test_reserve_refuses():
+def test_reserve_invalid_argument_or_view_raises():
     buf = GrowBuffer(b"abc")
     with pytest.raises(ValueError, match="-1"):
         buf.reserve(-1)
@@ -92,12 +100,12 @@ def test_reserve_refuses():
     with memoryview(buf), pytest.raises(BufferError):
         buf.reserve(MIB)
     with memoryview(buf):
-        buf.reserve(2)  # there already
+        buf.reserve(2)  # the capacity is sufficient already
     assert_holds(buf, b"abc")
 
 
 @pytest.mark.parametrize("length", [0, 10, 1000, 300_000, 5 * MIB])
-def test_trim(length):
+def test_trim_excess_capacity_keeps_bytes_and_frees_memory(length):
     buf = GrowBuffer(b"x" * length)
     buf.reserve(length + 3 * MIB)
     buf.extend(b"y" * 1000)
@@ -113,17 +121,20 @@ def test_trim(length):
     assert buf.capacity == 0
 
 
-def test_capacity_is_read_only():
+def test_capacity_assignment_raises_attribute_error():
     with pytest.raises(AttributeError):
         GrowBuffer().capacity = 5
 
 
-# ------------------------------------------------------------------------- the counts
+# ------------------------------------------------------------------------- statistics
 
 
 @MOVES_PAGES
-def test_stats_count_moves_exactly():
-    """From 2 MiB to 64 MiB there are five doublings; nothing but the crossing copies."""
+def test_stats_growth_to_64_mib_counts_five_moves():
+    """Growth from 2 MiB to 64 MiB takes five doublings, each of which moves pages.
+
+    Only the change from the heap to a span copies bytes.
+    """
     growbuf.trim()
     before = growbuf.stats()
     buf, piece = GrowBuffer(), bytes(1 << 16)
@@ -143,7 +154,7 @@ def test_stats_count_moves_exactly():
 
 
 @MOVES_PAGES
-def test_trim_gives_everything_back():
+def test_module_trim_pooled_spans_empties_pool():
     bufs = [GrowBuffer(b"x" * MIB) for _ in range(3)]
     del bufs
     assert growbuf.stats()["pool_bytes"] >= MIB
@@ -153,7 +164,7 @@ def test_trim_gives_everything_back():
 
 
 @MOVES_PAGES
-def test_a_span_is_used_again():
+def test_growbuffer_after_deallocation_reuses_span():
     growbuf.trim()
     buf = GrowBuffer(b"x" * MIB)
     where = place(buf)
@@ -165,7 +176,7 @@ def test_a_span_is_used_again():
     assert_holds(buf, b"y" * MIB + bytes(MIB - 100))
 
 
-def test_zeros_are_zeros_on_used_pages():
+def test_resize_reused_pages_reads_zeros():
     for _ in range(3):
         buf = GrowBuffer(b"\xff" * (3 * MIB))
         buf.resize(MIB)
@@ -178,7 +189,7 @@ def test_zeros_are_zeros_on_used_pages():
 
 @MOVES_PAGES
 @pytest.mark.skipif(facts()["strategy"] == "maymove", reason="keeps no source")
-def test_the_source_of_a_move_stays_mapped_and_reads_as_zero():
+def test_iadd_move_leaves_source_mapped_and_zeroed():
     import ctypes
 
     growbuf.trim()
@@ -196,18 +207,18 @@ def test_the_source_of_a_move_stays_mapped_and_reads_as_zero():
     assert_holds(again, b"a" * MIB)
 
 
-# --------------------------------------------------------------- what is accounted for
+# ------------------------------------------------------------------ memory accounting
 
 
-def test_getsizeof_counts_the_bytes():
+def test_getsizeof_various_lengths_counts_allocated_bytes():
     for length in (0, 100, 10_000, MIB, 20 * MIB):
-        growbuf.trim()  # a span used before may hold more
+        growbuf.trim()  # a reused span may hold more dirty pages
         buf = GrowBuffer(bytes(range(256)) * (length // 256))
         assert sys.getsizeof(buf) >= len(buf) + GrowBuffer.__basicsize__
         assert sys.getsizeof(buf) <= len(buf) * 1.2 + (72 << 10)
 
 
-def test_tracemalloc_sees_spans():
+def test_tracemalloc_growing_buffer_traces_spans():
     length = 40 * MIB
     tracemalloc.start()
     try:
@@ -224,7 +235,7 @@ def test_tracemalloc_sees_spans():
         tracemalloc.stop()
 
 
-def test_info():
+def test_info_any_system_reports_all_fields():
     info = growbuf.info()
     assert info["version"] == growbuf.__version__
     assert info["strategy"] in RUNGS
@@ -235,8 +246,8 @@ def test_info():
 
 
 @ON_LINUX
-def test_who_is_denied_huge_pages_is_told_so():
-    """prctl(2), which a container's or a service's starter may have called."""
+def test_info_huge_pages_disabled_by_prctl_reports_never():
+    """A container or a service manager may have disabled huge pages with prctl(2)."""
     code = """
         import ctypes
         PR_SET_THP_DISABLE = 41
@@ -271,7 +282,7 @@ BUILD = """
 
 @ON_LINUX
 @pytest.mark.parametrize("rung", RUNGS)
-def test_each_rung_can_be_forced(rung):
+def test_strategy_forced_by_environment_uses_that_rung(rung):
     strategy, moves, copied = run(BUILD, env={"GROWBUF_STRATEGY": rung}).split()
     assert RUNGS.index(strategy) >= RUNGS.index(rung)
     if facts()["strategy"] == "dontunmap" and rung != "retain":
@@ -280,7 +291,7 @@ def test_each_rung_can_be_forced(rung):
     assert (int(copied) > 50) == (strategy == "copy")
 
 
-def test_an_unknown_rung_is_refused_at_import():
+def test_import_unknown_strategy_raises_import_error():
     with pytest.raises(
         AssertionError, match="ImportError: GROWBUF_STRATEGY=fast: no such"
     ):
@@ -288,13 +299,16 @@ def test_an_unknown_rung_is_refused_at_import():
     assert run("import growbuf; print(1)", env={"GROWBUF_STRATEGY": ""}) == "1"
 
 
-# ------------------------------------------------------------------------- the limits
+# --------------------------------------------------------------------- process limits
 
 
 @ON_LINUX
 @pytest.mark.parametrize("rung", RUNGS[:3])
-def test_growing_where_twice_the_space_is_refused(rung):
-    """`ulimit -v` of 1.6 times the length: a doubled span does not fit, the step does."""
+def test_iadd_doubled_span_exceeds_ulimit_grows_in_smaller_steps(rung):
+    """The address space is limited to 1.6 times the final length by `ulimit -v`.
+
+    A span of twice the length does not fit, but a smaller step does.
+    """
     code = """
         import growbuf
         buf, piece = growbuf.GrowBuffer(), bytes(range(256)) * 256
@@ -309,7 +323,7 @@ def test_growing_where_twice_the_space_is_refused(rung):
 
 @ON_LINUX
 @pytest.mark.parametrize("rung", RUNGS)
-def test_running_out_loses_nothing(rung):
+def test_iadd_out_of_memory_keeps_bytes(rung):
     code = """
         import growbuf
         from growbuf._growbuf import check
@@ -329,21 +343,22 @@ def test_running_out_loses_nothing(rung):
         print(n)
     """
     pieces = int(run(code, env={"GROWBUF_STRATEGY": rung}, limit=400 * MIB))
-    # On the heap it is the allocator's, which may copy and keep what it has given up.
+    # On the heap, the allocator may copy on growth and keep the freed blocks.
     assert pieces > (100 if rung == "heap" else 1000)
 
 
 def mappings():
+    """Return how many memory mappings the process has."""
     with open("/proc/self/maps") as maps:
         return sum(1 for _ in maps)
 
 
 @MOVES_PAGES
-def test_a_thousand_growing_buffers_leave_few_mappings():
+def test_resize_thousand_buffers_leaves_few_mappings():
     before = mappings()
     bufs = [GrowBuffer() for _ in range(1000)]
     piece = bytes(500_000)
-    for _ in range(10):  # to 5 MB each, in turn: through spans of 2, 4 and 8 MiB
+    for _ in range(10):  # each grows to 5 MB, through spans of 2, 4 and 8 MiB
         for buf in bufs:
             buf.resize(len(buf) + len(piece))
     assert all(check(buf) is None for buf in bufs)
@@ -355,7 +370,7 @@ def test_a_thousand_growing_buffers_leave_few_mappings():
 
 
 @ON_LINUX
-def test_a_forked_child_has_its_own_bytes():
+def test_iadd_in_forked_child_leaves_parent_unchanged():
     buf = GrowBuffer(b"x" * (5 * MIB))
     child = os.fork()
     if child == 0:
@@ -374,7 +389,7 @@ def test_a_forked_child_has_its_own_bytes():
 @pytest.mark.skipif(
     sys.version_info < (3, 12), reason="per-interpreter state is of 3.12"
 )
-def test_subinterpreters_import_it():
+def test_import_in_subinterpreters_leaves_main_unchanged():
     work = """
         import sys; sys.path[:] = {path!r}
         import growbuf

@@ -1,4 +1,4 @@
-"""A buffer with a limit never moves: it grows under whoever looks at it."""
+"""Test that a buffer with a limit never moves and can grow while views of it exist."""
 
 import copy
 import ctypes
@@ -23,26 +23,27 @@ from growbuf._growbuf import check, place
 GIB = 1 << 30
 pytestmark = RESERVES
 
-LENGTHS = [1, 4096, 3 * MIB]  # the last in two pieces of 2 MiB, opened in turn
+LENGTHS = [1, 4096, 3 * MIB]  # the last length is made writable in two steps of 2 MiB
 LIMIT = 64 * MIB
 
 
 def pattern(length):
-    """Return bytes in which no two places that pages could confuse look alike."""
+    """Return at least `length` bytes, in which no two pages are equal."""
     return random.Random(length).randbytes(min(length, 99_991)) * (length // 99_991 + 1)
 
 
 def stable(length, limit=LIMIT):
+    """Return a buffer with a limit, and its bytes."""
     data = pattern(length)[:length]
     return GrowBuffer(data, limit=limit), data
 
 
 def address(buf):
-    """Return where the first byte is, and hold no export afterwards."""
+    """Return the address of the first byte; no export remains afterwards."""
     return ctypes.addressof(ctypes.c_char.from_buffer(buf))
 
 
-# ------------------------------------------------------------------- growing under views
+# ------------------------------------------------------------------ growing under views
 
 
 def of_numpy(buf):
@@ -66,7 +67,7 @@ def spare_and_commit(buf):
     buf.commit(5)
 
 
-# How a buffer grows, and what `data` is followed by then.
+# For each way to grow: the call, and the bytes it adds after `data`.
 GROWING = {
     "append": (lambda b: b.append(65), lambda data: b"A"),
     "extend": (lambda b: b.extend(b"x" * 70_000), lambda data: b"x" * 70_000),
@@ -92,7 +93,7 @@ GROWING = {
 
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("name", GROWING)
-def test_every_way_to_grow_keeps_a_view(name, length):
+def test_growth_under_memoryview_keeps_view_valid(name, length):
     buf, data = stable(length)
     grow, more = GROWING[name]
     where = address(buf)
@@ -105,7 +106,7 @@ def test_every_way_to_grow_keeps_a_view(name, length):
 
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("name", VIEWS)
-def test_every_sort_of_view_is_kept(name, length):
+def test_growth_under_each_view_type_keeps_view_valid(name, length):
     buf, data = stable(length)
     view, where = VIEWS[name](buf), address(buf)
     for grow, _ in GROWING.values():
@@ -121,8 +122,11 @@ def test_every_sort_of_view_is_kept(name, length):
 
 
 @pytest.mark.parametrize("gap", [1, 50_000, 99_999, 100_000])
-def test_a_gap_in_front_is_not_closed_under_a_view(gap):
-    """Elsewhere bytes slide to the front where that costs no more than was deleted."""
+def test_iadd_headroom_under_view_keeps_address(gap):
+    """Without a view, the bytes may move to the front of the block.
+
+    They move if there are no more of them than bytes were deleted.
+    """
     buf, data = stable(100_000 + gap)
     del buf[:gap]
     with memoryview(buf) as view:
@@ -133,7 +137,7 @@ def test_a_gap_in_front_is_not_closed_under_a_view(gap):
     assert buf.startswith(data[gap:] + b"x" * MIB + bytes(MIB))
 
 
-def test_numpy_and_ctypes_write_through():
+def test_iadd_under_numpy_and_ctypes_shares_later_writes():
     numpy = pytest.importorskip("numpy")
     buf, data = stable(4096)
     array = numpy.frombuffer(buf, "<u4")
@@ -146,7 +150,7 @@ def test_numpy_and_ctypes_write_through():
     assert_holds(buf, bytes(range(1, 9)) + data[8:] + b"x" * MIB)
 
 
-def test_struct_looks_through_the_same_bytes():
+def test_extend_under_struct_iterator_shares_later_writes():
     buf = GrowBuffer(struct.pack("<4I", 1, 2, 3, 4), limit=LIMIT)
     words = struct.iter_unpack("<I", buf)
     assert next(words) == (1,)
@@ -155,7 +159,7 @@ def test_struct_looks_through_the_same_bytes():
     assert [word for (word,) in words] == [22, 3, 4]
 
 
-def test_views_of_different_lengths():
+def test_resize_under_views_of_many_lengths_keeps_each():
     buf, views = GrowBuffer(limit=LIMIT), []
     for length in range(0, 5 * MIB, 70_001):
         buf.resize(length)
@@ -166,7 +170,7 @@ def test_views_of_different_lengths():
     assert [len(view) for view in views] == list(range(0, 5 * MIB, 70_001))
 
 
-def test_100_000_appends_under_a_numpy_view():
+def test_append_100_000_under_numpy_view_keeps_address():
     numpy = pytest.importorskip("numpy")
     buf, data = stable(50_000, limit=MIB)
     array = numpy.frombuffer(buf, "u1")
@@ -178,8 +182,11 @@ def test_100_000_appends_under_a_numpy_view():
     assert_holds(buf, data + bytes(i & 255 for i in range(100_000)))
 
 
-def test_ten_thousand_growths_under_ten_thousand_views():
-    """A source that was retained reads as zeros: every view, every byte is compared."""
+def test_iadd_under_ten_thousand_views_keeps_every_byte():
+    """Compare every byte of every view.
+
+    A view that still referred to the retained source of a move would read zeros.
+    """
     expected = pattern(3 * MIB)
     buf, views = GrowBuffer(limit=len(expected)), []
     for i in range(10_000):
@@ -191,7 +198,7 @@ def test_ten_thousand_growths_under_ten_thousand_views():
     assert len({len(view) for view in views}) == len(views)
 
 
-def test_threads_look_while_another_appends():
+def test_iadd_while_threads_read_views_shows_right_bytes():
     expected = pattern(32 * MIB)
     buf, wrong, done = GrowBuffer(limit=len(expected)), [], threading.Event()
     pause = threading.Barrier(3)
@@ -218,7 +225,7 @@ def test_threads_look_while_another_appends():
     assert_holds(buf, expected[: 10_000 * 1000])
 
 
-# ------------------------------------------------------------------ what a view forbids
+# ---------------------------------------------------------- changes refused under views
 
 
 FORBIDDEN = {
@@ -252,7 +259,7 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize("length", [10, 3 * MIB])
 @pytest.mark.parametrize("name", FORBIDDEN)
-def test_all_but_appending_is_forbidden_under_a_view(name, length):
+def test_non_append_change_under_view_raises_buffer_error(name, length):
     buf, data = stable(length)
     with memoryview(buf) as view:
         before = place(buf), buf.capacity, buf.limit
@@ -265,7 +272,7 @@ def test_all_but_appending_is_forbidden_under_a_view(name, length):
     assert bytes(buf) != data and check(buf) is None
 
 
-def test_trimming_is_forbidden_under_a_view():
+def test_trim_under_view_raises_buffer_error():
     buf, data = stable(3 * MIB)
     with memoryview(buf), pytest.raises(BufferError):
         buf.trim()
@@ -275,8 +282,8 @@ def test_trimming_is_forbidden_under_a_view():
 
 
 @pytest.mark.parametrize("name", ["init", "init with nothing", "freeze"])
-def test_an_empty_buffer_is_not_exchanged_under_a_view(name):
-    """Its store would go, and with it what the view sees of later growth."""
+def test_empty_buffer_replacement_under_view_raises_buffer_error(name):
+    """The buffer must keep its store, which the view and later growth share."""
     buf = GrowBuffer(limit=LIMIT)
     with memoryview(buf), pytest.raises(BufferError):
         FORBIDDEN[name](buf)
@@ -284,7 +291,7 @@ def test_an_empty_buffer_is_not_exchanged_under_a_view(name):
 
 
 @pytest.mark.parametrize("name", GROWING)
-def test_without_a_limit_the_message_names_the_way_out(name):
+def test_growth_unlimited_under_view_error_suggests_limit(name):
     buf = GrowBuffer(b"0123456789")
     if name == "extend view":
         pytest.skip("has an export of its own")
@@ -296,7 +303,7 @@ def test_without_a_limit_the_message_names_the_way_out(name):
 # --------------------------------------------------------------------------- the limit
 
 
-# With 4000 bytes of 5000 in use.
+# Calls that exceed a limit of 5000 bytes when 4000 bytes are in use.
 TOO_MUCH = {
     "append": lambda b: [b.append(1) for _ in range(1001)],
     "extend": lambda b: b.extend(b"x" * 1001),
@@ -322,7 +329,7 @@ TOO_MUCH_WITHIN = {
 
 @pytest.mark.parametrize("seen", [True, False], ids=["seen", "unseen"])
 @pytest.mark.parametrize("name", TOO_MUCH)
-def test_past_the_limit_nothing_is_lost(name, seen):
+def test_growth_at_end_past_limit_raises_and_keeps_bytes(name, seen):
     buf, data = stable(4000, limit=5000)
     where = address(buf)
     view = memoryview(buf) if seen else data
@@ -339,7 +346,7 @@ def test_past_the_limit_nothing_is_lost(name, seen):
 
 
 @pytest.mark.parametrize("name", TOO_MUCH_WITHIN)
-def test_past_the_limit_in_the_middle(name):
+def test_insertion_past_limit_raises_and_keeps_bytes(name):
     buf, data = stable(4000, limit=5000)
     with pytest.raises(MemoryError, match="5000"):
         TOO_MUCH_WITHIN[name](buf)
@@ -349,7 +356,7 @@ def test_past_the_limit_in_the_middle(name):
 @pytest.mark.parametrize(
     "limit", [1, 2, 4095, 4096, 65_536, 2 * MIB - 1, 2 * MIB, 5 * MIB]
 )
-def test_just_up_to_the_limit(limit):
+def test_growth_exactly_to_limit_succeeds_and_one_more_raises(limit):
     for fill in (
         lambda b: b.resize(limit),
         lambda b: b.extend(b"x" * limit),
@@ -368,7 +375,7 @@ def test_just_up_to_the_limit(limit):
 @pytest.mark.parametrize(
     "source", [b"x" * 101, 101, [1] * 101, bytearray(101)], ids=type
 )
-def test_a_source_longer_than_the_limit(source):
+def test_growbuffer_source_longer_than_limit_raises_memory_error(source):
     before = growbuf.stats()
     with pytest.raises(MemoryError, match="limit of 100 bytes$"):
         GrowBuffer(source, limit=100)
@@ -394,14 +401,14 @@ def test_a_source_longer_than_the_limit(source):
         (1 << 60, MemoryError),
     ],
 )
-def test_limits_that_cannot_be(limit, error):
+def test_growbuffer_invalid_limit_raises(limit, error):
     with pytest.raises(error) as raised:
         GrowBuffer(b"abc", limit=limit)
     if error in (ValueError, MemoryError):
         assert str(limit) in str(raised.value)
 
 
-def test_what_can_be_an_index_can_be_a_limit():
+def test_growbuffer_limit_with_index_method_is_accepted():
     class Index:
         def __index__(self):
             return 5000
@@ -416,8 +423,8 @@ def test_what_can_be_an_index_can_be_a_limit():
         GrowBuffer(limit=5).limit = 6
 
 
-def test_the_limit_holds_for_a_window_that_slides():
-    """What was deleted in front takes nothing from the limit."""
+def test_limit_sliding_window_stays_available():
+    """Bytes that were deleted from the front do not count towards the limit."""
     buf, expected = GrowBuffer(limit=3 * MIB), bytearray()
     for i in range(300):
         piece = bytes([i % 251]) * 99_999
@@ -437,7 +444,7 @@ def test_the_limit_holds_for_a_window_that_slides():
 
 
 @pytest.mark.parametrize("shrink", ["clear", "del", "resize"])
-def test_shrinking_gives_memory_back_and_keeps_the_limit(shrink):
+def test_shrink_limited_buffer_frees_memory_and_keeps_limit(shrink):
     buf, _ = stable(40 * MIB)
     assert resident(buf) >= 40 * MIB
     where = place(buf)
@@ -450,17 +457,17 @@ def test_shrinking_gives_memory_back_and_keeps_the_limit(shrink):
     growbuf.trim()
     assert (
         resident(buf) <= growbuf.info()["huge_page_size"]
-    )  # the one of the first bytes
+    )  # the page of the first bytes stays
     assert place(buf) == where and buf.limit == LIMIT and check(buf) is None
     buf.resize(LIMIT)
     assert buf[-1000:] == bytes(1000)
 
 
-# ------------------------------------------------------------------------- address space
+# ------------------------------------------------------------------------ address space
 
 
 def regions(buf):
-    """Return (first, last, permissions, VmFlags) of what a stable buffer has mapped."""
+    """Return a limited buffer's mappings as (first, last, permissions, VmFlags)."""
     _, start, length = place(buf)
     found = []
     with open("/proc/self/smaps") as smaps:
@@ -476,8 +483,11 @@ def regions(buf):
 
 @ON_LINUX
 @pytest.mark.parametrize("length", [0, 5 * MIB])
-def test_the_reserve_is_neither_charged_nor_dumped(length):
-    """What nobody may write to is not charged, under strict accounting (2) either."""
+def test_limit_reserved_space_is_neither_charged_nor_dumped(length):
+    """The kernel does not charge pages that are not writable.
+
+    This also holds under strict accounting (vm.overcommit_memory is 2).
+    """
     buf = GrowBuffer(limit=GIB)
     buf.resize(length)
     opened, reserved = regions(buf)
@@ -488,6 +498,7 @@ def test_the_reserve_is_neither_charged_nor_dumped(length):
 
 
 def dumps_core_here():
+    """Return whether a crash writes a core file to the current folder."""
     import resource
 
     with open("/proc/sys/kernel/core_pattern") as pattern:
@@ -496,7 +507,7 @@ def dumps_core_here():
 
 
 @ON_LINUX
-def test_a_core_file_has_the_bytes_and_not_the_reserve(tmp_path):
+def test_limit_core_file_contains_bytes_without_reserved_space(tmp_path):
     if not dumps_core_here():
         pytest.skip("core files go elsewhere")
     code = f"""
@@ -525,7 +536,7 @@ def test_a_core_file_has_the_bytes_and_not_the_reserve(tmp_path):
 
 
 @ON_LINUX
-def test_a_refused_reservation_is_an_error_at_construction():
+def test_growbuffer_refused_reservation_raises_memory_error():
     code = """
         from growbuf import GrowBuffer, stats
         for limit in (16 << 30, 1 << 50):
@@ -550,8 +561,8 @@ def test_a_refused_reservation_is_an_error_at_construction():
 
 
 @ON_LINUX
-def test_memory_that_is_refused_later_loses_nothing():
-    """RLIMIT_DATA counts what may be written to, so opening the reserve can fail."""
+def test_iadd_memory_refused_after_reservation_keeps_bytes():
+    """RLIMIT_DATA counts writable pages, so making reserved pages writable can fail."""
     code = """
         import resource
         from growbuf import GrowBuffer
@@ -576,7 +587,7 @@ def test_memory_that_is_refused_later_loses_nothing():
 
 
 @ON_LINUX
-def test_a_thousand_limits_of_16_gib():
+def test_growbuffer_thousand_limits_of_16_gib_coexist():
     growbuf.trim()
     mapped = mappings()
     bufs = [GrowBuffer(b"%d" % i, limit=16 * GIB) for i in range(1000)]
@@ -595,13 +606,13 @@ def test_a_thousand_limits_of_16_gib():
 
 
 @ON_LINUX
-def test_a_reservation_takes_no_memory():
+def test_growbuffer_limit_reservation_uses_no_memory():
     buf = GrowBuffer(b"abc", limit=1 << 33)
     assert resident(buf) < MIB and sys.getsizeof(buf) < MIB
     assert buf.capacity == 1 << 33
 
 
-# ----------------------------------------------------------------- who else has a limit
+# ------------------------------------------------- limits of copies, subclasses, forks
 
 
 COPIES = {
@@ -624,7 +635,7 @@ COPIES = {
 
 @pytest.mark.parametrize("length", [0, 10, 3 * MIB])
 @pytest.mark.parametrize("name", COPIES)
-def test_copies_have_no_limit(name, length):
+def test_copy_of_limited_buffer_has_no_limit(name, length):
     buf, data = stable(length, limit=length + 1)
     again = COPIES[name](buf)
     assert type(again) is GrowBuffer and again.limit is None
@@ -634,7 +645,7 @@ def test_copies_have_no_limit(name, length):
     assert buf.limit == length + 1
 
 
-def test_a_subclass_passes_the_limit_on():
+def test_growbuffer_subclass_passing_limit_sets_it():
     class Log(GrowBuffer):
         def __init__(self, name):
             super().__init__(b"log ", limit=100)
@@ -647,7 +658,7 @@ def test_a_subclass_passes_the_limit_on():
     assert log.limit == 100 and log.name == "x"
 
 
-def test_a_second_init():
+def test_init_called_again_replaces_bytes_and_limit():
     before = growbuf.stats()
     buf = GrowBuffer(b"abc", limit=100)
     buf.__init__(b"longer", limit=200)
@@ -671,7 +682,7 @@ def test_a_second_init():
 
 
 @ON_LINUX
-def test_a_forked_child_grows_its_own():
+def test_iadd_limited_in_forked_child_leaves_parent_unchanged():
     code = """
         import os
         from growbuf import GrowBuffer
@@ -722,7 +733,7 @@ GROW_ON_A_RUNG = """
 
 @ON_LINUX
 @pytest.mark.parametrize("rung", RUNGS)
-def test_each_rung(rung):
+def test_limit_on_each_rung_grows_or_is_refused(rung):
     printed = run(GROW_ON_A_RUNG, env={"GROWBUF_STRATEGY": rung})
     if rung == "heap":
         assert printed == (
