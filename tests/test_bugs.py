@@ -1,6 +1,6 @@
 """Test growbuf against bugs found in bytearray, BytesIO, mmap and NumPy.
 
-The table BUGS at the end maps each bug to its test.  Methods that only read are
+The table BUGS at the end maps each bug to its test. Methods that only read are
 inherited from the running Python's bytearray, and share its bugs.
 """
 
@@ -230,7 +230,7 @@ def numpy_frombuffer_of_frozen_bytes_never_changes():
 
 
 def array_resize_under_view_raises_buffer_error():
-    """resize() checks exports.  NumPy checks reference counts, which vary by Python."""
+    """resize() checks exports. NumPy checks reference counts, which vary by Python."""
     array = array_module().GrowArray([1.0] * 50)
     view = array[10:20]
     with pytest.raises(BufferError):

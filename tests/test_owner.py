@@ -119,7 +119,7 @@ def test_take_large_part_moves_pages(limit):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_take_random_parts_of_stream_joins_to_whole(seed):
-    """The parts joined equal the bytes appended.  The test's id is the seed."""
+    """The parts joined equal the bytes appended. The test's id is the seed."""
     chance, parts, expected = random.Random(seed), [], bytearray()
     buf = GrowBuffer(
         limit=None if seed % 2 or facts()["strategy"] == "heap" else 1 << 26

@@ -27,7 +27,7 @@ def pattern(length):
 
 
 def sample(kind, length):
-    """Grow a buffer to `length` bytes by appending.  Return it and its bytes."""
+    """Grow a buffer to `length` bytes by appending. Return it and its bytes."""
     data = pattern(length)[:length]
     buf = kind()
     for start in range(0, length, 60_000):
