@@ -1,7 +1,7 @@
-"""Bugs that bytearray, BytesIO, mmap and NumPy have had, each as a test of ours.
+"""Test growbuf against bugs found in bytearray, BytesIO, mmap and NumPy.
 
-The table at the end says which bug each test is about.  What only reads is the running
-Python's own method, and has that Python's bugs.
+The table BUGS at the end maps each bug to its test. Methods that only read are
+inherited from the running Python's bytearray, and share its bugs.
 """
 
 import sys
@@ -16,7 +16,7 @@ from growbuf._growbuf import check
 
 
 class Evil:
-    """Is a number; clears the buffer when it is asked which."""
+    """An index whose conversion to an integer clears the buffer."""
 
     def __init__(self, buf, number):
         self.buf, self.number = buf, number
@@ -24,7 +24,7 @@ class Evil:
     def __index__(self):
         try:
             self.buf.clear()
-        except BufferError:  # where the caller holds an export meanwhile
+        except BufferError:  # the calling method holds an export
             pass
         return self.number
 
@@ -38,17 +38,17 @@ def sound(buf):
     assert buf[length:] == b"on" and check(buf) is None
 
 
-# -------------------------------------------------------------- bytearray and user code
+# ------------------------------------------------------------- bytearray with user code
 
 
-def item_that_clears():
+def setitem_value_clears_buffer_raises_index_error():
     buf = GrowBuffer(56)
     with pytest.raises(IndexError):
         buf[23] = Evil(buf, 1)
     assert_holds(buf, b"")
 
 
-def formatting_that_clears():
+def mod_value_clears_buffer_keeps_buffer_valid():
     buf = GrowBuffer(b"%d and %b")
 
     class Shown:
@@ -63,8 +63,8 @@ def formatting_that_clears():
     sound(buf)
 
 
-def searching_that_clears():
-    """The bytes are exported meanwhile: clear() raises, and the search goes on."""
+def search_argument_calls_clear_still_finds():
+    """The search exports the bytes: clear() raises, and the search completes."""
     searches = {"__contains__": 1, "count": 3, "find": 3, "index": 3}
     searches |= {"rfind": 3, "rindex": 3, "startswith": 3, "endswith": 3}
     for name, nargs in searches.items():
@@ -82,7 +82,7 @@ def searching_that_clears():
                 sound(buf)
 
 
-def separator_that_clears():
+def hex_separator_calls_clear_formats_all_bytes():
     buf = GrowBuffer(b"ABCDEF")
 
     class Separator(str):
@@ -93,15 +93,15 @@ def separator_that_clears():
     sound(buf)
 
 
-def bytes_taken_that_clear():
+def take_bytes_count_clears_buffer_raises_index_error():
     buf = GrowBuffer(b"A" * (16 * MIB))
     with pytest.raises(IndexError):
         buf.take_bytes(Evil(buf, 8 * MIB))
     assert_holds(buf, b"")
 
 
-def items_that_grow_what_they_extend():
-    """The new bytes go where the end was when extend was called."""
+def extend_iterator_appends_meanwhile_keeps_all_items():
+    """The items are collected first; bytes the iterator appends are kept too."""
     buf = GrowBuffer(b"abc")
 
     class Grows:
@@ -120,14 +120,14 @@ def items_that_grow_what_they_extend():
     sound(buf)
 
 
-def failed_init_leaves_it_empty_and_sound():
+def init_invalid_item_leaves_buffer_empty():
     buf = GrowBuffer(b"abc")
     with pytest.raises(ValueError):
         buf.__init__([1, 2, 256])
     assert_holds(buf, b"")
 
 
-def failed_resize_keeps_the_bytes():
+def resize_too_large_keeps_bytes():
     for length in (3, 5000, 3 * MIB):
         buf = GrowBuffer(b"x" * length)
         with pytest.raises(MemoryError):
@@ -135,7 +135,7 @@ def failed_resize_keeps_the_bytes():
         assert_holds(buf, b"x" * length)
 
 
-def one_byte_left_is_nobody_elses():
+def take_bytes_leaving_one_byte_shares_no_memory():
     for length in range(2, 6):
         buf = GrowBuffer(b"abcde"[:length])
         last = bytes(buf[-1:])
@@ -151,7 +151,7 @@ def one_byte_left_is_nobody_elses():
 # ------------------------------------------------------------------ files and mappings
 
 
-def reading_that_closes():
+def growio_argument_closes_file_raises_value_error():
     for name in ("read", "readline", "seek", "truncate"):
         file = GrowIO(b"spam")
 
@@ -165,7 +165,7 @@ def reading_that_closes():
         assert file.closed
 
 
-def writing_that_changes_the_file():
+def writelines_iterator_truncates_file_fills_with_zeros():
     file = GrowIO(b"spam")
 
     class Lines:
@@ -178,15 +178,15 @@ def writing_that_changes_the_file():
     assert file.getvalue() == b"\0\0\0two"
 
 
-def reading_at_the_very_end():
+def read_at_max_position_returns_nothing():
     file = GrowIO(b"spam")
     file.seek(sys.maxsize)
     assert file.readinto(bytearray(5)) == 0 and file.read(5) == b""
     assert file.tell() == sys.maxsize
 
 
-def grown_pages_can_be_written():
-    """A shared mapping that has grown faults behind its old end; ours are private."""
+def resize_repeatedly_new_pages_are_writable():
+    """A grown shared mapping faults past its old end; growbuf maps private memory."""
     code = """
         from growbuf import GrowBuffer
         buf = GrowBuffer(b"x" * (2 << 20))
@@ -201,7 +201,7 @@ def grown_pages_can_be_written():
 # ------------------------------------------------------------------------------- NumPy
 
 
-def frombuffer_holds_an_export():
+def numpy_frombuffer_clear_raises_buffer_error():
     np = pytest.importorskip("numpy")
     array = array_module().GrowArray
     buf = GrowBuffer(b"\1" * 400)
@@ -217,8 +217,8 @@ def frombuffer_holds_an_export():
     buf.clear()
 
 
-def views_of_frozen_bytes_never_change():
-    """What has no release need not be held: nobody can change it."""
+def numpy_frombuffer_of_frozen_bytes_never_changes():
+    """Frozen bytes are immutable, so a view stays valid without an export."""
     np = pytest.importorskip("numpy")
     buf = GrowBuffer(b"\1" * 100_000)
     frozen = buf.freeze()
@@ -229,8 +229,8 @@ def views_of_frozen_bytes_never_change():
     assert view.min() == view.max() == 1
 
 
-def resizing_asks_for_exports_not_references():
-    """NumPy counts references, whose number a new Python may change."""
+def array_resize_under_view_raises_buffer_error():
+    """resize() checks exports. NumPy checks reference counts, which vary by Python."""
     array = array_module().GrowArray([1.0] * 50)
     view = array[10:20]
     with pytest.raises(BufferError):
@@ -242,25 +242,25 @@ def resizing_asks_for_exports_not_references():
 
 
 BUGS = {
-    "CPython gh-91153": item_that_clears,
-    "CPython gh-142557": formatting_that_clears,
-    "CPython gh-142558, gh-142559, gh-142560": searching_that_clears,
-    "CPython gh-143195": separator_that_clears,
-    "CPython gh-153570": bytes_taken_that_clear,
-    "CPython gh-153419, gh-153578": items_that_grow_what_they_extend,
-    "CPython gh-160179": failed_init_leaves_it_empty_and_sound,
-    "CPython gh-157242": failed_resize_keeps_the_bytes,
-    "CPython gh-156995": one_byte_left_is_nobody_elses,
-    "CPython gh-143378": reading_that_closes,
-    "CPython gh-143602": writing_that_changes_the_file,
-    "CPython gh-141311": reading_at_the_very_end,
-    "CPython gh-110243": grown_pages_can_be_written,
-    "NumPy #9562": frombuffer_holds_an_export,
-    "NumPy #21632": views_of_frozen_bytes_never_change,
-    "NumPy #30265": resizing_asks_for_exports_not_references,
+    "CPython gh-91153": setitem_value_clears_buffer_raises_index_error,
+    "CPython gh-142557": mod_value_clears_buffer_keeps_buffer_valid,
+    "CPython gh-142558, gh-142559, gh-142560": search_argument_calls_clear_still_finds,
+    "CPython gh-143195": hex_separator_calls_clear_formats_all_bytes,
+    "CPython gh-153570": take_bytes_count_clears_buffer_raises_index_error,
+    "CPython gh-153419, gh-153578": extend_iterator_appends_meanwhile_keeps_all_items,
+    "CPython gh-160179": init_invalid_item_leaves_buffer_empty,
+    "CPython gh-157242": resize_too_large_keeps_bytes,
+    "CPython gh-156995": take_bytes_leaving_one_byte_shares_no_memory,
+    "CPython gh-143378": growio_argument_closes_file_raises_value_error,
+    "CPython gh-143602": writelines_iterator_truncates_file_fills_with_zeros,
+    "CPython gh-141311": read_at_max_position_returns_nothing,
+    "CPython gh-110243": resize_repeatedly_new_pages_are_writable,
+    "NumPy #9562": numpy_frombuffer_clear_raises_buffer_error,
+    "NumPy #21632": numpy_frombuffer_of_frozen_bytes_never_changes,
+    "NumPy #30265": array_resize_under_view_raises_buffer_error,
 }
 
 
 @pytest.mark.parametrize("bug", BUGS)
-def test_bug(bug):
+def test_operation_with_bug_in_other_library_is_correct(bug):
     BUGS[bug]()

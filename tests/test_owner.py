@@ -1,4 +1,4 @@
-"""Bytes that change hands without a copy, and the libraries they are handed to."""
+"""Test take(), freeze(), pickling and copies, and growbuf with other libraries."""
 
 import asyncio
 import copy
@@ -43,7 +43,7 @@ def pattern(length):
 
 
 def begun(length, gap=0, limit=None):
-    """Return a buffer of `length` bytes behind a gap, and those bytes."""
+    """Return a buffer of `length` bytes after a headroom of `gap`, and its bytes."""
     data = pattern(length + gap)[: length + gap]
     buf = GrowBuffer(data, limit=limit)
     del buf[:gap]
@@ -54,7 +54,7 @@ def address(buf):
     return ctypes.addressof(ctypes.c_char.from_buffer(buf))
 
 
-# ---------------------------------------------------------------------------------- take
+# --------------------------------------------------------------------------------- take
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -63,8 +63,8 @@ def address(buf):
     "nbytes",
     [0, 1, 1000, MIB - 1, MIB, 2 * MIB - 1, 2 * MIB, 4 * MIB + 5, LARGE - 1, LARGE],
 )
-def test_take(nbytes, gap, limit):
-    """Both are whole afterwards: they grow, also by zeros, on pages of their own."""
+def test_take_leaves_two_independent_growable_buffers(nbytes, gap, limit):
+    """Both buffers can grow afterwards, also by zeros, each on its own pages."""
     buf, data = begun(LARGE, gap, limit)
     taken = buf.take(nbytes)
     assert type(taken) is GrowBuffer and taken.limit is None and buf.limit == limit
@@ -79,7 +79,7 @@ def test_take(nbytes, gap, limit):
 
 
 @pytest.mark.parametrize("length", [0, 1, 5, 300_000])
-def test_take_of_little(length):
+def test_take_from_small_buffer_splits_bytes(length):
     for nbytes in sorted({0, min(1, length), length // 2, length}):
         buf, data = begun(length)
         assert_holds(buf.take(nbytes), data[:nbytes])
@@ -92,7 +92,7 @@ def test_take_of_little(length):
 
 
 @pytest.mark.parametrize("length", [300, LARGE])
-def test_all_is_handed_over(length):
+def test_take_all_hands_over_memory_without_copy(length):
     buf, data = begun(length)
     where, before = address(buf), growbuf.stats()
     taken = buf.take()
@@ -104,20 +104,22 @@ def test_all_is_handed_over(length):
 
 @MOVES_PARTS
 @pytest.mark.parametrize("limit", LIMITS)
-def test_much_is_moved(limit):
+def test_take_large_part_moves_pages(limit):
     buf, data = begun(LARGE, limit=limit)
     before = growbuf.stats()
     taken = buf.take(5 * MIB)
     counted = difference(before)
     assert counted["moves"] == 1 and counted["moved_bytes"] == 6 * MIB
-    stays = LARGE - 5 * MIB if limit else 0  # it may slide to the front
+    stays = (
+        LARGE - 5 * MIB if limit else 0
+    )  # with a limit, the rest may move to the front
     assert counted["copied_bytes"] <= 2 * MIB + stays
     assert taken == data[: 5 * MIB] and buf == data[5 * MIB :]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_parts_of_a_stream(seed):
-    """The parts make up what was appended; the seed is in the test's name."""
+def test_take_random_parts_of_stream_joins_to_whole(seed):
+    """The parts joined equal the bytes appended. The test's id is the seed."""
     chance, parts, expected = random.Random(seed), [], bytearray()
     buf = GrowBuffer(
         limit=None if seed % 2 or facts()["strategy"] == "heap" else 1 << 26
@@ -143,7 +145,7 @@ def test_parts_of_a_stream(seed):
         ("1", TypeError),
     ],
 )
-def test_bad_arguments(nbytes, error):
+def test_take_bad_argument_raises_and_keeps_bytes(nbytes, error):
     buf = GrowBuffer(b"0123456789")
     with pytest.raises(error):
         buf.take(nbytes)
@@ -152,8 +154,8 @@ def test_bad_arguments(nbytes, error):
     assert_holds(buf, b"0123456789")
 
 
-def test_an_argument_that_meddles():
-    """It is asked for its value before the length is looked at."""
+def test_take_argument_clears_buffer_raises_value_error():
+    """take() converts its argument before it reads the length."""
     buf = GrowBuffer(b"0123456789")
 
     class Index:
@@ -169,7 +171,7 @@ def test_an_argument_that_meddles():
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("length", [10, LARGE])
 @pytest.mark.parametrize("name", ["take", "take some", "freeze", "take_bytes"])
-def test_nothing_is_handed_over_under_an_export(name, length, limit):
+def test_take_and_freeze_under_export_raise_buffer_error(name, length, limit):
     buf, data = begun(length, limit=limit)
     calls = {
         "take": buf.take,
@@ -188,7 +190,7 @@ def test_nothing_is_handed_over_under_an_export(name, length, limit):
 
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("length", [0, 1, 1000, LARGE])
-def test_take_bytes(length, limit):
+def test_take_bytes_twice_returns_both_parts(length, limit):
     buf, data = begun(length, limit=limit)
     assert buf.take_bytes(length // 3) == data[: length // 3]
     assert_holds(buf, data[length // 3 :])
@@ -198,7 +200,7 @@ def test_take_bytes(length, limit):
     assert buf.limit == limit
 
 
-def test_takers_and_appenders_in_threads():
+def test_take_while_another_thread_appends_loses_no_bytes():
     buf, parts, done = GrowBuffer(), [], threading.Event()
     piece = pattern(50_000)[:50_000]
 
@@ -247,16 +249,16 @@ TAKE_ON_A_RUNG = """
 
 @ON_LINUX
 @pytest.mark.parametrize("rung", RUNGS)
-def test_each_rung(rung):
+def test_take_and_freeze_on_each_rung_keep_bytes(rung):
     assert run(TAKE_ON_A_RUNG, env={"GROWBUF_STRATEGY": rung}) == "fine"
 
 
-# -------------------------------------------------------------------------------- freeze
+# ------------------------------------------------------------------------------- freeze
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("length", [0, 1, 1000, 300_000, LARGE])
-def test_freeze(length, limit):
+def test_freeze_returns_readonly_view_and_empties_buffer(length, limit):
     buf, data = begun(length, limit=limit)
     where = address(buf) if length else None
     before = growbuf.stats()
@@ -280,7 +282,7 @@ def test_freeze(length, limit):
             io.BytesIO(b"x").readinto(frozen)
 
 
-def test_what_is_frozen_outlives_the_buffer():
+def test_freeze_after_buffer_dropped_keeps_bytes_until_last_view():
     buf, data = begun(LARGE, gap=100)
     live = growbuf.stats()["spans_live"]
     frozen = buf.freeze()
@@ -296,7 +298,7 @@ def test_what_is_frozen_outlives_the_buffer():
     assert growbuf.stats()["spans_live"] < live or facts()["strategy"] == "heap"
 
 
-def test_frozen_bytes_as_keys():
+def test_freeze_result_as_dict_key_equals_bytes():
     first, second = GrowBuffer(b"key"), GrowBuffer(b"key")
     table = {first.freeze(): 1}
     assert table[b"key"] == table[second.freeze()] == 1
@@ -304,7 +306,7 @@ def test_frozen_bytes_as_keys():
         type(next(iter(table)).obj)()
 
 
-def test_freeze_takes_no_arguments():
+def test_freeze_with_argument_raises_type_error():
     buf = GrowBuffer(b"abc")
     with pytest.raises(TypeError):
         buf.freeze(1)
@@ -313,8 +315,8 @@ def test_freeze_takes_no_arguments():
 
 @RESERVES
 @ON_LINUX
-def test_no_address_space_for_another_limit():
-    """What cannot be replaced is not handed over."""
+def test_freeze_without_address_space_keeps_buffer():
+    """If no new address space can be reserved, freeze() leaves the buffer unchanged."""
     code = """
         from growbuf import GrowBuffer
         from growbuf._growbuf import check
@@ -327,11 +329,11 @@ def test_no_address_space_for_another_limit():
     assert run(code, limit=900 * MIB) == "b'abc' 268435456 None"
 
 
-# ------------------------------------------------------------------------------- pickling
+# ----------------------------------------------------------------------------- pickling
 
 
 class Labelled(GrowBuffer):
-    """A subclass with attributes, for pickle to find."""
+    """A subclass with attributes, at module level so that pickle finds it."""
 
 
 def labelled(data):
@@ -346,7 +348,7 @@ KINDS = [GrowBuffer, labelled]
 @pytest.mark.parametrize("make", KINDS, ids=["GrowBuffer", "subclass"])
 @pytest.mark.parametrize("length", [0, 5, LARGE])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_in_band(protocol, length, make):
+def test_pickle_in_band_restores_type_and_attributes(protocol, length, make):
     data = pattern(length)[:length]
     buf = make(data)
     again = pickle.loads(pickle.dumps(buf, protocol))
@@ -354,7 +356,7 @@ def test_in_band(protocol, length, make):
     assert_holds(again, data)
     again.append(1)
     assert_holds(buf, data)
-    buf.append(2)  # no export is left
+    buf.append(2)  # raises BufferError if an export remains
 
 
 def vars_of(buf):
@@ -363,7 +365,7 @@ def vars_of(buf):
 
 @pytest.mark.parametrize("make", KINDS, ids=["GrowBuffer", "subclass"])
 @pytest.mark.parametrize("length", [0, 5, LARGE])
-def test_out_of_band_nothing_is_copied(length, make):
+def test_pickle_out_of_band_returns_same_buffer(length, make):
     data = pattern(length)[:length]
     buf, buffers = make(data), []
     pickled = pickle.dumps(buf, 5, buffer_callback=buffers.append)
@@ -396,7 +398,7 @@ CARRIERS = {
 
 @pytest.mark.parametrize("length", [5, LARGE])
 @pytest.mark.parametrize("name", CARRIERS)
-def test_what_came_by_another_carrier_is_copied(name, length):
+def test_unpickle_from_other_buffer_type_copies_bytes(name, length):
     data = pattern(length)[:length]
     pickled = pickle.dumps(GrowBuffer(data), 5, buffer_callback=lambda buffer: False)
     carrier = CARRIERS[name](data)
@@ -409,8 +411,8 @@ def test_what_came_by_another_carrier_is_copied(name, length):
 
 
 @pytest.mark.parametrize("whole", [lambda buf: buf, memoryview, pickle.PickleBuffer])
-def test_what_came_in_a_buffer_is_that_buffer(whole):
-    """The consumer received into a GrowBuffer: it is the result, also of a subclass."""
+def test_unpickle_from_growbuffer_returns_that_buffer(whole):
+    """Unpickling returns the GrowBuffer received into, also for a subclass."""
     data = pattern(LARGE)[:LARGE]
     for make, kind in ((GrowBuffer, GrowBuffer), (labelled, Labelled)):
         pickled = pickle.dumps(make(data), 5, buffer_callback=lambda buffer: False)
@@ -421,7 +423,7 @@ def test_what_came_in_a_buffer_is_that_buffer(whole):
         assert vars_of(again) == ({"label": ["a list"]} if kind is Labelled else {})
 
 
-def test_out_of_band_into_numpy():
+def test_unpickle_numpy_array_from_growbuffer_shares_memory():
     numpy = pytest.importorskip("numpy")
     array, buffers = numpy.arange(100_000), []
     pickled = pickle.dumps(array, 5, buffer_callback=buffers.append)
@@ -434,7 +436,7 @@ def test_out_of_band_into_numpy():
         received.append(1)
 
 
-def test_bad_calls_of_what_pickle_uses():
+def test_reduce_ex_and_rebuild_bad_arguments_raise_type_error():
     buf = GrowBuffer(b"abc")
     for call in (
         lambda: buf.__reduce_ex__("5"),
@@ -454,7 +456,7 @@ def test_bad_calls_of_what_pickle_uses():
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("length", [0, 5, LARGE])
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
-def test_copies(copied, length, limit):
+def test_copy_after_append_leaves_original_unchanged(copied, length, limit):
     buf, data = begun(length, limit=limit)
     again = copied(buf)
     assert type(again) is GrowBuffer and again.limit is None
@@ -464,7 +466,7 @@ def test_copies(copied, length, limit):
     assert_holds(buf, data + b"y")
 
 
-def test_copies_of_a_subclass():
+def test_copy_of_subclass_copies_attributes():
     buf = labelled(b"abc")
     shallow, deep = copy.copy(buf), copy.deepcopy(buf)
     assert type(shallow) is type(deep) is Labelled and shallow == deep == b"abc"
@@ -472,14 +474,14 @@ def test_copies_of_a_subclass():
     assert deep.label == buf.label and deep.label is not buf.label
 
 
-def test_deepcopy_of_a_subclass_that_refers_to_itself_refers_to_the_copy():
+def test_deepcopy_of_subclass_referring_to_itself_refers_to_copy():
     buf = labelled(b"abc")
     buf.label = [buf]
     deep = copy.deepcopy(buf)
     assert deep is not buf and deep.label[0] is deep and deep == b"abc"
 
 
-def test_copy_of_a_subclass_calls_its_reduce_ex():
+def test_copy_of_subclass_with_reduce_ex_calls_it():
     class Reduced(GrowBuffer):
         def __reduce_ex__(self, protocol):
             return Reduced, (b"reduced",)
@@ -487,18 +489,18 @@ def test_copy_of_a_subclass_calls_its_reduce_ex():
     assert copy.copy(Reduced(b"abc")) == copy.deepcopy(Reduced(b"abc")) == b"reduced"
 
 
-def test_pickle_of_a_buffer_names_one_function():
-    """A pickled getattr() and class would cost twice as much."""
+def test_reduce_ex_of_growbuffer_names_one_function():
+    """Pickling getattr() and the class would cost twice as much."""
     for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):
         reduced = GrowBuffer(b"abc").__reduce_ex__(protocol)
         assert reduced[0] is _rebuild and len(reduced) == 2 and len(reduced[1]) == 1
 
 
-# ------------------------------------------------------------------------------ processes
+# ---------------------------------------------------------------------------- processes
 
 
 def answer(connection, queue, buf):
-    """Run in another process: send back what came, each in the way it came."""
+    """Run in a child process: send each object back the way it was received."""
     buf[0] = ord("A")
     buf += b" came as an argument"
     connection.send(buf)
@@ -515,7 +517,7 @@ def answer(connection, queue, buf):
 @ON_LINUX
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_multiprocessing(method):
+def test_multiprocessing_pipe_and_queue_transfer_bytes(method):
     context = multiprocessing.get_context(method)
     ours, theirs = context.Pipe()
     queue = context.SimpleQueue()
@@ -541,7 +543,7 @@ def test_multiprocessing(method):
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("length", [100, LARGE])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_a_forked_child_writes_the_parent_does_not_see(length, limit):
+def test_write_in_forked_child_leaves_parent_unchanged(length, limit):
     buf, data = begun(length, limit=limit)
     frozen = GrowBuffer(data).freeze()
     child = os.fork()
@@ -556,11 +558,11 @@ def test_what_a_forked_child_writes_the_parent_does_not_see(length, limit):
     assert frozen == data
 
 
-# ---------------------------------------------------------------------- the system's calls
+# ------------------------------------------------------------- system calls and sockets
 
 
 @ON_LINUX
-def test_readv_and_preadv(tmp_path):
+def test_readv_and_preadv_into_spare_append_bytes(tmp_path):
     data = pattern(300_000)[:300_000]
     (tmp_path / "data").write_bytes(data)
     head, body = GrowBuffer(), GrowBuffer(b"body:")
@@ -576,20 +578,20 @@ def test_readv_and_preadv(tmp_path):
 
 
 def receive(sock, buf):
-    """Fill a buffer from a socket without readfrom(), as a loop of one's own does."""
+    """Fill a buffer from a socket by a loop of spare(), recv_into() and commit()."""
     while nbytes := sock.recv_into(buf.spare()):
         buf.commit(nbytes)
     return buf
 
 
-def test_recv_into():
+def test_recv_into_spare_from_socket_receives_all_bytes():
     ours, theirs = socket.socketpair()
     data = pattern(LARGE)[:LARGE]
     with fed(send_and_close(theirs), data), ours:
         assert_holds(receive(ours, GrowBuffer(b">")), b">" + data)
 
 
-def test_recv_into_by_tls():
+def test_recv_into_spare_from_tls_socket_receives_all_bytes():
     ours, theirs = socket.socketpair()
     data = pattern(LARGE)[:LARGE]
 
@@ -604,7 +606,7 @@ def test_recv_into_by_tls():
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
-    """Serves one page: with its length, in chunks, or until the connection closes."""
+    """Serve one page: with its length, in chunks, or until the connection closes."""
 
     protocol_version = "HTTP/1.1"
     body = pattern(3 * MIB)[: 3 * MIB]
@@ -629,7 +631,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize("path", ["/length", "/chunked", "/close"])
-def test_http_client(path):
+def test_readfrom_http_response_reads_whole_body(path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         connection = http.client.HTTPConnection(*server.server_address)
@@ -644,7 +646,7 @@ def test_http_client(path):
 
 
 class Receiver(asyncio.BufferedProtocol):
-    """Have the event loop receive straight into the buffer: this is all it takes."""
+    """A protocol that makes the event loop receive into the buffer's tail."""
 
     def __init__(self):
         self.buf = GrowBuffer()
@@ -684,22 +686,22 @@ async def download(data, by_tls):
 
 
 @pytest.mark.parametrize("by_tls", [False, True], ids=["tcp", "tls"])
-def test_asyncio(by_tls):
+def test_asyncio_buffered_protocol_receives_all_bytes(by_tls):
     data = pattern(LARGE)[:LARGE]
     buf = asyncio.run(download(data, by_tls))
     assert_holds(buf, data)
     buf.append(1)
 
 
-# -------------------------------------------------------------------------- the libraries
+# ---------------------------------------------------------------------- other libraries
 
 
 def writer(buf):
-    """Return what a library that only ever writes takes for a file."""
+    """Return an object with write() and flush(), to pass as a file to write to."""
     return SimpleNamespace(write=buf.extend, flush=lambda: None)
 
 
-def test_zlib():
+def test_zlib_with_taken_and_frozen_bytes_round_trips():
     data = pattern(LARGE)[:LARGE]
     packed, unpacked = GrowBuffer(zlib.compress(data, 1)), GrowBuffer()
     unpacker = zlib.decompressobj()
@@ -711,14 +713,14 @@ def test_zlib():
     assert zlib.decompress(zlib.compress(unpacked.freeze())) == data
 
 
-def test_copyfileobj():
+def test_copyfileobj_into_extend_appends_all_bytes():
     data = pattern(LARGE)[:LARGE]
     buf = GrowBuffer(b">")
     shutil.copyfileobj(io.BytesIO(data), writer(buf), 65_536)
     assert_holds(buf, b">" + data)
 
 
-def test_files_take_what_is_frozen(tmp_path):
+def test_file_write_of_buffer_and_frozen_bytes_writes_all(tmp_path):
     buf, data = begun(LARGE)
     with open(tmp_path / "data", "wb", buffering=0) as file:
         assert file.write(buf) == LARGE
@@ -726,7 +728,7 @@ def test_files_take_what_is_frozen(tmp_path):
     assert (tmp_path / "data").read_bytes() == data * 2
 
 
-def test_numpy():
+def test_numpy_save_and_frombuffer_of_frozen_bytes_round_trip():
     numpy = pytest.importorskip("numpy")
     buf, array = GrowBuffer(), numpy.arange(100_000.0)
     numpy.save(writer(buf), array)
@@ -735,7 +737,7 @@ def test_numpy():
     assert not frozen.flags.writeable and (frozen == array).all()
 
 
-def test_pyarrow():
+def test_pyarrow_buffer_of_growbuffer_shares_memory():
     pyarrow = pytest.importorskip("pyarrow")
     table = pyarrow.table({"x": range(100_000)})
     sink = pyarrow.BufferOutputStream()
@@ -755,7 +757,7 @@ def test_pyarrow():
 
 
 @pytest.mark.parametrize("name", ["PNG", "BMP", "JPEG"])
-def test_pillow(name):
+def test_pillow_save_into_extend_writes_same_file(name):
     image_module = pytest.importorskip("PIL.Image")
     pixels = GrowBuffer(pattern(640 * 480)[: 640 * 480])
     image = image_module.frombuffer("L", (640, 480), pixels, "raw", "L", 0, 1)
@@ -767,7 +769,7 @@ def test_pillow(name):
         assert image_module.open(io.BytesIO(buf)).tobytes() == pixels
 
 
-# ---------------------------------------------------------------------------------- leaks
+# -------------------------------------------------------------------------------- leaks
 
 
 def in_vain(call, *args):
@@ -812,11 +814,11 @@ def there_and_back(buf):
 
 
 @pytest.mark.parametrize("name", LEAKS)
-def test_nothing_leaks(name):
+def test_take_freeze_pickle_and_copy_repeated_leak_no_memory(name):
     assert_no_leak(LEAKS[name])
 
 
-def test_spans_and_address_space_do_not_leak():
+def test_take_and_freeze_repeated_leak_no_spans():
     growbuf.trim()
     before = growbuf.stats()
     for _ in range(50):

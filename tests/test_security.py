@@ -1,5 +1,5 @@
-"""What SECURITY.md promises: no stale bytes, no size that overflows, no trust in what
-other code answers."""
+"""Test the promises of SECURITY.md: new buffers show no stale bytes, sizes do not
+overflow, and results of user code are checked."""
 
 import pickle
 import sys
@@ -28,7 +28,7 @@ def array_module():
 
 
 def drop_secrets():
-    """Have whatever memory comes next be full of them, as far as we can."""
+    """Fill memory that the next allocations may reuse with SECRET, and free it."""
     dropped = [GrowBuffer(bytes([SECRET]) * n) for n in (100, 5000, 60 * KIB, 80 * KIB)]
     dropped += [GrowBuffer(bytes([SECRET]) * (3 * MIB)) for _ in range(2)]
     if HAS_PAGES:
@@ -105,7 +105,7 @@ FRESH = {
 
 @pytest.mark.parametrize("nbytes", [100, 5000, 60 * KIB, 80 * KIB, 3 * MIB, 20 * MIB])
 @pytest.mark.parametrize("name", FRESH)
-def test_dropped_bytes_are_in_no_new_buffer(name, nbytes):
+def test_new_buffer_after_drops_shows_no_dropped_bytes(name, nbytes):
     drop_secrets()
     buf = FRESH[name](nbytes)
     assert len(buf) >= nbytes
@@ -113,8 +113,8 @@ def test_dropped_bytes_are_in_no_new_buffer(name, nbytes):
 
 
 @MOVES_PAGES
-def test_spare_may_show_dropped_bytes_unless_none_are_kept():
-    """Its promise is that there is none; `pool_limit=0` is the way out."""
+def test_spare_after_drop_shows_old_bytes_unless_pool_limit_is_zero():
+    """spare() does not clear reused pages; with `pool_limit=0` none are reused."""
     code = """
         import growbuf
         from growbuf import GrowBuffer
@@ -128,7 +128,7 @@ def test_spare_may_show_dropped_bytes_unless_none_are_kept():
     assert run(code).split() == ["True", "False"]
 
 
-def test_what_is_spared_and_not_committed_is_in_no_buffer():
+def test_resize_after_partial_commit_zeroes_uncommitted_bytes():
     drop_secrets()
     buf = GrowBuffer()
     buf.spare(80 * KIB)[:3] = b"xyz"
@@ -206,7 +206,7 @@ SIZED_ROWS = {
 
 
 class Huge:
-    """An index that changes the buffer before it answers."""
+    """An index that changes the buffer, then returns its number."""
 
     def __init__(self, number, buf):
         self.number, self.buf = number, buf
@@ -231,7 +231,7 @@ def usual_budget():
 @pytest.mark.usefixtures("usual_budget")
 @pytest.mark.parametrize("number", SIZES, ids=short)
 @pytest.mark.parametrize("name", SIZED)
-def test_no_size_overflows(name, number):
+def test_buffer_method_with_extreme_size_leaves_buffer_valid(name, number):
     for buf in grown_to(0) + grown_to(7) + grown_to(300_000):
         before = bytes(buf)
         try:
@@ -245,7 +245,7 @@ def test_no_size_overflows(name, number):
 
 @pytest.mark.parametrize("number", SIZES, ids=short)
 @pytest.mark.parametrize("name", sorted(SIZED.keys() - {"pool_limit"}))
-def test_no_index_that_meddles_overflows(name, number):
+def test_buffer_method_with_extreme_index_changing_buffer_stays_valid(name, number):
     buf = GrowBuffer(b"abcdefg")
     try:
         SIZED[name](buf, Huge(number, buf))
@@ -258,7 +258,7 @@ def test_no_index_that_meddles_overflows(name, number):
 
 @pytest.mark.parametrize("number", SIZES, ids=short)
 @pytest.mark.parametrize("name", SIZED_ROWS)
-def test_no_number_of_rows_overflows(name, number):
+def test_array_method_with_extreme_size_leaves_array_valid(name, number):
     make = array_module().GrowArray
     array = make([1.0, 2.0, 3.0], limit=1000 if HAS_PAGES else None)
     try:
@@ -300,7 +300,7 @@ TAKERS = {
 @ON_312
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("taker", TAKERS)
-def test_buffer_methods_that_lie(taker, answer):
+def test_buffer_method_with_hostile_exporter_leaves_no_export(taker, answer):
     buf = GrowBuffer(b"abcdefg")
     released = []
 
@@ -317,7 +317,7 @@ def test_buffer_methods_that_lie(taker, answer):
         pass
     released.clear()
     assert check(buf) is None and len(buf) < 50
-    buf += b"!"  # no export is left over
+    buf += b"!"  # raises BufferError if an export remains
     assert buf[-1:] == b"!"
 
 
@@ -338,7 +338,7 @@ class Evil:
 @pytest.mark.parametrize(
     "answer", [-1, -(1 << 64), 1 << 70, sys.maxsize, 1.5, "4", Evil()], ids=repr
 )
-def test_readinto_that_lies_commits_nothing(answer):
+def test_readfrom_when_readinto_returns_bad_count_commits_nothing(answer):
     buf = GrowBuffer(b"abc")
     with pytest.raises((OSError, OverflowError, TypeError, RuntimeError)):
         buf.readfrom(Reader(4, answer))
@@ -349,7 +349,7 @@ def test_readinto_that_lies_commits_nothing(answer):
 
 
 class Call:
-    """Is pickled as a call of whatever with whatever."""
+    """Pickled as a call of the given function with the given arguments."""
 
     def __init__(self, function, *args):
         self.call = function, args
@@ -371,7 +371,7 @@ PICKLES = {
 
 
 @pytest.mark.parametrize("name", PICKLES)
-def test_hostile_pickles_raise(name):
+def test_unpickle_buffer_with_bad_arguments_raises(name):
     with pytest.raises((TypeError, ValueError, MemoryError)):
         pickle.loads(pickle.dumps(PICKLES[name]))
 
@@ -387,7 +387,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_hostile_pickles_of_rows_raise(name):
+def test_unpickle_array_with_bad_arguments_raises(name):
     array = array_module()
     hostile = Call(array._restore, array.GrowArray, *ROWS[name])
     with pytest.raises((TypeError, ValueError, OverflowError)):

@@ -1,4 +1,4 @@
-"""Bytes that arrive where they stay: spare() and commit(), and readfrom() any source."""
+"""Test spare() and commit(), and readfrom() with every kind of source."""
 
 import gc
 import gzip
@@ -26,7 +26,7 @@ import growbuf
 from growbuf import GrowBuffer
 from growbuf._growbuf import check, facts, place
 
-STARTS = [0, 10, 5 * MIB]  # in no memory, in the heap, in a span
+STARTS = [0, 10, 5 * MIB]  # bytes: without memory, on the heap, in a span
 RESERVES = pytest.mark.skipif(
     facts()["strategy"] == "heap", reason="address space cannot be reserved here"
 )
@@ -41,12 +41,12 @@ def begun(length):
     return GrowBuffer(data), data
 
 
-# ------------------------------------------------------------------------------- spare
+# -------------------------------------------------------------------------------- spare
 
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("nbytes", [0, 1, 100, 65_536, 5 * MIB])
-def test_what_is_written_and_committed_is_appended(start, nbytes):
+def test_commit_after_write_appends_committed_bytes(start, nbytes):
     for committed in sorted({0, min(1, nbytes), nbytes // 2, nbytes}):
         buf, data = begun(start)
         view = buf.spare(nbytes)
@@ -62,20 +62,20 @@ def test_what_is_written_and_committed_is_appended(start, nbytes):
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_the_default_is_64_kib(start):
+def test_spare_without_argument_returns_64_kib(start):
     buf, _ = begun(start)
     assert len(buf.spare()) >= 65_536
     assert len(buf.spare(nbytes=70_000)) >= 70_000
 
 
-def test_all_that_is_free_is_lent():
+def test_spare_of_one_byte_returns_whole_tailroom():
     buf = GrowBuffer(b"abc")
     buf.reserve(1000)
     with buf.spare(1) as view:
         assert len(view) == buf.capacity - 3
 
 
-def test_nothing_is_copied():
+def test_spare_within_capacity_copies_nothing():
     buf, data = begun(5 * MIB)
     buf.reserve(6 * MIB)
     where, before = place(buf), growbuf.stats()
@@ -85,7 +85,7 @@ def test_nothing_is_copied():
     assert buf.startswith(data + b"there")
 
 
-def test_the_view_is_released_by_commit_and_by_the_next_spare():
+def test_commit_and_next_spare_release_earlier_view():
     buf = GrowBuffer(b"abc")
     first = buf.spare(10)
     second = buf.spare(10)
@@ -98,7 +98,7 @@ def test_the_view_is_released_by_commit_and_by_the_next_spare():
     assert_holds(buf, b"abcd")
 
 
-def test_committing_after_the_view_is_gone():
+def test_commit_after_view_released_appends_bytes():
     buf = GrowBuffer(b"abc")
     buf.spare(4)[:2] = b"de"
     buf.commit(2)
@@ -109,7 +109,7 @@ def test_committing_after_the_view_is_gone():
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_what_is_not_committed_leaves_no_trace(start):
+def test_spare_without_commit_leaves_buffer_unchanged(start):
     buf, data = begun(start)
     for _ in range(3):
         buf.spare(100)[:100] = b"x" * 100
@@ -121,8 +121,8 @@ def test_what_is_not_committed_leaves_no_trace(start):
         buf.commit(1)
 
 
-def test_digits_in_the_tail_are_not_part_of_a_number():
-    """int() and float() read up to the NUL behind the last byte."""
+def test_int_with_digits_in_tail_reads_committed_bytes_only():
+    """int() and float() read up to the NUL after the last byte."""
     buf = GrowBuffer(b"12")
     buf.spare(10)[:3] = b"345"
     assert int(buf) == 12 and float(buf) == 12.0
@@ -136,7 +136,7 @@ def test_digits_in_the_tail_are_not_part_of_a_number():
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_a_refused_commit_leaves_the_tail_lent(start):
+def test_commit_refused_under_export_keeps_spare_outstanding(start):
     buf, data = begun(start)
     tail = buf.spare(10)
     tail[:2] = b"de"
@@ -149,18 +149,18 @@ def test_a_refused_commit_leaves_the_tail_lent(start):
 
 
 @pytest.mark.parametrize("spared", [0, 10])
-def test_more_than_was_spared(spared):
+def test_commit_more_than_spared_raises_value_error(spared):
     buf = GrowBuffer(b"abc")
     view = buf.spare(spared)
     most = len(view)
     with pytest.raises(ValueError, match=rf"commit {most + 1} bytes: .* view of {most}$"):
         buf.commit(most + 1)
-    view[:0] = b""  # still there
+    view[:0] = b""  # raises ValueError if the view was released
     buf.commit(most)
     assert len(buf) == 3 + most and check(buf) is None
 
 
-def test_nothing_to_commit():
+def test_commit_after_change_or_without_spare_raises_value_error():
     buf = GrowBuffer(b"abc")
     for change in (
         lambda: None,
@@ -190,7 +190,7 @@ def test_nothing_to_commit():
     ("nbytes", "error"),
     [(-1, ValueError), (1 << 64, OverflowError), (1.5, TypeError), ("1", TypeError)],
 )
-def test_bad_numbers(name, nbytes, error):
+def test_spare_and_commit_bad_argument_raise(name, nbytes, error):
     buf = GrowBuffer(b"abc")
     buf.spare(10)
     with pytest.raises(error):
@@ -199,7 +199,7 @@ def test_bad_numbers(name, nbytes, error):
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_more_than_there_is(start):
+def test_spare_too_large_raises_memory_error(start):
     buf, data = begun(start)
     for nbytes in (sys.maxsize, sys.maxsize - start, 1 << 60):
         with pytest.raises(MemoryError):
@@ -209,11 +209,11 @@ def test_more_than_there_is(start):
     assert_holds(buf, data + b"x")
 
 
-# ------------------------------------------------------------- while the view is there
+# --------------------------------------------------------- while a spare is outstanding
 
 
 def resizing(buf):
-    """Return all that changes the length, as calls by name."""
+    """Return every call that changes the length or the memory, by name."""
     return {
         "append": lambda: buf.append(1),
         "extend": lambda: buf.extend(b"xyz"),
@@ -246,8 +246,10 @@ OF_THE_EMPTY = ["append", "extend", "resize up", "init", "init with nothing", "f
 @pytest.mark.parametrize("limit", [None, pytest.param(16 * MIB, marks=RESERVES)])
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("name", resizing(None))
-def test_nothing_else_changes_the_length(name, start, limit):
-    """On an empty buffer too: its memory must not go while somebody writes to it."""
+def test_resizing_method_while_spare_outstanding_raises_buffer_error(
+    name, start, limit
+):
+    """An outstanding spare() keeps the memory in place, also of an empty buffer."""
     if start == 0 and name not in OF_THE_EMPTY:
         pytest.skip("does nothing to an empty buffer")
     if name == "reserve" and limit:
@@ -266,7 +268,7 @@ def test_nothing_else_changes_the_length(name, start, limit):
     assert check(buf) is None
 
 
-def test_reading_and_writing_in_place_go_on():
+def test_read_and_write_while_spare_outstanding_use_committed_bytes():
     buf = GrowBuffer(b"abcabc")
     with buf.spare(10) as view:
         view[:3] = b"abc"
@@ -277,14 +279,14 @@ def test_reading_and_writing_in_place_go_on():
     assert_holds(buf, b"aBcxyc")
 
 
-def test_a_view_of_the_view_keeps_it_lent():
+def test_spare_slice_of_view_keeps_spare_outstanding():
     buf = GrowBuffer(b"abc")
     part = buf.spare(100)[:10]
     with pytest.raises(BufferError, match="in use"):
         buf.spare(100)
     part[:2] = b"de"
     buf.commit(2)
-    part[0] = ord("D")  # the same byte, which is the buffer's by now
+    part[0] = ord("D")  # this byte is committed, so it is part of the buffer
     with pytest.raises(BufferError, match="spare"):
         buf.append(1)
     with pytest.raises(BufferError, match="in use"):
@@ -297,7 +299,7 @@ def test_a_view_of_the_view_keeps_it_lent():
     assert_holds(buf, b"abcDef")
 
 
-def test_a_view_in_use_is_released_the_next_time():
+def test_spare_after_view_was_in_use_releases_view():
     buf = GrowBuffer(b"abc")
     view = buf.spare(10)
     user = pickle.PickleBuffer(view)
@@ -311,7 +313,7 @@ def test_a_view_in_use_is_released_the_next_time():
     assert_holds(buf, b"abcd")
 
 
-def test_the_tail_is_lent_by_spare_only():
+def test_spare_exporter_used_directly_raises():
     buf = GrowBuffer(b"abc")
     view = buf.spare(10)
     lender = view.obj
@@ -328,7 +330,7 @@ def test_the_tail_is_lent_by_spare_only():
         memoryview(lender)
 
 
-def test_a_view_that_another_thread_has_is_not_released():
+def test_spare_while_another_thread_has_view_raises_buffer_error():
     buf = GrowBuffer(b"abc")
     view = buf.spare(10)
 
@@ -337,7 +339,7 @@ def test_a_view_that_another_thread_has_is_not_released():
             buf.spare(10)
         with pytest.raises(BufferError, match="in use"):
             buf.readfrom(Source(b"x"))
-        view[:3] = b"def"  # which it was given
+        view[:3] = b"def"  # this thread may write to a view it did not create
         buf.commit(3)
 
     together(use)
@@ -346,7 +348,7 @@ def test_a_view_that_another_thread_has_is_not_released():
     assert_holds(buf, b"abcdef")
 
 
-# What a finalizer may do to the buffer, and what it holds then.
+# What a finalizer does to the buffer, and the bytes of the buffer afterwards.
 MEDDLINGS = {
     "clear": (lambda buf: buf.clear(), b""),
     "move": (lambda buf: buf.extend(b"y" * 5 * MIB), b"x" * 100 + b"y" * 5 * MIB),
@@ -357,14 +359,14 @@ MEDDLINGS = {
 
 @pytest.mark.parametrize("nth", range(12))
 @pytest.mark.parametrize("name", MEDDLINGS)
-def test_a_finalizer_runs_while_the_view_is_made(name, nth):
+def test_spare_finalizer_changes_buffer_returns_valid_view(name, nth):
     buf = GrowBuffer(b"x" * 100)
     buf.reserve(5200)
-    buf.spare(10).release()  # so that what makes views is there
+    buf.spare(10).release()  # creates the exporter object that spare() reuses
     meddle, meddled = MEDDLINGS[name]
 
     def finalize():
-        with suppress(BufferError):  # where the view is there by then
+        with suppress(BufferError):  # the view already exists
             meddle(buf)
 
     with collecting(nth, finalize):
@@ -387,12 +389,12 @@ def is_released(view):
 
 @RESERVES
 @pytest.mark.parametrize("nth", range(12))
-def test_a_finalizer_asks_for_the_tail_while_it_is_lent(nth):
-    """For the first time, when what makes the views is being made."""
+def test_spare_finalizer_calls_spare_one_call_gets_tail(nth):
+    """The first spare() of a buffer creates objects, which can start a collection."""
     buf, views = GrowBuffer(b"x" * 100, limit=1000), []
 
     def ask():
-        try:  # makes no object before
+        try:  # a context manager would create objects before spare()
             views.append(buf.spare(10))
         except BufferError:
             pass
@@ -423,8 +425,10 @@ def test_a_finalizer_asks_for_the_tail_while_it_is_lent(nth):
     ],
     ids=["itself", "extend", "assign"],
 )
-def test_a_finalizer_clears_what_much_is_appended_to(change, old, new, nth):
-    """For the first time: it runs before the copy, or after, and not in between."""
+def test_append_of_large_data_finalizer_clears_buffer_before_or_after(
+    change, old, new, nth
+):
+    """The collection runs before or after the copy, never during it."""
     buf, data = begun(8 * MIB)
     with collecting(nth, buf.clear):
         change(buf)
@@ -433,10 +437,10 @@ def test_a_finalizer_clears_what_much_is_appended_to(change, old, new, nth):
 
 
 @pytest.mark.parametrize("nth", range(12))
-def test_a_finalizer_cannot_commit_what_is_read(nth):
+def test_commit_in_finalizer_during_readfrom_raises_value_error(nth):
     buf = GrowBuffer(b"x" * 100)
     buf.spare(10).release()
-    buf.commit(0)  # this thread had it last
+    buf.commit(0)  # this thread made the last spare()
 
     def commit():
         with suppress(ValueError):
@@ -448,7 +452,7 @@ def test_a_finalizer_cannot_commit_what_is_read(nth):
     assert_holds(buf, b"x" * 100 + b"abcd")
 
 
-def test_a_view_in_a_cycle_is_collected():
+def test_spare_view_in_reference_cycle_is_collected():
     class Buffer(GrowBuffer):
         pass
 
@@ -474,7 +478,7 @@ CHANGES_AND_BACK = {
 
 @pytest.mark.parametrize("start", [1000, 5 * MIB])
 @pytest.mark.parametrize("name", CHANGES_AND_BACK)
-def test_what_was_spared_before_a_change_is_lost(name, start):
+def test_commit_after_change_and_undo_raises_value_error(name, start):
     buf, data = begun(start)
     buf.append(1)
     buf.pop()
@@ -489,7 +493,7 @@ def test_what_was_spared_before_a_change_is_lost(name, start):
     assert_holds(buf, data)
 
 
-def test_what_reads_for_want_of_the_nul_stops_in_the_room():
+def test_int_and_eval_with_full_tail_stop_inside_block():
     for start in (b"1", b"1" * 100_000):
         buf = GrowBuffer(start)
         view = buf.spare(10)
@@ -502,7 +506,7 @@ def test_what_reads_for_want_of_the_nul_stops_in_the_room():
         assert eval(GrowBuffer(b"1")) == 1
 
 
-def test_the_view_keeps_the_buffer_alive():
+def test_spare_view_after_buffer_dropped_stays_valid():
     view = GrowBuffer(b"x" * (3 * MIB)).spare(1000)
     view[:1000] = bytes(1000)
     assert len(view) >= 1000
@@ -511,7 +515,7 @@ def test_the_view_keeps_the_buffer_alive():
     assert growbuf.stats()["spans_live"] <= before
 
 
-def test_under_an_export():
+def test_spare_beyond_tailroom_under_export_raises_buffer_error():
     buf, data = begun(5 * MIB)
     room = len(buf.spare(0))
     with memoryview(buf) as view:
@@ -522,7 +526,7 @@ def test_under_an_export():
 
 
 @RESERVES
-def test_under_an_export_with_a_limit():
+def test_spare_under_export_with_limit_grows_to_limit():
     buf = GrowBuffer(b"abc", limit=5 * MIB)
     with memoryview(buf) as view:
         for i in range(100):
@@ -535,7 +539,7 @@ def test_under_an_export_with_a_limit():
     assert_holds(buf, b"abc" + b"".join(bytes([i]) * 40_000 for i in range(100)))
 
 
-def test_numpy_computes_into_the_tail():
+def test_spare_with_numpy_output_appends_results():
     numpy = pytest.importorskip("numpy")
     buf = GrowBuffer()
     for i in range(50):
@@ -550,8 +554,8 @@ def test_numpy_computes_into_the_tail():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_any_order_of_calls(seed):
-    """A model in a bytearray; the seed is in the test's name."""
+def test_spare_commit_readfrom_and_del_in_random_order_match_model(seed):
+    """Compare with the same changes to a bytearray. The test's id is the seed."""
     chance = random.Random(seed)
     buf, model = GrowBuffer(), bytearray()
     for _ in range(400):
@@ -567,15 +571,15 @@ def test_any_order_of_calls(seed):
             assert buf.readfrom(io.BytesIO(piece)) == nbytes
             model += piece
         elif action == 4:
-            buf.spare(nbytes)[:nbytes] = piece  # and never committed
+            buf.spare(nbytes)[:nbytes] = piece  # without commit()
         elif len(model) > 2 * MIB or chance.random() < 0.3:
             first, last = sorted(chance.choices(range(len(model) + 1), k=2))
             del buf[first:last], model[first:last]
         assert_holds(buf, model)
 
 
-def test_threads_that_all_spare():
-    """Who writes where is theirs to agree on; lengths and memory are right in any case."""
+def test_spare_and_commit_from_four_threads_keep_lengths_right():
+    """Threads may overwrite each other's bytes; lengths and memory stay right."""
     buf, committed = GrowBuffer(), []
     buf.reserve(8 * MIB)
     start = threading.Barrier(4)
@@ -623,7 +627,7 @@ def buffered_file(data, folder):
 def descriptor(data, folder):
     number = os.open(in_file(data, folder), os.O_RDONLY)
     yield number
-    os.close(number)  # which fails if readfrom() has closed it
+    os.close(number)  # raises OSError if readfrom() closed it
 
 
 @contextmanager
@@ -658,7 +662,7 @@ def tar_member(data, folder):
 
 @contextmanager
 def fed(write, data):
-    """Write in a thread, for what holds only so much; the reader may stop reading."""
+    """Write in a thread, since a pipe or socket fills up. Ignore a closed reader."""
 
     def feed():
         try:
@@ -714,7 +718,7 @@ def socket_file(data, folder):
 
 
 def tls(side):
-    """Return a context that needs no certificate: keys are agreed on anonymously."""
+    """Return a TLS context with anonymous key exchange, which needs no certificate."""
     context = ssl.SSLContext(side)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -754,7 +758,7 @@ SOURCES = [
 
 @pytest.mark.parametrize("length", [0, 1, 65_536, 3 * MIB + 5])
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-def test_reads_to_the_end(source, length, tmp_path):
+def test_readfrom_without_count_reads_to_end(source, length, tmp_path):
     buf, data = begun(10)
     new = pattern(length)[:length]
     with source(new, tmp_path) as opened:
@@ -765,8 +769,8 @@ def test_reads_to_the_end(source, length, tmp_path):
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-def test_reads_as_much_as_is_asked_for(source, tmp_path):
-    """And takes no more from the source than that."""
+def test_readfrom_with_count_takes_no_more_from_source(source, tmp_path):
+    """The next call continues exactly after the last byte read."""
     new = pattern(300_000)[:300_000]
     with source(new, tmp_path) as opened:
         buf = GrowBuffer()
@@ -779,7 +783,7 @@ def test_reads_as_much_as_is_asked_for(source, tmp_path):
 
 
 @pytest.mark.parametrize("nbytes", [-1, None])
-def test_to_the_end_by_another_name(nbytes):
+def test_readfrom_keywords_with_count_none_or_minus_one_read_to_end(nbytes):
     buf = GrowBuffer()
     assert buf.readfrom(source=io.BytesIO(b"x" * 100_000), nbytes=nbytes) == 100_000
 
@@ -788,7 +792,7 @@ def test_to_the_end_by_another_name(nbytes):
     ("nbytes", "error"),
     [(-2, ValueError), (1 << 64, OverflowError), (1.5, TypeError), ("9", TypeError)],
 )
-def test_bad_counts(nbytes, error):
+def test_readfrom_bad_count_raises_and_reads_nothing(nbytes, error):
     buf, source = GrowBuffer(b"abc"), io.BytesIO(b"xyz")
     with pytest.raises(error):
         buf.readfrom(source, nbytes)
@@ -797,14 +801,14 @@ def test_bad_counts(nbytes, error):
 
 
 @pytest.mark.parametrize("source", ["path", b"bytes", None, [1], io.StringIO("x")])
-def test_what_is_no_source(source):
+def test_readfrom_object_without_readinto_raises_type_error(source):
     buf = GrowBuffer(b"abc")
     with pytest.raises(TypeError, match=f"recv_into.*got .*{type(source).__name__}"):
         buf.readfrom(source)
     assert_holds(buf, b"abc")
 
 
-def test_sources_that_fail_at_once(tmp_path):
+def test_readfrom_source_fails_at_once_leaves_buffer_unchanged(tmp_path):
     closed = io.BytesIO(b"xyz")
     closed.close()
     folder = os.open(tmp_path, os.O_RDONLY)
@@ -828,7 +832,7 @@ def test_sources_that_fail_at_once(tmp_path):
 
 
 @MOVES_PAGES
-def test_a_file_of_known_size_moves_nothing(tmp_path):
+def test_readfrom_file_of_known_size_moves_and_copies_nothing(tmp_path):
     new = pattern(40 * MIB)[: 40 * MIB]
     with raw_file(new, tmp_path) as file:
         before, buf = growbuf.stats(), GrowBuffer()
@@ -839,7 +843,7 @@ def test_a_file_of_known_size_moves_nothing(tmp_path):
 
 @ON_LINUX
 @pytest.mark.parametrize("path", ["/proc/filesystems", "/proc/self/environ"])
-def test_files_that_do_not_know_their_size(path):
+def test_readfrom_file_reporting_size_zero_reads_to_end(path):
     with open(path, "rb") as file, open(path, "rb", buffering=0) as again:
         assert os.fstat(file.fileno()).st_size == 0
         buf = GrowBuffer()
@@ -848,7 +852,7 @@ def test_files_that_do_not_know_their_size(path):
 
 
 @pytest.mark.parametrize("change", [300_000, -100_000])
-def test_a_file_that_changes_size_while_it_is_read(change, tmp_path):
+def test_readfrom_file_resized_meanwhile_reads_to_new_end(change, tmp_path):
     data = pattern(200_000)[:200_000]
     path = in_file(data, tmp_path)
 
@@ -875,7 +879,7 @@ def sparse_file(folder):
 
 
 @ON_LINUX
-def test_a_part_of_a_file_larger_than_memory(tmp_path):
+def test_readfrom_part_of_huge_file_reserves_only_count(tmp_path):
     buf = GrowBuffer()
     with sparse_file(tmp_path) as file:
         assert buf.readfrom(file, 1000) == 1000 == file.tell()
@@ -886,7 +890,7 @@ def test_a_part_of_a_file_larger_than_memory(tmp_path):
 
 
 @ON_LINUX
-def test_a_size_that_cannot_be_reserved_is_a_hint(tmp_path):
+def test_readfrom_reported_size_too_large_is_ignored(tmp_path):
     with sparse_file(tmp_path) as file:
         code = f"""
             import io
@@ -903,7 +907,7 @@ def test_a_size_that_cannot_be_reserved_is_a_hint(tmp_path):
 
 @pytest.mark.parametrize("answer", [None, "x", -1, 1 << 70, 1.5, OSError, RuntimeError])
 @pytest.mark.parametrize("method", ["fileno", "tell"])
-def test_a_size_that_cannot_be_told(method, answer):
+def test_readfrom_fileno_or_tell_fails_reads_to_end(method, answer):
     class Source(io.BytesIO):
         def fileno(self):
             return self.tell_or_raise() if method == "fileno" else 0
@@ -921,7 +925,7 @@ def test_a_size_that_cannot_be_told(method, answer):
     assert_holds(buf, b"abc" + b"x" * 100_000)
 
 
-def test_an_interrupt_while_the_size_is_asked_for():
+def test_readfrom_fileno_raises_keyboard_interrupt_propagates():
     class Source(io.BytesIO):
         def fileno(self):
             raise KeyboardInterrupt
@@ -936,7 +940,7 @@ def test_an_interrupt_while_the_size_is_asked_for():
 
 
 class Source:
-    """Gives pieces; then does what `last` does: raises or returns a number."""
+    """Return the pieces one by one, then call `last` for each further read."""
 
     def __init__(self, *pieces, last=lambda view: 0):
         self.pieces, self.last, self.views = list(pieces), last, []
@@ -950,7 +954,7 @@ class Source:
 
 
 @pytest.mark.parametrize("claimed", [0, 4])
-def test_who_released_its_view_has_no_say_in_the_next_loan(claimed):
+def test_readfrom_view_released_in_readinto_keeps_next_spare(claimed):
     buf, lent, go_on = GrowBuffer(b"x"), threading.Event(), threading.Event()
 
     def read(view):
@@ -989,7 +993,7 @@ def raiser(error):
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("error", [OSError, ValueError, MemoryError, KeyboardInterrupt])
-def test_what_arrived_before_an_error_is_kept(start, error):
+def test_readfrom_source_raises_keeps_bytes_read_before(start, error):
     for pieces in ([], [b"one"], [b"one", b"t" * 60_000, b"three"]):
         buf, data = begun(start)
         try:
@@ -997,7 +1001,7 @@ def test_what_arrived_before_an_error_is_kept(start, error):
         except error as raised:
             assert str(raised) == "in mid-way"
             assert_holds(buf, data + b"".join(pieces))
-            buf += b"and on"  # though the traceback holds the view
+            buf += b"and on"  # allowed although the traceback refers to the view
             with pytest.raises(ValueError, match="nothing to commit"):
                 buf.commit(5)
         else:
@@ -1006,7 +1010,7 @@ def test_what_arrived_before_an_error_is_kept(start, error):
 
 
 @pytest.mark.parametrize("name", ["readinto", "recv_into"])
-def test_an_attribute_that_fails(name):
+def test_readfrom_attribute_lookup_raises_propagates(name):
     class Odd:
         @property
         def _fail(self):
@@ -1030,7 +1034,7 @@ def test_an_attribute_that_fails(name):
         (lambda view: b"bytes", TypeError),
     ],
 )
-def test_sources_that_lie(answer, error):
+def test_readfrom_readinto_returns_bad_count_raises(answer, error):
     buf = GrowBuffer(b"abc")
     with pytest.raises(error):
         buf.readfrom(Source(b"true", last=answer))
@@ -1039,7 +1043,7 @@ def test_sources_that_lie(answer, error):
     assert_holds(buf, b"abctrue!")
 
 
-def test_a_source_that_answers_a_number_of_its_own():
+def test_readfrom_readinto_returns_index_object_is_accepted():
     class Number:
         def __index__(self):
             return 3
@@ -1057,7 +1061,7 @@ def test_a_source_that_answers_a_number_of_its_own():
 
 @pytest.mark.parametrize("start", [0, 10, 5 * MIB])
 @pytest.mark.parametrize("name", resizing(None))
-def test_a_source_cannot_change_the_length(name, start):
+def test_resizing_method_inside_readinto_raises_buffer_error(name, start):
     if start == 0 and name not in OF_THE_EMPTY:
         pytest.skip("does nothing to an empty buffer")
     buf, data = begun(start)
@@ -1085,7 +1089,7 @@ USES_OF_THE_TAIL = {
 
 @pytest.mark.parametrize("in_a_thread", [False, True], ids=["itself", "in a thread"])
 @pytest.mark.parametrize("name", USES_OF_THE_TAIL)
-def test_nobody_else_uses_the_tail_that_is_read_into(name, in_a_thread):
+def test_spare_commit_and_readfrom_inside_readinto_raise(name, in_a_thread):
     buf, refused, answers = GrowBuffer(b"abc"), [], iter([5, 0])
     use, error, message = USES_OF_THE_TAIL[name]
 
@@ -1105,8 +1109,8 @@ def test_nobody_else_uses_the_tail_that_is_read_into(name, in_a_thread):
 
 
 @pytest.mark.parametrize("name", USES_OF_THE_TAIL)
-def test_a_source_that_releases_the_view(name):
-    """The loan is over: what it says it has read is not believed."""
+def test_readfrom_readinto_releases_view_and_reuses_tail_raises_value_error(name):
+    """Its count is committed only if no later call replaced the pending spare."""
     buf = GrowBuffer(b"abc")
 
     def last(view):
@@ -1129,7 +1133,7 @@ def test_a_source_that_releases_the_view(name):
     assert check(buf) is None
 
 
-def test_a_source_that_keeps_the_view():
+def test_readfrom_source_keeps_view_view_is_released():
     buf, kept = GrowBuffer(b"abc"), []
 
     def last(view):
@@ -1145,7 +1149,7 @@ def test_a_source_that_keeps_the_view():
     buf.append(1)
 
 
-def test_a_source_that_keeps_using_the_view():
+def test_readfrom_source_keeps_view_of_view_raises_buffer_error():
     buf, kept = GrowBuffer(b"abc"), []
 
     def last(view):
@@ -1163,11 +1167,11 @@ def test_a_source_that_keeps_using_the_view():
     assert_holds(buf, b"abcxy\x01")
 
 
-# -------------------------------------------------------------------------- non-blocking
+# ------------------------------------------------------------------------- non-blocking
 
 
 @ON_LINUX
-def test_a_pipe_that_does_not_block():
+def test_readfrom_empty_non_blocking_pipe_returns_none():
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     buf = GrowBuffer(b"abc")
@@ -1185,7 +1189,7 @@ def test_a_pipe_that_does_not_block():
         assert buf.readfrom(file) == 0
 
 
-def test_a_socket_that_does_not_block():
+def test_readfrom_empty_non_blocking_socket_returns_none():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
@@ -1200,7 +1204,7 @@ def test_a_socket_that_does_not_block():
     assert_holds(buf, b"abchello")
 
 
-def test_a_socket_that_times_out():
+def test_readfrom_socket_timeout_raises_and_keeps_bytes():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(0.05)
@@ -1212,8 +1216,8 @@ def test_a_socket_that_times_out():
         buf.append(1)
 
 
-def test_tls_that_does_not_block():
-    """The ssl module tells which way it waits by what it raises."""
+def test_readfrom_non_blocking_tls_raises_want_read():
+    """A non-blocking ssl socket raises SSLWantReadError instead of returning None."""
     ours, theirs = socket.socketpair()
     go = threading.Event()
 
@@ -1234,7 +1238,7 @@ def test_tls_that_does_not_block():
         go.set()
 
 
-def test_none_after_something_is_what_came():
+def test_readfrom_none_after_bytes_returns_count():
     buf = GrowBuffer()
     source = Source(b"some", b"thing", last=lambda view: None)
     assert buf.readfrom(source) == 9
@@ -1278,7 +1282,7 @@ def socket_ends():
 
 @ON_LINUX
 @pytest.mark.parametrize("ends", [pipe_ends, socket_ends])
-def test_signals_while_it_waits_are_handled(ends):
+def test_readfrom_signals_while_waiting_runs_handlers(ends):
     handled, buf, data = [], GrowBuffer(), pattern(1000)[:1000]
     source, number = ends()
     alarmed = alarms(lambda *_: handled.append(1), 0.01, 0.01)
@@ -1297,7 +1301,7 @@ def raise_alarm(*_):
 
 
 @ON_LINUX
-def test_a_handler_that_raises_keeps_what_arrived():
+def test_readfrom_signal_handler_raises_keeps_bytes():
     reader, writer = os.pipe()
     buf = GrowBuffer(b"abc")
     os.write(writer, b"hello")
@@ -1315,7 +1319,7 @@ def test_a_handler_that_raises_keeps_what_arrived():
 
 
 @ON_LINUX
-def test_a_source_that_never_waits_can_be_interrupted():
+def test_readfrom_endless_source_signal_handler_interrupts():
     buf, most = GrowBuffer(), 1 << 30
     zeros = os.open("/dev/zero", os.O_RDONLY)
     with alarms(raise_alarm, 0.02), pytest.raises(Alarm):
@@ -1326,13 +1330,13 @@ def test_a_source_that_never_waits_can_be_interrupted():
 
 
 @ON_LINUX
-def test_other_threads_run_while_it_waits():
-    """If they did not, nobody would ever write to the pipe."""
+def test_readfrom_while_waiting_lets_other_threads_run():
+    """The thread that writes to the pipe must run, or readfrom() never returns."""
     reader, writer = os.pipe()
     buf, met = GrowBuffer(b"abc"), []
 
     def other(data):
-        while not met:  # until the reader waits
+        while not met:  # loop until readfrom() waits
             time.sleep(0.001)
             try:
                 buf.reserve(buf.capacity + 1)
@@ -1350,8 +1354,8 @@ def test_other_threads_run_while_it_waits():
 
 
 @ON_LINUX
-def test_threads_that_read_into_one_buffer():
-    """One of them has the tail; the others are told so, and nothing is torn."""
+def test_readfrom_from_four_threads_keeps_buffer_valid():
+    """One thread at a time uses the tail; the others get an error."""
     buf, read, failures = GrowBuffer(), [], []
     pieces = [bytes([65 + i]) * 1000 for i in range(4)]
     start = threading.Barrier(4)
@@ -1374,13 +1378,13 @@ def test_threads_that_read_into_one_buffer():
     buf.append(1)
 
 
-# ----------------------------------------------------------------------------- the limit
+# ---------------------------------------------------------------------------- the limit
 
 
 @RESERVES
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-def test_a_source_that_just_fits(source, tmp_path):
-    """Less than one read's usual room is left, and the end is found without any."""
+def test_readfrom_source_fits_limit_exactly_reads_to_end(source, tmp_path):
+    """readfrom() finds the end of the source even with no tailroom left."""
     new = pattern(100_000)[:100_000]
     buf = GrowBuffer(b"abc", limit=100_003)
     with source(new, tmp_path) as opened, memoryview(buf) as view:
@@ -1391,7 +1395,7 @@ def test_a_source_that_just_fits(source, tmp_path):
 
 @RESERVES
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-def test_a_source_that_does_not_fit(source, tmp_path):
+def test_readfrom_source_exceeds_limit_keeps_bytes_up_to_limit(source, tmp_path):
     new = pattern(100_000)[:100_000]
     buf = GrowBuffer(b"abc", limit=90_000)
     with source(new, tmp_path) as opened, memoryview(buf) as view:
@@ -1402,7 +1406,7 @@ def test_a_source_that_does_not_fit(source, tmp_path):
 
 
 @RESERVES
-def test_at_the_limit():
+def test_readfrom_at_limit_accepts_end_and_refuses_bytes():
     buf = GrowBuffer(b"abcde", limit=5)
     assert buf.readfrom(Source()) == 0
     assert buf.readfrom(Source(last=lambda view: None)) is None
@@ -1415,7 +1419,7 @@ def test_at_the_limit():
 
 
 @ON_LINUX
-def test_memory_that_runs_out_keeps_what_arrived():
+def test_readfrom_out_of_memory_keeps_bytes():
     code = """
         from growbuf import GrowBuffer
         from growbuf._growbuf import check
@@ -1432,7 +1436,7 @@ def test_memory_that_runs_out_keeps_what_arrived():
     assert run(code, limit=400 * MIB) == "b'abcdef'"
 
 
-# --------------------------------------------------------------------------------- leaks
+# -------------------------------------------------------------------------------- leaks
 
 
 def spare_in_vain(buf):
@@ -1469,12 +1473,12 @@ def spare_and_commit(buf):
 
 
 @pytest.mark.parametrize("name", LEAKS)
-def test_nothing_leaks(name):
+def test_spare_commit_and_readfrom_repeated_leak_no_memory(name):
     assert_no_leak(LEAKS[name])
 
 
 @ON_LINUX
-def test_descriptors_do_not_leak(tmp_path):
+def test_readfrom_descriptor_repeated_leaks_no_descriptors(tmp_path):
     with descriptor(b"xyz", tmp_path) as number:
         before = len(os.listdir("/proc/self/fd"))
         assert_no_leak(lambda: GrowBuffer().readfrom(number))
