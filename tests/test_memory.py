@@ -192,7 +192,7 @@ def test_pool_memory_idle_for_a_second_is_released_at_next_use():
 
 
 @MOVES_PAGES
-def test_pool_span_split_for_small_buffers_retains_no_large_span():
+def test_trim_with_small_buffers_on_split_spans_releases_the_rest():
     """Each small buffer gets part of a large dirty span. trim() must release the rest."""
     before, kept = rss(), []
     for _ in range(40):
