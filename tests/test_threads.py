@@ -401,7 +401,7 @@ def test_view_during_appends_shows_whole_records(limit):
     assert_interleaved([buf], 2, count)
 
 
-def test_memoryview_of_spare_view_base_is_refused():
+def test_spare_view_obj_in_other_threads_refuses_memoryview():
     buf, over = GrowBuffer(b"x" * 100), threading.Event()
     lenders = [buf.spare(10).obj]
     got = []
