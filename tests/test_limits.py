@@ -199,7 +199,7 @@ print(held <= 2 * pages + (1 << 20), rss() - before <= 2 * pages + (1 << 20))
 
 
 def test_append_under_mlockall_moves_pages():
-    """Under mlockall(MCL_FUTURE) the kernel refuses MREMAP_DONTUNMAP on locked pages."""
+    """Under mlockall(MCL_FUTURE) the kernel moves no pages out of a locked mapping."""
     printed = child(GROW, 'print("no" if LIBC.mlockall(2) else "") or tell(30 << 20)')
     if printed.startswith("no"):
         pytest.skip("locking memory is not allowed here")
@@ -302,7 +302,7 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize("error", ["ENOSYS", "EPERM", "EINVAL"])
 @pytest.mark.parametrize("name", FORBIDDEN)
-def test_append_under_seccomp_filter_uses_another_rung(name, error):
+def test_append_under_seccomp_filter_grows(name, error):
     numbers = NUMBERS.get(platform.machine())
     if numbers is None:
         pytest.skip("the numbers of its system calls are not known here")
