@@ -77,8 +77,9 @@ def collecting(nth, finalize):
 
 
 def assert_no_leak(call, times=100):
-    """Assert that repeated calls leak neither references nor memory. One of three rounds
-    without a leak is enough, because the interpreter's free lists fill at first."""
+    """Assert that repeated calls leak neither references nor memory. One of three
+    rounds without a leak is enough, because the interpreter's free lists fill at first.
+    """
     counts = []
     for _ in range(4):
         counts.append(held())
