@@ -143,7 +143,7 @@ class Case:
                 first += 1
 
     def meets(self, what, first, count):
-        """Call with the fault; return whether the operation reached the failing call."""
+        """Call with the fault; return whether the failing call was reached."""
         growbuf.trim()
         subject = self.make()
         result = call(self.operation, subject, what, first, count)
