@@ -44,7 +44,7 @@ class Pair(RuleBasedStateMachine):
     """Two objects: `model` is of a type of Python or NumPy, `subject` is of growbuf."""
 
     def both(self, call):
-        """Make the call on both; both must return equal results or raise equal errors."""
+        """Make the call on both; assert that the results or errors are equal."""
         theirs, ours = self.outcome(call, self.model), self.outcome(call, self.subject)
         equal = self.same(
             theirs, ours
