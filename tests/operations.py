@@ -51,7 +51,7 @@ BUFFERS = {
 
 
 def over(name):
-    """Return a function that makes a file over this buffer, positioned in its middle."""
+    """Return a function that makes a file over this buffer, at its middle."""
 
     def file():
         made = GrowIO(buffer=BUFFERS[name]())
