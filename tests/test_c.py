@@ -103,8 +103,8 @@ def why_not(flavour, folder):
 
 @contextmanager
 def compiled(flavour, folder):
-    """Compile the shared files in parallel, one for each processor. Yield a function that
-    starts to build and run a program and returns its future."""
+    """Compile the shared files in parallel, one for each processor. Yield a function
+    that starts to build and run a program and returns its future."""
     reason = why_not(flavour, folder)
     if reason:
         pytest.skip(reason)
@@ -119,7 +119,7 @@ def compiled(flavour, folder):
 
 @pytest.fixture(scope="session", params=["plain", "sanitized"])
 def results(request, tmp_path_factory):
-    """Start all programs of a flavour; the test of each program waits for its result."""
+    """Start all programs of a flavour; the test of a program waits for its result."""
     with compiled(request.param, tmp_path_factory.mktemp(request.param)) as start:
         yield {program: start(program) for program in PROGRAMS}
 
@@ -134,7 +134,7 @@ def test_c_program_in_each_build_succeeds(results, program):
     check(program, results[program].result())
 
 
-def test_c_threads_program_under_thread_sanitizer_succeeds(tmp_path):
+def test_c_threads_program_under_thread_sanitizer_has_no_race(tmp_path):
     with compiled("threads", tmp_path) as start:
         check("test_threads", start("test_threads").result())
 
