@@ -1,5 +1,7 @@
-"""The exact number of moves and copies that fixed work takes on each rung. c/test_calls.c
-counts the system calls of the lower layers."""
+"""The exact number of moves and copies that fixed work takes on each rung.
+
+c/test_calls.c counts the system calls of the lower layers.
+"""
 
 import pytest
 from test_growbuffer import ON_LINUX, run
