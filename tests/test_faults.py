@@ -1,7 +1,7 @@
 """Each system call and each allocation of each public operation fails once.
 
-operations.py lists the operations, and faulted.py checks the outcome of each.  The tests
-run faulted.py on every rung, with a preloaded library that makes calls fail
+operations.py lists the operations, and faulted.py checks the outcome of each.  The
+tests run faulted.py on every rung, with a preloaded library that makes calls fail
 (c/failing.c).
 """
 
