@@ -172,7 +172,7 @@ def test_fork_during_appends_of_a_thread_keeps_buffer_consistent(limit):
 
 
 def test_fork_during_readfrom_keeps_buffer_consistent():
-    """In the child the spare stays outstanding: the reading thread does not exist there."""
+    """In the child, which lacks the reading thread, the spare stays outstanding."""
     reader, writer = os.pipe()
     buf = GrowBuffer(b"abc")
     thread = threading.Thread(target=buf.readfrom, args=[reader])
