@@ -1,4 +1,4 @@
-"""Random sequences of calls leave GrowIO and io.BytesIO with the same bytes and position.
+"""Random sequences of calls leave GrowIO and io.BytesIO with equal bytes and position.
 
 The buffer of the GrowIO stays consistent. Each bytes object that was passed to the file
 or returned by it is unchanged.
@@ -144,7 +144,7 @@ class Model(Pair):
     @precondition(lambda self: not self.views)
     @rule(length=st.integers(0, 1000))
     def write_to_buffer(self, length):
-        """Extend the buffer. For the model, write at its end and restore its position."""
+        """Extend the buffer. In the model, write at the end and restore the position."""
         self.subject.buffer.extend(BLOB[:length])
         self.has_buffer = True
         position = self.model.tell()
