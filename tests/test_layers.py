@@ -154,8 +154,8 @@ BASE_FIELDS = re.compile(
 
 @named([path for path in SOURCES if path.stem != "buffer"])
 def test_base_fields_outside_buffer_are_not_accessed(path):
-    """Exempt are bytearrays that a method of the base has returned, and the bytes object
-    of a GrowIO: they are no GrowBuffers."""
+    """Exempt are bytearrays that a method of the base has returned, and the bytes
+    object of a GrowIO: they are no GrowBuffers."""
     found = [
         line.strip()
         for line in code(path).splitlines()
