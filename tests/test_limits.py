@@ -1,9 +1,9 @@
 """Each test runs a child process in which the system refuses something.
 
-The child grows buffers until it is refused or has reached a length.  growbuf must either
-grow in another way or raise MemoryError, and lose no byte.  The child prints the outcome:
-whether anything was refused, whether pages were moved, which kind of memory held the
-bytes at the end, and the rung that was selected at import.
+The child grows buffers until it is refused or has reached a length.  growbuf must
+either grow in another way or raise MemoryError, and lose no byte.  The child prints the
+outcome: whether anything was refused, whether pages were moved, which kind of memory
+held the bytes at the end, and the rung that was selected at import.
 
 With GROWBUF_TEST_SYSCTL=1, tests that run as root change settings of the whole machine
 and restore them.
