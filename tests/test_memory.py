@@ -193,7 +193,7 @@ def test_pool_memory_idle_for_a_second_is_released_at_next_use():
 
 @MOVES_PAGES
 def test_trim_with_small_buffers_on_split_spans_releases_the_rest():
-    """Each small buffer gets part of a large dirty span. trim() must release the rest."""
+    """Each small buffer gets part of a large dirty span; trim() releases the rest."""
     before, kept = rss(), []
     for _ in range(40):
         buf = built(60 * MIB)
