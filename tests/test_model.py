@@ -130,14 +130,14 @@ class Model(Pair):
         return int(where * len(self.model))
 
     def passes_limit(self, change):
-        """Return whether the change exceeds the limit: apply it to a copy of the model."""
+        """Apply the change to a copy of the model; return whether it exceeds the limit."""
         tried = self.model.copy()
         self.outcome(change, tried)
         return self.limit is not None and len(tried) > self.limit
 
     def change(self, call, *, appends=False):
-        """Make a call that may change the length on both objects, and compare. Where the
-        subject must refuse it, an export of the model makes the model refuse it too."""
+        """Make a call that may change the length on both objects, and compare. If the
+        subject must refuse it, an export makes the model refuse it too."""
         ours = theirs = MemoryError
         try:
             ours = self.outcome(call, self.subject)
