@@ -41,7 +41,7 @@ def give_way():
 
 
 def wait_for_more(sized, over):
-    """Wait until another thread has appended: a view held all the time would block it."""
+    """Wait until another thread appends; repeated views would block it."""
     seen = len(sized)
     while len(sized) == seen and not over.is_set():
         give_way()
@@ -298,7 +298,7 @@ def test_append_beside_slices_of_8_mib_never_raises():
 
 @LIMITS
 def test_extend_with_48_mib_publishes_all_bytes_at_once(limit):
-    """The source is a mapped file, so that the copy takes a page fault for each page."""
+    """The source is a mapped file, so that each page of the copy takes a page fault."""
     buf, nbytes, seen = make(limit), 48 * MIB, []
     buf.extend(b"dropped before" * 3 * MIB)
     del buf[1:]
