@@ -144,7 +144,7 @@ class Model(Pair):
     @precondition(lambda self: not self.views)
     @rule(length=st.integers(0, 1000))
     def write_to_buffer(self, length):
-        """Extend the buffer. In the model, write at the end and restore the position."""
+        """Extend the buffer. In the model, write at the end and restore tell()."""
         self.subject.buffer.extend(BLOB[:length])
         self.has_buffer = True
         position = self.model.tell()
