@@ -130,7 +130,7 @@ class Model(Pair):
         return int(where * len(self.model))
 
     def passes_limit(self, change):
-        """Apply the change to a copy of the model; return whether it exceeds the limit."""
+        """Apply the change to a copy; return whether that exceeds the limit."""
         tried = self.model.copy()
         self.outcome(change, tried)
         return self.limit is not None and len(tried) > self.limit
