@@ -1,10 +1,10 @@
 """GrowIO does what io.BytesIO does, over a GrowBuffer.
 
 CPython's own tests of BytesIO run with GrowIO in its place. Each method is called on
-both types and compared. Modules of the standard library and NumPy use a GrowIO as a file.
-The last tests cover what only GrowIO has: its buffer, exports, and the state after an
-error. test_io_base.py tests that GrowIO is a subclass of BytesIO, test_io_bytes.py how it
-shares bytes objects.
+both types and compared. Modules of the standard library and NumPy use a GrowIO as a
+file. The last tests cover what only GrowIO has: its buffer, exports, and the state after
+an error. test_io_base.py tests that GrowIO is a subclass of BytesIO, test_io_bytes.py
+how it shares bytes objects.
 """
 
 import array
@@ -64,7 +64,7 @@ SINCE_3_14 = {"test_memory_error"}
 
 
 def load_memoryio():
-    """Load CPython's tests with GrowIO for BytesIO. Python 3.15 has moved the module."""
+    """Load CPython's tests with GrowIO for BytesIO; 3.15 has moved the module."""
     name = "test_memoryio"
     if cpython_suite.find(name) is None:
         name = "test_io.test_memoryio"
