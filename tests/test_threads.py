@@ -272,7 +272,7 @@ def test_append_from_many_writers_keeps_records_whole(limit, lender):
     "append", [GrowBuffer.extend, GrowBuffer.__iadd__], ids=["extend", "iadd"]
 )
 def test_append_of_2_mib_in_several_threads_never_raises(limit, append):
-    """As with bytearray, where the GIL or the object's lock makes each call atomic."""
+    """As with bytearray, the GIL or the object's lock makes other threads wait."""
     buf, pieces = make(limit), [bytes([value]) * 2 * MIB for value in range(4)]
     together(*(lambda piece=piece: append(buf, piece) for piece in pieces * 3))
     assert check(buf) is None and len(buf) == 24 * MIB
