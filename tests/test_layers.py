@@ -55,7 +55,7 @@ WITHOUT_PYTHON = {
 }
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
-# What only pages_<system>.c may call: memory, clocks, threads, locks, and files.
+# What only pages_<system>.c may call or include: memory, clocks, threads, locks, files.
 SYSTEM_CALLS = re.compile(
     r"(?<![\w.>])(mmap|mmap64|mremap|munmap|madvise|posix_madvise|mprotect|mincore|mlock|brk|sbrk"
     r"|prctl|syscall|sysconf|getpagesize|open|read|write|close|clock_\w+|gettimeofday"
