@@ -4,7 +4,7 @@ sanitizer.
 
 A random test that fails prints its seed; set GROWBUF_SEED to it to repeat the run.
 CFLAGS are appended to the compiler's flags. GROWBUF_UNDER is a command that runs each
-program, for example a tracer.
+program, for example valgrind.
 """
 
 import os
