@@ -3,8 +3,8 @@
 CPython's own tests of BytesIO run with GrowIO in its place. Each method is called on
 both types and compared. Modules of the standard library and NumPy use a GrowIO as a
 file. The last tests cover what only GrowIO has: its buffer, exports, and the state
-after an error. test_io_base.py tests that GrowIO is a subclass of BytesIO, test_io_bytes.py
-how it shares bytes objects.
+after an error. test_io_base.py tests that GrowIO is a subclass of BytesIO,
+test_io_bytes.py how it shares bytes objects.
 """
 
 import array
