@@ -143,7 +143,7 @@ wheel: $(RELEASE)/ready
 cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
 	@$(RELEASE)/bin/python tests/cross/compile.py
 	@CC="$(RELEASE)/bin/python -m ziglang cc -target $$(uname -m)-linux-musl" \
-		$(VENV)/bin/python -m pytest -k "plain and test_program" tests/test_c.py
+		$(VENV)/bin/python -m pytest -k "plain and test_c_program" tests/test_c.py
 
 format: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet --fix-only .

@@ -1,4 +1,4 @@
-"""What the tests share: the two kinds, and a GrowBuffer that is checked."""
+"""Fixtures and assertions that several test files use."""
 
 import gc
 import sys
@@ -14,12 +14,12 @@ from growbuf._growbuf import check
 
 @pytest.fixture(params=[bytearray, GrowBuffer], ids=lambda kind: kind.__name__)
 def kind(request):
-    """Each of the two types: what a test shows of one it shows of the other."""
+    """Run the test once with bytearray and once with GrowBuffer."""
     return request.param
 
 
 def assert_holds(buf, expected):
-    """Assert that a buffer has just these bytes and nothing about it is broken."""
+    """Assert that a buffer has exactly these bytes and is consistent."""
     assert bytes(buf) == bytes(expected)
     assert len(buf) == len(expected)
     if isinstance(buf, GrowBuffer):
@@ -27,7 +27,7 @@ def assert_holds(buf, expected):
 
 
 def together(*works):
-    """Call each in a thread of its own, all at once, and raise the first failure."""
+    """Call each function in its own thread, all at once; raise the first failure."""
     start, failures = threading.Barrier(len(works)), []
 
     def run(work):
@@ -39,7 +39,7 @@ def together(*works):
 
     threads = [threading.Thread(target=run, args=[work]) for work in works]
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)  # so that a GIL changes hands within short loops too
+    sys.setswitchinterval(1e-5)  # so that threads switch within short loops too
     try:
         for thread in threads:
             thread.start()
@@ -53,8 +53,9 @@ def together(*works):
 
 @contextmanager
 def collecting(nth, finalize):
-    """Have the collector run, and call that, as the nth object is made in here: up to
-    3.11 in the midst of what makes it, since then between two steps."""
+    """Make the garbage collector run and call `finalize` when the nth object is created
+    in this context. Up to 3.11 it runs during the allocation, from 3.12 on between two
+    bytecode instructions."""
 
     class Node:
         def __del__(self):
@@ -76,8 +77,9 @@ def collecting(nth, finalize):
 
 
 def assert_no_leak(call, times=100):
-    """Assert that calling leaves neither references nor memory, or not every time: the
-    interpreter's free lists fill for a while."""
+    """Assert that repeated calls leak neither references nor memory. One of three
+    rounds without a leak is enough, because the interpreter's free lists fill at first.
+    """
     counts = []
     for _ in range(4):
         counts.append(held())
@@ -88,10 +90,10 @@ def assert_no_leak(call, times=100):
 
 
 def held():
-    """Return how many references there are in a debug build, or else memory blocks."""
+    """Return the number of references in a debug build, else of memory blocks."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        # The cache of attributes holds names, new ones with each call from C.
+        # The cache of type attributes holds names; each call from C adds new ones.
         getattr(sys, "_clear_type_cache", int)()
     gc.collect()
     return getattr(sys, "gettotalrefcount", sys.getallocatedblocks)()

@@ -1,13 +1,13 @@
-"""Every public operation, with each of its system calls or allocations failing.
+"""Call each public operation while its system calls or allocations fail.
 
-test_faults.py runs this in a process that tests/c/failing.c is preloaded into:
+test_faults.py runs this script in a process with tests/c/failing.c preloaded:
 
     python faulted.py buffers|files|arrays calls|allocations [OPERATION LEFT OUT]...
 
-Each operation is called once for each fault: the n-th call alone fails, or all from
-the n-th on.  It must raise MemoryError and change nothing, or do what it does without
-a fault; then it must work.  And nothing may be lost: no reference, no span, no address
-space.
+Each operation is called once for each fault: either the n-th call alone fails, or the
+n-th call and all after it.  The operation must raise MemoryError and change nothing, or
+have the same result as without a fault.  After MemoryError a second attempt without a
+fault must succeed.  No reference, span, or address space may leak.
 """
 
 import ctypes
@@ -38,7 +38,7 @@ LIBRARY.failing_lost_nbytes.restype = ctypes.c_size_t
 WHAT = {"nothing": 0, "calls": 1, "allocations": 2}  # enum what in failing.c
 ALL = 1 << 30
 
-# Which subjects meet which faults: what is on the heap makes no system calls.
+# The subjects for each kind of fault: those on the heap make no system calls.
 SUBJECTS = {
     ("buffers", "calls"): ["full heap", "span", "full span", "warm", "limit", "helped"],
     ("buffers", "allocations"): ["empty", "full heap", "full span"],
@@ -49,8 +49,8 @@ SUBJECTS = {
     ("arrays", "allocations"): ["stable", "heap"],
 }
 
-# What an operation that fails may have done, by its promise: told from the bytes
-# before, now, and after a success.
+# Operations that may change the bytes although they fail, as documented: a function of
+# the bytes before the call, now, and after a successful call.
 PARTLY = {
     "buffers": {
         "__init__": lambda before, now, after: now == b"",
@@ -63,16 +63,16 @@ PARTLY = {
     "arrays": {},
 }
 
-# Where the interpreter itself loses what it has no memory for: bytearray's formatting a
-# result that was not made, its __reduce_ex__ a reference.
+# Operations in which the interpreter itself leaks if an allocation fails: bytearray's
+# formatting leaks if its result cannot be made, and __reduce_ex__ leaks a reference.
 LOST_BY_PYTHON = {"__mod__", "__rmod__", "copy: deep", "__reduce_ex__"}
 
 
-# ---------------------------------------------------------------- what there is to see
+# ---------------------------------------------------------------------- observed state
 
 
 def buffer_of(subject):
-    """Return the buffer of any subject, or an empty one of a closed file."""
+    """Return the buffer of any subject; an empty one for a closed file."""
     if isinstance(subject, GrowBuffer):
         return subject
     if isinstance(subject, GrowIO):
@@ -81,13 +81,13 @@ def buffer_of(subject):
 
 
 def position_of(subject):
-    """Return a file's position, None for a closed one and whatever is no file."""
+    """Return the position of an open file, else None."""
     is_open = isinstance(subject, GrowIO) and not subject.closed
     return subject.tell() if is_open else None
 
 
 def plain(result):
-    """Return a result as bytes, which keep no memory of ours."""
+    """Return a result as bytes, which hold no memory of growbuf."""
     if isinstance(result, (tuple, list)):
         return [plain(item) for item in result]
     if hasattr(result, "tobytes"):
@@ -96,16 +96,16 @@ def plain(result):
 
 
 def is_for_memory(error):
-    """Tell whether it was a MemoryError, or NumPy's own kind, or what pickle makes of
-    one; or one that the interpreter (3.11 making a traceback) or NumPy lost: no object
-    of ours is named.
+    """Return whether an error reports missing memory: MemoryError, NumPy's subclass of
+    it, or the PicklingError that pickle raises instead. A SystemError counts if it does
+    not name growbuf: the interpreter (3.11 making a traceback) or NumPy lost the error.
     """
     lost = isinstance(error, SystemError) and "growbuf" not in str(error)
     return lost or isinstance(error, (MemoryError, pickle.PicklingError))
 
 
 def call(operation, subject, what="nothing", first=0, count=0):
-    """Return the result, or the type of the exception."""
+    """Call with these faults; return the result, or the type of the exception."""
     arguments = WHAT[what], first, count, errno.ENOMEM
     try:
         return plain(LIBRARY.failing_call(operation, subject, *arguments))
@@ -114,7 +114,7 @@ def call(operation, subject, what="nothing", first=0, count=0):
 
 
 def address_space():
-    """Return the bytes that are mapped, less what could not be unmapped."""
+    """Return the number of mapped bytes, without those that failed to be unmapped."""
     with open("/proc/self/statm") as statm:
         npages = int(statm.read().split()[0])
     return npages * os.sysconf("SC_PAGESIZE") - LIBRARY.failing_lost_nbytes()
@@ -124,7 +124,7 @@ def address_space():
 
 
 class Case:
-    """One operation on one sort of subject."""
+    """One operation on one kind of subject."""
 
     def __init__(self, make, operation, partly):
         self.make, self.operation, self.partly = make, operation, partly
@@ -136,14 +136,14 @@ class Case:
         self.references = sys.getrefcount(subject)
 
     def run(self, what):
-        """Have each call fail, alone and with all behind it."""
+        """Make each call fail, first alone, then with all calls after it."""
         for count in (1, ALL):
             first = 1
             while self.meets(what, first, count):
                 first += 1
 
     def meets(self, what, first, count):
-        """Call with the fault; return whether there were so many calls."""
+        """Call with the fault; return whether the failing call was reached."""
         growbuf.trim()
         subject = self.make()
         result = call(self.operation, subject, what, first, count)
@@ -160,7 +160,7 @@ class Case:
         return (buffer_of(subject), position_of(subject)) == state
 
     def complaints(self, subject, result):
-        """Yield what is wrong after a call; a subject that failed is tried again."""
+        """Yield what is wrong after a call; repeat a call that failed."""
         yield from filter(None, [check(buffer_of(subject))])
         if result is MemoryError and self.result is not MemoryError:
             if self.is_now(subject, self.before):
@@ -179,11 +179,11 @@ class Case:
             yield f"it raised, and left {len(now)} bytes of {len(self.before[0])}"
 
 
-# -------------------------------------------------------------------------- all of them
+# --------------------------------------------------------------------- all operations
 
 
 def losses(case, what):
-    """Run the case, and yield what is there after it that was not there before."""
+    """Run the case, and yield a message for each resource that it leaked."""
     gc.collect()
     growbuf.trim()
     spans, mapped = growbuf.stats()["spans_live"], address_space()

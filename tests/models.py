@@ -1,8 +1,10 @@
-"""What the model tests share: two objects to which the same is done, and for how long.
+"""Shared code of the model tests: a pair of objects that get the same calls, and the
+settings of hypothesis.
 
-hypothesis prints the steps that fail and the seed with which to see them again:
-pytest tests/test_model.py --hypothesis-seed=N. `make soak` runs them for an hour. Where
-the environment has a CI, the steps are the same in each run: that tells about a change.
+hypothesis prints the steps that fail and a seed. To reproduce the failure:
+pytest tests/test_model.py --hypothesis-seed=N. `make soak` runs the models for an hour.
+If the environment variable CI is set, the steps are the same in each run, so that a new
+failure is caused by a change of the code.
 """
 
 import os
@@ -24,7 +26,7 @@ from hypothesis.stateful import (
 
 import growbuf
 
-# From here, so that a file of models is skipped where there is no hypothesis.
+# Models import these names from here, so that pytest skips them without hypothesis.
 __all__ = ["SETTINGS", "Pair", "initialize", "invariant", "precondition", "rule", "st"]
 
 SOAKING = "GROWBUF_SOAK" in os.environ
@@ -33,30 +35,32 @@ SETTINGS = settings(
     stateful_step_count=100 if SOAKING else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    # In a soak the seed alone must tell what is done.
+    # In a soak the steps must depend on the seed alone.
     **({"database": None, "derandomize": False} if SOAKING else {}),
 )
 
 
 class Pair(RuleBasedStateMachine):
-    """Two objects: `model` is Python's or NumPy's, `subject` is ours."""
+    """Two objects: `model` is of a type of Python or NumPy, `subject` is of growbuf."""
 
     def both(self, call):
-        """Do the same to both: they return alike, or refuse in the same words."""
+        """Make the call on both; assert that the results or errors are equal."""
         theirs, ours = self.outcome(call, self.model), self.outcome(call, self.subject)
-        equal = self.same(theirs, ours)  # bare, lest pytest compare megabytes
+        equal = self.same(
+            theirs, ours
+        )  # a variable keeps pytest from comparing megabytes
         assert equal
 
     def outcome(self, call, each):
         try:
             return call(each)
         except BufferError:
-            return BufferError  # GrowBuffer's names the way out
+            return BufferError  # GrowBuffer adds a hint to the message
         except (IndexError, OverflowError, TypeError, ValueError) as error:
             return type(error), str(error)
 
     def assert_none_left(self, spans_live):
-        """Assert that there are no more spans than before; a failure may hold some."""
+        """Assert that no span is left; after a failure the traceback may hold some."""
         failed = sys.exc_info()[0] is not None
         assert failed or growbuf.stats()["spans_live"] <= spans_live
 

@@ -1,7 +1,7 @@
-"""Every public operation that may ask the system or an allocator for something, and
-what to call it on: tables for the tests that go through all of them.
+"""Tables of the public operations that may call the system or an allocator, and of the
+objects to call them on. Tests iterate over these tables.
 
-A name is that of the attribute, and may say more behind a colon.
+A key is the name of the attribute; a colon and a remark may follow.
 """
 
 import copy
@@ -23,7 +23,7 @@ MUCH = BYTES[: 400 * KIB]
 
 
 def grown(length, gap=0, **options):
-    """Return a buffer that came to its length piece by piece, and lost its front."""
+    """Append piece by piece, then delete the first `gap` bytes; return the buffer."""
     buf = GrowBuffer(**options)
     for start in range(0, length + gap, 64 * KIB):
         buf += BYTES[start : min(start + 64 * KIB, length + gap)]
@@ -32,7 +32,7 @@ def grown(length, gap=0, **options):
 
 
 def on_warm_pages():
-    """Return a buffer in a piece of what the pool has kept."""
+    """Return a buffer whose pages come from the pool and hold old data."""
     dropped = grown(3 * MIB)
     del dropped
     return grown(300 * KIB)
@@ -51,7 +51,7 @@ BUFFERS = {
 
 
 def over(name):
-    """Return what makes a file over such a buffer, in the middle of it."""
+    """Return a function that makes a file over this buffer, at its middle."""
 
     def file():
         made = GrowIO(buffer=BUFFERS[name]())
@@ -62,7 +62,7 @@ def over(name):
 
 
 def written(nbytes):
-    """Return a file in the middle of its own bytes."""
+    """Return a file that was written piece by piece, positioned in its middle."""
     file = GrowIO()
     for start in range(0, nbytes, 4 * KIB):
         file.write(BYTES[start : min(start + 4 * KIB, nbytes)])
@@ -141,7 +141,7 @@ def assign(obj, key, value):
 
 
 class Unsized:
-    """A source that cannot tell how much there is."""
+    """A source that does not report how many bytes are left."""
 
     def __init__(self, nbytes):
         self.file = io.BytesIO(BYTES[:nbytes])
@@ -342,7 +342,7 @@ ON_ARRAYS = {
     "__add__": lambda a: a + 1,
 }
 
-# Of each kind what to call, and what on.
+# For each kind: the functions that make objects, and the operations to call on them.
 TABLES = {
     "buffers": (BUFFERS, ON_BUFFERS),
     "files": (FILES, ON_FILES),

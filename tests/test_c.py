@@ -1,8 +1,10 @@
-"""The C tests: each program of tests/c compiled, plain and sanitized, and run; and what
-several threads do once more under the sanitizer of threads.
+"""Compile and run each program of tests/c, once without sanitizers and once with the
+address and undefined behaviour sanitizers. test_threads also runs under the thread
+sanitizer.
 
-The seed of a random test that failed, as it printed it, is taken back from GROWBUF_SEED.
-CFLAGS are added to the compiler's, and GROWBUF_UNDER is put in front of each program.
+A random test that fails prints its seed; set GROWBUF_SEED to it to repeat the run.
+CFLAGS are appended to the compiler's flags. GROWBUF_UNDER is a command that runs each
+program, for example valgrind.
 """
 
 import os
@@ -29,7 +31,7 @@ CFLAGS = shlex.split(os.environ.get("CFLAGS", ""))
 UNDER = shlex.split(os.environ.get("GROWBUF_UNDER", ""))
 TIMEOUT_SECONDS = 3000 if UNDER else 300
 
-# CPython's flags carry -DNDEBUG, and so may CC: under it an assert tests nothing.
+# CPython's flags contain -DNDEBUG, and CC may too. It would disable assert().
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-pthread"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FLAVOURS = {
@@ -38,7 +40,7 @@ FLAVOURS = {
     "threads": [*FLAGS, "-O1", "-g", "-fsanitize=thread", "-DSANITIZED=1"],
 }
 
-# What all programs are linked with: the layers that need no Python, and the kernel.
+# Linked into each program: the layers that need no Python, and the fake kernel.
 LAYERS = [
     *("growth", "pages", "pages_linux", "pages_posix"),
     *("prefault", "entries", "pool", "moves", "spans", "store"),
@@ -51,9 +53,9 @@ PROGRAMS = [path.stem for path in sorted(TESTS.glob("test_*.c"))]
 
 
 def run(*words):
-    """Run a command and return it done, what it printed in one piece."""
-    # The fake kernel counts what leaks, and where processes may not be traced the
-    # sanitizer cannot.
+    """Run a command; return the completed process, with stderr merged into stdout."""
+    # The fake kernel counts leaks. The sanitizer's own leak check fails where a process
+    # may not be traced.
     environment = {"ASAN_OPTIONS": "detect_leaks=0", **os.environ}
     return subprocess.run(
         [*map(str, words)],
@@ -77,7 +79,7 @@ def compile_shared(flags, source, folder):
 
 
 def build_and_run(flags, program, objects):
-    """Compile one program and run it, seed and all; return it done."""
+    """Compile one program and run it with the seed; return the completed process."""
     executable = objects[0].parent / program
     compile_c(flags, TESTS / f"{program}.c", *objects, "-o", executable)
     seeds = [os.environ["GROWBUF_SEED"]] if "GROWBUF_SEED" in os.environ else []
@@ -85,7 +87,7 @@ def build_and_run(flags, program, objects):
 
 
 def why_not(flavour, folder):
-    """Return why programs of this flavour cannot be made and run here, or None."""
+    """Return why programs of this flavour cannot be built or run here, or None."""
     if shutil.which(COMPILER[0]) is None:
         return f"there is no compiler: {COMPILER[0]!r} is not found"
     if flavour == "plain":
@@ -101,8 +103,8 @@ def why_not(flavour, folder):
 
 @contextmanager
 def compiled(flavour, folder):
-    """Compile what all programs share, as many files at once as there are processors.
-    Give a function that starts to build and run a program and returns its future."""
+    """Compile the shared files in parallel, one for each processor. Yield a function
+    that starts to build and run a program and returns its future."""
     reason = why_not(flavour, folder)
     if reason:
         pytest.skip(reason)
@@ -117,8 +119,7 @@ def compiled(flavour, folder):
 
 @pytest.fixture(scope="session", params=["plain", "sanitized"])
 def results(request, tmp_path_factory):
-    """Start all programs of a flavour; the result of each is waited for by the test
-    that wants it."""
+    """Start all programs of a flavour; the test of a program waits for its result."""
     with compiled(request.param, tmp_path_factory.mktemp(request.param)) as start:
         yield {program: start(program) for program in PROGRAMS}
 
@@ -129,14 +130,14 @@ def check(program, done):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_program(results, program):
+def test_c_program_in_each_build_succeeds(results, program):
     check(program, results[program].result())
 
 
-def test_threads_do_not_race(tmp_path):
+def test_c_threads_program_under_thread_sanitizer_has_no_race(tmp_path):
     with compiled("threads", tmp_path) as start:
         check("test_threads", start("test_threads").result())
 
 
-def test_there_are_programs():
+def test_c_programs_list_includes_the_main_layers():
     assert {"test_growth", "test_pages", "test_spans", "test_store"} <= set(PROGRAMS)

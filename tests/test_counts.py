@@ -1,5 +1,7 @@
-"""Just how many moves and copies a fixed piece of work takes on each rung; the system
-calls of the layers below are counted in c/test_calls.c."""
+"""The exact number of moves and copies that fixed work takes on each rung.
+
+c/test_calls.c counts the system calls of the lower layers.
+"""
 
 import pytest
 from test_growbuffer import ON_LINUX, run
@@ -48,7 +50,7 @@ EXPECTED = {"dontunmap": MOVED, "maymove": MOVED, "copy": COPIED}
 @ON_LINUX
 @pytest.mark.parametrize("work", MOVED)
 @pytest.mark.parametrize("rung", EXPECTED)
-def test_work_takes_the_moves_and_copies_it_took(rung, work):
+def test_stats_after_fixed_work_equal_the_recorded_counts(rung, work):
     if facts()["probe"][rung] != "ok":
         pytest.skip("this kernel does not have it")
     counted = run(CODE.format(work=work), env={"GROWBUF_STRATEGY": rung})

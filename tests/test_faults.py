@@ -1,7 +1,8 @@
 """Each system call and each allocation of each public operation fails once.
 
-The operations are listed in operations.py, and faulted.py says what must hold.  Here
-it runs on every rung, under a library that makes the calls fail (c/failing.c).
+operations.py lists the operations, and faulted.py checks the outcome of each.  The
+tests run faulted.py on every rung, with a preloaded library that makes calls fail
+(c/failing.c).
 """
 
 import os
@@ -24,14 +25,14 @@ SCRIPT = Path(__file__).parent / "faulted.py"
 KINDS = list(operations.TABLES)
 MOVING = [rung for rung in RUNGS if rung != "heap"]
 
-# Operations that the interpreter or NumPy do not survive without memory.
+# Operations in which the interpreter or NumPy crash if an allocation fails.
 UNSOUND = {kind: [] for kind in KINDS}
 if sysconfig.get_config_var("Py_GIL_DISABLED") and sys.version_info < (3, 14):
-    # A generator for which there is no memory breaks others: deepcopy has one.
+    # If the allocation of a generator fails, other generators break; deepcopy uses one.
     UNSOUND["buffers"] += ["copy: deep"]
 if hasattr(sys, "gettotalrefcount"):
-    # A debug build aborts where ndarray's methods fail without an exception, or do not
-    # fail with one: dtype.__reduce__, and indexing by an array.
+    # A debug build aborts if a method of ndarray fails without an exception set, or
+    # succeeds with one set: dtype.__reduce__, and indexing by an array.
     UNSOUND["arrays"] += ["__reduce_ex__", "__reduce_ex__: out of band"]
     UNSOUND["arrays"] += ["__delitem__: selected"]
 
@@ -40,7 +41,7 @@ if hasattr(sys, "gettotalrefcount"):
 def library(tmp_path_factory):
     """Compile the library that makes calls fail."""
     target = tmp_path_factory.mktemp("faults") / "failing.so"
-    # A call that ends a function must not hide who made it.
+    # A tail call would hide the calling function from the library.
     flags = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared"]
     headers = ["-I", sysconfig.get_path("include")]
     try:
@@ -62,7 +63,8 @@ def run_with_faults(library, rung, kind, what, left_out=()):
             **os.environ,
             "LD_PRELOAD": str(library),
             "GROWBUF_STRATEGY": rung,
-            # Large blocks come and go with their address space, which is counted.
+            # malloc() maps large blocks separately, so that freeing one unmaps it: the
+            # test counts address space.
             "MALLOC_MMAP_THRESHOLD_": "65536",
         },
         stdout=subprocess.PIPE,
@@ -82,32 +84,33 @@ def run_with_allocation_faults(library, rung, kind):
 @ON_LINUX
 @pytest.mark.parametrize("rung", MOVING)
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_system_call_fails_once(library, kind, rung):
+def test_operation_with_failing_system_call_recovers_or_raises(library, kind, rung):
     counts = run_with_faults(library, rung, kind, "calls")
-    # Most are made up for by a lower rung; of some that come after, nothing is.
+    # A lower rung takes over after most failures, so that fewer than half raise.
     assert counts["faults"] > 50 and counts["raised"] < counts["faults"] / 2
 
 
 @ON_LINUX
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_allocation_fails_once(library, kind):
+def test_operation_with_failing_allocation_recovers_or_raises(library, kind):
     counts = run_with_allocation_faults(library, facts()["strategy"], kind)
     assert counts["faults"] > 200 and counts["raised"] > counts["faults"] / 2
 
 
 @ON_LINUX
-def test_each_allocation_fails_once_on_the_heap(library):
+def test_operation_with_failing_allocation_on_heap_rung_recovers_or_raises(library):
     counts = run_with_allocation_faults(library, "heap", "buffers")
     assert counts["faults"] > 300
 
 
 def public(cls):
-    """Return what a class has of its own but for what all classes have."""
+    """Return the attributes that a class itself defines, without the usual ones."""
     return set(vars(cls)) - {"__doc__", "__module__", "__slots__", "__weakref__"}
 
 
-def test_every_public_operation_is_there():
-    """What calls nobody outside, or passes all on to NumPy, is named here."""
+def test_operations_tables_of_all_types_cover_public_names():
+    """The test names what is exempt: it neither calls the system or an allocator, or it
+    only forwards to NumPy."""
     of_buffers, of_files, of_arrays = (
         {name.partition(":")[0] for name in table}
         for _, table in operations.TABLES.values()

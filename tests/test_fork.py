@@ -1,5 +1,5 @@
-"""A child that is forked in the middle of something has whole buffers of its own, and
-so has a process that multiprocessing starts in any way."""
+"""A child forked during any call has its own consistent buffers. So has a process that
+multiprocessing starts by any method."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ MIB = 1 << 20
 pytestmark = [
     ON_LINUX,
     pytest.mark.filterwarnings("error"),
-    # Forking with threads is what is tested.
+    # The tests fork with several threads on purpose.
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
 ]
 HAS_GIL = pytest.mark.skipif(
@@ -33,7 +33,9 @@ def in_a_child(work):
     if child == 0:
         status = 1
         try:
-            signal.alarm(60)  # a lock that nobody gives back would be waited for
+            signal.alarm(
+                60
+            )  # ends a child that waits for a lock that is never released
             status = 0 if work() else 1
         finally:
             os._exit(status)
@@ -41,7 +43,8 @@ def in_a_child(work):
 
 
 def builds():
-    """Build buffers that take from the pool, move, and give back; tell if all is well."""
+    """Build buffers that take pages from the pool, move, and give them back. Return
+    whether all are consistent and the pool is empty at the end."""
     for _ in range(5):
         buf = GrowBuffer(prefault=True)
         for value in range(40):
@@ -59,7 +62,7 @@ def build_until(stop):
 
 
 def copy_until(stop):
-    """Copy, mostly without the GIL."""
+    """Copy until the event is set."""
     source = bytes(8 * MIB)
     while not stop.is_set():
         buf = GrowBuffer(b"abc")
@@ -68,7 +71,7 @@ def copy_until(stop):
 
 
 def read_until(stop):
-    """Wait for a pipe, without the GIL and with the tail lent."""
+    """Read from a pipe: wait without the GIL while a spare is outstanding."""
     reader, writer = os.pipe()
     with open(reader, "rb", buffering=0) as file:
         waker = threading.Thread(target=lambda: (stop.wait(), os.close(writer)))
@@ -82,7 +85,7 @@ WORKS = pytest.mark.parametrize("work", [build_until, copy_until, read_until])
 
 @WORKS
 @pytest.mark.parametrize("place", ["the main thread", "a thread"])
-def test_fork_while_a_thread_works(work, place):
+def test_fork_during_work_of_a_thread_leaves_child_usable(work, place):
     stop = threading.Event()
     worker = threading.Thread(target=work, args=[stop])
     mine = GrowBuffer(b"x" * (3 * MIB))
@@ -115,8 +118,8 @@ def test_fork_while_a_thread_works(work, place):
 
 
 @pytest.mark.filterwarnings("error::DeprecationWarning")
-def test_fork_while_the_helper_prefaults_is_a_fork_of_one_thread():
-    """Since 3.12 os.fork() warns of a process that has more."""
+def test_fork_during_prefault_leaves_one_thread():
+    """Since 3.12 os.fork() warns if the process has several threads."""
     code = """
         import os, warnings
         import growbuf
@@ -139,7 +142,7 @@ def test_fork_while_the_helper_prefaults_is_a_fork_of_one_thread():
 
 @HAS_GIL
 @pytest.mark.parametrize("limit", [None, 64 * MIB])
-def test_a_buffer_that_another_thread_appends_to_is_whole_in_the_child(limit):
+def test_fork_during_appends_of_a_thread_keeps_buffer_consistent(limit):
     if limit and growbuf.info()["strategy"] == "heap":
         pytest.skip("no pages to reserve")
     stop, shared, piece = threading.Event(), GrowBuffer(limit=limit), bytes(8 * MIB)
@@ -168,8 +171,8 @@ def test_a_buffer_that_another_thread_appends_to_is_whole_in_the_child(limit):
         worker.join()
 
 
-def test_a_buffer_that_is_being_read_into_is_whole_in_the_child():
-    """Its tail stays lent there, to a thread that the child does not have."""
+def test_fork_during_readfrom_keeps_buffer_consistent():
+    """In the child, which lacks the reading thread, the spare stays outstanding."""
     reader, writer = os.pipe()
     buf = GrowBuffer(b"abc")
     thread = threading.Thread(target=buf.readfrom, args=[reader])
@@ -193,13 +196,13 @@ def refuses_to_grow(buf):
 
 
 def double(buf):
-    """Grow what came from another process, and send it back."""
+    """Double a buffer received from another process, and return it."""
     buf += bytes(buf)
     return buf if check(buf) is None else None
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_a_pool_of_processes(method):
+def test_multiprocessing_pool_returns_equal_buffers(method):
     bufs = [GrowBuffer(bytes([n % 256]) * n) for n in (0, 100, 71 << 10, 3 * MIB)]
     context = multiprocessing.get_context(method)
     with context.Pool(2) as pool:

@@ -1,8 +1,8 @@
 """GrowBuffer has the whole interface of the running Python's bytearray.
 
-GrowBuffer inherits what reads and overrides what changes the length or returns
-a bytearray.  Which method is which is not left to luck: every attribute and
-every slot is walked, and every method is called on both types and compared.
+GrowBuffer inherits methods that only read, and overrides methods that change the
+length or return a bytearray.  The tests check that each attribute and each slot is
+in one of these groups, and compare each method on both types.
 """
 
 import ctypes
@@ -18,8 +18,8 @@ import pytest
 from growbuf import GrowBuffer
 from growbuf._growbuf import check
 
-# What GrowBuffer may inherit: it never changes the length and never returns a
-# bytearray.  Each group with its reason.
+# Attributes that GrowBuffer may inherit: they never change the length and never
+# return a bytearray.  The key of each group is the reason.
 UNCHANGING = {
     "finds or counts": "__contains__ count endswith find index rfind rindex startswith",
     "answers a question": "__len__ isalnum isalpha isascii isdigit islower isspace "
@@ -62,17 +62,17 @@ LAST_SLOT = 83
 
 
 class Own(bytes):
-    """An argument that is to be of the type under test."""
+    """An argument that the test converts to the type under test."""
 
 
 class Unsized:
-    """An iterable that tells nothing of its length, and can be used again."""
+    """An iterable without a length, which can be iterated repeatedly."""
 
     def __iter__(self):
         return iter(range(97, 123))
 
 
-# Plausible arguments, and some bad ones, for each method of bytearray.
+# Valid and some invalid arguments for each method of bytearray.
 CALLS = {
     "__add__": [(b"tail",), (b"",), (Own(b"tail"),), ("text",)],
     "__buffer__": [(0,)],
@@ -94,7 +94,7 @@ CALLS = {
     "__mul__": [(0,), (1,), (3,), (-1,), ("x",)],
     "__ne__": [(b"the",), (Own(b"  Grow"),), (3,)],
     "__reduce__": [()],
-    "__reduce_ex__": [(0,), (2,)],  # from 3 on our own function rebuilds it
+    "__reduce_ex__": [(0,), (2,)],  # from 3 on a function of growbuf reconstructs it
     "__repr__": [()],
     "__rmod__": [(Own(b"<%s>"),), (b"<%s>",), (3,)],
     "__rmul__": [(0,), (2,), ("x",)],
@@ -157,7 +157,7 @@ CALLS = {
     "zfill": [(60,), (5 << 20,), (0,)],
 }
 
-# Not called: they say nothing of the bytes, or differ by their nature.
+# Not called: they do not depend on the bytes, or must differ between the types.
 UNCALLED = {"__doc__", "__getattribute__", "__hash__", "__new__", "__release_buffer__"}
 UNCALLED |= {"__alloc__", "__sizeof__"}
 
@@ -167,7 +167,7 @@ CONTENTS = {"empty": b"", "small": SAMPLE, "large": PAD + SAMPLE + PAD}
 
 
 def own_names(cls: type) -> list[str]:
-    """List the attributes of a type that it does not have from object."""
+    """List the attributes of a type, without those inherited from object."""
     return [name for name in dir(cls) if name not in vars(object) or name in vars(cls)]
 
 
@@ -181,7 +181,7 @@ def made(cls: type, content: bytes) -> bytearray:
 
 
 def windowed(cls: type, content: bytes) -> bytearray:
-    """Make an object with a gap in front of its bytes and room behind them."""
+    """Make an object with headroom before its bytes and tailroom after them."""
     front = len(content) // 2 + 7
     window = cls(front)
     window.extend(content)
@@ -195,27 +195,27 @@ BIRTHS = [made, windowed]
 
 
 class PeerSubclass(bytearray):
-    """A subclass as a user may write it, of the type that sets the example."""
+    """A user's subclass of bytearray, the reference type."""
 
 
 class Subclass(GrowBuffer):
-    """The same of ours."""
+    """A user's subclass of GrowBuffer."""
 
 
-# Who is compared with whom: (the plain type, the class of the object) of each side.
+# What is compared: (the base type, the class of the object) of each side.
 PAIRS = [((bytearray, bytearray), (GrowBuffer, GrowBuffer))]
 PAIRS += [((bytearray, PeerSubclass), (GrowBuffer, Subclass))]
 
 
 def role(cls: type, plain: type, subject: bytearray) -> object:
-    """Name a class by its part: it is compared with another that has the part."""
+    """Return a name for a class that is the same for both sides of a comparison."""
     if cls is plain:
         return "plain"
     return "subclass" if cls is type(subject) else cls
 
 
 def shape(value: object, plain: type, subject: bytearray) -> object:
-    """Turn an answer into what can be compared between the two types."""
+    """Convert a result into a value that is comparable between the two types."""
     if value is subject:
         return "itself"
     if isinstance(value, bytearray):
@@ -230,7 +230,7 @@ def shape(value: object, plain: type, subject: bytearray) -> object:
     if isinstance(value, Iterator):
         return "iterator", list(value)
     if isinstance(value, BufferError):
-        # GrowBuffer names the way out behind the base's words.
+        # GrowBuffer appends a hint to the message of bytearray.
         return type(value), re.sub(r" \(.*\)$", "", str(value))
     if isinstance(value, Exception):
         return type(value), shape(str(value), plain, subject)
@@ -240,7 +240,7 @@ def shape(value: object, plain: type, subject: bytearray) -> object:
 
 
 def without_names(text: str, *types: type) -> str:
-    """Take the names of the types, dotted or not, out of a message or a repr."""
+    """Replace the types' names, qualified or not, in a message or a repr."""
     for cls in *types, bytearray:
         text = text.replace(f"{cls.__module__}.{cls.__name__}", "TYPE")
         text = text.replace(cls.__name__, "TYPE")
@@ -254,7 +254,7 @@ def bytearrays_in(value: object) -> list[bytearray]:
 
 
 def answer(call, plain: type, subject: bytearray, args: tuple) -> object:
-    """Make a call; return what it returns or, as a value too, what it raises."""
+    """Make a call; return its result, or the exception that it raises."""
     args = [of_type(plain, arg) for arg in args]
     try:
         return call(subject, *args)
@@ -269,7 +269,7 @@ def of_type(plain: type, arg: object) -> object:
 
 
 def compare(call, args: tuple, content: bytes) -> None:
-    """Make the call on bytearray and on GrowBuffer, in every state; compare."""
+    """Make the call on bytearray and GrowBuffer in each state; compare the outcomes."""
     for birth, exported, (theirs, ours) in product(BIRTHS, (False, True), PAIRS):
         expected = outcome(call, args, *theirs, birth, content, exported)
         found = outcome(call, args, *ours, birth, content, exported)
@@ -283,7 +283,7 @@ def compare(call, args: tuple, content: bytes) -> None:
 
 
 def outcome(call, args, plain, cls, birth, content, exported) -> tuple:
-    """Return all that can be seen of a call: its answer and the bytes after it."""
+    """Return the observable outcome of a call: its result and the bytes after it."""
     subject = birth(cls, content)
     with memoryview(subject) if exported else nullcontext():
         seen = shape(answer(call, plain, subject, args), plain, subject)
@@ -292,7 +292,7 @@ def outcome(call, args, plain, cls, birth, content, exported) -> tuple:
 
 
 def brief(found: tuple) -> str:
-    """Show an outcome without its megabytes."""
+    """Format an outcome, with long contents shortened."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 90
     return f"{short.repr(found)}, {len(found[1])} bytes"
@@ -302,16 +302,16 @@ def method(name: str):
     return lambda subject, *args: getattr(subject, name)(*args)
 
 
-def test_every_attribute_is_overridden_or_unchanging():
+def test_attributes_of_bytearray_are_overridden_or_unchanging():
     known = set(vars(GrowBuffer)) | set(unchanging())
     assert [name for name in own_names(bytearray) if name not in known] == []
 
 
-def test_unchanging_list_is_of_attributes():
+def test_unchanging_table_lists_only_attributes_of_bytearray():
     assert [name for name in unchanging() if name not in dir(bytearray)] == []
 
 
-def test_every_slot_is_overridden_or_unchanging():
+def test_slots_of_bytearray_are_overridden_or_unchanging():
     slots = {slot: type_slot(bytearray, slot) for slot in range(1, LAST_SLOT + 1)}
     inherited = [s for s, code in slots.items() if code == type_slot(GrowBuffer, s)]
     filled = [slot for slot in inherited if slots[slot]]
@@ -319,7 +319,7 @@ def test_every_slot_is_overridden_or_unchanging():
 
 
 def type_slot(cls: type, slot: int) -> int | None:
-    """Read a slot of a type; None where it is empty or this Python knows none."""
+    """Read a slot of a type; return None if it is empty or unknown to this Python."""
     get = ctypes.pythonapi.PyType_GetSlot
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_int]
     try:
@@ -328,14 +328,14 @@ def type_slot(cls: type, slot: int) -> int | None:
         return None
 
 
-def test_every_method_is_called():
+def test_calls_table_of_bytearray_covers_every_method():
     known = set(CALLS) | UNCALLED
     assert [name for name in own_names(bytearray) if name not in known] == []
 
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 @pytest.mark.parametrize("name", [n for n in unchanging() if n in CALLS])
-def test_unchanging_method_changes_nothing(name, content):
+def test_unchanging_method_with_each_argument_changes_nothing(name, content):
     for birth in BIRTHS:
         for args in CALLS[name]:
             subject = birth(GrowBuffer, content)
@@ -348,14 +348,14 @@ def test_unchanging_method_changes_nothing(name, content):
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 @pytest.mark.parametrize("name", [name for name in CALLS if hasattr(bytearray, name)])
-def test_method_does_what_bytearray_does(name, content):
+def test_method_with_each_argument_equals_bytearray(name, content):
     for args in CALLS[name]:
         compare(method(name), args, content)
 
 
-# What C code calls on any sequence: some of it reaches slots that no name in
-# Python reaches, such as sq_ass_item to delete one item.  "iOn" returns an int
-# and takes an object and an index.
+# Functions of the C API for sequences.  Some reach slots that no attribute in
+# Python reaches, such as sq_ass_item to delete one item.  The signature "iOn"
+# means: returns an int, takes an object and an index.
 C_CALLS = {
     "PySequence_Concat": ("OOO", [(b"tail",), (Own(b"tail"),), ("text",)]),
     "PySequence_Repeat": ("OOn", [(0,), (3,)]),
@@ -377,7 +377,7 @@ C_TYPES = {"O": ctypes.py_object, "n": ctypes.c_ssize_t, "i": ctypes.c_int}
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 @pytest.mark.parametrize("name", C_CALLS)
-def test_c_function_does_what_it_does_to_bytearray(name, content):
+def test_c_function_with_each_argument_equals_bytearray(name, content):
     signature, calls = C_CALLS[name]
     prototype = ctypes.PYFUNCTYPE(*(C_TYPES[code] for code in signature))
     for args in calls:
@@ -398,14 +398,14 @@ def test_c_function_does_what_it_does_to_bytearray(name, content):
         (lambda ours: 2 * ours, GrowBuffer),
     ],
 )
-def test_left_operand_decides_the_type_of_the_result(operation, result):
+def test_operator_on_mixed_types_returns_type_of_left_operand(operation, result):
     found = operation(GrowBuffer(SAMPLE))
     assert type(found) is result
     assert found == operation(bytearray(SAMPLE))
 
 
-# Newer Pythons gave bytearray these two; GrowBuffer has them on every Python.
-# Where the running Python has them the same tests hold bytearray to our table.
+# Newer Pythons have added resize() and take_bytes() to bytearray; GrowBuffer has
+# them on every Python.  If bytearray has them too, the same tests check it.
 RESIZERS = [GrowBuffer] + [bytearray] * hasattr(bytearray, "resize")
 TAKERS = [GrowBuffer] + [bytearray] * hasattr(bytearray, "take_bytes")
 
@@ -413,7 +413,7 @@ TAKERS = [GrowBuffer] + [bytearray] * hasattr(bytearray, "take_bytes")
 @pytest.mark.parametrize("birth", BIRTHS)
 @pytest.mark.parametrize("cls", RESIZERS)
 @pytest.mark.parametrize("nbytes", [0, 1, 4, 5, 6, 60, 300_000, 5 << 20])
-def test_resize_cuts_or_adds_zeros(cls, birth, nbytes):
+def test_resize_to_other_length_truncates_or_adds_zeros(cls, birth, nbytes):
     subject = birth(cls, b"hello")
     assert subject.resize(nbytes) is None
     assert subject == b"hello"[:nbytes] + bytes(max(0, nbytes - 5))
@@ -421,7 +421,7 @@ def test_resize_cuts_or_adds_zeros(cls, birth, nbytes):
 
 @pytest.mark.parametrize("cls", RESIZERS)
 @pytest.mark.parametrize("nbytes", [100, 100_000, 5 << 20])
-def test_resize_zeros_what_was_in_use_before(cls, nbytes):
+def test_resize_over_former_bytes_sets_them_to_zero(cls, nbytes):
     subject = cls(b"x" * nbytes)
     subject.resize(nbytes // 2)
     subject.resize(nbytes)
@@ -441,15 +441,15 @@ def test_resize_zeros_what_was_in_use_before(cls, nbytes):
         ((1, 2), TypeError, "TYPE.resize() takes exactly one argument (2 given)"),
     ],
 )
-def test_resize_refuses(cls, args, error, message):
+def test_resize_with_invalid_argument_raises(cls, args, error, message):
     refuses(cls, "resize", args, error, message)
 
 
 @pytest.mark.parametrize("cls", RESIZERS)
-def test_resize_under_export(cls):
+def test_resize_under_export_raises_unless_length_is_equal(cls):
     subject = cls(b"hello")
     with memoryview(subject):
-        subject.resize(5)  # nothing moves
+        subject.resize(5)  # the length does not change
         for nbytes in 0, 4, 6:
             with pytest.raises(BufferError, match=EXPORTED):
                 subject.resize(nbytes)
@@ -462,19 +462,19 @@ def test_resize_under_export(cls):
 @pytest.mark.parametrize("cls", TAKERS)
 @pytest.mark.parametrize("n", [None, 0, 2, 5, -1, -5, True])
 @pytest.mark.parametrize("pad", [b"", b"-" * 300_000, b"-" * (5 << 20)], ids=len)
-def test_take_bytes_takes_from_the_front(cls, birth, n, pad):
+def test_take_bytes_with_n_returns_the_first_bytes(cls, birth, n, pad):
     content = b"hello" + pad
     subject = birth(cls, content)
     taken = subject.take_bytes(n)
     assert type(taken) is bytes
     assert taken + subject == content
     assert taken == content[:n]
-    subject[:] = b"and" + subject + b"on"  # what was taken is not affected
+    subject[:] = b"and" + subject + b"on"  # the returned bytes do not change
     assert taken == content[:n]
 
 
 @pytest.mark.parametrize("cls", TAKERS)
-def test_take_bytes_takes_all_unless_told(cls):
+def test_take_bytes_without_argument_returns_all(cls):
     subject = cls(b"hello")
     assert subject.take_bytes() == b"hello"
     assert subject == b""
@@ -493,12 +493,12 @@ def test_take_bytes_takes_all_unless_told(cls):
         ((1, 2), TypeError, "take_bytes expected at most 1 argument, got 2"),
     ],
 )
-def test_take_bytes_refuses(cls, args, error, message):
+def test_take_bytes_with_invalid_argument_raises(cls, args, error, message):
     refuses(cls, "take_bytes", args, error, message)
 
 
 @pytest.mark.parametrize("cls", TAKERS)
-def test_take_bytes_under_export(cls):
+def test_take_bytes_under_export_raises_buffer_error(cls):
     for content in b"hello", b"":
         subject = cls(content)
         with memoryview(subject):
@@ -514,7 +514,7 @@ EXPORTED = "^Existing exports of data: object cannot be re-sized"
 
 
 def refuses(cls: type, name: str, args: tuple, error: type, message: str) -> None:
-    """Check that a call fails as it should, and that it changes nothing."""
+    """Assert that a call raises this error and changes nothing."""
     subject = cls(b"hello")
     with pytest.raises(error) as caught:
         getattr(subject, name)(*args)

@@ -1,9 +1,10 @@
 """GrowIO does what io.BytesIO does, over a GrowBuffer.
 
-CPython's own tests of BytesIO run with GrowIO in its place, each method is called on
-both and compared, and what uses files uses a GrowIO. What is GrowIO's own comes last:
-its buffer, exports, and what is unchanged after an error. That it is a subclass of BytesIO
-is shown in test_io_base.py, what it does with bytes objects in test_io_bytes.py.
+CPython's own tests of BytesIO run with GrowIO in its place. Each method is called on
+both types and compared. Modules of the standard library and NumPy use a GrowIO as a
+file. The last tests cover what only GrowIO has: its buffer, exports, and the state
+after an error. test_io_base.py tests that GrowIO is a subclass of BytesIO,
+test_io_bytes.py how it shares bytes objects.
 """
 
 import array
@@ -40,12 +41,12 @@ KINDS = io.BytesIO, GrowIO
 
 @pytest.fixture(params=KINDS, ids=lambda file_type: file_type.__name__)
 def file_type(request):
-    """Each of the two types: what a test shows of one it shows of the other."""
+    """Run the test once with io.BytesIO and once with GrowIO."""
     return request.param
 
 
 def assert_file(file, content, position):
-    """Assert that a file is open, has these bytes and position, and is not broken."""
+    """Assert that a file is open and consistent, with these bytes and position."""
     assert (file.closed, file.tell()) == (False, position)
     assert file.getvalue() == content
     if isinstance(file, GrowIO):
@@ -55,7 +56,7 @@ def assert_file(file, content, position):
 # --------------------------------------------------------------- CPython's own tests
 
 
-EXPECTED = {  # the tests that GrowIO must fail, and why
+EXPECTED = {  # the tests of CPython that GrowIO must fail, with the reason
     "test_sizeof": "it counts the words of BytesIO's struct",
     "test_memory_error": "truncate() must fail for want of memory; GrowIO needs none",
 }
@@ -63,7 +64,7 @@ SINCE_3_14 = {"test_memory_error"}
 
 
 def load_memoryio():
-    """Load CPython's tests with GrowIO for BytesIO; 3.15 has moved them."""
+    """Load CPython's tests with GrowIO for BytesIO; 3.15 has moved the module."""
     name = "test_memoryio"
     if cpython_suite.find(name) is None:
         name = "test_io.test_memoryio"
@@ -94,7 +95,7 @@ TESTS = memoryio_tests()
 
 
 @pytest.mark.parametrize("test", TESTS)
-def test_cpython(test):
+def test_growio_in_cpython_suite_passes(test):
     skipped, problems = cpython_suite.run(test)
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
@@ -103,8 +104,8 @@ def test_cpython(test):
 
 
 @pytest.mark.skipif(len(TESTS) == 1, reason="no test.test_memoryio")
-def test_expected_failures_name_tests():
-    """A failure that is expected of a test which is gone would never be missed."""
+def test_expected_failures_table_lists_existing_cpython_tests():
+    """An expected failure of a removed test would otherwise go unnoticed."""
     missing = set(EXPECTED) - {test.id for test in TESTS}
     assert missing == set() or (missing == SINCE_3_14 and sys.version_info < (3, 15))
     assert len(TESTS) > 30
@@ -113,7 +114,7 @@ def test_expected_failures_name_tests():
 # -------------------------------------------------------------------- the interface
 
 
-def test_is_a_buffered_file():
+def test_growio_type_is_a_buffered_file():
     assert isinstance(GrowIO(), io.BufferedIOBase)
     assert not isinstance(GrowIO(), (io.RawIOBase, io.TextIOBase))
     assert not hasattr(GrowIO(), "name")
@@ -123,7 +124,7 @@ def test_is_a_buffered_file():
 @pytest.mark.parametrize(
     "name", [n for n in vars(io.BytesIO) if callable(getattr(io.BytesIO, n))]
 )
-def test_method_has_the_signature_and_a_docstring(name):
+def test_method_signature_equals_bytesio_and_has_docstring(name):
     theirs, ours = getattr(io.BytesIO, name), getattr(GrowIO, name)
     assert ours.__doc__
     if theirs.__text_signature__ is not None:
@@ -138,7 +139,7 @@ class Index:
         return self.number
 
 
-# Plausible arguments, and some bad ones, for each method of BytesIO.
+# Valid and some invalid arguments for each method of BytesIO.
 SIZES = [(), (None,), (-1,), (0,), (1,), (7,), (10**6,), (Index(3),), (True,), (1, 2)]
 BAD_SIZES = [("1",), (1.0,), (2**64,), (-(2**64),), (2**100,), ([],)]
 CALLS = {
@@ -240,7 +241,8 @@ def viewed(kind, content):
     return file
 
 
-# Ways to a file with some content: a GrowIO has its bytes in other objects after each.
+# Ways to make a file with some content: each leaves the bytes of a GrowIO in a
+# different kind of object.
 BIRTHS = {"made": lambda kind, content: kind(content)}
 BIRTHS |= {"written": written, "viewed": viewed}
 PLACES = {
@@ -257,7 +259,7 @@ MUTABLE = bytearray, array.array
 
 
 def outcome(file, name, args):
-    """Make a call; return its answer or what it raised, as a value."""
+    """Make a call; return its result, or the type and message of its exception."""
     try:
         answer = getattr(file, name)(*args)
     except Exception as error:
@@ -279,7 +281,7 @@ def failed(answer):
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("name", [name for name in CALLS if hasattr(io.BytesIO, name)])
-def test_method_does_what_bytesio_does(name, place):
+def test_method_with_each_argument_equals_bytesio(name, place):
     every = product(BIRTHS.values(), CONTENTS.values(), CALLS[name])
     for birth, content, args in every:
         if newer_than_this_bytesio(name, place):
@@ -293,21 +295,23 @@ def test_method_does_what_bytesio_does(name, place):
         if not worded_otherwise(name, place, *answers):
             assert answers[0] == answers[1], (name, args)
         if failed(answers[1]) and name != "writelines":
-            assert states[1][0] == before  # BytesIO's __setstate__ loses the bytes
+            assert (
+                states[1][0] == before
+            )  # after an error in __setstate__, BytesIO loses the bytes
         else:
             assert states[0] == states[1], (name, args)
 
 
 def newer_than_this_bytesio(name, place):
-    """Leave out where an older BytesIO is wrong: CPython gh-141311."""
+    """Return whether an older BytesIO has a bug here: CPython gh-141311."""
     return place in ("behind", "farthest") and name in ("readinto", "readinto1")
 
 
 def worded_otherwise(name, place, theirs, ours):
-    """Tell whether both failed, where Pythons differ in how.
+    """Return whether both calls failed where the error depends on the Python version.
 
-    Since 3.14 truncate() words two errors anew, and on a closed file a bad
-    argument is noticed before or after that it is closed.
+    Since 3.14 truncate() has two new messages. On a closed file, the argument may be
+    checked before or after the check that the file is open.
     """
     if not (failed(theirs) and failed(ours)):
         return False
@@ -324,7 +328,7 @@ def changed_of(args):
     return [bytes(arg) for arg in args if isinstance(arg, MUTABLE)]
 
 
-def test_every_method_is_called():
+def test_calls_table_of_growio_covers_every_method():
     methods = {n for n in dir(GrowIO) if callable(getattr(GrowIO, n))}
     private = {name for name in methods if name.startswith("_check")}
     assert methods - set(dir(object)) - set(CALLS) == {"__del__"} | private
@@ -346,7 +350,7 @@ def test_every_method_is_called():
         ((memoryview(b"spam")[::2],), {}),
     ],
 )
-def test_init(args, kwargs):
+def test_init_with_each_argument_equals_bytesio(args, kwargs):
     seen = []
     for each in io.BytesIO, GrowIO:
         try:
@@ -358,7 +362,7 @@ def test_init(args, kwargs):
     assert seen[0] == seen[1]
 
 
-def test_init_again(file_type):
+def test_init_of_used_file_replaces_content_and_opens_it(file_type):
     file = file_type(b"spam")
     file.read(2)
     file.__init__(b"eggs and spam")
@@ -370,7 +374,7 @@ def test_init_again(file_type):
     assert file.read() == b"open"
 
 
-def test_new_without_init(file_type):
+def test_new_without_init_returns_an_empty_open_file(file_type):
     file = file_type.__new__(file_type)
     assert file.closed is False
     assert_file(file, b"", 0)
@@ -379,7 +383,7 @@ def test_new_without_init(file_type):
     sys.getsizeof(file_type.__new__(file_type))
 
 
-def test_a_subclass_may_take_other_arguments(file_type):
+def test_init_of_subclass_with_other_arguments_succeeds(file_type):
     class Named(file_type):
         def __init__(self, name, content):
             super().__init__(content)
@@ -389,7 +393,7 @@ def test_a_subclass_may_take_other_arguments(file_type):
     assert (file.name, file.read()) == ("spam", b"eggs")
 
 
-def test_context_and_iteration(file_type):
+def test_iter_in_with_block_yields_lines_then_closes(file_type):
     with file_type(TEXT) as file:
         assert list(file) == TEXT.splitlines(keepends=True)
     assert file.closed
@@ -398,7 +402,7 @@ def test_context_and_iteration(file_type):
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-def test_pickle(file_type, protocol):
+def test_pickle_of_file_keeps_content_position_and_attributes(file_type, protocol):
     file = file_type(TEXT)
     file.seek(7)
     file.spam = "eggs"
@@ -408,7 +412,7 @@ def test_pickle(file_type, protocol):
     assert_file(other, TEXT, 7)
 
 
-def test_copy(file_type):
+def test_copy_of_file_has_its_own_content_and_position(file_type):
     file = file_type(TEXT)
     file.read(3)
     for other in copy.copy(file), copy.deepcopy(file):
@@ -417,7 +421,7 @@ def test_copy(file_type):
     assert_file(file, TEXT, 3)
 
 
-def test_write_far_behind_the_end_takes_no_memory():
+def test_write_far_past_the_end_takes_no_memory():
     file = GrowIO(b"start")
     file.seek(1 << 33)
     file.write(b"end")
@@ -428,13 +432,13 @@ def test_write_far_behind_the_end_takes_no_memory():
     assert_file(file, b"start\0\0", (1 << 33) + 3)
 
 
-# -------------------------------------------------------------------- what uses files
+# ----------------------------------------------------------- modules that use files
 
 
 LARGE = bytes(range(256)) * (2 * MIB // 256)
 
 
-def test_zipfile(file_type):
+def test_zipfile_on_file_round_trips(file_type):
     file = file_type()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("large", LARGE)
@@ -448,7 +452,7 @@ def test_zipfile(file_type):
 
 
 @pytest.mark.parametrize("mode", ["", "gz", "xz"])
-def test_tarfile(file_type, mode):
+def test_tarfile_on_file_round_trips(file_type, mode):
     file = file_type()
     with tarfile.open(fileobj=file, mode=f"w:{mode}") as archive:
         member = tarfile.TarInfo("large")
@@ -459,7 +463,7 @@ def test_tarfile(file_type, mode):
         assert archive.extractfile("large").read() == LARGE
 
 
-def test_gzip(file_type):
+def test_gzip_on_file_round_trips_and_leaves_it_open(file_type):
     file = file_type()
     with gzip.open(file, "wb") as packed:
         packed.write(LARGE)
@@ -469,7 +473,7 @@ def test_gzip(file_type):
     assert not file.closed
 
 
-def test_text(file_type):
+def test_textiowrapper_on_file_round_trips(file_type):
     rows = [["spam", "ä€"], ["eggs", "1,5"]]
     file = file_type()
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
@@ -483,7 +487,7 @@ def test_text(file_type):
 @pytest.mark.parametrize(
     "wrapper", [io.BufferedReader, io.BufferedWriter, io.BufferedRandom]
 )
-def test_buffered(file_type, wrapper):
+def test_buffered_wrapper_on_file_reads_writes_and_closes_it(file_type, wrapper):
     file = file_type(b"spam and eggs")
     with wrapper(file) as outer:
         if outer.readable():
@@ -496,7 +500,7 @@ def test_buffered(file_type, wrapper):
     assert file.closed
 
 
-def test_pickle_dump_and_load(file_type):
+def test_pickle_dump_to_file_loads_equal_data(file_type):
     file = file_type()
     data = {"large": LARGE, "list": list(range(1000))}
     pickle.dump(data, file, 5)
@@ -504,7 +508,7 @@ def test_pickle_dump_and_load(file_type):
     assert pickle.load(file) == data
 
 
-def test_copyfileobj(file_type, tmp_path):
+def test_copyfileobj_to_file_copies_all_bytes(file_type, tmp_path):
     source, target = file_type(LARGE), file_type()
     shutil.copyfileobj(source, target)
     assert_file(target, LARGE, len(LARGE))
@@ -515,7 +519,7 @@ def test_copyfileobj(file_type, tmp_path):
     assert_file(target, LARGE, len(LARGE))
 
 
-def test_numpy(file_type):
+def test_numpy_save_to_file_loads_equal_values(file_type):
     numpy = pytest.importorskip("numpy")
     values = numpy.arange(100_000, dtype="f8").reshape(1000, 100)
     file = file_type()
@@ -528,7 +532,7 @@ def test_numpy(file_type):
     assert (numpy.load(file)["values"] == values).all()
 
 
-# --------------------------------------------------------------------- user code inside
+# ------------------------------------------------------------ user code during a call
 
 
 def closing(file):
@@ -546,7 +550,7 @@ def growing(file):
 
 
 class Meddler:
-    """An argument that does something to the file when it is asked for its value."""
+    """An argument that changes the file when it is converted to its value."""
 
     def __init__(self, file, meddle, value):
         self.file, self.meddle, self.value = file, meddle, value
@@ -565,7 +569,7 @@ MEDDLES = [closing, clearing, growing]
 
 @pytest.mark.parametrize("meddle", MEDDLES)
 @pytest.mark.parametrize("name", ["read", "readline", "seek", "truncate"])
-def test_index_that_meddles(name, meddle):
+def test_method_whose_index_changes_the_file_equals_bytesio(name, meddle):
     file = GrowIO(TEXT)
     if meddle is closing:
         with pytest.raises(ValueError, match="closed file"):
@@ -580,7 +584,7 @@ def test_index_that_meddles(name, meddle):
 @ON_312
 @pytest.mark.parametrize("meddle", MEDDLES)
 @pytest.mark.parametrize("name", ["write", "readinto", "writelines", "__init__"])
-def test_buffer_that_meddles(name, meddle):
+def test_method_whose_source_changes_the_file_equals_bytesio(name, meddle):
     file = GrowIO(TEXT)
     source = Meddler(file, meddle, bytearray(b"spam"))
     argument = [source] if name == "writelines" else source
@@ -602,7 +606,7 @@ def test_buffer_that_meddles(name, meddle):
     assert source.value == plain
 
 
-def test_lines_that_meddle():
+def test_writelines_whose_lines_close_the_file_raises():
     file = GrowIO(TEXT)
 
     def lines():
@@ -618,10 +622,10 @@ def test_lines_that_meddle():
     assert buffer == b"o\0\0two"
 
 
-# ----------------------------------------------------------------- what it is made of
+# -------------------------------------------------------------- buffer and exports
 
 
-def test_buffer_is_worked_on_in_place():
+def test_init_with_buffer_works_on_it_in_place():
     buffer = GrowBuffer(b"spam and eggs")
     file = GrowIO(buffer=buffer)
     assert file.buffer is buffer
@@ -630,14 +634,14 @@ def test_buffer_is_worked_on_in_place():
     file.write(b"!")
     assert buffer == b"spam and eggs!"
     del buffer[4:]
-    assert file.read() == b""  # the position is behind the end now
+    assert file.read() == b""  # the position is past the end now
     file.write(b"x")
     assert buffer == b"spam" + bytes(10) + b"x"
     file.close()
     assert buffer == b"spam" + bytes(10) + b"x"
 
 
-def test_subclass_of_buffer_is_taken():
+def test_init_with_subclass_of_growbuffer_works_on_it_in_place():
     class Named(GrowBuffer):
         pass
 
@@ -670,7 +674,7 @@ def test_subclass_of_buffer_is_taken():
         ((b"",), {"foo": 1}, "foo"),
     ],
 )
-def test_init_refuses(args, kwargs, message):
+def test_init_with_invalid_arguments_raises_and_changes_nothing(args, kwargs, message):
     with pytest.raises(TypeError, match=message):
         GrowIO(*args, **kwargs)
     file = GrowIO(b"spam")
@@ -681,7 +685,7 @@ def test_init_refuses(args, kwargs, message):
 
 
 @RESERVES
-def test_file_with_a_limit_grows_under_a_view():
+def test_write_under_view_with_limit_grows_in_place():
     file = GrowIO(b"spam", limit=MIB)
     file.seek(4)
     with file.getbuffer() as view:
@@ -695,11 +699,11 @@ def test_file_with_a_limit_grows_under_a_view():
     assert_file(file, before, len(before))
     with file.getbuffer() as view:
         file.seek(40)
-        file.write(b"!")  # what is skipped becomes zeros, in place
+        file.write(b"!")  # skipped bytes become zeros, in place
         assert view == before and file.getvalue() == before.ljust(40, b"\0") + b"!"
 
 
-def test_write_own_bytes():
+def test_write_of_own_bytes_copies_them():
     for position in 0, 2, 4, 7:
         file = GrowIO(b"spam")
         file.seek(position)
@@ -714,14 +718,14 @@ def test_write_own_bytes():
         assert_file(file, expected, position + 4)
 
 
-def test_write_own_bytes_where_there_are_none():
+def test_write_of_own_empty_buffer_past_end_changes_nothing():
     file = GrowIO()
     file.seek(100)
     assert file.write(file.buffer) == 0
     assert_file(file, b"", 100)
 
 
-def test_readinto_own_bytes():
+def test_readinto_own_view_copies_overlapping_bytes():
     file = GrowIO(b"abcd")
     with file.getbuffer()[1:] as target:
         assert file.readinto(target) == 3
@@ -729,7 +733,7 @@ def test_readinto_own_bytes():
 
 
 @pytest.mark.parametrize("length", [0, 5, 300_000])
-def test_exports(length):
+def test_method_under_view_raises_if_it_changes_the_length(length):
     file = GrowIO(b"x" * length)
     file.seek(length // 2)
     view = file.getbuffer()
@@ -767,8 +771,8 @@ def test_exports(length):
     ],
 )
 @pytest.mark.parametrize("length", [5, 300_000])
-def test_call_refused_under_a_view_says_to_release_it(length, call, asked):
-    """A limit would not help, and is not advised."""
+def test_close_truncate_init_under_view_error_says_to_release_it(length, call, asked):
+    """The message does not recommend a limit: a limit would not help."""
     file = GrowIO(b"x" * length)
     view = file.getbuffer()
     message = f"cannot {asked} while a view of its bytes exists: release the view first"
@@ -779,7 +783,7 @@ def test_call_refused_under_a_view_says_to_release_it(length, call, asked):
     call(file)
 
 
-def test_write_refused_under_a_view_names_the_limit():
+def test_write_under_view_without_limit_error_recommends_limit():
     file = GrowIO(b"spam")
     with file.getbuffer(), pytest.raises(BufferError, match="limit=nbytes"):
         file.write(b"eggs and more")
@@ -787,8 +791,8 @@ def test_write_refused_under_a_view_names_the_limit():
 
 @pytest.mark.parametrize("bound", [-1, 3, 20, 1 << 20])
 @pytest.mark.parametrize("content", [b"", b"spam and eggs", b"x" * 300_000])
-def test_readfrom_of_a_file_into_its_own_buffer_is_refused(content, bound):
-    """It would never end: each byte that is read makes the file longer."""
+def test_readfrom_of_file_into_its_own_buffer_raises(content, bound):
+    """The call would never end: each byte that is read makes the file longer."""
     file = GrowIO(content)
     file.seek(len(content) // 2)
     with pytest.raises(ValueError, match=r"its own buffer.*use .*extend\(.*read\(\)\)"):
@@ -798,34 +802,34 @@ def test_readfrom_of_a_file_into_its_own_buffer_is_refused(content, bound):
     assert file.getvalue() == content + content[len(content) // 2 :]
 
 
-def test_readfrom_of_a_file_into_another_buffer_reads_it():
+def test_readfrom_of_file_into_another_buffer_reads_the_rest():
     file, buffer = GrowIO(buffer=GrowBuffer(b"spam and eggs")), GrowBuffer(b"1")
     file.seek(5)
     assert buffer.readfrom(file) == 8
     assert buffer == b"1and eggs"
 
 
-def test_readinto_of_spare_room_of_its_own_buffer_reads_once():
-    """Without readfrom() the caller decides when to stop."""
+def test_readinto_spare_of_own_buffer_reads_once():
+    """Without readfrom(), the caller decides when to stop."""
     file = GrowIO(b"spam and eggs")
     assert file.readinto(file.buffer.spare(100)) == 13
     file.buffer.commit(13)
     assert file.getvalue() == b"spam and eggs" * 2
 
 
-def test_view_outlives_the_file():
+def test_getbuffer_view_after_file_is_deallocated_keeps_bytes():
     class Own(GrowIO):
         pass
 
     for kind in GrowIO, Own:
         file = kind(b"spam")
         view = file.getbuffer()
-        del file  # a finalizer that complained would fail this test
+        del file  # an exception in the finalizer would fail this test
         gc.collect()
         assert view == b"spam"
 
 
-def test_buffer_of_a_closed_file():
+def test_buffer_of_closed_file_raises_and_keeps_bytes():
     file = GrowIO(b"spam")
     buffer = file.buffer
     file.close()
@@ -838,7 +842,7 @@ def test_buffer_of_a_closed_file():
         file.buffer = buffer
 
 
-def test_sizeof():
+def test_sizeof_of_written_file_includes_its_bytes():
     file = GrowIO()
     empty = sys.getsizeof(file)
     file.write(bytes(MIB))
@@ -849,7 +853,7 @@ def test_sizeof():
 
 @pytest.mark.parametrize("position", [0, 4, 10])
 @pytest.mark.parametrize("nbytes", [sys.maxsize, sys.maxsize // 2])
-def test_out_of_memory_changes_nothing(position, nbytes):
+def test_write_at_impossible_position_raises_and_changes_nothing(position, nbytes):
     file = GrowIO(b"spam")
     file.seek(nbytes - 2)
     with pytest.raises((MemoryError, OverflowError)):
@@ -861,7 +865,7 @@ def test_out_of_memory_changes_nothing(position, nbytes):
     assert_file(file, b"spam", position)
 
 
-def test_refused_memory_changes_nothing():
+def test_write_without_memory_raises_and_changes_nothing():
     code = """
         import growbuf
         file = growbuf.GrowIO()
@@ -885,11 +889,11 @@ def test_refused_memory_changes_nothing():
     assert run(code, limit=600 * MIB) == "fine"
 
 
-# ------------------------------------------------------------------- life and threads
+# ----------------------------------------------------------- deallocation and threads
 
 
 @pytest.mark.parametrize("kind", [GrowIO, type("Own", (GrowIO,), {})])
-def test_cycle_is_collected(kind):
+def test_gc_of_file_in_a_cycle_collects_it(kind):
     file = kind(b"spam")
     file.itself, file.view = file, file.getbuffer()
     gone = weakref.ref(file)
@@ -898,7 +902,7 @@ def test_cycle_is_collected(kind):
     assert gone() is None
 
 
-def test_subclass_is_closed_when_it_goes(file_type):
+def test_dealloc_of_subclass_calls_its_close(file_type):
     closed = []
 
     class Own(file_type):
@@ -912,7 +916,7 @@ def test_subclass_is_closed_when_it_goes(file_type):
 
 
 @pytest.mark.skipif(FREE_THREADED, reason="references are counted later")
-def test_nothing_leaks():
+def test_methods_called_repeatedly_leak_no_references():
     def work():
         file = GrowIO(TEXT)
         file.getbuffer().release()
@@ -944,7 +948,7 @@ def test_nothing_leaks():
     assert counted[1] == counted[2]
 
 
-def test_threads_write_whole_pieces(file_type):
+def test_write_from_several_threads_keeps_pieces_whole(file_type):
     if file_type is io.BytesIO and FREE_THREADED and sys.version_info < (3, 14):
         pytest.skip("BytesIO has no lock there")
     file = file_type()
@@ -968,7 +972,7 @@ def test_threads_write_whole_pieces(file_type):
     assert set(left.values()) == {0}
 
 
-def test_a_state_that_is_refused_changes_nothing():
+def test_setstate_under_view_raises_and_changes_nothing():
     file = GrowIO(b"abc")
     file.name = "before"
     with file.getbuffer(), pytest.raises(BufferError):
@@ -977,7 +981,7 @@ def test_a_state_that_is_refused_changes_nothing():
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ is of 3.12")
-def test_a_state_that_closes_the_file_does_not_open_it():
+def test_setstate_whose_source_closes_the_file_leaves_it_closed():
     class Bytes:
         def __buffer__(self, flags):
             file.close()
@@ -989,7 +993,7 @@ def test_a_state_that_closes_the_file_does_not_open_it():
     assert file.closed
 
 
-def test_a_file_that_its_close_keeps_is_one_again():
+def test_dealloc_with_close_that_resurrects_leaves_file_usable():
     kept = []
 
     class File(GrowIO):
@@ -1009,16 +1013,16 @@ def test_a_file_that_its_close_keeps_is_one_again():
 
 
 @pytest.mark.parametrize("data", ["text", 5, b"", array.array("B", b"x")])
-def test_whatever_is_written_to_a_closed_file_is_refused(data):
-    """As by BytesIO, but that of 3.15 looks at what is no buffer first."""
+def test_write_to_closed_file_with_any_data_raises_value_error(data):
+    """As with BytesIO, except that in 3.15 it checks first that data is a buffer."""
     file = GrowIO()
     file.close()
     with pytest.raises(ValueError, match="closed"):
         file.write(data)
 
 
-def test_threads_that_close():
-    """Whatever they meet, they end with an answer or ValueError."""
+def test_close_during_calls_in_threads_raises_only_value_error():
+    """Each call in a thread either succeeds or raises ValueError."""
     errors = []
 
     def work(file):
@@ -1049,7 +1053,7 @@ def test_threads_that_close():
 @pytest.mark.skipif(
     sys.version_info < (3, 12), reason="per-interpreter state is of 3.12"
 )
-def test_subinterpreters():
+def test_growio_in_subinterpreters_uses_their_own_types():
     work = (
         "import sys; sys.path[:] = {path!r}\n"
         "import io, growbuf\n"

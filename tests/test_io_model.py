@@ -1,5 +1,8 @@
-"""Any sequence of calls leaves GrowIO as it leaves io.BytesIO, its buffer whole, and every
-bytes object that it was given or gave as it was."""
+"""Random sequences of calls leave GrowIO and io.BytesIO with equal bytes and position.
+
+The buffer of the GrowIO stays consistent. Each bytes object that was passed to the file
+or returned by it is unchanged.
+"""
 
 import io
 import pickle
@@ -13,7 +16,8 @@ from growbuf._growbuf import check
 KIB = 1 << 10
 BLOB = (b"spam and eggs\n" + bytes(range(256))) * 4000
 KINDS = {"b": bytes, "a": bytearray, "m": memoryview}
-# Around the thresholds: bytes to a buffer, heap to span, ready steps, moves.
+# Lengths around the thresholds: bytes to a buffer, heap to span, steps of dirty_end,
+# and moves.
 LENGTHS = st.one_of(
     st.integers(0, 40),
     st.integers(0, 90 * KIB),
@@ -31,7 +35,7 @@ class Model(Pair):
         self.views, self.held, self.has_buffer = [], [], False
 
     def hold(self, data):
-        """Remember a bytes object that other code has from now on, and what is in it."""
+        """Keep a bytes object and a copy of it, to compare them later."""
         self.held.append((data, bytearray(data)))
 
     def length(self):
@@ -140,7 +144,7 @@ class Model(Pair):
     @precondition(lambda self: not self.views)
     @rule(length=st.integers(0, 1000))
     def write_to_buffer(self, length):
-        """As to the end of a BytesIO, with the position where it was."""
+        """Extend the buffer. In the model, write at the end and restore tell()."""
         self.subject.buffer.extend(BLOB[:length])
         self.has_buffer = True
         position = self.model.tell()
@@ -177,12 +181,12 @@ class Model(Pair):
     @invariant()
     def same_position(self):
         assert self.subject.tell() == self.model.tell()
-        if self.has_buffer:  # else the look at it would give the file one
+        if self.has_buffer:  # without one, reading the attribute would create it
             assert check(self.subject.buffer) is None
 
     def same_as_ever(self):
         for data, content in self.held:
-            equal = data == content  # bare, lest pytest compare megabytes
+            equal = data == content  # a variable keeps pytest from comparing megabytes
             assert equal
 
     def teardown(self):

@@ -1,5 +1,5 @@
-"""The rules of the source that a compiler does not see: who may include whom, and that
-system calls are made in one file."""
+"""Rules of the source that a compiler does not check: which file may include which
+header, and that system calls are in the files of the system only."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,8 @@ pytestmark = pytest.mark.skipif(
     not (CHECKOUT / "src").exists(), reason="needs the checkout"
 )
 
-# From the top down; what stands on one line are siblings, which do not include each
-# other. From `store` on no Python.h.
+# The layers from the top down. Files of one layer do not include each other. From
+# `store` on, no file includes Python.h.
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
@@ -76,7 +76,7 @@ OWN_HEADER, SYSTEM_HEADER, ANY_HEADER = '"([^"]+)"', "<([^>]+)>", '["<]([^">]+)[
 
 
 def code(path):
-    """Return a file without what is in comments and strings."""
+    """Return the text of a file without comments and strings."""
     return COMMENT_OR_STRING.sub(" ", path.read_text())
 
 
@@ -96,31 +96,31 @@ def named(paths):
     return pytest.mark.parametrize("path", paths, ids=lambda path: path.name)
 
 
-def test_there_are_sources():
+def test_sources_of_checkout_include_all_layers_without_python():
     assert {path.stem for path in SOURCES} >= WITHOUT_PYTHON
 
 
 @named(SOURCES)
-def test_each_file_has_its_layer(path):
+def test_layers_table_lists_each_file(path):
     assert path.stem in LEVELS, f"say in this test which layer {path.name} is"
 
 
 @named(SOURCES)
-def test_includes_go_down_only(path):
+def test_includes_of_each_file_name_lower_layers_only(path):
     for other in own_headers(path) - {path.stem}:
         assert other in LEVELS, f"{path.name} includes {other}.h, which has no layer"
         assert LEVELS[path.stem] < LEVELS[other], f"{path.name} includes {other}.h"
 
 
 @named([path for path in SOURCES if path.stem in WITHOUT_PYTHON])
-def test_no_python_below_the_line(path):
+def test_layers_from_store_down_do_not_use_python(path):
     assert "Python.h" not in included(path, ANY_HEADER)
     assert not re.search(r"\b_?(Py[A-Z_]|PY_)\w+", code(path))
 
 
 @named([path for path in SOURCES if path.stem not in SYSTEMS])
-def test_system_calls_are_in_system_files_only(path):
-    """pages.c includes Linux's header for the values of flags alone."""
+def test_system_calls_outside_system_files_are_absent(path):
+    """pages.c includes sys/mman.h only for the values of flags."""
     calls = sorted(set(SYSTEM_CALLS.findall(code(path))))
     assert not calls, f"{path.name} calls {', '.join(calls)}"
     allowed = {"sys/mman.h"} if path.name == "pages.c" else set()
@@ -136,8 +136,8 @@ def test_system_calls_are_in_system_files_only(path):
         ("windows", {"AcquireSRWLockExclusive", "GetTickCount64"}, "windows.h"),
     ],
 )
-def test_system_files_make_the_calls(system, calls, header):
-    """Else the test above would look for the wrong words."""
+def test_system_call_patterns_match_the_system_files(system, calls, header):
+    """The patterns of the test above must match real calls and headers."""
     path = CHECKOUT / "src" / f"pages_{system}.c"
     assert calls <= set(SYSTEM_CALLS.findall(code(path)))
     assert header in system_headers(path)
@@ -146,16 +146,16 @@ def test_system_files_make_the_calls(system, calls, header):
     )
 
 
-# What only buffer.c and buffer.h read or write of the base struct: the gate.
+# Fields of the base struct that only buffer.c and buffer.h read or write.
 BASE_FIELDS = re.compile(
     r"\b(ob_exports|ob_alloc|Py_SET_SIZE|buffer_publish)\b|\bbase\.ob_(start|bytes)\b"
 )
 
 
 @named([path for path in SOURCES if path.stem != "buffer"])
-def test_exports_start_and_size_are_in_buffer_only(path):
-    """Those of the base's results, which are bytearrays, and of a file's bytes object are
-    no buffer's."""
+def test_base_fields_outside_buffer_are_not_accessed(path):
+    """Exempt are bytearrays that a method of the base has returned, and the bytes
+    object of a GrowIO: they are no GrowBuffers."""
     found = [
         line.strip()
         for line in code(path).splitlines()
@@ -166,8 +166,8 @@ def test_exports_start_and_size_are_in_buffer_only(path):
     assert not found
 
 
-def test_buffer_has_the_gate():
-    """Else the test above would look for the wrong words."""
+def test_base_field_patterns_match_buffer():
+    """The pattern of the test above must match real fields."""
     text = code(CHECKOUT / "src" / "buffer.h") + code(CHECKOUT / "src" / "buffer.c")
     assert {"ob_exports", "ob_alloc", "Py_SET_SIZE"} <= set(
         re.findall(r"\b(ob_exports|ob_alloc|Py_SET_SIZE)\b", text)
@@ -175,7 +175,7 @@ def test_buffer_has_the_gate():
     assert text.count("Py_SET_SIZE(") == 1
 
 
-# Functions that <io.h> declares on Windows, where Python's headers include it.
+# Functions that <io.h> declares on Windows; Python's headers include it there.
 OF_WINDOWS = [
     "access",
     "chmod",
@@ -202,7 +202,7 @@ OF_WINDOWS = [
 
 
 @named(SOURCES)
-def test_no_function_has_the_name_of_one_of_windows(path):
+def test_function_names_do_not_collide_with_windows_io_h(path):
     defined = re.findall(
         r"^(?:static .*\b)?(\w+)\([^;]*\)\n\{", code(path), re.MULTILINE
     )
@@ -210,7 +210,7 @@ def test_no_function_has_the_name_of_one_of_windows(path):
 
 
 @named([path for path in SOURCES if path.suffix == ".c"])
-def test_a_file_includes_its_own_header_first(path):
+def test_includes_of_each_file_begin_with_its_own_header(path):
     own = path.with_suffix(".h")
     if own.exists():
         assert included(path, ANY_HEADER)[0] == own.name

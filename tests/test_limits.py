@@ -1,11 +1,12 @@
-"""What the system may refuse, each in a process of its own.
+"""Each test runs a child process in which the system refuses something.
 
-A child grows buffers until it is refused or has enough.  That must end in another way
-to grow or in a MemoryError, with every byte there.  The child prints how it ended: if
-anything was refused, whether pages were moved, where the bytes were at last, and the
-rung that was found at import.
+The child grows buffers until it is refused or has reached a length.  growbuf must
+either grow in another way or raise MemoryError, and lose no byte.  The child prints the
+outcome: whether anything was refused, whether pages were moved, which kind of memory
+held the bytes at the end, and the rung that was selected at import.
 
-GROWBUF_TEST_SYSCTL=1 lets root change settings of the whole machine for a moment.
+With GROWBUF_TEST_SYSCTL=1, tests that run as root change settings of the whole machine
+and restore them.
 """
 
 import os
@@ -76,7 +77,7 @@ assert grow(1 << 30, limit=32 << 20) == ("refused", "limited")
 @pytest.mark.parametrize(
     ("limit", "field"), [("RLIMIT_AS", "VmSize"), ("RLIMIT_DATA", "VmData")]
 )
-def test_resource_limits(limit, field):
+def test_append_under_rlimit_raises_memory_error_and_keeps_bytes(limit, field):
     printed = child(GROW, LIMITED.format(limit=limit, field=field))
     assert printed == "refused, moved, span, dontunmap"
 
@@ -109,8 +110,8 @@ tell(60 << 20)
     ("left", "expected"),
     [(0, "not moved, heap, dontunmap"), (12, "moved, span, dontunmap")],
 )
-def test_no_mappings_left(left, expected):
-    """vm.max_map_count reached by others: the heap takes what it has room for."""
+def test_append_without_free_mappings_falls_back_to_heap(left, expected):
+    """Other mappings have reached vm.max_map_count: the bytes go to the heap."""
     if int(Path("/proc/sys/vm/max_map_count").read_text()) > 1_000_000:
         pytest.skip("there are too many mappings to use up")
     printed = child(GROW, MANY_MAPPINGS.format(left=left))
@@ -118,7 +119,7 @@ def test_no_mappings_left(left, expected):
     assert left == 0 or printed.startswith("grown")
 
 
-# ------------------------------------------------- what a refused limit's error says
+# ----------------------------------------------- error messages for a refused limit
 
 REFUSED = """
 def message(limit):
@@ -134,7 +135,7 @@ assert f"limit={limit}" in message({limit})
 """
 
 
-def test_limit_refused_for_mappings_names_max_map_count():
+def test_limit_without_free_mappings_error_names_max_map_count():
     if int(Path("/proc/sys/vm/max_map_count").read_text()) > 1_000_000:
         pytest.skip("there are too many mappings to use up")
     code = REFUSED.format(words=["vm.max_map_count", "drop"], limit=4 * MIB)
@@ -143,7 +144,7 @@ def test_limit_refused_for_mappings_names_max_map_count():
     assert child(GROW, filled, code, after) == ""
 
 
-def test_limit_refused_by_rlimit_names_it():
+def test_limit_above_rlimit_as_error_names_it():
     code = REFUSED.format(words=["RLIMIT_AS", "ulimit -v"], limit=64 * MIB)
     limited = """
 with open("/proc/self/statm") as statm:
@@ -156,13 +157,13 @@ growbuf.trim()
 
 
 @pytest.mark.parametrize("limit", [1 << 46, 1 << 60])
-def test_limit_refused_for_space_says_smaller(limit):
+def test_limit_above_address_space_error_says_smaller(limit):
     assert child(GROW, REFUSED.format(words=["smaller"], limit=limit)) == ""
 
 
 @pytest.mark.parametrize("limit", [1, 100, 65_536])
 def test_limit_below_1_mib_takes_one_mapping(limit):
-    """As many as there are leave the process mappings for threads and imports."""
+    """20,000 such buffers leave enough mappings for threads and imports."""
     code = """
 import threading
 with open("/proc/self/maps") as maps:
@@ -178,7 +179,7 @@ print(count <= 20_000 + 16, all(buf == b"x" for buf in bufs))
 
 
 @pytest.mark.parametrize("limit", [1, 4096, 1 << 16, 1 << 20, 1 << 30])
-def test_one_byte_under_a_limit_holds_two_pages_at_most(limit):
+def test_append_of_one_byte_under_limit_takes_two_pages_at_most(limit):
     code = """
 def rss():
     with open("/proc/self/statm") as statm:
@@ -197,21 +198,21 @@ print(held <= 2 * pages + (1 << 20), rss() - before <= 2 * pages + (1 << 20))
     assert child(GROW, code.format(limit=limit)) == "True True"
 
 
-def test_locked_memory():
-    """Under mlockall(MCL_FUTURE) the kernel moves no pages off a locked source."""
+def test_append_under_mlockall_moves_pages():
+    """Under mlockall(MCL_FUTURE) the kernel moves no pages out of a locked mapping."""
     printed = child(GROW, 'print("no" if LIBC.mlockall(2) else "") or tell(30 << 20)')
     if printed.startswith("no"):
         pytest.skip("locking memory is not allowed here")
     assert printed == "grown, moved, span, dontunmap"
 
 
-def test_huge_pages_refused_to_the_process():
+def test_append_with_thp_disabled_moves_pages():
     code = "assert LIBC.prctl(41, 1, 0, 0, 0) == 0\ntell(60 << 20)"  # THP_DISABLE
     assert child(GROW, code) == "grown, moved, span, dontunmap"
 
 
-def test_huge_pages_of_an_unknown_setting_are_asked_for():
-    """Where /sys is not mounted, as in some containers."""
+def test_append_without_sys_mounted_requests_huge_pages():
+    """The setting is unknown where /sys is not mounted, as in some containers."""
     code = """
 new_namespace, private, tmpfs = 0x20000, 0x44000, b"tmpfs"
 if (
@@ -244,8 +245,8 @@ with open("/proc/self/smaps") as smaps:
 
 # ------------------------------------------------------------------------- seccomp
 
-# A program of struct sock_filter (code, jt, jf, k): is it this call, and has this word
-# of its arguments what `test` asks for?  Then it answers an errno value.
+# A program of struct sock_filter (code, jt, jf, k). If the number of the system call is
+# equal and `test` holds for the argument, the call fails with an errno value.
 FILTER = """
 class Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
@@ -273,7 +274,8 @@ NUMBERS = {
     "aarch64": {"mmap": 222, "mremap": 216, "madvise": 233},
 }
 EVERY = {"argument": 0, "test": "AT_LEAST", "operand": 0}
-# What is forbidden, and how growing ends if it is before the import and after it.
+# For each forbidden call: the condition, and the outcome of growing if the filter is
+# installed before the import and after it.
 FORBIDDEN = {
     "mremap": (
         EVERY,
@@ -300,7 +302,7 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize("error", ["ENOSYS", "EPERM", "EINVAL"])
 @pytest.mark.parametrize("name", FORBIDDEN)
-def test_forbidden_calls(name, error):
+def test_append_under_seccomp_filter_grows(name, error):
     numbers = NUMBERS.get(platform.machine())
     if numbers is None:
         pytest.skip("the numbers of its system calls are not known here")
@@ -319,7 +321,7 @@ def test_forbidden_calls(name, error):
 
 @contextmanager
 def cgroup(nbytes):
-    """Make a memory cgroup of this size; give the file that processes join it by."""
+    """Make a memory cgroup of this size; yield the file through which to join it."""
     version_1 = Path("/sys/fs/cgroup/memory")
     root = version_1 if version_1.is_dir() else Path("/sys/fs/cgroup")
     limit = "memory.limit_in_bytes" if version_1.is_dir() else "memory.max"
@@ -338,9 +340,9 @@ def cgroup(nbytes):
         group.rmdir()
 
 
-def test_memory_cgroup():
-    """It kills instead of refusing, so what counts is that growing stays within it:
-    neither doubled address space nor zeros nor a reserve are memory."""
+def test_append_in_memory_cgroup_stays_within_it():
+    """The kernel kills a process that exceeds its cgroup. Doubled address space, zeros,
+    and reserved capacity must not count as memory."""
     code = """
 with open({procs!r}, "w") as procs:
     procs.write(str(os.getpid()))
@@ -363,7 +365,7 @@ MACHINE = pytest.mark.skipif(
 
 @contextmanager
 def setting(path, value):
-    """Have a setting of the kernel for a moment."""
+    """Change a kernel setting, and restore it at the end."""
     words = path.read_text()
     before = words.partition("[")[2].partition("]")[0] or words
     path.write_text(value)
@@ -374,8 +376,8 @@ def setting(path, value):
 
 
 @MACHINE
-def test_strict_overcommit():
-    """Address space is charged as if it were memory, and a span twice as it moves."""
+def test_append_under_strict_overcommit_grows():
+    """The kernel charges address space as memory, and a span twice while it moves."""
     code = """
 buf = GrowBuffer(b"abc" * 100_000)
 for nbytes in (1 << 38, 1 << 46):
@@ -395,7 +397,7 @@ tell(60 << 20)
 
 @MACHINE
 @pytest.mark.parametrize("value", ["never", "madvise", "always"])
-def test_huge_pages(value):
+def test_append_with_each_huge_page_setting_moves_pages(value):
     with setting(Path("/sys/kernel/mm/transparent_hugepage/enabled"), value):
         printed = child(
             GROW, 'print(facts()["transparent_hugepage"]) or tell(60 << 20)'

@@ -1,4 +1,4 @@
-"""How much memory there is, who holds it, and who may run meanwhile."""
+"""Resident memory of buffers and of the pool, copies and the GIL, and prefault."""
 
 import gc
 import itertools
@@ -37,8 +37,8 @@ def built(length, piece=64 * KIB):
 
 
 def resident(buf):
-    """Return the bytes of memory under a buffer's span. (smaps would count neighbours
-    that the kernel has merged with it.)"""
+    """Return the bytes of a buffer's span that are resident. (smaps would also count
+    neighbouring mappings that the kernel has merged with it.)"""
     _, address, length = place(buf)
     page = os.sysconf("SC_PAGESIZE")
     with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
@@ -58,9 +58,9 @@ def rss():
 @MOVES_PAGES
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 8, 12, 15, 16, 17, 24, 40, 100, 300])
 @pytest.mark.parametrize("piece", [4 * KIB, 64 * KIB, MIB])
-def test_memory_is_little_more_than_the_bytes(length, piece):
-    """At most an eighth and 64 KiB, and the page that the last byte shares: from 4 MiB
-    on that may be a huge page."""
+def test_append_of_pieces_keeps_resident_memory_near_length(length, piece):
+    """The overhead is at most an eighth of the length and 64 KiB, plus the rest of the
+    last page. From 4 MiB on the last page may be a huge page."""
     buf = built(length * MIB, piece)
     page = facts()["page_size" if length < 4 else "huge_page_size"]
     assert resident(buf) <= max(
@@ -70,7 +70,7 @@ def test_memory_is_little_more_than_the_bytes(length, piece):
 
 @MOVES_PAGES
 @pytest.mark.parametrize("window", [1, 8, 64])
-def test_a_sliding_window_stays_within_2_2_windows(window):
+def test_sliding_window_memory_stays_within_2_2_windows(window):
     buf, most = GrowBuffer(), 0
     piece = b"x" * (64 * KIB)
     for i in range(window * 16 * 5):
@@ -85,7 +85,7 @@ def test_a_sliding_window_stays_within_2_2_windows(window):
 @MOVES_PAGES
 @pytest.mark.parametrize("drain", ["front", "end"])
 def test_del_keeps_memory_within_the_pool_limit(drain):
-    """What a shrinking buffer does not need is the pool's, and trim() gives it back."""
+    """A shrinking buffer gives pages to the pool; trim() returns them to the system."""
     buf, kept = built(200 * MIB), 64 * MIB
     while len(buf) > 5 * MIB:
         if drain == "front":
@@ -100,7 +100,7 @@ def test_del_keeps_memory_within_the_pool_limit(drain):
 
 
 @MOVES_PAGES
-def test_zeros_take_no_memory_until_touched():
+def test_construct_of_zeros_takes_no_memory_until_written():
     before = rss()
     buf = GrowBuffer(1 << 30)
     assert rss() - before < MIB
@@ -113,7 +113,7 @@ def test_zeros_take_no_memory_until_touched():
 
 
 @MOVES_PAGES
-def test_rss_returns_to_within_the_budget():
+def test_dealloc_of_buffers_keeps_rss_within_pool_limit():
     before = rss()
     bufs = [built(30 * MIB) for _ in range(10)]
     assert rss() - before > 290 * MIB
@@ -125,7 +125,7 @@ def test_rss_returns_to_within_the_budget():
 
 
 @MOVES_PAGES
-def test_the_budget_can_be_set():
+def test_configure_pool_limit_bounds_pool_bytes():
     growbuf.configure(pool_limit=8 * MIB)
     del_me = built(30 * MIB)
     del del_me
@@ -141,7 +141,7 @@ def test_the_budget_can_be_set():
     assert growbuf.stats()["pool_bytes"] == 0
 
 
-def test_the_budget_is_checked():
+def test_configure_with_invalid_arguments_raises():
     with pytest.raises(ValueError, match="-1"):
         growbuf.configure(pool_limit=-1)
     with pytest.raises(TypeError):
@@ -153,7 +153,7 @@ def test_the_budget_is_checked():
 
 
 @ON_LINUX
-def test_the_budget_in_the_environment():
+def test_pool_limit_from_environment_is_applied_once():
     code = """
         import growbuf
         buf = growbuf.GrowBuffer(b"x" * (3 << 20))
@@ -179,21 +179,21 @@ def test_the_budget_in_the_environment():
 
 
 @MOVES_PAGES
-def test_idle_memory_goes_when_the_pool_is_used_next():
+def test_pool_memory_idle_for_a_second_is_released_at_next_use():
     import time
 
     buf = built(8 * MIB)
     del buf
     assert growbuf.stats()["pool_bytes"] >= 8 * MIB
     time.sleep(1.2)
-    other = GrowBuffer(500 * KIB)  # zeros: takes nothing warm
+    other = GrowBuffer(500 * KIB)  # zeros: takes no dirty pages
     del other
     assert growbuf.stats()["pool_bytes"] < MIB
 
 
 @MOVES_PAGES
-def test_small_buffers_cannot_pin_warm_memory():
-    """Each lives on a span out of a large one's; their sum is within the budget."""
+def test_trim_with_small_buffers_on_split_spans_releases_the_rest():
+    """Each small buffer gets part of a large dirty span; trim() releases the rest."""
     before, kept = rss(), []
     for _ in range(40):
         buf = built(60 * MIB)
@@ -205,8 +205,8 @@ def test_small_buffers_cannot_pin_warm_memory():
 
 
 @MOVES_PAGES
-def test_a_rebuilt_buffer_neither_moves_nor_faults():
-    for _ in range(2):  # a buffer begins small, in a span of its own
+def test_append_to_rebuilt_buffer_neither_moves_nor_faults():
+    for _ in range(2):  # the first growth of a buffer uses a separate small span
         buf = built(30 * MIB)
         del buf
     before = growbuf.stats()
@@ -229,8 +229,8 @@ def run_faults(call):
 @ON_LINUX
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [40_000, 100_000])
-def test_very_many_live_buffers(count):
-    """Where the system has no mapping left, the heap takes the rest."""
+def test_construct_of_40_000_or_more_buffers_falls_back_to_heap(count):
+    """When the process has no mapping left, further buffers are on the heap."""
     code = f"""
         import growbuf
         from growbuf._growbuf import check, place
@@ -250,8 +250,8 @@ def test_very_many_live_buffers(count):
     assert run(code) == f"True {strategy != 'heap'}"
 
 
-def test_small_buffers_are_small():
-    """In memory, counted by the allocator, next to bytearrays of the same length."""
+def test_construct_of_small_buffers_takes_memory_like_bytearray():
+    """Compare the resident memory with that of bytearrays of the same length."""
     code = """
         import sys, growbuf
         kind = {{"bytearray": bytearray, "GrowBuffer": growbuf.GrowBuffer}}["{}"]
@@ -274,7 +274,8 @@ def test_small_buffers_are_small():
 
 
 def while_copying(call, other):
-    """Run `other` in a thread that only gets to run if `call` lets go of the GIL."""
+    """Run `other` in a thread that can run only if `call` releases the GIL. Return the
+    results that exist when `call` ends."""
     outcome, go = [], threading.Event()
 
     def work():
@@ -300,7 +301,7 @@ def while_copying(call, other):
 
 @pytest.mark.parametrize("length", [0, 5, 3 << 20])
 @pytest.mark.parametrize("nbytes", [1 << 20, (3 << 20) - 7, 8 << 20])
-def test_large_slices_are_assigned_as_bytearrays_are(length, nbytes):
+def test_setitem_of_large_slice_equals_bytearray(length, nbytes):
     data, source = (
         random.Random(1).randbytes(length),
         random.Random(2).randbytes(nbytes),
@@ -313,7 +314,7 @@ def test_large_slices_are_assigned_as_bytearrays_are(length, nbytes):
         assert ours == theirs and check(ours) is None
 
 
-def test_a_large_slice_under_a_view_is_refused_and_one_at_the_end_is_not():
+def test_setitem_of_large_slice_under_view_succeeds_only_at_end():
     if growbuf.info()["strategy"] == "heap":
         pytest.skip("no pages to reserve")
     buf, source = GrowBuffer(b"abc", limit=8 << 20), b"x" * (2 << 20)
@@ -360,7 +361,7 @@ def test_large_copy_of_shared_bytes_keeps_the_gil(name):
 
 
 @ON_LINUX
-def test_fork_while_other_threads_use_the_pool():
+def test_fork_during_pool_use_in_threads_leaves_child_usable():
     code = """
         import os, threading, warnings
         import growbuf
@@ -395,7 +396,7 @@ def test_fork_while_other_threads_use_the_pool():
 
 
 @pytest.mark.parametrize("length", [0, 100, 500 * KIB, 5 * MIB, 70 * MIB])
-def test_prefault_changes_nothing_but_time(length):
+def test_prefault_buffer_holds_the_same_bytes(length):
     buf, expected = GrowBuffer(b"ab", prefault=True), bytearray(b"ab")
     for i in range(length >> 16):
         piece = bytes([i % 251]) * (1 << 16)
@@ -410,7 +411,7 @@ def test_prefault_changes_nothing_but_time(length):
 
 
 @ON_LINUX
-def test_the_helper_is_there_only_while_it_is_needed():
+def test_prefault_helper_after_use_exits():
     import time
 
     def nthreads():
@@ -432,7 +433,7 @@ def test_the_helper_is_there_only_while_it_is_needed():
 
 @MOVES_PAGES
 @pytest.mark.parametrize("empty", ["clear()", "take()", "freeze()", "resize(0)"])
-def test_a_buffer_that_was_emptied_still_has_the_helper(empty):
+def test_prefault_after_emptying_the_buffer_starts_helper_again(empty):
     code = f"""
         import growbuf, os, time
         def nthreads():
@@ -451,7 +452,7 @@ def test_a_buffer_that_was_emptied_still_has_the_helper(empty):
 
 
 @ON_LINUX
-def test_a_process_ends_while_the_helper_works():
+def test_exit_during_prefault_ends_the_process():
     code = """
         import growbuf
         buf = growbuf.GrowBuffer(prefault=True)

@@ -1,7 +1,8 @@
-"""Any sequence of calls leaves GrowBuffer as it leaves bytearray, and whole.
+"""Random sequences of calls leave GrowBuffer and bytearray with the same bytes.
 
-What bytearray does not have (a limit, the lent tail, taking pages) is done to the model
-by its plain meaning. How to see a failure again is told in models.py.
+After each step, check() must find the GrowBuffer consistent. For what bytearray lacks
+(a limit, spare() and commit(), take()), the test applies the documented effect to the
+model. models.py explains how to reproduce a failure.
 """
 
 import io
@@ -16,7 +17,8 @@ from growbuf._growbuf import check, place
 
 KIB, MIB = 1 << 10, 1 << 20
 BLOB = bytes(range(251)) * 100_000
-# Around the thresholds: heap to span and back, ready steps, moves, huge pages.
+# Lengths around the thresholds: heap to span and back, steps of dirty_end, moves, and
+# huge pages.
 LENGTHS = st.one_of(
     st.integers(0, 40),
     st.integers(0, 80 * KIB),
@@ -31,7 +33,8 @@ STEPS = st.sampled_from([-1000, -3, -2, -1, 2, 3, 7, 1000])
 LIMITS = st.sampled_from([None, None, 5000, 100 * KIB, 3 * MIB, 64 * MIB])
 LARGEST = 40 * MIB
 
-# What reads, with arguments for it: bytearray's own code, over bytes in our pages.
+# Methods that only read, with their arguments. They are inherited from bytearray and
+# run here on bytes in pages of a span.
 READS = {
     "__add__": [b"tail"],
     "__contains__": [7],
@@ -85,7 +88,8 @@ def fails_after(values):
 
 
 class Source:
-    """A file that gives a piece at a time, then has nothing yet, or raises."""
+    """A file whose readinto() writes one piece a call; after the last piece it returns
+    `last`, or raises it."""
 
     def __init__(self, pieces, last):
         self.pieces, self.last = list(pieces), last
@@ -101,8 +105,9 @@ class Source:
 
 
 class Model(Pair):
-    """`views` are (memoryview, slice of the bytes it shows); `loan` is what spare() gave
-    last, while it is there; `others` are (what was made of bytes, a copy of them)."""
+    """`views` holds (memoryview, slice of the bytes it shows). `loan` is the view that
+    the last spare() returned, while it is outstanding. `others` holds (object returned
+    by take() or freeze(), a copy of its bytes)."""
 
     @initialize(limit=LIMITS, prefault=st.booleans())
     def begin(self, limit, prefault):
@@ -118,20 +123,21 @@ class Model(Pair):
 
     @property
     def free(self):
-        """Whether nothing keeps the length from changing."""
+        """Whether the length may change: no view exists and no spare is outstanding."""
         return not self.views and self.loan is None
 
     def at(self, where):
         return int(where * len(self.model))
 
     def passes_limit(self, change):
-        """Tell whether a change that ran into the limit had to: done to a copy."""
+        """Apply the change to a copy; return whether that exceeds the limit."""
         tried = self.model.copy()
         self.outcome(change, tried)
         return self.limit is not None and len(tried) > self.limit
 
     def change(self, call, *, appends=False):
-        """Do what changes the length; the model refuses where the subject has to."""
+        """Make a call that may change the length on both objects, and compare. If the
+        subject must refuse it, an export makes the model refuse it too."""
         ours = theirs = MemoryError
         try:
             ours = self.outcome(call, self.subject)
@@ -331,7 +337,7 @@ class Model(Pair):
     # ------------------------------------------------------------------ the tail
 
     def lends(self, nbytes):
-        """Whether spare() can lend, once the last loan is over."""
+        """Whether spare() must succeed, once the last spare is given up."""
         within = self.limit is None or len(self.model) + nbytes <= self.limit
         return within and (not self.views or self.limit is not None)
 
@@ -399,16 +405,16 @@ class Model(Pair):
         try:
             assert self.subject.readfrom(source, most) == expected
         except (MemoryError, OSError, ValueError) as error:
-            # A Source gives whole pieces, and cannot where there is less room.
+            # A Source writes a piece in one call, and fails if the view is shorter.
             assert type(error) is expected or len(wanted) > room
             if len(wanted) > room:
                 wanted = wanted[: min(room, len(self.subject) - len(self.model))]
         self.model += wanted
 
-    # ------------------------------------------------------------ bytes handed on
+    # ------------------------------------------------------------ results kept
 
     def keep(self, made, expected):
-        """Have what was made of bytes looked at after each step from now on."""
+        """Compare `made` with a copy of `expected` after each further step."""
         self.others = [*self.others[-2:], (made, bytes(expected))]
 
     def empty(self):
@@ -477,7 +483,7 @@ class Model(Pair):
 
     @staticmethod
     def same(theirs, ours):
-        """Whether a result is bytearray's, with GrowBuffers in it for bytearrays."""
+        """Whether two results are equal, with a GrowBuffer for each bytearray."""
         if isinstance(theirs, bytearray):
             return type(ours) is GrowBuffer and ours == theirs and check(ours) is None
         if isinstance(theirs, list | tuple) and type(theirs) is type(ours):
@@ -488,7 +494,9 @@ class Model(Pair):
 
     @invariant()
     def same_bytes(self):
-        equal = self.subject == self.model  # bare, lest pytest compare megabytes
+        equal = (
+            self.subject == self.model
+        )  # a variable keeps pytest from comparing megabytes
         assert equal and len(self.subject) == len(self.model)
         assert check(self.subject) is None
         for view, shown in self.views:

@@ -1,4 +1,4 @@
-"""What a newcomer meets: the names, the help, and errors that tell the way out."""
+"""Tests of the public names, the help, and the hints in error messages."""
 
 import doctest
 import pydoc
@@ -19,17 +19,17 @@ NAMES = {"GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"}
 # --------------------------------------------------------------------------- names
 
 
-def test_dir_is_the_public_interface():
+def test_dir_with_numpy_lists_all_public_names():
     pytest.importorskip("numpy")
     assert set(dir(growbuf)) == {*NAMES, "GrowArray", "__version__"}
 
 
-def test_dir_names_only_what_can_be_had(monkeypatch):
+def test_dir_without_numpy_omits_growarray(monkeypatch):
     monkeypatch.setitem(sys.modules, "numpy", None)
     assert set(dir(growbuf)) == {*NAMES, "__version__"}
 
 
-def test_a_star_import_needs_nothing_that_may_be_missing():
+def test_star_import_omits_growarray():
     namespace = {}
     exec("from growbuf import *", namespace)
     del namespace["__builtins__"]
@@ -47,12 +47,12 @@ def completions(text, **names):
 @pytest.mark.parametrize(
     "value", [growbuf, GrowBuffer(), GrowIO()], ids=["module", "buffer", "file"]
 )
-def test_tab_offers_nothing_private(value):
+def test_tab_completion_omits_private_names(value):
     found = {name.removeprefix("value.") for name in completions("value.", value=value)}
     assert found == {name for name in dir(value) if not name.startswith("_")}
 
 
-def test_an_unknown_name_is_an_attribute_error():
+def test_module_getattr_of_unknown_name_raises_attribute_error():
     with pytest.raises(AttributeError, match="'growbuf' has no attribute 'GrowBufer'"):
         growbuf.GrowBufer  # noqa: B018
 
@@ -61,7 +61,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def own_attributes(kind):
-    """Yield what a type has of its own and shows: not its __dunder__ names."""
+    """Yield the public attributes that the type itself defines."""
     for name in vars(kind):
         if not name.startswith("_"):
             yield getattr(kind, name)
@@ -75,21 +75,23 @@ DOCUMENTED = [
 
 
 @pytest.mark.parametrize("thing", DOCUMENTED, ids=lambda thing: thing.__name__)
-def test_everything_public_has_a_docstring(thing):
+def test_docstring_of_each_public_name_exists(thing):
     assert thing.__doc__ and thing.__doc__[0].isupper()
 
 
-def test_docstrings_fit_a_terminal():
-    """pydoc sets a method four columns in, behind a bar."""
+def test_docstrings_in_pydoc_fit_a_terminal():
+    """pydoc indents a method by four columns, after a vertical bar."""
     for thing in (growbuf, *DOCUMENTED):
         lines = pydoc.getdoc(thing).splitlines()
         assert [line for line in lines if len(line) > 92] == []
 
 
-def test_help_begins_with_what_it_is_and_an_example():
+def test_help_of_growbuffer_begins_with_signature_and_example():
     text = pydoc.plain(pydoc.render_doc(GrowBuffer))
     head = text.partition("Method resolution order")[0]
-    signature = re.sub(r"[\s|]", "", head)  # 3.13 sets a long one one name a line
+    signature = re.sub(
+        r"[\s|]", "", head
+    )  # 3.13 breaks a long signature after each name
     assert "GrowBuffer(source=b'',/,encoding='utf-8'" in signature
     assert re.search(r"prefault=False,limit=None,?\)", signature)
     assert ">>> buf += b' and eggs'" in head
@@ -97,7 +99,7 @@ def test_help_begins_with_what_it_is_and_an_example():
         assert argument in head
 
 
-def test_the_examples_in_docstrings_hold():
+def test_docstring_examples_under_doctest_pass():
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
     examined = {}
     for module in (growbuf, growbuf._growbuf):
@@ -118,18 +120,18 @@ def command(*words):
     )
 
 
-def test_the_command_s_help_names_each_command():
+def test_command_help_lists_each_command():
     done = command("--help")
     assert done.returncode == 0
     assert re.search(r"^    demo .*\n(.*\n)*    info ", done.stdout, re.MULTILINE)
 
 
-def test_the_command_s_version():
+def test_command_version_prints_the_package_version():
     assert command("--version").stdout == f"growbuf {growbuf.__version__}\n"
 
 
 @pytest.mark.parametrize("words", [(), ("demmo",)])
-def test_a_wrong_command_names_the_right_ones(words):
+def test_command_missing_or_unknown_lists_the_commands(words):
     done = command(*words)
     assert done.returncode == 2
     assert "demo" in done.stderr and "info" in done.stderr
@@ -137,7 +139,7 @@ def test_a_wrong_command_names_the_right_ones(words):
 
 # -------------------------------------------------------------------------- errors
 
-# (how a number of bytes is passed, the argument's name, the least that is allowed)
+# (a call that takes a number of bytes, the argument's name, the minimum)
 SIZES = [
     (lambda n: GrowBuffer(limit=n), "limit", 1),
     (lambda n: GrowIO(limit=n), "limit", 1),
@@ -151,7 +153,7 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("call", "name", "least"), SIZES)
-def test_a_size_that_cannot_be_is_named_with_its_value(call, name, least):
+def test_size_argument_out_of_range_is_named_with_its_value(call, name, least):
     low = least - 1
     with pytest.raises(ValueError, match=f"^{name} must be {least} or more, got {low}"):
         call(low)
@@ -163,7 +165,7 @@ def test_a_size_that_cannot_be_is_named_with_its_value(call, name, least):
 
 
 @pytest.mark.parametrize(("call", "name", "least"), SIZES)
-def test_the_error_of_an_index_is_its_own(call, name, least):
+def test_size_argument_whose_index_raises_propagates_the_error(call, name, least):
     class Raises:
         def __index__(self):
             raise KeyError("mine")
@@ -172,7 +174,7 @@ def test_the_error_of_an_index_is_its_own(call, name, least):
         call(Raises())
 
 
-def test_what_is_not_there_cannot_be_taken():
+def test_take_of_more_than_length_raises_value_error():
     with pytest.raises(ValueError, match="nbytes must be 3 at most, .* got 4"):
         GrowBuffer(b"abc").take(4)
 
@@ -192,12 +194,12 @@ class NeitherTrueNorFalse:
         (lambda: GrowBuffer(b"abc")["a":], "slice indices must be integers"),
     ],
 )
-def test_a_wrong_type_is_named(call, tells):
+def test_call_with_wrong_type_names_the_type(call, tells):
     with pytest.raises(TypeError, match=tells):
         call()
 
 
-def test_a_buffer_under_a_view_tells_how_to_have_one_that_grows():
+def test_append_under_view_error_recommends_limit():
     buffer = GrowBuffer(b"abc")
     with memoryview(buffer), pytest.raises(BufferError, match="limit=nbytes"):
         buffer.append(1)
@@ -210,7 +212,9 @@ def test_a_buffer_under_a_view_tells_how_to_have_one_that_grows():
         ("GROWBUF_POOL_LIMIT", "1G", "not a number of bytes"),
     ],
 )
-def test_a_wrong_setting_is_named(monkeypatch, variable, value, tells):
+def test_import_with_wrong_environment_setting_names_it(
+    monkeypatch, variable, value, tells
+):
     monkeypatch.setenv(variable, value)
     words = [sys.executable, "-c", "import growbuf"]
     done = subprocess.run(words, capture_output=True, text=True)

@@ -1,4 +1,5 @@
-"""The behaviour is the same on every rung of the ladder, not only on this machine's."""
+"""The behaviour is the same on every rung of the ladder, not only on the rung that this
+machine selects."""
 
 import os
 import subprocess
@@ -16,7 +17,7 @@ SUITES = [
 
 
 @pytest.mark.parametrize("rung", ["maymove", "copy", "heap"])
-def test_the_suite_passes_on_a_lower_rung(rung):
+def test_suite_on_lower_rung_passes(rung):
     if os.environ.get("GROWBUF_STRATEGY"):
         pytest.skip("a rung is forced already")
     if facts()["probe"].get(rung, "ok") != "ok":

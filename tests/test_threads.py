@@ -1,5 +1,6 @@
-"""Many threads, one buffer or many: nothing breaks, and the bytes are some order of what
-the threads did. On a free-threaded Python the same tests run with no lock but ours."""
+"""Several threads use one buffer, or one each. Buffers stay consistent, and their bytes
+are the result of the threads' calls in some order. On a free-threaded Python only the
+locks of growbuf protect the buffers."""
 
 import io
 import itertools
@@ -25,25 +26,29 @@ from growbuf._growbuf import check
 KIB, MIB = 1 << 10, 1 << 20
 HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 pytestmark = pytest.mark.filterwarnings("error")
-REFUSALS = (BufferError, IndexError, ValueError)  # what the documents name
-RECORD = struct.Struct("<II24x")  # who wrote it, and how many before
+REFUSALS = (
+    BufferError,
+    IndexError,
+    ValueError,
+)  # the errors that the documentation names
+RECORD = struct.Struct("<II24x")  # number of the writer, number of the record
 LIMITS = pytest.mark.parametrize("limit", [None, 64 * MIB])
 
 
 def give_way():
-    """Let another thread have the lock: one that asks again and again may keep it."""
+    """Let another thread run: a thread that retries in a loop may keep the lock."""
     time.sleep(0)
 
 
 def wait_for_more(sized, over):
-    """Wait until others have added to it: who looks again and again lets nobody write."""
+    """Wait until another thread appends; repeated views would block it."""
     seen = len(sized)
     while len(sized) == seen and not over.is_set():
         give_way()
 
 
 def insistently(call, *args):
-    """Call until no other thread is in the way, and return the result."""
+    """Retry the call until it raises no BufferError; return its result."""
     while True:
         try:
             return call(*args)
@@ -66,7 +71,7 @@ def make(limit):
 
 # --------------------------------------------------------- every method at once
 
-# Arguments for each method and slot; what is not here is in UNTOUCHED.
+# Arguments for each method and slot. UNTOUCHED lists the others.
 CALLS = {
     "__add__": [b"x"],
     "__alloc__": [],
@@ -151,7 +156,7 @@ CALLS = {
     "upper": [],
     "zfill": [80_000],
 }
-# Of the type or of every object, or made of others here; __init__ is among the changes.
+# Attributes of the type or of object, and what other calls cover; CHANGES has __init__.
 UNTOUCHED = {
     *("__class__", "__doc__", "__module__", "__new__", "__hash__", "__subclasshook__"),
     *("__init__", "__init_subclass__", "fromhex", "maketrans", "capacity"),
@@ -168,12 +173,12 @@ CHANGES = [
 ]
 
 
-def test_every_method_is_called_in_threads():
+def test_calls_table_of_growbuffer_covers_every_method():
     assert set(dir(GrowBuffer)) - UNTOUCHED - set(CALLS) == set()
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if hasattr(GrowBuffer, name)])
-def test_a_method_while_the_buffer_changes(name):
+def test_method_during_changes_in_threads_keeps_buffer_consistent(name):
     buf = GrowBuffer(b"x" * 100_000)
 
     def call():
@@ -192,7 +197,7 @@ def test_a_method_while_the_buffer_changes(name):
     assert buf[-1] == 1
 
 
-def test_a_method_while_others_iterate():
+def test_iter_during_clear_and_extend_yields_only_valid_bytes():
     buf = GrowBuffer(b"x" * 5 * MIB)
 
     def read():
@@ -217,7 +222,7 @@ def records(writer, count):
 
 
 def assert_interleaved(pieces, nwriters, count):
-    """Assert that records came whole, each writer's in its order, and none is lost."""
+    """Assert that all records are whole and present, in order for each writer."""
     seen = [[] for _ in range(nwriters)]
     for writer, number in RECORD.iter_unpack(b"".join(pieces)):
         seen[writer].append(number)
@@ -225,7 +230,7 @@ def assert_interleaved(pieces, nwriters, count):
 
 
 def write_with_spare(buf, record):
-    """Hold the view until the commit, so that no other thread can append before."""
+    """Hold the view until the commit, so that no other thread can append meanwhile."""
     view = buf.spare(len(record))
     view[: len(record)] = record
     buf.commit(len(record))
@@ -246,7 +251,7 @@ LENDERS = [
 
 @LIMITS
 @pytest.mark.parametrize("lender", LENDERS, ids=["spare", "readfrom"])
-def test_records_of_many_writers_are_whole(limit, lender):
+def test_append_from_many_writers_keeps_records_whole(limit, lender):
     buf, count = make(limit), 3000
     buf.reserve(256 * KIB)
 
@@ -267,7 +272,7 @@ def test_records_of_many_writers_are_whole(limit, lender):
     "append", [GrowBuffer.extend, GrowBuffer.__iadd__], ids=["extend", "iadd"]
 )
 def test_append_of_2_mib_in_several_threads_never_raises(limit, append):
-    """As with bytearray: under its GIL, or by waiting for the object's lock."""
+    """As with bytearray, the GIL or the object's lock makes other threads wait."""
     buf, pieces = make(limit), [bytes([value]) * 2 * MIB for value in range(4)]
     together(*(lambda piece=piece: append(buf, piece) for piece in pieces * 3))
     assert check(buf) is None and len(buf) == 24 * MIB
@@ -292,8 +297,8 @@ def test_append_beside_slices_of_8_mib_never_raises():
 
 
 @LIMITS
-def test_much_that_is_appended_shows_when_all_of_it_is_there(limit):
-    """Slowly: each page of the source must be found in the page cache first."""
+def test_extend_with_48_mib_publishes_all_bytes_at_once(limit):
+    """The source is a mapped file, so that each page of the copy takes a page fault."""
     buf, nbytes, seen = make(limit), 48 * MIB, []
     buf.extend(b"dropped before" * 3 * MIB)
     del buf[1:]
@@ -313,7 +318,7 @@ def test_much_that_is_appended_shows_when_all_of_it_is_there(limit):
 
 
 @pytest.mark.skipif(not HAS_GIL, reason="who looks waits until all is there")
-def test_who_looks_while_much_is_inserted_sees_nothing_that_was_deleted():
+def test_getitem_during_large_insert_shows_no_deleted_bytes():
     seen, over = set(), threading.Event()
     buf = GrowBuffer(b"DROPPED" * 3 * MIB + b"kept" * 8 * MIB)
     del buf[: 7 * 3 * MIB]
@@ -343,7 +348,7 @@ TAKERS = [
 
 
 @LIMITS
-def test_what_is_taken_from_under_writers_is_all_there_is(limit):
+def test_take_during_appends_loses_no_record(limit):
     buf, count, pieces = make(limit), 3000, []
     over = threading.Event()
 
@@ -367,7 +372,7 @@ def test_what_is_taken_from_under_writers_is_all_there_is(limit):
 
 
 @LIMITS
-def test_views_show_whole_records_while_others_write(limit):
+def test_view_during_appends_shows_whole_records(limit):
     buf, count, over = make(limit), 3000, threading.Event()
     torn, looked = [], []
 
@@ -396,7 +401,7 @@ def test_views_show_whole_records_while_others_write(limit):
     assert_interleaved([buf], 2, count)
 
 
-def test_who_lent_the_tail_lends_it_to_nobody_else():
+def test_spare_view_obj_in_other_threads_refuses_memoryview():
     buf, over = GrowBuffer(b"x" * 100), threading.Event()
     lenders = [buf.spare(10).obj]
     got = []
@@ -422,7 +427,7 @@ def test_who_lent_the_tail_lends_it_to_nobody_else():
     buf.clear()
 
 
-def test_many_read_into_one_buffer():
+def test_readfrom_in_several_threads_keeps_records_whole():
     buf, count = GrowBuffer(), 500
 
     def read(writer):
@@ -440,7 +445,7 @@ def test_many_read_into_one_buffer():
 # ------------------------------------------------------------------- many buffers
 
 
-def test_threads_with_buffers_of_their_own_share_the_pool():
+def test_pool_shared_by_buffers_of_several_threads_keeps_bytes():
     live = growbuf.stats()["spans_live"]
 
     def work(value):
@@ -472,7 +477,7 @@ def test_threads_with_buffers_of_their_own_share_the_pool():
 
 
 @pytest.mark.parametrize("stable", [True, False], ids=["stable", "moving"])
-def test_rows_from_many_threads_under_views(stable):
+def test_array_append_in_threads_under_views_keeps_all_rows(stable):
     np = pytest.importorskip("numpy")
     array = growbuf.GrowArray(dtype="i8", row_shape=2)
     if not stable:
@@ -515,7 +520,7 @@ def test_rows_from_many_threads_under_views(stable):
 
 
 @pytest.mark.parametrize("appends", [True, False])
-def test_each_row_is_popped_once(appends):
+def test_array_pop_in_two_threads_returns_each_row_once(appends):
     np = pytest.importorskip("numpy")
     count = 5000
     array = growbuf.GrowArray(np.arange(0 if appends else count))
@@ -534,7 +539,7 @@ def test_each_row_is_popped_once(appends):
     assert sorted(itertools.chain(*popped)) == list(range(count)) and len(array) == 0
 
 
-def test_who_looks_for_a_moment_is_in_nobodys_way():
+def test_array_getitem_during_changes_blocks_no_change():
     pytest.importorskip("numpy")
     array, over = growbuf.GrowArray([1.0, 2.0]), threading.Event()
 
@@ -551,14 +556,14 @@ def test_who_looks_for_a_moment_is_in_nobodys_way():
             array.clear()
         over.set()
 
-    if HAS_GIL:  # else one that looks holds a view at the same time
+    if HAS_GIL:  # without a GIL the reader may hold a view during a change
         together(change, look)
     else:
         change()
     assert len(array) == 0
 
 
-def test_an_array_shrinks_and_is_shared_while_others_append():
+def test_array_methods_in_threads_keep_array_consistent():
     pytest.importorskip("numpy")
     array = growbuf.GrowArray(dtype="i8")
     calls = [
@@ -588,8 +593,8 @@ def test_an_array_shrinks_and_is_shared_while_others_append():
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="a GIL of one's own is of 3.12")
-def test_interpreters_at_once_share_the_pool():
-    """Each in a thread of its own, with types and a GIL of its own."""
+def test_pool_shared_by_interpreters_keeps_bytes():
+    """Each interpreter runs in its own thread, with its own types and its own GIL."""
     work = """
         import sys; sys.path[:] = {path!r}
         import growbuf
@@ -650,7 +655,7 @@ def raise_alarm(*_):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
-def test_signals_that_raise_leave_all_of_a_step_or_nothing():
+def test_call_interrupted_by_signal_changes_all_or_nothing():
     buf, model, met = GrowBuffer(), bytearray(), 0
     piece = bytes(range(200)) * 500
     steps = [
