@@ -153,7 +153,9 @@ def test_commit_more_than_spared_raises_value_error(spared):
     buf = GrowBuffer(b"abc")
     view = buf.spare(spared)
     most = len(view)
-    with pytest.raises(ValueError, match=rf"commit {most + 1} bytes: .* view of {most}$"):
+    with pytest.raises(
+        ValueError, match=rf"commit {most + 1} bytes: .* view of {most}$"
+    ):
         buf.commit(most + 1)
     view[:0] = b""  # raises ValueError if the view was released
     buf.commit(most)
