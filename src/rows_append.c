@@ -110,8 +110,7 @@ has_our_shape(RowsObject *self, const Py_buffer *view, int naxes)
     if (view->ndim != ndim + naxes) {
         return false;
     }
-    size_t row_nbytes =
-        (size_t)view->itemsize; /* a scalar's view has items of a byte */
+    size_t row_nbytes = (size_t)view->itemsize; /* 1 in the view of a scalar */
     for (Py_ssize_t i = 0; i < ndim; i++) {
         if (view->shape[naxes + i] !=
             PyLong_AsSsize_t(PyTuple_GET_ITEM(row_shape, i))) {
