@@ -211,11 +211,12 @@ find_bool(const char *bools, size_t at, size_t count, bool value)
     return found == NULL ? count : (size_t)(found - bools);
 }
 
-/* Remove the rows where `gone` is true. The array may have more than `count` rows by now.
+/* Remove the rows where `gone` is true. The array may have more rows than `count` by
+ * now.
  *
- *   |..xxx...x..|      x: removed. Each run of other rows between two removed ones moves
- *   |.......|          once; then buffer_splice() removes what is left as one run, and
- *                      moves the rows before or after it, whichever are fewer.
+ *   |..xxx...x..|    x: removed. Each run of other rows between two removed ones moves
+ *   |.......|        once. All that is removed is then one run: buffer_splice() moves
+ *                    the rows before it or after it, whichever are fewer.
  */
 static int
 delete_where(RowsObject *self, const char *gone, size_t count)
@@ -353,8 +354,8 @@ detach_rows(RowsObject *self)
 PyDoc_STRVAR(detach_doc,
 "detach($self, /)\n--\n\n"
 "Remove all rows and return them as an ndarray that owns their memory.\n\n"
-"Raise BufferError while a view is held. Takes microseconds: the pages of the rows\n"
-"are handed over, not copied.\n\n"
+"Raise BufferError while a view is held. Moves the pages of the rows, which takes\n"
+"microseconds; less than 1 MiB may be copied.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.detach(), len(samples)\n"

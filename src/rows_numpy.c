@@ -91,7 +91,7 @@ all_tame(NumPyObject *numpy, PyObject *const *args, Py_ssize_t nargs, PyObject *
 
 PyDoc_STRVAR(array_ufunc_doc,
 "__array_ufunc__($self, ufunc, method, /, *inputs, **kwargs)\n--\n\n"
-"Call a ufunc, or a method of one, with an ndarray of the rows in place of the array.\n\n"
+"Call a ufunc, or a method of one, with an ndarray in place of each GrowArray.\n\n"
 "Return the argument out if there is one, else the result. reduce() returns an ndarray\n"
 "of out's rows instead.");
 
