@@ -36,7 +36,7 @@ def __getattr__(name: str) -> "Any":
 def __dir__() -> list[str]:
     """Return the public names; GrowArray only if NumPy is installed.
 
-    Completion gets the value of each name, which imports GrowArray.
+    Tools that complete names read the value of each, which fails without NumPy.
     """
     from importlib.util import find_spec
 

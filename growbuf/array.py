@@ -301,7 +301,7 @@ def _check_type(cls, dtype):
 
 
 def _check_leaves(leaves, dtype):
-    """Raise TypeError for an object of which the rule does not allow the cast."""
+    """Raise TypeError if the rule does not allow the cast of one of the objects."""
     seen = set()
     for leaf in leaves:
         if _is_array_like(leaf):
@@ -346,7 +346,7 @@ def _source(values, dtype):
         _check_dtype(array.dtype, dtype.base)
         is_item = array.ndim == 0 and dtype.names is None and dtype.subdtype is None
         if is_item and isinstance(values, np.generic | np.ndarray):
-            return _item(values, dtype)  # np.asarray() would change np.ma.masked
+            return _item(values, dtype)  # np.asarray() would ignore a mask
         return _item(array, dtype) if is_item else array
     kind = dtype.base.kind
     if kind in _TAKES:

@@ -1,4 +1,4 @@
-/* io_state: what a GrowIO is made from, and its pickled state. */
+/* io_state: construction and pickling of a GrowIO. */
 #include "io_state.h"
 
 #include <string.h>

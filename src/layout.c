@@ -8,7 +8,7 @@
 #include "spans.h"
 #include "state.h"
 
-/* ---------------------------------------------------------------- what NumPy gives */
+/* ------------------------------------------------------- the functions from NumPy */
 
 static const char *const hook_names[] = {
 #define HOOK_NAME(name) #name,

@@ -28,7 +28,7 @@
     DO(rows)        /* (layout, values) -> ndarray of rows; None: iterate over them */ \
     DO(selected) /* (nrows, key) -> ndarray of bools: the rows that a key selects */   \
     DO(buffer_format) /* (dtype) -> the format of the buffer protocol; None: none */   \
-    DO(address_space) /* () -> bytes: in all, and what others than buffers have of it */
+    DO(address_space) /* () -> bytes of address space: all, in use by other code */
 
 #define NUMPY_HOOK(name) NUMPY_##name,
 enum numpy_hook { NUMPY_HOOKS(NUMPY_HOOK) NUMPY_NHOOKS };

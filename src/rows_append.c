@@ -303,7 +303,7 @@ PyDoc_STRVAR(extend_doc,
 "Append all rows of an array or an iterable.\n\n"
 "rows: an array-like whose first axis counts rows, or an iterable of rows; each row is\n"
 "broadcast and cast as append() does.\n\n"
-"Raise as append() does, and what the iterable raises; then no row was appended. A\n"
+"Raise as append() does, or an exception of the iterable; then no row is appended. A\n"
 "contiguous array of the same dtype is copied once; other arrays, and the rows of an\n"
 "iterable, are first copied to memory beside the array.\n\n"
 ">>> from growbuf import GrowArray\n"
