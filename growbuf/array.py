@@ -1,9 +1,9 @@
 """GrowArray: a NumPy array that grows along its first axis, under views of it.
 
-This is the only module of the package that imports NumPy.  The type itself is made in C,
-in _growbuf: its rows are the bytes of a GrowBuffer, and an ndarray shows them.  This module
-describes to it how a row lies in memory, converts values for which C has no code, and adds
-methods to the type.
+This is the only module of the package that imports NumPy.  The type itself is made in
+C, in _growbuf: its rows are the bytes of a GrowBuffer, and an ndarray shows them.  This
+module describes to it how a row lies in memory, converts values for which C has no
+code, and adds methods to the type.
 """
 
 import datetime
@@ -33,9 +33,9 @@ __all__ = ["GrowArray"]
 def _address_space():
     """Return the bytes of address space in all, and those that other code uses.
 
-    The first number is four times the largest power of two that works as a limit, and 0 if
-    none does; so it respects a resource limit.  C calls this once, when an array first
-    reserves address space.
+    The first number is four times the largest power of two that works as a limit, and
+    0 if none does; so it respects a resource limit.  C calls this once, when an array
+    first reserves address space.
     """
     for exponent in range(50, 30, -1):
         try:
@@ -94,7 +94,7 @@ def _sequence(part, shape, offset=0):
 
 
 def _used(dtype):
-    """Return an array of bools: for each byte of an item, whether it belongs to a value."""
+    """Return a bool for each byte of an item: whether it belongs to a value."""
     used = np.ones(dtype.itemsize, bool)
     if dtype.names is not None:
         used[:] = False
@@ -119,7 +119,7 @@ def _paddings(dtype):
 
 
 def _check_lengths(dtype, name=""):
-    """Raise ValueError for items or fields that have no length, or dates without a unit."""
+    """Raise ValueError for items or fields without length, and dates without unit."""
     for field in dtype.names or ():
         _check_lengths(dtype.fields[field][0].base, f" of field {field!r}")
     if dtype.itemsize == 0:
@@ -196,7 +196,7 @@ def _item_format(dtype):
 
 
 def _record_format(dtype):
-    """Return the format of a structure; NumPy's own leaves out the padding at its end."""
+    """Return the format of a structure; NumPy's own lacks the padding at the end."""
     parts, end = [], 0
     for name in dtype.names:
         field, offset, *title = dtype.fields[name]
@@ -214,7 +214,7 @@ def _format(dtype):
 
 
 def _buffer_format(dtype):
-    """Return the format that NumPy reads back as the same dtype; None if there is none."""
+    """Return a format that NumPy reads back as the same dtype, or None."""
     try:
         if dtype.names is not None:
             return _format(dtype)
@@ -226,9 +226,10 @@ def _buffer_format(dtype):
 # -------------------------------------------------------------------- conversion
 #
 # One rule holds for every value that becomes a row: NumPy's rule same_kind must allow the
-# cast.  The value is then converted as by `ndarray[i] = value`.  Arrays, NumPy's scalars
-# and other objects with a dtype are checked by their dtype.  Python's own objects have
-# none: _TAKES lists the types that each dtype.kind accepts.  An integer's value must fit.
+# cast.  The value is then converted as by `ndarray[i] = value`.  Arrays, NumPy's
+# scalars and other objects with a dtype are checked by their dtype.  Python's own
+# objects have none: _TAKES lists the types that each dtype.kind accepts.  An integer's
+# value must fit.
 
 _TAKES = {
     "b": (bool,),
@@ -365,7 +366,7 @@ def _cast(layout, source, *shape):
 
 
 def _yields_rows(rows):
-    """Return whether rows can only be iterated over: NumPy cannot take them as a whole."""
+    """Return whether NumPy cannot take rows as a whole, only their iterator."""
     whole = hasattr(rows, "__getitem__") or hasattr(rows, "__array__")
     return hasattr(rows, "__iter__") and not whole
 
@@ -414,14 +415,14 @@ def _names_dtype(data):
 
 
 def _is_open(dtype):
-    """Return whether a dtype lacks the length of its items, or the unit of its dates."""
+    """Return whether a dtype lacks the length of its items or the unit of its dates."""
     return dtype.itemsize == 0 or (
         dtype.kind in "mM" and np.datetime_data(dtype)[0] == "generic"
     )
 
 
 def _make_rows(data, dtype, row_shape):
-    """Return dtype, row shape and rows for GrowArray(data, dtype=..., row_shape=...)."""
+    """Return the dtype, the row shape and the rows for the arguments of GrowArray."""
     if _yields_rows(data):
         return dtype, row_shape, data
     if dtype is None:

@@ -16,7 +16,7 @@ struct dates_unit {
 /* Import the C API of the module datetime. -1 comes with an exception. */
 int dates_init(void);
 
-/* Return the unit that NumPy calls `name`. Nothing can be converted to an unknown one. */
+/* Return the unit that NumPy calls `name`. Nothing converts to an unknown unit. */
 struct dates_unit dates_unit_named(const char *name);
 
 /* Count the ticks from 1970 to a date or to a datetime without a time zone, or the

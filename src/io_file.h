@@ -9,7 +9,7 @@
  *             |<--------- PyBytes_GET_SIZE --------->|
  *
  *   buffer  a GrowBuffer: once the file is longer, or when the caller gives it or asks
- *           for it. The GrowBuffer raises BufferError if its exports forbid a new length.
+ *           for it. It raises BufferError itself if an export forbids a new length.
  *
  * Methods of io.BytesIO itself, if they are called on a GrowIO, find a closed file.
  *

@@ -2,8 +2,8 @@
  *
  * growbuf/array.py is the only code that imports NumPy. At its import it passes
  * functions of NumPy's and its own to this file. Later it makes a Layout for each dtype
- * and row shape. Arrays share layouts. No NumPy header is needed: the code uses ndarrays
- * by their attributes and the buffer protocol only.
+ * and row shape. Arrays share layouts. No NumPy header is needed: the code uses
+ * ndarrays by their attributes and the buffer protocol only.
  */
 #ifndef GROWBUF_LAYOUT_H
 #define GROWBUF_LAYOUT_H

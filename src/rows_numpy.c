@@ -92,8 +92,8 @@ all_tame(NumPyObject *numpy, PyObject *const *args, Py_ssize_t nargs, PyObject *
 PyDoc_STRVAR(array_ufunc_doc,
 "__array_ufunc__($self, ufunc, method, /, *inputs, **kwargs)\n--\n\n"
 "Call a ufunc, or a method of one, with an ndarray in place of each GrowArray.\n\n"
-"Return the argument out if there is one, else the result. reduce() returns an ndarray\n"
-"of out's rows instead.");
+"Return the argument out if there is one, else the result. But reduce() returns an\n"
+"ndarray of out's rows.");
 
 /* More than any ufunc takes: NumPy allows 64 operands, and there are ten keywords. */
 enum { MAX_ARGS = 80 };
