@@ -2,8 +2,8 @@
  *
  * The bytes are in one of two objects. A closed file has neither.
  *
- *   bytes   a bytes object: the one that the file was made from, of any length, until it
- *           is written to; or one of less than 72 KiB that is written in place:
+ *   bytes   a bytes object: the one that the file was made from, of any length; or one
+ *           to which only the file refers, and which is written in place:
  *
  *             |<----- nbytes ----->|   unspecified   |NUL
  *             |<--------- PyBytes_GET_SIZE --------->|
