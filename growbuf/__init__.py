@@ -34,7 +34,10 @@ def __getattr__(name: str) -> "Any":
 
 
 def __dir__() -> list[str]:
-    """Name GrowArray only if NumPy is installed: code that completes names gets each."""
+    """Return the public names; GrowArray only if NumPy is installed.
+
+    Tools that complete names read the value of each, which fails without NumPy.
+    """
     from importlib.util import find_spec
 
     arrays = ["GrowArray"] if find_spec("numpy") else []
@@ -47,9 +50,9 @@ def info() -> "dict[str, Any]":
     strategy: the way of growing that is tried first, a rung of the ladder: 'retain',
     'dontunmap' and 'maymove' move pages, 'copy' copies the bytes, 'heap' uses realloc
     forced: the value of GROWBUF_STRATEGY, or None; no rung above it is used
-    probe: for each rung, the kernel's answer when it was tried on one page at import:
-    'ok' or the name of the errno
-    populate: the kernel's answer to MADV_POPULATE_WRITE, in the same form
+    probe: for each rung, the result of trying it on one page at import: 'ok' or the
+    name of the errno
+    populate: the result of MADV_POPULATE_WRITE, in the same form
     page_size, huge_page_size: in bytes
     transparent_hugepage: the setting for this process: 'always', 'madvise', 'never' or
     'unknown'

@@ -1,8 +1,9 @@
 """GrowArray: a NumPy array that grows along its first axis, under views of it.
 
-The only module of the package that imports NumPy.  The type is _growbuf's: rows lie in a
-GrowBuffer, and what the array is as an ndarray is a view of that.  This module tells it how
-a row lies in memory, converts by NumPy what C cannot, and adds methods to the type.
+This is the only module of the package that imports NumPy.  The type itself is made in
+C, in _growbuf: its rows are the bytes of a GrowBuffer, and an ndarray shows them.  This
+module describes to it how a row lies in memory, converts values for which C has no
+code, and adds methods to the type.
 """
 
 import datetime
@@ -30,10 +31,11 @@ __all__ = ["GrowArray"]
 
 
 def _address_space():
-    """Return the bytes of address space: all that there are, and those that others have.
+    """Return the bytes of address space in all, and those that other code uses.
 
-    The first is about four times the largest limit that can be had, and 0 where there is
-    none; a resource limit shows there.  Layouts ask once, when the first array reserves.
+    The first number is four times the largest power of two that works as a limit, and
+    0 if none does; so it respects a resource limit.  C calls this once, when an array
+    first reserves address space.
     """
     for exponent in range(50, 30, -1):
         try:
@@ -60,7 +62,10 @@ def _address_space_of_others():
 
 
 def _part(dtype, offset):
-    """Describe a part of a row, as setitem.h says, at an offset from what is around it."""
+    """Return the description of a part of a row, in the form that setitem.h defines.
+
+    The offset is counted from the start of the part around it.
+    """
     if dtype.subdtype is not None:
         item, shape = dtype.subdtype
         return _sequence(_part(item, 0), shape, offset)
@@ -82,14 +87,14 @@ def _part(dtype, offset):
 
 
 def _sequence(part, shape, offset=0):
-    """Describe parts one after the other, in a shape of several axes."""
+    """Return the description of an array of this shape whose items are such parts."""
     for length in reversed(shape):
         part = "sequence", 0, length * part[2], length, part
     return part[:1] + (offset,) + part[2:]
 
 
 def _used(dtype):
-    """Return for each byte of an item whether a value is in it."""
+    """Return a bool for each byte of an item: whether it belongs to a value."""
     used = np.ones(dtype.itemsize, bool)
     if dtype.names is not None:
         used[:] = False
@@ -106,7 +111,7 @@ def _used(dtype):
 
 
 def _paddings(dtype):
-    """Return (offset, nbytes) of each run of bytes of an item that hold no value."""
+    """Return (offset, nbytes) of each run of padding bytes of an item."""
     if dtype.names is None and dtype.char not in "gG":
         return ()
     edges = np.flatnonzero(np.diff(np.r_[True, _used(dtype), True]))
@@ -114,7 +119,7 @@ def _paddings(dtype):
 
 
 def _check_lengths(dtype, name=""):
-    """Raise ValueError for items or fields that can hold no value, or no known one."""
+    """Raise ValueError for items or fields without length, and dates without unit."""
     for field in dtype.names or ():
         _check_lengths(dtype.fields[field][0].base, f" of field {field!r}")
     if dtype.itemsize == 0:
@@ -124,7 +129,7 @@ def _check_lengths(dtype, name=""):
 
 
 def _lengths(row_shape):
-    """Return a row shape as a tuple; None, and one length, stand for one."""
+    """Return a row shape as a tuple; None stands for (), a length n for (n,)."""
     if row_shape is None:
         return ()
     try:
@@ -138,7 +143,7 @@ def _lengths(row_shape):
 
 
 def _make_layout(dtype, row_shape):
-    """Return the Layout of rows that can be bytes in a buffer; None: the default."""
+    """Return the Layout for two arguments of GrowArray; None stands for the default."""
     dtype = np.dtype(np.float64 if dtype is None else dtype)
     row_shape = _lengths(row_shape)
     row_shape, dtype = row_shape + dtype.shape, dtype.base
@@ -153,7 +158,7 @@ def _make_layout(dtype, row_shape):
     row_nbytes = dtype.itemsize * math.prod(row_shape)
     if row_nbytes > sys.maxsize:
         raise ValueError(f"rows of {dtype!r} and shape {row_shape} are too big")
-    np.empty((0, *row_shape), dtype)  # raises where these are too many axes
+    np.empty((0, *row_shape), dtype)  # raises if these are too many axes
     return Layout(
         dtype,
         dtype.itemsize,
@@ -174,7 +179,7 @@ _CODES |= {"c16": "Zd"}
 
 
 class _NoFormat(Exception):
-    """No format of the buffer protocol tells what a dtype tells."""
+    """The buffer protocol has no format that describes a dtype completely."""
 
 
 def _item_format(dtype):
@@ -191,7 +196,7 @@ def _item_format(dtype):
 
 
 def _record_format(dtype):
-    """NumPy's own format does not tell of the padding after the last field."""
+    """Return the format of a structure; NumPy's own lacks the padding at the end."""
     parts, end = [], 0
     for name in dtype.names:
         field, offset, *title = dtype.fields[name]
@@ -209,7 +214,7 @@ def _format(dtype):
 
 
 def _buffer_format(dtype):
-    """Return the format that NumPy reads as this very dtype; None if there is none."""
+    """Return a format that NumPy reads back as the same dtype, or None."""
     try:
         if dtype.names is not None:
             return _format(dtype)
@@ -221,9 +226,10 @@ def _buffer_format(dtype):
 # -------------------------------------------------------------------- conversion
 #
 # One rule holds for every value that becomes a row: NumPy's rule same_kind must allow the
-# cast; then it is what `ndarray[i] = value` makes of it.  An array, one of NumPy's scalars
-# and whatever else tells its dtype is judged by that.  Python's own objects have none:
-# these are the types that each dtype.kind takes.  An integer must fit by its value.
+# cast.  The value is then converted as by `ndarray[i] = value`.  Arrays, NumPy's
+# scalars and other objects with a dtype are checked by their dtype.  Python's own
+# objects have none: _TAKES lists the types that each dtype.kind accepts.  An integer's
+# value must fit.
 
 _TAKES = {
     "b": (bool,),
@@ -246,10 +252,10 @@ _ARRAY_LIKE = ("dtype", "__array__", "__array_interface__", "__array_struct__")
 
 
 def _is_array_like(value):
-    """Tell what NumPy takes as an array, with a dtype of its own, from other objects."""
+    """Return whether NumPy treats an object as an array, with a dtype of its own."""
     if isinstance(value, list | tuple | str | bytes | int | float):
         return isinstance(value, np.generic)
-    for name in _ARRAY_LIKE:  # a generator that fails for want of memory would leak
+    for name in _ARRAY_LIKE:  # no any(): its generator would leak if memory runs out
         if hasattr(value, name):
             return True
     try:
@@ -268,7 +274,7 @@ def _is_sequence(value):
 
 
 def _leaves(values):
-    """Yield what a nest of sequences consists of: arrays, and what is no sequence."""
+    """Yield the innermost objects of nested sequences; arrays are yielded whole."""
     for value in values:
         if _is_array_like(value) or not _is_sequence(value):
             yield value
@@ -296,7 +302,7 @@ def _check_type(cls, dtype):
 
 
 def _check_leaves(leaves, dtype):
-    """Raise TypeError for a leaf that the rule does not allow."""
+    """Raise TypeError if the rule does not allow the cast of one of the objects."""
     seen = set()
     for leaf in leaves:
         if _is_array_like(leaf):
@@ -326,7 +332,7 @@ def _integers(values, dtype):
 
 
 def _item(value, dtype):
-    """Return an array without axes of one item that has a dtype."""
+    """Return the value as an array of the dtype, of one item and no axes."""
     if dtype.kind in "iu":
         return _integers(value, dtype)
     item = np.empty(1, dtype)
@@ -335,13 +341,13 @@ def _item(value, dtype):
 
 
 def _source(values, dtype):
-    """Return an array of any shape, of which the rule allows the cast to the dtype."""
+    """Return the values as an array of any shape that same_kind casts to the dtype."""
     if _is_array_like(values):
         array = np.asarray(values)
         _check_dtype(array.dtype, dtype.base)
         is_item = array.ndim == 0 and dtype.names is None and dtype.subdtype is None
         if is_item and isinstance(values, np.generic | np.ndarray):
-            return _item(values, dtype)  # masked, for one, is not what asarray says
+            return _item(values, dtype)  # np.asarray() would ignore a mask
         return _item(array, dtype) if is_item else array
     kind = dtype.base.kind
     if kind in _TAKES:
@@ -353,14 +359,14 @@ def _source(values, dtype):
 
 
 def _cast(layout, source, *shape):
-    """Return one row, or as many as the shape says, cast to the dtype."""
+    """Return one row, or rows in the given shape, cast to the dtype."""
     block = np.empty(shape + layout.row_shape, layout.dtype)
     np.copyto(block, source, casting="same_kind")
     return block
 
 
 def _yields_rows(rows):
-    """Tell what can only be iterated over from what NumPy can take as a whole."""
+    """Return whether NumPy cannot take rows as a whole, only their iterator."""
     whole = hasattr(rows, "__getitem__") or hasattr(rows, "__array__")
     return hasattr(rows, "__iter__") and not whole
 
@@ -371,7 +377,7 @@ def _row(layout, row):
 
 
 def _rows(layout, rows):
-    """Return an array of rows; None for what is only an iterable of them."""
+    """Return an array of rows; None if the rows can only be iterated over."""
     if _yields_rows(rows):
         return None
     if isinstance(rows, str | bytes) and layout.dtype.kind in "biufc":
@@ -392,7 +398,7 @@ def _rows(layout, rows):
 
 
 def _refuse_one_item(data):
-    """Raise the TypeError for GrowArray(data), where data is no rows."""
+    """Raise TypeError for GrowArray(data) where data is a single item."""
     hint = f"give it as [{data!r}]"
     if isinstance(data, type | np.dtype) or _names_dtype(data):
         hint = f"give a dtype as dtype={getattr(data, '__name__', repr(data))}"
@@ -409,14 +415,14 @@ def _names_dtype(data):
 
 
 def _is_open(dtype):
-    """Tell whether a dtype leaves to the data how long its items are, or their unit."""
+    """Return whether a dtype lacks the length of its items or the unit of its dates."""
     return dtype.itemsize == 0 or (
         dtype.kind in "mM" and np.datetime_data(dtype)[0] == "generic"
     )
 
 
 def _make_rows(data, dtype, row_shape):
-    """Return dtype and row shape for GrowArray(data, ...), and what to extend it by."""
+    """Return the dtype, the row shape and the rows for the arguments of GrowArray."""
     if _yields_rows(data):
         return dtype, row_shape, data
     if dtype is None:
@@ -435,7 +441,7 @@ def _make_rows(data, dtype, row_shape):
 
 
 def _selected(nrows, key):
-    """Return for each of so many rows whether a key selects it, to delete it."""
+    """Return an array of `nrows` bools: whether `del array[key]` removes that row."""
     only = key
     while isinstance(only, tuple) and len(only) == 1:
         (only,) = only
@@ -491,12 +497,12 @@ class _Methods:
         array = self.array
         if not copy and (dtype is None or array.dtype == dtype):
             return array
-        if copy is None:  # no word of NumPy 1's
+        if copy is None:  # np.array() of NumPy 1 does not accept copy=None
             return array.astype(dtype)
         return np.array(array, dtype=dtype, copy=copy)
 
     def __bytes__(self):
-        """Return the bytes of all rows, also where the buffer protocol has no format."""
+        """Return the bytes of all rows, even if the buffer protocol has no format."""
         return self.array.tobytes()
 
     def __dlpack__(self, **options):
@@ -512,7 +518,7 @@ class _Methods:
         return _restore, arguments, self.__getstate__()
 
     def setflags(self, write=None, align=None, uic=None):
-        """As ndarray.setflags, but what would change a flag raises ValueError."""
+        """As ndarray.setflags, but raise ValueError if it would change a flag."""
         if write is not None and not write or align is not None and not align or uic:
             _refuse_flags()
 
@@ -528,7 +534,7 @@ class _Methods:
         return pyarrow.array(self.array, type=type)
 
     def __repr__(self):
-        """Read as an array's repr does, with its lines below the first aligned."""
+        """Return the repr of the ndarray, with this type's name and aligned lines."""
         name = type(self).__name__
         wider = len(name) - len("array")
         with np.printoptions(linewidth=np.get_printoptions()["linewidth"] - wider):
@@ -540,7 +546,7 @@ class _Methods:
 
 
 class _Flags:
-    """The flags of the ndarray of all rows, which nobody can set."""
+    """The flags of the ndarray of all rows, read-only."""
 
     __slots__ = ("_flags",)
 
@@ -609,9 +615,10 @@ def _lent_attribute(name, is_settable):
 
 
 def _add_methods():
-    """Add those methods, and all that an ndarray has and a GrowArray does not.
+    """Add the methods of _Methods, then all attributes that only an ndarray has.
 
-    Names that begin with an underscore are left out: they tell what an object is.
+    Of an ndarray's names, those that begin with an underscore are left out: NumPy and
+    other libraries recognize an ndarray by some of them.
     """
     for name, value in vars(_Methods).items():
         if isinstance(value, types.FunctionType | property):

@@ -12,7 +12,7 @@ from ._growbuf import GrowBuffer
 __all__ = ["GrowArray"]
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
-# What the items are: GrowArray[np.float64], as in numpy.typing.NDArray.
+# The scalar type of the items, as in numpy.typing.NDArray: GrowArray[np.float64].
 _Item = TypeVar("_Item", bound=np.generic, default=Any, covariant=True)
 
 _RowShape: TypeAlias = SupportsIndex | Iterable[SupportsIndex]

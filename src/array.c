@@ -1,4 +1,4 @@
-/* array: the type GrowArray. */
+/* array: the Python type GrowArray: its construction, attributes and slot table. */
 
 #include "array.h"
 
@@ -22,7 +22,7 @@ state_of_type(PyTypeObject *type)
     return PyType_GetModuleState(rows_type(type));
 }
 
-/* Return a new buffer that holds at most `nbytes`, and never moves. */
+/* Return a new buffer with a limit of `nbytes`, which never moves. */
 static PyObject *
 new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
 {
@@ -150,11 +150,11 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 PyDoc_STRVAR(from_buffer_doc,
 "from_buffer($type, buffer, dtype, row_shape=())\n--\n\n"
 "Return an array whose rows are the bytes of a GrowBuffer, without a copy.\n\n"
-"buffer: what is done to it or to the array is done to both. The array is stable if the\n"
-"buffer has a limit.\n"
+"buffer: it and the array share the bytes: a change of one is a change of the other.\n"
+"The array is stable if the buffer has a limit.\n"
 "dtype, row_shape: as for GrowArray().\n\n"
-"Raise TypeError if buffer is no GrowBuffer, ValueError if its bytes are not whole\n"
-"rows.\n\n"
+"Raise TypeError if buffer is no GrowBuffer, ValueError if its length is not a\n"
+"multiple of the row size.\n\n"
 ">>> from growbuf import GrowArray, GrowBuffer\n"
 ">>> GrowArray.from_buffer(GrowBuffer(b'ab'), 'u1')\n"
 "GrowArray([97, 98], dtype=uint8)");
@@ -196,8 +196,8 @@ rows_from_buffer(PyObject *type, PyObject *args, PyObject *kwargs)
     return op;
 }
 
-/* Copy the rows of one array to another that has none. Return 1 if their number changes
- * meanwhile: to make room for them may run other code. */
+/* Copy all rows of one array to an empty one. Return 1 if their number has changed,
+ * since making tailroom may run other code: then call this again. */
 static int
 copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
 {
@@ -218,7 +218,7 @@ copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"
-"Return an array of the same rows, copied once, with the default limit.");
+"Copy the rows once to a new array with the default limit, and return it.");
 
 static PyObject *
 rows_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -244,7 +244,8 @@ get_array(PyObject *op, void *Py_UNUSED(closure))
     return rows_new_view(op);
 }
 
-/* End being small, so that what is said of the reservation stays true. */
+/* Reserve address space now, so that the attributes that describe the reservation stay
+ * true. */
 static int
 stabilize(RowsObject *self)
 {
@@ -253,7 +254,8 @@ stabilize(RowsObject *self)
     return rc;
 }
 
-/* The caller may shrink the buffer, and no view that is kept here may be in the way. */
+/* Drop the kept view, and keep none from now on: it would prevent the caller from
+ * shrinking the buffer. */
 static PyObject *
 get_buffer(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -394,17 +396,18 @@ get_limit(PyObject *op, void *closure)
 PyDoc_STRVAR(rows_doc,
 "GrowArray(data=None, *, dtype=None, row_shape=None, limit=None)\n--\n\n"
 "A NumPy array that grows along its first axis, while views of it stay valid.\n\n"
-"data: an array-like, from which dtype and row shape are taken where they are not\n"
-"given; or an iterable of rows, from which they are not.\n"
-"dtype: of the items, else float64; anything but what refers to objects.\n"
-"row_shape: a length or a tuple, else (): what the shape is after the first axis.\n"
-"limit: the largest number of rows. Address space for them is reserved (no memory), so\n"
-"that no row ever moves and rows can be appended while views are held. None: as much as\n"
-"the system gives, from 1 TiB down as more of it is in use; where that is none, `stable`\n"
-"is False, and while views are held the array cannot grow.\n\n"
-"What an ndarray has and is not named here is taken from the ndarray of all rows,\n"
-"`array`, as are indexing, iteration, comparison and arithmetic, whose results are\n"
-"ndarrays. After any exception the array is unchanged.\n\n"
+"data: an array-like, which also gives the dtype and the row shape if those arguments\n"
+"are None; or an iterable of rows, which does not.\n"
+"dtype: of the items; by default that of data, else float64. Any dtype except those\n"
+"of Python objects and StringDType.\n"
+"row_shape: the shape of one row, a length or a tuple; by default ().\n"
+"limit: the largest number of rows. Address space for them is reserved (no memory),\n"
+"so that no row ever moves and rows can be appended while views are held. None: 1 TiB\n"
+"of rows, or less if much of the address space is in use. If none can be reserved,\n"
+"`stable` is False, and the array cannot grow while views are held.\n\n"
+"Indexing, iteration, comparison, arithmetic and the ndarray attributes that\n"
+"GrowArray does not define are done by the ndarray of all rows, `array`. Their\n"
+"results are ndarrays. After any exception the array is unchanged.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray(row_shape=2)\n"
 ">>> samples.append((1, 2))\n"
@@ -415,13 +418,13 @@ PyDoc_STRVAR(rows_doc,
 ">>> samples.mean(axis=0)\n"
 "array([3., 4.])");
 PyDoc_STRVAR(array_doc,
-"All rows as an ndarray, without a copy. It keeps its length.\n\n"
-"A new one each time. That costs tens of nanoseconds; where the length has changed,\n"
-"half a microsecond.");
+"All rows as an ndarray, without a copy. Its length does not change later.\n\n"
+"Each use makes a new ndarray. That takes tens of nanoseconds, or half a microsecond\n"
+"if the length has changed since the last use.");
 PyDoc_STRVAR(buffer_doc,
-"The GrowBuffer that holds the rows; its bytes must stay whole rows.\n\n"
-"Once it is handed out the array keeps no view of its own, and makes one each time it\n"
-"needs one.");
+"The GrowBuffer that holds the rows. Keep its length a multiple of the row size.\n\n"
+"From the first use on, the array no longer caches a view: it makes one for each\n"
+"operation that needs it.");
 PyDoc_STRVAR(dtype_doc, "The dtype of the items.");
 PyDoc_STRVAR(shape_doc, "The number of rows, and a row's shape.");
 PyDoc_STRVAR(row_shape_doc, "The shape of one row.");
@@ -430,9 +433,9 @@ PyDoc_STRVAR(size_doc, "The number of items.");
 PyDoc_STRVAR(itemsize_doc, "Bytes of one item.");
 PyDoc_STRVAR(nbytes_doc, "Bytes of all rows.");
 PyDoc_STRVAR(capacity_doc,
-"Rows the array holds before it must grow: its limit, if it is stable.");
+"The number of rows that fit before the array must grow; the limit if it is stable.");
 PyDoc_STRVAR(limit_doc,
-"The largest number of rows that fit without a move; None if rows may move.");
+"The largest number of rows; None if there is no limit and rows may move.");
 PyDoc_STRVAR(stable_doc,
 "Whether no row ever moves, so that rows can be appended while views are held.");
 

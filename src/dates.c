@@ -1,4 +1,4 @@
-/* dates: Python's dates and durations as ticks of a unit. */
+/* dates: converting Python's dates and durations to ticks of a unit. */
 
 #include "dates.h"
 
@@ -56,7 +56,7 @@ days_since_1970(int year, int month, int day)
     return 365 * y + leap_days + (153 * m + 2) / 5 + day - 1 - DAYS_TO_1970;
 }
 
-/* Make ticks of days and a time of day, 0 or more; as NumPy does, round down. */
+/* Convert days and a time of day, 0 or more, to ticks. Round down, as NumPy does. */
 static bool
 ticks_of(const struct dates_unit *unit, int64_t days, int64_t microseconds,
          int64_t *ticks)

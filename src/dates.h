@@ -1,4 +1,4 @@
-/* dates: Python's dates and durations as ticks of a unit, as NumPy counts them. */
+/* dates: converting Python's dates and durations to ticks of a unit, as NumPy does. */
 #ifndef GROWBUF_DATES_H
 #define GROWBUF_DATES_H
 
@@ -9,18 +9,19 @@
 
 /* The unit of a datetime64 or timedelta64. */
 struct dates_unit {
-    int64_t per_day; /* ticks in a day; 0: no number of them */
+    int64_t per_day; /* ticks in a day; 0 if that is no whole number */
     char calendar;   /* 'Y', 'M' or 'W': years, months, weeks; else 0 */
 };
 
-/* Make the datetime types known. -1 comes with an exception. */
+/* Import the C API of the module datetime. -1 comes with an exception. */
 int dates_init(void);
 
-/* Return the unit of a name that NumPy gives it. One that is not known counts nothing. */
+/* Return the unit that NumPy calls `name`. Nothing converts to an unknown unit. */
 struct dates_unit dates_unit_named(const char *name);
 
-/* Count the ticks from 1970 to a date, or to a datetime without a time zone; those of a
- * timedelta. Return false for objects of other types, and for what does not fit. */
+/* Count the ticks from 1970 to a date or to a datetime without a time zone, or the
+ * ticks of a timedelta. Return false for objects of other types, and if the ticks do
+ * not fit. */
 bool dates_read(const struct dates_unit *unit, PyObject *item, int64_t *ticks);
 bool dates_read_duration(const struct dates_unit *unit, PyObject *item, int64_t *ticks);
 

@@ -10,9 +10,9 @@
 
 PyDoc_STRVAR(io_close_doc,
 "close($self, /)\n--\n\n"
-"Close the file. It lets go of its bytes, and every other method raises ValueError.\n\n"
-"Raise BufferError while a view of the bytes exists. A caller that has the buffer keeps\n"
-"it, with its bytes. Closing a closed file does nothing.\n\n"
+"Close the file. It drops its bytes, and its other file methods raise ValueError.\n\n"
+"Raise BufferError while a view of the bytes exists. A reference to the file's buffer\n"
+"stays valid, and the buffer keeps its bytes. Closing a closed file does nothing.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam')\n"
 ">>> file.close(), file.closed\n"
@@ -41,7 +41,7 @@ io_get_closed(PyObject *op, void *Py_UNUSED(closure))
     return PyBool_FromLong(closed);
 }
 
-/* Return `answer` unless the file is closed. */
+/* Return `answer`; raise ValueError if the file is closed. */
 static PyObject *
 io_answer(PyObject *op, PyObject *answer)
 {
@@ -50,7 +50,7 @@ io_answer(PyObject *op, PyObject *answer)
 
 PyDoc_STRVAR(io_flush_doc,
 "flush($self, /)\n--\n\n"
-"Do nothing: what is written is in memory at once.\n\n"
+"Do nothing, because write() puts the bytes in memory at once.\n\n"
 "Raise ValueError if the file is closed.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> GrowIO().flush()");
@@ -63,7 +63,7 @@ io_flush(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(io_isatty_doc,
 "isatty($self, /)\n--\n\n"
-"Return False: it is no terminal.\n\n"
+"Return False: the file is not a terminal.\n\n"
 "Raise ValueError if the file is closed.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> GrowIO().isatty()\n"
@@ -105,12 +105,13 @@ io_true(PyObject *op, PyObject *Py_UNUSED(ignored))
     return io_answer(op, Py_True);
 }
 
-/* ------------------------------------------------------------------- what it is made of */
+/* ---------------------------------------------------- the buffer, and memory use */
 
 PyDoc_STRVAR(io_buffer_doc,
 "The GrowBuffer with the file's bytes.\n\n"
-"It is not copied: what changes it changes the file, and the file writes to it. The first\n"
-"use copies bytes that are not in it yet, once. Raises ValueError if the file is closed.\n\n"
+"The file and the buffer share the bytes: a change of one is a change of the other.\n"
+"If the bytes are not in a buffer yet, the first use copies them to one. Raises\n"
+"ValueError if the file is closed.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam')\n"
 ">>> file.buffer.extend(b' and eggs')\n"
@@ -126,7 +127,7 @@ io_get_buffer(PyObject *op, void *Py_UNUSED(closure))
 PyDoc_STRVAR(io_sizeof_doc,
 "__sizeof__($self, /)\n--\n\n"
 "Return how many bytes of memory the file and its bytes may occupy.\n\n"
-"A bytes object that other code may use too does not count.\n\n"
+"A bytes object to which other code may refer is not counted.\n\n"
 ">>> import sys\n"
 ">>> from growbuf import GrowIO\n"
 ">>> sys.getsizeof(GrowIO(bytes(1000))) < 1000\n"
@@ -153,19 +154,21 @@ io_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(io_doc,
 "GrowIO(initial_bytes=b'', *, buffer=None, limit=None)\n--\n\n"
-"A binary file in memory: an io.BytesIO whose bytes are in a GrowBuffer once they are\n"
+"A binary file in memory: an io.BytesIO whose bytes are in a GrowBuffer when they are\n"
 "many.\n\n"
 "initial_bytes: a bytes-like object. A bytes object is not copied until the file is\n"
 "written to; others are copied.\n"
 "buffer: a GrowBuffer to work on in place, from position 0, with no copy.\n"
 "limit: the largest length of the file in bytes. Address space for it is reserved at\n"
 "once: the file can grow while views of its bytes exist, and no byte ever moves.\n\n"
-"Raise TypeError for other objects, MemoryError if the memory or the address space\n"
-"cannot be had.\n\n"
-"From 72 KiB on, and for buffer, limit, getbuffer() and the attribute buffer, the bytes\n"
-"are in a GrowBuffer: growing copies no byte. Below, they are in a bytes object, as a\n"
-"BytesIO's are. After any exception except one in writelines() the bytes and the position\n"
-"are unchanged.\n\n"
+"Raise TypeError for other objects, MemoryError if there is too little memory or\n"
+"address space.\n\n"
+"The bytes are in a GrowBuffer from the start with buffer, with limit, and if they\n"
+"were copied and are 72 KiB or more. Otherwise they are in a bytes object, as a\n"
+"BytesIO's are. They move to a GrowBuffer if a write makes the file 72 KiB long or\n"
+"longer, or if getbuffer() or the attribute buffer is used. A GrowBuffer grows by\n"
+"moving pages. After any exception except one in writelines() the bytes and the\n"
+"position are unchanged.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam and eggs')\n"

@@ -46,7 +46,8 @@ io_assert_consistent(const IOObject *self)
 #endif
 
 #ifdef Py_GIL_DISABLED
-/* Lock the file, and with it the buffer it has by then. */
+/* Lock the file, and its buffer if it has one. Another thread may replace the buffer
+ * before both are locked: then start again. */
 void
 io_lock(IOObject *self, PyCriticalSection2 *section)
 {
@@ -114,7 +115,8 @@ io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position)
         buffer = old_buffer;
     }
     IO_END(self);
-    /* Of the old ones if they were replaced: their deallocation may run user code. */
+    /* Drop the old objects, or the new ones after a failure. The lock is released by
+     * now, since deallocating them may run user code. */
     Py_XDECREF(bytes);
     Py_XDECREF(buffer);
     return rc;
@@ -122,8 +124,8 @@ io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position)
 
 /* ----------------------------------------------------- the bytes of an open file */
 
-/* Give `bytes`, which no other code sees, another size. As _PyBytes_Resize does, but a
- * failure leaves it as it is. */
+/* Resize `bytes`, to which only the file refers. Unlike _PyBytes_Resize, keep the
+ * object if there is too little memory. */
 static int
 io_resize_bytes_locked(IOObject *self, size_t size)
 {
@@ -140,7 +142,7 @@ io_resize_bytes_locked(IOObject *self, size_t size)
     return 0;
 }
 
-/* Copy the bytes to a new object of `size`, which only the file sees. */
+/* Copy the bytes to a new object of `size`, to which only the file refers. */
 static int
 io_copy_bytes_locked(IOObject *self, size_t size)
 {
@@ -155,15 +157,15 @@ io_copy_bytes_locked(IOObject *self, size_t size)
     return 0;
 }
 
-/* If no other code has a reference to `bytes` any more, write to it again. Its hash may
- * have been asked for. */
+/* If only the file still refers to `bytes`, make it writable again, and reset the hash
+ * that it may have cached. */
 static void
 io_reclaim_bytes_locked(IOObject *self)
 {
 #if PY_VERSION_HEX >= 0x030E0000
     bool unique = PyUnstable_Object_IsUniquelyReferenced(self->bytes);
 #elif defined(Py_GIL_DISABLED)
-    bool unique = false; /* the count alone does not tell */
+    bool unique = false; /* the reference count is not enough */
 #else
     bool unique = Py_REFCNT(self->bytes) == 1;
 #endif
@@ -277,7 +279,7 @@ io_hold_buffer(PyObject *op)
 
 /* --------------------------------------------------- construction and deallocation */
 
-/* Return GrowIO itself among a type and its bases. Borrowed. */
+/* Return GrowIO itself, found among `type` and its bases. Borrowed. */
 static PyTypeObject *
 io_type(PyTypeObject *type)
 {
@@ -319,8 +321,8 @@ io_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs
     return nothing == NULL ? NULL : io_make(type, nothing, NULL);
 }
 
-/* The base's finalizer calls close(), which may be a subclass's. A view is no reason for
- * ours to fail then: it keeps the bytes alive without the file. */
+/* The base's finalizer calls close(), which a subclass may override. GrowIO's own
+ * close() ignores views then: a view keeps the bytes alive without the file. */
 void
 io_finalize(PyObject *op)
 {
@@ -329,8 +331,8 @@ io_finalize(PyObject *op)
     io_cast(op)->finalizing = false; /* a subclass's close() may have kept the file */
 }
 
-/* `bytes` refers to no other object, and must not be found by way of the collector: it is
- * written to. */
+/* `bytes` is not visited. It refers to no other object, and gc.get_referents() must not
+ * return an object that the file writes to. */
 int
 io_traverse(PyObject *op, visitproc visit, void *arg)
 {

@@ -2,16 +2,16 @@
  *
  * The bytes are in one of two objects. A closed file has neither.
  *
- *   bytes   a bytes object: the one that the file was made from, of any length, until it
- *           is written to; or one of less than 72 KiB that is written in place:
+ *   bytes   a bytes object: the one that the file was made from, of any length; or one
+ *           to which only the file refers, and which is written in place:
  *
  *             |<----- nbytes ----->|   unspecified   |NUL
  *             |<--------- PyBytes_GET_SIZE --------->|
  *
  *   buffer  a GrowBuffer: once the file is longer, or when the caller gives it or asks
- *           for it. Its exports and its changes of length are the buffer's own business.
+ *           for it. It raises BufferError itself if an export forbids a new length.
  *
- * To the methods of io.BytesIO itself, called on a GrowIO, every file is closed.
+ * Methods of io.BytesIO itself, if they are called on a GrowIO, find a closed file.
  *
  * Inline functions, and those that end in _locked, are called between IO_BEGIN and IO_END.
  * There no other code uses the file, nor its buffer if it has one.
@@ -28,8 +28,8 @@ struct io_base {
     PyObject_HEAD
     PyObject *buf; /* NULL: to BytesIO's own methods the file is closed */
     Py_ssize_t pos, string_size;
-    PyObject *dict, *weakrefs; /* the only ones in use */
-    Py_ssize_t exports;        /* 1: BytesIO's own __init__ and close() refuse */
+    PyObject *dict, *weakrefs; /* used as a BytesIO does */
+    Py_ssize_t exports;        /* 1: BytesIO's own __init__ and close() raise */
 };
 
 typedef struct {
@@ -39,7 +39,7 @@ typedef struct {
     size_t nbytes;   /* of `bytes` in use */
     size_t position; /* at most PY_SSIZE_T_MAX, and may be past the end */
     bool shared;     /* other code may have a reference to `bytes` */
-    bool finalizing; /* then close() succeeds under views too */
+    bool finalizing; /* close() succeeds even while views exist */
 } IOObject;
 
 static inline IOObject *
@@ -109,8 +109,9 @@ io_check_replaceable_locked(const IOObject *self)
     return io_check_no_views_locked(self, "give the file other bytes");
 }
 
-/* Give the file other bytes, in `bytes` or in `buffer`, references to which are taken in
- * any case; with neither, close it. BufferError while a view of the old ones exists. */
+/* Replace the file's bytes by `bytes` or by `buffer`; close the file if both are NULL.
+ * Takes over both references, on failure too. Raise BufferError while a view of the old
+ * bytes exists. */
 int io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position);
 
 /* ----------------------------------------------------- the bytes of an open file */
@@ -137,8 +138,8 @@ io_available(const IOObject *self, Py_ssize_t max)
     return max >= 0 && (size_t)max < rest ? (size_t)max : rest;
 }
 
-/* Return a bytes object with `nbytes` bytes from `at` on: the file's own object if these
- * are all of it, and a copy otherwise. */
+/* Return `nbytes` bytes from `at` on as a bytes object: the file's own object if it has
+ * no other bytes, else a copy. */
 static inline PyObject *
 io_get_bytes(IOObject *self, size_t at, size_t nbytes)
 {
@@ -168,15 +169,16 @@ io_get_value(IOObject *self)
     return io_get_bytes(self, 0, length);
 }
 
-/* Make the bytes up to `end` writable, in an object that other code does not see. */
+/* Make `bytes` writable and `end` bytes long at least, or move the bytes to a buffer.
+ * Only the file refers to the object afterwards. The file's length does not change. */
 int io_make_writable_locked(IOObject *self, size_t end);
 
-/* Cut off a file that has no buffer after `nbytes`, at most its length. If less than half
- * of its bytes object stays in use, the rest of the memory is given back. */
+/* Shorten a file that has no buffer to `nbytes`, at most its length. If less than half
+ * of its bytes object is then in use, free the rest of the memory. */
 int io_truncate_bytes_locked(IOObject *self, size_t nbytes);
 
-/* Make the bytes of the buffer up to `end` exist. Those between its length and the
- * position become zeros, which cost nothing on fresh pages:
+/* Make the buffer `end` bytes long. The bytes between its old length and the position
+ * become zeros; fresh pages are zero already:
  *
  *   |<--- length --->|      |            |
  *   |<--- length --->|0000000............|
@@ -184,8 +186,9 @@ int io_truncate_bytes_locked(IOObject *self, size_t nbytes);
  */
 int io_grow_buffer_locked(IOObject *self, size_t end);
 
-/* Make the `nbytes` > 0 bytes from the position on exist and writable, and return where
- * they begin. The caller writes them before any other code runs. The bytes may move. */
+/* Make `nbytes` > 0 bytes from the position on writable, and return the address of the
+ * first. The file grows if it must, and its bytes may move. The caller writes all of
+ * them before any other code runs. */
 static inline char *
 io_make_place(IOObject *self, size_t nbytes)
 {
@@ -210,7 +213,8 @@ io_make_place(IOObject *self, size_t nbytes)
     return io_start(self) + self->position;
 }
 
-/* Return a new reference to the file's buffer; from then on its bytes are there. */
+/* Return a new reference to the file's buffer. If the bytes are not in one, move them
+ * there first. */
 BufferObject *io_hold_buffer(PyObject *op);
 
 /* --------------------------------------------------- construction and deallocation */
@@ -221,7 +225,7 @@ PyTypeObject *io_buffer_type(PyTypeObject *type);
 /* Return a new file, with the bytes that io_replace takes. */
 PyObject *io_make(PyTypeObject *type, PyObject *bytes, BufferObject *buffer);
 
-/* The slots. A file that __init__ was not called for is an empty one. */
+/* The type's slots. A file is empty until its __init__ is called. */
 PyObject *io_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 void io_finalize(PyObject *op);
 int io_traverse(PyObject *op, visitproc visit, void *arg);

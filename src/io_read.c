@@ -42,8 +42,8 @@ const char io_read_doc[] = PyDoc_STR(
 "Read bytes from the position on and move it past them.\n\n"
 "size: the largest number of bytes to read; all that follow if it is negative or None.\n\n"
 "Return them as bytes, empty at the end of the file. Raise ValueError if the file is\n"
-"closed, TypeError if size is no integer. Costs one copy of the bytes, and none where\n"
-"they are all of a bytes object that the file was made from.\n\n"
+"closed, TypeError if size is no integer. Copies the bytes once; if they are the\n"
+"whole bytes object that the file was made from, returns that object.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.read(4), file.read(), file.read()\n"
@@ -57,7 +57,7 @@ io_read(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 const char io_read1_doc[] = PyDoc_STR(
 "read1($self, size=-1, /)\n--\n\n"
-"Do what read(size) does: there is no raw stream that could be read once only.\n\n"
+"Do what read(size) does: a file in memory has no raw stream to read from.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> GrowIO(b'spam and eggs').read1(4)\n"
 "b'spam'");
@@ -68,8 +68,8 @@ io_read1(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     return io_read_size(op, "read1", args, nargs);
 }
 
-/* More would be copied for each of many small objects that pickle.load() reads from one
- * file: it asks for 128 KiB each time. */
+/* The most that peek() copies. pickle.load() asks for 128 KiB for each object, which
+ * would cost too much if a file holds many small ones. */
 #define IO_PEEK_MAX ((Py_ssize_t)8 << 10)
 
 const char io_peek_doc[] = PyDoc_STR(
@@ -118,8 +118,8 @@ const char io_readinto_doc[] = PyDoc_STR(
 ">>> GrowIO(b'spam and eggs').readinto(target), target\n"
 "(4, bytearray(b'spam'))");
 
-/* Whether `target` is the view into which readfrom() of the file's own buffer reads: it
- * would never come to the end, since each byte read makes the file longer. */
+/* Whether `target` is the view that readfrom() of the file's own buffer passes to
+ * readinto(). That would never end, since each byte read makes the file longer. */
 static inline bool
 io_reads_itself(const IOObject *self, const PyObject *target)
 {
@@ -169,7 +169,8 @@ io_readinto(PyObject *op, PyObject *target)
 
 /* ---------------------------------------------------------------------------- lines */
 
-/* Return how many bytes of a line begin at `position`, its newline included. */
+/* Return the length of the line at `position`, its newline included; at most
+ * `available`. */
 static inline size_t
 io_line_nbytes(const IOObject *self, size_t position, size_t available)
 {
@@ -216,7 +217,7 @@ io_readline(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     return result;
 }
 
-/* The end of the file is the end of the iteration: NULL with no exception. */
+/* At the end of the file return NULL without an exception, which ends the iteration. */
 PyObject *
 io_iternext(PyObject *op)
 {
@@ -234,8 +235,8 @@ io_iternext(PyObject *op)
 const char io_readlines_doc[] = PyDoc_STR(
 "readlines($self, size=None, /)\n--\n\n"
 "Read lines from the position on and move it past them.\n\n"
-"size: a number of bytes; the line that reaches it is the last to be read. The rest of\n"
-"the file is read if it is None, or less than 1.\n\n"
+"size: stop after the line that completes this many bytes. If it is None or less than\n"
+"1, read the rest of the file.\n\n"
 "Return a list of bytes, one for each line, with its newline. Raise ValueError if the\n"
 "file is closed, TypeError if size is no int. Costs one copy of the bytes. To use the\n"
 "lines one by one, iterate over the file.\n\n"
@@ -272,7 +273,7 @@ io_readlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     if (nargs == 1 && args[0] != Py_None) {
-        if (!PyLong_Check(args[0])) { /* __index__ is not asked, only here */
+        if (!PyLong_Check(args[0])) { /* as BytesIO: no __index__ here */
             PyErr_Format(PyExc_TypeError, "integer argument expected, got '%.200s'",
                          Py_TYPE(args[0])->tp_name);
             return NULL;
@@ -282,7 +283,8 @@ io_readlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
             return NULL;
         }
     }
-    /* Made first: making a list may run the collector, and that runs user code. */
+    /* Made before locking: making a list may run the garbage collector and so user
+     * code. */
     PyObject *lines = PyList_New(0);
     if (lines == NULL) {
         return NULL;
@@ -304,10 +306,10 @@ const char io_seek_doc[] = PyDoc_STR(
 "Move the position.\n\n"
 "pos: an offset in bytes.\n"
 "whence: from where it counts: 0 the start, 1 the position, 2 the end.\n\n"
-"Return the new position, in bytes from the start. It may be past the end; what is\n"
-"before the start becomes the start. Raise ValueError if the file is closed, whence is\n"
+"Return the new position, in bytes from the start. It may be past the end; a position\n"
+"before the start becomes 0. Raise ValueError if the file is closed, whence is\n"
 "another number, or pos is negative and counts from the start; OverflowError if the\n"
-"position would not fit. Costs nothing: bytes come into being when one is written.\n\n"
+"position would not fit. Changes no bytes and not the length.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.seek(-4, 2), file.read()\n"
@@ -407,9 +409,10 @@ io_tell(PyObject *op, PyObject *Py_UNUSED(ignored))
 const char io_getvalue_doc[] = PyDoc_STR(
 "getvalue($self, /)\n--\n\n"
 "Return all bytes of the file, wherever the position is.\n\n"
-"Return a bytes object. Raise ValueError if the file is closed. Costs one copy if the\n"
-"file has a buffer, and none if its bytes are in a bytes object, which is returned: then\n"
-"the next write copies it, if it is still in use. See GrowIO for which of the two it is.\n\n"
+"Return a bytes object. Raise ValueError if the file is closed. Copies the bytes once\n"
+"if they are in a buffer. If they are in a bytes object, returns that object, and the\n"
+"next write copies it if other code still refers to it. See GrowIO for which of the\n"
+"two it is.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam')\n"
@@ -435,8 +438,8 @@ const char io_getbuffer_doc[] = PyDoc_STR(
 "Return a memoryview of the file's bytes, through which they can be written.\n\n"
 "While the view exists the length cannot change (a file made with limit= may still grow\n"
 "at its end) and the file cannot be closed: these raise BufferError. Raise ValueError if\n"
-"the file is closed. Costs no copy, but that from then on the bytes are in the file's\n"
-"buffer: what is not there yet is copied to it once.\n\n"
+"the file is closed. Copies the bytes to the file's buffer once, if they are not\n"
+"there yet.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> with file.getbuffer() as view:\n"

@@ -1,4 +1,4 @@
-/* io_state: what a GrowIO is made from, and its pickled state. */
+/* io_state: construction and pickling of a GrowIO. */
 #include "io_state.h"
 
 #include <string.h>
@@ -10,14 +10,14 @@
 
 /* --------------------------------------------------------------------- construction */
 
-/* What a file is to hold: one of the two. */
+/* The content of a file, in one of these two objects. */
 struct io_content {
     PyObject *bytes;
     BufferObject *buffer;
 };
 
-/* Return a new buffer with a copy of what a view shows, and with a limit unless that is
- * None. */
+/* Return a new buffer with a copy of the bytes of `view`. It has a limit unless `limit`
+ * is None. */
 static BufferObject *
 io_new_buffer(PyTypeObject *type, const Py_buffer *view, PyObject *limit)
 {
@@ -46,8 +46,9 @@ io_new_buffer(PyTypeObject *type, const Py_buffer *view, PyObject *limit)
     return buffer;
 }
 
-/* Make what a file holds that is made from `source`, NULL for nothing. A bytes object is
- * shared with the caller; other objects are copied, small ones to a bytes object. */
+/* Make the content of a file from `source`; NULL stands for no bytes. A bytes object is
+ * shared with the caller. Other objects are copied: to a bytes object if they are
+ * shorter than 72 KiB, else to a buffer. With a limit all are copied to a buffer. */
 static int
 io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
                 struct io_content *content)
@@ -72,7 +73,7 @@ io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
     return content->bytes == NULL && content->buffer == NULL ? -1 : 0;
 }
 
-/* Take the GrowBuffer that the caller gave. */
+/* Make the argument `buffer` the content, after a check of the arguments. */
 static int
 io_take_buffer(PyObject *op, PyObject *source, PyObject *limit,
                struct io_content *content)
@@ -100,8 +101,8 @@ io_take_buffer(PyObject *op, PyObject *source, PyObject *limit,
     return 0;
 }
 
-/* A file that was given the new contents already, if any, or closed in the meantime by
- * user code that gave the bytes, is given these. */
+/* Converting the arguments may run user code, which may close the file or give it other
+ * bytes. The content made here replaces them all the same. */
 int
 io_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
@@ -170,7 +171,7 @@ io_getstate(PyObject *op, PyObject *Py_UNUSED(ignored))
     return Py_BuildValue("(NnN)", value, (Py_ssize_t)position, copy);
 }
 
-/* Return the position of a state whose other items are as they should be, or -1. */
+/* Check a state, except for its bytes. Return its position, or -1 with an exception. */
 static Py_ssize_t
 io_check_state(PyObject *op, PyObject *state)
 {
@@ -205,8 +206,8 @@ io_check_state(PyObject *op, PyObject *state)
     return position;
 }
 
-/* Add the attributes of a state, unless the bytes cannot be replaced: what gave them may
- * have closed the file, or made a view of it. */
+/* Add the attributes of a state. First check again that the bytes can be replaced: user
+ * code that ran while they were read may have closed the file or made a view of it. */
 static int
 io_update_attributes(PyObject *op, PyObject *more)
 {

@@ -1,4 +1,4 @@
-/* io_state: what a GrowIO is made from, and its pickled state. */
+/* io_state: construction and pickling of a GrowIO. */
 #ifndef GROWBUF_IO_STATE_H
 #define GROWBUF_IO_STATE_H
 
@@ -6,8 +6,8 @@
 
 extern const char io_getstate_doc[], io_setstate_doc[];
 
-/* tp_init, and tp_vectorcall, which subclasses do not inherit: it makes a file without an
- * argument tuple, __new__ and __init__. */
+/* tp_init and tp_vectorcall. tp_vectorcall makes a file without an argument tuple and
+ * without calling __new__ and __init__; subclasses do not inherit it. */
 int io_init(PyObject *op, PyObject *args, PyObject *kwargs);
 PyObject *io_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
                         PyObject *kwnames);

@@ -9,8 +9,8 @@
 /* ---------------------------------------------------------------------------- write */
 
 /* Write at the position and move it. The bytes may be a view of the file's own. The GIL
- * is kept, however many there are: a write by one thread must not look like a view of the
- * bytes to another. */
+ * is not released, however many there are: that would need an export, and other
+ * threads' writes would then raise BufferError. */
 static inline int
 io_put(IOObject *self, const char *bytes, size_t nbytes)
 {
@@ -25,8 +25,9 @@ io_put(IOObject *self, const char *bytes, size_t nbytes)
     return 0;
 }
 
-/* If `data` is the file's own buffer, write all its bytes without an export, under which
- * it could not grow. Returns 0 if it is another object, and else -1 or 1. */
+/* If `data` is the file's own buffer, write all its bytes. This takes no export, since
+ * an exported buffer cannot grow. Return 1 if they are written, 0 if `data` is another
+ * object, -1 with an exception. */
 static int
 io_write_own_buffer(PyObject *op, PyObject *data, PyObject **result)
 {
@@ -50,8 +51,8 @@ io_write_own_buffer(PyObject *op, PyObject *data, PyObject **result)
     return rc;
 }
 
-/* Write what a view shows. The result is made first, since a failure to make it must not
- * come after the write. */
+/* Write bytes and return their number. The result is made before the write, because
+ * making it can fail. */
 static PyObject *
 io_write_nbytes(PyObject *op, const char *bytes, Py_ssize_t nbytes)
 {
@@ -76,9 +77,10 @@ const char io_write_doc[] = PyDoc_STR(
 "b: a bytes-like object.\n\n"
 "Return how many bytes were written: all of them. If the position is past the end the\n"
 "bytes between become zeros. Raise ValueError if the file is closed, TypeError if b is\n"
-"not bytes-like; MemoryError, or BufferError if the file would become longer while a\n"
-"view of its bytes exists and it has no limit: then nothing is written. Costs one copy\n"
-"of b, and now and then one of the file while that is shorter than 72 KiB.\n\n"
+"not bytes-like; MemoryError if there is too little memory; BufferError if the file\n"
+"would become longer while a view of its bytes exists and it has no limit. Then\n"
+"nothing is written. Copies b once; while the file is shorter than 72 KiB, growing\n"
+"now and then copies it, too.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam'), file.write(bytearray(b' and eggs'))\n"
@@ -109,8 +111,8 @@ const char io_writelines_doc[] = PyDoc_STR(
 "writelines($self, lines, /)\n--\n\n"
 "Write one bytes-like object after the other.\n\n"
 "lines: an iterable of bytes-like objects. No newlines are added.\n\n"
-"Raise what write() raises, or what the iterable raises: what was written until then\n"
-"stays written. Costs what as many calls of write() cost.\n\n"
+"Raise the exceptions of write() or of the iterable; bytes that are written already\n"
+"stay. Costs as much as one write() for each object.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.writelines([b'spam\\n', b'eggs\\n'])\n"
@@ -141,9 +143,9 @@ io_writelines(PyObject *op, PyObject *lines)
 
 const char io_truncate_doc[] = PyDoc_STR(
 "truncate($self, size=None, /)\n--\n\n"
-"Cut the file off after a number of bytes. The position stays.\n\n"
-"size: the length that stays, in bytes; the position if it is None. A file that is\n"
-"shorter stays as it is.\n\n"
+"Cut the file off after a number of bytes. The position does not change.\n\n"
+"size: the new length in bytes; the position if it is None. A shorter file is\n"
+"unchanged.\n\n"
 "Return size. Raise ValueError if the file is closed or size is negative, TypeError if\n"
 "it is no integer, BufferError while a view of the bytes exists, if the file would\n"
 "become shorter. Copies at most half of a bytes object that the file was made from, and\n"

@@ -1,4 +1,4 @@
-/* layout: how the rows of arrays lie in memory. */
+/* layout: the objects that describe how the rows of a dtype lie in memory. */
 
 #include "layout.h"
 
@@ -8,7 +8,7 @@
 #include "spans.h"
 #include "state.h"
 
-/* ---------------------------------------------------------------- what NumPy gives */
+/* ------------------------------------------------------- the functions from NumPy */
 
 static const char *const hook_names[] = {
 #define HOOK_NAME(name) #name,
@@ -63,7 +63,8 @@ numpy_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(numpy_doc, "What growbuf.array has handed over to growbuf._growbuf.");
+PyDoc_STRVAR(numpy_doc, "The types and functions that growbuf.array passed to\n"
+                        "growbuf._growbuf.");
 
 /* Tests set these two. */
 static PyMemberDef numpy_members[] = {
@@ -120,13 +121,12 @@ add_hooks(NumPyObject *self, PyObject *kwargs)
     return 0;
 }
 
-const char layout_use_numpy_doc[] =
-    PyDoc_STR(
+const char layout_use_numpy_doc[] = PyDoc_STR(
 "use_numpy(scalars, /, **hooks)\n--\n\n"
-"Take over what arrays need of NumPy. For growbuf.array.\n\n"
+"Set the types and functions that arrays use. growbuf.array calls this.\n\n"
 "scalars: a tuple of (dtype.kind, scalar), one for each scalar type.\n"
 "hooks: types and functions, named in layout.h.\n\n"
-"Return the object that has them.");
+"Return the object that holds them.");
 
 PyObject *
 layout_use_numpy(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -164,8 +164,8 @@ layout_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-/* A cycle passes through `numpy`, which breaks it: the rest may be missing in no layout
- * that an array has. */
+/* There is no tp_clear: an array needs all fields of its layout. A reference cycle
+ * passes through `numpy`, whose tp_clear breaks it. */
 static void
 layout_dealloc(PyObject *op)
 {
@@ -286,7 +286,7 @@ layout_clean_slow(const LayoutObject *layout, char *rows, size_t nbytes)
     }
 }
 
-/* Ask for the format, once. */
+/* Compute the format with Python code, and keep it. */
 static PyObject *
 ask_format(LayoutObject *layout)
 {
@@ -329,11 +329,12 @@ layout_call(LayoutObject *layout, enum numpy_hook hook, PyObject *value)
 
 /* ----------------------------------------------------------------- address space */
 
-/* An array that never moves reserves twice its limit. The first arrays get more than any
- * memory, thousands fit in all, and some space is always left for others. */
+/* A limit of n bytes reserves 2 n bytes of address space. The first arrays get a longer
+ * limit than the machine has memory, later ones less, so that thousands fit and some
+ * space stays free for other code. */
 static const struct {
     size_t limit; /* in bytes */
-    double share; /* of the address space, that may be in use with the reservation */
+    double share; /* of the address space; no more may be in use, this array included */
 } limits[] = {
     {(size_t)1 << 40, 0.25}, {(size_t)1 << 38, 0.45}, {(size_t)1 << 36, 0.60},
     {(size_t)1 << 34, 0.75}, {(size_t)1 << 32, 0.90}, {(size_t)1 << 30, 0.95},
@@ -379,8 +380,8 @@ layout_choose_limit(NumPyObject *numpy, size_t nbytes, size_t max, size_t *limit
 
 /* -------------------------------------------------------------- layouts that are kept */
 
-/* Whether an argument always means the same dtype: a list of fields may be changed, and a
- * class may have any attribute `dtype`. */
+/* Whether an argument always means the same dtype. A list of fields may change, and so
+ * may the attribute `dtype` of a class. */
 static bool
 is_constant_dtype(NumPyObject *numpy, PyObject *dtype)
 {
@@ -394,7 +395,8 @@ is_constant_dtype(NumPyObject *numpy, PyObject *dtype)
            PyObject_TypeCheck(dtype, dtypes);
 }
 
-/* Whether it is None, an int, or a tuple of ints, and of no class with an own __eq__. */
+/* Whether a row shape is None, an int or a tuple of ints, and no object of a subclass,
+ * which may override __eq__. */
 static bool
 is_constant_shape(PyObject *row_shape)
 {
@@ -409,7 +411,8 @@ is_constant_shape(PyObject *row_shape)
     return true;
 }
 
-/* Dtypes are told apart as objects: equal ones may differ in what they tell. */
+/* Compare dtypes by identity: equal dtypes may have different metadata. Compare names
+ * by value. */
 static bool
 is_same_dtype(PyObject *left, PyObject *right)
 {

@@ -1,9 +1,9 @@
-/* layout: how the rows of arrays lie in memory, and what was taken from NumPy for them.
+/* layout: how the rows of arrays lie in memory, and the NumPy functions used for that.
  *
- * growbuf/array.py is the only code that imports NumPy. When it is imported it hands over
- * functions of NumPy's and its own, and later one Layout for each dtype and row shape.
- * Arrays share layouts. No NumPy header is needed: an ndarray is met by its attributes and
- * by the buffer protocol.
+ * growbuf/array.py is the only code that imports NumPy. At its import it passes
+ * functions of NumPy's and its own to this file. Later it makes a Layout for each dtype
+ * and row shape. Arrays share layouts. No NumPy header is needed: the code uses
+ * ndarrays by their attributes and the buffer protocol only.
  */
 #ifndef GROWBUF_LAYOUT_H
 #define GROWBUF_LAYOUT_H
@@ -15,7 +15,7 @@
 
 #include "setitem.h"
 
-/* What growbuf/array.py hands over. */
+/* The types and functions that growbuf/array.py passes. */
 #define NUMPY_HOOKS(DO)                                                                \
     DO(ndarray) /* these four are types */                                             \
     DO(dtype)                                                                          \
@@ -28,7 +28,7 @@
     DO(rows)        /* (layout, values) -> ndarray of rows; None: iterate over them */ \
     DO(selected) /* (nrows, key) -> ndarray of bools: the rows that a key selects */   \
     DO(buffer_format) /* (dtype) -> the format of the buffer protocol; None: none */   \
-    DO(address_space) /* () -> bytes: in all, and what others than buffers have of it */
+    DO(address_space) /* () -> bytes of address space: all, in use by other code */
 
 #define NUMPY_HOOK(name) NUMPY_##name,
 enum numpy_hook { NUMPY_HOOKS(NUMPY_HOOK) NUMPY_NHOOKS };
@@ -36,7 +36,7 @@ enum numpy_hook { NUMPY_HOOKS(NUMPY_HOOK) NUMPY_NHOOKS };
 
 enum { NUMPY_NKEPT = 64 };
 
-/* A layout, under the arguments that it was asked for with. */
+/* A cached layout, and the arguments for which it was made. */
 struct kept {
     PyObject *dtype, *row_shape, *layout;
 };
@@ -47,10 +47,10 @@ typedef struct {
     struct scalars scalars;
     struct kept kept[NUMPY_NKEPT];
     Py_ssize_t space_nbytes,
-        others_nbytes; /* what address_space() said; -1: not asked */
+        others_nbytes; /* what address_space() returned; -1: not called */
 } NumPyObject;
 
-/* A run of bytes of an item that hold no value. */
+/* Padding: a run of bytes of an item that belong to no value. */
 struct padding {
     size_t offset, nbytes;
 };
@@ -62,9 +62,9 @@ typedef struct {
     PyObject *row_shape;  /* a tuple of ints */
     PyObject *view_shape; /* the (-1, *row_shape) for reshape(); NULL for one axis */
     PyObject *new_row;    /* () -> ndarray of one row */
-    PyObject *format;     /* a bytes object; None: none; NULL: not asked yet */
+    PyObject *format;     /* a bytes object; None: none; NULL: not yet known */
     size_t row_nbytes, itemsize;
-    bool is_void; /* an item is a view of its array, as NumPy's void scalars are */
+    bool is_void; /* a scalar of this dtype is a view of its array, as np.void is */
     struct field field; /* a row */
     Py_ssize_t npaddings;
     struct padding *paddings;
@@ -78,25 +78,26 @@ layout_cast(PyObject *op)
     return (LayoutObject *)op;
 }
 
-/* use_numpy(scalars, **hooks): growbuf/array.py hands over what it has. */
+/* use_numpy(scalars, **hooks): store what growbuf/array.py passes. */
 PyObject *layout_use_numpy(PyObject *module, PyObject *args, PyObject *kwargs);
 extern const char layout_use_numpy_doc[];
 
 /* Return the layout for two arguments of GrowArray, which may be None. A new reference. */
 PyObject *layout_of(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape);
 
-/* Return the format of an item in the buffer protocol, which lives as long as the layout. If
- * it has none that NumPy reads back as the same dtype, raise BufferError. */
+/* Return the buffer protocol's format of an item; the string lives as long as the
+ * layout. Raise BufferError if there is no format that NumPy reads back as the same
+ * dtype. */
 const char *layout_format(LayoutObject *layout);
 
-/* Call what was handed over. */
+/* Call hook(layout, value). */
 PyObject *layout_call(LayoutObject *layout, enum numpy_hook hook, PyObject *value);
 
-/* Return how many bytes an array may reserve that is to hold `nbytes`: at most `max`, and 0
- * where it is to have no reservation. -1 comes with an exception. */
+/* Choose the limit of an array that must hold `nbytes`: at most `max` bytes, 0 if it is
+ * to reserve no address space. Return 0; -1 comes with an exception. */
 int layout_choose_limit(NumPyObject *numpy, size_t nbytes, size_t max, size_t *limit);
 
-/* Zero the bytes of rows that hold no value. NumPy leaves them to chance, in casts too. */
+/* Zero the padding bytes of rows. NumPy leaves them unspecified, after casts too. */
 void layout_clean_slow(const LayoutObject *layout, char *rows, size_t nbytes);
 
 static inline void
@@ -107,7 +108,7 @@ layout_clean(const LayoutObject *layout, char *rows, size_t nbytes)
     }
 }
 
-/* Write a row, or return false if that takes Python code. */
+/* Write a row. Return false if that needs Python code. */
 static inline bool
 layout_write(const LayoutObject *layout, char *to, PyObject *row)
 {

@@ -96,8 +96,8 @@ rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
 
 /* ---------------------------------------------------------- from small to stable */
 
-/* Copy the rows to reserved address space, and give that to the buffer. Return 1 if the
- * system refuses to reserve it. */
+/* Reserve address space for `limit` bytes, copy the rows there, and make it the
+ * buffer's store. Return 1 if the system refuses. */
 static int
 move_to_reservation(BufferObject *buffer, size_t limit)
 {
@@ -128,7 +128,7 @@ rows_stabilize(RowsObject *self, size_t nbytes)
                                 &limit) < 0) {
             return -1;
         }
-        if (!self->small || limit == 0) { /* another thread has done it meanwhile */
+        if (!self->small || limit == 0) { /* another thread was faster, or no space */
             break;
         }
         rc = move_to_reservation(self->buffer, limit);
@@ -151,7 +151,7 @@ rows_make_view(RowsObject *self, BufferObject *buffer)
     if (flat == NULL) {
         return NULL;
     }
-    /* Never the flat one, which is the base of all views that are handed out. */
+    /* Return a view of `flat`, not `flat` itself: it is the base of all later views. */
     PyObject *view =
         layout->view_shape == NULL
             ? PyObject_GetItem(flat, Py_Ellipsis)
@@ -174,7 +174,8 @@ kept_view(RowsObject *self)
         return NULL;
     }
     PyObject *view = rows_make_view(self, self->buffer);
-    /* Making one may run other code, through the collector, before it is an export. */
+    /* Making the view may run the garbage collector, and so code that changed the
+     * length before the view was an export. Keep it only if it shows all rows. */
     if (view != NULL && !self->shared && nbytes == buffer_length(self->buffer) &&
         PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
         self->view_nbytes = nbytes;
@@ -201,7 +202,7 @@ rows_new_view(PyObject *op)
     return view;
 }
 
-/* Raise the BufferError for views that are held, and say of which kind. */
+/* Raise BufferError because views are held; the message says of which kind they are. */
 static int
 refuse_viewed(const RowsObject *self, const char *refusal)
 {
@@ -220,13 +221,13 @@ int
 rows_drop_views(RowsObject *self)
 {
     Py_CLEAR(self->view);
-    Py_CLEAR(self->view); /* what a weak reference called may have had one made */
+    Py_CLEAR(self->view); /* a weak reference's callback may have made one */
     return buffer_is_exported(self->buffer)
                ? refuse_viewed(self, "rows cannot be moved or removed")
                : 0;
 }
 
-/* Raise the MemoryError for rows that the reservation does not hold. */
+/* Raise MemoryError because the reservation is too short for the rows. */
 static int
 refuse_past_limit(RowsObject *self)
 {

@@ -1,9 +1,10 @@
-/* rows: the object GrowArray, whose rows are the bytes of a GrowBuffer. Here are the
- * ndarray that looks at them, and the tailroom for more.
+/* rows: the struct of a GrowArray. Its rows are the bytes of a GrowBuffer. The
+ * functions here make ndarrays of the rows, and tailroom for more rows.
  *
- * Whatever changes, the kept view too, is read and written under the critical section of
- * the buffer: ROWS_LOCKED. Functions that expect it say so; -1 and NULL come with an
- * exception, and then the rows are unchanged.
+ * All fields that change, the kept view among them, are read and written in the
+ * critical section of the buffer, which ROWS_LOCKED enters. "Under the lock" in a
+ * comment means that the caller is in it. -1 and NULL come with an exception; then the
+ * rows are unchanged.
  */
 #ifndef GROWBUF_ROWS_H
 #define GROWBUF_ROWS_H
@@ -16,16 +17,17 @@ typedef struct {
     BufferObject *buffer;
     LayoutObject *layout;
     PyObject *weakrefs;
-    PyObject *view; /* the kept view: the ndarray made last, or NULL; an export */
+    PyObject *view; /* the kept view: a cached ndarray, or NULL; it is an export */
     size_t view_nbytes;
     unsigned int nexports; /* by the buffer protocol: memoryviews and the like */
-    /* Others know the buffer: they may change it, and a kept view would be in their way. */
+    /* Other code refers to the buffer and may resize it: keep no view, an export. */
     bool shared;
-    bool small; /* so far a few bytes on the heap, that no view has looked at */
+    bool small; /* at most 64 KiB on the heap, and no view was made yet */
 } RowsObject;
 
-/* Up to so many bytes an array needs no reservation, unless there are views. Its block
- * grows by a half, and at least by ROWS_MIN_SMALL. */
+/* An array of at most ROWS_MAX_SMALL bytes reserves no address space until its first
+ * view. Its heap block grows by half of its length, and at least by ROWS_MIN_SMALL
+ * bytes. */
 enum { ROWS_MIN_SMALL = 32, ROWS_MAX_SMALL = 64 * 1024 };
 
 static inline RowsObject *
@@ -64,34 +66,37 @@ PyObject *rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout
 
 Py_ssize_t rows_length(PyObject *op);
 
-/* Raise ValueError unless the buffer, which others may have changed, is whole rows.
- * Under the lock. */
+/* Raise ValueError if the buffer's length is no multiple of the row size: other code
+ * may have changed it. Under the lock. */
 int rows_check_whole(const RowsObject *self);
 
-/* End being small: reserve address space for `nbytes` and more, as far as the process has
- * some, and copy the rows there, which never move again. Under the lock. */
+/* End being small: reserve address space for `nbytes` more at least, and copy the rows
+ * there; they never move again. If none can be reserved, the rows stay where they are.
+ * Under the lock. */
 int rows_stabilize(RowsObject *self, size_t nbytes);
 
-/* Return an ndarray of the rows in a buffer, which is ours or was. */
+/* Return an ndarray of the rows in a buffer: the array's own, or one that took over its
+ * bytes. */
 PyObject *rows_make_view(RowsObject *self, BufferObject *buffer);
 
-/* Return the kept view: the ndarray made last if it still shows all rows, else a new one.
- * pre: the caller gives it to no other code, which could change its shape and flags. */
+/* Return the kept view if it still shows all rows, else make a new one and keep it.
+ * pre: the caller passes it to no code that could change its shape or flags. */
 PyObject *rows_kept_view(PyObject *op);
 
-/* Return a new ndarray of all rows, to be handed out. */
+/* Return a new ndarray of all rows, which may be passed to any code. */
 PyObject *rows_new_view(PyObject *op);
 
 /* Drop the kept view, and raise BufferError if another view is held. Dropping it may run
  * other code. Under the lock. */
 int rows_drop_views(RowsObject *self);
 
-/* Raise an exception unless the rows are whole and may grow by `nbytes`. A view keeps a
- * buffer that may move from growing; the kept view does not. May run other code. Under the
- * lock. */
+/* Raise an exception unless the buffer's length is a multiple of the row size and may
+ * grow by `nbytes`. If the buffer may move, a view prevents growing; the kept view is
+ * dropped. May run other code. Under the lock. */
 int rows_check_growable(RowsObject *self, size_t nbytes);
 
-/* Ensure `nbytes` of tailroom after whole rows. As rows_check_growable(). */
+/* Ensure `nbytes` of tailroom, after the check that rows_check_growable() makes. Under
+ * the lock. */
 int rows_make_tailroom_slow(RowsObject *self, size_t nbytes);
 
 static inline int
@@ -114,16 +119,18 @@ rows_numpy(PyObject *op)
     return rows_cast(op)->layout->numpy;
 }
 
-/* Whether an operand is of a type whose code does not see the other operand, or keeps it no
- * longer than the operation. Code of another type might return it, or change its shape. */
+/* Whether an operand's type is known to keep no reference to the other operand after
+ * the operation. Code of another type might return the other operand, or change its
+ * shape. */
 bool rows_is_tame(NumPyObject *numpy, PyObject *op);
 
-/* Return an operand as NumPy is to see it: a GrowArray as a view, the kept one or a new one,
- * anything else as it is. */
+/* Return an operand to pass to NumPy: for a GrowArray the kept view or a new one, else
+ * the operand itself. */
 PyObject *rows_as_ndarray(PyObject *op, bool kept);
 
-/* Zero what pads the items of some rows, or of all rows, after NumPy has written there. Runs
- * no other code, and may be called with an exception set. What is no GrowArray is left. */
+/* Zero the padding bytes of the rows between two indices, or of all rows, after NumPy
+ * has written to them. Runs no other code, and may be called with an exception set.
+ * Does nothing if `op` is no GrowArray. */
 void rows_clean_between(PyObject *op, Py_ssize_t start, Py_ssize_t stop);
 void rows_clean(PyObject *op);
 

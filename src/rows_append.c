@@ -1,8 +1,9 @@
-/* rows_append: values that become rows, at the end.
+/* rows_append: converting values to rows and appending them.
  *
- * Three ways are tried in turn: C writes the value where it will stay; an array of just our
- * dtype is copied; NumPy makes an array of it, in one call to growbuf/array.py. An `int`
- * result is 1 for done, 0 for "not this way", -1 for an exception.
+ * Three ways are tried in turn. C code converts the value and writes it after the last
+ * row. If the value is an array of our dtype, its bytes are copied. Else
+ * growbuf/array.py makes an array of it with NumPy. A function returns 1 if it is done,
+ * 0 to try the next way, -1 with an exception.
  */
 
 #include "rows_append.h"
@@ -11,8 +12,9 @@
 
 /* ---------------------------------------------------- appending Python's objects */
 
-/* Write rows after the last one, where there is room, and publish them when all are there.
- * If one cannot be written, put back the NUL that follows the last byte. */
+/* Write rows to the tailroom, which is long enough, and publish them when all are
+ * written. If C code cannot convert one, restore the NUL after the last byte and return
+ * 0. */
 static int
 write_rows(RowsObject *self, PyObject *const *rows, size_t count)
 {
@@ -37,8 +39,8 @@ write_row(RowsObject *self, PyObject *row)
                : write_rows(self, &row, 1);
 }
 
-/* Write all rows of a list or a tuple. To make room may run code that changes the list: so
- * its items are looked up afterwards. */
+/* Write all rows of a list or a tuple. Making tailroom may run code that changes the
+ * list, so its items are read afterwards. */
 static int
 write_listed(RowsObject *self, PyObject *rows)
 {
@@ -76,8 +78,8 @@ rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
     return 1;
 }
 
-/* Whether an object's items are of our dtype: 1, 0, or -1 with an exception. A dtype is
- * equal to much that is none, so types are compared first. */
+/* Return 1 if an object's dtype is ours, else 0; -1 with an exception. The types are
+ * compared first, because a dtype is also equal to objects that name it. */
 static int
 has_our_dtype(RowsObject *self, PyObject *op)
 {
@@ -99,7 +101,7 @@ has_our_dtype(RowsObject *self, PyObject *op)
     return rc;
 }
 
-/* Whether the last axes of a view are those of one row, after `naxes` others. */
+/* Whether a view has `naxes` axes, followed by the axes of one row. */
 static bool
 has_our_shape(RowsObject *self, const Py_buffer *view, int naxes)
 {
@@ -108,7 +110,7 @@ has_our_shape(RowsObject *self, const Py_buffer *view, int naxes)
     if (view->ndim != ndim + naxes) {
         return false;
     }
-    size_t row_nbytes = (size_t)view->itemsize; /* a scalar shows its bytes as items */
+    size_t row_nbytes = (size_t)view->itemsize; /* 1 in the view of a scalar */
     for (Py_ssize_t i = 0; i < ndim; i++) {
         if (view->shape[naxes + i] !=
             PyLong_AsSsize_t(PyTuple_GET_ITEM(row_shape, i))) {
@@ -119,9 +121,9 @@ has_our_shape(RowsObject *self, const Py_buffer *view, int naxes)
     return row_nbytes == self->layout->row_nbytes;
 }
 
-/* Append an array of our dtype whose bytes are in our order: a row (`naxes` 0) or a block
- * of rows (1). Ourselves are left to NumPy, because a view of our own would keep us from
- * growing; so are items of ndarray's subclasses, such as np.ma.masked. */
+/* Append a C-contiguous array of our dtype: one row if `naxes` is 0, a block of rows if
+ * it is 1. Return 0 for the array itself, because an export of it would prevent
+ * growing; also for a row of a subclass of ndarray, such as np.ma.masked. */
 static int
 append_array(PyObject *op, PyObject *array, int naxes)
 {
@@ -189,8 +191,8 @@ append_row(PyObject *op, PyObject *row)
     return rc != 0 ? rc : append_made(self, layout_call(self->layout, NUMPY_row, row));
 }
 
-/* Return no rows, of the same layout. No other code knows them: values are gathered there,
- * since what makes them may change the array, or fail. */
+/* Return a new array without rows, of the same layout. Values are gathered there first,
+ * since the code that yields them may fail or change the array itself. */
 static PyObject *
 begin_gathering(PyObject *op)
 {
@@ -279,11 +281,11 @@ rows_extend_by(PyObject *op, PyObject *values)
 PyDoc_STRVAR(append_doc,
 "append($self, row, /)\n--\n\n"
 "Append one row.\n\n"
-"row: a value or an array-like; it is broadcast to the row shape and cast to the dtype\n"
-"by NumPy's rule same_kind.\n\n"
-"Raise TypeError, ValueError or OverflowError for what does not fit, MemoryError past\n"
-"the limit, and BufferError if the array is not stable and a view of it is held; then\n"
-"the array is unchanged. Amortized O(1).\n\n"
+"row: a value or an array-like. It is broadcast to the row shape, and cast to the\n"
+"dtype if NumPy's rule same_kind allows that.\n\n"
+"Raise TypeError, ValueError or OverflowError if the row does not fit, MemoryError\n"
+"past the limit, BufferError if the array is not stable and a view of it is held.\n"
+"Then the array is unchanged. Amortized O(1).\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> points = GrowArray(row_shape=2)\n"
 ">>> points.append((1, 2))\n"
@@ -301,9 +303,9 @@ PyDoc_STRVAR(extend_doc,
 "Append all rows of an array or an iterable.\n\n"
 "rows: an array-like whose first axis counts rows, or an iterable of rows; each row is\n"
 "broadcast and cast as append() does.\n\n"
-"Raise as append() does, and what the iterable raises; then no row was appended. A\n"
-"contiguous array of the same dtype is copied once; other arrays, and what an iterable\n"
-"yields, are first gathered beside the array.\n\n"
+"Raise as append() does, or an exception of the iterable; then no row is appended. A\n"
+"contiguous array of the same dtype is copied once; other arrays, and the rows of an\n"
+"iterable, are first copied to memory beside the array.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray()\n"
 ">>> samples.extend([1, 2])\n"

@@ -1,4 +1,4 @@
-/* rows_append: values that become rows, at the end: append() and extend(). */
+/* rows_append: converting values to rows and appending them: append() and extend(). */
 #ifndef GROWBUF_ROWS_APPEND_H
 #define GROWBUF_ROWS_APPEND_H
 
@@ -7,11 +7,11 @@
 /* Append bytes of whole rows. Return 1. Under the lock. */
 int rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes);
 
-/* Append all rows of an array or an iterable, as extend() does even where a subclass does
- * otherwise. Return 1. */
+/* Append all rows of an array or an iterable, as GrowArray.extend() does, even if a
+ * subclass overrides that. Return 1. */
 int rows_extend_by(PyObject *op, PyObject *values);
 
-/* Return new rows of the same layout that are just this one. */
+/* Return a new GrowArray of the same layout that has only this row. */
 PyObject *rows_gather_one(PyObject *op, PyObject *row);
 
 /* Methods, for the type's table. */

@@ -1,4 +1,4 @@
-/* rows_edit: rows inserted and removed, and the number of them set. */
+/* rows_edit: inserting and removing rows of a GrowArray, and setting their number. */
 
 #include "rows_edit.h"
 
@@ -8,7 +8,7 @@
 
 /* ------------------------------------------------------------------------ indices */
 
-/* Return the row of an index, or -1 with an IndexError. */
+/* Return the row number of an index that may be negative; -1 with an IndexError. */
 static Py_ssize_t
 find_row(RowsObject *self, Py_ssize_t index)
 {
@@ -27,8 +27,8 @@ find_row(RowsObject *self, Py_ssize_t index)
     return row;
 }
 
-/* Drop the views and return the row of an index, which is looked up again: to drop a view
- * may run other code. */
+/* Drop the kept view and return the row number of an index. It is computed again after
+ * that, since dropping a view may run code that changes the length. */
 static Py_ssize_t
 find_row_to_remove(RowsObject *self, Py_ssize_t index)
 {
@@ -37,7 +37,7 @@ find_row_to_remove(RowsObject *self, Py_ssize_t index)
                : find_row(self, index);
 }
 
-/* Clip two ends to the rows there are, and return how many rows are between them. */
+/* Clip the bounds of a slice to the rows that exist, and return how many it has. */
 static Py_ssize_t
 clip(RowsObject *self, Py_ssize_t *start, Py_ssize_t *stop)
 {
@@ -78,11 +78,11 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes)
 PyDoc_STRVAR(insert_doc,
 "insert($self, index, row, /)\n--\n\n"
 "Insert one row before an index.\n\n"
-"index: clipped to the rows there are, as list.insert does.\n"
+"index: clipped to the number of rows, as list.insert() does.\n"
 "row: as for append().\n\n"
-"Raise as append() does, and BufferError while a view is held, except at the end. Costs\n"
-"one move of the rows after it, or of those before it where they are fewer and rows were\n"
-"deleted there earlier.");
+"Raise as append() does, and BufferError while a view is held, except at the end.\n"
+"Moves the rows after the index; or those before it, if they are fewer and earlier\n"
+"deletions there left headroom.");
 
 static PyObject *
 rows_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -111,9 +111,10 @@ remove_row(RowsObject *self, Py_ssize_t row)
     return buffer_splice(self->buffer, (size_t)row * nbytes, nbytes, 0);
 }
 
-/* Copy a row to the bytes of an ndarray, and return that: if it is one item, as a scalar.
- * The scalar is made before a row is removed, in case there is no memory for it; and the
- * row stays until then. */
+/* Copy a row to `array`, whose memory begins at `bytes`, and return that; return a
+ * scalar if a row is one item. The result is made before the row is removed, because
+ * making it can fail. The buffer is held meanwhile, so that other code cannot change
+ * its length. */
 static PyObject *
 copy_row(RowsObject *self, Py_ssize_t index, bool remove, PyObject *array, char *bytes)
 {
@@ -152,9 +153,9 @@ rows_copy_row(PyObject *op, Py_ssize_t index, bool remove)
 
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
-"Remove a row and return it: a scalar, or an array where rows have a shape.\n\n"
-"Raise IndexError if there is no such row, BufferError while a view is held. Costs as\n"
-"del does: O(1) for the first and the last row.");
+"Remove a row and return it: an array if rows have a shape, else a scalar.\n\n"
+"Raise IndexError if there is no such row, BufferError while a view is held. O(1) for\n"
+"the first and the last row; else moves the rows on the shorter side.");
 
 static PyObject *
 rows_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -195,9 +196,9 @@ delete_between(RowsObject *self, Py_ssize_t start, Py_ssize_t stop)
                          0);
 }
 
-enum { FIND_NEAR = 8 }; /* bools that are looked at before memchr is worth a call */
+enum { FIND_NEAR = 8 }; /* bools that are compared one by one before memchr is called */
 
-/* Return the first from `at` on that is `value`, `count` if none is. */
+/* Return the index of the first `value` from `at` on; `count` if there is none. */
 static size_t
 find_bool(const char *bools, size_t at, size_t count, bool value)
 {
@@ -210,10 +211,12 @@ find_bool(const char *bools, size_t at, size_t count, bool value)
     return found == NULL ? count : (size_t)(found - bools);
 }
 
-/* Remove the rows where `gone` is true; the array may have more rows than that tells of.
+/* Remove the rows where `gone` is true. The array may have more rows than `count` by
+ * now.
  *
- *   |..xxx...x..|      x removed; a run of others moves once, and the last one with all
- *   |.......|          after it as the gate does it, from whichever side is shorter
+ *   |..xxx...x..|    x: removed. Each run of other rows between two removed ones moves
+ *   |.......|        once. All that is removed is then one run: buffer_splice() moves
+ *                    the rows before it or after it, whichever are fewer.
  */
 static int
 delete_where(RowsObject *self, const char *gone, size_t count)
@@ -243,7 +246,7 @@ delete_where(RowsObject *self, const char *gone, size_t count)
     return buffer_splice(buffer, to * row_nbytes, (from - to) * row_nbytes, 0);
 }
 
-/* Delete what NumPy selects by a key. */
+/* Delete the rows that NumPy selects by a key. */
 static int
 delete_selected(PyObject *op, PyObject *key)
 {
@@ -289,7 +292,8 @@ delete_slice(PyObject *op, PyObject *slice)
     return rc;
 }
 
-/* Whether a key is one index: an array is one of several, and a bool a new axis. */
+/* Whether a key is a single index. Arrays and bools are not: NumPy selects rows by
+ * them. */
 static bool
 is_index(LayoutObject *layout, PyObject *key)
 {
@@ -350,7 +354,8 @@ detach_rows(RowsObject *self)
 PyDoc_STRVAR(detach_doc,
 "detach($self, /)\n--\n\n"
 "Remove all rows and return them as an ndarray that owns their memory.\n\n"
-"Raise BufferError while a view is held. From 1 MiB up the pages move: microseconds.\n\n"
+"Raise BufferError while a view is held. Moves the pages of the rows, which takes\n"
+"microseconds; less than 1 MiB may be copied.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.detach(), len(samples)\n"
@@ -386,7 +391,8 @@ PyDoc_STRVAR(resize_doc,
 "resize($self, nrows, /)\n--\n\n"
 "Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
 "Raise ValueError if nrows is negative, MemoryError past the limit, BufferError if rows\n"
-"would be removed while a view is held. Zeros cost nothing on fresh pages.");
+"would be removed while a view is held. Fresh pages are zero already, and are not\n"
+"written to.");
 
 static PyObject *
 rows_resize(PyObject *op, PyObject *nrows)
@@ -414,7 +420,7 @@ reserve(RowsObject *self, size_t nbytes)
 
 PyDoc_STRVAR(reserve_doc,
 "reserve($self, nrows, /)\n--\n\n"
-"Make the capacity at least nrows rows in all.\n\n"
+"Make the capacity nrows or more, the present rows included.\n\n"
 "Raise ValueError if nrows is negative, MemoryError past the limit or if the system\n"
 "refuses, BufferError if it would move rows while a view is held.");
 

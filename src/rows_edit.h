@@ -1,10 +1,10 @@
-/* rows_edit: rows inserted and removed, and the number of them set. */
+/* rows_edit: inserting and removing rows of a GrowArray, and setting their number. */
 #ifndef GROWBUF_ROWS_EDIT_H
 #define GROWBUF_ROWS_EDIT_H
 
 #include "rows.h"
 
-/* Return a row, not as a view of the rows, and remove it if `remove`. */
+/* Return a copy of a row, and remove the row if `remove`. */
 PyObject *rows_copy_row(PyObject *op, Py_ssize_t index, bool remove);
 
 /* `del rows[key]`. */

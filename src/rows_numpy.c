@@ -1,10 +1,11 @@
-/* rows_numpy: NumPy's protocols, by which ufuncs and functions take an array. */
+/* rows_numpy: the protocols by which NumPy's ufuncs and functions take a GrowArray. */
 
 #include "rows_numpy.h"
 
 /* ------------------------------------------------------------------------ ufuncs */
 
-/* What NumPy passes as `out`: a tuple, in which GrowArrays may be. */
+/* Return a copy of `out`, the tuple that NumPy passes, with views in place of
+ * GrowArrays. */
 static PyObject *
 out_as_ndarrays(PyObject *out, bool kept)
 {
@@ -21,8 +22,8 @@ out_as_ndarrays(PyObject *out, bool kept)
     return result;
 }
 
-/* Return a GrowArray that was given as `out`, and not its view. Takes over the reference to
- * `result`. */
+/* Return `result` with each GrowArray of the tuple `out` in place of its view. Takes
+ * over the reference to `result`. */
 static PyObject *
 as_given(PyObject *out, PyObject *result)
 {
@@ -44,7 +45,7 @@ as_given(PyObject *out, PyObject *result)
     return mapped;
 }
 
-/* The value of the keyword `out`, a tuple; else NULL. */
+/* Return the value of the keyword `out` if that is a tuple, else NULL. */
 static PyObject *
 find_out(PyObject *const *values, PyObject *kwnames)
 {
@@ -64,7 +65,7 @@ is_named(PyObject *name, const char *text)
     return PyUnicode_CompareWithASCIIString(name, text) == 0;
 }
 
-/* Call a ufunc, which is the first of `args`, or a method of it. */
+/* Call the ufunc args[0], or a method of it, with the other arguments. */
 static PyObject *
 call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -73,7 +74,8 @@ call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *
                : PyObject_VectorcallMethod(method, args, (size_t)nargs, kwnames);
 }
 
-/* Whether neither a ufunc nor what it is called with has code that sees the view. */
+/* Whether the ufunc is NumPy's own and all its operands are tame, as rows_is_tame()
+ * says. Then no other code can keep the view. */
 static bool
 all_tame(NumPyObject *numpy, PyObject *const *args, Py_ssize_t nargs, PyObject *out)
 {
@@ -89,8 +91,9 @@ all_tame(NumPyObject *numpy, PyObject *const *args, Py_ssize_t nargs, PyObject *
 
 PyDoc_STRVAR(array_ufunc_doc,
 "__array_ufunc__($self, ufunc, method, /, *inputs, **kwargs)\n--\n\n"
-"Apply a ufunc, or a method of one, to the rows as an ndarray.\n\n"
-"Return what was given as out, if anything was.");
+"Call a ufunc, or a method of one, with an ndarray in place of each GrowArray.\n\n"
+"Return the argument out if there is one, else the result. But reduce() returns an\n"
+"ndarray of out's rows.");
 
 /* More than any ufunc takes: NumPy allows 64 operands, and there are ten keywords. */
 enum { MAX_ARGS = 80 };
@@ -109,7 +112,7 @@ rows_array_ufunc(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     PyObject *out = find_out(args + nargs, kwnames);
     bool reduces = is_named(args[1], "reduce");
     bool kept = !(reduces && out != NULL) && all_tame(rows_numpy(op), args, all, out);
-    /* The ufunc first, and then what it is called with: the name is left out. */
+    /* Collect the ufunc and its arguments, without args[1], the method's name. */
     PyObject *arrays[MAX_ARGS], *result = NULL;
     Py_ssize_t n = 0;
     for (; n < all - 1; n++) {
@@ -137,9 +140,9 @@ rows_array_ufunc(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 
 /* --------------------------------------------------------------------- functions */
 
-/* What a function is called with: arguments in which views stand for GrowArrays. */
+/* A call of a function, in whose arguments views replace GrowArrays. */
 struct call {
-    PyObject *given; /* a list of the GrowArrays */
+    PyObject *given; /* the GrowArrays that were replaced, a list */
 };
 
 static PyObject *replace(struct call *call, PyObject *op);
@@ -186,8 +189,8 @@ replace_in_dict(struct call *call, PyObject *dict)
     return result;
 }
 
-/* Return an argument with views for GrowArrays, also in lists, tuples and dicts. A function
- * may return a view, so each is a new one. */
+/* Return an argument with views in place of GrowArrays, also in lists, tuples and
+ * dicts. Each view is a new one, because the function may return it. */
 static PyObject *
 replace(struct call *call, PyObject *op)
 {
@@ -207,8 +210,9 @@ replace(struct call *call, PyObject *op)
     return result;
 }
 
-/* Call a function of NumPy's. Where no GrowArray was found, the arguments hide one in an
- * object of another type: then skip the search for it, which would end here again. */
+/* Call a function of NumPy's. If no GrowArray was replaced, one is inside an object of
+ * another type, and NumPy would find it and call __array_function__ again. So call the
+ * function's implementation, which does not look for one. */
 static PyObject *
 call_function(PyObject *function, const struct call *call, PyObject *args,
               PyObject *kwargs)
@@ -229,7 +233,7 @@ call_function(PyObject *function, const struct call *call, PyObject *args,
 PyDoc_STRVAR(array_function_doc,
 "__array_function__($self, func, types, args, kwargs, /)\n--\n\n"
 "Call a function of NumPy's with ndarrays of the rows in place of GrowArrays.\n\n"
-"Return what was given as out, if anything was.");
+"Return the argument out if there is one, else the result.");
 
 static PyObject *
 rows_array_function(PyObject *Py_UNUSED(op), PyObject *arguments)
@@ -264,7 +268,7 @@ rows_array_function(PyObject *Py_UNUSED(op), PyObject *arguments)
 
 PyDoc_STRVAR(clean_doc,
 "_clean($self, /)\n--\n\n"
-"Zero what pads the items, after an ndarray's method has written there.");
+"Zero the padding bytes of all rows, after an ndarray's method has written to them.");
 
 static PyObject *
 rows_clean_method(PyObject *op, PyObject *Py_UNUSED(ignored))

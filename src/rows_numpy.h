@@ -1,4 +1,4 @@
-/* rows_numpy: NumPy's protocols, by which ufuncs and functions take an array. */
+/* rows_numpy: the protocols by which NumPy's ufuncs and functions take a GrowArray. */
 #ifndef GROWBUF_ROWS_NUMPY_H
 #define GROWBUF_ROWS_NUMPY_H
 

@@ -1,4 +1,4 @@
-/* rows_ops: what an ndarray does, done by the view. */
+/* rows_ops: operators, items and iteration of a GrowArray, and its buffer protocol. */
 
 #include "rows_ops.h"
 
@@ -22,7 +22,8 @@ binary(PyObject *left, PyObject *right, binaryfunc apply)
     return result;
 }
 
-/* The result of ndarray's own is the view, whose rows are ours. */
+/* Apply an in-place operator. If the ndarray returns itself, return the GrowArray
+ * instead. */
 static PyObject *
 in_place(PyObject *op, PyObject *other, binaryfunc apply)
 {
@@ -96,11 +97,11 @@ UNARY(negative, PyNumber_Negative)
 UNARY(positive, PyNumber_Positive)
 UNARY(absolute, PyNumber_Absolute)
 UNARY(invert, PyNumber_Invert)
-/* Without these two Python would read the bytes of the rows as text. */
+/* Without these two, int() and float() would parse the bytes of the rows as text. */
 UNARY(int, PyNumber_Long)
 UNARY(float, PyNumber_Float)
 
-/* ndarray knows no modulus either. */
+/* As for an ndarray, pow() with three arguments is not supported. */
 static PyObject *
 power(PyObject *left, PyObject *right)
 {
@@ -139,7 +140,7 @@ rows_bool(PyObject *op)
 
 /* ------------------------------------------------------------------------- items */
 
-/* Items are copied as long as the array is small, which a view would end. */
+/* While the array is small, copy the item: a view would reserve address space. */
 static PyObject *
 rows_subscript(PyObject *op, PyObject *key)
 {
@@ -156,8 +157,8 @@ rows_subscript(PyObject *op, PyObject *key)
     return item;
 }
 
-/* With this, a sequence, as an ndarray is: for reversed() and bisect. PySequence_GetItem()
- * has added the length to an index that was negative. */
+/* This slot makes the type a sequence, as ndarray is, for reversed() and bisect.
+ * PySequence_GetItem() has added the length to a negative index already. */
 static PyObject *
 rows_item(PyObject *op, Py_ssize_t index)
 {
@@ -171,7 +172,7 @@ rows_item(PyObject *op, Py_ssize_t index)
     return item;
 }
 
-/* Set an item without a view; return false where that takes NumPy. Under the lock. */
+/* Set an item without a view. Return false if only NumPy can do it. Under the lock. */
 static bool
 set_item(RowsObject *self, Py_ssize_t index, PyObject *value)
 {
@@ -190,7 +191,8 @@ is_plain_bound(PyObject *op)
     return op == Py_None || PyLong_CheckExact(op);
 }
 
-/* Zero what pads the rows that a key has set, or more rows. */
+/* Zero the padding bytes of the rows that a key selects; of all rows if the key is not
+ * an index or a plain slice. */
 static void
 clean_selected(PyObject *op, PyObject *key)
 {
@@ -263,13 +265,13 @@ rows_contains(PyObject *op, PyObject *value)
 
 /* -------------------------------------------------------------- the buffer protocol */
 
-/* What an export holds until it is released. */
+/* The memory of an export, freed when it is released. */
 struct export {
     Py_buffer bytes;      /* the export of the GrowBuffer */
     Py_ssize_t lengths[]; /* the shape, then the strides */
 };
 
-/* Look at the bytes. Under the lock. */
+/* Export the buffer's bytes. Under the lock. */
 static int
 export_bytes(RowsObject *self, Py_buffer *bytes)
 {
@@ -323,8 +325,8 @@ asks_for(int flags, int what)
     return (flags & what) == what;
 }
 
-/* NumPy prefers this protocol to __array__(), so where it would read another dtype from the
- * format than ours there is no export with one. */
+/* NumPy prefers this protocol to __array__(). So if it would read another dtype than
+ * ours from the format, an export with a format is refused. */
 static int
 rows_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {

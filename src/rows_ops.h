@@ -1,8 +1,7 @@
-/* rows_ops: what an ndarray does, done by the view: operators, access to items; and the
- * buffer protocol.
+/* rows_ops: operators, items and iteration of a GrowArray, and its buffer protocol.
  *
- * The kept view is given to NumPy alone. Where an operand's own code may see it, it gets a
- * view of its own.
+ * An ndarray of the rows does the work. It is the kept view if only NumPy's code gets
+ * it, and a new view if an operand's own code may get it.
  */
 #ifndef GROWBUF_ROWS_OPS_H
 #define GROWBUF_ROWS_OPS_H

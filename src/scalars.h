@@ -1,7 +1,7 @@
 /* scalars: NumPy's scalar types, and the values of their objects.
  *
- * No NumPy header tells where a scalar keeps its value: one object of each type does, by the
- * buffer protocol.
+ * No NumPy header is used. Where the objects of a type store their value is found from
+ * one of them: the buffer protocol returns that address.
  */
 #ifndef GROWBUF_SCALARS_H
 #define GROWBUF_SCALARS_H
@@ -25,11 +25,11 @@ struct scalars {
     struct scalar of[SCALARS_MAX];
 };
 
-/* Learn a scalar type from one of its objects. A type whose objects keep their value
- * elsewhere is left out. -1 comes with an exception. */
+/* Add a scalar type, given one of its objects. A type whose objects store their value
+ * outside of the object is left out. -1 comes with an exception. */
 int scalars_add(struct scalars *scalars, PyObject *scalar, int kind);
 
-/* Find a scalar type; NULL for every other type. */
+/* Return the entry of a scalar type, or NULL for another type. */
 static inline const struct scalar *
 scalars_find(const struct scalars *scalars, const PyTypeObject *type)
 {
@@ -49,7 +49,8 @@ scalar_value(const struct scalar *scalar, PyObject *item)
     return (const char *)item + scalar->offset;
 }
 
-/* Read a number; false if it does not fit. pre: the kind is b, i or u; f; c. */
+/* Read a number. Return false if it does not fit. pre: the kind is b, i or u for an
+ * integer, f for a double, c for a complex number. */
 bool scalar_integer(const struct scalar *scalar, PyObject *item, long long *value);
 bool scalar_double(const struct scalar *scalar, PyObject *item, double *value);
 bool scalar_complex(const struct scalar *scalar, PyObject *item, Py_complex *value);

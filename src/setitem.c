@@ -1,4 +1,4 @@
-/* setitem: Python objects written into the fields of a row. */
+/* setitem: writing Python objects into the fields of a row. */
 
 #include "setitem.h"
 
@@ -29,7 +29,7 @@ store_value(const struct field *field, char *to, const void *value, size_t nbyte
     }
 }
 
-/* Copy the value of a scalar whose type is the field's own. */
+/* Copy the value of a NumPy scalar that has the field's own type. */
 static inline bool
 write_own(const struct field *field, char *to, PyObject *item)
 {
@@ -42,8 +42,8 @@ write_own(const struct field *field, char *to, PyObject *item)
 
 /* -------------------------------------------------------------------- reading */
 
-/* Read an int that fits, or a bool, which every number can hold. Otherwise look at one of
- * NumPy's integers; by the rule same_kind one with a sign is none for a field without. */
+/* Read an int that fits in a long long, a bool, or an integer scalar of NumPy's. By the
+ * rule same_kind, a field of unsigned integers takes no signed scalar. */
 static inline bool
 read_integer(const struct field *field, PyObject *item, bool signed_too,
              long long *value)
@@ -72,8 +72,8 @@ read_integer(const struct field *field, PyObject *item, bool signed_too,
            scalar_integer(scalar, item, value);
 }
 
-/* A class made in Python that derives from float may have a value of its own. An integer is
- * left to NumPy if it is not exact as a double. */
+/* A Python subclass of float is not read: it may override __float__. NumPy converts an
+ * integer that may not be exact as a double. */
 static inline bool
 read_double(const struct field *field, PyObject *item, double *value)
 {
@@ -94,7 +94,7 @@ read_double(const struct field *field, PyObject *item, double *value)
     return true;
 }
 
-/* NumPy warns of an overflow, and of an underflow if it is asked to. */
+/* Return false if the value overflows or underflows: NumPy may warn of that. */
 static inline bool
 narrow(double value, float *narrowed)
 {
@@ -144,7 +144,7 @@ INTEGER_WRITER(u2, uint16_t, false, 0, UINT16_MAX)
 INTEGER_WRITER(u4, uint32_t, false, 0, UINT32_MAX)
 INTEGER_WRITER(u8, uint64_t, false, 0, INT64_MAX)
 
-/* By the rule same_kind no other number is a bool. */
+/* By the rule same_kind no other number can be cast to a bool. */
 static bool
 write_b1(const struct field *field, char *to, PyObject *item)
 {
@@ -181,7 +181,7 @@ write_f4(const struct field *field, char *to, PyObject *item)
     return true;
 }
 
-/* The rest of a long double is padding, which is zero in a row. */
+/* The other bytes of a long double are padding; rows have zeros there. */
 #if LDBL_MANT_DIG == 64
 enum { LONG_DOUBLE_NBYTES = 10 };
 #else
@@ -242,7 +242,7 @@ write_c8(const struct field *field, char *to, PyObject *item)
 
 /* ---------------------------------------------------------------------- texts */
 
-/* Whether an object is exactly of a builtin type, or of NumPy's that derives from it. */
+/* Whether an object's type is `type` itself, or NumPy's subclass of it. */
 static inline bool
 is_text(const struct field *field, PyObject *item, const PyTypeObject *type, char kind)
 {
@@ -253,7 +253,8 @@ is_text(const struct field *field, PyObject *item, const PyTypeObject *type, cha
     return scalar != NULL && scalar->kind == kind;
 }
 
-/* As NumPy does, cut what is too long for the field, and fill the rest with NULs. */
+/* As NumPy does, cut off bytes that are too many, and fill the rest of the field with
+ * NULs. */
 static bool
 write_bytes(const struct field *field, char *to, PyObject *item)
 {
@@ -289,7 +290,7 @@ write_str(const struct field *field, char *to, PyObject *item)
 
 /* ---------------------------------------------------------- dates and durations */
 
-/* Where a NumPy scalar says its unit, or NULL. */
+/* Return where a NumPy scalar stores its unit; NULL if its object is too short. */
 static const char *
 scalar_meta(const struct scalar *scalar, PyObject *item)
 {
@@ -428,8 +429,8 @@ find_writer(struct field *field, int kind)
     }
 }
 
-/* Find out how NumPy's scalars say a unit. If two units look the same that way, none of
- * those scalars can be written here. */
+/* Read how NumPy's scalars store the field's unit. If scalars of two units do not
+ * differ there, refuse such scalars. */
 static int
 open_unit(struct field *field, const char *name, PyObject *scalar, PyObject *other)
 {

@@ -1,9 +1,8 @@
-/* setitem: Python objects written into the fields of a row, as ndarray's `a[i] = value`
- * does it.
+/* setitem: writing Python objects into the fields of a row, as `array[i] = value` does.
  *
- * No Python code runs here: a writer takes the objects whose value can be read without
- * it. For every other object it returns false, and sets no exception; then a compound
- * field may have been written in part.
+ * No Python code runs here. A writer accepts objects whose value can be read without
+ * Python code. For other objects it returns false without an exception, and a compound
+ * field may then be written in part.
  */
 #ifndef GROWBUF_SETITEM_H
 #define GROWBUF_SETITEM_H
@@ -18,14 +17,14 @@
 /* The unit of a field that is a datetime64 or timedelta64. */
 struct field_unit {
     struct dates_unit unit;
-    char meta[8]; /* how NumPy's scalars of that unit say so, after their value */
+    char meta[8]; /* the bytes after the value, in NumPy's scalars of the unit */
 };
 
-/* A part of a row: a number, a text, a date; or a compound of those. */
+/* A row, or a part of it: a number, a text, a date, or a compound of fields. */
 struct field {
     bool (*write)(const struct field *field, char *to, PyObject *item);
     const struct scalars *scalars;
-    const struct scalar *own; /* whose values are those of the field; or NULL */
+    const struct scalar *own; /* NumPy's scalar type for this field, or NULL */
     size_t offset;            /* from the start of the field around it */
     size_t nbytes;
     bool swapped;      /* the byte order is not this machine's */
@@ -42,14 +41,14 @@ struct field {
  *                                              a scalar of it, one of another unit
  *   ("record", offset, nbytes, (part, ...))
  *   ("sequence", offset, nbytes, count, part)
- * If a part is of a kind that cannot be written here, the whole field refuses all
- * objects. -1 comes with an exception. */
+ * If one part is of a kind that cannot be written here, the whole field refuses every
+ * object. -1 comes with an exception. */
 int field_open(struct field *field, PyObject *description,
                const struct scalars *scalars);
 void field_close(struct field *field);
 
-/* Whether a field is a single value that can be written here. Then what is refused has
- * written nothing. */
+/* Whether a field is a single value, no compound. Its writer changes nothing if it
+ * returns false. */
 static inline bool
 field_is_item(const struct field *field)
 {

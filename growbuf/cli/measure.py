@@ -44,7 +44,7 @@ def preload(allocator: str) -> dict[str, str]:
 def touch(nbytes: int) -> None:
     """Write to each page of `nbytes` new bytes of memory, then free them.
 
-    The host of a virtual machine must provide that memory now, and need not later.
+    In a virtual machine this makes the host provide the memory before a measurement.
     """
     with mmap.mmap(-1, nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         if hasattr(mmap, "MADV_HUGEPAGE"):
