@@ -33,6 +33,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 WRITTEN = Path(__file__).with_suffix(".json")
 FLAGS = "-DNDEBUG -fwrapv"  # instead of Python's own flags; setup.py adds -O3
 ALLOWED = 0.03
+ALLOWED_POINTS = 12
 COUNT = 20_000
 
 
@@ -283,17 +284,26 @@ def why_not():
     return "; ".join(differing) or None
 
 
-def differing(counts, written):
-    """Return a line for each count that differs from the written one by more than 3%.
+def is_off(what, now, figure):
+    """Return whether a count differs from the written one by more than is allowed.
 
-    A lower count is listed too. If it is intended, write it to the file, so that the
-    code cannot become slower again unnoticed.
+    Instructions of growbuf's own code may differ by 3%, up or down: if a lower count is
+    intended, write it to the file, so that the code cannot become slower again unnoticed.
+    A percentage of bytearray's is of all code that runs. It depends on the state of the
+    heap, and may be lower, or up to 12 points higher.
     """
+    if what == "percent":
+        return now > figure + ALLOWED_POINTS
+    return abs(now - figure) > figure * ALLOWED
+
+
+def differing(counts, written):
+    """Return a line for each count that differs from the written one: see is_off."""
     return [
         f"{operation}: {counts[operation][what]} {what}, but {figure} in {WRITTEN.name}"
         for operation, row in written.items()
         for what, figure in row.items()
-        if abs(counts[operation][what] - figure) > figure * ALLOWED
+        if is_off(what, counts[operation][what], figure)
     ]
 
 

@@ -48,3 +48,11 @@ def test_counted_file_with_other_objects_counts_extension_only(tmp_path):
     path = tmp_path / "counts"
     path.write_text(COUNTS)
     assert instructions.counted(path) == {"instructions": 30 + 12 + 5, "calls": 2}
+
+
+@pytest.mark.parametrize(
+    "percent, differs", [(50, False), (90, False), (102, False), (103, True)]
+)
+def test_differing_percentage_more_than_12_points_higher_is_listed(percent, differs):
+    written, counts = {"x.f()": {"percent": 90}}, {"x.f()": {"percent": percent}}
+    assert bool(instructions.differing(counts, written)) is differs
