@@ -293,8 +293,7 @@ store_set_limit(struct store *store, size_t limit)
     return 0;
 }
 
-/* -------------------------------------------------------------- growing and
- * shrinking */
+/* -------------------------------------------------------------- growing and shrinking */
 
 /* Make the capacity at least `needed` bytes, the NUL included. The added bytes are not
  * touched. */
@@ -422,9 +421,8 @@ open_hole(struct store *store, size_t at, size_t nbytes)
         store->start -= nbytes;
         store->length += nbytes;
         if (store_is_limited(store)) {
-            spans_cap(&store->memory,
-                      max_dirty_end(
-                          store)); /* moves with the headroom */
+            /* The end of the limit moves with the headroom. */
+            spans_cap(&store->memory, max_dirty_end(store));
         }
         return 0;
     }
@@ -591,8 +589,8 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     int error = spans_extract(&store->memory, headroom, headroom + nbytes,
                               headroom + store->length, &span);
     if (error) {
-        spans_cap(&store->memory,
-                  max_dirty_end(store)); /* the tail may be dirty */
+        /* The tail may have been taken back. */
+        spans_cap(&store->memory, max_dirty_end(store));
         return error;
     }
     set_memory(taken, &span, STORE_SPAN);
