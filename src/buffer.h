@@ -1,9 +1,9 @@
 /* buffer: the Python object GrowBuffer. This file constructs and deallocates it, and
  * holds the gate: the function that publishes every change of its length.
  *
- * Code that reads a GrowBuffer sees a bytearray: start, size and exports in the base struct
- * always describe our store. Two rules prevent bytearray's own code (the base) from
- * resizing memory that it did not allocate:
+ * Code that reads a GrowBuffer sees a bytearray: start, size and exports in the base
+ * struct always describe our store. Two rules prevent bytearray's own code (the base)
+ * from resizing memory that it did not allocate:
  *   the pin   ob_exports starts at 1 and never falls below. So the base always finds an
  *             export and raises BufferError. To our code, 1 means no export.
  *   no slack  ob_alloc never shows free bytes, because bytearray.__init__ appends into

@@ -7,9 +7,9 @@ PyDoc_STRVAR(reserve_doc,
 "reserve($self, nbytes, /)\n--\n\n"
 "Make the capacity at least `nbytes` bytes in all.\n\n"
 "The bytes do not move while the buffer grows up to that. From 72 KiB up this takes\n"
-"address space and no memory. Raise ValueError if `nbytes` is negative, MemoryError if the system refuses,\n"
-"BufferError if it would move exported bytes. An operation that shrinks the buffer may\n"
-"give the reserved capacity back.");
+"address space and no memory. Raise ValueError if `nbytes` is negative, MemoryError if\n"
+"the system refuses, BufferError if it would move exported bytes. An operation that\n"
+"shrinks the buffer may give the reserved capacity back.");
 
 static PyObject *
 growbuffer_reserve(PyObject *op, PyObject *nbytes)
