@@ -323,7 +323,7 @@ PyDoc_STRVAR(resize_doc,
 "resize($self, size, /)\n--\n\n"
 "Set the length to `size` bytes: cut the end off, or append zeros.\n\n"
 "Raise ValueError if `size` is negative, BufferError while the bytes are exported,\n"
-"unless there is a limit and it grows. Zeros on fresh pages cost nothing until they\n"
+"unless the buffer grows and has a limit. Zeros on fresh pages cost nothing until they\n"
 "are touched. Python's own bytearray has this method since 3.14.");
 
 static PyObject *

@@ -104,8 +104,7 @@ make_buffer_type(PyObject *module, struct state *state)
     PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(
         module, &spec, (PyObject *)&PyByteArray_Type);
     if (type != NULL) {
-        type->tp_vectorcall =
-            construct_vectorcall; /* a slot of a spec only since 3.14 */
+        type->tp_vectorcall = construct_vectorcall; /* a slot only since 3.14 */
     }
     return type;
 }

@@ -181,8 +181,8 @@ find_by_hash(const struct search *search, size_t nleft)
     size_t nbytes = search->part.nbytes;
     int step = search->step;
     const char *next = search->begin + (ptrdiff_t)(search->npositions - nleft) * step;
-    const char *head =
-        step > 0 ? next : next + nbytes - 1; /* the next byte to leave the hash */
+    /* The next byte to leave the hash. */
+    const char *head = step > 0 ? next : next + nbytes - 1;
     const char *wanted = search->part.start + (step > 0 ? 0 : nbytes - 1);
     uint64_t hash = 0, part_hash = 0, power = 1;
     for (size_t i = 0; i < nbytes; i++) {

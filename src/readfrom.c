@@ -235,9 +235,9 @@ PyDoc_STRVAR(readfrom_doc,
 "nbytes: the largest number of bytes to read; -1 or None reads to the end of the file.\n\n"
 "Return None if a non-blocking source has nothing yet; if bytes came before that, their\n"
 "number. When the source raises, or memory runs out, the bytes that have arrived are\n"
-"kept. More bytes than a limit allows raise MemoryError, and one byte more has been\n"
-"read from the source. The size of a file is asked for, so that the buffer moves once\n"
-"at most. Other threads run while the source waits; they cannot change the length then\n"
+"kept. If the source has more bytes than a limit allows, MemoryError is raised, and one\n"
+"byte read from it is lost. Space for a file is reserved by its size, so that the buffer\n"
+"moves at most once. Other threads run while the source waits; they cannot change the length then\n"
 "(BufferError).");
 
 static PyObject *

@@ -305,8 +305,8 @@ PyDoc_STRVAR(spare_doc,
 "While the view lives nothing else may change the length; commit() and this thread's\n"
 "next spare() release it. Raise ValueError if `nbytes` is negative, MemoryError if\n"
 "the buffer cannot grow by that, BufferError while the bytes are exported and there is\n"
-"no limit, or if the view before is another thread's, or one made of it is still there.\n"
-"Costs what growing costs.");
+"no limit, or if another thread's view, or an object made from the last view, still\n"
+"exists. Costs what growing costs.");
 
 enum { SPARE_NBYTES = 64 * 1024 };
 
@@ -327,8 +327,8 @@ PyDoc_STRVAR(commit_doc,
 "commit($self, nbytes, /)\n--\n\n"
 "Append the first `nbytes` bytes of what spare() returned.\n\n"
 "The rest of it is free again and the view is released. Raise ValueError if `nbytes`\n"
-"is negative or more than was spared, or if nothing is: spare() was not called, or\n"
-"the buffer has changed since; BufferError while the bytes are exported and there is\n"
+"is negative or more than spare() returned, or if spare() was not called or the buffer\n"
+"has changed since; BufferError while the bytes are exported and there is\n"
 "no limit. Any thread may commit the bytes that another thread spared: two threads that\n"
 "both spare and commit need a lock of their own. Costs O(1): nothing is copied.");
 

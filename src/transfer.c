@@ -76,10 +76,10 @@ transfer_put_back(BufferObject *self, BufferObject *taken)
 PyDoc_STRVAR(take_doc,
 "take($self, nbytes=None)\n--\n\n"
 "Remove the first `nbytes` bytes and return them as a GrowBuffer; None: all.\n\n"
-"All of them are handed over, and from 1 MiB up their pages move: that costs\n"
-"microseconds and a copy of 2 MiB at most; what is left of a buffer with a limit may\n"
-"slide to its front besides. Fewer, or where the kernel cannot move pages and keep the\n"
-"source, are copied once. Raise ValueError if `nbytes` is negative or more than there\n"
+"If all bytes are removed, the whole memory is handed over. From 1 MiB up the pages\n"
+"move: that costs microseconds and a copy of 2 MiB at most. In a buffer with a limit the\n"
+"remaining bytes may be moved to its front. Fewer bytes are copied once, and so are all\n"
+"if the kernel cannot move pages and keep the source mapped. Raise ValueError if `nbytes` is negative or more than there\n"
 "are, BufferError while the bytes are exported.");
 
 static PyObject *
@@ -101,7 +101,7 @@ PyDoc_STRVAR(take_bytes_doc,
 "take_bytes($self, n=None, /)\n--\n\n"
 "Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
 "A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
-"while the bytes are exported. Those taken are copied once, those that stay are not.\n"
+"while the bytes are exported. The removed bytes are copied once.\n"
 "Python's own bytearray has this method since 3.15.");
 
 static PyObject *
