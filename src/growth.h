@@ -23,7 +23,7 @@
 #define GROWTH_SPAN_MIN ((size_t)72 << 10)
 
 /* A store in a span returns to the heap when it shrinks below this many bytes. This is
- * far below GROWTH_SPAN_MIN, so that a length which goes up and down around either is
+ * far below GROWTH_SPAN_MIN, so that a store whose length goes up and down a little is
  * not copied each time. */
 #define GROWTH_HEAP_AGAIN ((size_t)32 << 10)
 

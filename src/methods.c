@@ -139,9 +139,9 @@ find_pair(const struct search *search, int step, size_t *nleft)
     return search->npositions;
 }
 
-/* Look at the byte at the end of each position (the start if the search goes left). Its
- * value determines how many positions can be skipped (Horspool). Return as find_pair()
- * does. */
+/* At each position, look at the byte that the last byte of the part would match (the
+ * first byte, if the search goes left). Its value determines how many positions can be
+ * skipped (Horspool). Return as find_pair() does. */
 static inline size_t
 find_by_skips(const struct search *search, int step, size_t *nleft)
 {

@@ -34,9 +34,9 @@ enum pages_huge {
 
 extern const char *const pages_huge_names[PAGES_NHUGE];
 
-/* Why the system refuses to map more. */
+/* Why the system refuses to map more. The first value also means: unknown. */
 enum pages_shortage {
-    PAGES_SHORT_OF_SPACE,    /* no free range is so large; or unknown */
+    PAGES_SHORT_OF_SPACE,    /* no free range is so large */
     PAGES_SHORT_OF_MAPPINGS, /* the process has vm.max_map_count mappings */
     PAGES_SHORT_BY_RLIMIT    /* RLIMIT_AS, which `ulimit -v` sets */
 };

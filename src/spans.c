@@ -10,8 +10,8 @@
 #include "pages.h"
 #include "prefault.h"
 
-/* A store may take a span with more dirty bytes than it needs. If there are this many
- * too many, they become its tail; fewer are not worth an entry of the pool. */
+/* A store may take a span with more dirty bytes than it needs. The surplus becomes its
+ * tail if it is at least this long; a shorter one is not worth an entry of the pool. */
 #define TAIL_MIN ((size_t)256 << 10)
 
 static size_t

@@ -30,8 +30,7 @@ PyObject *spare_view(PyObject *op, size_t min, size_t max, unsigned long owner);
 int spare_commit(PyObject *op, size_t nbytes, const PyObject *view);
 
 /* End readfrom()'s use of `view`, and release it. An exception that is set stays set.
- * If its traceback refers to the view and that cannot be released yet, the next spare()
- * does it. */
+ * If its traceback still uses the view, the next spare() releases the view. */
 void spare_end_reader(PyObject *op, const PyObject *view);
 
 #endif

@@ -313,9 +313,9 @@ grow_capacity(struct store *store, size_t needed, bool zeroed)
     return heap_grow(store, needed);
 }
 
-/* If the headroom is as long as the bytes in use, or longer, move these to the start
- * first. So the bytes moved are never more than the bytes deleted before. A limited
- * store does this when it shrinks instead, because it must not move when it grows. */
+/* If the headroom is at least as long as the bytes in use, move the bytes in use to the
+ * start of the memory first. So never more bytes are moved than were deleted before. A
+ * limited store does this when it shrinks, because it must not move when it grows. */
 int
 store_make_tailroom(struct store *store, size_t nbytes)
 {

@@ -78,9 +78,9 @@ PyDoc_STRVAR(take_doc,
 "Remove the first `nbytes` bytes and return them as a GrowBuffer; None: all.\n\n"
 "If all bytes are removed, the whole memory is handed over. From 1 MiB up the pages\n"
 "move: that costs microseconds and a copy of 2 MiB at most. In a buffer with a limit the\n"
-"remaining bytes may be moved to its front. Fewer bytes are copied once, and so are all\n"
-"if the kernel cannot move pages and keep the source mapped. Raise ValueError if `nbytes` is negative or more than there\n"
-"are, BufferError while the bytes are exported.");
+"remaining bytes may be moved to its front. Fewer bytes are copied once, and more are\n"
+"too if the kernel cannot move pages and keep the source mapped. Raise ValueError if\n"
+"`nbytes` is negative or more than there are, BufferError while the bytes are exported.");
 
 static PyObject *
 growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
