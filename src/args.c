@@ -95,7 +95,7 @@ args_open_bytes(PyObject *object, struct args_bytes *bytes)
         return false;
     }
     if (PyObject_GetBuffer(object, &bytes->view, PyBUF_SIMPLE) < 0) {
-        PyErr_Clear(); /* a memoryview with gaps, or released */
+        PyErr_Clear(); /* a memoryview that is not contiguous, or is released */
         return false;
     }
     bytes->piece = (struct piece){bytes->view.buf, (size_t)bytes->view.len};

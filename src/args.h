@@ -1,8 +1,8 @@
 /* args: the only conversions of a call's arguments.
  *
- * Converting an argument may run user code, such as an __index__ that clears a buffer. So
- * a function converts all arguments first and reads lengths afterwards.
- * -1 comes with an exception.
+ * Converting an argument may run user code, such as an __index__ that clears a buffer.
+ * So a function converts all arguments first and reads lengths afterwards. -1 comes
+ * with an exception.
  */
 #ifndef GROWBUF_ARGS_H
 #define GROWBUF_ARGS_H
@@ -13,8 +13,8 @@
 
 #include "methods.h"
 
-/* Read an int of one digit without a call: nearly every byte and index is one. Return
- * false for anything else. */
+/* Read a small int without a call into Python: nearly every byte and index is small.
+ * Return false for a larger int and for any other object. */
 static inline bool
 args_small_int(PyObject *item, Py_ssize_t *value)
 {
@@ -36,7 +36,8 @@ args_small_int(PyObject *item, Py_ssize_t *value)
     return true;
 }
 
-/* Convert to a byte as bytearray does. */
+/* Convert any object to a byte, as bytearray does. args_byte() calls this for objects
+ * that are not a small int in range(256). */
 int args_byte_slow(PyObject *item, unsigned char *value);
 
 static inline int
@@ -50,19 +51,21 @@ args_byte(PyObject *item, unsigned char *value)
     return args_byte_slow(item, value);
 }
 
-/* Convert an index; OverflowError if it does not fit. */
+/* Convert an index. Raise OverflowError if it does not fit into Py_ssize_t. */
 int args_index(PyObject *number, Py_ssize_t *index);
 
-/* Convert the only argument of a file's method such as read(): a number of bytes, or -1
- * for None and for no argument. */
+/* The rest of args_file_size(): None, other objects, and a wrong number of arguments.
+ * pre: *size is -1, which is the result for None. */
 int args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
                         Py_ssize_t *size);
 
+/* Convert the only argument of a file's method such as read(). The result is a number
+ * of bytes, or -1 for None and for no argument. */
 static inline int
 args_file_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
                Py_ssize_t *size)
 {
-    *size = -1; /* for None too */
+    *size = -1; /* the result for None and for no argument */
     return nargs == 0 || (nargs == 1 && args_small_int(args[0], size))
                ? 0
                : args_file_size_slow(name, args, nargs, size);
@@ -71,14 +74,15 @@ args_file_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
 /* Convert the argument `name`, a number of bytes that is at least `min`. */
 int args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes);
 
-/* The bytes of an argument, which stay in place until args_close_bytes(). */
+/* The bytes of an argument. They stay in place until args_close_bytes(). */
 struct args_bytes {
     struct piece piece;
-    Py_buffer view; /* of an object that could change them; else `obj` is NULL */
+    Py_buffer view; /* held if the object could change them; else `obj` is NULL */
 };
 
-/* Look at the bytes of a bytes, bytearray, GrowBuffer or memoryview. Return false for any
- * other object, and where it has none to show; no user code runs and nothing is raised. */
+/* Get the bytes of a bytes, bytearray, GrowBuffer or memoryview. Return false for any
+ * other object, and for a memoryview that is released or not contiguous. This runs no
+ * user code and raises nothing. */
 bool args_open_bytes(PyObject *object, struct args_bytes *bytes);
 
 static inline void
@@ -89,12 +93,15 @@ args_close_bytes(struct args_bytes *bytes)
     }
 }
 
-/* Sort the arguments of a METH_FASTCALL | METH_KEYWORDS call by parameter; what was not
- * given is NULL. A name that is NULL is positional only. Return false for a call that
- * does not fit: too many arguments, an unknown name, one value twice. */
+/* The part of args_sort() for named arguments. pre: `values` holds the positional
+ * ones. */
 bool args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
                      const char *const *names, Py_ssize_t nparams, PyObject **values);
 
+/* Store the arguments of a METH_FASTCALL | METH_KEYWORDS call in the order of the
+ * parameters. A parameter without an argument gets NULL. A parameter whose name is NULL
+ * is positional only. Return false if there are too many arguments, an unknown name, or
+ * two values for one parameter. */
 static inline bool
 args_sort(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
           const char *const *names, Py_ssize_t nparams, PyObject **values)
@@ -107,7 +114,7 @@ args_sort(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
             args_sort_named(args, nargs, kwnames, names, nparams, values));
 }
 
-/* Raise TypeError unless min <= nargs <= max, worded as the interpreter words it. */
+/* Raise TypeError, with the interpreter's message, unless min <= nargs <= max. */
 int args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min,
                      Py_ssize_t max);
 

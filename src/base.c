@@ -1,15 +1,16 @@
-/* base: bytearray's own methods and slots, called while nothing can change the bytes. */
+/* base: calls to bytearray's own methods and slots. */
 #include "base.h"
 
 #include <string.h>
 
 /* ------------------------------------------------------------ wrapping a result */
 
-/* Bytes from which a block is taken over and not copied. */
+/* From this length on a heap block is taken over and not copied. */
 enum { ADOPT_MIN = 2048 };
 
-/* Return a new buffer with the bytes of a bytearray, which no other code has seen. Take its
- * heap block over if that is large; since 3.15 it has none of its own. */
+/* Return a new buffer with the bytes of a bytearray that no other code has a reference
+ * to. Take over its heap block if the block is large. Since 3.15 a bytearray keeps its
+ * bytes in a bytes object, so they are copied. */
 static PyObject *
 new_from_bytearray(PyTypeObject *type, PyByteArrayObject *base)
 {
@@ -53,11 +54,11 @@ base_wrap(PyTypeObject *type, PyObject *result)
     if (!PyList_CheckExact(result) && !PyTuple_CheckExact(result)) {
         return wrap_one(type, result);
     }
-    /* A new list or tuple, which no other code has seen yet. */
+    /* A new list or tuple: no other code has a reference to it yet. */
     PyObject **items = PySequence_Fast_ITEMS(result);
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(result); i++) {
         PyObject *item = items[i];
-        items[i] = Py_NewRef(Py_None); /* so that ours is the item's only reference */
+        items[i] = Py_NewRef(Py_None); /* so that `item` is the only reference */
         item = wrap_one(type, item);
         if (item == NULL) {
             Py_DECREF(result);
@@ -106,7 +107,7 @@ base_call(PyObject *op, enum base_method method, PyObject *const *args,
     all[0] = op;
     memcpy(all + 1, args, (size_t)count * sizeof *args);
     PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op); /* which the base takes itself since 3.14 */
+    Py_BEGIN_CRITICAL_SECTION(op); /* the base takes it itself since 3.14 */
     buffer_hold(buffer_cast(op));
     result = PyObject_Vectorcall(state_of(op)->base[method], all, (size_t)nargs + 1,
                                  kwnames);
@@ -117,14 +118,15 @@ base_call(PyObject *op, enum base_method method, PyObject *const *args,
 
 /* ------------------------------------------------------------- the base's slots */
 
-/* The slot is tried for either side; a result is a GrowBuffer only if the left side is. */
+/* Python calls this if either operand is a GrowBuffer. The result is a GrowBuffer only
+ * if the left operand is. */
 PyObject *
 base_remainder(PyObject *left, PyObject *right)
 {
     PyObject *result;
     PyTypeObject *type = buffer_type(Py_TYPE(left));
     Py_BEGIN_CRITICAL_SECTION2(left, right);
-    if (type != NULL) { /* the base holds no export of the format (gh-142557) */
+    if (type != NULL) { /* because the base takes no export of it (gh-142557) */
         buffer_hold(buffer_cast(left));
     }
     result = PyByteArray_Type.tp_as_number->nb_remainder(left, right);

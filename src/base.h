@@ -1,9 +1,9 @@
-/* base: bytearray's own methods and slots, called so that no other code can change the
- * bytes meanwhile; and the bytearrays they return, turned into GrowBuffers.
+/* base: calls to bytearray's own methods and slots. While one runs, no other code can
+ * change the length. A bytearray that it returns is turned into a GrowBuffer.
  *
- * A method of GrowBuffer computes its result itself where the arguments are plain. It
- * leaves all other arguments to the method of bytearray: conversions, errors and their
- * messages are then those of the running Python.
+ * A method of GrowBuffer computes its result itself if the arguments are of common
+ * types. It passes all other arguments to the method of bytearray, so that conversions,
+ * errors and messages are those of the running Python.
  */
 #ifndef GROWBUF_BASE_H
 #define GROWBUF_BASE_H
@@ -11,7 +11,8 @@
 #include "buffer.h"
 #include "state.h"
 
-/* The methods that are called here. */
+/* The names of the methods that are called here. BASE_LOCKED are those that GrowBuffer
+ * would inherit as they are, if the base took the lock. */
 /* clang-format off */
 #ifdef BUFFER_UNLOCKED_BASE
 #define BASE_LOCKED(DO)                                                                \
@@ -32,19 +33,19 @@
 enum base_method { BASE_METHODS(BASE_INDEX) BASE_NMETHODS };
 #undef BASE_INDEX
 
-/* Find the methods, when the module is made. */
+/* Look up the methods and store them in the module's state. */
 int base_state_init(struct state *state);
 
-/* Call a method of bytearray. User code that the arguments run cannot change the length:
- * it gets a BufferError. */
+/* Call a method of bytearray and return its result through base_wrap(). User code that
+ * runs in the call cannot change the length: it gets a BufferError. */
 PyObject *base_call(PyObject *op, enum base_method method, PyObject *const *args,
                     Py_ssize_t nargs, PyObject *kwnames);
 
-/* Return `result`, a reference to which is taken, with a GrowBuffer in place of each
- * bytearray. NULL is passed on. */
+/* Return `result` with each bytearray in it replaced by a GrowBuffer. The reference to
+ * `result` is consumed. NULL is returned as NULL. */
 PyObject *base_wrap(PyTypeObject *type, PyObject *result);
 
-/* Slots of bytearray, called in the same way. */
+/* Call a slot of bytearray; the length cannot change meanwhile. */
 PyObject *base_remainder(PyObject *left, PyObject *right);
 int base_contains(PyObject *op, PyObject *value);
 
@@ -54,9 +55,10 @@ PyObject *base_repr(PyObject *op);
 PyObject *base_str(PyObject *op);
 #endif
 
-/* Complete the `count` methods of a type's table, of `max` entries: give those without a
- * docstring the one of bytearray, and add the methods of bytearray that are missing. A
- * method found in the type's own dictionary is called faster than an inherited one. */
+/* Complete a table that has `count` methods and space for `max`, and return the new
+ * count. A method without a docstring gets bytearray's. The methods of bytearray that
+ * are missing are added, except class and static methods: a method in the type's own
+ * dictionary is called faster than an inherited one. */
 size_t base_complete(PyMethodDef *methods, size_t count, size_t max);
 
 #endif

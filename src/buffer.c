@@ -6,10 +6,11 @@
 
 /* ---------------------------------------------------------------- tracemalloc */
 
-/* Python's allocator traces heap blocks; it does not know of spans. */
+/* Spans are reported to tracemalloc in this domain. Python's allocator reports heap
+ * blocks. */
 #define TRACE_DOMAIN 0x67726f77u
 
-/* The memory of a store, of which tracemalloc knows if it is a span. */
+/* The memory of a store, as far as it concerns tracemalloc. */
 struct trace {
     const char *address;
     size_t dirty_end;
@@ -23,6 +24,7 @@ trace_of(const struct store *store)
                           store_kind(store) >= STORE_SPAN};
 }
 
+/* Report a change of the memory of a store since `before`. */
 static inline void
 update_trace(struct trace before, const struct store *store)
 {
@@ -42,7 +44,8 @@ update_trace(struct trace before, const struct store *store)
 
 /* ------------------------------------------------------ construction, deallocation */
 
-/* Give a new object all but its store, which the caller makes and publishes. */
+/* Initialize a new object except for its store, which the caller makes and
+ * publishes. */
 static void
 buffer_init(BufferObject *self)
 {
@@ -50,8 +53,9 @@ buffer_init(BufferObject *self)
     self->spare = NULL;
     self->base.ob_exports = 1;
 #if PY_VERSION_HEX >= 0x030F0000
-    /* The base keeps its bytes in an object of its own; never NULL, or the base's
-     * __init__ would take the buffer for a new one and unpin it. */
+    /* Since 3.15 a bytearray keeps its bytes in a bytes object. Ours is an empty one,
+     * not NULL: if it were NULL, bytearray.__init__ would reset the exports and so the
+     * pin. */
     self->base.ob_bytes_object = Py_GetConstant(Py_CONSTANT_EMPTY_BYTES);
 #endif
 }
@@ -69,9 +73,10 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
     return op;
 }
 
-/* Most buffers are small results that live for a moment. So some are kept when they are
- * deallocated, with their heap blocks, for the next ones. They are kept for one type, that
- * of the first interpreter: its GIL protects all but the type, which the others read. */
+/* Most buffers are small results that exist for a short time. So some deallocated
+ * buffers are kept, with their heap blocks, and used again. Only the type of the first
+ * interpreter does this. Its GIL protects all fields except `type`, which is atomic
+ * because other interpreters read it. */
 enum { DEAD_MAX = 1024, DEAD_NBYTES_MAX = 32 * 1024 };
 
 static struct {
@@ -87,7 +92,7 @@ buffer_keep_dead(const PyTypeObject *type)
     const PyTypeObject *none = NULL;
     (void)atomic_compare_exchange_strong(&dead.type, &none, type);
 #else
-    (void)type; /* no lock protects them; or tools are to see the end of each object */
+    (void)type; /* no GIL protects `dead`; or debug tools must see each free() */
 #endif
 }
 
@@ -113,8 +118,9 @@ is_kept(const PyTypeObject *type)
     return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
 }
 
-/* Return an object of `type`, which is GrowBuffer itself, that is complete except for its
- * store: that is empty, or has a heap block, which is to be used again or freed. */
+/* Return an object that is initialized except for its store. The store is empty or has
+ * a heap block, which the caller uses again or frees. pre: `type` is GrowBuffer
+ * itself. */
 static BufferObject *
 buffer_allocate(PyTypeObject *type)
 {
@@ -206,7 +212,7 @@ buffer_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
     assert(self->base.ob_exports >= 1 && self->base.ob_start == self->store.start);
     if (self->base.ob_exports > 1) {
-        /* As bytearray does: an extension has lost a release. */
+        /* As in bytearray: an extension did not release a view. */
         PyErr_SetString(PyExc_SystemError,
                         "deallocated bytearray object has exported buffers");
         PyErr_Print();
@@ -253,7 +259,7 @@ buffer_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 
 /* -------------------------------------------------------------------- the gate */
 
-/* The base's words, and the way out. */
+/* Raise BufferError with bytearray's message, and say what would be allowed. */
 static int
 refuse_exported(const BufferObject *self)
 {
@@ -316,7 +322,8 @@ buffer_no_memory(const struct store *store, int error)
     }
 }
 
-/* Publish a store that may have changed since `before`, and raise for an errno value. */
+/* Publish the store, which may have changed since `before`. Raise MemoryError if
+ * `error` is not 0. */
 static int
 changed(BufferObject *self, struct trace before, int error)
 {
@@ -396,7 +403,7 @@ buffer_clear(BufferObject *self)
 {
     size_t length = buffer_length(self);
     return length == 0 && !buffer_is_exported(self)
-               ? buffer_trim(self) /* of what was reserved */
+               ? buffer_trim(self) /* gives the capacity back */
                : buffer_splice(self, 0, length, 0);
 }
 
@@ -475,7 +482,7 @@ buffer_check(BufferObject *self)
     if (base->ob_alloc > Py_SIZE(self) + 1) {
         return "the base sees room to append into";
     }
-    /* The view of a spare may have been written to where the NUL was. */
+    /* The view of an outstanding spare may have overwritten the NUL. */
     return spare_is_outstanding(self) ? store_check_layout(&self->store)
                                       : store_check(&self->store);
 }

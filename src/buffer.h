@@ -1,16 +1,16 @@
-/* buffer: the Python object GrowBuffer: its construction and deallocation, and the gate,
- * which publishes every change of its length.
+/* buffer: the Python object GrowBuffer. This file constructs and deallocates it, and
+ * holds the gate: the function that publishes every change of its length.
  *
- * To code that reads, a GrowBuffer is a bytearray: start, size and exports in the base
- * struct always describe our store. Two rules keep the base's own code from resizing
- * memory that it did not allocate:
+ * Code that reads a GrowBuffer sees a bytearray: start, size and exports in the base
+ * struct always describe our store. Two rules prevent bytearray's own code (the base)
+ * from resizing memory that it did not allocate:
  *   the pin   ob_exports starts at 1 and never falls below. So the base always finds an
- *             export, and refuses with BufferError. Our code takes 1 for no export.
+ *             export and raises BufferError. To our code, 1 means no export.
  *   no slack  ob_alloc never shows free bytes, because bytearray.__init__ appends into
- *             free bytes without looking at exports.
+ *             free bytes without checking exports.
  *
- * Callers hold the GIL, or the object's critical section on a free-threaded build.
- * -1 and NULL come with an exception; then the buffer is unchanged.
+ * Callers hold the GIL, or the object's critical section on a free-threaded build. A
+ * function that returns -1 or NULL has set an exception and left the buffer unchanged.
  */
 #ifndef GROWBUF_BUFFER_H
 #define GROWBUF_BUFFER_H
@@ -21,6 +21,7 @@
 
 #include "store.h"
 
+/* Before 3.13 the GIL protects every object. */
 #if PY_VERSION_HEX < 0x030D0000
 #define Py_BEGIN_CRITICAL_SECTION(op) {
 #define Py_END_CRITICAL_SECTION() }
@@ -34,20 +35,21 @@ typedef struct {
     struct spare *spare; /* NULL until spare() or readfrom() is called */
 } BufferObject;
 
-/* The free tail, given out as a memoryview to be written to (spare.c). While the view
- * lives, the spare is outstanding: it is an export of the buffer, and nothing may be
- * appended except what is committed. Then this object has a reference to the buffer,
- * otherwise the buffer has one to this: never both, so that there is no cycle. */
+/* The free tail of a buffer, which spare() returns as a writable memoryview (spare.c).
+ * While the memoryview exists the spare is outstanding: it is an export of the buffer,
+ * and only commit() can append. Then this object has a reference to the buffer.
+ * Otherwise the buffer has a reference to this object. So the two never form a
+ * cycle. */
 typedef struct spare {
     PyObject_HEAD
-    BufferObject *buffer; /* NULL: deallocated */
+    BufferObject *buffer; /* NULL: it was deallocated */
     bool outstanding;
-    char *start; /* NULL: nothing that could be committed */
+    char *start; /* NULL: there is nothing to commit */
     size_t nbytes;
-    char first;     /* when not outstanding: what was written where the NUL is now */
-    PyObject *view; /* a weak reference to the memoryview that was made last */
-    unsigned long owner; /* the thread that may release that; 0: none, it is in use */
-    const PyObject *reader; /* the view that readfrom() reads into; else NULL */
+    char first;             /* if not outstanding: the byte that the NUL has replaced */
+    PyObject *view;         /* a weak reference to the newest memoryview */
+    unsigned long owner;    /* the thread that may release it; 0: readfrom() uses it */
+    const PyObject *reader; /* the view that readfrom() reads into, or NULL */
 } SpareObject;
 
 static inline BufferObject *
@@ -56,7 +58,8 @@ buffer_cast(PyObject *op)
     return (BufferObject *)op;
 }
 
-/* The bytes and how many; valid until the next change of length. */
+/* Return the address of the bytes, and their number. Both are valid until the length
+ * changes. */
 static inline char *
 buffer_bytes(BufferObject *self)
 {
@@ -69,8 +72,8 @@ buffer_length(const BufferObject *self)
     return self->store.length;
 }
 
-/* The gate: the only function that publishes where the bytes are and how many. Every
- * change of a buffer's store ends here. */
+/* The gate: the only function that writes the address and the number of the bytes to
+ * the base struct. It is called after every change of a buffer's store. */
 static inline void
 buffer_publish(BufferObject *self)
 {
@@ -84,22 +87,24 @@ buffer_publish(BufferObject *self)
 PyObject *buffer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 void buffer_dealloc(PyObject *op);
 
-/* On free-threaded 3.13 the base takes no lock, neither to read nor to count exports;
- * later ones take the object's critical section, as all of ours do. */
+/* On free-threaded 3.13 bytearray takes no lock, neither to read nor to count exports.
+ * Later versions take the object's critical section, as our functions do. */
 #if defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030E0000
 #define BUFFER_UNLOCKED_BASE
 int buffer_getbuffer(PyObject *op, Py_buffer *view, int flags);
 void buffer_releasebuffer(PyObject *op, Py_buffer *view);
 #endif
 
-/* Whether a type is GrowBuffer itself, of any interpreter. */
+/* Whether a type is GrowBuffer itself, and no subclass. Each interpreter has its
+ * own. */
 static inline bool
 buffer_is_exact_type(const PyTypeObject *type)
 {
     return type->tp_dealloc == buffer_dealloc;
 }
 
-/* Return the GrowBuffer type among the bases of `type`, or NULL. Borrowed. */
+/* Return the GrowBuffer type that `type` is or derives from, or NULL. The reference is
+ * borrowed. */
 static inline PyTypeObject *
 buffer_type(PyTypeObject *type)
 {
@@ -109,19 +114,22 @@ buffer_type(PyTypeObject *type)
     return type;
 }
 
-/* Use memory of deallocated buffers of this type again, if no other type does; and stop. */
+/* Keep deallocated buffers of this type, so that their memory is used again. This does
+ * nothing if buffers of another type are kept already. buffer_free_dead() frees them
+ * and stops that. */
 void buffer_keep_dead(const PyTypeObject *type);
 void buffer_free_dead(const PyTypeObject *type);
 
-/* Return a new buffer of `type`, which is GrowBuffer itself, with `nbytes` bytes, whose
- * values the caller writes before any other code runs. */
+/* Return a new buffer of `nbytes` bytes. The caller writes their values before any
+ * other code runs. pre: `type` is GrowBuffer itself. */
 PyObject *buffer_create(PyTypeObject *type, size_t nbytes);
 
-/* Return a new buffer of `type`, the same, that takes over `store` and leaves it empty,
- * also when it fails. */
+/* Return a new buffer that takes over `store`, which is empty afterwards. It is freed
+ * if this fails. pre: `type` is GrowBuffer itself. */
 PyObject *buffer_from_store(PyTypeObject *type, struct store *store);
 
-/* Invalidate a pending spare(): its bytes were overwritten, or the end moved. */
+/* Make a later commit() of a released spare fail: its bytes were overwritten, or the
+ * end of the buffer has moved. */
 static inline void
 buffer_forget_spare(BufferObject *self)
 {
@@ -130,7 +138,7 @@ buffer_forget_spare(BufferObject *self)
     }
 }
 
-/* How many exports there are besides the pin. */
+/* Return the number of exports other than the pin. */
 static inline Py_ssize_t
 buffer_nexports(const BufferObject *self)
 {
@@ -144,7 +152,8 @@ buffer_is_exported(const BufferObject *self)
     return self->base.ob_exports != 1;
 }
 
-/* Hold an export while user code or another thread may run. */
+/* Add an export, and remove it. Between the two, user code and other threads cannot
+ * change the length. */
 static inline void
 buffer_hold(BufferObject *self)
 {
@@ -158,27 +167,28 @@ buffer_unhold(BufferObject *self)
     self->base.ob_exports--;
 }
 
-/* Raise BufferError unless the length may change in any way; or unless the buffer may
- * grow at its end, which moves nothing in a store that has a limit. */
+/* Raise BufferError if the length cannot change, because there are exports. For growing
+ * at the end use buffer_check_growable(): it allows exports if the store has a limit,
+ * because that moves no byte then. It raises if a spare is outstanding. */
 int buffer_check_resizable(BufferObject *self);
 int buffer_check_growable(BufferObject *self);
 
-/* As buffer_check_growable, but the export of the outstanding spare does not count. */
+/* As buffer_check_growable(), for commit(): an outstanding spare is allowed. */
 int buffer_check_committable(BufferObject *self);
 
 /* Raise the MemoryError for an errno value that the store returned. */
 void buffer_no_memory(const struct store *store, int error);
 
-/* Replace `removed` bytes at `at` by `inserted` bytes, whose values the caller writes
- * before any other code runs. */
+/* Replace `removed` bytes at offset `at` by `inserted` bytes. The caller writes their
+ * values before any other code runs. */
 int buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted);
 
-/* Grow at the end, or make room for that, by a function of the store. */
+/* Call `grow`, a function of the store that appends bytes or adds capacity. */
 int buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbytes);
 
-/* Append `nbytes`, whose values the caller writes before any other code runs. nbytes == 0
- * takes the slow path, since an empty store's NUL is shared: nbytes - 1 wraps to
- * SIZE_MAX. */
+/* Append `nbytes` bytes. The caller writes their values before any other code runs.
+ * Nothing is done for 0 bytes (nbytes - 1 is SIZE_MAX then), because an empty store has
+ * no NUL of its own to write. */
 static inline int
 buffer_append(BufferObject *self, size_t nbytes)
 {
@@ -190,6 +200,7 @@ buffer_append(BufferObject *self, size_t nbytes)
     return 0;
 }
 
+/* Append `nbytes` zero bytes. */
 static inline int
 buffer_append_zeros(BufferObject *self, size_t nbytes)
 {
@@ -205,7 +216,7 @@ buffer_reserve(BufferObject *self, size_t capacity)
                : buffer_grow(self, store_reserve, capacity);
 }
 
-/* Make room for `nbytes` after the last byte, for buffer_commit. */
+/* Make the tailroom at least `nbytes`. */
 static inline int
 buffer_make_tailroom(BufferObject *self, size_t nbytes)
 {
@@ -218,7 +229,7 @@ buffer_make_tailroom(BufferObject *self, size_t nbytes)
 static inline void
 buffer_commit(BufferObject *self, size_t nbytes)
 {
-    if (nbytes > 0) { /* the NUL of an empty store is shared, and not written */
+    if (nbytes > 0) { /* an empty store has no NUL of its own to write */
         store_commit(&self->store, nbytes);
         buffer_publish(self);
     }
@@ -227,30 +238,32 @@ buffer_commit(BufferObject *self, size_t nbytes)
 /* Give back all memory that the length does not need. */
 int buffer_trim(BufferObject *self);
 
-/* Remove all bytes. An empty buffer gives back what it has reserved. */
+/* Remove all bytes. If the buffer is empty already, give its capacity back. */
 int buffer_clear(BufferObject *self);
 
-/* Move the first `nbytes` into `taken`, a new and empty buffer, without copying them.
- * Return 1, and do nothing, where that cannot be. */
+/* Move the first `nbytes` bytes to `taken`, a new and empty buffer, by moving their
+ * pages or the whole store. Return 1, and do nothing, if the store cannot do that. */
 int buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken);
 
-/* Hand the store over to `taken`, a new and empty buffer; one that is fixed is replaced
- * by another with the same limit. */
+/* Move the whole store to `taken`, a new and empty buffer. The buffer gets an empty
+ * store with the same limit and prefault setting. */
 int buffer_hand_over(BufferObject *self, BufferObject *taken);
 
-/* Exchange the contents with `store`, which is left with the old ones. Nothing for
- * nothing is no change of length, under an export either (but see 3.15's __init__);
- * an outstanding spare has bytes even where the buffer has none. */
+/* Swap the buffer's store and `store`. Raise BufferError if there are exports. Swapping
+ * an empty store for an empty store is allowed under exports, except with a limit,
+ * while a spare is outstanding, and since 3.15, whose __init__ raises then. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
-/* Undo the handing over of `store`, also under an export that was made since, of no bytes:
- * it is left empty. Return 1, and do nothing, where that cannot be. */
+/* Put back a store that buffer_hand_over() moved away. It is empty afterwards. Exports
+ * of the buffer, which are of no bytes, are allowed if it has no limit. Return 1, and
+ * do nothing, if the buffer has bytes or an outstanding spare, if only one of the two
+ * stores has a limit, or if there is an export and a limit. */
 int buffer_put_back(BufferObject *self, struct store *store);
 
-/* A function that takes more than two arguments, for a table of methods. */
+/* Cast a function that takes more than two arguments for a PyMethodDef. */
 #define BUFFER_METHOD(function) (PyCFunction)(void (*)(void)) function
 
-/* Make None of success and NULL of -1: what most methods return. */
+/* Return None if `rc` is 0, and NULL if it is -1. */
 static inline PyObject *
 buffer_none_or_null(int rc)
 {
@@ -260,7 +273,7 @@ buffer_none_or_null(int rc)
     Py_RETURN_NONE;
 }
 
-/* Return why the buffer is not as it should be, or NULL. */
+/* Return what is wrong with the buffer, or NULL. */
 const char *buffer_check(BufferObject *self);
 
 #endif

@@ -6,10 +6,10 @@
 PyDoc_STRVAR(reserve_doc,
 "reserve($self, nbytes, /)\n--\n\n"
 "Make the capacity at least `nbytes` bytes in all.\n\n"
-"Growing up to there moves nothing. From 72 KiB up this takes address space and no\n"
-"memory. Raise ValueError if `nbytes` is negative, MemoryError if the system refuses,\n"
-"BufferError if it would move exported bytes. An operation that shrinks the buffer may\n"
-"give the reserved capacity back.");
+"The bytes do not move while the buffer grows up to that. From 72 KiB up this takes\n"
+"address space and no memory. Raise ValueError if `nbytes` is negative, MemoryError if\n"
+"the system refuses, BufferError if it would move exported bytes. An operation that\n"
+"shrinks the buffer may give the reserved capacity back.");
 
 static PyObject *
 growbuffer_reserve(PyObject *op, PyObject *nbytes)
@@ -29,7 +29,7 @@ PyDoc_STRVAR(trim_doc,
 "trim($self, /)\n--\n\n"
 "Give back all memory that the length does not need.\n\n"
 "Raise BufferError while the bytes are exported. Costs some system calls, and a copy\n"
-"of the bytes if others were deleted before them.");
+"of the bytes if bytes before them were deleted.");
 
 static PyObject *
 growbuffer_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -85,7 +85,7 @@ growbuffer_capacity(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(limit_doc,
-"The largest number of bytes the buffer can hold, without ever moving; or None.");
+"The largest number of bytes the buffer can hold, or None if it has no limit.");
 
 static PyObject *
 growbuffer_limit(PyObject *op, void *Py_UNUSED(closure))

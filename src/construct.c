@@ -1,4 +1,4 @@
-/* construct: a new buffer, and bytes out of Python objects. */
+/* construct: making a new buffer, and reading bytes from Python objects. */
 #include "construct.h"
 
 #include <errno.h>
@@ -55,11 +55,11 @@ construct_from_iterable(struct store *store, PyObject *iterable, const char *ref
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* Bytes from which a copy is worth letting other threads run. */
+/* From this many bytes on, the GIL is released for a copy. */
 #define COPY_WITHOUT_GIL ((size_t)1 << 20)
 
 /* Append bytes that no code can change, such as those of a bytes object. No other code
- * sees the store either, so a long copy runs without the GIL. */
+ * can reach the store either, so a long copy runs without the GIL. */
 static int
 from_bytes(struct store *store, const char *bytes, size_t nbytes)
 {
@@ -112,7 +112,8 @@ from_str(struct store *store, PyObject *source, const char *encoding,
     return rc;
 }
 
-/* Append `count` zeros. Return 1 where `source` turns out to be no count. */
+/* Append as many zeros as the integer `source` says. Return 1, without an exception, if
+ * its __index__ raises TypeError: as in bytearray, it is then not taken as a count. */
 static int
 from_count(struct store *store, PyObject *source)
 {
@@ -194,7 +195,7 @@ construct_parse(PyObject *args, PyObject *kwargs, struct init_args *parsed)
     return limit == Py_None ? 0 : args_nbytes(limit, "limit", 1, &parsed->limit);
 }
 
-/* Say what to do where the address space for a limit was refused. */
+/* Return the advice for the message of reserve_limit(). */
 static const char *
 limit_advice(int error, Py_ssize_t limit)
 {
@@ -226,8 +227,8 @@ reserve_limit(struct store *store, Py_ssize_t limit)
     return 0;
 }
 
-/* Exchange the contents, which is where a view of them stops a second __init__: for an
- * empty buffer too since 3.15. */
+/* Swap the buffer's store and `store`. If a view of the buffer exists, this raises
+ * BufferError, and so a second __init__ fails; since 3.15 also for an empty buffer. */
 static int
 exchange_locked(PyObject *op, struct store *store)
 {
@@ -238,8 +239,8 @@ exchange_locked(PyObject *op, struct store *store)
     return rc;
 }
 
-/* As in bytearray, a second __init__ empties the buffer first of all, and if it fails
- * after that, leaves it empty (CPython gh-160179). */
+/* As in bytearray, a second __init__ empties the buffer first. If it fails after that,
+ * the buffer stays empty (CPython gh-160179). */
 int
 construct_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {

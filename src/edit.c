@@ -7,8 +7,8 @@
 #include "args.h"
 #include "construct.h"
 
-/* Every function here runs user code first and looks at the buffer's length afterwards:
- * an __index__, an iterator or a __buffer__ may have cleared or grown it (CPython
+/* Every function here runs user code first and reads the buffer's length afterwards,
+ * because an __index__, an iterator or a __buffer__ may have changed it (CPython
  * gh-91153, gh-142557, gh-143195). */
 
 /* ------------------------------------------------------------------- replacing */
@@ -37,7 +37,8 @@ edit_append_self(BufferObject *self)
     return 0;
 }
 
-/* Replace `removed` bytes at `at` by the `nbytes` of `bytes`, which are not ours. */
+/* Replace `removed` bytes at offset `at` by `nbytes` from `bytes`, which are not in the
+ * buffer. */
 static int
 edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
              size_t nbytes)
@@ -78,9 +79,10 @@ growbuffer_append(PyObject *op, PyObject *item)
     return buffer_none_or_null(rc);
 }
 
-/* Append the bytes of an object that has the buffer protocol: where the end was before
- * the object was asked for them, or where it is afterwards. `refusal` is the message for
- * an object without that protocol, with a %s for its type and one for ours. */
+/* Append the bytes of an object that has the buffer protocol. The object may append to
+ * the buffer while it exports its bytes. If `at_old_end` is true, they are inserted
+ * where the end was before that. `refusal` is the message for an object without the
+ * protocol, with a %s for its type and one for the buffer's. */
 static int
 extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *refusal)
 {
@@ -135,9 +137,8 @@ extend_from_iterable(PyObject *op, PyObject *iterable)
     return rc;
 }
 
-/* An object may append to the buffer while it is asked for its bytes; as with bytearray
- * these go where the end was before. Without a GIL they go to the end: another thread may
- * have appended meanwhile, and this thread may already have seen that. */
+/* extend() inserts at the old end, as bytearray does. Without a GIL it appends at the
+ * present end, because another thread may have appended in the meantime. */
 #ifdef Py_GIL_DISABLED
 enum { AT_OLD_END = false };
 #else
@@ -237,7 +238,7 @@ PyDoc_STRVAR(pop_doc,
 "Raise IndexError if there is none, BufferError while the bytes are exported. Costs\n"
 "O(1) at either end, else one move of the bytes of the shorter side.");
 
-/* Return the byte, or -1. */
+/* Remove the byte at the index and return it, or -1 with an exception. */
 static int
 pop_byte(BufferObject *self, Py_ssize_t index)
 {
@@ -325,7 +326,7 @@ PyDoc_STRVAR(resize_doc,
 "resize($self, size, /)\n--\n\n"
 "Set the length to `size` bytes: cut the end off, or append zeros.\n\n"
 "Raise ValueError if `size` is negative, BufferError while the bytes are exported,\n"
-"unless there is a limit and it grows. Zeros on fresh pages cost nothing until they\n"
+"unless the buffer grows and has a limit. Zeros on fresh pages cost nothing until they\n"
 "are touched. Python's own bytearray has this method since 3.14.");
 
 static PyObject *
@@ -351,7 +352,7 @@ growbuffer_resize(PyObject *op, PyObject *size)
 
 /* ------------------------------------------------- assignment to items and slices */
 
-/* The bytes that are assigned to a slice. They do not move while the buffer changes. */
+/* The bytes to assign to a slice. They stay in place while the buffer changes. */
 struct source {
     const char *bytes;
     size_t nbytes;
@@ -366,8 +367,9 @@ source_close(struct source *source)
     store_free(&source->store);
 }
 
-/* Export the bytes of another bytes or bytearray; copy anything else, which may be a view
- * of the buffer itself or an iterator that reads it. */
+/* Get the bytes to assign: an export of another bytes or bytearray, or a copy of any
+ * other object, which may be a view of the buffer itself or an iterator that reads
+ * it. */
 static int
 source_open(struct source *source, PyObject *op, PyObject *values)
 {
@@ -440,7 +442,8 @@ assign_every(BufferObject *self, Py_ssize_t first, Py_ssize_t step, Py_ssize_t c
     return 0;
 }
 
-/* Assign, or delete where there is no source. */
+/* Assign to a slice. Delete it if there is no source, or if the step is not 1 and the
+ * source is empty. */
 static int
 assign_slice(BufferObject *self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step,
              const struct source *source)
@@ -489,7 +492,7 @@ ass_slice(PyObject *op, PyObject *slice, PyObject *values)
     return rc;
 }
 
-/* Assign to one item, or delete it where there is no value. */
+/* Assign to one item, or delete it if `delete` is true. */
 static int
 assign_item(BufferObject *self, Py_ssize_t index, bool delete, unsigned char value)
 {

@@ -1,4 +1,4 @@
-/* edit: everything of bytearray's interface that changes the length. */
+/* edit: the methods and slots of bytearray that change the length, or assign. */
 #ifndef GROWBUF_EDIT_H
 #define GROWBUF_EDIT_H
 

@@ -1,4 +1,4 @@
-/* entries: the entries of the pool, in the order in which they came. */
+/* entries: the entries of the pool, oldest first. */
 #include "entries.h"
 
 #include <assert.h>
@@ -30,7 +30,6 @@ entry_nbytes(const struct entry *entry)
     return entry->span.dirty_end;
 }
 
-/* Remove and return the entry at `slot`. */
 struct entry
 entries_remove(size_t slot)
 {
@@ -52,7 +51,6 @@ is_small(const struct span *span)
            !span->reserved && !span->split;
 }
 
-/* Return the oldest or the newest small span. */
 struct entry *
 entries_small_end(bool newest)
 {
@@ -101,8 +99,9 @@ entries_insert(const struct span *span, enum entry_kind kind, uint64_t now_ms)
     pool.stats.nbytes += span->dirty_end;
 }
 
-/* Give the memory of a tail back. Its owner must not find it gone from the pool before:
- * the lock is held. Locked memory (mlock) cannot be given back, and is cleared. */
+/* A tail that is evicted is given back under the lock: until then its owner must not
+ * see that it is no longer in the pool. Memory locked by mlock(2) cannot be given back,
+ * so it is set to zero. */
 void
 entries_discard_tail(const struct span *tail)
 {
@@ -111,8 +110,8 @@ entries_discard_tail(const struct span *tail)
     }
 }
 
-/* Unmap a span that no other code can reach. The lock is released meanwhile, because that
- * takes time. */
+/* Unmap a span that is no longer in the pool. Unmapping takes time, so the lock is
+ * released for it. */
 static void
 unmap_unlocked(const struct span *span)
 {
@@ -129,7 +128,7 @@ evict(size_t slot)
         entries_discard_tail(&entry.span);
     }
     else {
-        assert(!entry.span.has_tail); /* it would be part of a mapping that is gone */
+        assert(!entry.span.has_tail); /* else the tail would be unmapped too */
         unmap_unlocked(&entry.span);
     }
 }
@@ -141,7 +140,6 @@ evict_small(void)
     unmap_unlocked(&span);
 }
 
-/* Evict the oldest entry of all. */
 void
 entries_evict_oldest(void)
 {
@@ -169,7 +167,8 @@ entries_evict_idle(uint64_t now_ms)
     }
 }
 
-/* Return the slot of the oldest reservation if there are as many as may be, or -1. */
+/* Return the slot of the oldest reservation if there are POOL_MAX_RESERVATIONS; or
+ * -1. */
 static int
 find_reservation_to_evict(void)
 {
@@ -184,7 +183,8 @@ find_reservation_to_evict(void)
     return count >= POOL_MAX_RESERVATIONS ? oldest : -1;
 }
 
-/* Evict one entry that leaves no room for `span`. Return false if there is room. */
+/* Evict one entry to make space for `span`. Return false, and evict none, if there is
+ * space already. */
 static bool
 evict_for(const struct span *span, enum entry_kind kind)
 {
@@ -207,8 +207,6 @@ evict_for(const struct span *span, enum entry_kind kind)
     return true;
 }
 
-/* Make room for an entry, and give idle ones back. The lock may be released meanwhile; but
- * when this returns true there is room. Return false if the entry is over the limit. */
 bool
 entries_make_room(const struct span *span, enum entry_kind kind, uint64_t now_ms)
 {
@@ -218,8 +216,7 @@ entries_make_room(const struct span *span, enum entry_kind kind, uint64_t now_ms
     return span->dirty_end <= pool.limit;
 }
 
-/* Remove and return the first `length` bytes of the span at `slot`, or all of it if no
- * more than those are dirty. The last byte of a piece is zero, as of any span.
+/* Cut the span at `slot` in two. The last byte of each is zero, as in every span.
  *
  *   |<------------ dirty ------------->|  zeros |
  *   |<-- length -->|<----- dirty ----->|  zeros |      the rest stays
@@ -245,7 +242,7 @@ entries_split(size_t slot, size_t length)
     return piece;
 }
 
-/* Whether `next` continues `span`: in memory, and in one mapping. */
+/* Whether `next` directly follows `span` in memory, in the same mapping. */
 static bool
 continues(const struct span *span, const struct span *next)
 {
@@ -253,7 +250,6 @@ continues(const struct span *span, const struct span *next)
            span->number == next->number && span->huge == next->huge;
 }
 
-/* Return one span made of two, of which the second continues the first. */
 struct span
 entries_join(struct span span, const struct span *next)
 {
@@ -265,8 +261,6 @@ entries_join(struct span span, const struct span *next)
     return span;
 }
 
-/* Return the slot of the span after `span`, or before it, that is one mapping with it;
- * or -1. */
 int
 entries_find_neighbour(const struct span *span, bool after)
 {
@@ -281,8 +275,6 @@ entries_find_neighbour(const struct span *span, bool after)
     return -1;
 }
 
-/* Join a span that comes back with its neighbours, from which it was once split, if the
- * whole is within the limit. */
 void
 entries_join_neighbours(struct span *span)
 {

@@ -104,14 +104,14 @@ make_buffer_type(PyObject *module, struct state *state)
     PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(
         module, &spec, (PyObject *)&PyByteArray_Type);
     if (type != NULL) {
-        type->tp_vectorcall = construct_vectorcall; /* no slot of a spec before 3.14 */
+        type->tp_vectorcall = construct_vectorcall; /* a slot only since 3.14 */
     }
     return type;
 }
 
 /* ---------------------------------------------------------------- the functions */
 
-/* Name the errno values that a probe meets. */
+/* Return the name of an errno value that a probe may return. */
 static PyObject *
 answer(int error)
 {
@@ -182,7 +182,7 @@ facts(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(stats_doc,
 "stats()\n--\n\n"
 "Return exact counts since the process began, and what there is now, as a dict of int.\n\n"
-"moves, moved_bytes: growths that moved pages, and the address space they moved.\n"
+"moves, moved_bytes: moves of pages (growing, take()), and the address space moved.\n"
 "copies, copied_bytes: bytes copied within a buffer or from the heap to a span or back;\n"
 "growth of small buffers on the heap, where realloc may copy, is not counted.\n"
 "spans_live: spans in use.\n"
@@ -333,7 +333,8 @@ forced_rung(void)
     return rung;
 }
 
-/* The budget that GROWBUF_POOL_LIMIT asks for. Return false if that is no number. */
+/* Read the pool's limit from GROWBUF_POOL_LIMIT. If that is not a number of bytes,
+ * raise ImportError and return false. */
 static bool
 asked_budget(size_t *nbytes)
 {
@@ -354,9 +355,10 @@ asked_budget(size_t *nbytes)
     return true;
 }
 
-/* What the process has once, and not with each interpreter that imports the module: what
- * configure() has set since stays. Blocks come from where bytearray's come from, so that
- * a result's can be taken over. */
+/* Configure the pool and the heap once in a process. A later import in another
+ * interpreter does not do it again, so the settings of configure() stay. Heap blocks
+ * come from bytearray's allocator, so that the block of a bytearray can be taken
+ * over. */
 static void
 settle(void)
 {
@@ -373,7 +375,7 @@ settle(void)
 #endif
 }
 
-/* Add a type to the module, which then holds the only reference to it. */
+/* Add a type to the module. The reference to it is consumed. */
 static int
 add_type(PyObject *module, PyTypeObject *type)
 {

@@ -10,7 +10,7 @@
 
 /* ------------------------------------------------------------------- searching */
 
-/* Bytes for which a call costs more than a loop. */
+/* For fewer bytes than this a loop costs less than a call of memchr(). */
 enum { FEW = 16 };
 
 static size_t
@@ -45,8 +45,8 @@ rfind_byte(struct piece bytes, char value)
     return METHODS_NONE;
 }
 
-/* A search for a part of two bytes or more. Positions are counted from where the search
- * begins: at the first one there is, or, where `step` is -1, at the last. */
+/* A search for a part of two bytes or more. Positions are numbered in the order in
+ * which they are searched: from the left if `step` is 1, from the right if it is -1. */
 struct search {
     const char *begin; /* the bytes at position 0 */
     size_t npositions;
@@ -54,15 +54,15 @@ struct search {
     int step;
 };
 
-/* Both ways of searching give up where the part resembles the bytes nearly everywhere, so
- * that they compare much more than they advance; find_by_hash() goes on from there. */
+/* Whether a search has compared many more bytes than it has advanced, because the part
+ * resembles the bytes nearly everywhere. Then find_by_hash() continues the search. */
 static bool
 is_too_similar(size_t ncompared, size_t nadvanced)
 {
     return ncompared / 8 > nadvanced + 64;
 }
 
-/* Positions that are looked at together. */
+/* The number of positions that are checked together. */
 enum { WORD = 8 };
 
 static uint64_t
@@ -79,9 +79,9 @@ repeat_in_word(char value)
     return (unsigned char)value * (uint64_t)0x0101010101010101u;
 }
 
-/* Return how many words there are before the first in which, for any of its positions, the
- * first byte of a part and its last one are in place: then the difference has a byte that
- * is zero. */
+/* A word is 8 positions. Return how many words come before the first one that has a
+ * position where the first and the last byte of the part both match. A position matches
+ * if its byte in `difference` is zero. */
 static inline size_t
 words_without_pair(const char *word, ptrdiff_t stride, size_t nwords,
                    size_t last_offset, uint64_t first, uint64_t last)
@@ -97,8 +97,9 @@ words_without_pair(const char *word, ptrdiff_t stride, size_t nwords,
     return n;
 }
 
-/* Find the first byte of the part and its last one together, in a word of positions at a
- * time. Return the position of the part; or npositions, and how many of them are left. */
+/* Find the positions where the first and the last byte of the part match, 8 positions
+ * at a time, and compare the rest there. Return the position of the part. Otherwise
+ * return npositions, and set *nleft to the number of positions not searched. */
 static inline size_t
 find_pair(const struct search *search, int step, size_t *nleft)
 {
@@ -127,7 +128,7 @@ find_pair(const struct search *search, int step, size_t *nleft)
                     memcmp(next + 1, part + 1, last_offset - 1) == 0) {
                     return at;
                 }
-                ncompared += last_offset + WORD; /* a call costs something too */
+                ncompared += last_offset + WORD; /* WORD is for the cost of the call */
             }
         }
         if (is_too_similar(ncompared, at)) {
@@ -138,8 +139,9 @@ find_pair(const struct search *search, int step, size_t *nleft)
     return search->npositions;
 }
 
-/* Find the part by the byte that comes last in the direction of the search: what it is says
- * how many positions it rules out. Return as find_pair() does. */
+/* At each position, look at the byte that the last byte of the part would match (the
+ * first byte, if the search goes left). Its value determines how many positions can be
+ * skipped (Horspool). Return as find_pair() does. */
 static inline size_t
 find_by_skips(const struct search *search, int step, size_t *nleft)
 {
@@ -171,15 +173,16 @@ find_by_skips(const struct search *search, int step, size_t *nleft)
 
 #define HASH_FACTOR 0x9e3779b97f4a7c15u /* any large odd number */
 
-/* Find the part, at one of the last `nleft` positions, by the hash of as many bytes, which
- * is updated from position to position: each one costs the same. */
+/* Find the part at one of the last `nleft` positions with a rolling hash (Rabin-Karp):
+ * each position costs the same. */
 static size_t
 find_by_hash(const struct search *search, size_t nleft)
 {
     size_t nbytes = search->part.nbytes;
     int step = search->step;
     const char *next = search->begin + (ptrdiff_t)(search->npositions - nleft) * step;
-    const char *head = step > 0 ? next : next + nbytes - 1; /* leaves the hash next */
+    /* The next byte to leave the hash. */
+    const char *head = step > 0 ? next : next + nbytes - 1;
     const char *wanted = search->part.start + (step > 0 ? 0 : nbytes - 1);
     uint64_t hash = 0, part_hash = 0, power = 1;
     for (size_t i = 0; i < nbytes; i++) {
@@ -200,7 +203,7 @@ find_by_hash(const struct search *search, size_t nleft)
     return search->npositions;
 }
 
-/* A long part in many bytes pays for a table of skips. */
+/* From these lengths on, making the table of skips is worth its cost. */
 enum { SKIPS_PART_MIN = 16, SKIPS_BYTES_MIN = 1024 };
 
 static inline size_t
@@ -258,7 +261,7 @@ count_byte(struct piece bytes, char value, size_t max)
     return count;
 }
 
-/* Drop the first bytes of a piece. */
+/* Return a piece without its first `nbytes` bytes. */
 static struct piece
 piece_after(struct piece bytes, size_t nbytes)
 {
@@ -486,7 +489,8 @@ methods_rsplit_space(struct methods_pieces *pieces, struct piece bytes, size_t m
     return error;
 }
 
-/* Return the offset of the next byte of that value, `from` or later; if none, the end. */
+/* Return the offset of the first such byte at `from` or later, or the length if
+ * none. */
 static size_t
 next_byte(struct piece bytes, size_t from, char value)
 {
@@ -518,8 +522,8 @@ methods_splitlines(struct methods_pieces *pieces, struct piece bytes, bool keep)
 
 /* ------------------------------------------------------------------ translating */
 
-/* The two cases of a letter differ in one bit. No branches: compilers make vector code of
- * the loops. */
+/* The upper and the lower case of a letter differ in this bit. The loops have no
+ * branches, so that compilers vectorize them. */
 enum { CASE = 'a' - 'A' };
 
 static unsigned char
@@ -598,7 +602,7 @@ methods_translate_kept(char *to, struct piece from, const char *table,
     for (size_t i = 0; i < from.nbytes; i++) {
         char c = from.start[i];
         *next = table == NULL ? c : table[(unsigned char)c];
-        next += !set_has(deleted, c); /* otherwise the next byte is written over it */
+        next += !set_has(deleted, c); /* a deleted byte is overwritten */
     }
     return (size_t)(next - to);
 }
@@ -623,8 +627,8 @@ replace_byte(char *to, struct piece from, char old, char new)
     }
 }
 
-/* Write `nbytes` without those of one value. A byte to leave out is written too, and then
- * written over. */
+/* Write the bytes that do not have the value `old`, of which there are `nbytes`. The
+ * others are written too and then overwritten. */
 static void
 delete_byte(char *to, size_t nbytes, const char *from, char old)
 {
@@ -663,7 +667,7 @@ methods_replace(char *to, size_t nbytes, struct piece from, struct piece old,
     }
 }
 
-/* Return how many blanks stand for a tab in a column. */
+/* Return how many blanks replace a tab in that column. */
 static size_t
 tab_width(size_t column, size_t tabsize)
 {

@@ -1,8 +1,9 @@
 /* methods: what the methods of bytearray compute, on plain bytes.
  *
- * Text is ASCII, as it is for bytearray. Nothing here allocates except the lists of pieces,
- * and nothing can fail but those. Where a result is written, it does not overlap its
- * source, and the caller has made as many bytes for it as the function beside it says.
+ * Text is ASCII, as in bytearray. Only the functions that add to a list of pieces
+ * allocate memory, and only they can fail. A function that writes a result needs a
+ * target that does not overlap the source. The target is as long as the source, or as
+ * long as the function of the same name that ends in _nbytes returns.
  */
 #ifndef GROWBUF_METHODS_H
 #define GROWBUF_METHODS_H
@@ -11,23 +12,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Some bytes of another's memory. */
+/* A range of bytes. The struct does not own their memory. */
 struct piece {
     const char *start;
     size_t nbytes;
 };
 
-/* An offset or a length that there is not. */
+/* Returned if there is no such offset, or if a length is too large. */
 #define METHODS_NONE SIZE_MAX
 
 /* ------------------------------------------------------------------- searching */
 
 /* Return the offset of the first or the last occurrence of `part`, or METHODS_NONE. An
- * empty part occurs before each byte and after the last. Linear, whatever the bytes are. */
+ * empty part occurs before each byte and after the last. The time is linear in the
+ * length for all input. */
 size_t methods_find(struct piece bytes, struct piece part);
 size_t methods_rfind(struct piece bytes, struct piece part);
 
-/* Return how often `part`, which is not empty, occurs without overlaps: `max` at most. */
+/* Return how often `part` occurs without overlaps, at most `max`. pre: it is not
+ * empty. */
 size_t methods_count(struct piece bytes, struct piece part, size_t max);
 
 /* A set of byte values. */
@@ -40,27 +43,28 @@ void methods_set_values(struct methods_set *set, struct piece values);
 
 enum methods_sides { METHODS_LEFT = 1, METHODS_RIGHT = 2, METHODS_BOTH = 3 };
 
-/* Return what is left when values of the set are removed from the given ends; or white
- * space: blank, tab, newline, vertical tab, form feed, carriage return. */
+/* Return the bytes without those at the given ends whose values are in the set; or
+ * without white space: blank, tab, newline, vertical tab, form feed, carriage
+ * return. */
 struct piece methods_strip(struct piece bytes, const struct methods_set *set,
                            enum methods_sides sides);
 struct piece methods_strip_space(struct piece bytes, enum methods_sides sides);
 
 /* -------------------------------------------------------------------- splitting */
 
-/* Pieces in the order of the source. Zero is success and errno the failure of what adds to
- * them; they are to be freed in either case. */
+/* A list of pieces, in the order of the source. The functions that add to it return 0
+ * or an errno value. The caller frees the list in both cases. */
 struct methods_pieces {
     struct piece *items;
     size_t count, allocated;
-    struct piece first[16]; /* where the items are until they outgrow it */
+    struct piece first[16]; /* the items, while there are at most 16 */
 };
 
 void methods_pieces_init(struct methods_pieces *pieces);
 void methods_pieces_free(struct methods_pieces *pieces);
 
-/* Split at a separator that is not empty, at `max` places at most: the first or the last
- * ones. */
+/* Split at the separator, at most `max` times: at its first occurrences, or for rsplit
+ * at its last. pre: the separator is not empty. */
 int methods_split(struct methods_pieces *pieces, struct piece bytes,
                   struct piece separator, size_t max);
 int methods_rsplit(struct methods_pieces *pieces, struct piece bytes,
@@ -70,7 +74,7 @@ int methods_rsplit(struct methods_pieces *pieces, struct piece bytes,
 int methods_split_space(struct methods_pieces *pieces, struct piece bytes, size_t max);
 int methods_rsplit_space(struct methods_pieces *pieces, struct piece bytes, size_t max);
 
-/* Split after "\n", "\r" and "\r\n", which stay in the pieces or not. */
+/* Split after "\n", "\r" and "\r\n". If `keep` is true they stay in the pieces. */
 int methods_splitlines(struct methods_pieces *pieces, struct piece bytes, bool keep);
 
 /* ------------------------------------------------------------------ translating */
@@ -85,13 +89,14 @@ void methods_title(char *to, struct piece from);
 /* Write table[value] for each byte; the table has 256 entries. */
 void methods_translate(char *to, struct piece from, const char *table);
 
-/* The same without the values of a set, and by no table where that is NULL. Return how many
- * bytes are written; there is to be room for as many as are read. */
+/* As methods_translate(), but leave out the values in `deleted`. If `table` is NULL,
+ * values are not changed. Return how many bytes are in the result; the target must be
+ * as long as the source. */
 size_t methods_translate_kept(char *to, struct piece from, const char *table,
                               const struct methods_set *deleted);
 
-/* Replace the first `count` occurrences of `old` by `new`: methods_count() has found that
- * many, or, where the lengths are equal, there may be fewer. */
+/* Replace the first `count` occurrences of `old` by `new`. There must be that many,
+ * unless `old` and `new` have the same length. */
 size_t methods_replaced_nbytes(struct piece from, struct piece old, struct piece new,
                                size_t count);
 void methods_replace(char *to, size_t nbytes, struct piece from, struct piece old,
@@ -101,8 +106,8 @@ void methods_replace(char *to, size_t nbytes, struct piece from, struct piece ol
 size_t methods_expanded_nbytes(struct piece from, size_t tabsize);
 void methods_expand_tabs(char *to, struct piece from, size_t tabsize);
 
-/* Write two digits for each byte; or three characters, the third being the separator, which
- * does not follow the last byte. */
+/* Write two hexadecimal digits for each byte; methods_hex_separated() also writes the
+ * separator between bytes. */
 void methods_hex(char *to, struct piece from);
 void methods_hex_separated(char *to, struct piece from, char separator);
 

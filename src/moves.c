@@ -1,4 +1,4 @@
-/* moves: spans mapped, and grown by moving their pages down the ladder. */
+/* moves: mapping a span, and growing it by moving its pages. */
 #include "moves.h"
 
 #include <assert.h>
@@ -34,8 +34,8 @@ moves_use_huge(struct span *span)
     }
 }
 
-/* Take address space to move onto: an emptied source of that length, or new. It begins
- * at a multiple of 2 MiB. */
+/* Take address space to move pages onto, at a multiple of 2 MiB: a zero span of that
+ * length from the pool, or a new reservation. */
 static int
 take_target(size_t length, char **address)
 {
@@ -49,8 +49,7 @@ take_target(size_t length, char **address)
     return pages_reserve(length, address);
 }
 
-/* Find such a place, and leave it free: the kernel moves pages elsewhere if another
- * thread maps something there first. */
+/* Take a target, unmap it, and return its address. */
 int
 moves_find_target(size_t length, char **address)
 {
@@ -62,7 +61,8 @@ moves_find_target(size_t length, char **address)
     return error;
 }
 
-/* Note that the pages are at `address` now, and that their source is still mapped. */
+/* Set the address of a span whose pages have moved to `address`. Its old addresses are
+ * still mapped, as zeros: give them to the pool. */
 static void
 leave_source(struct span *span, char *address)
 {
@@ -94,9 +94,10 @@ move_retain(struct span *span, size_t length)
     return 0;
 }
 
-/* Grow over the rest of the target, which was unmapped for that: two adjacent mappings
- * could not move as one before Linux 6.17. If another thread has mapped something there,
- * the pages have moved all the same, and a lower rung grows them. */
+/* Grow a moved span in place, into the rest of the target. The rest was unmapped first,
+ * so that the span stays one mapping: before Linux 6.17 two mappings could not move in
+ * one call. If another thread has mapped something there, this fails. The pages have
+ * moved by then, and a lower rung grows the span. */
 static int
 extend(struct span *span, size_t length)
 {
@@ -149,7 +150,8 @@ move_maymove(struct span *span, size_t length)
     return extend(span, length);
 }
 
-/* Move without a target of our own: this needs address space for the difference only. */
+/* Grow in place or move to an address that the kernel chooses. This needs additional
+ * address space for the difference of the lengths only. */
 static int
 move_anywhere(struct span *span, size_t length)
 {
@@ -167,7 +169,8 @@ move_anywhere(struct span *span, size_t length)
     return error;
 }
 
-/* Go down the ladder with one length. */
+/* Grow to `length` by the best rung. If it fails, try the lower ones that move
+ * pages. */
 static int
 move(struct span *span, size_t length)
 {
@@ -195,6 +198,7 @@ move(struct span *span, size_t length)
     return error;
 }
 
+/* Grow by copying the bytes of [from, to) to a new span, and unmap the old one. */
 static int
 copy(struct span *span, size_t length, size_t from, size_t to)
 {
@@ -217,9 +221,9 @@ copy(struct span *span, size_t length, size_t from, size_t to)
     return 0;
 }
 
-/* The lengths to ask for, in turn: twice what there is, since address space is free;
- * where that is refused, and the pool has no more to give, what is needed and little
- * more, which takes address space for the difference only. */
+/* Try these lengths in turn: `doubled`; the same after the pool was drained; an eighth
+ * more than `needed`; `needed`. The last two use move_anywhere(), which takes the least
+ * address space. */
 static int
 grow_moving(struct span *span, size_t needed, size_t doubled)
 {
@@ -236,6 +240,7 @@ grow_moving(struct span *span, size_t needed, size_t doubled)
     return error;
 }
 
+/* As grow_moving(), but copy. */
 static int
 grow_copying(struct span *span, size_t needed, size_t doubled, size_t from, size_t to)
 {

@@ -1,7 +1,8 @@
-/* moves: spans mapped, and grown by moving their pages down the ladder (pages.h).
+/* moves: mapping a span, and growing it by moving its pages (the ladder in pages.h).
  *
  * A function that returns int returns 0, or an errno value; then the span is unchanged.
- * pre, of those that take a span: it has no tail in the pool, and no helper touches it.
+ * pre, of moves_grow: the span has no tail in the pool, and the helper does not touch
+ * it.
  */
 #ifndef GROWBUF_MOVES_H
 #define GROWBUF_MOVES_H
@@ -10,19 +11,20 @@
 
 #include "span.h"
 
-/* Map a fresh span of `length` bytes; ENOMEM for 0. */
+/* Map a span of `length` zero bytes. ENOMEM if `length` is 0. */
 int moves_map(size_t length, struct span *span);
 
-/* Ask for huge pages for a span, once. */
+/* Ask for huge pages for a span, unless that was done before. */
 void moves_use_huge(struct span *span);
 
-/* Find free address space of that length, at a multiple of 2 MiB, to move pages to. It is
- * not reserved: the kernel moves pages elsewhere if another thread maps something there. */
+/* Find `length` bytes of free address space, at a multiple of 2 MiB, to move pages to.
+ * They stay unmapped. If another thread maps something there first, the kernel moves
+ * the pages to another address. */
 int moves_find_target(size_t length, char **address);
 
-/* Grow a span to `doubled` bytes by the best rung that works; where the system refuses
- * that, to little more than `needed`. The bytes of [from, to) keep their offsets and
- * values; others may change. */
+/* Grow a span to `doubled` bytes by the best rung that works. If the system refuses
+ * that, grow it to `needed` bytes and an eighth more, or to `needed`. The bytes of
+ * [from, to) keep their offsets and values; others may change. */
 int moves_grow(struct span *span, size_t needed, size_t doubled, size_t from,
                size_t to);
 

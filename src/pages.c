@@ -8,8 +8,8 @@
 
 #include "growth.h"
 
-/* The values that Linux gives these, which the table expects. A system without such
- * calls leaves the operations out, and none of the values reaches it. */
+/* The table takes Linux's values for these constants. On other systems the operations
+ * that take them are NULL, so the values are never used. */
 #ifdef __linux__
 #include <sys/mman.h>
 #else
@@ -58,11 +58,13 @@ pages_shortage(size_t length)
                                       : pages_ops.shortage(length);
 }
 
-/* Both meanings of one flag: RETAIN of 2014 and DONTUNMAP of Linux 5.7. */
+/* One flag of mremap() with two meanings: MREMAP_RETAIN in the patch of 2014, and
+ * MREMAP_DONTUNMAP since Linux 5.7. */
 #define KEEP_SOURCE 4
 #define ACCESS (PROT_READ | PROT_WRITE)
-/* Not MAP_SHARED: a shared mapping that grows raises SIGBUS past its old end.
- * NORESERVE: a span is doubled without the intent to use all of it. */
+/* MAP_PRIVATE, because access past the old end of a shared mapping that grew raises
+ * SIGBUS. MAP_NORESERVE, because a span has more address space than the store may ever
+ * use. */
 #define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 static inline bool
@@ -89,8 +91,10 @@ map_somewhere(size_t length, int protection, char **address)
     return 0;
 }
 
-/* Newer kernels align large mappings to 2 MiB by themselves; on others map 2 MiB more
- * and cut:  |<-head->|<------length------>|<-rest->|  with head + rest = 2 MiB. */
+/* Map at a multiple of 2 MiB. Newer kernels align large mappings themselves. On others
+ * map 2 MiB more and unmap both ends:
+ *
+ *    |<-head->|<------length------>|<-rest->|  with head + rest = 2 MiB. */
 static int
 map_aligned(size_t length, int protection, char **address)
 {
@@ -135,8 +139,9 @@ void
 pages_unmap(char *address, size_t length)
 {
     assert(is_aligned(address, length));
-    /* It can fail only by cutting one mapping in two at vm.max_map_count. Then the
-     * range stays mapped and unused, but its memory need not stay. */
+    /* This fails only if it would cut a mapping in two and the process already has
+     * vm.max_map_count mappings. Then the range stays mapped and only its memory goes
+     * back. */
     if (pages_ops.unmap(address, length) != 0) {
         (void)pages_ops.advise(address, length, MADV_DONTNEED);
     }
@@ -166,9 +171,9 @@ pages_move_retain(char *address, size_t length, size_t new_length, char **moved)
     return remap(address, length, new_length, flags, NULL, moved);
 }
 
-/* Not FIXED: a second mapping of the same length may be refused by a limit, after what
- * is at a fixed target has gone; and another thread may be there by the time it could
- * be unmapped. */
+/* MREMAP_FIXED is not used. With it the kernel unmaps what is at the target first, and
+ * then a limit may refuse the move. By then another thread may have mapped something
+ * there, so the caller could not unmap or use the target. */
 int
 pages_move_dontunmap(char *address, size_t length, char *target, char **moved)
 {
@@ -260,8 +265,8 @@ pages_offer(char *address, size_t length)
     return advise(address, length, MADV_FREE);
 }
 
-/* Move `source`, one page with another mapped after it, by one rung: one page arrives,
- * or two where the move grows it. */
+/* Move the page at `source` by one rung. Another page is mapped after it. One page is
+ * mapped at `*moved` afterwards, or two if the move also grows it. */
 static int
 try_move(enum pages_rung rung, char *source, char *target, char **moved)
 {
@@ -280,8 +285,8 @@ try_move(enum pages_rung rung, char *source, char *target, char **moved)
     }
 }
 
-/* Try a rung on one page and see that its byte arrives, and that it stays mapped and
- * reads as zero where the source is kept. */
+/* Try a rung on one page. Check that the byte written there has moved, and that the
+ * source reads as zero if the rung keeps it mapped. Return 0 or an errno value. */
 static int
 try_rung(enum pages_rung rung)
 {
@@ -339,7 +344,7 @@ pages_probe(enum pages_rung highest)
     pages_facts.populate_error = try_populate();
     pages_facts.huge = pages_ops.huge == NULL ? PAGES_HUGE_NEVER : pages_ops.huge();
     pages_facts.rung = highest;
-    assert(pages_facts.errors[PAGES_HEAP] == 0); /* it needs nothing */
+    assert(pages_facts.errors[PAGES_HEAP] == 0); /* it makes no system call */
     while (pages_facts.errors[pages_facts.rung] != 0) {
         pages_facts.rung--;
     }

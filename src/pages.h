@@ -1,6 +1,6 @@
-/* pages: memory mappings, and everything else that is asked of the operating system.
+/* pages: memory mappings, and all other calls to the operating system.
  *
- * The words, each with one meaning throughout:
+ * The terms of the project:
  *   page      the unit that the kernel maps: 4 KiB, or 2 MiB if it is huge;
  *   span      a run of pages with one owner (spans.h);
  *   store     the bytes of one buffer, in a heap block or in a span (store.h);
@@ -9,12 +9,12 @@
  *   tailroom  the bytes that can be appended to a store without a further call.
  *
  * Every function that returns int returns 0 for success and an errno value for failure.
- * After a failure nothing has changed. pre: addresses and lengths are multiples of the
- * page size.
+ * A function that fails changes nothing. pre: addresses and lengths are multiples of
+ * the page size.
  *
  * All system calls go through the table `pages_ops`, which a test may replace. The file
  * pages_<system>.c fills it in and is the only one that makes system calls. Reading the
- * table takes no lock: it is set before its first use.
+ * table needs no lock, because it is set before its first use.
  */
 #ifndef GROWBUF_PAGES_H
 #define GROWBUF_PAGES_H
@@ -28,31 +28,33 @@ enum pages_huge {
     PAGES_HUGE_NEVER,
     PAGES_HUGE_MADVISE,
     PAGES_HUGE_ALWAYS,
-    PAGES_HUGE_UNKNOWN, /* the setting cannot be read: asking does no harm */
+    PAGES_HUGE_UNKNOWN, /* the setting cannot be read; asking does no harm */
     PAGES_NHUGE
 };
 
 extern const char *const pages_huge_names[PAGES_NHUGE];
 
-/* Why the system refuses to map more. */
+/* Why the system refuses to map more. The first value also means: unknown. */
 enum pages_shortage {
-    PAGES_SHORT_OF_SPACE,    /* no such range is free; or the reason is not known */
-    PAGES_SHORT_OF_MAPPINGS, /* the process has as many as it may (vm.max_map_count) */
+    PAGES_SHORT_OF_SPACE,    /* no free range is so large */
+    PAGES_SHORT_OF_MAPPINGS, /* the process has vm.max_map_count mappings */
     PAGES_SHORT_BY_RLIMIT    /* RLIMIT_AS, which `ulimit -v` sets */
 };
 
-/* The locks of the process. Each has a condition that threads wait for. */
+/* The locks of the process. Each has a condition variable. */
 enum pages_lock { PAGES_LOCK_POOL, PAGES_LOCK_PREFAULT, PAGES_NLOCKS };
 
-/* What fork calls: before it, and after it in the parent and in the child. */
+/* The functions that fork() calls before it forks, and afterwards in the parent and in
+ * the child. */
 struct pages_fork_hooks {
     void (*before)(void);
     void (*after_in_parent)(void);
     void (*after_in_child)(void);
 };
 
-/* The operations of a system. Those on mappings take Linux's arguments and report as
- * Linux does: MAP_FAILED or -1, and errno. One that is NULL does not exist: ENOSYS. */
+/* The operations of a system. Those on mappings take the arguments of Linux's system
+ * calls, and report a failure as these do: MAP_FAILED or -1, and errno. An operation
+ * that is NULL does not exist on the system: the functions below then return ENOSYS. */
 struct pages_ops {
     void *(*map)(void *address, size_t length, int protection, int flags);
     int (*unmap)(void *address, size_t length);
@@ -64,33 +66,35 @@ struct pages_ops {
     size_t (*page_nbytes)(void);
     enum pages_huge (*huge)(void);
     enum pages_shortage (*shortage)(size_t length);
-    uint64_t (*clock_ms)(void); /* steady, with a resolution of 10 ms or so */
+    uint64_t (*clock_ms)(void); /* never goes back; resolution about 10 ms */
 
     void (*lock)(enum pages_lock lock);
     void (*unlock)(enum pages_lock lock);
 
-    /* Wait for the condition of a held lock, which is released meanwhile. Return false
-     * after `timeout_ms` milliseconds; 0 waits without a timeout. */
+    /* Wait until another thread calls wake() for the lock. The caller holds the lock;
+     * it is released while the thread waits. Return false after `timeout_ms`
+     * milliseconds, or if the system has no wait; 0 waits without a timeout. */
     bool (*wait)(enum pages_lock lock, unsigned timeout_ms);
     void (*wake)(enum pages_lock lock);
 
-    /* Start the one helper thread, and wait until it has ended. Return false if the
-     * system cannot start it. */
+    /* Start the helper thread, of which there is one. Return false if the system cannot
+     * start it. join_thread waits until it has ended. */
     bool (*start_thread)(void (*work)(void));
     void (*join_thread)(void);
 
-    /* Call a function once in the life of the process. */
+    /* Call the function, unless it was called in this process before. */
     void (*once)(void (*function)(void));
     void (*at_fork)(const struct pages_fork_hooks *hooks);
 };
 
+/* The table in use, and the operations of the running system. */
 extern struct pages_ops pages_ops;
 extern const struct pages_ops pages_system_ops;
 
-/* The ladder of ways to grow, worst rung first. A store grows by the best rung that the
- * kernel has, and by a lower one when a single move fails. */
+/* The ladder of ways to grow, worst rung first. A store grows by the best rung that
+ * works on this kernel. If a move fails, that growth tries the lower rungs. */
 enum pages_rung {
-    PAGES_HEAP,      /* no pages at all: one heap block and realloc */
+    PAGES_HEAP,      /* no pages: a heap block and realloc */
     PAGES_COPY,      /* map, copy, unmap */
     PAGES_MAYMOVE,   /* mremap; the source is unmapped */
     PAGES_DONTUNMAP, /* mremap of equal lengths; the source stays mapped (Linux 5.7) */
@@ -100,10 +104,10 @@ enum pages_rung {
 
 extern const char *const pages_rung_names[PAGES_NRUNGS];
 
-/* What the kernel can do; pages_probe fills it in. */
+/* What the kernel supports, as found by pages_probe. */
 struct pages_facts {
     enum pages_rung rung;     /* the rung that growth starts from */
-    int errors[PAGES_NRUNGS]; /* the errno of trying each rung on a page; 0: it works */
+    int errors[PAGES_NRUNGS]; /* for each rung, the errno of a try; 0: it works */
     int populate_error;       /* the same for MADV_POPULATE_WRITE (Linux 5.14) */
     enum pages_huge huge;
     size_t page_nbytes;
@@ -111,66 +115,71 @@ struct pages_facts {
 
 extern struct pages_facts pages_facts;
 
-/* Try every rung on a page, and start from the best one that works and is not above
- * `highest` (PAGES_NRUNGS - 1: any). Call it once, before anything else. */
+/* Fill in pages_facts: try every rung on one page, and choose the best that works and
+ * is not above `highest` (PAGES_NRUNGS - 1 allows any). Call it once, before all other
+ * functions. */
 void pages_probe(enum pages_rung highest);
 
-/* Return why mapping `length` bytes was refused with ENOMEM. It reads what may be megabytes
- * of text from the system. */
+/* Return why mapping `length` bytes failed with ENOMEM. This may read megabytes of text
+ * from the system. */
 enum pages_shortage pages_shortage(size_t length);
 
 /* Return the rung with that name, or -1. */
 int pages_rung_named(const char *name);
 
-/* Map `length` fresh zero bytes at a multiple of 2 MiB. */
+/* Map `length` zero bytes, at an address that is a multiple of 2 MiB. */
 int pages_map(size_t length, char **address);
 
-/* Reserve `length` bytes of address space at a multiple of 2 MiB. They cannot be
- * accessed, take no memory and are not charged. */
+/* Reserve `length` bytes of address space, at an address that is a multiple of 2 MiB.
+ * They cannot be accessed, take no memory, and do not count as memory that the kernel
+ * has promised (overcommit). */
 int pages_reserve(size_t length, char **address);
 
 /* Make a range of reserved address space accessible. */
 int pages_open(char *address, size_t length);
 
-/* Keep a range out of core files until it is opened. */
+/* Leave a range out of core files until pages_open(). */
 int pages_hide(char *address, size_t length);
 
-/* Give a range back to the system. */
+/* Unmap a range: its memory and its address space go back to the system. */
 void pages_unmap(char *address, size_t length);
 
-/* The moves: each moves `length` bytes of pages. The first two leave the source mapped,
- * and it reads as zero; the others leave none. */
+/* The moves. Each moves the pages of `length` bytes to another address. The first two
+ * leave the old addresses mapped, where zeros are read; the other two unmap them. */
 
-/* Grow to `new_length`: in place if there is room, and then `*moved` is `address`, else
- * by moving (flag 4 of 2014). */
+/* Grow to `new_length`. This happens in place if the addresses after the range are
+ * free: then `*moved` is `address`. Otherwise the pages move. It needs a kernel with a
+ * patch of 2014, in which flag 4 of mremap() means MREMAP_RETAIN. */
 int pages_move_retain(char *address, size_t length, size_t new_length, char **moved);
 
-/* Move to `target` if nothing is mapped there, else to any free place. ENOTSUP from a
- * kernel that leaves in place what does not grow. */
+/* Move to `target` if nothing is mapped there, else to any free address. ENOTSUP if the
+ * kernel does not move a range whose length stays the same. */
 int pages_move_dontunmap(char *address, size_t length, char *target, char **moved);
 
 /* Move onto `target`, and replace what is mapped there. The kernel unmaps the target
- * before it checks its limits; a move that does not grow is refused by none of them, so
- * the target is still mapped after a failure. */
+ * before it checks its limits. But no limit refuses a move that does not grow, so the
+ * target is still mapped after a failure. */
 int pages_move_onto(char *address, size_t length, char *target);
 
-/* Grow in place or by moving anywhere. This needs address space for the difference only,
- * and gives no alignment. */
+/* Grow in place, or move to any free address. This needs additional address space for
+ * the difference of the lengths only. The new address may not be a multiple of 2
+ * MiB. */
 int pages_move_anywhere(char *address, size_t length, size_t new_length, char **moved);
 
-/* Grow in place, into address space that is free. */
+/* Grow in place, if the addresses after the range are free. */
 int pages_extend(char *address, size_t length, size_t new_length);
 
-/* Ask for huge pages; or for none where the system would, or may, give them unasked. */
+/* Ask for huge pages. Or ask for small pages, if the system may give huge ones
+ * unasked. */
 int pages_advise_huge(char *address, size_t length);
 int pages_advise_small(char *address, size_t length);
 
 /* Make pages present before they are written. */
 int pages_populate(char *address, size_t length);
 
-/* Give the memory of a range back and keep the address space. pages_discard does it at
- * once, and the range reads as zero. pages_offer lets the system take the memory when it
- * is short: until a page is written again it may read as zero. */
+/* Give the memory of a range back and keep the address space. pages_discard does so at
+ * once, and the range reads as zero. pages_offer lets the system take the memory when
+ * it is short of memory. Until a page is written again, it may read as zero. */
 int pages_discard(char *address, size_t length);
 int pages_offer(char *address, size_t length);
 

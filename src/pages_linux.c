@@ -20,8 +20,8 @@ linux_map(void *address, size_t length, int protection, int flags)
     return mmap(address, length, protection, flags, -1, 0);
 }
 
-/* The libc wrapper is not used: some versions read the fifth argument only under
- * MREMAP_FIXED and hand the kernel garbage otherwise. */
+/* The wrapper of libc is not used. Some versions read the fifth argument only with
+ * MREMAP_FIXED, and otherwise pass an undefined value to the kernel. */
 static void *
 linux_remap(void *address, size_t length, size_t new_length, int flags,
             void *new_address)
@@ -36,7 +36,7 @@ linux_page_nbytes(void)
     return nbytes > 0 ? (size_t)nbytes : 4096;
 }
 
-/* Read the start of a small file of the system as text: "" if it cannot be read. */
+/* Read the first `size` - 1 bytes of a file as a string; "" if it cannot be read. */
 static void
 read_text(const char *path, char *text, size_t size)
 {
@@ -50,7 +50,8 @@ read_text(const char *path, char *text, size_t size)
 }
 
 /* The setting is the word in brackets: "always [madvise] never". A parent process may
- * have denied huge pages to this one, which madvise(2) does not report. */
+ * have disabled huge pages for this one: madvise(2) does not report that, prctl(2)
+ * does. */
 static enum pages_huge
 linux_huge(void)
 {
@@ -65,7 +66,7 @@ linux_huge(void)
                                        : PAGES_HUGE_UNKNOWN;
 }
 
-/* Count the lines of /proc/self/maps, without an allocation. */
+/* Count the mappings: the lines of /proc/self/maps. This allocates no memory. */
 static size_t
 count_mappings(void)
 {
@@ -84,7 +85,7 @@ count_mappings(void)
     return nlines;
 }
 
-/* A reservation may need a few mappings for a moment. */
+/* Making a reservation needs a few more mappings for a short time. */
 enum { MAPPINGS_TO_SPARE = 4 };
 
 static enum pages_shortage

@@ -1,4 +1,4 @@
-/* pages_posix: locks, threads and fork of POSIX; on systems beside Linux no mappings. */
+/* pages_posix: locks, threads and fork of POSIX, and the table of systems but Linux. */
 #define _GNU_SOURCE
 #include "pages_system.h"
 
@@ -65,7 +65,7 @@ run(void *work)
     return NULL;
 }
 
-/* All signals are blocked in the helper: the threads of the program handle them. */
+/* Block all signals in the helper, so that other threads handle them. */
 bool
 posix_start_thread(void (*work)(void))
 {
@@ -100,7 +100,8 @@ posix_once(void (*function)(void))
 
 static void (*after_in_child)(void);
 
-/* Threads that waited in the parent do not exist in the child. */
+/* Make the condition variables new: the threads that waited in the parent do not exist
+ * in the child. */
 static void
 reset_in_child(void)
 {

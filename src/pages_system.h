@@ -1,4 +1,4 @@
-/* pages_system: what the files pages_<system>.c share. No other file includes it. */
+/* pages_system: declarations for the files pages_<system>.c, which alone include it. */
 #ifndef GROWBUF_PAGES_SYSTEM_H
 #define GROWBUF_PAGES_SYSTEM_H
 

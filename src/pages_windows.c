@@ -1,4 +1,4 @@
-/* pages_windows: locks of Windows; no mappings and no helper thread. */
+/* pages_windows: locks of Windows, and a table without mappings or a helper thread. */
 #include "pages_system.h"
 
 #ifdef _WIN32
@@ -19,7 +19,7 @@ windows_unlock(enum pages_lock lock)
     ReleaseSRWLockExclusive(&locks[lock]);
 }
 
-/* Without a helper thread there is nothing to wait for. */
+/* There is no helper thread, so no thread ever waits. */
 static bool
 windows_wait(enum pages_lock lock, unsigned timeout_ms)
 {

@@ -1,4 +1,4 @@
-/* pool: memory that no buffer uses, kept for the next one; and the counts of a process. */
+/* pool: memory that no buffer uses, kept for the next one; and the process's counts. */
 #include "pool.h"
 
 #include <assert.h>
@@ -8,15 +8,16 @@
 #include "growth.h"
 #include "prefault.h"
 
-/* Of a span in huge pages, what comes after this is offered to the system. */
+/* In a span in huge pages, the bytes after this offset are offered to the system. */
 #define OFFER_MIN ((size_t)16 << 20)
 
-/* Longer reservations are not kept: they would take too much of the address space. */
+/* A longer reservation is not kept, because it takes too much address space. */
 #define RESERVATION_MAX ((uint64_t)4 << 40)
 
 /* ------------------------------------------------------------------ once, and fork */
 
-/* fork waits until no thread is inside, so that the child's pool is whole. */
+/* Take the locks before fork() and release them after it, so that no other thread is
+ * changing the pool when the child is made. */
 static void
 before_fork(void)
 {
@@ -59,8 +60,8 @@ pool_init(enum pages_rung highest, void (*configure_once)(void))
 
 /* -------------------------------------------------------------------------- taking */
 
-/* Whether the dirty span `one` suits `needed` bytes better than `other`: the smaller of
- * those that are dirty far enough, else the dirtier one. */
+/* Whether the dirty span `one` suits `needed` bytes better than `other`. Of spans with
+ * that many dirty bytes, the one with fewer is better; otherwise the one with more. */
 static bool
 suits_better(const struct span *one, const struct span *other, size_t needed)
 {
@@ -70,7 +71,8 @@ suits_better(const struct span *one, const struct span *other, size_t needed)
     return one->dirty_end > other->dirty_end;
 }
 
-/* Return the slot of the dirty span that suits best, or -1. */
+/* Return the slot of the dirty span that suits `needed` bytes best and has at least
+ * `min_dirty` dirty bytes; or -1. Small spans are not searched. */
 static int
 find_dirty(size_t needed, size_t min_dirty)
 {
@@ -132,7 +134,8 @@ pool_take_dirty(size_t needed, size_t length, struct span *span)
     return take_dirty(needed, needed, length, span);
 }
 
-/* Take the newest entry of a kind and of exactly that length. */
+/* Take the newest entry of that kind that has exactly that length. A span must be
+ * zero. */
 static bool
 take_exact(enum entry_kind kind, size_t length, bool may_be_huge, struct span *span)
 {
@@ -208,8 +211,8 @@ find_tail(const struct span *span)
     return -1;
 }
 
-/* Remove the first `nbytes` of the tail at `slot`, or all of it if it has no more. Return
- * how many. */
+/* Remove the first `nbytes` of the tail at `slot`, or the whole tail if it is not
+ * longer. Return how many bytes were removed. */
 static size_t
 shorten_tail(size_t slot, size_t nbytes)
 {
@@ -225,8 +228,8 @@ shorten_tail(size_t slot, size_t nbytes)
     return nbytes;
 }
 
-/* Take the tail back up to the page of the byte at `end`. The byte at dirty_end is the
- * owner's, and never one of the tail's.
+/* Take the tail back, up to the end of the page of the byte at `end`. The byte at
+ * dirty_end belongs to the owner and is never in the tail.
  *
  *   |<----- dirty ---->|zero|<------------- tail ------------>|
  *   |<-------------- dirty ------------>|zero|<----- tail --->|
@@ -280,7 +283,7 @@ pool_keep_tail(struct span *span, size_t from)
     struct span tail = {
         .address = span->address + from, .length = kept, .dirty_end = kept};
     if (!entries_make_room(&tail, ENTRY_TAIL, now_ms)) {
-        kept = 0; /* the limit was lowered meanwhile */
+        kept = 0; /* another thread has lowered the limit */
     }
     struct span rest = {.address = tail.address + kept, .length = length - kept};
     if (kept > 0) {
@@ -311,7 +314,9 @@ pool_tail(const struct span *span)
 
 /* ------------------------------------------------------------------------- keeping */
 
-/* Give back what is over the limit by itself: whole quanta at the end. */
+/* If one span has more dirty bytes than the limit, give back the memory after the
+ * limit, which is rounded down to a multiple of 2 MiB. A reservation keeps its address
+ * space. */
 static void
 cut_to(struct span *span, size_t limit)
 {
@@ -337,6 +342,7 @@ cut_to(struct span *span, size_t limit)
     }
 }
 
+/* The common part of pool_keep() and pool_keep_source(). */
 static void
 keep(struct span span, bool was_live)
 {
@@ -382,7 +388,7 @@ pool_keep(const struct span *span)
 void
 pool_keep_source(const struct span *span)
 {
-    assert(!span->reserved); /* it was never counted as live */
+    assert(!span->reserved); /* a reserved span never moves */
     keep(*span, false);
 }
 

@@ -7,25 +7,26 @@
 #include "pages.h"
 
 enum {
-    MAX_ORDERS = 16,                /* a further order is refused */
+    MAX_ORDERS = 16,                /* a further order is ignored */
     PIECE_NBYTES = 2 * 1024 * 1024, /* a huge page */
-    IDLE_MS = 20
+    IDLE_MS = 20 /* the helper ends after this time without an order */
 };
 
+/* An order: a range of pages to make present; or a piece of one. */
 struct range {
     char *start, *end;
 };
 
-/* PAGES_LOCK_PREFAULT protects all of it. The helper touches a piece without the lock,
- * and `busy` is that piece meanwhile. */
+/* PAGES_LOCK_PREFAULT protects all fields. The helper releases it while it touches a
+ * piece; `busy` is that piece. */
 static struct {
     struct range orders[MAX_ORDERS];
     size_t norders;
     struct range busy;
-    bool running; /* cleared to make the thread end, and by the thread when it ends */
-    bool started; /* the thread was started and has not been joined yet */
-    bool joining; /* another thread waits, without the lock, until it has ended */
-    bool forking; /* no thread is started */
+    bool running; /* false makes the helper end; the helper sets it so when it ends */
+    bool started; /* the helper was started and not joined yet */
+    bool joining; /* a thread waits, without the lock, for the helper to end */
+    bool forking; /* a fork is running: start no helper */
 } helper;
 
 static void
@@ -56,7 +57,7 @@ remove_order(size_t i)
     }
 }
 
-/* Cut the last piece off the oldest order. */
+/* Remove the last piece of the oldest order and return it. */
 static struct range
 next_piece(void)
 {
@@ -73,7 +74,8 @@ next_piece(void)
     return piece;
 }
 
-/* Wait for an order. Return false if none came for a while, or the thread must end. */
+/* Wait for an order. Return false if none came in IDLE_MS, or if the helper is to
+ * end. */
 static bool
 wait_for_order(void)
 {
@@ -85,6 +87,7 @@ wait_for_order(void)
     return helper.norders > 0 && helper.running;
 }
 
+/* The function that the helper thread runs. */
 static void
 work(void)
 {
@@ -102,7 +105,8 @@ work(void)
     unlock();
 }
 
-/* Wait until a thread that ends has ended; it needs the lock for that. */
+/* Wait until the helper, which was told to end, has ended. The lock is released for
+ * that, because the helper takes it before it ends. */
 static void
 join(void)
 {
@@ -156,7 +160,7 @@ prefault_stop(const char *address, size_t length)
     unlock();
 }
 
-/* The lock is held until the fork is over. */
+/* End the helper, drop all orders, and hold the lock until prefault_after_fork(). */
 void
 prefault_before_fork(void)
 {

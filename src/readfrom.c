@@ -6,17 +6,18 @@
 #include "args.h"
 #include "spare.h"
 
-/* Bytes that one call of the source is offered, if the buffer has room for them. */
+/* How many bytes of the tail one call of the source may fill, unless there is less
+ * space. */
 enum { OFFERED_MIN = 64 * 1024, OFFERED_MAX = 16 * 1024 * 1024 };
 
-/* What a call of the source comes to, besides a number of bytes; 0 is the end. */
+/* The results of a call of the source other than a number of bytes; 0 is the end. */
 enum { READ_ERROR = -1, READ_NOTHING_YET = -2 };
 
 /* ------------------------------------------------------------------- the source */
 
-/* Return the source's method that reads into a buffer: readinto() of a file, also of one
- * opened here for a descriptor, or recv_into() of a socket. *file is a new reference to
- * what may report a size, or NULL. */
+/* Return the source's method that reads into a buffer: readinto() of a file, or
+ * recv_into() of a socket. A descriptor is opened as a file. *file becomes a new
+ * reference to the file, or NULL for a socket. */
 static PyObject *
 find_reader(PyObject *source, PyObject **file)
 {
@@ -73,8 +74,8 @@ fstat_nbytes(Py_ssize_t descriptor)
     return nbytes;
 }
 
-/* Return how many bytes are left in a file; 0 if it does not report that, or raises an
- * exception that is no Exception, which stays set. */
+/* Return how many bytes are left in a file, or 0 if it does not report that. Exceptions
+ * are cleared, except one that does not derive from Exception (KeyboardInterrupt). */
 static size_t
 find_expected(PyObject *file)
 {
@@ -93,8 +94,8 @@ find_expected(PyObject *file)
 
 /* ------------------------------------------------------------------ the reading */
 
-/* Reserve what a file says it holds, so that the buffer moves once at most. The size is
- * only a hint: too little memory for it is no error. */
+/* Reserve space for `nbytes` more bytes, so that the buffer moves at most once. The
+ * number is only a hint, so a MemoryError is cleared. */
 static int
 reserve_expected(PyObject *op, size_t nbytes)
 {
@@ -113,7 +114,8 @@ reserve_expected(PyObject *op, size_t nbytes)
     return rc;
 }
 
-/* Convert what the source returned, or raised, when it was offered that many bytes. */
+/* Convert the result of a call of the source that could fill `offered` bytes, or NULL
+ * and its exception, to a number of bytes or one of the READ_ values. */
 static Py_ssize_t
 convert_result(PyObject *result, Py_ssize_t offered)
 {
@@ -133,7 +135,8 @@ convert_result(PyObject *result, Py_ssize_t offered)
     return PyErr_Occurred() ? READ_ERROR : nbytes;
 }
 
-/* Return how many bytes a limit leaves; without one, the largest length there is. */
+/* Return how many bytes can be appended up to the limit; without one,
+ * PY_SSIZE_T_MAX. */
 static size_t
 left_to_limit(PyObject *op)
 {
@@ -147,8 +150,8 @@ left_to_limit(PyObject *op)
     return left;
 }
 
-/* A full buffer learns only from one byte more whether the source has ended: if that
- * byte comes, the limit is passed, and the byte is lost. */
+/* The buffer is full. To find out whether the source has ended, read one more byte. If
+ * the source returns one, that byte is lost, and MemoryError is raised. */
 static Py_ssize_t
 read_past_limit(PyObject *op, PyObject *reader)
 {
@@ -167,8 +170,8 @@ read_past_limit(PyObject *op, PyObject *reader)
     return nbytes;
 }
 
-/* Call the source once, for at most `max` bytes; `expected` is how many it should have.
- * Return how many came, or one of the READ_ values. */
+/* Call the source once, to read at most `max` bytes. `expected` is how many bytes it
+ * seems to have. Return how many were read, or one of the READ_ values. */
 static Py_ssize_t
 read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
 {
@@ -192,12 +195,12 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
         nbytes = READ_ERROR;
     }
     spare_end_reader(op, view);
-    /* Kept until here: while the view lives no other thread appends at its start. */
+    /* The view is kept until here: while it exists, no other thread can append. */
     Py_DECREF(view);
     return nbytes;
 }
 
-/* Read until the source ends or has nothing yet, or `max` bytes are there. */
+/* Read until the source ends, has nothing yet, or `max` bytes have been read. */
 static PyObject *
 read_all(PyObject *op, PyObject *reader, size_t expected, size_t max)
 {
@@ -209,7 +212,7 @@ read_all(PyObject *op, PyObject *reader, size_t expected, size_t max)
             break;
         }
         done += (size_t)nbytes;
-        /* A source that never blocks does not look for signals. */
+        /* A source that never blocks does not check for signals. */
         if (PyErr_CheckSignals() < 0) {
             return NULL;
         }
@@ -232,9 +235,9 @@ PyDoc_STRVAR(readfrom_doc,
 "nbytes: the largest number of bytes to read; -1 or None reads to the end of the file.\n\n"
 "Return None if a non-blocking source has nothing yet; if bytes came before that, their\n"
 "number. When the source raises, or memory runs out, the bytes that have arrived are\n"
-"kept. More bytes than a limit allows raise MemoryError, and one byte more has been\n"
-"read from the source. The size of a file is asked for, so that the buffer moves once\n"
-"at most. Other threads run while the source waits; they cannot change the length then\n"
+"kept. If the source has more bytes than a limit allows, MemoryError is raised, and one\n"
+"byte read from it is lost. Space for a file is reserved by its size, so that the buffer\n"
+"moves at most once. Other threads run while the source waits; they cannot change the length then\n"
 "(BufferError).");
 
 static PyObject *

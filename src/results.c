@@ -6,9 +6,10 @@
 #include "args.h"
 #include "base.h"
 
-/* Every function here converts its arguments first, and leaves a call that is not plain
- * to the base. From there on no other code runs, except the collector of Python 3.11
- * where a list or tuple is made: there an export keeps the bytes in place. */
+/* Every function here converts its arguments first, and passes a call with uncommon
+ * arguments to bytearray's method. After that no other code runs, except the garbage
+ * collector of Python 3.11 when a list or tuple is made. There an export keeps the
+ * bytes in place. */
 
 /* ------------------------------------------------------------------ new buffers */
 
@@ -29,7 +30,7 @@ new_from_piece(PyTypeObject *type, struct piece piece)
     return result;
 }
 
-/* Return a list of new buffers, unless `error` is set. */
+/* Return a list of new buffers. Raise MemoryError if `error` is not 0. */
 static PyObject *
 new_list(PyObject *op, const struct methods_pieces *pieces, int error)
 {
@@ -108,7 +109,8 @@ growbuffer_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
     return result;
 }
 
-/* Translate by a table, or NULL; without the values in `deleted`, unless that is NULL. */
+/* Return a new buffer, translated by `table` and without the values in `deleted`.
+ * Either may be NULL. */
 static PyObject *
 new_translated(PyObject *op, const char *table, const struct methods_set *deleted)
 {
@@ -169,7 +171,7 @@ static PyObject *
 new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              enum methods_sides sides, enum base_method method)
 {
-    struct methods_set set, *values = NULL; /* white space */
+    struct methods_set set, *values = NULL; /* NULL: white space */
     if (nargs > 0 && args[0] != Py_None) {
         struct args_bytes bytes;
         if (nargs > 1 || !args_open_bytes(args[0], &bytes)) {
@@ -200,7 +202,8 @@ RESULTS_STRIPPED(lstrip, METHODS_LEFT)
 RESULTS_STRIPPED(rstrip, METHODS_RIGHT)
 #undef RESULTS_STRIPPED
 
-/* Remove `nbytes` at one end if they are those of the argument. */
+/* Return a new buffer without the bytes of the argument at one end, if they are
+ * there. */
 static PyObject *
 new_without(PyObject *op, PyObject *arg, enum methods_sides side,
             enum base_method method)
@@ -241,8 +244,8 @@ growbuffer_removesuffix(PyObject *op, PyObject *suffix)
 
 /* ----------------------------------------------------------------------- longer */
 
-/* Put `width` - length fill bytes around the bytes, as many of them on the left as
- * `left` says. */
+/* Return a new buffer of `width` bytes: `left` fill bytes, the bytes, and more fill
+ * bytes. */
 static PyObject *
 new_padded(PyObject *op, size_t left, size_t width, char fill)
 {
@@ -259,7 +262,7 @@ new_padded(PyObject *op, size_t left, size_t width, char fill)
     return result;
 }
 
-/* `share` is what part of the padding goes to the left: 0 none, 1 half, 2 all. */
+/* `share` says how much of the padding goes to the left: 0 none, 1 half, 2 all. */
 static PyObject *
 new_justified(PyObject *op, PyObject *const *args, Py_ssize_t nargs, int share,
               enum base_method method)
@@ -276,7 +279,7 @@ new_justified(PyObject *op, PyObject *const *args, Py_ssize_t nargs, int share,
     size_t length = buffer_length(buffer_cast(op));
     size_t width = wanted < (Py_ssize_t)length ? length : (size_t)wanted;
     size_t padding = width - length;
-    /* Of an odd number the middle byte goes to the left if the width is odd too. */
+    /* If the padding is odd, its odd byte goes to the left if the width is odd too. */
     size_t left = share == 2   ? padding
                   : share == 1 ? padding / 2 + (padding & width & 1)
                                : 0;
@@ -344,7 +347,8 @@ growbuffer_expandtabs(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     return plain ? result : base_call(op, BASE_expandtabs, args, nargs, kwnames);
 }
 
-/* Return NULL without an exception where the result would be too long. */
+/* Return a new buffer with `old` replaced by `new`, at most `max` times. Return NULL
+ * without an exception if the result would be too long. */
 static PyObject *
 new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
 {
@@ -366,7 +370,8 @@ new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
     return result;
 }
 
-/* The count may be named since 3.15: a call with names is left to the base. */
+/* Since 3.15 the count may be a keyword. Calls with keywords go to bytearray's
+ * method. */
 static PyObject *
 growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                    PyObject *kwnames)
@@ -390,8 +395,8 @@ growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                : base_call(op, BASE_replace, args, nargs, kwnames);
 }
 
-/* Return the bytes of an item that can be joined at once, since nothing can change them,
- * or no other thread runs; `start` is NULL for any other item. */
+/* Return the bytes of an item that no other thread can change: a bytes or, with the
+ * GIL, a bytearray or GrowBuffer. `start` is NULL for any other item. */
 static struct piece
 join_piece(PyObject *item)
 {
@@ -407,7 +412,8 @@ join_piece(PyObject *item)
     return (struct piece){NULL, 0};
 }
 
-/* Return how many bytes the items make; METHODS_NONE if that is for the base to find. */
+/* Return the length of the joined items, or METHODS_NONE if bytearray's method must
+ * join them. */
 static size_t
 joined_nbytes(struct piece separator, PyObject **items, Py_ssize_t count)
 {
@@ -456,8 +462,8 @@ growbuffer_join(PyObject *op, PyObject *iterable)
 
 /* ------------------------------------------------------------------ in pieces */
 
-/* Find the separator from the left or the right. If there is none, all bytes are the
- * first part or the last one. */
+/* Cut the bytes at the separator that `find` finds. If it finds none, partition()
+ * returns all bytes as the first part, and rpartition() as the last. */
 static PyObject *
 new_partition(PyObject *op, PyObject *arg, size_t (*find)(struct piece, struct piece),
               enum base_method method)
@@ -502,7 +508,7 @@ growbuffer_rpartition(PyObject *op, PyObject *separator)
     return new_partition(op, separator, methods_rfind, BASE_rpartition);
 }
 
-/* Split by one function where there is a separator, and by another at white space. */
+/* Split at the separator, or at white space if it is None or missing. */
 static PyObject *
 new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
           enum base_method method)

@@ -1,8 +1,8 @@
-/* results: the methods of bytearray that return new bytes, alone or in a list or tuple;
- * here these are GrowBuffers.
+/* results: the methods of bytearray that return new bytes, or a list or tuple of them.
+ * Here they return GrowBuffers.
  *
- * Where the arguments are plain, the algorithm is in methods.c, and the result is made in
- * one step. All other calls go to bytearray's own method (base.h).
+ * If the arguments are of common types, methods.c computes the result directly in a new
+ * GrowBuffer. All other calls are passed to bytearray's own method (base.h).
  */
 #ifndef GROWBUF_RESULTS_H
 #define GROWBUF_RESULTS_H

@@ -1,4 +1,4 @@
-/* sequence: a GrowBuffer read as a sequence: items, slices, +, *, in; and searched. */
+/* sequence: reading a GrowBuffer: items, slices, +, *, in; and searching it. */
 #include "sequence.h"
 
 #include <string.h>
@@ -6,8 +6,9 @@
 #include "args.h"
 #include "base.h"
 
-/* Arguments are converted first; lengths are read afterwards, since user code may have
- * run. What is not plain is left to the base, under an export. */
+/* Arguments are converted first and lengths are read afterwards, because a conversion
+ * may run user code. Arguments of uncommon types are passed to bytearray's method
+ * (base.h). */
 
 /* ------------------------------------------------------------- items and slices */
 
@@ -121,7 +122,8 @@ sequence_concat(PyObject *op, PyObject *other)
     return result;
 }
 
-/* Make `count` copies; of one zero byte, fresh pages. */
+/* Return the bytes repeated `count` times. If they are one zero byte, append zeros,
+ * which need not be written if there are many. */
 static PyObject *
 new_repeated(PyObject *op, size_t count)
 {
@@ -182,14 +184,14 @@ sequence_contains(PyObject *op, PyObject *value)
     return found;
 }
 
-/* What the methods of a search are given: a part, and where to look for it. */
+/* The arguments of a search method: the part, and the range to search. */
 struct search {
     struct args_bytes part;
-    char byte; /* where the part is an int */
+    char byte; /* the part, if it was given as an int */
     Py_ssize_t start, stop;
 };
 
-/* Return false if the arguments are for the base. */
+/* Read the arguments. Return false if bytearray's method must handle them. */
 static bool
 search_open(struct search *search, PyObject *const *args, Py_ssize_t nargs, bool ints)
 {
@@ -210,8 +212,8 @@ search_open(struct search *search, PyObject *const *args, Py_ssize_t nargs, bool
     return args_open_bytes(args[0], &search->part);
 }
 
-/* Return the bytes to look at. Their `start` is NULL, and not found anything in, if they
- * would begin after they end. */
+/* Return the bytes to search. If the range starts after its end, their `start` is NULL
+ * and the part is not found, even if it is empty. */
 static struct piece
 search_range(struct search *search, BufferObject *self)
 {
@@ -227,7 +229,8 @@ search_range(struct search *search, BufferObject *self)
                : (struct piece){buffer_bytes(self) + start, (size_t)(stop - start)};
 }
 
-/* The methods that return an offset. Where there is none, the base says so. */
+/* Return the offset that `find` finds. If it finds none, return -1, or raise ValueError
+ * for index() and rindex(). */
 static PyObject *
 search_offset(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
               size_t (*find)(struct piece, struct piece), enum base_method method)
@@ -280,6 +283,7 @@ growbuffer_count(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     return PyLong_FromSize_t(count);
 }
 
+/* Whether the bytes start, or end, with the part. */
 static PyObject *
 search_end(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
            enum base_method method)
@@ -312,8 +316,8 @@ growbuffer_endswith(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     return search_end(op, args, nargs, BASE_endswith);
 }
 
-/* Return the separator, or -1 if it is for the base: an object of another type could run
- * user code that changes the bytes (gh-143195). */
+/* Return the separator, or -1 if bytearray's method must handle it: an object of
+ * another type could run user code that changes the bytes (gh-143195). */
 static int
 hex_separator(PyObject *arg)
 {

@@ -1,4 +1,4 @@
-/* sequence: a GrowBuffer read as a sequence: items, slices, +, *, %, in; and searched. */
+/* sequence: reading a GrowBuffer: items, slices, +, *, in; and searching it. */
 #ifndef GROWBUF_SEQUENCE_H
 #define GROWBUF_SEQUENCE_H
 

@@ -1,4 +1,4 @@
-/* span: a run of pages with one owner: a store, the pool, or a function that moves it. */
+/* span: a run of pages with one owner: a store, the pool or a function moving it. */
 #ifndef GROWBUF_SPAN_H
 #define GROWBUF_SPAN_H
 
@@ -9,25 +9,26 @@
  *   |<----- dirty ----->|               |                  |               |
  *   |  may hold anything|<-- page end ->| kept by the pool |  reads as zero |
  *
- * The bytes before `dirty_end` are the owner's and may hold anything. Those after it read
- * as zero, one byte at least, except for the tail: pages that the owner has used and the
- * pool keeps for it (pool.h). The tail begins at a page after the byte at `dirty_end`. A
- * heap block is described by the same struct (store.h). */
+ * The bytes before `dirty_end` are the owner's and may hold anything. Those after it
+ * read as zero, and there is at least one. The tail is an exception: the owner has used
+ * its pages, and the pool keeps them for it (pool.h). The tail begins at a page after
+ * the byte at `dirty_end`. A heap block is described by the same struct (store.h). */
 struct span {
     char *address;
     size_t length; /* a multiple of GROWTH_QUANTUM */
     size_t dirty_end;
-    /* Adjacent spans with one number are one mapping. A reserved span, which is never
-     * joined with another, has the limit of its owner's bytes here. */
+    /* Adjacent spans with the same number are in one mapping. A reserved span is never
+     * joined with another: it stores its owner's limit, in bytes, here. */
     uint64_t number : 51;
-    uint64_t split : 1;    /* it was once cut in two: a neighbour may have its number */
-    uint64_t tag : 8;      /* the owner's; functions on spans do not read it */
+    uint64_t split : 1;    /* it was cut: an adjacent span may have the same number */
+    uint64_t tag : 8;      /* used by the owner; functions on spans ignore it */
     uint64_t huge : 1;     /* huge pages were asked for */
     uint64_t touched : 1;  /* the prefault helper may touch it, or has (prefault.h) */
-    uint64_t reserved : 1; /* opened step by step, and never moved: for a limit */
-    uint64_t has_tail : 1;
+    uint64_t reserved : 1; /* for a limit: made accessible in steps, never moved */
+    uint64_t has_tail : 1; /* the pool may keep a tail for it */
 };
 
+/* The largest limit that fits into `number`. */
 #define SPAN_MAX_LIMIT (((uint64_t)1 << 51) - 1)
 
 #endif

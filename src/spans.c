@@ -10,8 +10,8 @@
 #include "pages.h"
 #include "prefault.h"
 
-/* Dirty bytes that a store does not need when it takes a span, from which they become its
- * tail: fewer are not worth an entry of the pool. */
+/* A store may take a span with more dirty bytes than it needs. The surplus becomes its
+ * tail if it is at least this long; a shorter one is not worth an entry of the pool. */
 #define TAIL_MIN ((size_t)256 << 10)
 
 static size_t
@@ -22,7 +22,8 @@ round_to_page(size_t nbytes)
 
 /* --------------------------------------------------------------- taking and giving */
 
-/* Take a span that is zero. Where the system refuses one, the pool gives up all it has. */
+/* Take a span that reads as zero. If the system refuses one, drain the pool and try
+ * again. */
 static int
 take_zero(size_t length, struct span *span)
 {
@@ -60,9 +61,9 @@ spans_take(size_t needed, bool zeroed, struct span *span)
     return 0;
 }
 
-/* Bytes of address space for a limit. A window that slides through has a headroom that
- * is as long as itself at most, so it needs twice the limit; a small limit is opened as a
- * whole, which takes one mapping instead of two. */
+/* Return the bytes of address space for a limit: twice the limit, because the headroom
+ * may be as long as the bytes in use. A small limit gets a quantum that is accessible
+ * as a whole, which takes one mapping instead of two. */
 static size_t
 limit_reach(size_t limit)
 {
@@ -122,8 +123,8 @@ spans_reserve(size_t limit, struct span *span)
     return 0;
 }
 
-/* Let the helper touch no page of the span before its pages move or go. What it touched
- * after dirty_end stays until it is discarded. */
+/* Stop the helper from touching pages of the span, before they move or are unmapped.
+ * Pages after dirty_end that it has touched stay present until they are discarded. */
 static void
 stop_prefault(const struct span *span)
 {
@@ -178,14 +179,15 @@ spans_cut_front(struct span *span, size_t nbytes)
 
 /* -------------------------------------------------------------- preparing to write */
 
-/* The end of what is open of a reserved span whose dirty bytes end at `dirty_end`; it may
- * have been opened further before. */
+/* Return the end of the accessible part of a reserved span, from its `dirty_end`. More
+ * may be accessible, because `dirty_end` was larger before. */
 static size_t
 opened_end(size_t dirty_end)
 {
     return growth_round_up(dirty_end + 1, GROWTH_QUANTUM);
 }
 
+/* Make a reserved span accessible up to offset `end`. Do nothing for any other span. */
 static int
 open_to(struct span *span, size_t end)
 {
@@ -201,7 +203,7 @@ open_to(struct span *span, size_t end)
     return error;
 }
 
-/* Let the helper touch `length` bytes from offset `from` on. */
+/* Ask the helper to touch `length` bytes from offset `from` on. */
 static void
 prefault_from(struct span *span, size_t from, size_t length)
 {
@@ -222,7 +224,7 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
     size_t ahead = growth_ahead(end, use->nbytes);
     ahead = ahead < use->max_end ? ahead : use->max_end;
     pool_take_tail(span, ahead);
-    spans_cap(span, use->max_end); /* a tail comes back in whole pages */
+    spans_cap(span, use->max_end); /* taking the tail back adds whole pages */
     if (end <= span->dirty_end) {
         return 0;
     }
@@ -237,7 +239,7 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
         moves_use_huge(span);
     }
     if (use->prefault && !span->reserved) {
-        assert(!span->has_tail); /* it is all back, and was not enough */
+        assert(!span->has_tail); /* all of it was taken back, and was not enough */
         prefault_from(span, ahead, ahead - end);
     }
     if (!span->huge) {
@@ -290,7 +292,7 @@ spans_discard(struct span *span, size_t end)
     assert(end <= span->length);
     pool_take_tail(span, span->length);
     stop_prefault(span);
-    /* What the helper touched may be anywhere up to the end of the span. */
+    /* The helper may have touched pages anywhere up to the end of the span. */
     size_t to = touched ? span->length : round_to_page(span->dirty_end + 1);
     if (kept < to && pages_discard(span->address + kept, to - kept) == 0) {
         span->touched = false;
@@ -301,8 +303,9 @@ spans_discard(struct span *span, size_t end)
 
 /* -------------------------------------------------------------------------- moving */
 
-/* Copy few bytes into a dirty span that the pool keeps: its pages are present, and
- * faulting new ones in for all that the store will grow to costs more. */
+/* Grow by copying the bytes into a dirty span from the pool, if they are few. Its pages
+ * are present already: faulting in new pages costs more than the copy. Return false if
+ * the bytes are many or the pool has no such span. */
 static bool
 grow_into_dirty(struct span *span, size_t needed, size_t doubled, size_t from,
                 size_t to)
@@ -346,7 +349,7 @@ spans_grow(struct span *span, size_t needed, size_t from, size_t to)
 
 /*   span       |<----->|<from..to>|<---rest--->|end      pages move in whole tables
  *   extracted  |<----->|<from..to>|<-->|
- *   span       |<------ zeros --->|<---rest--->|end      the first of it copied back
+ *   span       |<------ zeros --->|<---rest--->|end      its first bytes copied back
  */
 int
 spans_extract(struct span *span, size_t from, size_t to, size_t end,

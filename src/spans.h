@@ -2,7 +2,7 @@
  *
  * Any thread may call these functions, but only one at a time for one span.
  * A function that returns int returns 0, or an errno value; then the span is unchanged,
- * except that it may have its tail back.
+ * except that it may have taken its tail back.
  */
 #ifndef GROWBUF_SPANS_H
 #define GROWBUF_SPANS_H
@@ -13,12 +13,13 @@
 #include "pool.h"
 #include "span.h"
 
-/* Take a span of at least `needed` bytes. It may be dirty; but if `zeroed`, and where so
- * many zero bytes are better had from fresh pages, it is not. */
+/* Take a span of at least `needed` bytes. It may be dirty, but not if `zeroed` is true
+ * and `needed` is GROWTH_FRESH_ZEROS_MIN or more. */
 int spans_take(size_t needed, bool zeroed, struct span *span);
 
-/* Reserve address space as a span that never moves and is opened step by step. It holds
- * `limit` bytes and a headroom as long. ENOTSUP on the rung `heap`. */
+/* Reserve address space as a span that never moves and is made accessible in steps. It
+ * has space for `limit` bytes and for a headroom of the same length. ENOTSUP on the
+ * rung `heap`. */
 int spans_reserve(size_t limit, struct span *span);
 
 /* Give a span back: to the pool as far as its limit allows, the rest to the system. */
@@ -27,35 +28,39 @@ void spans_give(struct span *span);
 /* How a span is prepared for writing. */
 struct spans_use {
     size_t max_end; /* no byte from this offset on is ever written; < length */
-    size_t nbytes;  /* bytes that will be in use, up to the end that is asked for */
+    size_t nbytes;  /* the number of bytes in use afterwards */
     bool prefault;  /* a helper thread touches pages ahead of the writer */
 };
 
-/* Make the bytes up to offset `end` dirty, and some more ahead. pre: dirty_end < end. */
+/* Make the bytes up to offset `end`, and some after it, dirty: they may then be
+ * written. pre: dirty_end < end. */
 int spans_prepare(struct span *span, size_t end, const struct spans_use *use);
 
-/* Make the bytes up to offset `end` accessible, and leave those after `dirty_end` zero:
- * `dirty_end` grows only by what comes back with the tail. */
+/* Make the bytes up to offset `end` accessible. Those after `dirty_end` are zero. Only
+ * taking the tail back increases `dirty_end`. */
 int spans_prepare_zeros(struct span *span, size_t end, const struct spans_use *use);
 
-/* Leave no dirty byte from offset `end` on: pages go to the pool as the span's tail. */
+/* Decrease `dirty_end` to `end` at most. Whole pages after it become the span's tail in
+ * the pool, or go back to the system if the helper may touch them. The bytes between
+ * `end` and the first such page are set to zero. */
 void spans_cap(struct span *span, size_t end);
 
-/* Give the pages from offset `end` on back to the system; the address space stays. */
+/* Give the whole pages after offset `end` back to the system. The address space
+ * stays. */
 void spans_discard(struct span *span, size_t end);
 
 /* Grow a span to at least `needed` bytes by the best rung that works. The bytes of
  * [from, to) keep their offsets and values; others may change. */
 int spans_grow(struct span *span, size_t needed, size_t from, size_t to);
 
-/* Cut a span to `length`, a multiple of GROWTH_QUANTUM; or cut that many bytes off its
- * front. The memory goes back to the system. */
+/* Cut a span to `length`, or cut the first `nbytes` off it; both are multiples of
+ * GROWTH_QUANTUM. The memory and the address space go back to the system. */
 void spans_cut(struct span *span, size_t length);
 void spans_cut_front(struct span *span, size_t nbytes);
 
-/* Move the pages of [from, to), with room for one byte after them, to a span of their
- * own, in which they begin at from % GROWTH_QUANTUM. The bytes of [to, end) stay where
- * they are; all others may become zero. ENOTSUP except on the rung `dontunmap`. */
+/* Move the pages of [from, to) to a new span, which has at least one byte after them.
+ * In it the bytes begin at offset from % GROWTH_QUANTUM. The bytes of [to, end) stay in
+ * place, and all others may become zero. ENOTSUP except on the rung `dontunmap`. */
 int spans_extract(struct span *span, size_t from, size_t to, size_t end,
                   struct span *extracted);
 

@@ -1,4 +1,4 @@
-/* spare: the free tail of a buffer, given out as a memoryview and then committed. */
+/* spare: the free tail of a buffer: spare() returns a view of it, commit() appends. */
 #include "spare.h"
 
 #include "args.h"
@@ -10,8 +10,9 @@
 #define THREAD_LOCAL _Thread_local
 #endif
 
-/* Per-thread arguments of spare_getbuffer(). Making a memoryview may run the collector
- * first, so the tail is looked at only when its buffer is asked for. */
+/* Per-thread arguments of spare_getbuffer(). Making a memoryview may run the garbage
+ * collector first, which may change the buffer. So spare_getbuffer() determines the
+ * tail. */
 static THREAD_LOCAL struct request {
     SpareObject *spare;
     size_t min, max;
@@ -19,6 +20,7 @@ static THREAD_LOCAL struct request {
 
 /* -------------------------------------------------------------- the object Spare */
 
+/* Raise BufferError, because the spare is outstanding. */
 static int
 spare_refuse(const SpareObject *spare)
 {
@@ -65,12 +67,12 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
     spare->outstanding = true;
     spare->owner = SPARE_READER;
     spare->reader = NULL;
-    Py_DECREF(spare); /* which the buffer had; the memoryview has another */
+    Py_DECREF(spare); /* the buffer's reference; the memoryview has another */
     return 0;
 }
 
-/* The NUL after the last byte belongs where the tail begins. Write it again now that no
- * view shows that place, and keep what was there in case it is committed yet. */
+/* Called when no view of the tail is left. Write the NUL to the first byte of the tail
+ * again, and remember that byte, because commit() may still append it. */
 static void
 spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
@@ -135,8 +137,9 @@ PyType_Spec spare_type_spec = {
 
 /* ---------------------------------------------------------- giving out a view */
 
-/* Return the buffer's spare, made if there is none. Allocate without the collector, which
- * up to 3.11 runs here: its finalizers could change the buffer under the caller. */
+/* Return the buffer's spare, and make it if there is none. Up to Python 3.11 an
+ * allocation may run the garbage collector, whose finalizers could change the buffer.
+ * So it is disabled for the allocation. */
 static SpareObject *
 spare_ensure(BufferObject *self)
 {
@@ -159,8 +162,8 @@ spare_ensure(BufferObject *self)
     return self->spare;
 }
 
-/* Release the view that this thread was given, unless something was made of it that is
- * still in use: then it stays, and with it the export, until the next time. */
+/* Release the view that this thread got from spare(). If an object made from the view
+ * still uses it, the view and its export stay until the next call. */
 static void
 spare_release(PyObject *op)
 {
@@ -229,7 +232,8 @@ spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
 
 /* ------------------------------------------------------------------- committing */
 
-/* Nothing of the spare is left to commit, and this thread may release its view. */
+/* Mark the spare as committed: nothing can be committed, and this thread may release
+ * the view. */
 static void
 spare_finish(SpareObject *spare)
 {
@@ -312,8 +316,8 @@ PyDoc_STRVAR(spare_doc,
 "While the view lives nothing else may change the length; commit() and this thread's\n"
 "next spare() release it. Raise ValueError if `nbytes` is negative, MemoryError if\n"
 "the buffer cannot grow by that, BufferError while the bytes are exported and there is\n"
-"no limit, or if the view before is another thread's, or one made of it is still there.\n"
-"Costs what growing costs.");
+"no limit, or if another thread's view, or an object made from the last view, still\n"
+"exists. Costs what growing costs.");
 
 enum { SPARE_NBYTES = 64 * 1024 };
 
@@ -334,8 +338,8 @@ PyDoc_STRVAR(commit_doc,
 "commit($self, nbytes, /)\n--\n\n"
 "Append the first `nbytes` bytes of what spare() returned.\n\n"
 "The rest of it is free again and the view is released. Raise ValueError if `nbytes`\n"
-"is negative or more than was spared, or if nothing is: spare() was not called, or\n"
-"the buffer has changed since; BufferError while the bytes are exported and there is\n"
+"is negative or more than spare() returned, or if spare() was not called or the buffer\n"
+"has changed since; BufferError while the bytes are exported and there is\n"
 "no limit. Any thread may commit the bytes that another thread spared: two threads that\n"
 "both spare and commit need a lock of their own. Costs O(1): nothing is copied.");
 

@@ -1,4 +1,4 @@
-/* state: what each interpreter has of the module. */
+/* state: the state of the module in each interpreter. */
 #ifndef GROWBUF_STATE_H
 #define GROWBUF_STATE_H
 
@@ -12,19 +12,19 @@ struct state {
     PyTypeObject *frozen_type;      /* transfer.c */
     PyTypeObject *numpy_type;       /* layout.c */
     PyTypeObject *layout_type;      /* layout.c */
-    PyObject *numpy;                /* what growbuf/array.py handed over, or NULL */
+    PyObject *numpy;                /* what growbuf/array.py passed in, or NULL */
     PyObject *release_name;         /* "release" */
-    PyObject *rebuild;              /* the function _rebuild, which pickles name */
+    PyObject *rebuild;              /* the function _rebuild, to which pickles refer */
     PyObject *dtype_name;           /* "dtype" */
-    PyObject *base[STATE_MAX_BASE]; /* the base's own methods: base.c */
+    PyObject *base[STATE_MAX_BASE]; /* bytearray's own methods: base.c */
 
-    /* Not static, because the docstrings in it are taken from the running Python. */
+    /* Not static tables: their docstrings are taken from the running Python. */
     PyMethodDef methods[STATE_MAX_METHODS];
     PyMethodDef rows_methods[STATE_MAX_ROWS_METHODS];
 };
 
-/* Add methods to the first `n` of a type's table, whose end is zeros; return how many it
- * has then. */
+/* Copy the methods of `more`, which ends in a NULL name, to `methods` after the first
+ * `n`. Return the new number of methods. */
 static inline size_t
 state_add_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)
 {

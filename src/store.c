@@ -8,8 +8,8 @@
 
 #include "growth.h"
 
-/* Bytes in use below which a store leaves a span in huge pages for smaller pages: the
- * first of them alone takes 2 MiB. */
+/* A store with fewer bytes in use than this leaves a span in huge pages, of which the
+ * first alone takes 2 MiB, for a span in small pages. */
 #define HUGE_LEAVE ((size_t)256 << 10)
 
 _Alignas(16) char store_nothing[1];
@@ -30,7 +30,7 @@ store_set_prefault(struct store *store, bool prefault)
     store->memory.tag = prefault ? tag | STORE_TAG_PREFAULT : tag;
 }
 
-/* Give a store other memory, of that kind. */
+/* Replace the memory and the kind of a store. The prefault setting stays. */
 static void
 set_memory(struct store *store, const struct span *memory, enum store_kind kind)
 {
@@ -40,7 +40,7 @@ set_memory(struct store *store, const struct span *memory, enum store_kind kind)
     store->memory.tag = prefault | (unsigned)kind;
 }
 
-/* What a store becomes when it loses its memory. */
+/* Return an empty store with the prefault setting of `store`. */
 static struct store
 emptied(const struct store *store)
 {
@@ -67,7 +67,7 @@ store_free(struct store *store)
     *store = empty;
 }
 
-/* The largest offset that `dirty_end` may have: one byte after it is the NUL's. */
+/* Return the largest value that `dirty_end` may have. The byte at it is for the NUL. */
 static size_t
 max_dirty_end(const struct store *store)
 {
@@ -101,7 +101,7 @@ end_with_nul(struct store *store)
     }
 }
 
-/* Move the bytes to the front of the memory.
+/* Move the bytes in use to the start of the memory.
  *
  *   |<-- headroom -->|<--- in use --->| tailroom |
  *   |<--- in use --->|         tailroom          |
@@ -120,8 +120,8 @@ slide(struct store *store)
 
 /* ------------------------------------------------------------------------- the heap */
 
-/* Give an empty store its first block, of exactly `nbytes` in use: most buffers never
- * need another. */
+/* Give an empty store its first block, with `nbytes` bytes in use and no tailroom: most
+ * buffers never grow. */
 static int
 heap_begin(struct store *store, size_t nbytes)
 {
@@ -135,7 +135,7 @@ heap_begin(struct store *store, size_t nbytes)
     return 0;
 }
 
-/* Make the heap block `nbytes` long; the headroom stays. */
+/* Make the size of the heap block `nbytes`. The headroom stays. */
 static int
 heap_resize(struct store *store, size_t nbytes)
 {
@@ -153,7 +153,8 @@ heap_resize(struct store *store, size_t nbytes)
     return 0;
 }
 
-/* Make room for `needed` bytes after the headroom, and some more. */
+/* Make the heap block hold `needed` bytes after the headroom, and some more. If memory
+ * runs out, remove the headroom and ask for `needed` bytes only. */
 static int
 heap_grow(struct store *store, size_t needed)
 {
@@ -195,7 +196,7 @@ use_of(const struct store *store, size_t nbytes)
                               .prefault = store_prefaults(store)};
 }
 
-/* Put the bytes of a store into a span, and give its former memory back. */
+/* Copy the bytes of a store into a span, and give its former memory back. */
 static void
 move_into(struct store *store, const struct span *span)
 {
@@ -217,7 +218,7 @@ move_into(struct store *store, const struct span *span)
     end_with_nul(store);
 }
 
-/* Leave the heap, or nothing, for a span. */
+/* Move a store that is empty, or in a heap block, to a span. */
 static int
 enter_span(struct store *store, size_t needed, bool zeroed)
 {
@@ -229,8 +230,9 @@ enter_span(struct store *store, size_t needed, bool zeroed)
     return error;
 }
 
-/* Leave a span of which little is in use: for the heap, or from huge pages for others.
- * Return false to stay: too much is in use, or the system refuses. */
+/* Move a store out of a span of which little is in use: to the heap, or from huge pages
+ * to small ones. Return false if it stays, since too much is in use or memory runs
+ * out. */
 static bool
 leave_span(struct store *store)
 {
@@ -256,7 +258,8 @@ leave_span(struct store *store)
     return false;
 }
 
-/* Make room for `needed` bytes of address space after the headroom. */
+/* Make the span hold `needed` bytes after the headroom. If it cannot grow but holds
+ * them without the headroom, move the bytes in use to its start. */
 static int
 span_grow(struct store *store, size_t needed)
 {
@@ -292,7 +295,8 @@ store_set_limit(struct store *store, size_t limit)
 
 /* -------------------------------------------------------------- growing and shrinking */
 
-/* Make the capacity `needed` bytes, the NUL included; no page is touched for it. */
+/* Make the capacity at least `needed` bytes, the NUL included. The added bytes are not
+ * touched. */
 static int
 grow_capacity(struct store *store, size_t needed, bool zeroed)
 {
@@ -309,9 +313,9 @@ grow_capacity(struct store *store, size_t needed, bool zeroed)
     return heap_grow(store, needed);
 }
 
-/* A window that has passed its own length slides back first, so that each byte is copied
- * at most once for each byte that was deleted. A limited store does that when it shrinks,
- * because it must not move when it grows. */
+/* If the headroom is at least as long as the bytes in use, move the bytes in use to the
+ * start of the memory first. So never more bytes are moved than were deleted before. A
+ * limited store does this when it shrinks, because it must not move when it grows. */
 int
 store_make_tailroom(struct store *store, size_t nbytes)
 {
@@ -339,9 +343,9 @@ store_make_tailroom(struct store *store, size_t nbytes)
     return error;
 }
 
-/* Where more than three times the length is dirty, give what is not in use to the pool as
- * a tail: the store takes it back if it grows soon, and the pool's limit and age decide
- * otherwise. */
+/* If much more than three times the length is dirty, give the pages after the bytes in
+ * use to the pool as a tail. The store takes them back if it grows soon; the pool gives
+ * them back to the system when it is full or they have been idle too long. */
 static void
 keep_little(struct store *store)
 {
@@ -352,11 +356,11 @@ keep_little(struct store *store)
     }
 }
 
-/* Give memory back after bytes were removed. */
+/* Give memory of a span back after bytes were removed. */
 static void
 span_shrink(struct store *store)
 {
-    /* The common case, in which nothing is given back. */
+    /* The common case: nothing is given back. */
     if (store->length >= HUGE_LEAVE && store_headroom(store) <= store->length &&
         store->memory.dirty_end <= 3 * store->length && !store_is_limited(store)) {
         return;
@@ -373,7 +377,8 @@ span_shrink(struct store *store)
     }
 }
 
-/* A block that cannot be made smaller is still a good one. */
+/* Make the heap block as small as the length allows. A failure is ignored, because the
+ * store is valid with the larger block too. */
 static void
 heap_shrink(struct store *store)
 {
@@ -382,6 +387,7 @@ heap_shrink(struct store *store)
     (void)heap_resize(store, store->length + 1);
 }
 
+/* Give memory back, of any kind, after bytes were removed. */
 static void
 shrink_to_fit(struct store *store)
 {
@@ -396,7 +402,7 @@ shrink_to_fit(struct store *store)
     }
 }
 
-/* Open a hole of `nbytes` between `at` and the rest.
+/* Insert `nbytes` of unspecified value at offset `at`.
  *
  *   | headroom |<--at-->|<-----rest----->|  tailroom  |
  *   | |<--at-->|<-n-->|<-----rest----->|  tailroom    |      the front is shorter
@@ -415,8 +421,8 @@ open_hole(struct store *store, size_t at, size_t nbytes)
         store->start -= nbytes;
         store->length += nbytes;
         if (store_is_limited(store)) {
-            spans_cap(&store->memory,
-                      max_dirty_end(store)); /* it follows the headroom */
+            /* The end of the limit moves with the headroom. */
+            spans_cap(&store->memory, max_dirty_end(store));
         }
         return 0;
     }
@@ -429,7 +435,7 @@ open_hole(struct store *store, size_t at, size_t nbytes)
     return error;
 }
 
-/* Remove `nbytes` before the rest.
+/* Remove `nbytes` at offset `at`.
  *
  *   | headroom |<--at-->|<-n-->|<-----rest----->| tailroom |
  *   | headroom        |<--at-->|<-----rest----->| tailroom |   the front is shorter
@@ -563,7 +569,7 @@ store_trim(struct store *store)
     assert(store_headroom(store) == 0 && store_check_layout(store) == NULL);
 }
 
-/* Bytes from which moving pages pays: below, copying them costs less than the calls. */
+/* Fewer bytes than this are copied, which costs less than the calls that move pages. */
 #define TAKE_MIN ((size_t)1 << 20)
 
 int
@@ -583,7 +589,8 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     int error = spans_extract(&store->memory, headroom, headroom + nbytes,
                               headroom + store->length, &span);
     if (error) {
-        spans_cap(&store->memory, max_dirty_end(store)); /* the tail may be back */
+        /* The tail may have been taken back. */
+        spans_cap(&store->memory, max_dirty_end(store));
         return error;
     }
     set_memory(taken, &span, STORE_SPAN);

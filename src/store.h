@@ -7,9 +7,10 @@
  * dirty in steps, so that memory follows use and not address space. A NUL follows the
  * last byte in use. An empty store may own nothing at all.
  *
- * A function that returns int returns 0, or an errno value; then the store is unchanged.
- * Functions that make a store smaller cannot fail. A function that changes the length or
- * the capacity may move the bytes: pointers into them are invalid afterwards.
+ * A function that returns int returns 0, or an errno value; then the store is
+ * unchanged. Functions that make a store smaller cannot fail. A function that changes
+ * the length or the capacity may move the bytes: pointers into them are invalid
+ * afterwards.
  */
 #ifndef GROWBUF_STORE_H
 #define GROWBUF_STORE_H
@@ -30,8 +31,9 @@ enum store_kind {
     STORE_LIMITED /* a reserved span: it never moves, and has a limit */
 };
 
-/* A store is small, because there may be many: its kind, and whether a helper thread
- * makes pages present ahead of the writer, are bits in the tag of its memory. */
+/* There may be many stores, so the struct is kept small. The tag of its memory has bits
+ * for its kind, and for whether a helper thread makes pages present ahead of the
+ * writer. */
 struct store {
     char *start;
     size_t length;
@@ -55,7 +57,8 @@ store_prefaults(const struct store *store)
 /* Whether new stores prefault. Any thread may set it. */
 extern _Atomic bool store_prefault;
 
-/* Where heap blocks come from. `reallocate(NULL, n)` allocates. Set it before first use. */
+/* The allocator of heap blocks. `reallocate(NULL, n)` allocates. Set it before the
+ * first use. */
 struct store_heap {
     void *(*reallocate)(void *block, size_t nbytes);
     void (*release)(void *block);
@@ -63,10 +66,11 @@ struct store_heap {
 
 extern struct store_heap store_heap;
 
-/* Bytes that always fit into a heap block of their own. */
+/* A store of fewer bytes than this can be a heap block (store_begin). */
 #define STORE_SMALL (GROWTH_SPAN_MIN - 1)
 
-/* The start of every empty store: aligned as any memory is, and never written. */
+/* The start of every empty store. It is a NUL that is never written, aligned as
+ * malloc() aligns. */
 extern char store_nothing[1];
 
 static inline size_t
@@ -77,15 +81,15 @@ store_headroom(const struct store *store)
                : (size_t)(store->start - store->memory.address);
 }
 
-/* Bytes that can be appended without a call or a copy. */
+/* Return how many bytes can be appended with store_commit() alone. */
 static inline size_t
 store_tailroom(const struct store *store)
 {
     return store->memory.dirty_end - store_headroom(store) - store->length;
 }
 
-/* Append `nbytes` that the caller has written, or writes next, after the last byte.
- * pre: nbytes <= store_tailroom, and the store is not empty unless nbytes is 0. */
+/* Append `nbytes`. The caller has written their values after the last byte, or writes
+ * them next. pre: nbytes <= store_tailroom, and the kind is not STORE_EMPTY. */
 static inline void
 store_commit(struct store *store, size_t nbytes)
 {
@@ -96,13 +100,14 @@ store_commit(struct store *store, size_t nbytes)
 
 void store_init(struct store *store);
 
-/* Say whether a helper thread makes pages present ahead of the writer. */
+/* Set whether a helper thread makes pages present ahead of the writer. */
 void store_set_prefault(struct store *store, bool prefault);
 
 /* Give everything back; the store is empty afterwards. */
 void store_free(struct store *store);
 
-/* The same for a store that is not used again. */
+/* As store_free(), for a store that is not used again: its fields may keep their
+ * values. */
 static inline void
 store_drop(struct store *store)
 {
@@ -117,17 +122,17 @@ store_drop(struct store *store)
 /* Append `nbytes` of unspecified value. */
 int store_append(struct store *store, size_t nbytes);
 
-/* Bytes of a heap block that is used again for `nbytes`: none goes to waste by more than
- * half and a little. */
+/* Return the size of the largest heap block that is used again for `nbytes` bytes.
+ * Little more than half of it is unused then. */
 static inline size_t
 store_max_reused(size_t nbytes)
 {
     return 2 * nbytes + 64;
 }
 
-/* Make `nbytes`, of unspecified value, all that a store has. It is empty, or has a heap
- * block, which is used again if its size is about right. `nbytes` is less than
- * STORE_SMALL. */
+/* Replace the content of a store by `nbytes` bytes of unspecified value. A heap block
+ * is used again if it is large enough and not larger than store_max_reused(). pre: the
+ * store is empty or has a heap block, and nbytes < STORE_SMALL. */
 static inline int
 store_begin(struct store *store, size_t nbytes)
 {
@@ -145,7 +150,8 @@ store_begin(struct store *store, size_t nbytes)
         }
     }
     block[nbytes] = '\0';
-    /* One by one: a struct put together elsewhere would be loaded before it is stored. */
+    /* Assign each field: a struct built on the stack would be written and then
+     * copied. */
     store->start = store->memory.address = block;
     store->length = nbytes;
     store->memory.length = allocated;
@@ -154,50 +160,53 @@ store_begin(struct store *store, size_t nbytes)
     return 0;
 }
 
-/* Replace `removed` bytes at `at` by `inserted` bytes of unspecified value. Moves the
- * shorter side where the headroom allows it. */
+/* Replace `removed` bytes at offset `at` by `inserted` bytes of unspecified value. This
+ * moves the bytes on the shorter side if there is enough headroom, else those after. */
 int store_splice(struct store *store, size_t at, size_t removed, size_t inserted);
 
 /* Make store_tailroom(store) at least `nbytes`. */
 int store_make_tailroom(struct store *store, size_t nbytes);
 
-/* Append `nbytes` zero bytes. On fresh pages that costs nothing. */
+/* Append `nbytes` zero bytes. Fresh pages read as zero, so they are not written. */
 int store_append_zeros(struct store *store, size_t nbytes);
 
-/* Make the capacity at least `capacity` bytes in all. Takes address space, no memory. */
+/* Make the capacity at least `capacity` bytes in all. In a span this takes address
+ * space and no memory. */
 int store_reserve(struct store *store, size_t capacity);
 
-/* Keep no more memory than the length needs. */
+/* Give back all memory that the length does not need. */
 void store_trim(struct store *store);
 
-/* Make an empty store never move as it grows, up to `limit` bytes; past it, EFBIG. Takes
- * address space only. ENOTSUP without pages. */
+/* Give an empty store a limit: it then grows to `limit` bytes without moving, and
+ * growing past that fails with EFBIG. This takes address space and no memory. ENOTSUP
+ * if the system has no pages (the rung `heap`). */
 int store_set_limit(struct store *store, size_t limit);
 
-/* Whether growing at the end leaves every byte in place. */
+/* Whether the store has a limit: growing at the end then leaves every byte in place. */
 static inline bool
 store_is_limited(const struct store *store)
 {
     return store_kind(store) == STORE_LIMITED;
 }
 
-/* Move the first `nbytes` to `taken` with their pages, and copy at most 2 MiB; what is
- * left of a limited store slides to its front if it is less than the headroom would be.
- * ENOTSUP where that is impossible or would cost more than a copy. */
+/* Move the first `nbytes` bytes to `taken`, an empty store. Their pages move, and at
+ * most 2 MiB are copied. The remaining bytes of a limited store are moved to its front
+ * if they are fewer than the headroom. ENOTSUP if pages cannot be moved like this, or
+ * if copying costs less. */
 int store_take(struct store *store, size_t nbytes, struct store *taken);
 
-/* Take over a heap block of `allocated` bytes with `length` bytes in use at `start`, and a
- * NUL after them. pre: the store is empty. */
+/* Take over a heap block of `allocated` bytes, in which `length` bytes at `start` are
+ * in use and followed by a NUL. pre: the store is empty. */
 void store_adopt(struct store *store, char *block, size_t allocated, char *start,
                  size_t length);
 
-/* Bytes that the store can hold before it must grow. */
+/* Return how many bytes the store can hold before it must grow. */
 size_t store_capacity(const struct store *store);
 
-/* Bytes of memory that the store may occupy. */
+/* Return how many bytes of memory the store may occupy. */
 size_t store_nbytes(const struct store *store);
 
-/* Fill `nbytes` with copies of the first `unit` of them. */
+/* Fill the first `nbytes` of `bytes` with copies of the first `unit` bytes. */
 void store_repeat(char *bytes, size_t unit, size_t nbytes);
 
 /* Return what is wrong with the store, or NULL. store_check_layout leaves out the NUL

@@ -1,4 +1,4 @@
-/* transfer: bytes handed to another owner, without copying them where possible. */
+/* transfer: moving bytes to another owner, without copying them if possible. */
 #include "transfer.h"
 
 #include "args.h"
@@ -15,7 +15,7 @@ new_buffer(PyObject *op)
 
 /* ------------------------------------------------------------------------- take */
 
-/* Move the first `nbytes` to `taken`: their pages, or else a copy of them. */
+/* Move the first `nbytes` bytes to `taken`, without a copy if the store can do that. */
 static int
 take_into(BufferObject *self, size_t nbytes, BufferObject *taken)
 {
@@ -30,7 +30,7 @@ take_into(BufferObject *self, size_t nbytes, BufferObject *taken)
     return buffer_splice(self, 0, nbytes, 0);
 }
 
-/* -1: all of them. */
+/* As take_into(), but check `nbytes` first; -1 means all bytes. */
 static int
 take_checked(BufferObject *self, Py_ssize_t nbytes, BufferObject *taken)
 {
@@ -76,11 +76,11 @@ transfer_put_back(BufferObject *self, BufferObject *taken)
 PyDoc_STRVAR(take_doc,
 "take($self, nbytes=None)\n--\n\n"
 "Remove the first `nbytes` bytes and return them as a GrowBuffer; None: all.\n\n"
-"All of them are handed over, and from 1 MiB up their pages move: that costs\n"
-"microseconds and a copy of 2 MiB at most; what is left of a buffer with a limit may\n"
-"slide to its front besides. Fewer, or where the kernel cannot move pages and keep the\n"
-"source, are copied once. Raise ValueError if `nbytes` is negative or more than there\n"
-"are, BufferError while the bytes are exported.");
+"If all bytes are removed, the whole memory is handed over. From 1 MiB up the pages\n"
+"move: that costs microseconds and a copy of 2 MiB at most. In a buffer with a limit the\n"
+"remaining bytes may be moved to its front. Fewer bytes are copied once, and more are\n"
+"too if the kernel cannot move pages and keep the source mapped. Raise ValueError if\n"
+"`nbytes` is negative or more than there are, BufferError while the bytes are exported.");
 
 static PyObject *
 growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
@@ -101,7 +101,7 @@ PyDoc_STRVAR(take_bytes_doc,
 "take_bytes($self, n=None, /)\n--\n\n"
 "Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
 "A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
-"while the bytes are exported. Those taken are copied once, those that stay are not.\n"
+"while the bytes are exported. The removed bytes are copied once.\n"
 "Python's own bytearray has this method since 3.15.");
 
 static PyObject *
@@ -157,7 +157,8 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 /* ----------------------------------------------------------------------- freeze */
 
-/* Holds a buffer that no other code can reach, and exports its bytes read-only. */
+/* An object with a buffer that no other code can reach. It exports the bytes
+ * read-only. */
 typedef struct {
     PyObject_HEAD
     BufferObject *buffer;
@@ -211,8 +212,8 @@ new_frozen(PyObject *op)
     return frozen;
 }
 
-/* Nothing may fail once the bytes have gone, but a view must be made of where they have
- * gone to; if that fails they go back. */
+/* Move the bytes to `frozen` and return a view of them there. If the view cannot be
+ * made, put the bytes back. */
 static PyObject *
 freeze_into(BufferObject *self, PyObject *frozen)
 {
@@ -258,8 +259,9 @@ growbuffer_freeze(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 /* ------------------------------------------------------------ pickling and copying */
 
-/* Return what a GrowBuffer, or an object of a subclass, is made of again by protocol 5:
- * (_rebuild, (PickleBuffer,)), or (_rebuild, (PickleBuffer, subclass), state). */
+/* Return the tuple from which protocol 5 restores an object: (_rebuild,
+ * (PickleBuffer,)) for a GrowBuffer, and (_rebuild, (PickleBuffer, subclass), state)
+ * for a subclass. */
 static PyObject *
 reduce_out_of_band(PyObject *op)
 {
@@ -291,7 +293,7 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
         return reduce_out_of_band(op);
     }
     PyObject *reduced;
-    Py_BEGIN_CRITICAL_SECTION(op); /* that the base of 3.13 does not take */
+    Py_BEGIN_CRITICAL_SECTION(op); /* bytearray of 3.13 takes none */
     BufferObject *self = buffer_cast(op);
     buffer_hold(self);
     reduced = number >= 3 && buffer_is_exact_type(Py_TYPE(op))
@@ -304,8 +306,8 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
     return reduced;
 }
 
-/* Whether an object is a buffer of this very type, all of whose bytes a view shows, in
- * order and to be written to. */
+/* Whether `owner` is a buffer of exactly that type, and `view` is a writable,
+ * contiguous view of all its bytes. */
 static bool
 is_shown_whole(PyObject *owner, const PyObject *type, const Py_buffer *view)
 {
@@ -344,7 +346,8 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     return result != NULL ? result : PyObject_CallOneArg(type, bytes);
 }
 
-/* Return a copy, as the module copy makes it. `memo` is that of a deep copy, or None. */
+/* Return a copy, as copy.copy() and copy.deepcopy() do. `memo` is the one of
+ * deepcopy(), or None. */
 static PyObject *
 copy_object(PyObject *op, PyObject *memo)
 {

@@ -1,4 +1,4 @@
-/* transfer: bytes handed to another owner, without copying them where possible. */
+/* transfer: moving bytes to another owner, without copying them if possible. */
 #ifndef GROWBUF_TRANSFER_H
 #define GROWBUF_TRANSFER_H
 
@@ -6,19 +6,20 @@
 
 extern const PyMethodDef transfer_methods[];
 
-/* Return a new buffer with the first `nbytes`, which go; -1: all. It has no limit. */
+/* Remove the first `nbytes` bytes (-1: all) and return them in a new buffer without a
+ * limit. */
 PyObject *transfer_take(PyObject *op, Py_ssize_t nbytes);
 
-/* Undo that, or what freeze() did: where the buffer has no bytes by now, nor a limit that
- * those have not, no memory is needed. */
+/* Undo transfer_take() or freeze(). This needs no memory if the buffer has no bytes
+ * now, and if both buffers have a limit or neither has. */
 void transfer_put_back(BufferObject *self, BufferObject *taken);
 
-/* The function of the module that pickles name: _rebuild(bytes, type=GrowBuffer) returns a
- * buffer of these bytes. A whole buffer of that very type that comes out of band, and may
- * be written to, is returned as it is. */
+/* The module's function _rebuild(bytes, type=GrowBuffer), to which pickles refer. It
+ * returns a buffer with these bytes. If they are a writable out-of-band view of all
+ * bytes of a buffer of exactly that type, it returns that buffer itself. */
 PyObject *transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 
-/* The type that holds what freeze() gave away: a read-only buffer and nothing else. */
+/* The type of the object that exports bytes for freeze()'s memoryview. */
 extern PyType_Spec transfer_frozen_spec;
 
 #endif
