@@ -237,8 +237,8 @@ PyDoc_STRVAR(readfrom_doc,
 "number. When the source raises, or memory runs out, the bytes that have arrived are\n"
 "kept. If the source has more bytes than a limit allows, MemoryError is raised, and one\n"
 "byte read from it is lost. Space for a file is reserved by its size, so that the buffer\n"
-"moves at most once. Other threads run while the source waits; they cannot change the length then\n"
-"(BufferError).");
+"moves at most once. Other threads run while the source waits; they cannot change the\n"
+"length then (BufferError).");
 
 static PyObject *
 growbuffer_readfrom(PyObject *op, PyObject *args, PyObject *kwargs)
