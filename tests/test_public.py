@@ -80,8 +80,12 @@ def test_docstring_of_each_public_name_exists(thing):
 
 
 def test_docstrings_in_pydoc_fit_a_terminal():
-    """pydoc indents a method by four columns, after a vertical bar."""
+    """pydoc indents a method by four columns, after a vertical bar. A docstring that is
+    the base's own is as long as that Python made it."""
     for thing in (growbuf, *DOCUMENTED):
+        base = getattr(bytearray, getattr(thing, "__name__", ""), None)
+        if base is not None and thing.__doc__ == base.__doc__:
+            continue
         lines = pydoc.getdoc(thing).splitlines()
         assert [line for line in lines if len(line) > 92] == []
 
