@@ -369,7 +369,7 @@ class Model(Pair):
     @precondition(lambda self: self.loan is not None)
     @rule()
     def commit_too_much(self):
-        with pytest.raises(ValueError, match="nbytes must be"):
+        with pytest.raises(ValueError, match="cannot commit"):
             self.subject.commit(len(self.loan) + 1)
 
     @precondition(lambda self: self.loan is not None)
