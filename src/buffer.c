@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "copy.h"
+
 /* ---------------------------------------------------------------- tracemalloc */
 
 /* Spans are reported to tracemalloc in this domain. Python's allocator reports heap
@@ -186,6 +188,16 @@ buffer_create(PyTypeObject *type, size_t nbytes)
         Py_CLEAR(self);
     }
     return (PyObject *)self;
+}
+
+PyObject *
+buffer_copy(PyTypeObject *type, struct piece piece)
+{
+    PyObject *result = buffer_create(type, piece.nbytes);
+    if (result != NULL) {
+        copy_bytes(buffer_bytes(buffer_cast(result)), piece.start, piece.nbytes);
+    }
+    return result;
 }
 
 PyObject *

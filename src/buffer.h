@@ -19,6 +19,7 @@
 #include <Python.h>
 #include <stdbool.h>
 
+#include "find.h"
 #include "store.h"
 
 /* Before 3.13 the GIL protects every object. */
@@ -72,6 +73,13 @@ buffer_length(const BufferObject *self)
     return self->store.length;
 }
 
+static inline struct piece
+buffer_piece(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    return (struct piece){buffer_bytes(self), buffer_length(self)};
+}
+
 /* The gate: the only function that writes the address and the number of the bytes to
  * the base struct. It is called after every change of a buffer's store. */
 static inline void
@@ -123,6 +131,9 @@ void buffer_free_dead(const PyTypeObject *type);
 /* Return a new buffer of `nbytes` bytes. The caller writes their values before any
  * other code runs. pre: `type` is GrowBuffer itself. */
 PyObject *buffer_create(PyTypeObject *type, size_t nbytes);
+
+/* Return a new buffer with a copy of these bytes. pre: as for buffer_create(). */
+PyObject *buffer_copy(PyTypeObject *type, struct piece piece);
 
 /* Return a new buffer that takes over `store`, which is empty afterwards. It is freed
  * if this fails. pre: `type` is GrowBuffer itself. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "copy.h"
 #include "pages.h"
 
 /* ------------------------------------------------ bytes out of Python objects */
@@ -69,11 +70,11 @@ from_bytes(struct store *store, const char *bytes, size_t nbytes)
     }
     if (nbytes >= COPY_WITHOUT_GIL) {
         Py_BEGIN_ALLOW_THREADS
-        memcpy(store->start + at, bytes, nbytes);
+        copy_bytes(store->start + at, bytes, nbytes);
         Py_END_ALLOW_THREADS
     }
-    else if (nbytes > 0) {
-        memcpy(store->start + at, bytes, nbytes);
+    else {
+        copy_bytes(store->start + at, bytes, nbytes);
     }
     return 0;
 }

@@ -15,6 +15,7 @@
 #include "io.h"
 #include "layout.h"
 #include "pages.h"
+#include "pieces.h"
 #include "pool.h"
 #include "readfrom.h"
 #include "results.h"
@@ -60,6 +61,7 @@ static PyTypeObject *
 make_buffer_type(PyObject *module, struct state *state)
 {
     size_t n = state_add_methods(state->methods, 0, results_methods);
+    n = state_add_methods(state->methods, n, pieces_methods);
     n = state_add_methods(state->methods, n, sequence_methods);
     n = state_add_methods(state->methods, n, edit_methods);
     n = state_add_methods(state->methods, n, capacity_methods);

@@ -354,12 +354,7 @@ copy_object(PyObject *op, PyObject *memo)
     if (buffer_is_exact_type(Py_TYPE(op))) {
         PyObject *result;
         Py_BEGIN_CRITICAL_SECTION(op);
-        size_t nbytes = buffer_length(buffer_cast(op));
-        result = buffer_create(Py_TYPE(op), nbytes);
-        if (result != NULL && nbytes > 0) {
-            memcpy(buffer_bytes(buffer_cast(result)), buffer_bytes(buffer_cast(op)),
-                   nbytes);
-        }
+        result = buffer_copy(Py_TYPE(op), buffer_piece(op));
         Py_END_CRITICAL_SECTION();
         return result;
     }

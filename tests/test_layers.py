@@ -21,7 +21,7 @@ LAYERS = [
     {"io_file", "rows_edit"},
     {"rows_append"},
     {"rows"},
-    {"edit", "results", "sequence", "capacity", "readfrom", "transfer"},
+    {"edit", "results", "pieces", "sequence", "capacity", "readfrom", "transfer"},
     {"base", "spare", "layout"},
     {"state"},
     {"setitem", "construct"},
@@ -35,12 +35,14 @@ LAYERS = [
     {"prefault"},
     {"pages_linux", "pages_posix", "pages_windows"},
     {"pages_system"},
-    {"pages"},
-    {"span", "pool_stats", "growth", "methods"},
+    {"pages", "methods"},
+    {"span", "pool_stats", "growth", "find", "copy"},
 ]
 SYSTEMS = {"pages_linux", "pages_posix", "pages_windows"}
 WITHOUT_PYTHON = {
     "methods",
+    "find",
+    "copy",
     "store",
     "spans",
     "moves",
