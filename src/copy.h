@@ -12,7 +12,7 @@
  * page, so that padding one on the left, for example, would always meet this. */
 enum { COPY_MANY = 2048, COPY_PAGE = 4096, COPY_NEAR = 32 };
 
-/* As memcpy(), without that instruction. */
+/* As memcpy(), without that instruction. pre: nbytes >= COPY_MANY. */
 void copy_from_end(char *to, const char *from, size_t nbytes);
 
 /* Copy bytes that do not overlap. Nothing is read or written for 0 bytes, so the

@@ -279,7 +279,7 @@ find_count(struct piece bytes, struct piece part, size_t max)
     while (count < max && (at = find_first(bytes, part)) != FIND_NONE) {
         bytes = piece_after(bytes, at + part.nbytes);
         count++;
-        if (part.nbytes == 1 && max >= bytes.nbytes) {
+        if (part.nbytes == 1 && max - count >= bytes.nbytes) {
             return count + count_byte(bytes, part.start[0]);
         }
     }
