@@ -259,23 +259,30 @@ growbuffer_freeze(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 /* ------------------------------------------------------------ pickling and copying */
 
+/* Return (_rebuild, (bytes,)). The reference to `bytes` is consumed; it may be NULL. */
+static PyObject *
+new_reduced(PyObject *op, PyObject *bytes)
+{
+    PyObject *args = bytes == NULL ? NULL : PyTuple_Pack(1, bytes);
+    PyObject *reduced =
+        args == NULL ? NULL : PyTuple_Pack(2, state_of(op)->rebuild, args);
+    Py_XDECREF(args);
+    Py_XDECREF(bytes);
+    return reduced;
+}
+
 /* Return the tuple from which protocol 5 restores an object: (_rebuild,
  * (PickleBuffer,)) for a GrowBuffer, and (_rebuild, (PickleBuffer, subclass), state)
  * for a subclass. */
 static PyObject *
 reduce_out_of_band(PyObject *op)
 {
-    PyObject *rebuild = state_of(op)->rebuild, *reduced = NULL;
     PyObject *bytes = PyPickleBuffer_FromObject(op);
-    if (bytes != NULL && buffer_is_exact_type(Py_TYPE(op))) {
-        reduced = Py_BuildValue("O(O)", rebuild, bytes);
+    if (bytes == NULL || buffer_is_exact_type(Py_TYPE(op))) {
+        return new_reduced(op, bytes);
     }
-    else if (bytes != NULL) {
-        reduced = Py_BuildValue("O(OO)N", rebuild, bytes, Py_TYPE(op),
-                                PyObject_CallMethod(op, "__getstate__", NULL));
-    }
-    Py_XDECREF(bytes);
-    return reduced;
+    return Py_BuildValue("O(NO)N", state_of(op)->rebuild, bytes, Py_TYPE(op),
+                         PyObject_CallMethod(op, "__getstate__", NULL));
 }
 
 PyDoc_STRVAR(reduce_ex_doc,
@@ -297,8 +304,9 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
     BufferObject *self = buffer_cast(op);
     buffer_hold(self);
     reduced = number >= 3 && buffer_is_exact_type(Py_TYPE(op))
-                  ? Py_BuildValue("O(y#)", state_of(op)->rebuild, buffer_bytes(self),
-                                  (Py_ssize_t)buffer_length(self))
+                  ? new_reduced(op, PyBytes_FromStringAndSize(
+                                        buffer_bytes(self),
+                                        (Py_ssize_t)buffer_length(self)))
                   : PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__",
                                         "OO", op, protocol);
     buffer_unhold(self);
@@ -316,6 +324,19 @@ is_shown_whole(PyObject *owner, const PyObject *type, const Py_buffer *view)
            (size_t)view->len == buffer_length(buffer_cast(owner));
 }
 
+/* Return a new buffer of the bytes of a bytes or bytearray. */
+static PyObject *
+rebuild_in_band(PyTypeObject *type, PyObject *bytes)
+{
+    struct args_bytes args;
+    if (!buffer_is_exact_type(type) || !args_open_bytes(bytes, &args)) {
+        return PyObject_CallOneArg((PyObject *)type, bytes);
+    }
+    PyObject *result = buffer_copy(type, args.piece);
+    args_close_bytes(&args);
+    return result;
+}
+
 PyObject *
 transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -331,19 +352,24 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
                      "_rebuild() needs a subclass of GrowBuffer, got %R", type);
         return NULL;
     }
-    if (PyBytes_CheckExact(bytes) || PyByteArray_CheckExact(bytes)) {
-        return PyObject_CallOneArg(type, bytes); /* in band */
+    if (PyBytes_CheckExact(bytes) || PyByteArray_CheckExact(bytes)) { /* in band */
+        return rebuild_in_band((PyTypeObject *)type, bytes);
     }
-    PyObject *view = PyMemoryView_FromObject(bytes);
+    PyObject *view = PyPickleBuffer_Check(bytes) ? Py_NewRef(bytes)
+                                                 : PyMemoryView_FromObject(bytes);
     if (view == NULL) {
         return NULL;
     }
-    PyObject *owner = PyMemoryView_GET_BASE(view);
-    PyObject *result = is_shown_whole(owner, type, PyMemoryView_GET_BUFFER(view))
-                           ? Py_NewRef(owner)
-                           : NULL;
+    const Py_buffer *shown = view == bytes ? PyPickleBuffer_GetBuffer(view)
+                                           : PyMemoryView_GET_BUFFER(view);
+    PyObject *result = NULL;
+    if (shown != NULL) {
+        result = is_shown_whole(shown->obj, type, shown)
+                     ? Py_NewRef(shown->obj)
+                     : PyObject_CallOneArg(type, bytes);
+    }
     Py_DECREF(view);
-    return result != NULL ? result : PyObject_CallOneArg(type, bytes);
+    return result;
 }
 
 /* Return a copy, as copy.copy() and copy.deepcopy() do. `memo` is the one of
