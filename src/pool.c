@@ -322,7 +322,6 @@ cut_to(struct span *span, size_t limit)
 {
     assert(!span->has_tail && span->dirty_end < span->length);
     size_t kept = limit & ~(GROWTH_QUANTUM - 1);
-    assert(!span->has_tail && span->dirty_end < span->length);
     if (span->dirty_end <= limit || kept == 0) {
         return;
     }
