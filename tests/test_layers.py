@@ -27,6 +27,7 @@ LAYERS = [
     {"setitem", "construct"},
     {"args", "scalars", "dates"},
     {"buffer"},
+    {"views"},
     {"store"},
     {"spans"},
     {"moves"},
@@ -41,6 +42,7 @@ LAYERS = [
 SYSTEMS = {"pages_linux", "pages_posix", "pages_windows"}
 WITHOUT_PYTHON = {
     "methods",
+    "views",
     "store",
     "spans",
     "moves",
