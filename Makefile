@@ -36,13 +36,13 @@ TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs clean python
-.PHONY: bench operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
+.PHONY: bench figures operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | info | test | lint | format | docs | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | operations | programs | pictures | seed     benchmarks"
+	@echo "make bench | operations | programs | figures | pictures | seed     benchmarks"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross           checks of a release"
@@ -80,6 +80,13 @@ pictures: $(VENV)/$(BUILD)-bench
 		$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
 	@test ! -f $(OPERATIONS_JSON) || \
 		$(VENV)/bin/python benchmarks/heatmap.py $(OPERATIONS_JSON) docs
+
+# Measure the figures of README.md and docs/, draw the pictures of what was measured, and
+# write both into the texts. ARGS names some commands of docs/figures.json. It takes about
+# 40 minutes on a quiet machine.
+figures: $(VENV)/$(BUILD)-bench
+	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/figures.py --measure $(ARGS)
+	@$(MAKE) --no-print-directory pictures
 
 # A vector that doubles, over growbuf's store and over each allocator: ARGS="--json FILE".
 seed: $(VENV)/$(BUILD)-cli
