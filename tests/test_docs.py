@@ -42,11 +42,16 @@ def check_make(words):
 def check_pip(words):
     """Check `pip install WHAT`: a checkout's extra exists, or it is a wheel of dist/.
 
-    The package is not on PyPI yet, so no page may name it there.
+    The package is not on PyPI yet, so no page may name it there. `--group NAME` names
+    one of the dependency groups.
     """
     if words[-1] == "dist/*.whl":
         return
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    settings = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    project = settings["project"]
+    if words[-2] == "--group":
+        assert words[-1] in settings["dependency-groups"]
+        return
     extra = re.fullmatch(r"\.(?:\[(\w+)\])?", words[-1])[1]
     assert extra is None or extra in project["optional-dependencies"]
 
