@@ -142,7 +142,7 @@ def test_examples_page_names_every_example():
 def public_members(kind):
     """Return the public names that a type of ours adds to its base or overrides.
 
-    Those whose docstring says "As ndarray.NAME." are passed on to ndarray: left out.
+    Those whose docstring refers to numpy.ndarray are NumPy's: left out.
     """
     ours = [base for base in kind.__mro__ if base.__module__.startswith("growbuf")]
     docs = {
@@ -151,7 +151,7 @@ def public_members(kind):
     return {
         name
         for name, doc in docs.items()
-        if not name.startswith("_") and not doc.startswith("As ndarray.")
+        if not name.startswith("_") and f"see numpy.ndarray.{name}." not in doc
     }
 
 
