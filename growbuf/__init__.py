@@ -8,10 +8,18 @@
 (10000, b'0123456789')
 """
 
-from ._growbuf import GrowBuffer, GrowIO, configure, stats, trim
+from ._growbuf import FrozenBytes, GrowBuffer, GrowIO, configure, stats, trim
 
 __version__ = "0.1.0"
-__all__ = ["GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]
+__all__ = [
+    "FrozenBytes",
+    "GrowBuffer",
+    "GrowIO",
+    "configure",
+    "info",
+    "stats",
+    "trim",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

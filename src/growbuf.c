@@ -11,6 +11,7 @@
 #include "capacity.h"
 #include "construct.h"
 #include "edit.h"
+#include "frozen.h"
 #include "growth.h"
 #include "io.h"
 #include "layout.h"
@@ -388,13 +389,15 @@ static int
 add_types(PyObject *module, struct state *state)
 {
     state->spare_type = make_type(module, &spare_type_spec);
-    state->frozen_type = make_type(module, &transfer_frozen_spec);
+    state->frozen_type = (PyTypeObject *)PyType_FromModuleAndSpec(
+        module, &frozen_spec, (PyObject *)&PyBytes_Type);
     state->buffer_type = make_buffer_type(module, state);
     state->numpy_type = make_type(module, &layout_numpy_spec);
     state->layout_type = make_type(module, &layout_spec);
     if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
         !state->numpy_type || !state->layout_type ||
         PyModule_AddType(module, state->buffer_type) < 0 ||
+        PyModule_AddType(module, state->frozen_type) < 0 ||
         PyModule_AddType(module, state->layout_type) < 0) {
         return -1;
     }

@@ -25,7 +25,7 @@ LAYERS = [
     {"base", "spare", "layout"},
     {"state"},
     {"setitem", "construct"},
-    {"args", "scalars", "dates"},
+    {"args", "scalars", "dates", "frozen"},
     {"buffer"},
     {"store"},
     {"spans"},
