@@ -260,39 +260,42 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 
 PyDoc_STRVAR(check_doc,
 "check(buffer, /)\n--\n\n"
-"Return why a GrowBuffer or the pool is not as it should be, or None. For tests.");
+"Return why a GrowBuffer, a FrozenBytes or the pool is not as it should be, or None. For\n"
+"tests.");
 
 static PyObject *
 check(PyObject *Py_UNUSED(module), PyObject *op)
 {
-    if (buffer_type(Py_TYPE(op)) == NULL) {
+    bool is_frozen = frozen_is_frozen(op);
+    if (!is_frozen && buffer_type(Py_TYPE(op)) == NULL) {
         PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
-    const char *reason = buffer_check(buffer_cast(op));
+    const char *reason = is_frozen ? frozen_check(op) : buffer_check(buffer_cast(op));
     reason = reason != NULL ? reason : pool_check();
     return Py_BuildValue("z", reason);
 }
 
 PyDoc_STRVAR(place_doc,
 "place(buffer, /)\n--\n\n"
-"Return (kind, address, length) of a GrowBuffer's memory: kind is 'empty', 'heap',\n"
-"'span' or 'limited', length is in bytes of address space. For tests.");
+"Return (kind, address, length) of the memory of a GrowBuffer or a FrozenBytes: kind is\n"
+"'empty', 'heap', 'span' or 'limited', length is in bytes of address space. For tests.");
 
 static PyObject *
 place(PyObject *Py_UNUSED(module), PyObject *op)
 {
     static const char *const kinds[] = {"empty", "heap", "span", "limited"};
-    if (buffer_type(Py_TYPE(op)) == NULL) {
+    bool is_frozen = frozen_is_frozen(op);
+    if (!is_frozen && buffer_type(Py_TYPE(op)) == NULL) {
         PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
-    const struct store *store = &buffer_cast(op)->store;
-    return Py_BuildValue("(sNN)", kinds[store_kind(store)],
-                         PyLong_FromVoidPtr(store->memory.address),
-                         PyLong_FromSize_t(store->memory.length));
+    struct span memory = is_frozen ? frozen_memory(op) : buffer_cast(op)->store.memory;
+    return Py_BuildValue("(sNN)", kinds[memory.tag & STORE_TAG_KIND],
+                         PyLong_FromVoidPtr(memory.address),
+                         PyLong_FromSize_t(memory.length));
 }
 
 PyDoc_STRVAR(rebuild_doc,
