@@ -31,6 +31,7 @@ class GrowArray(Generic[_Item]):
         dtype: None = None,
         row_shape: _RowShape | None = None,
         limit: SupportsIndex | None = None,
+        maxlen: SupportsIndex | None = None,
     ) -> GrowArray[np.float64]: ...
     @overload
     def __new__(
@@ -40,6 +41,7 @@ class GrowArray(Generic[_Item]):
         dtype: _OfItem[_Scalar],
         row_shape: _RowShape | None = None,
         limit: SupportsIndex | None = None,
+        maxlen: SupportsIndex | None = None,
     ) -> GrowArray[_Scalar]: ...
     @overload
     def __new__(
@@ -49,6 +51,7 @@ class GrowArray(Generic[_Item]):
         dtype: None = None,
         row_shape: _RowShape | None = None,
         limit: SupportsIndex | None = None,
+        maxlen: SupportsIndex | None = None,
     ) -> GrowArray[_Scalar]: ...
     @overload
     def __new__(
@@ -58,6 +61,7 @@ class GrowArray(Generic[_Item]):
         dtype: DTypeLike | None = None,
         row_shape: _RowShape | None = None,
         limit: SupportsIndex | None = None,
+        maxlen: SupportsIndex | None = None,
     ) -> GrowArray[Any]: ...
     @overload
     @classmethod
@@ -89,6 +93,8 @@ class GrowArray(Generic[_Item]):
     def capacity(self) -> int: ...
     @property
     def limit(self) -> int | None: ...
+    @property
+    def maxlen(self) -> int | None: ...
     @property
     def stable(self) -> bool: ...
     def append(self, row: ArrayLike, /) -> None: ...

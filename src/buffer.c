@@ -372,6 +372,15 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     return changed(self, before, store_splice(&self->store, at, removed, inserted));
 }
 
+void
+buffer_slide(BufferObject *self)
+{
+    assert(!buffer_is_exported(self));
+    struct trace before = trace_of(&self->store);
+    store_slide(&self->store);
+    (void)changed(self, before, 0);
+}
+
 int
 buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
 {

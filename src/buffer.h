@@ -235,6 +235,33 @@ buffer_commit(BufferObject *self, size_t nbytes)
     }
 }
 
+/* Undo buffer_commit(), which must be the last change of the buffer. */
+static inline void
+buffer_uncommit(BufferObject *self, size_t nbytes)
+{
+    store_uncommit(&self->store, nbytes);
+    buffer_publish(self);
+}
+
+/* Move the bytes to the start of their memory. pre: there are no exports. */
+void buffer_slide(BufferObject *self);
+
+/* Append `nbytes` that the caller has already written after the last byte, and remove
+ * the first `removed` bytes of all, which become headroom. The headroom is never longer
+ * than the bytes. pre: there are no exports, and nbytes > 0. */
+static inline void
+buffer_roll(BufferObject *self, size_t nbytes, size_t removed)
+{
+    assert(!buffer_is_exported(self));
+    store_commit(&self->store, nbytes);
+    store_skip(&self->store, removed);
+    if (store_headroom(&self->store) > self->store.length) {
+        buffer_slide(self);
+        return;
+    }
+    buffer_publish(self);
+}
+
 /* Give back all memory that the length does not need. */
 int buffer_trim(BufferObject *self);
 

@@ -18,6 +18,7 @@ rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout)
     RowsObject *self = rows_cast(op);
     self->buffer = buffer_cast(buffer);
     self->layout = layout_cast(Py_NewRef(layout));
+    self->max_nbytes = MAXLEN_NONE;
     return op;
 }
 
@@ -117,15 +118,28 @@ move_to_reservation(BufferObject *buffer, size_t limit)
     return rc;
 }
 
+/* Choose a limit of at most `max` bytes, which leaves space for `nbytes` more. With
+ * maxlen it leaves space for twice as many rows, if there is such a limit. */
+static int
+choose_limit(RowsObject *self, size_t nbytes, size_t max, size_t *limit)
+{
+    NumPyObject *numpy = self->layout->numpy;
+    size_t needed = buffer_length(self->buffer) + nbytes;
+    *limit = 0;
+    if (self->max_nbytes < SIZE_MAX / 2 && 2 * self->max_nbytes > needed &&
+        layout_choose_limit(numpy, 2 * self->max_nbytes, max, limit) < 0) {
+        return -1;
+    }
+    return *limit > 0 ? 0 : layout_choose_limit(numpy, needed, max, limit);
+}
+
 int
 rows_stabilize(RowsObject *self, size_t nbytes)
 {
     size_t limit = SIZE_MAX;
     int rc = 1;
     while (self->small && rc > 0) {
-        if (layout_choose_limit(self->layout->numpy,
-                                buffer_length(self->buffer) + nbytes, limit - 1,
-                                &limit) < 0) {
+        if (choose_limit(self, nbytes, limit - 1, &limit) < 0) {
             return -1;
         }
         if (!self->small || limit == 0) { /* another thread was faster, or no space */
@@ -275,6 +289,11 @@ rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
         return -1;
     }
     size_t length = buffer_length(self->buffer);
+    if (length + nbytes > self->max_nbytes) {
+        return rows_drop_views(self) < 0
+                   ? -1
+                   : maxlen_make_tailroom(self->buffer, self->max_nbytes, nbytes);
+    }
     if (self->small && nbytes > store_tailroom(&self->buffer->store)) {
         size_t more =
             Py_MIN(Py_MAX(length / 2, ROWS_MIN_SMALL), ROWS_MAX_SMALL - length);

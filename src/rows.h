@@ -11,6 +11,7 @@
 
 #include "buffer.h"
 #include "layout.h"
+#include "maxlen.h"
 
 typedef struct {
     PyObject_HEAD
@@ -19,6 +20,7 @@ typedef struct {
     PyObject *weakrefs;
     PyObject *view; /* the kept view: a cached ndarray, or NULL; it is an export */
     size_t view_nbytes;
+    size_t max_nbytes; /* of the last rows that are kept (maxlen=); or MAXLEN_NONE */
     unsigned int nexports; /* by the buffer protocol: memoryviews and the like */
     /* Other code refers to the buffer and may resize it: keep no view, an export. */
     bool shared;
@@ -107,6 +109,20 @@ rows_make_tailroom(RowsObject *self, size_t nbytes)
                    !self->shared
                ? 0
                : rows_make_tailroom_slow(self, nbytes);
+}
+
+/* Publish `nbytes` of whole rows that were written to the tailroom, which
+ * rows_make_tailroom() made for them. If there are then more rows than maxlen, remove
+ * the first ones. pre: nbytes <= max_nbytes, or it is one row. Under the lock. */
+static inline int
+rows_commit(RowsObject *self, size_t nbytes)
+{
+    BufferObject *buffer = self->buffer;
+    if (buffer_length(buffer) + nbytes > self->max_nbytes) {
+        return maxlen_commit(buffer, self->max_nbytes, nbytes);
+    }
+    buffer_commit(buffer, nbytes);
+    return 0;
 }
 
 /* Convert an argument, a number of rows that is at least `min`, to bytes. */

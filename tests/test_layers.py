@@ -22,7 +22,7 @@ LAYERS = [
     {"rows_append"},
     {"rows"},
     {"edit", "results", "sequence", "capacity", "readfrom", "transfer"},
-    {"base", "spare", "layout"},
+    {"base", "spare", "layout", "maxlen"},
     {"state"},
     {"setitem", "construct"},
     {"args", "scalars", "dates"},
