@@ -511,8 +511,12 @@ leave_spare(BufferObject *self)
             buffer_no_memory(&fresh, error);
             return -1;
         }
+        char *end = self->store.start + length;
         if (length > 0) {
             memcpy(fresh.start, self->store.start, length);
+        }
+        if (spare->nbytes > 0 && *end == '\0') {
+            *end = spare->first;
         }
     }
     store_init(&spare->store);
