@@ -7,6 +7,8 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "args.h"
+#include "construct.h"
 #include "rows.h"
 #include "rows_append.h"
 #include "rows_edit.h"
@@ -39,20 +41,41 @@ new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
     return buffer_from_store(state->buffer_type, &store);
 }
 
+/* Return a new buffer with the default limit if the pool has kept a reservation of that
+ * length; else NULL, without an exception. The pool keeps few. */
+static PyObject *
+reuse_reservation(struct state *state, NumPyObject *numpy)
+{
+    struct store store;
+    size_t limit;
+    store_init(&store);
+    if (numpy->space_nbytes < 0 ||
+        layout_choose_limit(numpy, 0, SIZE_MAX, &limit) < 0 || limit == 0 ||
+        !store_reuse_limited(&store, limit)) {
+        return NULL;
+    }
+    return buffer_from_store(state->buffer_type, &store);
+}
+
 /* Return a new array without rows; `limit` may be None. */
 static PyObject *
 new_empty(PyTypeObject *type, LayoutObject *layout, PyObject *limit)
 {
     struct state *state = state_of_type(type);
     size_t nbytes = 0;
-    if (limit != Py_None && rows_nbytes_of(layout, "limit", limit, 1, &nbytes) < 0) {
-        return NULL;
+    if (limit != Py_None) {
+        return rows_nbytes_of(layout, "limit", limit, 1, &nbytes) < 0
+                   ? NULL
+                   : rows_create(type, new_limited_buffer(state, nbytes, limit), layout);
     }
-    PyObject *buffer = limit == Py_None ? buffer_new(state->buffer_type, NULL, NULL)
-                                        : new_limited_buffer(state, nbytes, limit);
+    PyObject *buffer = reuse_reservation(state, layout->numpy);
+    bool small = buffer == NULL;
+    if (small && !PyErr_Occurred()) {
+        buffer = buffer_create(state->buffer_type, 0);
+    }
     PyObject *op = rows_create(type, buffer, layout);
     if (op != NULL) {
-        rows_cast(op)->small = limit == Py_None;
+        rows_cast(op)->small = small;
     }
     return op;
 }
@@ -115,15 +138,11 @@ numpy_of_type(PyTypeObject *type)
     return (NumPyObject *)numpy;
 }
 
+/* Return a new array for the arguments of GrowArray, which may be None. */
 static PyObject *
-rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+construct(PyTypeObject *type, PyObject *data, PyObject *dtype, PyObject *row_shape,
+          PyObject *limit)
 {
-    static char *names[] = {"data", "dtype", "row_shape", "limit", NULL};
-    PyObject *data = Py_None, *dtype = Py_None, *row_shape = Py_None, *limit = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOO:GrowArray", names, &data,
-                                     &dtype, &row_shape, &limit)) {
-        return NULL;
-    }
     NumPyObject *numpy = numpy_of_type(type);
     if (numpy == NULL) {
         return NULL;
@@ -145,6 +164,34 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     Py_XDECREF(layout);
     return op;
+}
+
+static PyObject *
+rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"data", "dtype", "row_shape", "limit", NULL};
+    PyObject *data = Py_None, *dtype = Py_None, *row_shape = Py_None, *limit = Py_None;
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOO:GrowArray", names, &data,
+                                       &dtype, &row_shape, &limit)
+               ? construct(type, data, dtype, row_shape, limit)
+               : NULL;
+}
+
+/* The same for GrowArray itself, without a tuple and a dict of the arguments. rows_new()
+ * raises for wrong ones. */
+static PyObject *
+rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    static const char *const names[] = {"data", "dtype", "row_shape", "limit"};
+    PyObject *values[4];
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (nargs > 1 || !args_sort(args, nargs, kwnames, names, 4, values)) {
+        return construct_call_type(type, args, nargs, kwnames);
+    }
+    for (int i = 0; i < 4; i++) {
+        values[i] = values[i] == NULL ? Py_None : values[i];
+    }
+    return construct((PyTypeObject *)type, values[0], values[1], values[2], values[3]);
 }
 
 PyDoc_STRVAR(from_buffer_doc,
@@ -506,5 +553,9 @@ array_make_type(PyObject *module)
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
         .slots = slots,
     };
-    return (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
+    if (type != NULL) {
+        ((PyTypeObject *)type)->tp_vectorcall = rows_vectorcall; /* see GrowBuffer */
+    }
+    return (PyTypeObject *)type;
 }

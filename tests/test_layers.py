@@ -18,7 +18,7 @@ LAYERS = [
     {"growbuf"},
     {"io", "array"},
     {"io_read", "io_write", "io_state", "rows_ops", "rows_numpy"},
-    {"io_file", "rows_edit"},
+    {"io_file", "rows_edit", "rows_swap"},
     {"rows_append"},
     {"rows"},
     {"edit", "results", "sequence", "capacity", "readfrom", "transfer"},
