@@ -35,12 +35,12 @@ PROGRAMS := .venv/programs-$(TAG)
 TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
-.PHONY: help demo info test lint format docs clean python
+.PHONY: help demo info test lint format docs links clean python
 .PHONY: bench figures operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | info | test | lint | format | docs | clean"
+	@echo "make demo | info | test | lint | format | docs | links | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 	@echo "make bench | operations | programs | figures | pictures | seed     benchmarks"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
@@ -102,6 +102,10 @@ docs: $(VENV)/$(BUILD)-docs
 	@$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --fresh-env \
 		--doctree-dir build/doctrees docs build/docs
 	@echo "docs: build/docs/index.html"
+
+# Check the links of the site; those to other sites are only listed.
+links: docs
+	@$(VENV)/bin/python tools/links.py
 
 # Repeat the model tests for SOAK minutes: make soak SOAK=10 SEED=123. Each round prints
 # its seed.
