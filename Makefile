@@ -12,6 +12,7 @@ ARGS ?=
 UNDER ?=
 BENCH_JSON ?= .benchmarks/bench.json
 OPERATIONS_JSON ?= .benchmarks/operations.json
+MEMORY_JSON ?= .benchmarks/memory.json
 PROGRAMS_JSON ?= .benchmarks/programs.json
 export GROWBUF_DEBUG ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -36,13 +37,13 @@ TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs links clean python
-.PHONY: bench figures operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
+.PHONY: bench figures memory operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | info | test | lint | format | docs | links | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | operations | programs | figures | pictures | seed     benchmarks"
+	@echo "make bench | operations | programs | memory | figures | pictures | seed"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross           checks of a release"
@@ -74,19 +75,27 @@ programs: $(PROGRAMS)/ready $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(PROGRAMS_JSON))
 	@PYTHONPATH=. $(PROGRAMS)/bin/python benchmarks/programs.py --json $(PROGRAMS_JSON) $(ARGS)
 
-# What `bench` and `operations` wrote, of what there is, for docs/.
+# Draw what `bench`, `operations` and `memory` wrote, as far as it is there, into docs/.
 pictures: $(VENV)/$(BUILD)-bench
 	@test ! -f $(BENCH_JSON) || \
 		$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
 	@test ! -f $(OPERATIONS_JSON) || \
 		$(VENV)/bin/python benchmarks/heatmap.py $(OPERATIONS_JSON) docs
+	@test ! -f $(MEMORY_JSON) || \
+		$(VENV)/bin/python benchmarks/memory.py --draw $(MEMORY_JSON)
+	@$(VENV)/bin/python benchmarks/animation.py docs
+
+# Memory over the time of a build, for `pictures` to draw.
+memory: $(VENV)/$(BUILD)-bench
+	@mkdir -p $(dir $(MEMORY_JSON))
+	@$(VENV)/bin/python benchmarks/memory.py --json $(MEMORY_JSON) $(ARGS)
 
 # Measure the figures of README.md and docs/, draw the pictures of what was measured, and
 # write both into the texts. ARGS names some commands of docs/figures.json. It takes about
 # 40 minutes on a quiet machine.
 figures: $(VENV)/$(BUILD)-bench
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/figures.py --measure $(ARGS)
-	@$(MAKE) --no-print-directory pictures
+	@$(MAKE) --no-print-directory memory pictures
 
 # A vector that doubles, over growbuf's store and over each allocator: ARGS="--json FILE".
 seed: $(VENV)/$(BUILD)-demo
