@@ -78,10 +78,11 @@ rows_check_whole(const RowsObject *self)
         assert(length % row_nbytes == 0);
         return 0;
     }
-    PyErr_Format(PyExc_ValueError,
-                 "the buffer of the array has %zu bytes, which are not whole rows of %zu "
-                 "bytes: make its length a multiple of that",
-                 length, row_nbytes);
+    PyErr_Format(
+        PyExc_ValueError,
+        "the buffer of the array has %zu bytes, which are not whole rows of %zu "
+        "bytes: make its length a multiple of that",
+        length, row_nbytes);
     return -1;
 }
 
@@ -313,10 +314,11 @@ refuse_past_limit(RowsObject *self)
     size_t held = buffer_held(self->buffer) / row_nbytes;
     const char *plural = nrows == 1 ? "" : "s";
     if (held == 0) {
-        PyErr_Format(PyExc_MemoryError,
-                     "the array would grow past its limit of %zu row%s: make an array with "
-                     "a larger limit=",
-                     nrows, plural);
+        PyErr_Format(
+            PyExc_MemoryError,
+            "the array would grow past its limit of %zu row%s: make an array with "
+            "a larger limit=",
+            nrows, plural);
     }
     else {
         PyErr_Format(
