@@ -38,6 +38,15 @@ rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout)
     return op;
 }
 
+struct rows_extra *
+rows_ensure_extra(RowsObject *self)
+{
+    if (self->extra == NULL) {
+        self->extra = PyMem_Calloc(1, sizeof *self->extra);
+    }
+    return self->extra;
+}
+
 void
 rows_dealloc(PyObject *op)
 {
@@ -47,14 +56,14 @@ rows_dealloc(PyObject *op)
         PyObject_ClearWeakRefs(op);
     }
     Py_CLEAR(self->view);
-    if (self->swap != NULL) {
-        PyMem_Free(self->swap->before);
-        PyMem_Free(self->swap);
+    if (self->extra != NULL) {
+        Py_CLEAR(self->extra->pinned);
+        PyMem_Free(self->extra->before);
+        PyMem_Free(self->extra->pending);
+        PyMem_Free(self->extra);
     }
-    Py_CLEAR(self->pinned);
     Py_CLEAR(self->buffer);
     Py_CLEAR(self->layout);
-    PyMem_Free(self->pending);
     type->tp_free(op);
     Py_DECREF(type);
 }

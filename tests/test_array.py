@@ -798,6 +798,49 @@ def test_growarray_small_uses_at_most_1_5_times_array_array_memory():
     assert growbuf.stats()["reserved_bytes"] == before
 
 
+LIVE_ARRAYS = """
+import array, os, growbuf
+from growbuf import GrowArray
+GrowArray().limit
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+def nmappings():
+    with open("/proc/self/maps") as file:
+        return sum(1 for line in file)
+
+def make():
+    rows = {make}
+    for number in range(10):
+        rows.append(number)
+    return rows
+
+make()
+growbuf.trim()
+memory, mappings = resident(), nmappings()
+kept = [make() for _ in range(10_000)]
+memory = resident() - memory
+{views}
+print(memory, nmappings() - mappings)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+def test_ten_thousand_arrays_of_ten_rows_take_little_memory_and_few_mappings():
+    def measure(make, views="pass"):
+        code = LIVE_ARRAYS.replace("{make}", make).replace("{views}", views)
+        return map(int, run(code).split())
+
+    ours, few = measure("GrowArray()")
+    theirs, _ = measure("array.array('d')")
+    assert ours <= 1.5 * theirs and few < 100
+    _, many = measure("GrowArray()", "views = [rows.array for rows in kept]")
+    limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+    assert many <= limit / 2
+
+
 @RESERVES
 def test_growarray_without_address_space_is_unstable():
     assert GrowArray().stable
