@@ -378,10 +378,11 @@ PyDoc_STRVAR(spare_doc,
 "GrowBuffer(b'hi')\n\n"
 "Until commit(), nothing else may change the length while the view lives; commit() and\n"
 "this thread's next spare() release it. If code still holds it after commit(), the next\n"
-"change of the length copies the bytes of the buffer to other memory. Raise ValueError if `nbytes` is negative, MemoryError if\n"
-"the buffer cannot grow by that, BufferError while the bytes are exported and there is\n"
-"no limit, or if another thread's view, or an object made from the last view, still\n"
-"exists. Costs what growing costs.");
+"change of the length copies the bytes of the buffer to other memory.\n\n"
+"Raise ValueError if `nbytes` is negative, MemoryError if the buffer cannot grow by\n"
+"that, BufferError while the bytes are exported and there is no limit, or if another\n"
+"thread's view, or an object made from the last view, still exists. Costs what growing\n"
+"costs.");
 
 enum { SPARE_NBYTES = 64 * 1024 };
 
