@@ -1901,16 +1901,17 @@ extract(size_t from, size_t to, size_t end)
 static void
 test_spans_extract_leaves_the_rest_where_it_was(void)
 {
+    enum { FRONT = GROWTH_FRONT };
     const size_t cases[][3] = {
-        {64, 100, 200},
-        {64, 2 * MIB - 1, 3 * MIB},
-        {64, 2 * MIB, 3 * MIB},
-        {64, 2 * MIB, 2 * MIB},
-        {65, 4 * MIB - 1, 6 * MIB - 1},
+        {FRONT, FRONT + 100, FRONT + 200},
+        {FRONT, 2 * MIB - 1, 3 * MIB},
+        {FRONT, 2 * MIB, 3 * MIB},
+        {FRONT, 2 * MIB, 2 * MIB},
+        {FRONT + 1, 4 * MIB - 1, 6 * MIB - 1},
         {2 * MIB - 1, 2 * MIB, 4 * MIB},
         {2 * MIB, 2 * MIB + 1, 5 * MIB},
-        {2 * MIB + 63, 2 * MIB + 64, 5 * MIB},
-        {2 * MIB + 64, 4 * MIB - 1, 5 * MIB},
+        {2 * MIB + FRONT - 1, 2 * MIB + FRONT, 5 * MIB},
+        {2 * MIB + FRONT, 4 * MIB - 1, 5 * MIB},
         {3 * MIB, 5 * MIB, 5 * MIB},
         {5 * MIB + 7, 7 * MIB + 7, 9 * MIB},
     };
