@@ -141,4 +141,4 @@ def main(best, minutes, programs):
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:4]))  # user-mode Linux may append an argument of its own
