@@ -19,6 +19,13 @@ BYTES = bytes(range(1, 252)) * (4 * MIB // 251 + 1)
 MUCH = BYTES[: 400 * KIB]
 
 
+class Printer:
+    """What IPython passes to _repr_pretty_()."""
+
+    def text(self, text):
+        pass
+
+
 # ------------------------------------------------------------------------- subjects
 
 
@@ -247,6 +254,7 @@ ON_BUFFERS = {
     "rjust": lambda b: b.rjust(2 * MIB + 50),
     "rpartition": lambda b: b.rpartition(b"A"),
     "rsplit": lambda b: b.rsplit(b"A", 3),
+    "_repr_pretty_": lambda b: b._repr_pretty_(Printer(), False),
     "rstrip": lambda b: b.rstrip(),
     "split": lambda b: b.split(b"A", 3),
     "splitlines": lambda b: b[:1000].splitlines(),
