@@ -2266,10 +2266,10 @@ def test_doctest_array_examples_pass():
     assert examples.attempted > 4 and examples.failed == 0
 
 
-def test_growarray_without_numpy_error_names_extra():
+def test_growarray_without_numpy_error_says_what_to_install():
     code = "import sys; sys.modules['numpy'] = None; import growbuf\n"
     code += "try: growbuf.GrowArray\nexcept ImportError as error: print(error)"
-    assert "pip install 'growbuf[numpy]'" in run(code)
+    assert "needs NumPy: pip install numpy" in run(code)
 
 
 # ------------------------------------------------------------------ other packages
