@@ -417,7 +417,9 @@ def _item(value, dtype):
 def _source(values, dtype):
     """Return the values as an array of any shape that same_kind casts to the dtype."""
     if _is_array_like(values):
-        array = np.asarray(values)
+        # np.asarray(values) would hide that memory runs out for the view.
+        own = isinstance(values, GrowArray)
+        array = values.array if own else np.asarray(values)
         _check_dtype(array.dtype, dtype.base)
         is_item = array.ndim == 0 and dtype.names is None and dtype.subdtype is None
         if is_item and isinstance(values, np.generic | np.ndarray):
@@ -505,6 +507,13 @@ def _is_many(layout, value):
         return False
 
 
+def _all_fields(records, dtype):
+    tuples = []  # a comprehension would make a cell of dtype: 3.11 leaks if that fails
+    for record in records:
+        tuples.append(_fields(record, dtype))
+    return tuples
+
+
 def _rows(layout, rows):
     """Return an array of rows; None if the rows can only be iterated over."""
     if _yields_rows(rows):
@@ -516,7 +525,7 @@ def _rows(layout, rows):
         )
     is_record = layout.dtype.names is not None and layout.row_shape == ()
     if is_record and isinstance(rows, list | tuple):
-        rows = [_fields(row, layout.dtype) for row in rows]
+        rows = _all_fields(rows, layout.dtype)
     source = _source(rows, layout.dtype)
     if source.ndim == 0:
         raise TypeError(

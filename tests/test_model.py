@@ -230,7 +230,8 @@ class Model(Pair):
     @precondition(lambda self: len(self.model) < LARGEST // 3)
     @rule(count=st.integers(-1, 3))
     def repeat(self, count):
-        self.change(lambda b: b.__imul__(count) and None, appends=count > 0)
+        multiply = lambda b: b.__imul__(count) and None  # noqa: E731
+        self.change(multiply, appends=count > 0, front=count <= 0)
 
     @precondition(lambda self: len(self.model) < LARGEST)
     @rule(length=LENGTHS)
