@@ -244,7 +244,7 @@ class Model(Pair):
             else:
                 del buf[length:]
 
-        self.change(call, appends=length > len(self.model))
+        self.change(call, appends=length > len(self.model), front=length == 0)
 
     # ----------------------------------------------------------------- shrinking
 
@@ -321,6 +321,7 @@ class Model(Pair):
         self.change(
             lambda b: b.__setitem__(slice(first, first + removed), piece),
             appends=at_end,
+            front=first == 0 and length == 0,
         )
 
     @rule(start=PLACES, stop=PLACES, step=STEPS, off=st.sampled_from([0, 0, 0, 1]))
