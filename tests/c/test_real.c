@@ -163,9 +163,10 @@ test_spans_grow_keeps_the_source_mapped_for_others(void)
         return;
     }
     start(ANY_RUNG);
-    struct span wall, span, again; /* without the wall, retain grows in place */
-    CHECK(spans_take(2 * MIB, false, &wall) == 0);
+    struct span span, again, walls[2]; /* without a wall after it, retain stays */
+    CHECK(spans_take(2 * MIB, false, &walls[0]) == 0);
     CHECK(spans_take(4 * MIB, false, &span) == 0);
+    CHECK(spans_take(2 * MIB, false, &walls[1]) == 0);
     fill(span.address, 4 * MIB - 1, 1);
     span.dirty_end = 4 * MIB - 1;
     char *source = span.address;
@@ -178,7 +179,8 @@ test_spans_grow_keeps_the_source_mapped_for_others(void)
     CHECK(again.address == source && pool_stats().nentries == 0);
     spans_give(&again);
     spans_give(&span);
-    spans_give(&wall);
+    spans_give(&walls[0]);
+    spans_give(&walls[1]);
     end();
 }
 
