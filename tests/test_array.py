@@ -603,7 +603,9 @@ def test_changes_by_threads_keep_rows_whole_and_counted(nreaders, busy_threads):
         }
         done.set()
     assert [reader.result() for reader in readers] == [0] * nreaders
-    assert changes["append"] == 300 and changes["extend by 1 MiB"] == 12 * len(LARGE)
+    if array.stable or not nreaders:  # else views refuse them
+        assert changes["append"] == 300
+        assert changes["extend by 1 MiB"] == 12 * len(LARGE)
     assert nreaders or changes["del"] == -1800
     assert len(array) == before + sum(changes.values())
     assert not np.count_nonzero(array[:, 0] != -array[:, 1])
