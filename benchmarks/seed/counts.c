@@ -124,11 +124,12 @@ main(int argc, char **argv)
     }
     faults = count_faults() - faults;
     struct pool_stats stats = pool_stats();
-    printf("{\"rung\": \"%s\", \"vectors\": %zu, \"moves\": %" PRIu64 ", \"copied\": %" PRIu64
+    printf("{\"rung\": \"%s\", \"vectors\": %zu, \"moves\": %" PRIu64
+           ", \"copied\": %" PRIu64
            ", \"remap\": %zu, \"map\": %zu, \"unmap\": %zu, \"advise\": %zu"
            ", \"mappings\": %zu, \"faults\": %zu}\n",
-           pages_rung_names[rung], nvectors, stats.moves, stats.copied_nbytes, calls.remap,
-           calls.map, calls.unmap, calls.advise, most - mappings, faults);
+           pages_rung_names[rung], nvectors, stats.moves, stats.copied_nbytes,
+           calls.remap, calls.map, calls.unmap, calls.advise, most - mappings, faults);
     for (size_t i = 0; i < nvectors; i++) {
         store_free(&stores[i]);
     }
