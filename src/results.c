@@ -112,9 +112,12 @@ new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              enum methods_sides sides, enum base_method method)
 {
     struct methods_set set, *values = NULL; /* NULL: white space */
+    if (nargs > 1) {
+        return base_call(op, method, args, nargs, NULL);
+    }
     if (nargs > 0 && args[0] != Py_None) {
         struct args_bytes bytes;
-        if (nargs > 1 || !args_open_bytes(args[0], &bytes)) {
+        if (!args_open_bytes(args[0], &bytes)) {
             return base_call(op, method, args, nargs, NULL);
         }
         values = &set;

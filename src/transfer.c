@@ -322,6 +322,7 @@ is_shown_whole(PyObject *owner, const PyObject *type, const Py_buffer *view)
 {
     return owner != NULL && (PyObject *)Py_TYPE(owner) == type && !view->readonly &&
            PyBuffer_IsContiguous(view, 'C') &&
+           view->buf == buffer_bytes(buffer_cast(owner)) &&
            (size_t)view->len == buffer_length(buffer_cast(owner));
 }
 
