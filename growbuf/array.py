@@ -286,6 +286,11 @@ def _arrow_item(dtype):
 
 def _arrow_lists(part, shape, name="", offset=0):
     """Return the description of lists of fixed length, one in another."""
+    if 0 in shape:
+        raise TypeError(
+            f"cannot pass on lists of no items to Arrow, got shape {shape}: leave the "
+            "field out"
+        )
     for length in reversed(shape):
         part = part[:1] + ("item",) + part[2:]
         part = f"+w:{length}", "", 0, length * part[3], 0, length, (part,)

@@ -121,7 +121,12 @@ read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
 {
     RowsObject *self = rows_cast(op);
     size_t row_nbytes = self->layout->row_nbytes;
-    char *bytes = PyMemoryView_GET_BUFFER(view)->buf;
+    Py_buffer
+        held; /* until the bytes were looked at, the source cannot release the view */
+    if (PyObject_GetBuffer(view, &held, PyBUF_SIMPLE) < 0) {
+        return READ_ERROR;
+    }
+    char *bytes = held.buf;
     size_t filled = take_pending(self, bytes);
     Py_ssize_t nbytes = 1;
     while (filled < row_nbytes && nbytes > 0) {
@@ -133,6 +138,7 @@ read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
     }
     size_t part = filled % row_nbytes;
     put_pending(self, bytes + (filled - part), part);
+    PyBuffer_Release(&held);
     *appended = filled - part;
     if (*appended == 0) {
         return nbytes;

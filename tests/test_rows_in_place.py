@@ -545,3 +545,18 @@ def test_reader_sees_whole_rows_only(maxlen):
     assert looks == sorted(looks)
     assert array[-1, 0] == 2999
     assert len(array) == (maxlen or 3000)
+
+
+def test_readfrom_source_that_releases_the_view_raises():
+    array = GrowArray(dtype="S8")
+
+    class Source:
+        def readinto(self, view):
+            view[:3] = b"abc"
+            view.release()
+            return 3
+
+    with pytest.raises(BufferError):
+        array.readfrom(Source())
+    assert len(array) == 0
+    array.append(b"x")
