@@ -316,6 +316,11 @@ ON_FILES = {
 }
 
 
+def fill_free_rows(array):
+    array.spare(20_000)[:3] = 7
+    array.commit(3)
+
+
 def block(length, dtype="u2"):
     import numpy
 
@@ -344,6 +349,10 @@ ON_ARRAYS = {
     "trim": lambda a: a.trim(),
     "clear": lambda a: a.clear(),
     "detach": lambda a: a.detach(),
+    "spare": lambda a: a.spare(20_000).shape,
+    "commit": fill_free_rows,
+    "readfrom": lambda a: a.readfrom(io.BytesIO(MUCH)),
+    "readfrom: some": lambda a: a.readfrom(io.BytesIO(MUCH), 100),
     "copy": lambda a: a.copy().array,
     "array": lambda a: a.array,
     "stable": lambda a: a.stable,
