@@ -520,25 +520,21 @@ leave_spare(BufferObject *self)
             buffer_no_memory(&fresh, error);
             return -1;
         }
-        char *end = self->store.start + length;
         if (length > 0) {
             memcpy(fresh.start, self->store.start, length);
         }
-        if (spare->nbytes > 0 && *end == '\0') {
-            *end = spare->first;
-        }
     }
-    store_init(&spare->store);
+    struct span former = {0};
     if (store_is_limited(&self->store)) {
-        (void)views_leave(&self->extra->views, &self->store, spare->position,
-                          &spare->store.memory);
+        (void)views_leave(&self->extra->views, &self->store, spare->position, &former);
     }
+    assert(copies == (former.address == NULL));
     if (copies) {
         spare->store = self->store;
         self->store = fresh;
     }
     else {
-        spare->store.start = spare->store.memory.address + GROWTH_FRONT;
+        store_own_reservation(&spare->store, &former);
     }
     spare->state = SPARE_LEFT;
     self->extra->spare = NULL;

@@ -65,9 +65,9 @@ typedef struct spare {
     BufferObject *buffer; /* NULL: it was deallocated */
     enum spare_state state;
     char *start;            /* NULL: there is nothing to commit */
-    size_t nbytes;          /* after commit(): the bytes that were not committed */
+    size_t nbytes;
     size_t position;        /* of the buffer's start when the memoryview was made */
-    char first;             /* after a release or commit(): what the NUL has replaced */
+    char first;             /* if released: the byte that the NUL has replaced */
     PyObject *view;         /* a weak reference to the newest memoryview */
     unsigned long owner;    /* the thread that may release it; 0: readfrom() uses it */
     const PyObject *reader; /* the view that readfrom() reads into, or NULL */
@@ -334,6 +334,15 @@ buffer_commit(BufferObject *self, size_t nbytes)
         store_commit(&self->store, nbytes);
         buffer_publish(self);
     }
+}
+
+/* As buffer_commit(), but write no NUL: a view shows the byte after the last one. */
+static inline void
+buffer_commit_without_nul(BufferObject *self, size_t nbytes)
+{
+    assert(nbytes > 0 && buffer_tail_is_written(self));
+    store_commit_without_nul(&self->store, nbytes);
+    buffer_publish(self);
 }
 
 /* Undo buffer_commit(), which must be the last change of the buffer. */

@@ -340,11 +340,13 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
         }
         assert(nbytes <= store_tailroom(&self->store));
     }
-    if (spare->state == SPARE_OUTSTANDING && nbytes < spare->nbytes) {
-        spare->first = spare->start[nbytes]; /* the view's: a NUL replaces it */
+    if (nbytes > 0 && spare->state == SPARE_OUTSTANDING && nbytes < spare->nbytes) {
+        /* The view shows the next byte. The NUL is written when the view is released. */
+        buffer_commit_without_nul(self, nbytes);
     }
-    spare->nbytes -= nbytes;
-    buffer_commit(self, nbytes);
+    else {
+        buffer_commit(self, nbytes);
+    }
     spare_finish(spare);
     return 0;
 }
@@ -414,9 +416,11 @@ PyDoc_STRVAR(commit_doc,
 "Append the first `nbytes` bytes of what spare() returned.\n\n"
 "The rest of it is free again and the view is released. Raise ValueError if `nbytes`\n"
 "is negative or more than spare() returned, or if spare() was not called or the buffer\n"
-"has changed since; BufferError while the bytes are exported and there is\n"
-"no limit. Any thread may commit the bytes that another thread spared: two threads that\n"
-"both spare and commit need a lock of their own. Costs O(1): nothing is copied.\n\n"
+"has changed since; BufferError while the bytes are exported and there is no limit.\n"
+"While code still holds the view, no NUL follows the bytes: int(buf) and float(buf),\n"
+"which need one, may raise ValueError, and int(bytes(buf)) does not. Any thread may\n"
+"commit the bytes that another thread spared: two threads that both spare and commit\n"
+"need a lock of their own. Costs O(1): nothing is copied.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> view = buf.spare(100)\n"

@@ -212,6 +212,19 @@ store_adopt(struct store *store, char *block, size_t allocated, char *start,
     store->length = length;
 }
 
+void
+store_own_reservation(struct store *store, const struct span *reservation)
+{
+    assert(reservation->reserved && reservation->dirty_end >= GROWTH_FRONT);
+    store_init(store);
+    set_memory(store, reservation, STORE_LIMITED);
+    /* A part of its pages may have been given back. */
+    store->memory.tag |= STORE_TAG_ADVANCED;
+    store->memory.number = reservation->length - GROWTH_FRONT - 1;
+    store->start = reservation->address + GROWTH_FRONT;
+    assert(store_check_layout(store) == NULL);
+}
+
 /* ------------------------------------------------------------------------- the span */
 
 static bool

@@ -110,13 +110,22 @@ store_tailroom(const struct store *store)
     return store->memory.dirty_end - store_headroom(store) - store->length;
 }
 
-/* Append `nbytes`. The caller has written their values after the last byte, or writes
- * them next. pre: nbytes <= store_tailroom, and the kind is not STORE_EMPTY. */
+/* Append `nbytes`, and write no NUL: the byte after the last one keeps its value. The
+ * caller has written the appended bytes. pre: nbytes <= store_tailroom, and the kind is
+ * not STORE_EMPTY. */
 static inline void
-store_commit(struct store *store, size_t nbytes)
+store_commit_without_nul(struct store *store, size_t nbytes)
 {
     assert(nbytes <= store_tailroom(store) && store_kind(store) != STORE_EMPTY);
     store->length += nbytes;
+}
+
+/* Append `nbytes` and a NUL. The caller has written their values after the last byte, or
+ * writes them next. pre: as for store_commit_without_nul(). */
+static inline void
+store_commit(struct store *store, size_t nbytes)
+{
+    store_commit_without_nul(store, nbytes);
     store->start[store->length] = '\0';
 }
 
@@ -290,6 +299,10 @@ int store_take(struct store *store, size_t nbytes, struct store *taken);
  * in use and followed by a NUL. pre: the store is empty. */
 void store_adopt(struct store *store, char *block, size_t allocated, char *start,
                  size_t length);
+
+/* Make `store` the owner of a reservation of which no byte is in use. The store is only
+ * good for store_free(). pre: the span is reserved. */
+void store_own_reservation(struct store *store, const struct span *reservation);
 
 /* Return how many bytes the store can hold before it must grow. */
 size_t store_capacity(const struct store *store);

@@ -480,6 +480,41 @@ def test_commit_with_view_still_held_leaves_its_rest_to_view(limit):
 
 
 @pytest.mark.parametrize("limit", [None, LIMIT])
+@pytest.mark.parametrize("when", ["before commit", "after commit"])
+def test_commit_with_view_still_held_append_changes_no_byte_of_rest(when, limit):
+    buf = GrowBuffer(b"abc", limit=limit)
+    view = memoryview(buf.spare(1000))
+    view[:5] = b"defgh"
+    if when == "before commit":
+        view[3] = 0
+    buf.commit(3)
+    view[3] = 0
+    buf += b"X"
+    assert view[:5] == b"def\0h"
+    view.release()
+    assert_holds(buf, b"abcdefX")
+
+
+@pytest.mark.parametrize("limit", [None, LIMIT])
+def test_readfrom_fails_and_view_is_held_append_changes_no_byte_of_view(limit):
+    class Source:
+        def readinto(self, view):
+            held.append(memoryview(view))
+            raise OSError
+
+    buf, held = GrowBuffer(b"abc", limit=limit), []
+    with buf.spare(10) as view:
+        view[:1] = b"S"
+    with pytest.raises(OSError):
+        buf.readfrom(Source())
+    before = bytes(held[0][:10])
+    buf += b"X"
+    assert bytes(held[0][:10]) == before
+    held.clear()
+    assert_holds(buf, b"abcX")
+
+
+@pytest.mark.parametrize("limit", [None, LIMIT])
 def test_commit_with_view_still_held_spare_gives_another(limit):
     buf = GrowBuffer(limit=limit)
     views = []
@@ -525,6 +560,7 @@ def test_commit_with_view_still_held_through_wrap_allows_all_changes():
     buf.insert(1, 66)
     assert_holds(buf, b"aBbc")
     assert view == bytes(len(view))
+    view[:] = b"x" * len(view)
     view.release()
     assert_holds(buf, b"aBbc")
 
