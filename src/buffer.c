@@ -266,17 +266,23 @@ buffer_dealloc(PyObject *op)
 
 /* ------------------------------------------------------------ the buffer protocol */
 
-size_t
-buffer_begin_view(BufferObject *self)
+int
+buffer_acquire_view(BufferObject *self, size_t *position)
 {
+    if (buffer_nviews(self) == BUFFER_MAX_VIEWS) {
+        PyErr_Format(PyExc_BufferError, "the buffer has %zu views, and cannot have more",
+                     BUFFER_MAX_VIEWS);
+        return -1;
+    }
     self->base.ob_exports += BUFFER_VIEW;
-    return self->extra == NULL ? 0 : self->extra->views.position;
+    *position = self->extra == NULL ? 0 : self->extra->views.position;
+    return 0;
 }
 
 void
-buffer_end_view(BufferObject *self, size_t position)
+buffer_release_view(BufferObject *self, size_t position)
 {
-    assert(buffer_nviews(self) > 0);
+    assert(buffer_nviews(self) > 0 && buffer_nexports(self) >= buffer_nviews(self));
     self->base.ob_exports -= BUFFER_VIEW;
     if (self->extra != NULL && self->extra->views.fronts != NULL) {
         views_release(&self->extra->views, &self->store, position, buffer_nviews(self));
@@ -287,12 +293,17 @@ int
 buffer_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
     BufferObject *self = buffer_cast(op);
+    size_t position = 0;
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = PyBuffer_FillInfo(view, op, self->store.start, (Py_ssize_t)self->store.length,
                            0, flags);
     if (rc == 0) {
-        view->internal = (void *)buffer_begin_view(self);
+        rc = buffer_acquire_view(self, &position);
+        view->internal = (void *)position;
+        if (rc < 0) {
+            Py_CLEAR(view->obj);
+        }
     }
     Py_END_CRITICAL_SECTION();
     return rc;
@@ -302,7 +313,7 @@ void
 buffer_releasebuffer(PyObject *op, Py_buffer *view)
 {
     Py_BEGIN_CRITICAL_SECTION(op);
-    buffer_end_view(buffer_cast(op), (size_t)view->internal);
+    buffer_release_view(buffer_cast(op), (size_t)view->internal);
     Py_END_CRITICAL_SECTION();
 }
 

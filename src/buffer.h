@@ -208,10 +208,18 @@ buffer_forget_spare(BufferObject *self)
 /* Ensure that the buffer has `extra`. */
 int buffer_ensure_extra(BufferObject *self);
 
-/* One view in ob_exports. Each half of ob_exports has enough bits, because a view takes
- * more than a byte of memory. */
+/* The bits of the lower half of ob_exports. A debug build has as many as a 32-bit system,
+ * so that a test can reach BUFFER_MAX_VIEWS. */
+#ifdef GROWBUF_DEBUG
+#define BUFFER_HALF 16
+#else
 #define BUFFER_HALF (sizeof(Py_ssize_t) * 4)
+#endif
+
+/* One view in ob_exports, and the largest number of views. It is half of what the lower
+ * half can count: the rest is for the pin and for buffer_hold(). */
 #define BUFFER_VIEW (((Py_ssize_t)1 << BUFFER_HALF) + 1)
+#define BUFFER_MAX_VIEWS (((size_t)1 << (BUFFER_HALF - 1)) - 1)
 
 /* Return the number of exports other than the pin, and how many of them are views. */
 static inline size_t
@@ -226,10 +234,12 @@ buffer_nviews(const BufferObject *self)
     return (size_t)self->base.ob_exports >> BUFFER_HALF;
 }
 
-/* Count a view and return the position of the start that it sees; and stop counting
- * it, which may give memory back. */
-size_t buffer_begin_view(BufferObject *self);
-void buffer_end_view(BufferObject *self, size_t position);
+/* Count a view, and set `*position` to the position of the start that it sees. Raise
+ * BufferError if there are BUFFER_MAX_VIEWS already. */
+int buffer_acquire_view(BufferObject *self, size_t *position);
+
+/* Stop counting a view. This may give memory back. */
+void buffer_release_view(BufferObject *self, size_t position);
 
 /* Whether an export other than the pin keeps the bytes where they are. */
 static inline bool
@@ -249,7 +259,7 @@ buffer_hold(BufferObject *self)
 static inline void
 buffer_unhold(BufferObject *self)
 {
-    assert(self->base.ob_exports > 1);
+    assert(buffer_nexports(self) > buffer_nviews(self));
     self->base.ob_exports--;
 }
 

@@ -66,10 +66,13 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
         0) {
         return -1;
     }
+    if (buffer_acquire_view(self, &spare->position) < 0) {
+        Py_CLEAR(view->obj);
+        return -1;
+    }
     assert(buffer_spare(self) == spare && spare->state == SPARE_RELEASED);
     assert(spare->nbytes <= store_tailroom(&self->store));
     Py_INCREF(self);
-    spare->position = buffer_begin_view(self);
     spare->state = SPARE_OUTSTANDING;
     spare->owner = SPARE_READER;
     spare->reader = NULL;
@@ -107,12 +110,12 @@ spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
         if (!buffer_spare_is_outstanding(self)) {
             self->store.start[self->store.length] = '\0'; /* it may be overwritten */
         }
-        buffer_end_view(self, spare->position);
+        buffer_release_view(self, spare->position);
     }
     else {
         assert(buffer_spare(self) == spare);
         spare_restore_nul(spare, &self->store);
-        buffer_end_view(self, spare->position);
+        buffer_release_view(self, spare->position);
         Py_INCREF(spare);
     }
     spare->state = SPARE_RELEASED;
