@@ -389,8 +389,9 @@ int buffer_trim(BufferObject *self);
 int buffer_clear(BufferObject *self);
 
 /* Move the first `nbytes` bytes to a store, by moving their pages or the whole store.
- * Return 1, and do nothing, if the store cannot do that, or if views see the bytes but do
- * not prevent removing them. `*taken` need not be initialized. */
+ * Return 1 if the store cannot do that, or if views see the bytes but do not prevent
+ * removing them: then the buffer has all its bytes, and `*taken` is empty. `*taken` need
+ * not be initialized. */
 int buffer_take(BufferObject *self, size_t nbytes, struct store *taken);
 
 /* Move the whole store of a buffer with a limit to `*taken`. The buffer gets a new and

@@ -130,20 +130,13 @@ PyDoc_STRVAR(take_bytes_doc,
 ">>> buf.take_bytes(4), buf\n"
 "(b'spam', GrowBuffer(b' and eggs'))");
 
+/* Remove the first `n` bytes, or all, and return them as bytes. A negative `n` counts
+ * from the end. */
 static PyObject *
-take_first(BufferObject *self, PyObject *n)
+take_first(BufferObject *self, Py_ssize_t n, bool all)
 {
-    Py_ssize_t taken = 0;
-    if (n != Py_None) {
-        taken = PyNumber_AsSsize_t(n, PyExc_IndexError);
-        if (taken == -1 && PyErr_Occurred()) {
-            return NULL;
-        }
-    }
     Py_ssize_t length = (Py_ssize_t)buffer_length(self);
-    if (n == Py_None || taken < 0) {
-        taken += length;
-    }
+    Py_ssize_t taken = all ? length : n < 0 ? n + length : n;
     if (taken < 0 || taken > length) {
         PyErr_Format(PyExc_IndexError, "can't take %zd bytes outside size %zd", taken,
                      length);
@@ -174,9 +167,13 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         PyErr_SetString(PyExc_TypeError, "n must be an integer or None");
         return NULL;
     }
+    Py_ssize_t number = n == Py_None ? 0 : PyNumber_AsSsize_t(n, PyExc_IndexError);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
     PyObject *bytes;
     Py_BEGIN_CRITICAL_SECTION(op);
-    bytes = take_first(buffer_cast(op), n);
+    bytes = take_first(buffer_cast(op), number, n == Py_None);
     Py_END_CRITICAL_SECTION();
     return bytes;
 }
@@ -230,8 +227,9 @@ PyDoc_STRVAR(freeze_doc,
 "pages of a part move to it. That costs microseconds, and a copy of 2 MiB at most. A\n"
 "buffer with a limit keeps the limit. The bytes are copied once if all are less than\n"
 "32 KiB, if a part is less than 1 MiB, if the kernel cannot move pages and keep the\n"
-"source mapped, and in a free-threaded Python. They are moved by a few bytes if bytes\n"
-"were removed at the front before, and their number is not a multiple of 16.\n\n"
+"source mapped, and in a free-threaded Python. They are also copied once, within the\n"
+"pages, if bytes were removed from the front before whose number is not a multiple of\n"
+"16.\n\n"
 "Raise ValueError if `nbytes` is negative or more than there are, BufferError while a\n"
 "view of the buffer exists, MemoryError if there is too little memory; the buffer is\n"
 "unchanged then.\n\n"
@@ -318,12 +316,17 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
 /* Whether `owner` is a buffer of exactly that type, and `view` is a writable,
  * contiguous view of all its bytes. */
 static bool
-is_shown_whole(PyObject *owner, const PyObject *type, const Py_buffer *view)
+is_view_of_all(PyObject *owner, const PyObject *type, const Py_buffer *view)
 {
-    return owner != NULL && (PyObject *)Py_TYPE(owner) == type && !view->readonly &&
-           PyBuffer_IsContiguous(view, 'C') &&
-           view->buf == buffer_bytes(buffer_cast(owner)) &&
-           (size_t)view->len == buffer_length(buffer_cast(owner));
+    if (owner == NULL || (PyObject *)Py_TYPE(owner) != type || view->readonly ||
+        !PyBuffer_IsContiguous(view, 'C')) {
+        return false;
+    }
+    struct piece all;
+    Py_BEGIN_CRITICAL_SECTION(owner);
+    all = buffer_piece(owner);
+    Py_END_CRITICAL_SECTION();
+    return view->buf == all.start && (size_t)view->len == all.nbytes;
 }
 
 /* Return a new buffer of the bytes of a bytes or bytearray. */
@@ -366,7 +369,7 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         view == bytes ? PyPickleBuffer_GetBuffer(view) : PyMemoryView_GET_BUFFER(view);
     PyObject *result = NULL;
     if (shown != NULL) {
-        result = is_shown_whole(shown->obj, type, shown)
+        result = is_view_of_all(shown->obj, type, shown)
                      ? Py_NewRef(shown->obj)
                      : PyObject_CallOneArg(type, bytes);
     }
