@@ -694,17 +694,18 @@ buffer_exchange(BufferObject *self, struct store *store)
 }
 
 int
-buffer_put_back(BufferObject *self, struct store *store)
+buffer_swap(BufferObject *self, BufferObject *other)
 {
-    bool fixed = store_is_limited(&self->store);
-    assert(store_check(store) == NULL);
     if (self->store.length > 0 || buffer_spare_is_outstanding(self) ||
-        fixed != store_is_limited(store) || (fixed && buffer_is_exported(self))) {
-        return 1;
+        buffer_is_exported(other) ||
+        (store_is_limited(&self->store) && buffer_is_exported(self))) {
+        return -1;
     }
-    (void)swap(self, store);
-    store_free(store);
-    return 0;
+    struct store store;
+    store_init(&store);
+    (void)swap(other, &store);
+    (void)swap(self, &store);
+    return swap(other, &store);
 }
 
 int

@@ -404,11 +404,11 @@ int buffer_hand_over(BufferObject *self, struct store *taken);
  * while a spare is outstanding, and since 3.15, whose __init__ raises then. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
-/* Put back a store that was moved away. It is empty afterwards. Exports
- * of the buffer, which are of no bytes, are allowed if it has no limit. Return 1, and
- * do nothing, if the buffer has bytes or an outstanding spare, if only one of the two
- * stores has a limit, or if there is an export and a limit. */
-int buffer_put_back(BufferObject *self, struct store *store);
+/* Swap the stores of two buffers, of which `self` has no bytes. Exports of `self` are
+ * allowed then, except with a limit and except for a spare. Return -1, without an
+ * exception and with both buffers unchanged, if `self` has bytes, or if one of the two
+ * has other exports. */
+int buffer_swap(BufferObject *self, BufferObject *other);
 
 /* Cast a function that takes more than two arguments for a PyMethodDef. */
 #define BUFFER_METHOD(function) (PyCFunction)(void (*)(void)) function

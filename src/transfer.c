@@ -2,6 +2,7 @@
 #include "transfer.h"
 
 #include "args.h"
+#include "copy.h"
 #include "frozen.h"
 #include "growth.h"
 #include "state.h"
@@ -31,55 +32,71 @@ check_nbytes(const BufferObject *self, const char *action, Py_ssize_t *nbytes)
     return 0;
 }
 
-/* Move the first `nbytes` bytes to `taken`, without a copy if the store can do that. */
+/* Move the first `nbytes` bytes to `taken`, a new buffer. If the store cannot do that,
+ * copy them there, and return 1: they are in both buffers then. */
 static int
-take_into(BufferObject *self, size_t nbytes, BufferObject *taken)
+move_or_copy(BufferObject *self, size_t nbytes, BufferObject *taken)
 {
     struct store store;
+    assert(buffer_length(taken) == 0 && !buffer_is_exported(taken));
     int rc = buffer_take(self, nbytes, &store);
     if (rc == 0) {
         return buffer_exchange(taken, &store);
     }
-    if (rc < 0 || nbytes == 0) {
-        return rc < 0 ? -1 : 0;
-    }
-    if (buffer_append(taken, nbytes) < 0) {
+    if (rc < 0 || buffer_append(taken, nbytes) < 0) {
         return -1;
     }
-    memcpy(buffer_bytes(taken), buffer_bytes(self), nbytes);
-    return buffer_splice(self, 0, nbytes, 0);
+    copy_bytes(buffer_bytes(taken), buffer_bytes(self), nbytes);
+    return 1;
+}
+
+/* Undo move_or_copy() after it has moved all bytes. Other code may have changed the
+ * buffer in the meantime: the bytes become the first ones. An exception stays set. */
+static void
+undo_move(BufferObject *self, BufferObject *taken)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    size_t nbytes = buffer_length(taken);
+    bool is_limited = store_is_limited(&self->store);
+    if (is_limited || buffer_swap(self, taken) < 0) {
+        if (buffer_splice(self, 0, 0, nbytes) == 0) {
+            copy_bytes(buffer_bytes(self), buffer_bytes(taken), nbytes);
+        }
+        else {
+            (void)buffer_swap(self, taken);
+        }
+    }
+    PyErr_Restore(type, value, traceback);
 }
 
 PyObject *
-transfer_take(PyObject *op, Py_ssize_t nbytes)
+transfer_take_all(BufferObject *self, PyObject *(*make)(void *, PyObject *),
+                  void *context)
 {
-    BufferObject *taken = new_buffer(op);
+    BufferObject *taken = new_buffer((PyObject *)self);
     if (taken == NULL) {
         return NULL;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = check_nbytes(buffer_cast(op), "take", &nbytes) < 0
-             ? -1
-             : take_into(buffer_cast(op), (size_t)nbytes, taken);
-    Py_END_CRITICAL_SECTION();
-    if (rc < 0) {
-        Py_CLEAR(taken);
+    PyObject *result = NULL;
+    size_t nbytes = buffer_length(self);
+    int rc = move_or_copy(self, nbytes, taken);
+    if (rc == 0) {
+        result = make(context, (PyObject *)taken);
+        if (result == NULL) {
+            undo_move(self, taken);
+        }
     }
-    return (PyObject *)taken;
-}
-
-void
-transfer_put_back(BufferObject *self, BufferObject *taken)
-{
-    size_t nbytes = buffer_length(taken);
-    if (!buffer_is_exported(taken) && buffer_put_back(self, &taken->store) == 0) {
-        return;
+    else if (rc > 0) {
+        buffer_hold(self); /* until the bytes are removed, no other code removes any */
+        result = make(context, (PyObject *)taken);
+        buffer_unhold(self);
+        if (result != NULL && buffer_splice(self, 0, nbytes, 0) < 0) {
+            Py_CLEAR(result);
+        }
     }
-    if (buffer_append(self, nbytes) == 0 && nbytes > 0) {
-        memcpy(buffer_bytes(self) + buffer_length(self) - nbytes, buffer_bytes(taken),
-               nbytes);
-    }
+    Py_DECREF(taken);
+    return result;
 }
 
 PyDoc_STRVAR(take_doc,
@@ -113,9 +130,27 @@ static PyObject *
 growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     Py_ssize_t nbytes;
-    return parse_nbytes(args, kwargs, "|O:take", &nbytes) < 0
-               ? NULL
-               : transfer_take(op, nbytes);
+    if (parse_nbytes(args, kwargs, "|O:take", &nbytes) < 0) {
+        return NULL;
+    }
+    BufferObject *self = buffer_cast(op), *taken = new_buffer(op);
+    if (taken == NULL) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = check_nbytes(self, "take", &nbytes);
+    if (rc == 0) {
+        rc = move_or_copy(self, (size_t)nbytes, taken);
+    }
+    if (rc > 0) {
+        rc = buffer_splice(self, 0, (size_t)nbytes, 0);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (rc < 0) {
+        Py_CLEAR(taken);
+    }
+    return (PyObject *)taken;
 }
 
 PyDoc_STRVAR(take_bytes_doc,
