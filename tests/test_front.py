@@ -565,6 +565,34 @@ def test_commit_with_view_still_held_through_wrap_allows_all_changes():
     assert_holds(buf, b"aBbc")
 
 
+@pytest.mark.parametrize("rest", [0, 1000])
+def test_commit_with_view_still_held_of_old_reservation_allows_all_changes(rest):
+    """The removal moves the bytes to another reservation, and the view keeps the old
+    one."""
+    buf = stable(4 * MIB, limit=8 * MIB)
+    buf += bytes(4 * MIB)
+    del buf[: 4 * MIB - 100_000]
+    where = place(buf)
+    spared = 4 * MIB - 100_000
+    view = memoryview(buf.spare(spared))
+    view[:] = (DATA * 2)[:spared]
+    buf.commit(spared - rest)
+    assert place(buf) == where
+    del buf[: 7 * MIB]
+    assert place(buf) != where, "the bytes were not moved"
+    expected = bytearray(buf)
+    for changed in buf, expected:
+        changed += b"abc"
+        changed.insert(1, 66)
+    assert_holds(buf, bytes(expected))
+    assert view == (DATA * 2)[:spared]
+    view[:] = b"x" * len(view)
+    assert_holds(buf, bytes(expected))
+    view.release()
+    assert_holds(buf, bytes(expected))
+    assert buf.limit == 8 * MIB
+
+
 def test_frame_server_example_answers_under_uvloop():
     uvloop = pytest.importorskip("uvloop")
     from test_examples import EXAMPLES
