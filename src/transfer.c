@@ -206,10 +206,8 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     if (number == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    PyObject *bytes;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    bytes = take_first(buffer_cast(op), number, n == Py_None);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(PyObject *, bytes, op,
+                  take_first(buffer_cast(op), number, n == Py_None));
     return bytes;
 }
 
@@ -357,10 +355,7 @@ is_view_of_all(PyObject *owner, const PyObject *type, const Py_buffer *view)
         !PyBuffer_IsContiguous(view, 'C')) {
         return false;
     }
-    struct piece all;
-    Py_BEGIN_CRITICAL_SECTION(owner);
-    all = buffer_piece(owner);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(struct piece, all, owner, buffer_piece(owner));
     return view->buf == all.start && (size_t)view->len == all.nbytes;
 }
 
@@ -418,10 +413,8 @@ static PyObject *
 copy_object(PyObject *op, PyObject *memo)
 {
     if (buffer_is_exact_type(Py_TYPE(op))) {
-        PyObject *result;
-        Py_BEGIN_CRITICAL_SECTION(op);
-        result = buffer_copy(Py_TYPE(op), buffer_piece(op));
-        Py_END_CRITICAL_SECTION();
+        BUFFER_LOCKED(PyObject *, result, op,
+                      buffer_copy(Py_TYPE(op), buffer_piece(op)));
         return result;
     }
     PyObject *reduced = PyObject_CallMethod(op, "__reduce_ex__", "i", 4);
