@@ -40,7 +40,7 @@ from growbuf.cli.measure import ALLOCATORS, GIB, MissingError, preload
 ROOT = Path(__file__).resolve().parents[1]
 SEED = ROOT / "benchmarks" / "seed"
 LAYERS = (
-    *("store", "spans", "moves", "pool", "entries", "prefault"),
+    *("store", "store_memory", "spans", "moves", "pool", "entries", "prefault"),
     *("pages", "pages_linux", "pages_posix", "growth"),
 )
 RUNGS = ("retain", "dontunmap", "maymove", "copy", "heap")

@@ -33,8 +33,8 @@ PyObject *frozen_create(PyTypeObject *type, size_t nbytes);
 bool frozen_can_take(const struct store *store);
 
 /* Return a FrozenBytes with the bytes of `store`, which is empty afterwards. This cannot
- * fail. The bytes are moved by less than 16 if the header could not be aligned otherwise:
- * if bytes were removed before them, and their number is not a multiple of 16. pre:
+ * fail. All bytes are moved to the start of their memory if their address is not a
+ * multiple of 16, because the header could not be aligned then (store_align). pre:
  * frozen_can_take(store). */
 PyObject *frozen_from_store(PyTypeObject *type, struct store *store);
 

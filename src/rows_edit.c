@@ -364,18 +364,17 @@ rows_delete(PyObject *op, PyObject *key)
 /* ------------------------------------------------------------ all rows, and memory */
 
 static PyObject *
+make_detached(void *self, PyObject *taken)
+{
+    return rows_make_view(self, taken);
+}
+
+static PyObject *
 detach_rows(RowsObject *self)
 {
-    if (rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0) {
-        return NULL;
-    }
-    PyObject *taken = transfer_take((PyObject *)self->buffer, -1);
-    PyObject *rows = taken == NULL ? NULL : rows_make_view(self, taken);
-    if (taken != NULL && rows == NULL) {
-        transfer_put_back(self->buffer, buffer_cast(taken));
-    }
-    Py_XDECREF(taken);
-    return rows;
+    return rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0
+               ? NULL
+               : transfer_take_all(self->buffer, make_detached, self);
 }
 
 PyDoc_STRVAR(detach_doc,
