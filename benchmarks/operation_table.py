@@ -56,9 +56,10 @@ class Operation:
     """An operation of one kind, and how it is run at each size.
 
     setup makes what the statement uses, and x, an expression, the object it is done on:
-    once for all the times it is run in a row, or anew for each if `each` is true. values
-    is an expression of i that makes the list of that name. end undoes the setup. None of
-    these is timed. ours and peer hold fields that differ for growbuf and for its peer.
+    once for all the times it is run in a row, or anew for each if `each` is true.
+    values is an expression of i that makes the list of that name. end undoes the setup.
+    None of these is timed. ours and peer hold fields that differ for growbuf and for
+    its peer.
     """
 
     kind: str

@@ -43,9 +43,9 @@ class Model(Pair):
 
     A change of length replaces `model` by a new array. `past` has the rows that were
     removed from the front while views exist. `views` holds lists of a view, its slice,
-    the length of `past` and the number of rows when the view was made, and the rows that
-    it shows if the array has left their memory, else None. `others` holds pairs of a
-    detached ndarray and a copy of it.
+    the length of `past` and the number of rows when the view was made, and the rows
+    that it shows if the array has left their memory, else None. `others` holds pairs of
+    a detached ndarray and a copy of it.
     """
 
     @initialize(layout=LAYOUTS, kind=KINDS)
@@ -95,8 +95,8 @@ class Model(Pair):
     def change(self, call, changed, shrinks=False, front=False):
         """Call `call` and expect the rows `changed`, or expect that it is refused.
 
-        Views refuse every call that `shrinks`, and on an array that moves every call; but
-        they allow a stable array to remove rows from its `front`.
+        Views refuse every call that `shrinks`, and on an array that moves every call;
+        but they allow a stable array to remove rows from its `front`.
         """
         oldest = min((view[2] for view in self.views), default=len(self.past))
         limit = LIMIT - (len(self.past) - oldest) if self.limited else None

@@ -1,5 +1,5 @@
-"""Pass a GrowArray to libraries that take arrays: each line of the table in docs/arrays.md
-is a test here.
+"""Pass a GrowArray to libraries that take arrays: each line of the table in
+docs/arrays.md is a test here.
 
 `make consumers` installs the libraries. Those that are missing are skipped.
 """

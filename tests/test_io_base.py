@@ -1,8 +1,8 @@
 """GrowIO is an io.BytesIO, and uses nothing of the base's state.
 
-Every attribute and slot of the running Python's BytesIO is overridden, or listed here with
-the reason why it need not be. The base's own methods, called on a GrowIO, find a closed
-file: they never see other bytes than those of the GrowIO.
+Every attribute and slot of the running Python's BytesIO is overridden, or listed here
+with the reason why it need not be. The base's own methods, called on a GrowIO, find a
+closed file: they never see other bytes than those of the GrowIO.
 """
 
 import copyreg

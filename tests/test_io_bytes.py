@@ -1,8 +1,8 @@
-"""What GrowIO does with bytes objects: it shares those that it is given until it is written
-to, and hands out its own.
+"""What GrowIO does with bytes objects: it shares those that it is given until it is
+written to, and hands out its own.
 
-Nothing that a caller holds may ever change, whatever is done to the file, and a file that
-is written to and asked for its value in turn does no more work than a BytesIO.
+Nothing that a caller holds may ever change, whatever is done to the file, and a file
+that is written to and asked for its value in turn does no more work than a BytesIO.
 """
 
 import io

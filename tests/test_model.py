@@ -105,8 +105,8 @@ class Source:
 
 
 class Memory:
-    """The bytes at one address: those removed from the front while views exist, and then
-    the model's, unless the subject has left this memory."""
+    """The bytes at one address: those removed from the front while views exist, and
+    then the model's, unless the subject has left this memory."""
 
     def __init__(self):
         self.past, self.live = bytearray(), True
@@ -123,9 +123,9 @@ class Seen:
 
 
 class Model(Pair):
-    """`views` holds a Seen for each memoryview. `loan` is the view that the last spare()
-    returned, while it is outstanding. `others` holds (object returned by take() or
-    freeze(), a copy of its bytes)."""
+    """`views` holds a Seen for each memoryview. `loan` is the view that the last
+    spare() returned, while it is outstanding. `others` holds (object returned by take()
+    or freeze(), a copy of its bytes)."""
 
     @initialize(limit=LIMITS, prefault=st.booleans())
     def begin(self, limit, prefault):

@@ -232,7 +232,7 @@ def test_commit_to_a_full_array_keeps_the_last_rows(held):
 
 
 def refuse_leaking_numpy():
-    """Skip the test if NumPy itself leaks references, as NumPy 2.5 does on Python 3.15."""
+    """Skip the test if NumPy itself leaks references (2.5 does, on Python 3.15)."""
     before = held()
     for _ in range(100):
         np.frombuffer(bytearray(8))[:] = 1
