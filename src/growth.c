@@ -25,7 +25,6 @@ growth_round_up(size_t nbytes, size_t unit)
 size_t
 growth_heap(size_t needed, size_t allocated)
 {
-    assert(allocated <= GROWTH_MAX);
     if (needed > GROWTH_MAX) {
         return 0;
     }
