@@ -88,7 +88,7 @@ def size_name(row, n):
 
 
 def sections(rows):
-    """Return the rows under each title: those of warm cells first."""
+    """Return the rows under each title: warm cells first (see operations.py)."""
     groups = {}
     for row in sorted(rows, key=lambda row: row["state"] == "cold"):
         title = row["group"] + (", cold" if row["state"] == "cold" else "")
