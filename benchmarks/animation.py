@@ -2,10 +2,10 @@
 
     python benchmarks/animation.py [FOLDER]
 
-Three parts, which repeat together: pages that move to a larger range of addresses, a view
-that stays valid while rows are appended, and a window whose first pages are given back.
-The picture needs no script: it is SVG with CSS animations. Where motion is not wanted
-(prefers-reduced-motion) it shows the state at the end.
+Three parts, which repeat together: pages that move to a larger range of addresses, a
+view that stays valid while rows are appended, and a window whose first pages are given
+back. The picture needs no script: it is SVG with CSS animations. Where motion is not
+wanted (prefers-reduced-motion) it shows the state at the end.
 """
 
 import sys

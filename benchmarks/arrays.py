@@ -3,13 +3,13 @@
     python benchmarks/arrays.py                       all cases
     python benchmarks/arrays.py floats rows --repeat 7
 
-`ratio` is the other library's time divided by GrowArray's: the median over pairs of runs,
-taken in turn, each in a forked process. Both jobs end with an ndarray of all rows. `peak`
-is the peak memory of the process during the job, for each byte of the result. `overhead`
-is how many nanoseconds longer a call takes than on an ndarray; it and the time on the
-ndarray (`of`) are the minimum of many. `last` appends rows one by one to an array that
-keeps the last 10,000, and looks at these after every 100 rows. Libraries that are not
-installed are left out. Needs the extras `cli` and `numpy`.
+`ratio` is the other library's time divided by GrowArray's: the median over pairs of
+runs, taken in turn, each in a forked process. Both jobs end with an ndarray of all
+rows. `peak` is the peak memory of the process during the job, for each byte of the
+result. `overhead` is how many nanoseconds longer a call takes than on an ndarray; it
+and the time on the ndarray (`of`) are the minimum of many. `last` appends rows one by
+one to an array that keeps the last 10,000, and looks at these after every 100 rows.
+Libraries that are not installed are left out. Needs the extras `cli` and `numpy`.
 """
 
 import array

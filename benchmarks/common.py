@@ -42,7 +42,7 @@ def case_parser(doc, cases=(), repeat=7):
 
 
 def add_allocators(parser):
-    """Let the command name allocators, for each of which it starts itself as a worker."""
+    """Let the command name allocators; it starts itself as a worker for each."""
     parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
@@ -114,7 +114,7 @@ def ratio(pairs):
 
 
 def compare(theirs, ours, repeat):
-    """Return the median ratio of two jobs, all ratios, and the seconds of the second."""
+    """Return the median ratio of two jobs, all ratios, and the second job's seconds."""
     pairs = take_pairs(theirs, ours, repeat)
     return {
         "ratio": ratio(pairs),

@@ -10,9 +10,9 @@ docs/figures.json is the only source of these figures. It has
 - the commands that measure, each with `needs` if it must be named to be run: it needs
   another Python or another setting of the system;
 - the figures: the command, which rows of its report a figure is taken from (`where`),
-  the value of those rows, which row counts if there are several (`pick`: min or max), the
-  form in which it is printed, and the median and spread over the runs. The spread is null
-  if the figure was made by one run.
+  the value of those rows, which row counts if there are several (`pick`: min or max),
+  the form in which it is printed, and the median and spread over the runs. The spread
+  is null if the figure was made by one run.
 
 In a text a figure stands between <!--figure NAME--> and <!--/figure-->.
 """

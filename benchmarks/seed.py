@@ -6,18 +6,18 @@
 MREMAP_RETAIN, a Linux patch of 2014, was proposed with this loop: grow to twice the
 length, fill the new half, repeat. It runs in C with growbuf's store (src/store.h) and
 with realloc of each allocator, and in Python. All of them run in turn, --repeat times,
-each in its own process. Before each run 2 GiB of memory are touched and freed, because a
-virtual machine may have to wait until its host provides memory.
+each in its own process. Before each run 2 GiB of memory are touched and freed, because
+a virtual machine may have to wait until its host provides memory.
 
 `seconds` is the median time. `of glibc` is the time divided by glibc's. `store / it` is
 the time of the store on its best rung divided by this one. Both are medians over the
-rounds. `peak` is the peak memory of the process, for each byte of the vector. `patch` is
-the time in seconds that the patch's author reported from his machine.
+rounds. `peak` is the peak memory of the process, for each byte of the vector. `patch`
+is the time in seconds that the patch's author reported from his machine.
 
 In the first table memory may be in huge pages. In the second the processes get none
-(PR_SET_THP_DISABLE). Nearly all the time then is the first touch of each page. glibc moves
-pages too, so the store can be faster only by fewer page faults: it asks the kernel to make
-many pages present at once.
+(PR_SET_THP_DISABLE). Nearly all the time then is the first touch of each page. glibc
+moves pages too, so the store can be faster only by fewer page faults: it asks the
+kernel to make many pages present at once.
 
 Needs a C compiler and the extra `cli`.
 """

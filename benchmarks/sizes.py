@@ -4,10 +4,10 @@
     python benchmarks/sizes.py --most 4G --allocator jemalloc,mimalloc,tcmalloc
     python benchmarks/sizes.py --least 256M --most 4G     only large sizes
 
-A cell of the table is bytearray's time divided by GrowBuffer's: the median over pairs of
-runs, taken in turn, each in a forked process. `first` builds buffers from memory that the
-process has not used. `again` builds a buffer, drops it and builds it again. Small buffers
-are built many at a time.
+A cell of the table is bytearray's time divided by GrowBuffer's: the median over pairs
+of runs, taken in turn, each in a forked process. `first` builds buffers from memory
+that the process has not used. `again` builds a buffer, drops it and builds it again.
+Small buffers are built many at a time.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The code blocks of README.md, CONTRIBUTING.md and docs/ work.
 
-The Python blocks of a page are run in one namespace. A shell command is not run: a check
-tells whether the target, file, module or extra that it names exists.
+The Python blocks of a page are run in one namespace. A shell command is not run: a
+check tells whether the target, file, module or extra that it names exists.
 """
 
 import doctest
@@ -58,7 +58,7 @@ def check_pip(words):
 
 
 def check_python(words):
-    """Check `python FILE` or `python -m growbuf COMMAND`: the file or command exists."""
+    """Check that the file or command of `python ...` exists."""
     if words[1] != "-m":
         assert (CHECKOUT / words[1]).exists()
         return
@@ -116,7 +116,7 @@ def test_page_code_blocks_are_all_found(page):
     text = page.read_text()
     languages = FENCE.findall(text)
     assert set(languages) <= RUN | NOT_CODE
-    # Count the fences before each example: all examples of a block have the same number.
+    # Count the fences before each example: it is the same for all of a block.
     found = {text[: example.start].count("```") for example in parse(page).examples()}
     assert len(found) == sum(language in RUN for language in languages)
 

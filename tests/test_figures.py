@@ -1,5 +1,5 @@
 """The figures of README.md and docs/ are those of docs/figures.json, and
-benchmarks/figures.py takes them from the reports of the commands. No time is looked at."""
+benchmarks/figures.py takes them from the reports of the commands. No time is checked."""
 
 import json
 import os

@@ -3,9 +3,9 @@
     python tools/links.py       after `make docs`
 
 Every link within the site must lead to a page and, with a #, to a place on it. Every
-relative link of README.md and the other pages in the checkout must lead to a file. Links
-to other sites are only listed: checking them needs a network. The search of the site
-must find the words of SEARCHES in the titles of the pages that answer.
+relative link of README.md and the other pages in the checkout must lead to a file.
+Links to other sites are only listed: checking them needs a network. The search of the
+site must find the words of SEARCHES in the titles of the pages that answer.
 """
 
 import json
