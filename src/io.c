@@ -21,7 +21,23 @@ PyDoc_STRVAR(io_close_doc,
 static PyObject *
 io_close(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return buffer_none_or_null(io_replace(op, NULL, NULL, 0));
+    IOObject *self = io_cast(op);
+    PyObject *bytes = NULL;
+    BufferObject *buffer = NULL;
+    int rc;
+    IO_BEGIN(self);
+    rc = self->finalizing ? 0 : io_check_no_views_locked(self, "close the file");
+    if (rc == 0) {
+        bytes = self->bytes;
+        buffer = self->buffer;
+        self->bytes = NULL;
+        self->buffer = NULL;
+    }
+    IO_END(self);
+    /* The lock is released by now, since deallocating them may run user code. */
+    Py_XDECREF(bytes);
+    Py_XDECREF(buffer);
+    return buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(io_closed_doc,
@@ -164,8 +180,8 @@ PyDoc_STRVAR(io_doc,
 "Raise TypeError for other objects, MemoryError if there is too little memory or\n"
 "address space.\n\n"
 "With buffer or limit the bytes are in a GrowBuffer from the start, and so is a\n"
-"copy of 72 KiB or more. Other files keep their bytes in a bytes object, as a\n"
-"BytesIO does. These bytes move to a GrowBuffer when a write makes the file 72 KiB\n"
+"copy of 120 KiB or more. Other files keep their bytes in a bytes object, as a\n"
+"BytesIO does. These bytes move to a GrowBuffer when a write makes the file 120 KiB\n"
 "long or longer, or when getbuffer() or the attribute buffer is used. A GrowBuffer\n"
 "grows by moving pages. After an exception the bytes and the position are\n"
 "unchanged, except if writelines() raised it.\n\n"

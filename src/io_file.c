@@ -86,11 +86,8 @@ io_raise_closed(void)
 }
 
 int
-io_check_no_views_locked(const IOObject *self, const char *action)
+io_raise_views(const char *action)
 {
-    if (self->buffer == NULL || !buffer_is_exported(self->buffer)) {
-        return 0;
-    }
     PyErr_Format(PyExc_BufferError,
                  "cannot %s while a view of its bytes exists: release the view first",
                  action);
@@ -101,12 +98,10 @@ int
 io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position)
 {
     IOObject *self = io_cast(op);
-    bool closes = bytes == NULL && buffer == NULL;
+    assert((bytes == NULL) != (buffer == NULL) && position <= PY_SSIZE_T_MAX);
     int rc;
     IO_BEGIN(self);
-    rc = self->finalizing ? 0
-         : closes         ? io_check_no_views_locked(self, "close the file")
-                          : io_check_replaceable_locked(self);
+    rc = io_check_replaceable_locked(self);
     if (rc == 0) {
         PyObject *old_bytes = self->bytes;
         BufferObject *old_buffer = self->buffer;
@@ -240,6 +235,21 @@ io_move_to_buffer_locked(IOObject *self, size_t length)
     return 0;
 }
 
+/* Return the size of the bytes object for `length` bytes, if the present one has `size`.
+ * If `length` is more than an eighth above that, it is `length`. Otherwise some bytes
+ * are added: an eighth, since there may be many small files; or a half from 16 KiB on,
+ * since a copy takes time. */
+static size_t
+io_grown_size(size_t length, size_t size)
+{
+    assert(length < IO_BUFFER_MIN);
+    if (length > size + size / 8) {
+        return length;
+    }
+    size_t wanted = length + (length < 16 << 10 ? length / 8 + 6 : length / 2);
+    return wanted < IO_BUFFER_MIN ? wanted : IO_BUFFER_MIN;
+}
+
 int
 io_make_writable_locked(IOObject *self, size_t end)
 {
@@ -263,7 +273,7 @@ io_make_writable_locked(IOObject *self, size_t end)
         return io_move_to_buffer_locked(
             self, self->position > self->nbytes ? self->nbytes : length);
     }
-    size_t wanted = growth_heap(length + 1, size + 1) - 1; /* each with a NUL */
+    size_t wanted = io_grown_size(length, size);
     return self->shared ? io_copy_bytes_locked(self, wanted)
                         : io_resize_bytes_locked(self, wanted);
 }

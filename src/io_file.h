@@ -55,8 +55,11 @@ io_cast(PyObject *op)
     return (IOObject *)op;
 }
 
-/* Below this length a file that is written to has its bytes in a bytes object. */
-#define IO_BUFFER_MIN (GROWTH_SPAN_MIN - 1)
+/* Below this length a file that is written to has its bytes in a bytes object. Few files
+ * grow far past it, and for a file that does not, a heap block costs less than a span:
+ * it takes no system call and fewer pages. It is below 128 KiB, from where on glibc maps
+ * each block by itself. */
+#define IO_BUFFER_MIN ((size_t)120 << 10)
 
 /* ------------------------------------------------------------------------ the lock */
 
@@ -117,9 +120,17 @@ io_check_open(PyObject *op)
     return rc;
 }
 
-/* Raise BufferError if a view of the bytes exists. `action` follows "cannot" in the
- * message. */
-int io_check_no_views_locked(const IOObject *self, const char *action);
+/* Raise BufferError. `action` follows "cannot" in the message. Returns -1. */
+int io_raise_views(const char *action);
+
+/* Raise BufferError if a view of the bytes exists. */
+static inline int
+io_check_no_views_locked(const IOObject *self, const char *action)
+{
+    return self->buffer != NULL && buffer_is_exported(self->buffer)
+               ? io_raise_views(action)
+               : 0;
+}
 
 static inline int
 io_check_replaceable_locked(const IOObject *self)
@@ -127,9 +138,9 @@ io_check_replaceable_locked(const IOObject *self)
     return io_check_no_views_locked(self, "give the file other bytes");
 }
 
-/* Replace the file's bytes by `bytes` or by `buffer`; close the file if both are NULL.
- * Both references are consumed, on failure too. Raise BufferError if a view of the old
- * bytes exists. */
+/* Replace the file's bytes by `bytes` or by `buffer`, of which the other is NULL. The
+ * file is open afterwards. The references are consumed, on failure too. Raise
+ * BufferError if a view of the old bytes exists. */
 int io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position);
 
 /* ----------------------------------------------------- the bytes of an open file */

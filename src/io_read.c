@@ -175,10 +175,17 @@ io_line_nbytes(const char *start, size_t available)
 static inline PyObject *
 io_read_line(IOObject *self, size_t available)
 {
-    size_t nbytes = available > 0
-                        ? io_line_nbytes(io_start(self) + self->position, available)
-                        : 0;
-    return io_read_nbytes(self, nbytes);
+    if (available == 0) {
+        return io_read_nbytes(self, 0);
+    }
+    const char *start = io_start(self) + self->position;
+    size_t nbytes = io_line_nbytes(start, available);
+    if (self->position == 0 && nbytes == available) { /* perhaps all bytes */
+        return io_read_nbytes(self, nbytes);
+    }
+    PyObject *line = PyBytes_FromStringAndSize(start, (Py_ssize_t)nbytes);
+    self->position += line == NULL ? 0 : nbytes;
+    return line;
 }
 
 const char io_readline_doc[] = PyDoc_STR(

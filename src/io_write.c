@@ -85,7 +85,7 @@ const char io_write_doc[] = PyDoc_STR(
 "is closed, TypeError if b is not bytes-like; MemoryError if there is too little\n"
 "memory; BufferError if the file would become longer while a view of its bytes\n"
 "exists and it has no limit. After an exception nothing is written. Copies b once.\n"
-"While the file is shorter than 72 KiB, growing copies its bytes now and then.\n\n"
+"While the file is shorter than 120 KiB, growing copies its bytes now and then.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam'), file.write(bytearray(b' and eggs'))\n"

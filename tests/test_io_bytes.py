@@ -21,7 +21,7 @@ from growbuf._growbuf import check, place
 
 KIB, MIB = 1 << 10, 1 << 20
 # The file moves its bytes to a buffer as it reaches this length.
-SMALL = 72 * KIB - 1
+SMALL = 120 * KIB
 LENGTHS = [0, 1, 2, 100, SMALL - 1, SMALL, SMALL + 1, 3 * MIB]
 PAGES = info()["strategy"] != "heap"
 GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -252,7 +252,7 @@ def test_threads_take_values_that_no_write_changes():
 
 
 @pytest.mark.parametrize("length", [SMALL - 1, SMALL])
-def test_file_of_72_kib_has_a_buffer(length):
+def test_file_of_120_kib_has_a_buffer(length):
     spans = stats()["spans_live"]
     file = GrowIO()
     file.write(bytes(length))
