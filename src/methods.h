@@ -95,6 +95,11 @@ void methods_expand_tabs(char *to, struct piece from, size_t tabsize);
 void methods_hex(char *to, struct piece from);
 void methods_hex_separated(char *to, struct piece from, char separator);
 
+/* Write the bytes that pairs of hexadecimal digits stand for. White space between pairs
+ * is skipped. Return how many bytes were written, or METHODS_NONE if there is anything
+ * else in `from`. pre: the target has space for from.nbytes / 2 bytes. */
+size_t methods_from_hex(char *to, struct piece from);
+
 /* Write every step-th byte, beginning with *from. */
 void methods_stride(char *to, const char *from, ptrdiff_t step, size_t count);
 

@@ -139,6 +139,13 @@ spans_reserve(size_t limit, struct span *span)
     return 0;
 }
 
+enum pages_shortage
+spans_shortage(size_t limit)
+{
+    assert(limit > 0 && limit <= GROWTH_MAX);
+    return pages_shortage(2 * limit);
+}
+
 /* Stop the helper from touching pages of the span, before they move or are unmapped.
  * Pages after dirty_end that it has touched stay present until they are discarded. */
 static void

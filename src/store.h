@@ -264,6 +264,13 @@ void store_trim(struct store *store);
  * if the system has no pages (the rung `heap`). */
 int store_set_limit(struct store *store, size_t limit);
 
+/* Return why store_set_limit() failed with ENOMEM. */
+static inline enum pages_shortage
+store_shortage(size_t limit)
+{
+    return spans_shortage(limit);
+}
+
 /* As store_set_limit(), but only if the pool has kept memory for it: then the first
  * bytes can be appended at once. Return false, and do nothing, if it has none. */
 bool store_reuse_limited(struct store *store, size_t limit);
