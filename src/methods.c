@@ -38,18 +38,18 @@ set_has(const struct methods_set *set, char value)
     return set->has[(unsigned char)value];
 }
 
+/* There are few values, nearly always: making a set of them would take longer. */
 struct piece
-methods_strip(struct piece bytes, const struct methods_set *set,
-              enum methods_sides sides)
+methods_strip(struct piece bytes, struct piece values, enum methods_sides sides)
 {
     size_t start = 0, stop = bytes.nbytes;
     if (sides & METHODS_LEFT) {
-        while (start < stop && set_has(set, bytes.start[start])) {
+        while (start < stop && find_byte(values, bytes.start[start]) != FIND_NONE) {
             start++;
         }
     }
     if (sides & METHODS_RIGHT) {
-        while (stop > start && set_has(set, bytes.start[stop - 1])) {
+        while (stop > start && find_byte(values, bytes.start[stop - 1]) != FIND_NONE) {
             stop--;
         }
     }

@@ -27,10 +27,10 @@ void methods_set_values(struct methods_set *set, struct piece values);
 
 enum methods_sides { METHODS_LEFT = 1, METHODS_RIGHT = 2, METHODS_BOTH = 3 };
 
-/* Return the bytes without those at the given ends whose values are in the set; or
+/* Return the bytes without those at the given ends whose values occur in `values`; or
  * without white space: blank, tab, newline, vertical tab, form feed, carriage
  * return. */
-struct piece methods_strip(struct piece bytes, const struct methods_set *set,
+struct piece methods_strip(struct piece bytes, struct piece values,
                            enum methods_sides sides);
 struct piece methods_strip_space(struct piece bytes, enum methods_sides sides);
 

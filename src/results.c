@@ -151,27 +151,20 @@ static PyObject *
 new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              enum methods_sides sides, enum base_method method)
 {
-    struct methods_set set, *values = NULL; /* NULL: white space */
+    bool space = nargs == 0 || args[0] == Py_None;
+    struct args_bytes values = {.piece = {NULL, 0}};
     assert(nargs >= 0 && (sides & METHODS_BOTH) != 0);
-    if (nargs > 1) {
+    if (nargs > 1 || (!space && !args_open_bytes(args[0], &values))) {
         return base_call(op, method, args, nargs, NULL);
-    }
-    if (nargs > 0 && args[0] != Py_None) {
-        struct args_bytes bytes;
-        if (!args_open_bytes(args[0], &bytes)) {
-            return base_call(op, method, args, nargs, NULL);
-        }
-        values = &set;
-        methods_set_values(values, bytes.piece);
-        args_close_bytes(&bytes);
     }
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
     struct piece all = buffer_piece(op);
     result = buffer_copy(buffer_type(Py_TYPE(op)),
-                         values == NULL ? methods_strip_space(all, sides)
-                                        : methods_strip(all, values, sides));
+                         space ? methods_strip_space(all, sides)
+                               : methods_strip(all, values.piece, sides));
     Py_END_CRITICAL_SECTION();
+    args_close_bytes(&values);
     return result;
 }
 
