@@ -142,7 +142,10 @@ from_buffer(struct store *store, PyObject *source)
     size_t at = store->length;
     int rc = construct_append(store, (size_t)view.len);
     assert(view.len >= 0 && (rc < 0 || store->length == at + (size_t)view.len));
-    if (rc == 0 && view.len > 0) {
+    if (rc == 0 && PyBuffer_IsContiguous(&view, 'C')) {
+        copy_bytes(store->start + at, view.buf, (size_t)view.len);
+    }
+    else if (rc == 0 && view.len > 0) {
         rc = PyBuffer_ToContiguous(store->start + at, &view, view.len, 'C');
     }
     PyBuffer_Release(&view);

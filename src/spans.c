@@ -244,7 +244,8 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
 {
     assert(span->dirty_end < end && end <= use->max_end && use->nbytes <= end);
     assert(use->max_end < span->length);
-    size_t ahead = growth_ahead(end, use->nbytes);
+    size_t ahead =
+        use->exact ? round_to_page(end + 1) - 1 : growth_ahead(end, use->nbytes);
     ahead = ahead < use->max_end ? ahead : use->max_end;
     pool_take_tail(span, ahead);
     spans_cap(span, use->max_end); /* taking the tail back adds whole pages */

@@ -39,6 +39,7 @@ struct spans_use {
     size_t max_end; /* no byte from this offset on is ever written; < length */
     size_t nbytes;  /* the number of bytes in use afterwards */
     bool prefault;  /* a helper thread touches pages ahead of the writer */
+    bool exact;     /* prepare the page of the last byte, and none after it */
 };
 
 /* Make the bytes up to offset `end`, and some after it, dirty: they may then be

@@ -133,7 +133,8 @@ store_keeps_memory(const struct store *store, size_t headroom, size_t length)
     case STORE_HEAP:
         return length > 0 && length >= store->memory.length / 3;
     case STORE_SPAN:
-        return length >= STORE_HUGE_LEAVE && headroom <= GROWTH_FRONT + length &&
+        return length >= (store->memory.huge ? STORE_HUGE_LEAVE : GROWTH_HEAP_AGAIN) &&
+               headroom <= GROWTH_FRONT + length &&
                store->memory.dirty_end <= 3 * length;
     default:
         return false;
