@@ -17,6 +17,7 @@ static int
 refuse_exported(const BufferObject *self, enum change change)
 {
     bool limited = store_is_limited(&self->store);
+    assert(buffer_is_exported(self));
     PyErr_Format(
         PyExc_BufferError, "Existing exports of data: object cannot be re-sized%s",
         buffer_nexports(self) > buffer_nviews(self)
@@ -76,6 +77,7 @@ copy_store(const BufferObject *self, struct store *copy)
         buffer_no_memory(copy, error);
         return -1;
     }
+    assert(copy->length == store->length);
     copy_bytes(copy->start, store->start, store->length);
     return 0;
 }
@@ -110,6 +112,7 @@ detach_spare(BufferObject *self)
     spare->state = SPARE_DETACHED;
     self->extra->spare = NULL;
     buffer_release_view(self, spare->position);
+    assert(!buffer_is_exported(self) && store_check_layout(&spare->store) == NULL);
     return buffer_publish_change(self, before, 0);
 }
 
@@ -173,6 +176,7 @@ buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbyt
     if (buffer_check_growable(self) < 0) {
         return -1;
     }
+    assert(!buffer_is_exported(self) || store_is_limited(&self->store));
     struct buffer_trace before = buffer_trace_of(&self->store);
     return buffer_publish_change(self, before, grow(&self->store, nbytes));
 }
@@ -194,6 +198,7 @@ remove_first(BufferObject *self, size_t nbytes)
     if (buffer_ensure_extra(self) < 0) {
         return -1;
     }
+    assert(store_is_limited(&self->store) && nbytes <= self->store.length);
     int error = views_advance(&self->extra->views, &self->store, nbytes,
                               buffer_nviews(self), buffer_tail_is_written(self));
     return buffer_publish_change(self, before, error);
@@ -237,6 +242,7 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
+    assert(!buffer_is_exported(self) && removed != inserted);
     struct buffer_trace before = buffer_trace_of(&self->store);
     return buffer_publish_change(self, before,
                                  store_splice(&self->store, at, removed, inserted));

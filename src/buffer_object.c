@@ -154,6 +154,7 @@ buffer_free_dead(const PyTypeObject *type)
     if (type == NULL || type != dead.type) {
         return;
     }
+    assert(dead.count <= DEAD_MAX && dead.nbytes <= DEAD_NBYTES_MAX);
     while (dead.count > 0) {
         BufferObject *self = dead.items[--dead.count];
         assert(dead.nbytes >= self->store.memory.length);
@@ -285,6 +286,7 @@ free_extra(BufferObject *self)
 {
     SpareObject *spare = self->extra->spare;
     if (spare != NULL) {
+        assert(spare->buffer == self && spare->state == SPARE_RELEASED);
         spare->buffer = NULL;
         spare->start = NULL;
         Py_DECREF(spare);

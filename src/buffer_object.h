@@ -179,6 +179,7 @@ static inline void
 buffer_publish(BufferObject *self)
 {
     Py_ssize_t length = (Py_ssize_t)self->store.length;
+    assert(self->base.ob_exports >= 1 && length >= 0);
     self->base.ob_start = self->base.ob_bytes = self->store.start;
     self->base.ob_alloc = length > 0 ? length + 1 : 0;
     Py_SET_SIZE(self, length);
@@ -261,6 +262,7 @@ static inline void
 buffer_hold(BufferObject *self)
 {
     self->base.ob_exports++;
+    assert(buffer_nexports(self) > buffer_nviews(self));
 }
 
 static inline void
@@ -306,6 +308,7 @@ buffer_forget_spare(BufferObject *self)
 {
     SpareObject *spare = buffer_spare(self);
     if (spare != NULL && spare->state == SPARE_RELEASED) {
+        assert(spare->buffer == self);
         spare->start = NULL;
     }
 }
@@ -319,6 +322,7 @@ buffer_forget_spare(BufferObject *self)
 static inline PyObject *
 buffer_none_or_null(int rc)
 {
+    assert((rc < 0) == (PyErr_Occurred() != NULL));
     if (rc < 0) {
         return NULL;
     }

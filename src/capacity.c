@@ -24,6 +24,7 @@ growbuffer_reserve(PyObject *op, PyObject *nbytes)
     if (args_nbytes(nbytes, "nbytes", 0, &capacity) < 0) {
         return NULL;
     }
+    assert(capacity >= 0);
     BUFFER_LOCKED(int, rc, op, buffer_reserve(buffer_cast(op), (size_t)capacity));
     return buffer_none_or_null(rc);
 }
@@ -52,6 +53,7 @@ memory_nbytes(PyObject *op)
 {
     BUFFER_LOCKED(size_t, nbytes, op,
                   store_nbytes(&buffer_cast(op)->store) + buffer_held(buffer_cast(op)));
+    assert(nbytes <= PY_SSIZE_T_MAX);
     return nbytes;
 }
 
@@ -63,6 +65,7 @@ PyDoc_STRVAR(sizeof_doc,
 static PyObject *
 growbuffer_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    assert((size_t)Py_TYPE(op)->tp_basicsize >= sizeof(BufferObject));
     return PyLong_FromSize_t((size_t)Py_TYPE(op)->tp_basicsize + memory_nbytes(op));
 }
 
@@ -88,6 +91,7 @@ static PyObject *
 growbuffer_capacity(PyObject *op, void *Py_UNUSED(closure))
 {
     BUFFER_LOCKED(size_t, capacity, op, store_capacity(&buffer_cast(op)->store));
+    assert(capacity < GROWTH_MAX);
     return PyLong_FromSize_t(capacity);
 }
 
@@ -101,6 +105,7 @@ static PyObject *
 growbuffer_limit(PyObject *op, void *Py_UNUSED(closure))
 {
     BUFFER_LOCKED(size_t, limit, op, buffer_limit(buffer_cast(op)));
+    assert(limit <= SPAN_MAX_LIMIT);
     if (limit == 0) {
         Py_RETURN_NONE;
     }

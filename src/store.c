@@ -9,6 +9,7 @@
 static struct spans_use
 use_of(const struct store *store, size_t nbytes)
 {
+    assert(store_kind(store) >= STORE_SPAN && nbytes <= store_capacity(store));
     return (struct spans_use){.max_end = store_max_dirty_end(store),
                               .nbytes = nbytes,
                               .prefault = store_prefaults(store)};
