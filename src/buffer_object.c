@@ -148,10 +148,17 @@ buffer_keep_dead(const PyTypeObject *type)
 #endif
 }
 
+/* Whether deallocated buffers of this type are kept. */
+static bool
+keeps_dead(const PyTypeObject *type)
+{
+    return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
+}
+
 void
 buffer_free_dead(const PyTypeObject *type)
 {
-    if (type == NULL || type != dead.type) {
+    if (type == NULL || !keeps_dead(type)) {
         return;
     }
     assert(dead.count <= DEAD_MAX && dead.nbytes <= DEAD_NBYTES_MAX);
@@ -162,13 +169,15 @@ buffer_free_dead(const PyTypeObject *type)
         store_drop(&self->store);
         PyObject_Free(self);
     }
-    dead.type = NULL;
 }
 
-static bool
-is_kept(const PyTypeObject *type)
+void
+buffer_drop_dead(const PyTypeObject *type)
 {
-    return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
+    buffer_free_dead(type);
+    if (type != NULL && keeps_dead(type)) {
+        dead.type = NULL;
+    }
 }
 
 /* Return an object that is initialized except for its store. The store is empty or has
@@ -179,7 +188,7 @@ buffer_allocate(PyTypeObject *type)
 {
     assert(buffer_is_exact_type(type));
     BufferObject *self;
-    if (is_kept(type) && dead.count > 0) {
+    if (keeps_dead(type) && dead.count > 0) {
         self = dead.items[--dead.count];
         assert(store_kind(&self->store) <= STORE_HEAP);
         assert(dead.nbytes >= self->store.memory.length);
@@ -202,7 +211,7 @@ static void
 buffer_bury(BufferObject *self, PyTypeObject *type)
 {
     struct store *store = &self->store;
-    if (!is_kept(type) || dead.count == DEAD_MAX) {
+    if (!keeps_dead(type) || dead.count == DEAD_MAX) {
         store_drop(store);
         type->tp_free((PyObject *)self);
         return;

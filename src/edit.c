@@ -59,7 +59,7 @@ edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
 
 PyDoc_STRVAR(append_doc,
 "append($self, item, /)\n--\n\n"
-"Append one byte, an int in range(256).\n\n"
+"Append one byte, the int `item` in range(256).\n\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
 "exported and there is no limit. Costs amortized O(1): no byte that is already there\n"
 "is copied once the buffer is in pages.\n\n"
@@ -150,7 +150,8 @@ enum { AT_OLD_END = true };
 
 PyDoc_STRVAR(extend_doc,
 "extend($self, iterable_of_ints, /)\n--\n\n"
-"Append all bytes of a buffer, or all items of an iterable of ints in range(256).\n\n"
+"Append all bytes of a buffer, or all items of an iterable.\n\n"
+"iterable_of_ints: a bytes-like object, or an iterable of ints in range(256).\n\n"
 "All or nothing: when the iterable fails or memory runs out, the buffer is unchanged.\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
 "exported and there is no limit. The new bytes are copied once; those already there\n"
@@ -214,7 +215,7 @@ edit_inplace_repeat(PyObject *op, Py_ssize_t count)
 
 PyDoc_STRVAR(insert_doc,
 "insert($self, index, item, /)\n--\n\n"
-"Insert one byte before the given index.\n\n"
+"Insert one byte, the int `item`, before the given index.\n\n"
 "An index past either end means that end. Raise ValueError for an int out of\n"
 "range(256), BufferError while the bytes are exported. Costs one move of the bytes\n"
 "after it, or of those before it if they are fewer and the buffer has headroom.\n\n"
@@ -334,7 +335,7 @@ PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
 "Remove all bytes and give the memory back: to the pool, as far as its limit allows.\n\n"
 "A limit stays. Raise BufferError while the bytes are exported and there is no limit.\n"
-"With a limit, views keep their bytes.\n\n"
+"With a limit, views keep their bytes. Costs some system calls at most.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam')\n"
 ">>> buf.clear()\n"

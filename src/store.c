@@ -41,11 +41,13 @@ store_make_tailroom(struct store *store, size_t nbytes)
             return 0;
         }
     }
+    bool is_first = store_kind(store) == STORE_EMPTY; /* most buffers never grow */
     int error = store_grow_capacity(store, store->length + nbytes + 1, false);
     size_t end = store_headroom(store) + store->length + nbytes;
     if (error == 0 && store_kind(store) >= STORE_SPAN &&
         end > store->memory.dirty_end) {
         struct spans_use use = use_of(store, store->length + nbytes);
+        use.exact = is_first;
         error = spans_prepare(&store->memory, end, &use);
     }
     assert(error != 0 || nbytes <= store_tailroom(store));

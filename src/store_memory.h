@@ -149,7 +149,8 @@ store_keeps_memory(const struct store *store, size_t headroom, size_t length)
     case STORE_HEAP:
         return length > 0 && length >= store->memory.length / 3;
     case STORE_SPAN:
-        return length >= STORE_HUGE_LEAVE && headroom <= GROWTH_FRONT + length &&
+        return length >= (store->memory.huge ? STORE_HUGE_LEAVE : GROWTH_HEAP_AGAIN) &&
+               headroom <= GROWTH_FRONT + length &&
                store->memory.dirty_end <= 3 * length;
     default:
         return false;
@@ -238,6 +239,13 @@ void store_set_memory(struct store *store, const struct span *memory,
  * growing past that fails with EFBIG. This takes address space and no memory. ENOTSUP
  * if the system has no pages (the rung `heap`). */
 int store_set_limit(struct store *store, size_t limit);
+
+/* Return why store_set_limit() failed with ENOMEM. */
+static inline enum pages_shortage
+store_shortage(size_t limit)
+{
+    return spans_shortage(limit);
+}
 
 /* As store_set_limit(), but only if the pool has kept memory for it: then the first
  * bytes can be appended at once. Return false, and do nothing, if it has none. */

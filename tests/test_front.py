@@ -1,6 +1,6 @@
-"""Test removing bytes and rows from the front while views of a buffer with a limit, or of
-a stable array, exist: what views show, when memory goes back, what is refused; and that a
-view of spare() that is still held after commit() prevents nothing."""
+"""Test removing bytes and rows from the front while views of a buffer with a limit, or
+of a stable array, exist: what views show, when memory goes back, what is refused; and
+that a view of spare() that is still held after commit() prevents nothing."""
 
 import asyncio
 import gc

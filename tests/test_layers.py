@@ -74,9 +74,9 @@ LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # What only pages_<system>.c may call or include: memory, clocks, threads, locks, files.
 SYSTEM_CALLS = re.compile(
-    r"(?<![\w.>])(mmap|mmap64|mremap|munmap|madvise|posix_madvise|mprotect|mincore|mlock|brk|sbrk"
-    r"|prctl|syscall|sysconf|getpagesize|open|read|write|close|clock_\w+|gettimeofday"
-    r"|nanosleep|fork|pthread_\w+|sig(?:fill|empty)set|sigprocmask|getrlimit|setrlimit"
+    r"(?<![\w.>])(mmap|mmap64|mremap|munmap|madvise|posix_madvise|mprotect|mincore"
+    r"|mlock|brk|sbrk|prctl|syscall|sysconf|getpagesize|open|read|write|close"
+    r"|clock_\w+|gettimeofday|nanosleep|fork|pthread_\w+|sig(?:fill|empty)set|sigprocmask|getrlimit|setrlimit"
     r"|Virtual(?:Alloc|Free|Protect)\w*|GetTickCount64|InitOnce\w+"
     r"|(?:Acquire|Release)SRWLock\w+)\s*\("
 )
@@ -237,8 +237,8 @@ def test_function_names_do_not_collide_with_windows_io_h(path):
 
 
 def test_function_names_are_unique():
-    """A debugger, a profile and a search then lead to one function. Each pages_<system>.c
-    defines what its system has."""
+    """A debugger, a profile and a search then lead to one function. Each
+    pages_<system>.c defines what its system has."""
     paths = [path for path in SOURCES if path.stem not in SYSTEMS]
     counts = Counter(name for path in paths for name in defined_functions(path))
     assert len(counts) > 500
