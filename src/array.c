@@ -223,8 +223,8 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                : NULL;
 }
 
-/* The same for GrowArray itself, without a tuple and a dict of the arguments. rows_new()
- * raises for wrong ones. */
+/* The same for GrowArray itself, without a tuple and a dict of the arguments.
+ * rows_new() raises for wrong ones. */
 static PyObject *
 rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {

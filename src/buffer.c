@@ -51,8 +51,8 @@ is_committed(const BufferObject *self)
     return buffer_spare_is_outstanding(self) && self->extra->spare->start == NULL;
 }
 
-/* Whether the memoryview of the spare shows memory of the buffer's store. After the store
- * was moved to another reservation it shows the old one. */
+/* Whether the memoryview of the spare shows memory of the buffer's store. After the
+ * store was moved to another reservation it shows the old one. */
 static bool
 spare_shows_store(const BufferObject *self)
 {
@@ -60,8 +60,8 @@ spare_shows_store(const BufferObject *self)
     return !views_see_old(&extra->views, extra->spare->position);
 }
 
-/* Make `copy` a store with a copy of the bytes of the buffer, its limit and its prefault
- * setting. */
+/* Make `copy` a store with a copy of the bytes of the buffer, its limit and its
+ * prefault setting. */
 static int
 copy_store(const BufferObject *self, struct store *copy)
 {
@@ -83,9 +83,9 @@ copy_store(const BufferObject *self, struct store *copy)
 }
 
 /* Give the memory that the memoryview of a committed spare shows to the spare, which
- * frees it when the memoryview is released. The buffer continues with a copy of its bytes
- * in other memory; or with its own memory, if that is not what the memoryview shows.
- * pre: there is no other export. */
+ * frees it when the memoryview is released. The buffer continues with a copy of its
+ * bytes in other memory; or with its own memory, if that is not what the memoryview
+ * shows. pre: there is no other export. */
 static int
 detach_spare(BufferObject *self)
 {

@@ -6,11 +6,11 @@
 PyDoc_STRVAR(reserve_doc,
 "reserve($self, nbytes, /)\n--\n\n"
 "Make the capacity at least `nbytes` bytes in all.\n\n"
-"The bytes do not move while the buffer grows up to that, unless bytes are removed from\n"
-"it. From 72 KiB up this takes address space and no memory. Raise ValueError if `nbytes`\n"
-"is negative, MemoryError if the system refuses or a limit is less. If the capacity is\n"
-"less than `nbytes` and there is no limit, raise BufferError while the bytes are\n"
-"exported. An operation that removes bytes may give the reserved capacity back.\n\n"
+"The bytes do not move while the buffer grows up to that, unless some are removed.\n"
+"From 72 KiB up this takes address space and no memory. Raise ValueError if `nbytes`\n"
+"is negative, MemoryError if the system refuses or a limit is less. If the capacity\n"
+"must grow and there is no limit, raise BufferError while the bytes are exported. An\n"
+"operation that removes bytes may give the reserved capacity back.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> buf.reserve(1 << 20)\n"
@@ -71,7 +71,7 @@ growbuffer_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(alloc_doc,
 "__alloc__($self, /)\n--\n\n"
-"Return the bytes of memory that the contents may occupy, including the NUL after them.");
+"Return the bytes of memory that the contents may occupy, the NUL included.");
 
 static PyObject *
 growbuffer_alloc(PyObject *op, PyObject *Py_UNUSED(ignored))

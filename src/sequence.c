@@ -366,7 +366,8 @@ growbuffer_hex(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *
 }
 
 /* clang-format off */
-#define SEQUENCE_FAST(name) {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL, NULL}
+#define SEQUENCE_FAST(name)                                                            \
+    {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL, NULL}
 /* clang-format on */
 
 const PyMethodDef sequence_methods[] = {

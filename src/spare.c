@@ -349,7 +349,8 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
         assert(nbytes <= store_tailroom(&self->store));
     }
     if (nbytes > 0 && spare->state == SPARE_OUTSTANDING && nbytes < spare->nbytes) {
-        /* The view shows the next byte. The NUL is written when the view is released. */
+        /* The view shows the next byte. The NUL is written when the view is
+         * released. */
         buffer_commit_without_nul(self, nbytes);
     }
     else {
@@ -393,9 +394,9 @@ PyDoc_STRVAR(spare_doc,
 ">>> buf.commit(2)\n"
 ">>> buf\n"
 "GrowBuffer(b'hi')\n\n"
-"Until commit(), nothing else may change the length while the view lives; commit() and\n"
-"this thread's next spare() release it. If code still holds it after commit(), the next\n"
-"change of the length copies the bytes of the buffer to other memory.\n\n"
+"Until commit(), nothing else may change the length while the view exists. commit()\n"
+"and this thread's next spare() release it. If code still holds it after commit(),\n"
+"the next change of the length copies the bytes of the buffer to other memory.\n\n"
 "Raise ValueError if `nbytes` is negative, MemoryError if the buffer cannot grow by\n"
 "that, BufferError while the bytes are exported and there is no limit, or if another\n"
 "thread's view, or an object made from the last view, still exists. Costs what growing\n"

@@ -57,7 +57,10 @@ store_make_tailroom(struct store *store, size_t nbytes)
 int
 store_append(struct store *store, size_t nbytes)
 {
-    bool grows_block = store_kind(store) <= STORE_HEAP && store_headroom(store) == 0 &&
+    if (store_kind(store) == STORE_EMPTY && nbytes > 0 && nbytes < STORE_SMALL) {
+        return store_begin(store, nbytes, store_prefaults(store));
+    }
+    bool grows_block = store_kind(store) == STORE_HEAP && store_headroom(store) == 0 &&
                        nbytes > store_tailroom(store) && nbytes < GROWTH_SPAN_MIN &&
                        store->length + nbytes + 1 < GROWTH_SPAN_MIN;
     int error = grows_block

@@ -222,8 +222,9 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 /* ----------------------------------------------------------------------- freeze */
 
-/* Fewer bytes than this are copied, which costs less than the calls that move pages. From
- * GROWTH_HEAP_AGAIN on, a whole span without a limit is handed over, with no call. */
+/* Fewer bytes than this are copied, which costs less than the calls that move pages.
+ * From GROWTH_HEAP_AGAIN on, a whole span without a limit is handed over, with no
+ * call. */
 #define FREEZE_MIN ((size_t)1 << 20)
 
 /* Move the first `nbytes` bytes out of the buffer, with their pages. Return 1, and do
