@@ -7,10 +7,10 @@
 extern const PyMethodDef transfer_methods[];
 
 /* Remove all bytes, and return what `make` returns for a new buffer of them, without a
- * limit. If `make` returns NULL the buffer has its bytes again: bytes that must be copied
- * are removed only after `make` has returned. Bytes whose pages were moved are copied
- * back; if there is no memory for that, the buffer gets the pages, and loses its limit.
- * Under the lock. */
+ * limit. If `make` returns NULL the buffer has its bytes again: bytes that must be
+ * copied are removed only after `make` has returned. Bytes whose pages were moved are
+ * copied back; if there is no memory for that, the buffer gets the pages, and loses its
+ * limit. Under the lock. */
 PyObject *transfer_take_all(BufferObject *self,
                             PyObject *(*make)(void *context, PyObject *taken),
                             void *context);

@@ -582,8 +582,8 @@ def test_commit_with_view_still_held_of_old_reservation_allows_all_changes(rest)
     assert place(buf) != where, "the bytes were not moved"
     expected = bytearray(buf)
     for changed in buf, expected:
-        changed += b"abc"
         changed.insert(1, 66)
+        changed += b"abc"
     assert_holds(buf, bytes(expected))
     assert view == (DATA * 2)[:spared]
     view[:] = b"x" * len(view)

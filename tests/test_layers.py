@@ -250,3 +250,17 @@ def test_includes_of_each_file_begin_with_its_own_header(path):
     own = path.with_suffix(".h")
     if own.exists():
         assert included(path, ANY_HEADER)[0] == own.name
+
+
+def test_picture_of_layers_has_a_box_for_each_layer():
+    """docs/layers.svg shows LAYERS, from the top down."""
+    picture = (CHECKOUT / "docs" / "layers.svg").read_text()
+    boxes = [
+        {
+            name
+            for line in re.findall(r'font-size="14">([^<]*)<', box)
+            for name in line.split(" · ")
+        }
+        for box in picture.split('<rect class="box"')[1:]
+    ]
+    assert boxes == LAYERS
