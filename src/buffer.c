@@ -94,17 +94,10 @@ buffer_keep_dead(const PyTypeObject *type)
 #endif
 }
 
-/* Whether deallocated buffers of this type are kept. */
-static bool
-keeps_dead(const PyTypeObject *type)
-{
-    return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
-}
-
 void
 buffer_free_dead(const PyTypeObject *type)
 {
-    if (type == NULL || !keeps_dead(type)) {
+    if (type == NULL || type != dead.type) {
         return;
     }
     while (dead.count > 0) {
@@ -114,15 +107,13 @@ buffer_free_dead(const PyTypeObject *type)
         store_drop(&self->store);
         PyObject_Free(self);
     }
+    dead.type = NULL;
 }
 
-void
-buffer_drop_dead(const PyTypeObject *type)
+static bool
+is_kept(const PyTypeObject *type)
 {
-    buffer_free_dead(type);
-    if (type != NULL && keeps_dead(type)) {
-        dead.type = NULL;
-    }
+    return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
 }
 
 /* Return an object that is initialized except for its store. The store is empty or has
@@ -133,7 +124,7 @@ buffer_allocate(PyTypeObject *type)
 {
     assert(buffer_is_exact_type(type));
     BufferObject *self;
-    if (keeps_dead(type) && dead.count > 0) {
+    if (is_kept(type) && dead.count > 0) {
         self = dead.items[--dead.count];
         assert(store_kind(&self->store) <= STORE_HEAP);
         assert(dead.nbytes >= self->store.memory.length);
@@ -156,7 +147,7 @@ static void
 buffer_bury(BufferObject *self, PyTypeObject *type)
 {
     struct store *store = &self->store;
-    if (!keeps_dead(type) || dead.count == DEAD_MAX) {
+    if (!is_kept(type) || dead.count == DEAD_MAX) {
         store_drop(store);
         type->tp_free((PyObject *)self);
         return;

@@ -153,12 +153,11 @@ buffer_type(PyTypeObject *type)
     return type;
 }
 
-/* From now on keep deallocated buffers of this type, so that their memory is used again.
- * This does nothing if those of another type are kept already. buffer_free_dead() frees
- * the buffers of `type` that are kept; buffer_drop_dead() also keeps none from now on. */
+/* Keep deallocated buffers of this type, so that their memory is used again. This does
+ * nothing if buffers of another type are kept already. buffer_free_dead() frees them
+ * and stops that. */
 void buffer_keep_dead(const PyTypeObject *type);
 void buffer_free_dead(const PyTypeObject *type);
-void buffer_drop_dead(const PyTypeObject *type);
 
 /* Return a new buffer of `nbytes` bytes. The caller writes their values before any
  * other code runs. pre: `type` is GrowBuffer itself. */
