@@ -62,10 +62,11 @@ bool pool_take_after(struct span *span, size_t needed, size_t length);
  * which is set to zero. */
 void pool_take_tail(struct span *span, size_t end);
 
-/* Keep the pages of `span` from offset `from` on as its tail. The byte before them is set
- * to zero and `dirty_end` becomes its offset, from - 1: the byte at dirty_end is always
- * zero, and never in the tail. Pages for which the limit of the pool leaves no space go
- * back to the system. pre: from <= dirty_end, and `from` is the offset of a page. */
+/* Keep the pages of `span` from offset `from` on as its tail. The byte before them is
+ * set to zero and `dirty_end` becomes its offset, from - 1: the byte at dirty_end is
+ * always zero, and never in the tail. Pages for which the limit of the pool leaves no
+ * space go back to the system. pre: from <= dirty_end, and `from` is the offset of a
+ * page. */
 void pool_keep_tail(struct span *span, size_t from);
 
 /* Return a span's tail. Its length is 0 if there is none, or the pool has given it back

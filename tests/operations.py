@@ -30,7 +30,7 @@ class Printer:
 
 
 def grown(length, headroom=0, **options):
-    """Append piece by piece, then delete the first `headroom` bytes; return the buffer."""
+    """Append piece by piece, delete the first `headroom` bytes, return the buffer."""
     buf = GrowBuffer(**options)
     for start in range(0, length + headroom, 64 * KIB):
         buf += BYTES[start : min(start + 64 * KIB, length + headroom)]
