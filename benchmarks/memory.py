@@ -134,9 +134,7 @@ def draw(rows, file):
             ax.set_ylabel("MiB resident")
             ax.grid(True)
             ax.legend(frameon=False, loc="lower right")
-        axes[-1][0].set_xlabel(
-            "seconds since the build began; dotted: the result's length"
-        )
+        axes[-1][0].set_xlabel("seconds of building; dotted: the result's length")
 
 
 def main():

@@ -194,7 +194,7 @@ def run_case(name, repeat, cold):
     result = {
         "case": name,
         "ratio": statistics.median(ratios),
-        "ratios": ratios,
+        "each": {"ratio": ratios},
         "seconds": statistics.median(r["GrowBuffer"] for r in rows),
     }
     if "numpy" in rows[0]:

@@ -81,6 +81,16 @@ args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbyt
     return 0;
 }
 
+/* Whether a memoryview is contiguous and not released. Asking it for its bytes would
+ * raise otherwise, and that fails with a MemoryError if memory is short. */
+static bool
+is_readable(PyObject *view)
+{
+    assert(PyMemoryView_Check(view));
+    return !(((PyMemoryViewObject *)view)->flags & _Py_MEMORYVIEW_RELEASED) &&
+           PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(view), 'C');
+}
+
 bool
 args_open_bytes(PyObject *object, struct args_bytes *bytes)
 {
@@ -90,12 +100,13 @@ args_open_bytes(PyObject *object, struct args_bytes *bytes)
             (struct piece){PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object)};
         return true;
     }
-    if (!PyByteArray_CheckExact(object) && !buffer_is_exact_type(Py_TYPE(object)) &&
-        !PyMemoryView_Check(object)) {
+    if (PyMemoryView_Check(object) ? !is_readable(object)
+                                   : !PyByteArray_CheckExact(object) &&
+                                         !buffer_is_exact_type(Py_TYPE(object))) {
         return false;
     }
     if (PyObject_GetBuffer(object, &bytes->view, PyBUF_SIMPLE) < 0) {
-        PyErr_Clear(); /* a memoryview that is not contiguous, or is released */
+        PyErr_Clear(); /* without a GIL: a memoryview that was released just now */
         return false;
     }
     bytes->piece = (struct piece){bytes->view.buf, (size_t)bytes->view.len};

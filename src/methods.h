@@ -28,10 +28,10 @@ void methods_set_values(struct methods_set *set, struct piece values);
 
 enum methods_sides { METHODS_LEFT = 1, METHODS_RIGHT = 2, METHODS_BOTH = 3 };
 
-/* Return the bytes without those at the given ends whose values are in the set. For
- * methods_strip_space() the set is white space: blank, tab, newline, vertical tab, form
+/* Return the bytes without those at the given ends whose values occur in `values`. For
+ * methods_strip_space() they are white space: blank, tab, newline, vertical tab, form
  * feed, carriage return. */
-struct piece methods_strip(struct piece bytes, const struct methods_set *set,
+struct piece methods_strip(struct piece bytes, struct piece values,
                            enum methods_sides sides);
 struct piece methods_strip_space(struct piece bytes, enum methods_sides sides);
 
@@ -95,6 +95,11 @@ void methods_expand_tabs(char *to, struct piece from, size_t tabsize);
  * separator between bytes. */
 void methods_hex(char *to, struct piece from);
 void methods_hex_separated(char *to, struct piece from, char separator);
+
+/* Write the bytes that pairs of hexadecimal digits stand for. White space between pairs
+ * is skipped. Return how many bytes were written, or METHODS_NONE if there is anything
+ * else in `from`. pre: the target has space for from.nbytes / 2 bytes. */
+size_t methods_from_hex(char *to, struct piece from);
 
 /* Write every step-th byte, beginning with *from. */
 void methods_stride(char *to, const char *from, ptrdiff_t step, size_t count);

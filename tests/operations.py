@@ -82,7 +82,7 @@ FILES = {name: over(name) for name in BUFFERS} | {
     "shared": lambda: GrowIO(BYTES[:1000]),
     "much shared": lambda: GrowIO(MUCH),
     "written": lambda: written(1000),
-    "nearly in a buffer": lambda: written(72 * KIB - 5),
+    "nearly in a buffer": lambda: written(120 * KIB - 5),
 }
 
 
@@ -243,6 +243,8 @@ ON_BUFFERS = {
     "capitalize": lambda b: b.capitalize(),
     "center": lambda b: b.center(2 * MIB + 50),
     "expandtabs": lambda b: b.expandtabs(),
+    "fromhex": lambda b: b.fromhex(BYTES.hex()),
+    "fromhex: spaced": lambda b: b.fromhex(BYTES[:40_000].hex(" ")),
     "join": lambda b: b.join([b"x", BYTES[:1000], b"y"]),
     "ljust": lambda b: b.ljust(2 * MIB + 50),
     "lower": lambda b: b.lower(),

@@ -982,12 +982,60 @@ def test_detach_large_array_moves_pages():
     array = GrowArray(np.arange(4 << 20).reshape(-1, 4))
     before = growbuf.stats()["copied_bytes"]
     taken = array.detach()
-    if growbuf.info()["strategy"] == "dontunmap":
+    if growbuf.info()["strategy"] in ("retain", "dontunmap"):
         assert growbuf.stats()["copied_bytes"] - before <= 2 << 20
     assert taken.shape == (1 << 20, 4) and taken[-1, -1] == (4 << 20) - 1
     array.append(7)
     assert array.tolist() == [[7] * 4] and taken[0, 1] == 1
     assert array.stable
+
+
+DETACH_FAILS = """
+import numpy as np
+real, failing = np.frombuffer, []
+def frombuffer(*args):
+    if failing:
+        raise MemoryError
+    return real(*args)
+np.frombuffer = frombuffer
+from growbuf import GrowArray, GrowBuffer
+from growbuf._growbuf import check
+
+array = {make}
+array.extend(np.arange({length}).astype("u1"))
+view = array.array[:] if {viewed} else None
+before, limit = bytes(array._buffer), array._buffer.limit
+failing.append(True)
+try:
+    array.detach()
+    print("detached")
+except MemoryError:
+    failing.clear()
+assert check(array._buffer) is None
+assert bytes(array._buffer) == before and array._buffer.limit == limit
+assert view is None or bytes(view) == before
+del view
+assert bytes(array.detach()) == before and len(array) == 0
+array.append(1)
+print(len(array))
+"""
+
+
+@RESERVES
+@pytest.mark.parametrize(
+    "make, length, viewed",
+    [
+        ("GrowArray(dtype='u1', limit=1000)", 800, True),
+        ("GrowArray(dtype='u1', limit=1000)", 800, False),
+        ("GrowArray(dtype='u1', limit=4 << 20)", 3 << 20, True),
+        ("GrowArray(dtype='u1', limit=4 << 20)", 3 << 20, False),
+        ("GrowArray.from_buffer(GrowBuffer(), 'u1')", 800, False),
+        ("GrowArray.from_buffer(GrowBuffer(), 'u1')", 3 << 20, False),
+    ],
+)
+def test_detach_result_cannot_be_made_leaves_rows_in_array(make, length, viewed):
+    code = DETACH_FAILS.format(make=make, length=length, viewed=viewed)
+    assert run(code) == "1\n"
 
 
 # ------------------------------------------------------------------- invalid input

@@ -314,6 +314,30 @@ def test_ends_jobs_of_each_case_have_equal_results(load):
     assert ends.take_all(bytearray, ends.copy_and_clear, 1024, 4096) > 0
 
 
+def test_sizes_writes_the_ratio_of_each_run(tmp_path):
+    pytest.importorskip("rich")
+    file = tmp_path / "sizes.json"
+    words = (
+        "--least",
+        256,
+        "--most",
+        256,
+        "--piece",
+        64,
+        "--repeat",
+        2,
+        "--json",
+        file,
+    )
+    done = script("sizes", *words)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(file.read_text())["rows"]
+    assert (row["length"], row["piece"]) == (256, 64)
+    for name in ("first", "again"):
+        low, high = sorted(row["each"][name])
+        assert 0 < low <= row[name] <= high
+
+
 def test_ends_uses_and_reading_give_ratios(load):
     ends = load("ends")
     rows = [*ends.reading_case(1, 1 << 20)]

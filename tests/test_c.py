@@ -45,7 +45,8 @@ FLAVOURS = {
 # Linked into each program: the layers that need no Python, and the fake kernel.
 LAYERS = [
     *("growth", "pages", "pages_linux", "pages_posix"),
-    *("prefault", "entries", "pool", "moves", "spans", "store", "views"),
+    *("prefault", "entries", "pool", "moves", "spans"),
+    *("store_memory", "store", "views"),
 ]
 SHARED = [
     *(SOURCE / f"{layer}.c" for layer in LAYERS),

@@ -8,18 +8,20 @@ that is written to and asked for its value in turn does no more work than a Byte
 import io
 import sys
 import sysconfig
+import tracemalloc
 from functools import partial
 from itertools import product
 
 import pytest
 from conftest import together
+from test_growbuffer import RESERVES
 
 from growbuf import FrozenBytes, GrowBuffer, GrowIO, info, stats
 from growbuf._growbuf import check, place
 
 KIB, MIB = 1 << 10, 1 << 20
 # The file moves its bytes to a buffer as it reaches this length.
-SMALL = 72 * KIB - 1
+SMALL = 120 * KIB
 LENGTHS = [0, 1, 2, 100, SMALL - 1, SMALL, SMALL + 1, 3 * MIB]
 PAGES = info()["strategy"] != "heap"
 GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -250,7 +252,7 @@ def test_getvalue_in_threads_returns_values_that_no_write_changes():
 
 
 @pytest.mark.parametrize("length", [SMALL - 1, SMALL])
-def test_file_of_72_kib_has_a_buffer(length):
+def test_file_of_120_kib_has_a_buffer(length):
     spans = stats()["spans_live"]
     file = GrowIO()
     file.write(bytes(length))
@@ -306,6 +308,66 @@ def test_truncate_gives_memory_back():
     assert sys.getsizeof(big) < 1000
     big.truncate(100)
     assert big.getvalue() == made(100)
+
+
+@pytest.mark.parametrize("nbytes", [0, 1, 100, MIB])
+@pytest.mark.parametrize("held", [False, True], ids=["only the file", "held"])
+def test_truncate_of_bytes_that_the_file_was_made_from_frees_the_rest(nbytes, held):
+    data = made(3 * MIB)
+    tracemalloc.start()
+    try:
+        file = GrowIO(bytes(bytearray(data)))
+        value = file.getvalue() if held else None
+        before = tracemalloc.get_traced_memory()[0]
+        assert before > 3 * MIB
+        file.truncate(nbytes)
+        value = None
+        left = tracemalloc.get_traced_memory()[0] - (before - 3 * MIB)
+        assert nbytes <= left + 1000 and left < nbytes + 1000
+    finally:
+        tracemalloc.stop()
+    assert value is None and file.getvalue() == data[:nbytes]
+    file.seek(nbytes)
+    file.write(b"more")
+    assert file.getvalue() == data[:nbytes] + b"more"
+
+
+def test_truncate_without_memory_for_a_copy_succeeds():
+    testcapi = pytest.importorskip("_testcapi")
+    for value in made(1000), GrowBuffer(made(300_000)).freeze():
+        file = GrowIO(value)
+        twin = made(len(value))
+        testcapi.set_nomemory(0, 0)
+        try:
+            result = file.truncate(100)
+        finally:
+            testcapi.remove_mem_hooks()
+        assert result == 100 and file.getvalue() == twin[:100] and value == twin
+        file.seek(0, 2)
+        file.write(b"more")
+        assert file.getvalue() == twin[:100] + b"more"
+
+
+@pytest.mark.parametrize("length", [2, 1000, SMALL - 1])
+def test_read_of_all_bytes_returns_what_getvalue_returns(length):
+    """The bytes object of a file that was written to has more bytes than the file."""
+    file = GrowIO()
+    for _ in range(length):
+        file.write(b"x")
+    file.seek(0)
+    value = file.read()
+    assert value == b"x" * length and file.getvalue() is value
+    file.write(b"y")
+    assert value == b"x" * length and file.getvalue() == value + b"y"
+
+
+@RESERVES
+def test_getsizeof_counts_bytes_that_a_view_holds():
+    buf = GrowBuffer(bytes(MIB), limit=4 * MIB)
+    file = GrowIO(buffer=buf)
+    with memoryview(buf):
+        del buf[: MIB // 2]
+        assert file.__sizeof__() - GrowIO.__basicsize__ == buf.__sizeof__() > MIB
 
 
 def test_iter_and_readlines_of_each_state_are_equal():
