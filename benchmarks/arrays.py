@@ -248,14 +248,14 @@ def overhead_case(repeat):
         timers = [
             timeit.Timer(code, globals={"np": np, "x": x}) for x in (plain, grown)
         ]
-        rounds = [least_of_each(timers) for _ in range(repeat)]
+        rounds = [fastest_of_each(timers) for _ in range(repeat)]
         each = {"overhead": [ours - plain for plain, ours in rounds]}
-        least = min(plain for plain, _ in rounds)
-        yield code, {"overhead": median(each["overhead"]), "of": least, "each": each}
+        best = min(plain for plain, _ in rounds)
+        yield code, {"overhead": median(each["overhead"]), "of": best, "each": each}
 
 
-def least_of_each(timers):
-    """Return the least nanoseconds of ten runs of each, taken in turn."""
+def fastest_of_each(timers):
+    """Return the nanoseconds of the fastest of ten runs of each, taken in turn."""
     runs = [[timer.timeit(2000) / 2000 * 1e9 for timer in timers] for _ in range(10)]
     return [min(taken) for taken in zip(*runs, strict=True)]
 

@@ -328,23 +328,23 @@ def check(cell, theirs, ours):
 
 @dataclass
 class Effort:
-    """How long a cell is measured: a run of one way lasts target_ns at least, if it can
-    be repeated, and rounds go on until budget_ns are spent."""
+    """How long a cell is measured: a run of one way repeats the operation, if it can,
+    for target_ns or longer. Rounds go on until budget_ns are spent."""
 
     target_ns: int
     budget_ns: int
-    least_rounds: int
-    most_rounds: int
-    slow_ns: int = 60_000_000  # where rounds last so long, three will do
+    min_rounds: int
+    max_rounds: int
+    slow_ns: int = 60_000_000  # of rounds that take longer, three are enough
     clock: Callable = time.perf_counter_ns
 
     def goes_on(self, rounds, spent_ns):
-        least = self.least_rounds
+        needed = self.min_rounds
         if rounds and spent_ns / rounds > self.slow_ns:
-            least = min(3, least)
-        if rounds < least:
+            needed = min(3, needed)
+        if rounds < needed:
             return True
-        return rounds < self.most_rounds and spent_ns < self.budget_ns
+        return rounds < self.max_rounds and spent_ns < self.budget_ns
 
 
 FULL = Effort(1_500_000, 40_000_000, 5, 15)

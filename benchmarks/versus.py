@@ -42,7 +42,7 @@ def build(kind, nbytes=GIB):
 
 
 def fill_numpy(nbytes=GIB):
-    """Fill a preallocated array piece by piece: the least that growing can cost."""
+    """Fill a preallocated array piece by piece: growing cannot cost less."""
     import numpy
 
     array = numpy.empty(nbytes, numpy.uint8)

@@ -1,7 +1,7 @@
 """The code blocks of README.md, CONTRIBUTING.md and docs/ work.
 
 The Python blocks of a page are run in one namespace. A shell command is not run: a
-check tells whether the target, file, module or extra that it names exists.
+check finds out whether the target, file, module or extra that it names exists.
 """
 
 import ast
@@ -178,7 +178,7 @@ TYPES = ["GrowBuffer", "FrozenBytes", "GrowIO", "GrowArray"]
 OLD_OF_NUMPY = {"itemset", "newbyteorder", "ptp", "tostring"}  # no longer in NumPy 2.3
 NEW_IN_NUMPY = {"device", "mT", "to_device", "copy", "mean", "stable"}  # not in 1.26
 RENAMED = {"b": "other"}  # of dot(), until NumPy 2.3
-UNNAMED = {"self", "args", "kwargs"}  # in place of names that NumPy does not tell
+UNNAMED = {"self", "args", "kwargs"}  # in place of names that NumPy does not show
 COST = re.compile(
     r"\b(costs?|copie[sd]|copy|moves?|reads?|writes?|takes?|nothing)\b|O\(1\)",
     re.IGNORECASE,
@@ -239,7 +239,7 @@ def arguments_of(text):
 
 @pytest.mark.parametrize("name", TYPES)
 def test_entry_of_each_method_is_complete(entries, name):
-    """It has types, describes each argument, tells a cost, and has an example."""
+    """It has types, a description of each argument, the cost, and an example."""
     kind = public_type(name)
     methods = {
         member: (entry.arguments, entry.result, entry.doc)

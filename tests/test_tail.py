@@ -518,10 +518,10 @@ def test_spare_view_after_buffer_dropped_stays_valid():
 
 def test_spare_beyond_tailroom_under_export_raises_buffer_error():
     buf, data = begun(5 * MIB)
-    room = len(buf.spare(0))
+    tailroom = len(buf.spare(0))
     with memoryview(buf) as view:
         with pytest.raises(BufferError, match="limit=nbytes"):
-            buf.spare(room + 1)
+            buf.spare(tailroom + 1)
         assert bytes(view) == data
     assert_holds(buf, data)
 
