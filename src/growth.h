@@ -42,7 +42,7 @@
 #define GROWTH_HUGE_MIN ((size_t)4 << 20)
 
 /* A store that needs fewer bytes than this gets no span in huge pages, nor a part of
- * one. */
+ * one: its first byte would take a page of 2 MiB. */
 #define GROWTH_HUGE_PART_MIN ((size_t)1 << 20)
 
 /* From this many zero bytes on, fresh pages are used, which the kernel clears when they

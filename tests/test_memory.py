@@ -210,6 +210,24 @@ def test_trim_after_small_buffers_were_dropped_frees_kept_objects():
 
 
 @MOVES_PAGES
+def test_trim_with_small_buffer_on_huge_reservation_leaves_one_page():
+    """A buffer with a limit takes the reservation of a dropped one, whose first page is
+    huge. trim() splits that page, so that two bytes do not hold 2 MiB."""
+    large = GrowBuffer(limit=40 * MIB)
+    large += bytes(20 * MIB)
+    where = place(large)[1]
+    del large
+    small = GrowBuffer(limit=40 * MIB)
+    small += b"ab"
+    assert place(small)[1] == where
+    assert growbuf.stats()["pool_bytes"] >= 20 * MIB  # the rest is its tail
+    growbuf.trim()
+    small += b"cd"
+    assert resident(small) == facts()["page_size"]
+    assert small == b"abcd" and check(small) is None
+
+
+@MOVES_PAGES
 def test_trim_with_small_buffers_on_split_spans_releases_the_rest():
     """Each small buffer gets part of a large dirty span; trim() releases the rest."""
     before, kept = rss(), []
