@@ -210,9 +210,9 @@ def test_trim_after_small_buffers_were_dropped_frees_kept_objects():
 
 
 @MOVES_PAGES
-def test_trim_with_small_buffer_on_huge_reservation_leaves_one_page():
+def test_trim_with_small_buffer_on_huge_reservation_leaves_two_pages():
     """A buffer with a limit takes the reservation of a dropped one, whose first page is
-    huge. trim() splits that page, so that two bytes do not hold 2 MiB."""
+    huge. trim() splits that page, so that few bytes do not hold 2 MiB."""
     large = GrowBuffer(limit=40 * MIB)
     large += bytes(20 * MIB)
     where = place(large)[1]
@@ -223,7 +223,7 @@ def test_trim_with_small_buffer_on_huge_reservation_leaves_one_page():
     assert growbuf.stats()["pool_bytes"] >= 20 * MIB  # the rest is its tail
     growbuf.trim()
     small += b"cd"
-    assert resident(small) == facts()["page_size"]
+    assert resident(small) <= 2 * facts()["page_size"]  # one is made present ahead
     assert small == b"abcd" and check(small) is None
 
 
