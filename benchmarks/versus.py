@@ -213,7 +213,7 @@ def peak_of(kind):
 
 
 def work(options):
-    """Measure in a worker what its arguments say."""
+    """Measure, in a worker, the case that its arguments name."""
     if options.memory:
         return peak_of(options.memory)
     return run_case(options.cases[0], options.repeat, options.cold)
