@@ -398,7 +398,7 @@ class Model(Pair):
 
     # ------------------------------------------------------------------ the tail
 
-    def lends(self, nbytes):
+    def can_spare(self, nbytes):
         """Whether spare() must succeed, once the last spare is given up."""
         within = self.limit is None or len(self.model) + nbytes <= self.capacity
         return within and (not self.views or self.limit is not None)
@@ -406,7 +406,7 @@ class Model(Pair):
     @precondition(lambda self: len(self.model) < LARGEST)
     @rule(nbytes=LENGTHS)
     def spare(self, nbytes):
-        if self.lends(nbytes):
+        if self.can_spare(nbytes):
             self.outstanding = self.subject.spare(nbytes)
             assert len(self.outstanding) >= nbytes
         else:

@@ -1111,7 +1111,7 @@ def test_spare_commit_and_readfrom_inside_readinto_raise(name, in_a_thread):
 
 @pytest.mark.parametrize("name", USES_OF_THE_TAIL)
 def test_readfrom_readinto_releases_view_and_reuses_tail_raises_value_error(name):
-    """Its count is committed only if no later call replaced the pending spare."""
+    """Its count is committed only if no later call replaced the outstanding spare."""
     buf = GrowBuffer(b"abc")
 
     def last(view):
