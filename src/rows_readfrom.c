@@ -167,7 +167,7 @@ read_rows_once(PyObject *op, const struct reading *reading, size_t *appended)
     }
     size_t max = Py_MIN(reading->max, left);
     max = Py_MIN(max, Py_MAX(self->max_nbytes, row_nbytes));
-    size_t min = Py_MAX(readfrom_offered(reading->expected), row_nbytes);
+    size_t min = Py_MAX(readfrom_min_view(reading->expected), row_nbytes);
     PyObject *view = rows_spare_view(op, Py_MIN(min, max), max, SPARE_READER);
     if (view == NULL) {
         return READ_ERROR;

@@ -30,7 +30,7 @@ class Printer:
 
 
 def grown(length, headroom=0, **options):
-    """Append piece by piece, then delete the first `headroom` bytes; return the buffer."""
+    """Append piece by piece, delete the first `headroom` bytes, return the buffer."""
     buf = GrowBuffer(**options)
     for start in range(0, length + headroom, 64 * KIB):
         buf += BYTES[start : min(start + 64 * KIB, length + headroom)]
@@ -38,7 +38,7 @@ def grown(length, headroom=0, **options):
     return buf
 
 
-def on_warm_pages():
+def on_dirty_pages():
     """Return a buffer whose pages come from the pool and hold old data."""
     dropped = grown(3 * MIB)
     del dropped
@@ -51,7 +51,7 @@ BUFFERS = {
     "full heap": lambda: grown(70 * KIB),
     "span": lambda: grown(300 * KIB, headroom=5000),
     "full span": lambda: grown(2 * MIB - 1),
-    "warm": on_warm_pages,
+    "warm": on_dirty_pages,
     "limit": lambda: grown(2 * MIB - 10, headroom=KIB, limit=LIMIT),
     "helped": lambda: grown(2 * MIB - 10, prefault=True),
 }

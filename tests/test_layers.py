@@ -76,8 +76,9 @@ LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 SYSTEM_CALLS = re.compile(
     r"(?<![\w.>])(mmap|mmap64|mremap|munmap|madvise|posix_madvise|mprotect|mincore"
     r"|mlock|brk|sbrk|prctl|syscall|sysconf|getpagesize|open|read|write|close"
-    r"|clock_\w+|gettimeofday|nanosleep|fork|pthread_\w+|sig(?:fill|empty)set|sigprocmask|getrlimit|setrlimit"
-    r"|Virtual(?:Alloc|Free|Protect)\w*|GetTickCount64|InitOnce\w+"
+    r"|clock_\w+|gettimeofday|nanosleep|fork|pthread_\w+|sig(?:fill|empty)set"
+    r"|sigprocmask|getrlimit|setrlimit|Virtual(?:Alloc|Free|Protect)\w*"
+    r"|GetTickCount64|InitOnce\w+"
     r"|(?:Acquire|Release)SRWLock\w+)\s*\("
 )
 STANDARD_HEADERS = {"assert.h", "errno.h", "stdlib.h", "string.h"}
