@@ -284,17 +284,19 @@ stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(trim_doc,
 "trim()\n--\n\n"
 "Give all memory and address space that is kept for the next buffer back to the\n"
-"system. The bytes of buffers in use are not touched; what they do not need of their\n"
-"memory is given back by their own trim(). Costs a system call for each entry of the\n"
-"pool: see pool_spans in stats().\n\n"
+"system, and small objects that are kept to Python's allocator. The bytes of buffers in\n"
+"use are not touched; what they do not need of their memory is given back by their own\n"
+"trim(). Costs a system call for each entry of the pool: see pool_spans in stats().\n\n"
 ">>> import growbuf\n"
 ">>> growbuf.trim()\n"
 ">>> growbuf.stats()['pool_bytes']\n"
 "0");
 
 static PyObject *
-trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+trim(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
+    struct state *state = PyModule_GetState(module);
+    buffer_free_dead(state->buffer_type);
     (void)pool_drain();
     Py_RETURN_NONE;
 }
@@ -532,7 +534,7 @@ static int
 module_clear(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
-    buffer_free_dead(state->buffer_type);
+    buffer_drop_dead(state->buffer_type);
     Py_CLEAR(state->buffer_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);

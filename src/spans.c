@@ -389,7 +389,7 @@ spans_extract(struct span *span, size_t from, size_t to, size_t end,
               struct span *extracted)
 {
     assert(GROWTH_FRONT <= from && from < to && to <= end && end <= span->dirty_end);
-    if (pages_facts.rung != PAGES_DONTUNMAP) {
+    if (!pages_have_dontunmap()) {
         return ENOTSUP;
     }
     pool_take_tail(span, span->length);

@@ -74,8 +74,8 @@ void spans_cut_front(struct span *span, size_t nbytes);
 
 /* Move the pages of [from, to) to a new span, which has at least GROWTH_FRONT bytes
  * before them and one after. In it the bytes begin at spans_extracted_at(from). The
- * bytes of [to, end) stay in place, and all others may become zero. ENOTSUP except on
- * the rung `dontunmap`. pre: from >= GROWTH_FRONT. */
+ * bytes of [to, end) stay in place, and all others may become zero. ENOTSUP unless
+ * pages_have_dontunmap(). pre: from >= GROWTH_FRONT. */
 int spans_extract(struct span *span, size_t from, size_t to, size_t end,
                   struct span *extracted);
 
