@@ -16,7 +16,7 @@ enum { BLOCK = 256, LINE = 64 };
  *   from               |<- loaded next ->|<- loaded before ->|
  *   to, modulo 4 KiB                       |<- stored before ->|
  */
-void
+static void
 copy_from_end(char *to, const char *from, size_t nbytes)
 {
     assert(to >= from + nbytes || from >= to + nbytes);
@@ -29,4 +29,17 @@ copy_from_end(char *to, const char *from, size_t nbytes)
         memcpy(to + nbytes, from + nbytes, BLOCK);
     }
     memcpy(to, from, nbytes);
+}
+
+void
+copy_many(char *to, const char *from, size_t nbytes)
+{
+    size_t ahead = ((uintptr_t)to - (uintptr_t)from) % COPY_PAGE;
+    assert(nbytes >= COPY_MANY);
+    if (ahead > 0 && ahead < COPY_NEAR) {
+        copy_from_end(to, from, nbytes);
+    }
+    else {
+        memcpy(to, from, nbytes);
+    }
 }

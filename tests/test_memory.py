@@ -497,3 +497,41 @@ def test_exit_during_prefault_ends_the_process():
         print("fine")
     """
     assert run(code) == "fine"
+
+
+def can_copy_without_memory(buf):
+    """Return whether a copy of a small buffer needs no allocation."""
+    _testcapi = pytest.importorskip("_testcapi")
+    buf.copy()
+    _testcapi.set_nomemory(0)
+    try:
+        buf.copy()
+        return True
+    except MemoryError:
+        return False
+    finally:
+        _testcapi.remove_mem_hooks()
+
+
+def test_small_result_after_many_were_dropped_uses_their_memory_again():
+    """The kept blocks are those of the newest, which are used first."""
+    buf = GrowBuffer(bytes(100))
+    if not can_copy_without_memory(buf):
+        pytest.skip("this build keeps no memory of small results")
+    for nbytes, count in ((100, 900), (3000, 20), (40, 2000), (30_000, 3)):
+        dropped = [GrowBuffer(nbytes) for _ in range(count)]
+        del dropped
+        assert can_copy_without_memory(buf), nbytes
+
+
+@pytest.mark.parametrize("empty", [GrowBuffer.clear, lambda buf: buf.__delitem__(slice(None))])
+def test_clear_of_long_heap_block_leaves_one_byte_of_it(empty):
+    for length in (600, 10_000, 60_000):
+        buf = GrowBuffer(length)
+        if length > 600:
+            del buf[: length // 2]  # a headroom
+        empty(buf)
+        assert place(buf)[::2] == ("heap", 1) and buf.capacity == 0
+        assert check(buf) is None and buf == b""
+        buf.clear()
+        assert place(buf)[0] == "empty"
