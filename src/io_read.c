@@ -180,11 +180,13 @@ io_read_line(IOObject *self, size_t available)
     }
     const char *start = io_start(self) + self->position;
     size_t nbytes = io_line_nbytes(start, available);
-    if (self->position == 0 && nbytes == available) { /* perhaps all bytes */
+    if (self->position == 0) { /* these may be all bytes of the file */
         return io_read_nbytes(self, nbytes);
     }
     PyObject *line = PyBytes_FromStringAndSize(start, (Py_ssize_t)nbytes);
-    self->position += line == NULL ? 0 : nbytes;
+    if (line != NULL) {
+        self->position += nbytes;
+    }
     return line;
 }
 
