@@ -490,7 +490,8 @@ def test_frozen_bytes_alive_at_exit_do_no_harm():
     code = """
         import builtins
         from growbuf import GrowBuffer
-        builtins.frozen = GrowBuffer(bytes(3_000_000)).freeze(), GrowBuffer(b"x").freeze()
+        large, small = GrowBuffer(bytes(3_000_000)), GrowBuffer(b"x")
+        builtins.frozen = large.freeze(), small.freeze()
         class Late:
             def __del__(self, frozen=builtins.frozen):
                 print(len(frozen[0]))
