@@ -104,7 +104,7 @@ def test_freeze_part_moves_pages_and_copies_at_most_2_mib(limit):
 @NEEDS_SPANS
 def test_freeze_after_odd_deletion_moves_bytes_once():
     """The header of an object is aligned, and so are its bytes."""
-    buf, data = begun(LARGE, gap=13)
+    buf, data = begun(LARGE, headroom=13)
     before = growbuf.stats()
     frozen = buf.freeze()
     assert difference(before)["copied_bytes"] == len(data)
