@@ -173,7 +173,9 @@ class Model(Pair):
         except MemoryError:
             assert self.passes_limit(call)
             return
-        grows = (appends or front) and self.limit is not None and self.outstanding is None
+        grows = (
+            (appends or front) and self.limit is not None and self.outstanding is None
+        )
         if self.free or grows:
             theirs = self.outcome(call, self.model)
         else:
