@@ -455,8 +455,7 @@ address_space_limit_counts_a_target_that_is_given_work(void)
     char *source = map_walled(length, 1), *target = map(new_length);
     CHECK(pages_ops.unmap(target, new_length) == 0);
     set_most_nbytes(new_length - slack);
-    CHECK(
-        is_refused(remap(source, length, new_length, KEEP | FIXED, target), ENOMEM));
+    CHECK(is_refused(remap(source, length, new_length, KEEP | FIXED, target), ENOMEM));
     CHECK(is_filled(source, length, 1) && is_mapped(source, length));
     set_most_nbytes(new_length + slack);
     CHECK(remap(source, length, new_length, KEEP | FIXED, target) == target);

@@ -147,7 +147,9 @@ def main(best, minutes, programs, pattern):
         steps.run(f"thousand buffers, {rung}", run_thousand, rung)
     for rung in rungs[:-1]:  # on the heap the kernel is asked for nothing
         for nvectors in 1, 2:
-            steps.run(f"counts, {rung}, {nvectors}", run_counts, programs, rung, nvectors)
+            steps.run(
+                f"counts, {rung}, {nvectors}", run_counts, programs, rung, nvectors
+            )
     for rung in rungs:
         for name in SUITES:
             steps.run(f"test_{name}, {rung}", run_suite, name, rung)
