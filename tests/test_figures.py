@@ -75,6 +75,12 @@ def test_page_names_the_command_of_each_figure(figures, source, page):
             assert source["commands"][command]["run"] in words, name
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_line_of_page_starts_with_mark(page):
+    """Markdown takes such a line for HTML: it ends the paragraph, and shows backticks."""
+    assert not re.search(r"^\s*<!--figure", page.read_text(), re.MULTILINE)
+
+
 def without_marks(text):
     text = re.sub(r"<!--figure.*?<!--/figure-->", "X", text, flags=re.DOTALL)
     return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
