@@ -16,6 +16,7 @@
 #include "rows_numpy.h"
 #include "rows_ops.h"
 #include "rows_readfrom.h"
+#include "rows_resize.h"
 #include "rows_spare.h"
 #include "state.h"
 
@@ -215,8 +216,8 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                : NULL;
 }
 
-/* The same for GrowArray itself, without a tuple and a dict of the arguments. rows_new()
- * raises for wrong ones. */
+/* The same for GrowArray itself, without a tuple and a dict of the arguments.
+ * rows_new() raises for wrong ones. */
 static PyObject *
 rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -608,8 +609,9 @@ PyDoc_STRVAR(maxlen_doc,
 ">>> GrowArray(maxlen=100).maxlen\n"
 "100");
 PyDoc_STRVAR(pending_nbytes_doc,
-"How many bytes readfrom() has read of a row of which the rest has not come yet. They\n"
-"are hidden; the next readfrom() continues the row.\n\n"
+"How many bytes readfrom() has read of a row of which the rest has not come yet, and\n"
+"of rows that it could not append. They are hidden; the next readfrom() continues\n"
+"with them, and clear() drops them.\n\n"
 ">>> import io\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray(dtype='f8')\n"
@@ -678,6 +680,7 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, rows_resize_methods);
     n = state_add_methods(state->rows_methods, n, arrow_methods);
     n = state_add_methods(state->rows_methods, n, rows_spare_methods);
     n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);

@@ -207,7 +207,9 @@ freeze_first(BufferObject *self, size_t nbytes)
 {
     PyTypeObject *type = state_of((PyObject *)self)->frozen_type;
     struct store taken;
-    int rc = buffer_check_resizable(self) < 0 ? -1 : move_out(self, nbytes, &taken);
+    int rc = buffer_check_removable(self) < 0 ? -1
+             : buffer_is_exported(self)       ? 1
+                                              : move_out(self, nbytes, &taken);
     if (rc <= 0) {
         return rc < 0 ? NULL : frozen_from_store(type, &taken);
     }
@@ -233,8 +235,9 @@ PyDoc_STRVAR(freeze_doc,
 "source mapped, and in a free-threaded Python. They are moved by a few bytes if bytes\n"
 "were removed at the front before, and their number is not a multiple of 16.\n\n"
 "Raise ValueError if `nbytes` is negative or more than there are, BufferError while a\n"
-"view of the buffer exists, MemoryError if there is too little memory; the buffer is\n"
-"unchanged then.\n\n"
+"view of a buffer without a limit exists, MemoryError if there is too little memory; the\n"
+"buffer is unchanged then. With a limit the bytes are copied while views exist, and the\n"
+"views keep them.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam and eggs')\n"
 ">>> buf.freeze(4), buf\n"

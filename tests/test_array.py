@@ -990,6 +990,39 @@ def test_detach_large_array_moves_pages():
     assert array.stable
 
 
+@pytest.mark.parametrize("length", [10, 400_000])
+@pytest.mark.parametrize("viewed", [False, True])
+@pytest.mark.parametrize("share", [0, 0.3, 0.9, 1])
+def test_detach_first_rows_leaves_the_others(share, viewed, length):
+    if viewed and growbuf.info()["strategy"] == "heap":
+        pytest.skip("this system has no pages")
+    rows = np.arange(2.0 * length).reshape(-1, 2)
+    array, nrows = GrowArray(rows), int(share * length)
+    view = array.array if viewed else None
+    taken = array.detach(nrows)
+    assert type(taken) is np.ndarray and taken.tolist() == rows[:nrows].tolist()
+    assert array.tolist() == rows[nrows:].tolist()
+    taken[:] = -1
+    array.append([1, 2])
+    assert array.tolist() == [*rows[nrows:].tolist(), [1, 2]]
+    assert view is None or view.tolist() == rows.tolist()
+    assert check(array._buffer) is None
+
+
+def test_detach_of_no_such_rows_raises():
+    array = GrowArray([1.0, 2.0])
+    with pytest.raises(ValueError, match="cannot detach 3 rows: the array has 2"):
+        array.detach(3)
+    with pytest.raises(ValueError, match="0 or more"):
+        array.detach(-1)
+    with pytest.raises(TypeError):
+        array.detach("1")
+    with pytest.raises(TypeError):
+        array.detach(1, 2)
+    assert array.tolist() == [1, 2]
+    assert array.detach(None).tolist() == [1, 2]
+
+
 # ------------------------------------------------------------------- invalid input
 
 BAD_ROWS = [
@@ -1365,8 +1398,9 @@ def watch(array, callback):
     """Call `callback` when the array's internal view is deallocated.
 
     Return a weak reference to the base of that view. The views that the array returns
-    have the same base.
+    have the same base, except the first one.
     """
+    assert len(array.array) == len(array)
     return weakref.ref(array.array.base, callback)
 
 
@@ -1915,6 +1949,26 @@ def test_setitem_row_view_without_swap_copies_it(kind):
         with pytest.raises(IndexError):
             a[5], a[1] = a[1], a[0]
         assert other is not None
+    assert array.tolist() == rows.tolist()
+
+
+WRITES_BETWEEN = {
+    "fill": lambda a: a.fill(7),
+    "+=": lambda a: a.__iadd__(1),
+    "np.add": lambda a: np.add(a, 1, out=a),
+    "view": lambda a: np.asarray(a).__iadd__(1),
+}
+
+
+@pytest.mark.parametrize("name", WRITES_BETWEEN)
+def test_write_between_the_assignments_of_a_swap_is_kept(name):
+    """Then the second assignment copies the row, as in an ndarray."""
+    array, rows = GrowArray(rows_of("two axes")), rows_of("two axes")
+    for a in (array, rows):
+        first, second = a[1], a[0]
+        a[0] = first
+        WRITES_BETWEEN[name](a)
+        a[1] = second
     assert array.tolist() == rows.tolist()
 
 
