@@ -2309,6 +2309,54 @@ def test_import_without_growarray_use_does_not_import_numpy():
     assert not hasattr(growbuf, "nothing")
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_views_with_and_without_the_c_api_of_numpy(is_known):
+    """Without it, as in a NumPy with another ABI, np.frombuffer() makes the views."""
+    code = f"""
+import ctypes
+import numpy as np
+try:
+    from numpy._core import _multiarray_umath as module
+except ImportError:
+    from numpy.core import _multiarray_umath as module
+new_capsule = ctypes.pythonapi.PyCapsule_New
+new_capsule.restype = ctypes.py_object
+new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+version = ctypes.CFUNCTYPE(ctypes.c_uint)(lambda: 3)
+table = (ctypes.c_void_p * 300)()
+table[0] = ctypes.cast(version, ctypes.c_void_p)
+before = module._ARRAY_API
+if not {is_known}:
+    module._ARRAY_API = new_capsule(ctypes.addressof(table), None, None)
+from growbuf import GrowArray
+module._ARRAY_API = before
+POINT = np.dtype([("x", "f8"), ("n", "i4")])
+for dtype, shape in ("f8", ()), ("i4", (2, 3)), (POINT, ()), (">u2", (2,)), ("U3", ()):
+    array = GrowArray(dtype=dtype, row_shape=shape)
+    assert array.array.shape == (0, *shape)
+    array.resize(5)
+    view = array.array
+    view[1:3] = 1
+    assert type(view) is np.ndarray and view.dtype == array.dtype
+    assert view.shape == (5, *shape) and view.base is not None
+    assert view.flags.c_contiguous and view.flags.writeable
+    assert view.flags.aligned and not view.flags.owndata
+    array.array[3:] = 2
+    assert view.tolist() == array.tolist() != np.zeros_like(view).tolist()
+    try:
+        array.pop()
+    except BufferError:
+        del view
+        array.pop()
+    assert array.shape == (4, *shape)
+    rows = array.detach(2)
+    rows[:] = 3
+    assert len(rows) == 2 and len(array) == 2
+print(type(GrowArray([1.0]).array.base).__name__)
+"""
+    assert run(code) == ("Holder" if is_known else "memoryview") + "\n"
+
+
 @RESERVES
 def test_doctest_array_examples_pass():
     guide = Path(__file__).parent.parent / "docs" / "arrays.md"
