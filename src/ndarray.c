@@ -98,9 +98,9 @@ ndarray_make(const struct ndarray_api *api, BufferObject *buffer, PyObject *dtyp
     holder->buffer = (BufferObject *)Py_NewRef(buffer);
     holder->position = buffer_begin_view(buffer);
     intptr_t length = (intptr_t)nitems;
-    PyObject *array = new_from_descr(
-        api->functions[AT_NDARRAY], Py_NewRef(dtype), 1, &length, NULL,
-        buffer_bytes(buffer), C_CONTIGUOUS | ALIGNED | WRITEABLE, NULL);
+    PyObject *array =
+        new_from_descr(api->functions[AT_NDARRAY], Py_NewRef(dtype), 1, &length, NULL,
+                       buffer_bytes(buffer), C_CONTIGUOUS | ALIGNED | WRITEABLE, NULL);
     if (array == NULL) {
         Py_DECREF(holder);
     }

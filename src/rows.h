@@ -23,7 +23,7 @@ struct rows_extra {
      * and what it was set to. Else NULL. */
     char *before;
     PyObject *pinned; /* a view that is kept as long as the array; or NULL */
-    char *pending; /* what readfrom() has read and not appended (rows_readfrom.c) */
+    char *pending;    /* what readfrom() has read and not appended (rows_readfrom.c) */
     size_t pending_nbytes;
 };
 

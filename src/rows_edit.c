@@ -171,6 +171,7 @@ rows_copy_row(PyObject *op, Py_ssize_t index, bool remove)
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove a row and return it: an array if rows have a shape, else a scalar.\n\n"
+"index: of the row; negative numbers count from the end.\n\n"
 "Raise IndexError if there is no such row, BufferError while a view is held, except\n"
 "for the first row of a stable array. O(1) for the first and the last row; else moves\n"
 "the rows on the shorter side.\n\n"

@@ -8,47 +8,10 @@
 
 /* ------------------------------------------------------------------------- detach */
 
-
-/* From this many bytes on the pages of the first rows are moved; fewer bytes are
- * copied. */
-#define DETACH_MOVED_MIN ((size_t)1 << 20)
-
-/* Copy the first rows, and remove them when the ndarray of the copy is made. The buffer
- * is held meanwhile, so that other code cannot change its length. */
 static PyObject *
-detach_copy(RowsObject *self, size_t nbytes)
+make_detached(void *self, PyObject *taken)
 {
-    BufferObject *buffer = self->buffer;
-    PyObject *rows = NULL;
-    assert(nbytes <= buffer_length(buffer));
-    buffer_hold(buffer);
-    PyObject *copy = buffer_copy(buffer_type(Py_TYPE(buffer)),
-                                 (struct piece){buffer_bytes(buffer), nbytes});
-    if (copy != NULL) {
-        rows = rows_make_view(self, copy);
-        Py_DECREF(copy);
-    }
-    buffer_unhold(buffer);
-    if (rows != NULL && buffer_splice(buffer, 0, nbytes, 0) < 0) {
-        Py_CLEAR(rows);
-    }
-    return rows;
-}
-
-/* Put rows that were taken back to the front. The exception that is set stays set. */
-static void
-put_back_taken(BufferObject *buffer, BufferObject *taken)
-{
-    size_t nbytes = buffer_length(taken);
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    bool is_back =
-        !buffer_is_exported(taken) && buffer_put_back(buffer, &taken->store) == 0;
-    if (!is_back && buffer_splice(buffer, 0, 0, nbytes) == 0) {
-        assert(buffer_length(buffer) >= nbytes);
-        memcpy(buffer_bytes(buffer), buffer_bytes(taken), nbytes);
-    }
-    PyErr_Restore(type, value, traceback);
+    return rows_make_view(self, taken);
 }
 
 /* Remove the first rows and return them; all of them if `nbytes` is SIZE_MAX. */
@@ -60,25 +23,13 @@ detach_first(RowsObject *self, size_t nbytes)
         return NULL;
     }
     size_t length = buffer_length(buffer), row_nbytes = self->layout->row_nbytes;
-    bool whole = nbytes == SIZE_MAX || nbytes == length;
-    nbytes = whole ? length : nbytes;
+    nbytes = nbytes == SIZE_MAX ? length : nbytes;
     if (nbytes > length) {
         PyErr_Format(PyExc_ValueError, "cannot detach %zu rows: the array has %zu",
                      nbytes / row_nbytes, length / row_nbytes);
         return NULL;
     }
-    bool moves =
-        nbytes >= DETACH_MOVED_MIN || (whole && !store_is_limited(&buffer->store));
-    if (!moves || buffer_is_exported(buffer)) {
-        return detach_copy(self, nbytes);
-    }
-    PyObject *taken = transfer_take((PyObject *)buffer, (Py_ssize_t)nbytes);
-    PyObject *rows = taken == NULL ? NULL : rows_make_view(self, taken);
-    if (taken != NULL && rows == NULL) {
-        put_back_taken(buffer, buffer_cast(taken));
-    }
-    Py_XDECREF(taken);
-    return rows;
+    return transfer_take_first(buffer, nbytes, make_detached, self);
 }
 
 PyDoc_STRVAR(detach_doc,
@@ -133,8 +84,8 @@ PyDoc_STRVAR(resize_doc,
 "resize($self, nrows, /)\n--\n\n"
 "Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
 "Raise ValueError if nrows is negative or more than maxlen, MemoryError past the\n"
-"limit, BufferError if rows would be removed while a view is held. Fresh pages are\n"
-"zero already, and are not written to.\n\n"
+"limit, BufferError if rows would be removed while a view is held. Costs one write of\n"
+"the new rows; fresh pages are zero already, and are not written to.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0])\n"
 ">>> samples.resize(3)\n"
@@ -200,7 +151,8 @@ PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
 "Remove all rows and give the memory back; a view that is held keeps its rows.\n\n"
 "Drop the bytes of a row that readfrom() has read in part, too.\n"
-"Raise BufferError while a view of an array that is not stable is held.\n\n"
+"Raise BufferError while a view of an array that is not stable is held. Costs some\n"
+"system calls for a large array.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.clear()\n"
@@ -230,7 +182,8 @@ rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(trim_doc,
 "trim($self, /)\n--\n\n"
-"Give back the memory the rows do not need. Raise BufferError while a view is held.\n\n"
+"Give back the memory the rows do not need. Raise BufferError while a view is held.\n"
+"Costs some system calls, and a copy of the rows if rows before them were removed.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.trim()\n"

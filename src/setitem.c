@@ -418,7 +418,7 @@ static const struct writer {
 } writers[] = {
     {'b', 1, write_b1},       {'f', sizeof(long double), write_long_double},
     {'f', 8, write_f8},       {'f', 4, write_f4},
-    {'f', 2, write_f2},      {'i', 1, write_i1},
+    {'f', 2, write_f2},       {'i', 1, write_i1},
     {'i', 2, write_i2},       {'i', 4, write_i4},
     {'i', 8, write_i8},       {'u', 1, write_u1},
     {'u', 2, write_u2},       {'u', 4, write_u4},
