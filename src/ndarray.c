@@ -27,7 +27,7 @@ typedef int set_base_object_function(PyObject *array, PyObject *base);
 /* As long as it exists, it is a view of the buffer. */
 typedef struct {
     PyObject_HEAD
-    BufferObject *buffer;
+    BufferObject *buffer; /* NULL: not yet a view */
     size_t position; /* of the buffer's start when the ndarray was made (views.h) */
 } HolderObject;
 
@@ -36,10 +36,12 @@ holder_dealloc(PyObject *op)
 {
     HolderObject *self = (HolderObject *)op;
     PyTypeObject *type = Py_TYPE(op);
-    Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    buffer_end_view(self->buffer, self->position);
-    Py_END_CRITICAL_SECTION();
-    Py_DECREF(self->buffer);
+    if (self->buffer != NULL) {
+        Py_BEGIN_CRITICAL_SECTION(self->buffer);
+        buffer_release_view(self->buffer, self->position);
+        Py_END_CRITICAL_SECTION();
+        Py_DECREF(self->buffer);
+    }
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -95,8 +97,12 @@ ndarray_make(const struct ndarray_api *api, BufferObject *buffer, PyObject *dtyp
     if (holder == NULL) {
         return NULL;
     }
+    holder->buffer = NULL;
+    if (buffer_acquire_view(buffer, &holder->position) < 0) {
+        Py_DECREF(holder);
+        return NULL;
+    }
     holder->buffer = (BufferObject *)Py_NewRef(buffer);
-    holder->position = buffer_begin_view(buffer);
     intptr_t length = (intptr_t)nitems;
     PyObject *array =
         new_from_descr(api->functions[AT_NDARRAY], Py_NewRef(dtype), 1, &length, NULL,
