@@ -329,6 +329,11 @@ def block(length, dtype="u2"):
     return numpy.full((length, 3), 7, dtype)
 
 
+def detach_under_view(a):
+    view = a.array
+    return a.detach(len(a) // 2), len(view)
+
+
 ON_ARRAYS = {
     "append": lambda a: a.append((4, 5, 6)),
     "append: ndarray": lambda a: a.append(block(1)[0]),
@@ -351,6 +356,8 @@ ON_ARRAYS = {
     "trim": lambda a: a.trim(),
     "clear": lambda a: a.clear(),
     "detach": lambda a: a.detach(),
+    "detach: part": lambda a: a.detach(len(a) // 3),
+    "detach: under view": detach_under_view,
     "spare": lambda a: a.spare(20_000).shape,
     "commit": fill_free_rows,
     "readfrom": lambda a: a.readfrom(io.BytesIO(MUCH)),
