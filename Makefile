@@ -38,7 +38,7 @@ TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs clean python
-.PHONY: bench operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
+.PHONY: bench operations programs pictures seed guard soak leaks matrix swap typing wheel cross windows $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
@@ -47,7 +47,7 @@ help:
 	@echo "make bench | operations | programs | pictures | seed     benchmarks"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
-	@echo "make typing | wheel | cross           checks of a release"
+	@echo "make typing | wheel | cross | windows checks of a release"
 
 demo: $(VENV)/$(BUILD)-cli
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
@@ -146,6 +146,10 @@ cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
 	@$(RELEASE)/bin/python tests/cross/compile.py
 	@CC="$(RELEASE)/bin/python -m ziglang cc -target $$(uname -m)-linux-musl" \
 		$(VENV)/bin/python -m pytest -k "plain and test_c_program" tests/test_c.py
+
+# Run the C tests for Windows under wine.
+windows: $(RELEASE)/ready
+	@ZIG="$(abspath $(RELEASE))/bin/python -m ziglang" tools/windows $(ARGS)
 
 format: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet --fix-only .
