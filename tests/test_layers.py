@@ -28,6 +28,7 @@ LAYERS = [
     {"setitem", "construct"},
     {"args", "scalars", "dates"},
     {"buffer"},
+    {"views"},
     {"store"},
     {"spans"},
     {"moves"},
@@ -42,6 +43,7 @@ LAYERS = [
 SYSTEMS = {"pages_linux", "pages_posix", "pages_windows"}
 WITHOUT_PYTHON = {
     "methods",
+    "views",
     "store",
     "spans",
     "moves",
