@@ -36,18 +36,18 @@ TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs clean python
-.PHONY: bench operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
+.PHONY: bench figures operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | info | test | lint | format | docs | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | operations | programs | pictures | seed     benchmarks"
+	@echo "make bench | operations | programs | figures | pictures | seed     benchmarks"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross           checks of a release"
 
-demo: $(VENV)/$(BUILD)-cli
+demo: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 # How buffers grow on this machine: ARGS=--json.
@@ -81,8 +81,15 @@ pictures: $(VENV)/$(BUILD)-bench
 	@test ! -f $(OPERATIONS_JSON) || \
 		$(VENV)/bin/python benchmarks/heatmap.py $(OPERATIONS_JSON) docs
 
+# Measure the figures of README.md and docs/, draw the pictures of what was measured, and
+# write both into the texts. ARGS names some commands of docs/figures.json. It takes about
+# 40 minutes on a quiet machine.
+figures: $(VENV)/$(BUILD)-bench
+	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/figures.py --measure $(ARGS)
+	@$(MAKE) --no-print-directory pictures
+
 # A vector that doubles, over growbuf's store and over each allocator: ARGS="--json FILE".
-seed: $(VENV)/$(BUILD)-cli
+seed: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python benchmarks/seed.py $(ARGS)
 
 # Count the instructions of operations and compare them with tests/instructions.json,
@@ -155,18 +162,22 @@ clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find growbuf tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# A release build and a debug build of one Python write the same file. Building one
-# therefore removes the stamp files of the other.
-$(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/ready
-	@echo "building growbuf[$*] for $(TAG) ($(BUILD))"
+# The package, with the dependency group of the target. A release build and a debug build
+# of one Python write the same file. Building one therefore removes the stamp files of the
+# other.
+EXTRAS = cli,numpy
+$(VENV)/$(BUILD)-bench: EXTRAS = bench
+$(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/pip-25.1
+	@echo "building growbuf for make $*, for $(TAG) ($(BUILD))"
 	@rm -f $(filter-out $(wildcard $(VENV)/$(BUILD)-*),$(wildcard $(VENV)/build-*))
-	@$(VENV)/bin/python -m pip install --quiet --no-build-isolation --editable '.[$*]'
+	@PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install --quiet \
+		--no-build-isolation --editable '.[$(EXTRAS)]' --group $*
 	@touch $@
 
-$(VENV)/ready: | python
+$(VENV)/pip-25.1: | python
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --upgrade 'setuptools>=77'
+	@$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=77'
 	@touch $@
 
 # Each of these holds the dependency group of the same name; --group needs pip 25.1.

@@ -80,7 +80,11 @@ PyDoc_STRVAR(take_doc,
 "move: that costs microseconds and a copy of 2 MiB at most. In a buffer with a limit the\n"
 "remaining bytes may be moved to its front. Fewer bytes are copied once, and more are\n"
 "too if the kernel cannot move pages and keep the source mapped. Raise ValueError if\n"
-"`nbytes` is negative or more than there are, BufferError while the bytes are exported.");
+"`nbytes` is negative or more than there are, BufferError while the bytes are exported.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam and eggs')\n"
+">>> buf.take(4), buf\n"
+"(GrowBuffer(b'spam'), GrowBuffer(b' and eggs'))");
 
 static PyObject *
 growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
@@ -102,7 +106,11 @@ PyDoc_STRVAR(take_bytes_doc,
 "Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
 "A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
 "while the bytes are exported. The removed bytes are copied once.\n"
-"Python's own bytearray has this method since 3.15.");
+"Python's own bytearray has this method since 3.15.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam and eggs')\n"
+">>> buf.take_bytes(4), buf\n"
+"(b'spam', GrowBuffer(b' and eggs'))");
 
 static PyObject *
 take_first(BufferObject *self, PyObject *n)
