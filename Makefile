@@ -36,13 +36,13 @@ TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs clean python
-.PHONY: bench figures operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
+.PHONY: bench ends figures operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | info | test | lint | format | docs | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | operations | programs | figures | pictures | seed     benchmarks"
+	@echo "make bench | operations | programs | ends | figures | pictures | seed     benchmarks"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross           checks of a release"
@@ -73,6 +73,10 @@ operations: $(VENV)/$(BUILD)-bench
 programs: $(PROGRAMS)/ready $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(PROGRAMS_JSON))
 	@PYTHONPATH=. $(PROGRAMS)/bin/python benchmarks/programs.py --json $(PROGRAMS_JSON) $(ARGS)
+
+# Buffers that end as bytes, beside copies: ARGS="build --repeat 3".
+ends: $(VENV)/$(BUILD)-bench
+	@$(VENV)/bin/python benchmarks/ends.py $(ARGS)
 
 # What `bench` and `operations` wrote, of what there is, for docs/.
 pictures: $(VENV)/$(BUILD)-bench

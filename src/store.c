@@ -129,6 +129,16 @@ slide(struct store *store)
     }
 }
 
+void
+store_align(struct store *store)
+{
+    if ((uintptr_t)store->start % STORE_ALIGNMENT != 0) {
+        slide(store);
+    }
+    assert((uintptr_t)store->start % STORE_ALIGNMENT == 0 ||
+           store_kind(store) < STORE_SPAN);
+}
+
 /* ------------------------------------------------------------------------- the heap */
 
 /* Give an empty store its first block, with `nbytes` bytes in use and no tailroom: most

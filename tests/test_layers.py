@@ -26,7 +26,7 @@ LAYERS = [
     {"base", "spare", "layout"},
     {"state"},
     {"setitem", "construct"},
-    {"args", "scalars", "dates"},
+    {"args", "scalars", "dates", "frozen"},
     {"buffer"},
     {"views"},
     {"store"},
