@@ -5,6 +5,7 @@
 #   make test PYTHON=python3.13    use another interpreter (3.11 or newer)
 #   make test ARGS="-k demo"       pass arguments to pytest, or to the target's program
 #   make test GROWBUF_DEBUG=1      build with assertions
+#   make test GROWBUF_PAGES=posix  build as for a POSIX system without mremap()
 #   make test UNDER="env X=y"      put a prefix before the command that runs pytest
 
 PYTHON ?= python3
@@ -14,6 +15,7 @@ BENCH_JSON ?= .benchmarks/bench.json
 OPERATIONS_JSON ?= .benchmarks/operations.json
 PROGRAMS_JSON ?= .benchmarks/programs.json
 export GROWBUF_DEBUG ?= 0
+export GROWBUF_PAGES ?= system
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Prefer an older wheel to a newer source distribution: some packages have no wheel of
 # their newest release for free-threaded 3.13.
@@ -21,7 +23,7 @@ export PIP_PREFER_BINARY = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
 C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] tests/fuzz/*.c benchmarks/seed/*.c)
-BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)
+BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)-$(GROWBUF_PAGES)
 
 # A name for the kind of Python: its version, platform, and whether it is a debug or
 # free-threaded build.
@@ -32,7 +34,7 @@ LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
 PROGRAMS := .venv/programs-$(TAG)
-TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
+TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs clean python
@@ -166,9 +168,8 @@ clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find growbuf tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# The package, with the dependency group of the target. A release build and a debug build
-# of one Python write the same file. Building one therefore removes the stamp files of the
-# other.
+# The package, with the dependency group of the target. All kinds of build for one Python
+# write the same file. Building one therefore removes the stamp files of the others.
 EXTRAS = cli,numpy
 $(VENV)/$(BUILD)-bench: EXTRAS = bench
 $(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/pip-25.1
