@@ -85,9 +85,9 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_sq_inplace_repeat, edit_inplace_repeat},
         {Py_sq_contains, sequence_contains},
         {Py_nb_remainder, base_remainder},
-#ifdef BUFFER_UNLOCKED_BASE
         {Py_bf_getbuffer, buffer_getbuffer},
         {Py_bf_releasebuffer, buffer_releasebuffer},
+#ifdef BUFFER_UNLOCKED_BASE
         {Py_sq_item, base_item},
         {Py_tp_iter, PySeqIter_New},
         {Py_tp_repr, base_repr},

@@ -123,7 +123,7 @@ take_first(BufferObject *self, PyObject *n)
                      length);
         return NULL;
     }
-    if (buffer_check_resizable(self) < 0) {
+    if (buffer_check_removable(self) < 0) {
         return NULL;
     }
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, taken);

@@ -711,7 +711,7 @@ use_span_with_tail(int how, struct span *span)
         break;
     case 3:
         if (pages_facts.rung == PAGES_DONTUNMAP) {
-            CHECK(spans_extract(span, 0, MIB / 2, MIB - 1, &part) == 0);
+            CHECK(spans_extract(span, GROWTH_FRONT, MIB / 2, MIB - 1, &part) == 0);
             CHECK(is_filled(part.address, MIB / 2, 1));
             give(&part);
         }
@@ -994,7 +994,7 @@ test_spans_give_discards_pages_touched_ahead_of_a_part(void)
             spans_cut_front(&span, 2 * MIB);
             break;
         default:
-            CHECK(spans_extract(&span, 0, MIB, 3 * MIB, &part) == 0);
+            CHECK(spans_extract(&span, GROWTH_FRONT, MIB, 3 * MIB, &part) == 0);
             give(&part);
             break;
         }
@@ -1880,7 +1880,8 @@ extract(size_t from, size_t to, size_t end)
     fill(span.address + to, end - to, 3);
     uint64_t copied = pool_stats().copied_nbytes;
     CHECK(spans_extract(&span, from, to, end, &extracted) == 0);
-    size_t first = from % GROWTH_QUANTUM;
+    size_t first = spans_extracted_at(from);
+    CHECK(first >= GROWTH_FRONT && (from - first) % GROWTH_QUANTUM == 0);
     CHECK(is_filled(extracted.address + first, to - from, 2));
     CHECK((uintptr_t)extracted.address % GROWTH_QUANTUM == 0);
     CHECK(extracted.dirty_end >= first + to - from);
@@ -1901,13 +1902,15 @@ static void
 test_spans_extract_leaves_the_rest_where_it_was(void)
 {
     const size_t cases[][3] = {
-        {0, 100, 200},
-        {0, 2 * MIB - 1, 3 * MIB},
-        {0, 2 * MIB, 3 * MIB},
-        {0, 2 * MIB, 2 * MIB},
-        {1, 4 * MIB - 1, 6 * MIB - 1},
+        {64, 100, 200},
+        {64, 2 * MIB - 1, 3 * MIB},
+        {64, 2 * MIB, 3 * MIB},
+        {64, 2 * MIB, 2 * MIB},
+        {65, 4 * MIB - 1, 6 * MIB - 1},
         {2 * MIB - 1, 2 * MIB, 4 * MIB},
         {2 * MIB, 2 * MIB + 1, 5 * MIB},
+        {2 * MIB + 63, 2 * MIB + 64, 5 * MIB},
+        {2 * MIB + 64, 4 * MIB - 1, 5 * MIB},
         {3 * MIB, 5 * MIB, 5 * MIB},
         {5 * MIB + 7, 7 * MIB + 7, 9 * MIB},
     };
@@ -1924,7 +1927,7 @@ test_spans_extract_below_dontunmap_is_not_supported(void)
         begin(kind, kind == KERNEL_2014 ? PAGES_RETAIN : PAGES_MAYMOVE);
         struct span span = take(3 * MIB, 3 * MIB, 1), extracted;
         size_t calls = kernel.ncalls;
-        CHECK(spans_extract(&span, 0, 2 * MIB, 3 * MIB, &extracted) == ENOTSUP);
+        CHECK(spans_extract(&span, MIB, 2 * MIB, 3 * MIB, &extracted) == ENOTSUP);
         CHECK(kernel.ncalls == calls && is_filled(span.address, 3 * MIB, 1));
         give(&span);
         finish();
@@ -2080,12 +2083,14 @@ test_spans_reserve_takes_no_memory(void)
 }
 
 /* The address space for a limit: twice as much, since the headroom may be as long as what
- * is in use. Below 1 MiB that is one open mapping of 2 MiB. */
+ * is in use. Up to about 1 MiB that is one open mapping of 2 MiB. */
 static void
 test_spans_reserve_below_1_mib_takes_one_mapping(void)
 {
-    const size_t limits[] = {0, 1, 4096, MIB - 1, MIB, 2 * MIB - 1, 2 * MIB, 5 * MIB};
-    const size_t lengths[] = {2, 2, 2, 2, 4, 4, 8, 12};
+    const size_t limits[] = {0,           1,   4096, MIB - GROWTH_FRONT / 2 - 1,
+                             MIB,         2 * MIB - GROWTH_FRONT,
+                             2 * MIB,     5 * MIB};
+    const size_t lengths[] = {2, 2, 2, 2, 4, 4, 6, 12};
     for (int i = 0; i < 8 * KERNEL_NO_PAGES; i++) {
         begin(i / 8, ANY_RUNG);
         CASE("a kernel %s, a limit of %zu", kernel_names[i / 8], limits[i % 8]);
@@ -2096,7 +2101,7 @@ test_spans_reserve_below_1_mib_takes_one_mapping(void)
         CHECK(kernel.calls[KERNEL_PROTECT] == (whole ? 0 : 1));
         CHECK(kernel_is_mapped(span.address, 2 * MIB));
         CHECK(kernel_is_dumped(span.address, 2 * MIB));
-        CHECK(2 * limits[i % 8] < span.length);
+        CHECK(GROWTH_FRONT + 2 * limits[i % 8] < span.length);
         give(&span);
         finish();
     }
@@ -2156,7 +2161,7 @@ test_spans_reserve_without_space_empties_the_pool(void)
     give(&span);
     CHECK(kernel.nbytes == 8 * MIB && pool_stats().nentries == 2);
     kernel.most_nbytes = 8 * MIB;
-    span = reserve(2 * MIB);
+    span = reserve(3 * MIB);
     CHECK(pool_stats().nentries == 0 && kernel.nbytes == 8 * MIB);
     write_reserved(&span, 100, 1);
     CHECK(spans_take(1, false, &other) == ENOMEM);
