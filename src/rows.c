@@ -315,7 +315,7 @@ rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
     }
     size_t length = buffer_length(self->buffer);
     if (length + nbytes > self->max_nbytes) {
-        return rows_drop_views(self) < 0
+        return rows_drop_views(self, true) < 0
                    ? -1
                    : maxlen_make_tailroom(self->buffer, self->max_nbytes, nbytes);
     }

@@ -14,9 +14,6 @@ from growbuf._growbuf import check
 np = pytest.importorskip("numpy")
 GrowArray = growbuf.GrowArray
 HAS_PAGES = growbuf.info()["strategy"] != "heap"
-until_front = pytest.mark.xfail(
-    raises=BufferError, reason="rows under views are not removed from the front yet"
-)
 needs_pages = pytest.mark.skipif(not HAS_PAGES, reason="this system has no pages")
 
 PAIR = np.dtype([("t", "f8"), ("id", "i4")])
@@ -280,7 +277,6 @@ def test_view_of_a_full_array_is_of_the_rows_at_that_moment():
         assert array.sum() == 3 * i - 3
 
 
-@until_front
 @needs_pages
 def test_append_to_full_array_under_views_never_raises():
     array = GrowArray(np.arange(4.0), maxlen=4)
@@ -295,7 +291,6 @@ def test_append_to_full_array_under_views_never_raises():
     assert_rows(array, [96.0, 97.0, 98.0, 99.0])
 
 
-@until_front
 @needs_pages
 def test_threads_append_and_read_whole_windows():
     array = GrowArray(np.full((8, 4), -1.0), maxlen=8)
