@@ -12,6 +12,8 @@
 #include "rows_edit.h"
 #include "rows_numpy.h"
 #include "rows_ops.h"
+#include "rows_readfrom.h"
+#include "rows_spare.h"
 #include "state.h"
 
 /* ------------------------------------------------------------------- construction */
@@ -435,6 +437,15 @@ get_limit(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+get_pending_nbytes(PyObject *op, void *Py_UNUSED(closure))
+{
+    RowsObject *self = rows_cast(op);
+    size_t nbytes;
+    ROWS_LOCKED(self, nbytes, self->pending_nbytes);
+    return PyLong_FromSize_t(nbytes);
+}
+
+static PyObject *
 get_maxlen(PyObject *op, void *Py_UNUSED(closure))
 {
     RowsObject *self = rows_cast(op);
@@ -494,6 +505,9 @@ PyDoc_STRVAR(limit_doc,
 "The largest number of rows; None if there is no limit and rows may move.");
 PyDoc_STRVAR(maxlen_doc,
 "The number of rows that are kept when rows are appended; None if all are.");
+PyDoc_STRVAR(pending_nbytes_doc,
+"How many bytes readfrom() has read of a row of which the rest has not come yet. They\n"
+"are hidden; the next readfrom() continues the row.");
 PyDoc_STRVAR(stable_doc,
 "Whether no row ever moves, so that rows can be appended while views are held.");
 
@@ -510,6 +524,7 @@ static PyGetSetDef rows_getset[] = {
     {"capacity", get_capacity, NULL, capacity_doc, NULL},
     {"limit", get_limit, NULL, limit_doc, NULL},
     {"maxlen", get_maxlen, NULL, maxlen_doc, NULL},
+    {"pending_nbytes", get_pending_nbytes, NULL, pending_nbytes_doc, NULL},
     {"stable", get_stable, NULL, stable_doc, NULL},
     {"_buffer", get_own_buffer, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -553,6 +568,8 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, rows_spare_methods);
+    n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);
     (void)state_add_methods(state->rows_methods, n, rows_numpy_methods);
 
     PyType_Slot slots[MAX_SLOTS] = {{Py_tp_methods, state->rows_methods}};

@@ -43,7 +43,8 @@ typedef struct {
 enum spare_state {
     SPARE_RELEASED,    /* no memoryview exists */
     SPARE_OUTSTANDING, /* a memoryview exists, of the tail of the buffer */
-    SPARE_LEFT         /* a memoryview exists, and the buffer has left its memory */
+    SPARE_LEFT,        /* a memoryview exists, and the buffer has left its memory */
+    SPARE_SHARED       /* a memoryview exists, which is a view like others now */
 };
 
 /* The free tail of a buffer, which spare() returns as a writable memoryview (spare.c).
@@ -71,6 +72,7 @@ typedef struct spare {
 /* What few buffers have. */
 struct extra {
     SpareObject *spare; /* NULL until spare() or readfrom() is called */
+    size_t nshared;     /* the views of spares that are SPARE_SHARED */
     struct views views; /* all zero until bytes are removed from the front of views */
 };
 
@@ -166,6 +168,15 @@ buffer_spare_is_outstanding(const BufferObject *self)
 {
     const SpareObject *spare = buffer_spare(self);
     return spare != NULL && spare->state == SPARE_OUTSTANDING;
+}
+
+/* Whether a view exists that was made of the tail. Other code may write there, and
+ * overwrite the NUL. */
+static inline bool
+buffer_tail_is_written(const BufferObject *self)
+{
+    return buffer_spare_is_outstanding(self) ||
+           (self->extra != NULL && self->extra->nshared > 0);
 }
 
 /* Make a later commit() of a released spare fail: its bytes were overwritten, or the
@@ -330,7 +341,7 @@ buffer_roll(BufferObject *self, size_t nbytes, size_t removed)
     assert(!buffer_is_exported(self));
     store_commit(&self->store, nbytes);
     store_skip(&self->store, removed);
-    if (store_headroom(&self->store) > self->store.length) {
+    if (store_free_headroom(&self->store) > self->store.length) {
         buffer_slide(self);
         return;
     }

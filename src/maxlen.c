@@ -16,7 +16,7 @@ maxlen_make_tailroom(BufferObject *buffer, size_t max, size_t nbytes)
     if (nbytes <= store_tailroom(store)) {
         return 0;
     }
-    size_t used = store_headroom(store) + store->length;
+    size_t used = store_free_headroom(store) + store->length;
     if (!buffer_is_exported(buffer) && (used > all || nbytes > all - used)) {
         buffer_slide(buffer);
         used = store->length;
@@ -35,6 +35,13 @@ maxlen_make_tailroom(BufferObject *buffer, size_t max, size_t nbytes)
 }
 
 int
+maxlen_trim(BufferObject *buffer, size_t max)
+{
+    size_t length = buffer_length(buffer);
+    return length <= max ? 0 : buffer_splice(buffer, 0, length - max, 0);
+}
+
+int
 maxlen_commit(BufferObject *buffer, size_t max, size_t nbytes)
 {
     size_t removed = buffer_length(buffer) + nbytes - max;
@@ -44,7 +51,7 @@ maxlen_commit(BufferObject *buffer, size_t max, size_t nbytes)
         return 0;
     }
     buffer_commit(buffer, nbytes);
-    if (buffer_splice(buffer, 0, removed, 0) < 0) {
+    if (maxlen_trim(buffer, max) < 0) {
         buffer_uncommit(buffer, nbytes);
         return -1;
     }

@@ -23,6 +23,9 @@
  * bytes are then unchanged. */
 int maxlen_make_tailroom(BufferObject *buffer, size_t max, size_t nbytes);
 
+/* Remove from the front what is more than `max` bytes. -1 comes with an exception. */
+int maxlen_trim(BufferObject *buffer, size_t max);
+
 /* Append `nbytes` that were written after the last byte, and remove from the front what
  * is then more than `max`. If views prevent that, raise an exception, return -1 and
  * append nothing. pre: 0 < nbytes, and the buffer has more than `max` bytes with them. */

@@ -33,6 +33,7 @@ rows_dealloc(PyObject *op)
     Py_CLEAR(self->view);
     Py_CLEAR(self->buffer);
     Py_CLEAR(self->layout);
+    PyMem_Free(self->pending);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -156,10 +157,10 @@ rows_stabilize(RowsObject *self, size_t nbytes)
 /* ---------------------------------------------------------------------- the view */
 
 PyObject *
-rows_make_view(RowsObject *self, BufferObject *buffer)
+rows_make_view(RowsObject *self, PyObject *bytes)
 {
     LayoutObject *layout = self->layout;
-    PyObject *args[] = {(PyObject *)buffer, layout->dtype};
+    PyObject *args[] = {bytes, layout->dtype};
     PyObject *flat =
         PyObject_Vectorcall(layout->numpy->hooks[NUMPY_frombuffer], args, 2, NULL);
     if (flat == NULL) {
@@ -188,12 +189,13 @@ kept_view(RowsObject *self)
     if (rows_check_whole(self) < 0) {
         return NULL;
     }
-    PyObject *view = rows_make_view(self, self->buffer);
+    PyObject *view = rows_make_view(self, (PyObject *)self->buffer);
     /* Making the view may run the garbage collector, and so code that changed the
      * length before the view was an export, or removed rows from the front. Keep it only
      * if it shows all rows. */
     if (view != NULL && !self->shared && nbytes == buffer_length(self->buffer) &&
-        start == buffer_bytes(self->buffer) && PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
+        start == buffer_bytes(self->buffer) &&
+        PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
         self->view_nbytes = nbytes;
         Py_XSETREF(self->view, Py_NewRef(view));
     }
@@ -266,11 +268,12 @@ refuse_past_limit(RowsObject *self)
                      "the array would grow past its limit of %zu row%s", nrows, plural);
     }
     else {
-        PyErr_Format(PyExc_MemoryError,
-                     "the array would grow past its limit of %zu row%s: views that were "
-                     "made before rows were removed from its front still hold %zu of "
-                     "them: drop these views, or keep copies",
-                     nrows, plural, held);
+        PyErr_Format(
+            PyExc_MemoryError,
+            "the array would grow past its limit of %zu row%s: views that were "
+            "made before rows were removed from its front still hold %zu of "
+            "them: drop these views, or keep copies",
+            nrows, plural, held);
     }
     return -1;
 }

@@ -350,7 +350,7 @@ detach_rows(RowsObject *self)
         return NULL;
     }
     PyObject *taken = transfer_take((PyObject *)self->buffer, -1);
-    PyObject *rows = taken == NULL ? NULL : rows_make_view(self, buffer_cast(taken));
+    PyObject *rows = taken == NULL ? NULL : rows_make_view(self, taken);
     if (taken != NULL && rows == NULL) {
         transfer_put_back(self->buffer, buffer_cast(taken));
     }

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
-    {"io_read", "io_write", "io_state", "rows_ops", "rows_numpy"},
-    {"io_file", "rows_edit"},
+    {"io_read", "io_write", "io_state", "rows_ops", "rows_numpy", "rows_readfrom"},
+    {"io_file", "rows_edit", "rows_spare"},
     {"rows_append"},
     {"rows"},
     {"edit", "results", "sequence", "capacity", "readfrom", "transfer"},
