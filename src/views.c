@@ -81,7 +81,7 @@ find_front(const struct views *views, size_t position)
 }
 
 static void
-forget(struct views *views)
+forget_views(struct views *views)
 {
     assert(views->former.address == NULL);
     if (views->fronts != NULL) {
@@ -234,7 +234,7 @@ views_release(struct views *views, struct store *store, size_t position, size_t 
     }
     if (nviews == 0) {
         assert(views->nolder == 0 && views->held == 0);
-        forget(views);
+        forget_views(views);
     }
     assert(views_check(views, store, nviews) == NULL);
 }
@@ -250,7 +250,7 @@ views_leave(struct views *views, struct store *store, size_t position,
     }
     assert(views->former.address == NULL);
     store->memory.number = views_limit(views, store);
-    forget(views);
+    forget_views(views);
     return before_turn;
 }
 
