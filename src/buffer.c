@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-/* ---------------------------------------------------------------- tracemalloc */
+#include "copy.h"
 
-/* Spans are reported to tracemalloc in this domain. Python's allocator reports heap
- * blocks. */
-#define TRACE_DOMAIN 0x67726f77u
+/* ---------------------------------------------------------------- tracemalloc */
 
 /* The memory of a store, as far as it concerns tracemalloc. */
 struct trace {
@@ -33,11 +31,11 @@ update_trace(struct trace before, const struct store *store)
         return;
     }
     if (before.is_span) {
-        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)before.address);
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)before.address);
     }
     if (now.is_span) {
         assert(store_nbytes(store) > store->length);
-        (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)now.address,
+        (void)PyTraceMalloc_Track(BUFFER_TRACE_DOMAIN, (uintptr_t)now.address,
                                   store_nbytes(store));
     }
 }
@@ -189,6 +187,16 @@ buffer_create(PyTypeObject *type, size_t nbytes)
 }
 
 PyObject *
+buffer_copy(PyTypeObject *type, struct piece piece)
+{
+    PyObject *result = buffer_create(type, piece.nbytes);
+    if (result != NULL) {
+        copy_bytes(buffer_bytes(buffer_cast(result)), piece.start, piece.nbytes);
+    }
+    return result;
+}
+
+PyObject *
 buffer_from_store(PyTypeObject *type, struct store *store)
 {
     assert(store_check(store) == NULL);
@@ -246,7 +254,7 @@ buffer_dealloc(PyObject *op)
         free_extra(self);
     }
     if (trace_of(&self->store).address != NULL) {
-        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)self->store.memory.address);
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)self->store.memory.address);
     }
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
@@ -587,21 +595,21 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 }
 
 int
-buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
+buffer_take(BufferObject *self, size_t nbytes, struct store *taken)
 {
-    assert(nbytes <= self->store.length && store_kind(&taken->store) == STORE_EMPTY);
+    assert(nbytes <= self->store.length);
+    store_init(taken);
     if (buffer_check_removable(self) < 0) {
         return -1;
     }
     if (buffer_is_exported(self)) {
         return 1;
     }
-    struct trace before = trace_of(&self->store), nothing = {0};
-    if (store_take(&self->store, nbytes, &taken->store) != 0) {
+    struct trace before = trace_of(&self->store);
+    if (store_take(&self->store, nbytes, taken) != 0) {
         return 1;
     }
-    (void)changed(self, before, 0);
-    return changed(taken, nothing, 0);
+    return changed(self, before, 0);
 }
 
 int
@@ -661,18 +669,19 @@ buffer_put_back(BufferObject *self, struct store *store)
 }
 
 int
-buffer_hand_over(BufferObject *self, BufferObject *taken)
+buffer_hand_over(BufferObject *self, struct store *taken)
 {
-    struct store fresh;
-    assert(taken != self && !buffer_is_exported(taken));
-    if (make_fresh(self, &fresh) < 0) {
+    assert(store_is_limited(&self->store));
+    store_init(taken);
+    store_set_prefault(taken, store_prefaults(&self->store));
+    if (store_set_limit(taken, buffer_limit(self)) != 0) {
+        return 1;
+    }
+    if (buffer_exchange(self, taken) < 0) {
+        store_free(taken);
         return -1;
     }
-    if (buffer_exchange(self, &fresh) < 0) {
-        store_free(&fresh);
-        return -1;
-    }
-    return buffer_exchange(taken, &fresh);
+    return 0;
 }
 
 /* ---------------------------------------------------------------------- checks */

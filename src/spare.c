@@ -366,7 +366,14 @@ PyDoc_STRVAR(commit_doc,
 "is negative or more than spare() returned, or if spare() was not called or the buffer\n"
 "has changed since; BufferError while the bytes are exported and there is\n"
 "no limit. Any thread may commit the bytes that another thread spared: two threads that\n"
-"both spare and commit need a lock of their own. Costs O(1): nothing is copied.");
+"both spare and commit need a lock of their own. Costs O(1): nothing is copied.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer()\n"
+">>> view = buf.spare(100)\n"
+">>> view[:4] = b'spam'\n"
+">>> buf.commit(4)\n"
+">>> buf\n"
+"GrowBuffer(b'spam')");
 
 static PyObject *
 growbuffer_commit(PyObject *op, PyObject *number)
