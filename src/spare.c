@@ -329,8 +329,12 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
             spare->start[0] = spare->first;
         }
         assert(nbytes <= store_tailroom(&self->store));
-        buffer_commit(self, nbytes);
     }
+    if (spare->state == SPARE_OUTSTANDING && nbytes < spare->nbytes) {
+        spare->first = spare->start[nbytes]; /* the view's: a NUL replaces it */
+    }
+    spare->nbytes -= nbytes;
+    buffer_commit(self, nbytes);
     spare_finish(spare);
     return 0;
 }
