@@ -7,6 +7,8 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "args.h"
+#include "construct.h"
 #include "rows.h"
 #include "rows_append.h"
 #include "rows_edit.h"
@@ -72,6 +74,22 @@ convert_bounds(const LayoutObject *layout, struct bounds bounds, size_t *limit,
     return 0;
 }
 
+/* Return a new buffer with the default limit if the pool has kept a reservation of that
+ * length; else NULL, without an exception. The pool keeps few. */
+static PyObject *
+reuse_reservation(struct state *state, NumPyObject *numpy)
+{
+    struct store store;
+    size_t limit;
+    store_init(&store);
+    if (numpy->space_nbytes < 0 ||
+        layout_choose_limit(numpy, 0, SIZE_MAX, &limit) < 0 || limit == 0 ||
+        !store_reuse_limited(&store, limit)) {
+        return NULL;
+    }
+    return buffer_from_store(state->buffer_type, &store);
+}
+
 /* Return a new array without rows. */
 static PyObject *
 new_empty(PyTypeObject *type, LayoutObject *layout, struct bounds bounds)
@@ -81,12 +99,21 @@ new_empty(PyTypeObject *type, LayoutObject *layout, struct bounds bounds)
     if (convert_bounds(layout, bounds, &nbytes, &max) < 0) {
         return NULL;
     }
-    PyObject *limit = bounds.limit;
-    PyObject *buffer = limit == Py_None ? buffer_new(state->buffer_type, NULL, NULL)
-                                        : new_limited_buffer(state, nbytes, limit);
+    PyObject *buffer;
+    bool small = false;
+    if (bounds.limit != Py_None) {
+        buffer = new_limited_buffer(state, nbytes, bounds.limit);
+    }
+    else {
+        buffer = reuse_reservation(state, layout->numpy);
+        small = buffer == NULL;
+        if (small && !PyErr_Occurred()) {
+            buffer = buffer_create(state->buffer_type, 0);
+        }
+    }
     PyObject *op = rows_create(type, buffer, layout);
     if (op != NULL) {
-        rows_cast(op)->small = limit == Py_None;
+        rows_cast(op)->small = small;
         rows_cast(op)->max_nbytes = max;
     }
     return op;
@@ -151,17 +178,11 @@ numpy_of_type(PyTypeObject *type)
     return (NumPyObject *)numpy;
 }
 
+/* Return a new array for the arguments of GrowArray, which may be None. */
 static PyObject *
-rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+construct(PyTypeObject *type, PyObject *data, PyObject *dtype, PyObject *row_shape,
+          struct bounds bounds)
 {
-    static char *names[] = {"data", "dtype", "row_shape", "limit", "maxlen", NULL};
-    PyObject *data = Py_None, *dtype = Py_None, *row_shape = Py_None;
-    struct bounds bounds = {Py_None, Py_None};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOO:GrowArray", names, &data,
-                                     &dtype, &row_shape, &bounds.limit,
-                                     &bounds.maxlen)) {
-        return NULL;
-    }
     NumPyObject *numpy = numpy_of_type(type);
     if (numpy == NULL) {
         return NULL;
@@ -183,6 +204,38 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     Py_XDECREF(layout);
     return op;
+}
+
+static PyObject *
+rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"data", "dtype", "row_shape", "limit", "maxlen", NULL};
+    PyObject *data = Py_None, *dtype = Py_None, *row_shape = Py_None;
+    struct bounds bounds = {Py_None, Py_None};
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOO:GrowArray", names, &data,
+                                       &dtype, &row_shape, &bounds.limit,
+                                       &bounds.maxlen)
+               ? construct(type, data, dtype, row_shape, bounds)
+               : NULL;
+}
+
+/* The same for GrowArray itself, without a tuple and a dict of the arguments. rows_new()
+ * raises for wrong ones. */
+static PyObject *
+rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    static const char *const names[] = {"data", "dtype", "row_shape", "limit", "maxlen"};
+    enum { NNAMES = sizeof names / sizeof names[0] };
+    PyObject *values[NNAMES];
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (nargs > 1 || !args_sort(args, nargs, kwnames, names, NNAMES, values)) {
+        return construct_call_type(type, args, nargs, kwnames);
+    }
+    for (int i = 0; i < NNAMES; i++) {
+        values[i] = values[i] == NULL ? Py_None : values[i];
+    }
+    return construct((PyTypeObject *)type, values[0], values[1], values[2],
+                     (struct bounds){values[3], values[4]});
 }
 
 PyDoc_STRVAR(from_buffer_doc,
@@ -637,5 +690,9 @@ array_make_type(PyObject *module)
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
         .slots = slots,
     };
-    return (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
+    if (type != NULL) {
+        ((PyTypeObject *)type)->tp_vectorcall = rows_vectorcall; /* see GrowBuffer */
+    }
+    return (PyTypeObject *)type;
 }

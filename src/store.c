@@ -325,6 +325,20 @@ store_set_limit(struct store *store, size_t limit)
     return 0;
 }
 
+bool
+store_reuse_limited(struct store *store, size_t limit)
+{
+    assert(store_kind(store) == STORE_EMPTY);
+    struct span span;
+    if (!spans_reserve_kept(limit, &span)) {
+        return false;
+    }
+    set_memory(store, &span, STORE_LIMITED);
+    store->start = span.address;
+    end_with_nul(store);
+    return true;
+}
+
 /* -------------------------------------------------------------- growing and shrinking */
 
 /* Make the capacity at least `needed` bytes, the NUL included. The added bytes are not

@@ -228,6 +228,10 @@ void store_trim(struct store *store);
  * if the system has no pages (the rung `heap`). */
 int store_set_limit(struct store *store, size_t limit);
 
+/* As store_set_limit(), but only if the pool has kept memory for it: then the first
+ * bytes can be appended at once. Return false, and do nothing, if it has none. */
+bool store_reuse_limited(struct store *store, size_t limit);
+
 /* Whether the store has a limit: growing at the end then leaves every byte in place. */
 static inline bool
 store_is_limited(const struct store *store)
