@@ -425,11 +425,11 @@ test_pages_discard_leaves_zeros(void)
     char *mapped;
     CHECK(pages_map(2 * MIB, &mapped) == 0);
     fill(mapped, 2 * MIB, 1);
-    CHECK(pages_discard(mapped + MIB, MIB) == 0);
+    CHECK(pages_discard(mapped + MIB, MIB, false) == 0);
     CHECK(is_filled(mapped, MIB, 1) && is_zero(mapped + MIB, MIB));
     fill(mapped, 2 * MIB, 1);
     kernel_fail(1, EAGAIN);
-    CHECK(pages_discard(mapped, 2 * MIB) == EAGAIN && is_filled(mapped, 2 * MIB, 1));
+    CHECK(pages_discard(mapped, 2 * MIB, false) == EAGAIN && is_filled(mapped, 2 * MIB, 1));
 }
 
 /* --------------------------------------------------------------- opening and hiding */
