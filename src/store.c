@@ -333,8 +333,11 @@ store_reuse_limited(struct store *store, size_t limit)
     if (!spans_reserve_kept(limit, &span)) {
         return false;
     }
+    if (span.dirty_end < GROWTH_FRONT) {
+        span.dirty_end = GROWTH_FRONT;
+    }
     set_memory(store, &span, STORE_LIMITED);
-    store->start = span.address;
+    store->start = span.address + GROWTH_FRONT;
     end_with_nul(store);
     return true;
 }
