@@ -74,7 +74,7 @@ find_front(const struct views *views, size_t position)
 }
 
 static void
-forget(struct views *views)
+forget_views(struct views *views)
 {
     assert(views->former.address == NULL);
     if (views->fronts != NULL) {
@@ -227,7 +227,7 @@ views_release(struct views *views, struct store *store, size_t position, size_t 
     }
     if (nviews == 0) {
         assert(views->nolder == 0 && views->held == 0);
-        forget(views);
+        forget_views(views);
     }
     assert(views_check(views, store, nviews) == NULL);
 }
@@ -243,7 +243,7 @@ views_leave(struct views *views, struct store *store, size_t position,
     }
     assert(views->former.address == NULL);
     store->memory.number = views_limit(views, store);
-    forget(views);
+    forget_views(views);
     return is_former;
 }
 
@@ -254,8 +254,8 @@ check_fronts(const struct views *views, size_t nviews)
 {
     size_t sum = 0;
     for (size_t i = views->first; i < views->end; i++) {
-        size_t next = i + 1 < views->end ? views->fronts[i + 1].position
-                                         : views->position;
+        size_t next =
+            i + 1 < views->end ? views->fronts[i + 1].position : views->position;
         if (next - views->fronts[i].position - 1 >= SIZE_MAX / 2) {
             return "the positions of the fronts do not increase";
         }
