@@ -156,6 +156,30 @@ store_cut(struct store *store, size_t at, size_t nbytes)
     return true;
 }
 
+/* Remove the last `nbytes`, which store_commit() has just appended. */
+static inline void
+store_uncommit(struct store *store, size_t nbytes)
+{
+    assert(nbytes <= store->length && store_kind(store) != STORE_EMPTY);
+    store->length -= nbytes;
+    store->start[store->length] = '\0';
+}
+
+/* Remove the first `nbytes`, which become headroom. No memory is given back. Call
+ * store_slide() before anything else if the headroom is then longer than the bytes in
+ * use. */
+static inline void
+store_skip(struct store *store, size_t nbytes)
+{
+    assert(nbytes <= store->length && store_kind(store) != STORE_EMPTY);
+    store->start += nbytes;
+    store->length -= nbytes;
+}
+
+/* Move the bytes in use to the start of the memory, so that the headroom becomes
+ * tailroom. */
+void store_slide(struct store *store);
+
 void store_init(struct store *store);
 
 /* Set whether a helper thread makes pages present ahead of the writer. */
@@ -240,12 +264,21 @@ void store_trim(struct store *store);
  * if the system has no pages (the rung `heap`). */
 int store_set_limit(struct store *store, size_t limit);
 
+/* As store_set_limit(), but only if the pool has kept memory for it: then the first
+ * bytes can be appended at once. Return false, and do nothing, if it has none. */
+bool store_reuse_limited(struct store *store, size_t limit);
+
 /* Whether the store has a limit: growing at the end then leaves every byte in place. */
 static inline bool
 store_is_limited(const struct store *store)
 {
     return store_kind(store) == STORE_LIMITED;
 }
+
+/* Make the address of the first byte a multiple of this. If it is none, the bytes in use
+ * move to the start of the memory. */
+#define STORE_ALIGNMENT ((size_t)16)
+void store_align(struct store *store);
 
 /* Move the first `nbytes` bytes to `taken`, an empty store. Their pages move, and at
  * most 2 MiB are copied. The remaining bytes of a limited store are moved to its front
