@@ -16,6 +16,7 @@
 #include "io.h"
 #include "layout.h"
 #include "pages.h"
+#include "pieces.h"
 #include "pool.h"
 #include "readfrom.h"
 #include "results.h"
@@ -57,16 +58,81 @@ make_type(PyObject *module, PyType_Spec *spec)
     return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
 }
 
+/* The most bytes that a prompt shows in full, and how many of each end of more. */
+enum { PROMPT_MAX_NBYTES = 1000, PROMPT_END_NBYTES = 32 };
+
+/* Return bytes `start` to `end` as a bytes object. */
+static PyObject *
+copy_slice(PyObject *op, Py_ssize_t start, Py_ssize_t end)
+{
+    PyObject *slice = PySequence_GetSlice(op, start, end);
+    PyObject *copy = slice != NULL ? PyBytes_FromObject(slice) : NULL;
+    Py_XDECREF(slice);
+    return copy;
+}
+
+/* Return the text for a prompt: the repr, or only both ends of many bytes. */
+static PyObject *
+prompt_text(PyObject *op)
+{
+    Py_ssize_t nbytes = PyObject_Size(op);
+    if (nbytes <= PROMPT_MAX_NBYTES) {
+        return nbytes < 0 ? NULL : PyObject_Repr(op);
+    }
+    PyObject *text = NULL, *last = NULL;
+    PyObject *first = copy_slice(op, 0, PROMPT_END_NBYTES);
+    if (first != NULL) {
+        last = copy_slice(op, nbytes - PROMPT_END_NBYTES, nbytes);
+    }
+    if (last != NULL) {
+        const char *dot = strrchr(Py_TYPE(op)->tp_name, '.');
+        const char *name = dot != NULL ? dot + 1 : Py_TYPE(op)->tp_name;
+        text = PyUnicode_FromFormat("<%s of %zd bytes: %R ... %R>", name, nbytes, first,
+                                    last);
+    }
+    Py_XDECREF(first);
+    Py_XDECREF(last);
+    return text;
+}
+
+PyDoc_STRVAR(repr_pretty_doc,
+"_repr_pretty_($self, printer, cycle, /)\n--\n\n"
+"Show the buffer at IPython's prompt: only both ends if it has more than 1,000 bytes.\n\n"
+"repr() shows all bytes, because programs may write it to a file.");
+
+static PyObject *
+growbuffer_repr_pretty(PyObject *op, PyObject *args)
+{
+    PyObject *printer, *cycle;
+    if (!PyArg_UnpackTuple(args, "_repr_pretty_", 2, 2, &printer, &cycle)) {
+        return NULL;
+    }
+    PyObject *text = prompt_text(op);
+    if (text == NULL) {
+        return NULL;
+    }
+    PyObject *done = PyObject_CallMethod(printer, "text", "O", text);
+    Py_DECREF(text);
+    return done;
+}
+
+static const PyMethodDef prompt_methods[] = {
+    {"_repr_pretty_", growbuffer_repr_pretty, METH_VARARGS, repr_pretty_doc},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyTypeObject *
 make_buffer_type(PyObject *module, struct state *state)
 {
     size_t n = state_add_methods(state->methods, 0, results_methods);
+    n = state_add_methods(state->methods, n, pieces_methods);
     n = state_add_methods(state->methods, n, sequence_methods);
     n = state_add_methods(state->methods, n, edit_methods);
     n = state_add_methods(state->methods, n, capacity_methods);
     n = state_add_methods(state->methods, n, spare_methods);
     n = state_add_methods(state->methods, n, readfrom_methods);
     n = state_add_methods(state->methods, n, transfer_methods);
+    n = state_add_methods(state->methods, n, prompt_methods);
     n = base_complete(state->methods, n, STATE_MAX_METHODS - 1);
     state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
 
@@ -86,9 +152,9 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_sq_inplace_repeat, edit_inplace_repeat},
         {Py_sq_contains, sequence_contains},
         {Py_nb_remainder, base_remainder},
-#ifdef BUFFER_UNLOCKED_BASE
         {Py_bf_getbuffer, buffer_getbuffer},
         {Py_bf_releasebuffer, buffer_releasebuffer},
+#ifdef BUFFER_UNLOCKED_BASE
         {Py_sq_item, base_item},
         {Py_tp_iter, PySeqIter_New},
         {Py_tp_repr, base_repr},
@@ -190,7 +256,11 @@ PyDoc_STRVAR(stats_doc,
 "pool_spans, pool_bytes: spans kept for the next buffer, and the memory (not\n"
 "address space) they may hold; trim() gives them back.\n"
 "reserved_bytes: address space that buffers with a limit have.\n\n"
-"The pool is one for all interpreters of a process, and so are the counts.");
+"The pool is one for all interpreters of a process, and so are the counts.\n\n"
+">>> import growbuf\n"
+">>> growbuf.trim()\n"
+">>> growbuf.stats()['pool_bytes']\n"
+"0");
 
 static PyObject *
 stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))

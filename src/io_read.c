@@ -123,8 +123,8 @@ const char io_readinto_doc[] = PyDoc_STR(
 static inline bool
 io_reads_itself(const IOObject *self, const PyObject *target)
 {
-    return self->buffer != NULL && self->buffer->spare != NULL &&
-           self->buffer->spare->reader == target;
+    SpareObject *spare = self->buffer == NULL ? NULL : buffer_spare(self->buffer);
+    return spare != NULL && spare->reader == target;
 }
 
 static PyObject *

@@ -301,6 +301,13 @@ spans_discard(struct span *span, size_t end)
     assert(!span->has_tail && spans_check(span) == NULL);
 }
 
+int
+spans_discard_front(const struct span *span, size_t from, size_t to)
+{
+    assert(from < to && to <= span->dirty_end && !span->touched);
+    return pages_discard(span->address + from, to - from);
+}
+
 /* -------------------------------------------------------------------------- moving */
 
 /* Grow by copying the bytes into a dirty span from the pool, if they are few. Its pages

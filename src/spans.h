@@ -50,6 +50,10 @@ void spans_cap(struct span *span, size_t end);
  * stays. */
 void spans_discard(struct span *span, size_t end);
 
+/* Give the pages of [from, to) back to the system, although later bytes are in use.
+ * Both are multiples of the page size. */
+int spans_discard_front(const struct span *span, size_t from, size_t to);
+
 /* Grow a span to at least `needed` bytes by the best rung that works. The bytes of
  * [from, to) keep their offsets and values; others may change. */
 int spans_grow(struct span *span, size_t needed, size_t from, size_t to);

@@ -59,6 +59,9 @@ store_free(struct store *store)
         break;
     case STORE_SPAN:
     case STORE_LIMITED:
+        if (store_is_advanced(store)) {
+            spans_discard(&store->memory, 0); /* the pool keeps its address space */
+        }
         spans_give(&store->memory);
         break;
     default: /* STORE_EMPTY */
@@ -88,8 +91,11 @@ store_capacity(const struct store *store)
 size_t
 store_nbytes(const struct store *store)
 {
-    return store_kind(store) >= STORE_SPAN ? spans_nbytes(&store->memory)
-                                           : store->memory.length;
+    size_t headroom = store_headroom(store);
+    return store_kind(store) < STORE_SPAN ? store->memory.length
+           : store_is_advanced(store)
+               ? spans_nbytes(&store->memory) - (headroom & ~(STORE_GIVE_BACK_MIN - 1))
+               : spans_nbytes(&store->memory);
 }
 
 static void
@@ -116,6 +122,10 @@ slide(struct store *store)
         pool_count_copy(store->length);
         store->start -= nbytes;
         end_with_nul(store);
+    }
+    if (store_is_advanced(store)) {
+        spans_discard(&store->memory, GROWTH_FRONT + store->length + 1);
+        store->memory.tag &= ~(uint64_t)STORE_TAG_ADVANCED;
     }
 }
 
@@ -656,8 +666,12 @@ store_check_layout(const struct store *store)
     if (store_kind(store) >= STORE_SPAN && store_headroom(store) < GROWTH_FRONT) {
         return "the headroom has no place for the header of an object";
     }
-    if (store_is_limited(store) && store_free_headroom(store) > store->length) {
+    if (store_is_limited(store) && store_free_headroom(store) > store->length &&
+        !store_is_advanced(store)) {
         return "the headroom is in the way of growing to the limit";
+    }
+    if (store_kind(store) >= STORE_SPAN && max_dirty_end(store) >= memory->length) {
+        return "the limit is past the end of the reservation";
     }
     if (store_headroom(store) > memory->dirty_end ||
         store->length > memory->dirty_end - store_headroom(store)) {

@@ -35,15 +35,16 @@ enum store_kind {
 };
 
 /* There may be many stores, so the struct is kept small. The tag of its memory has bits
- * for its kind, and for whether a helper thread makes pages present ahead of the
- * writer. */
+ * for its kind, for whether a helper thread makes pages present ahead of the writer, and
+ * for whether the start of a limited store was advanced under views (views.h): then the
+ * headroom may be longer than the bytes in use, and its memory is given back. */
 struct store {
     char *start;
     size_t length;
     struct span memory;
 };
 
-enum { STORE_TAG_KIND = 3, STORE_TAG_PREFAULT = 4 };
+enum { STORE_TAG_KIND = 3, STORE_TAG_PREFAULT = 4, STORE_TAG_ADVANCED = 8 };
 
 static inline enum store_kind
 store_kind(const struct store *store)
@@ -56,6 +57,16 @@ store_prefaults(const struct store *store)
 {
     return (store->memory.tag & STORE_TAG_PREFAULT) != 0;
 }
+
+static inline bool
+store_is_advanced(const struct store *store)
+{
+    return (store->memory.tag & STORE_TAG_ADVANCED) != 0;
+}
+
+/* The headroom of an advanced store is given back in multiples of this, or of 2 MiB if
+ * it is in huge pages. */
+#define STORE_GIVE_BACK_MIN ((size_t)64 << 10)
 
 /* Whether new stores prefault. Any thread may set it. */
 extern _Atomic bool store_prefault;

@@ -89,7 +89,11 @@ PyDoc_STRVAR(take_doc,
 "move: that costs microseconds and a copy of 2 MiB at most. In a buffer with a limit the\n"
 "remaining bytes may be moved to its front. Fewer bytes are copied once, and more are\n"
 "too if the kernel cannot move pages and keep the source mapped. Raise ValueError if\n"
-"`nbytes` is negative or more than there are, BufferError while the bytes are exported.");
+"`nbytes` is negative or more than there are, BufferError while the bytes are exported.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam and eggs')\n"
+">>> buf.take(4), buf\n"
+"(GrowBuffer(b'spam'), GrowBuffer(b' and eggs'))");
 
 /* Convert the argument `nbytes`; None becomes -1. */
 static int
@@ -119,7 +123,11 @@ PyDoc_STRVAR(take_bytes_doc,
 "A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
 "while the bytes are exported. The removed bytes are copied once; freeze() returns a\n"
 "subclass of bytes instead, and copies nothing if they are many.\n"
-"Python's own bytearray has this method since 3.15.");
+"Python's own bytearray has this method since 3.15.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam and eggs')\n"
+">>> buf.take_bytes(4), buf\n"
+"(b'spam', GrowBuffer(b' and eggs'))");
 
 static PyObject *
 take_first(BufferObject *self, PyObject *n)
@@ -140,7 +148,7 @@ take_first(BufferObject *self, PyObject *n)
                      length);
         return NULL;
     }
-    if (buffer_check_resizable(self) < 0) {
+    if (buffer_check_removable(self) < 0) {
         return NULL;
     }
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, taken);
@@ -251,23 +259,30 @@ growbuffer_freeze(PyObject *op, PyObject *args, PyObject *kwargs)
 
 /* ------------------------------------------------------------ pickling and copying */
 
+/* Return (_rebuild, (bytes,)). The reference to `bytes` is consumed; it may be NULL. */
+static PyObject *
+new_reduced(PyObject *op, PyObject *bytes)
+{
+    PyObject *args = bytes == NULL ? NULL : PyTuple_Pack(1, bytes);
+    PyObject *reduced =
+        args == NULL ? NULL : PyTuple_Pack(2, state_of(op)->rebuild, args);
+    Py_XDECREF(args);
+    Py_XDECREF(bytes);
+    return reduced;
+}
+
 /* Return the tuple from which protocol 5 restores an object: (_rebuild,
  * (PickleBuffer,)) for a GrowBuffer, and (_rebuild, (PickleBuffer, subclass), state)
  * for a subclass. */
 static PyObject *
 reduce_out_of_band(PyObject *op)
 {
-    PyObject *rebuild = state_of(op)->rebuild, *reduced = NULL;
     PyObject *bytes = PyPickleBuffer_FromObject(op);
-    if (bytes != NULL && buffer_is_exact_type(Py_TYPE(op))) {
-        reduced = Py_BuildValue("O(O)", rebuild, bytes);
+    if (bytes == NULL || buffer_is_exact_type(Py_TYPE(op))) {
+        return new_reduced(op, bytes);
     }
-    else if (bytes != NULL) {
-        reduced = Py_BuildValue("O(OO)N", rebuild, bytes, Py_TYPE(op),
-                                PyObject_CallMethod(op, "__getstate__", NULL));
-    }
-    Py_XDECREF(bytes);
-    return reduced;
+    return Py_BuildValue("O(NO)N", state_of(op)->rebuild, bytes, Py_TYPE(op),
+                         PyObject_CallMethod(op, "__getstate__", NULL));
 }
 
 PyDoc_STRVAR(reduce_ex_doc,
@@ -289,8 +304,9 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
     BufferObject *self = buffer_cast(op);
     buffer_hold(self);
     reduced = number >= 3 && buffer_is_exact_type(Py_TYPE(op))
-                  ? Py_BuildValue("O(y#)", state_of(op)->rebuild, buffer_bytes(self),
-                                  (Py_ssize_t)buffer_length(self))
+                  ? new_reduced(op, PyBytes_FromStringAndSize(
+                                        buffer_bytes(self),
+                                        (Py_ssize_t)buffer_length(self)))
                   : PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__",
                                         "OO", op, protocol);
     buffer_unhold(self);
@@ -308,6 +324,19 @@ is_shown_whole(PyObject *owner, const PyObject *type, const Py_buffer *view)
            (size_t)view->len == buffer_length(buffer_cast(owner));
 }
 
+/* Return a new buffer of the bytes of a bytes or bytearray. */
+static PyObject *
+rebuild_in_band(PyTypeObject *type, PyObject *bytes)
+{
+    struct args_bytes args;
+    if (!buffer_is_exact_type(type) || !args_open_bytes(bytes, &args)) {
+        return PyObject_CallOneArg((PyObject *)type, bytes);
+    }
+    PyObject *result = buffer_copy(type, args.piece);
+    args_close_bytes(&args);
+    return result;
+}
+
 PyObject *
 transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -323,19 +352,24 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
                      "_rebuild() needs a subclass of GrowBuffer, got %R", type);
         return NULL;
     }
-    if (PyBytes_CheckExact(bytes) || PyByteArray_CheckExact(bytes)) {
-        return PyObject_CallOneArg(type, bytes); /* in band */
+    if (PyBytes_CheckExact(bytes) || PyByteArray_CheckExact(bytes)) { /* in band */
+        return rebuild_in_band((PyTypeObject *)type, bytes);
     }
-    PyObject *view = PyMemoryView_FromObject(bytes);
+    PyObject *view = PyPickleBuffer_Check(bytes) ? Py_NewRef(bytes)
+                                                 : PyMemoryView_FromObject(bytes);
     if (view == NULL) {
         return NULL;
     }
-    PyObject *owner = PyMemoryView_GET_BASE(view);
-    PyObject *result = is_shown_whole(owner, type, PyMemoryView_GET_BUFFER(view))
-                           ? Py_NewRef(owner)
-                           : NULL;
+    const Py_buffer *shown = view == bytes ? PyPickleBuffer_GetBuffer(view)
+                                           : PyMemoryView_GET_BUFFER(view);
+    PyObject *result = NULL;
+    if (shown != NULL) {
+        result = is_shown_whole(shown->obj, type, shown)
+                     ? Py_NewRef(shown->obj)
+                     : PyObject_CallOneArg(type, bytes);
+    }
     Py_DECREF(view);
-    return result != NULL ? result : PyObject_CallOneArg(type, bytes);
+    return result;
 }
 
 /* Return a copy, as copy.copy() and copy.deepcopy() do. `memo` is the one of
@@ -346,12 +380,7 @@ copy_object(PyObject *op, PyObject *memo)
     if (buffer_is_exact_type(Py_TYPE(op))) {
         PyObject *result;
         Py_BEGIN_CRITICAL_SECTION(op);
-        size_t nbytes = buffer_length(buffer_cast(op));
-        result = buffer_create(Py_TYPE(op), nbytes);
-        if (result != NULL && nbytes > 0) {
-            memcpy(buffer_bytes(buffer_cast(result)), buffer_bytes(buffer_cast(op)),
-                   nbytes);
-        }
+        result = buffer_copy(Py_TYPE(op), buffer_piece(op));
         Py_END_CRITICAL_SECTION();
         return result;
     }
