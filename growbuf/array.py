@@ -485,9 +485,9 @@ _numpy = use_numpy(
 # --------------------------------------------------------------------- the array
 
 
-def _restore(cls, rows, dtype, row_shape):
+def _restore(cls, rows, dtype, row_shape, maxlen=None):
     """Return an array of these bytes, for pickle and copy."""
-    array = GrowArray.__new__(cls, dtype=dtype, row_shape=row_shape)
+    array = GrowArray.__new__(cls, dtype=dtype, row_shape=row_shape, maxlen=maxlen)
     GrowArray.extend(array, np.frombuffer(rows, dtype).reshape(-1, *array.row_shape))
     return array
 
@@ -517,6 +517,8 @@ class _Methods:
         rows = self.array.reshape(-1).view(np.uint8)
         rows = PickleBuffer(rows) if protocol >= 5 else rows.tobytes()
         arguments = type(self), rows, self.dtype, self.row_shape
+        if self.maxlen is not None:
+            arguments += (self.maxlen,)
         return _restore, arguments, self.__getstate__()
 
     def setflags(self, write=None, align=None, uic=None):
@@ -541,6 +543,8 @@ class _Methods:
         wider = len(name) - len("array")
         with np.printoptions(linewidth=np.get_printoptions()["linewidth"] - wider):
             text = repr(self.array).removeprefix("array")
+        if self.maxlen is not None:
+            text = f"{text.removesuffix(')')}, maxlen={self.maxlen})"
         return name + text.replace("\n", "\n" + " " * wider)
 
     def __str__(self):

@@ -278,8 +278,7 @@ buffer_end_view(BufferObject *self, size_t position)
     assert(buffer_nviews(self) > 0);
     self->base.ob_exports -= BUFFER_VIEW;
     if (self->extra != NULL && self->extra->views.fronts != NULL) {
-        views_release(&self->extra->views, &self->store, position,
-                      buffer_nviews(self));
+        views_release(&self->extra->views, &self->store, position, buffer_nviews(self));
     }
 }
 
@@ -395,7 +394,8 @@ buffer_check_growable(BufferObject *self)
 int
 buffer_check_removable(BufferObject *self)
 {
-    if (!store_is_limited(&self->store) || buffer_nexports(self) > buffer_nviews(self) ||
+    if (!store_is_limited(&self->store) ||
+        buffer_nexports(self) > buffer_nviews(self) ||
         (buffer_spare_is_outstanding(self) && !is_committed(self))) {
         return buffer_check_resizable(self);
     }
@@ -444,11 +444,12 @@ buffer_past_limit(const BufferObject *self)
         buffer_no_memory(&self->store, EFBIG);
         return;
     }
-    PyErr_Format(PyExc_MemoryError,
-                 "the buffer would grow past its limit of %zu bytes: views that were "
-                 "made before bytes were removed from its front still hold %zu of them: "
-                 "release these views",
-                 buffer_limit(self), held);
+    PyErr_Format(
+        PyExc_MemoryError,
+        "the buffer would grow past its limit of %zu bytes: views that were "
+        "made before bytes were removed from its front still hold %zu of them: "
+        "release these views",
+        buffer_limit(self), held);
 }
 
 /* Publish the store, which may have changed since `before`. Raise MemoryError if
@@ -561,8 +562,8 @@ remove_first(BufferObject *self, size_t nbytes)
     if (buffer_ensure_extra(self) < 0) {
         return -1;
     }
-    int error = views_advance(&self->extra->views, &self->store, nbytes,
-                              buffer_nviews(self));
+    int error =
+        views_advance(&self->extra->views, &self->store, nbytes, buffer_nviews(self));
     return changed(self, before, error);
 }
 
@@ -584,6 +585,15 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     }
     struct trace before = trace_of(&self->store);
     return changed(self, before, store_splice(&self->store, at, removed, inserted));
+}
+
+void
+buffer_slide(BufferObject *self)
+{
+    assert(!buffer_is_exported(self));
+    struct trace before = trace_of(&self->store);
+    store_slide(&self->store);
+    (void)changed(self, before, 0);
 }
 
 int
@@ -701,8 +711,7 @@ buffer_check(BufferObject *self)
     if (self->extra != NULL) {
         reason = views_check(&self->extra->views, &self->store, buffer_nviews(self));
     }
-    /* The view of an outstanding spare may have overwritten the NUL. */
-    return reason != NULL                      ? reason
-           : buffer_spare_is_outstanding(self) ? store_check_layout(&self->store)
-                                               : store_check(&self->store);
+    return reason != NULL                 ? reason
+           : buffer_tail_is_written(self) ? store_check_layout(&self->store)
+                                          : store_check(&self->store);
 }

@@ -18,6 +18,7 @@ rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout)
     RowsObject *self = rows_cast(op);
     self->buffer = buffer_cast(buffer);
     self->layout = layout_cast(Py_NewRef(layout));
+    self->max_nbytes = MAXLEN_NONE;
     return op;
 }
 
@@ -32,6 +33,7 @@ rows_dealloc(PyObject *op)
     Py_CLEAR(self->view);
     Py_CLEAR(self->buffer);
     Py_CLEAR(self->layout);
+    PyMem_Free(self->pending);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -117,15 +119,28 @@ move_to_reservation(BufferObject *buffer, size_t limit)
     return rc;
 }
 
+/* Choose a limit of at most `max` bytes, which leaves space for `nbytes` more. With
+ * maxlen it leaves space for twice as many rows, if there is such a limit. */
+static int
+choose_limit(RowsObject *self, size_t nbytes, size_t max, size_t *limit)
+{
+    NumPyObject *numpy = self->layout->numpy;
+    size_t needed = buffer_length(self->buffer) + nbytes;
+    *limit = 0;
+    if (self->max_nbytes < SIZE_MAX / 2 && 2 * self->max_nbytes > needed &&
+        layout_choose_limit(numpy, 2 * self->max_nbytes, max, limit) < 0) {
+        return -1;
+    }
+    return *limit > 0 ? 0 : layout_choose_limit(numpy, needed, max, limit);
+}
+
 int
 rows_stabilize(RowsObject *self, size_t nbytes)
 {
     size_t limit = SIZE_MAX;
     int rc = 1;
     while (self->small && rc > 0) {
-        if (layout_choose_limit(self->layout->numpy,
-                                buffer_length(self->buffer) + nbytes, limit - 1,
-                                &limit) < 0) {
+        if (choose_limit(self, nbytes, limit - 1, &limit) < 0) {
             return -1;
         }
         if (!self->small || limit == 0) { /* another thread was faster, or no space */
@@ -142,10 +157,10 @@ rows_stabilize(RowsObject *self, size_t nbytes)
 /* ---------------------------------------------------------------------- the view */
 
 PyObject *
-rows_make_view(RowsObject *self, BufferObject *buffer)
+rows_make_view(RowsObject *self, PyObject *bytes)
 {
     LayoutObject *layout = self->layout;
-    PyObject *args[] = {(PyObject *)buffer, layout->dtype};
+    PyObject *args[] = {bytes, layout->dtype};
     PyObject *flat =
         PyObject_Vectorcall(layout->numpy->hooks[NUMPY_frombuffer], args, 2, NULL);
     if (flat == NULL) {
@@ -174,12 +189,13 @@ kept_view(RowsObject *self)
     if (rows_check_whole(self) < 0) {
         return NULL;
     }
-    PyObject *view = rows_make_view(self, self->buffer);
+    PyObject *view = rows_make_view(self, (PyObject *)self->buffer);
     /* Making the view may run the garbage collector, and so code that changed the
      * length before the view was an export, or removed rows from the front. Keep it only
      * if it shows all rows. */
     if (view != NULL && !self->shared && nbytes == buffer_length(self->buffer) &&
-        start == buffer_bytes(self->buffer) && PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
+        start == buffer_bytes(self->buffer) &&
+        PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
         self->view_nbytes = nbytes;
         Py_XSETREF(self->view, Py_NewRef(view));
     }
@@ -252,11 +268,12 @@ refuse_past_limit(RowsObject *self)
                      "the array would grow past its limit of %zu row%s", nrows, plural);
     }
     else {
-        PyErr_Format(PyExc_MemoryError,
-                     "the array would grow past its limit of %zu row%s: views that were "
-                     "made before rows were removed from its front still hold %zu of "
-                     "them: drop these views, or keep copies",
-                     nrows, plural, held);
+        PyErr_Format(
+            PyExc_MemoryError,
+            "the array would grow past its limit of %zu row%s: views that were "
+            "made before rows were removed from its front still hold %zu of "
+            "them: drop these views, or keep copies",
+            nrows, plural, held);
     }
     return -1;
 }
@@ -300,6 +317,11 @@ rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
         return -1;
     }
     size_t length = buffer_length(self->buffer);
+    if (length + nbytes > self->max_nbytes) {
+        return rows_drop_views(self, true) < 0
+                   ? -1
+                   : maxlen_make_tailroom(self->buffer, self->max_nbytes, nbytes);
+    }
     if (self->small && nbytes > store_tailroom(&self->buffer->store)) {
         size_t more =
             Py_MIN(Py_MAX(length / 2, ROWS_MIN_SMALL), ROWS_MAX_SMALL - length);

@@ -95,6 +95,14 @@ spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
         store_free(&spare->store);
         spare->buffer = NULL;
     }
+    else if (spare->state == SPARE_SHARED) {
+        spare->buffer = NULL;
+        self->extra->nshared--;
+        if (!buffer_spare_is_outstanding(self)) {
+            self->store.start[self->store.length] = '\0'; /* it may be overwritten */
+        }
+        buffer_end_view(self, spare->position);
+    }
     else {
         assert(buffer_spare(self) == spare);
         spare_restore_nul(spare, &self->store);
@@ -202,6 +210,36 @@ spare_release(PyObject *op)
     PyErr_Restore(type, value, traceback);
     Py_XDECREF(view);
     Py_DECREF(reference);
+}
+
+bool
+spare_share(BufferObject *self)
+{
+    SpareObject *spare = buffer_spare(self);
+    assert(spare != NULL && spare->state == SPARE_OUTSTANDING);
+    if (!store_is_limited(&self->store)) {
+        return false;
+    }
+    spare->start = NULL;
+    spare->reader = NULL;
+    spare->state = SPARE_SHARED;
+    self->extra->spare = NULL; /* the memoryview has the reference */
+    self->extra->nshared++;
+    return true;
+}
+
+void
+spare_abandon(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    spare_release(op);
+    Py_BEGIN_CRITICAL_SECTION(op);
+    const SpareObject *spare = buffer_spare(self);
+    if (spare != NULL && spare->state == SPARE_OUTSTANDING &&
+        spare->owner == PyThread_get_thread_ident()) {
+        (void)spare_share(self);
+    }
+    Py_END_CRITICAL_SECTION();
 }
 
 static PyObject *

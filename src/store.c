@@ -139,6 +139,16 @@ store_align(struct store *store)
            store_kind(store) < STORE_SPAN);
 }
 
+void
+store_slide(struct store *store)
+{
+    slide(store);
+    if (store_is_limited(store)) {
+        /* The end of the limit moves with the headroom. */
+        spans_cap(&store->memory, max_dirty_end(store));
+    }
+}
+
 /* ------------------------------------------------------------------------- the heap */
 
 /* Give an empty store its first block, with `nbytes` bytes in use and no tailroom: most

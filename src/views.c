@@ -261,8 +261,8 @@ check_fronts(const struct views *views, size_t nviews)
 {
     size_t sum = 0;
     for (size_t i = views->first; i < views->end; i++) {
-        size_t next = i + 1 < views->end ? views->fronts[i + 1].position
-                                         : views->position;
+        size_t next =
+            i + 1 < views->end ? views->fronts[i + 1].position : views->position;
         if (next - views->fronts[i].position - 1 >= SIZE_MAX / 2) {
             return "the positions of the fronts do not increase";
         }

@@ -42,11 +42,12 @@ struct views_front {
 struct views {
     struct views_front *fronts; /* NULL: none. Those in use are [first, end) */
     size_t first, end, allocated;
-    size_t nolder;      /* the sum of the counts */
-    size_t position;    /* of the present start; differences are correct if it wraps */
+    size_t nolder;   /* the sum of the counts */
+    size_t position; /* of the present start; differences are correct if it wraps */
     size_t held;
-    size_t freed;       /* the memory of the store before this offset was given back */
-    struct span former; /* the former reservation; its address is NULL if there is none */
+    size_t freed; /* the memory of the store before this offset was given back */
+    struct span
+        former; /* the former reservation; its address is NULL if there is none */
     size_t former_freed; /* as `freed`, in it */
     size_t former_start; /* the offset in it of the bytes at `turned` */
     size_t turned;       /* the position of the first start after the turn */
