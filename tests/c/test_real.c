@@ -416,7 +416,7 @@ test_pool_idle_memory_goes_back_to_the_system(void)
 static void
 test_store_limited_grows_where_it_is(void)
 {
-    const size_t limit = (size_t)1 << 30, reach = 2 * (limit + 2 * MIB);
+    const size_t limit = (size_t)1 << 30, reach = 2 * limit + 2 * MIB;
     if (is_left_out(PAGES_COPY)) {
         return;
     }
