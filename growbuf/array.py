@@ -223,6 +223,64 @@ def _buffer_format(dtype):
         return None
 
 
+# ----------------------------------------------------------------- Arrow's types
+
+_ARROW = {"i1": "c", "i2": "s", "i4": "i", "i8": "l", "f2": "e", "f4": "f", "f8": "g"}
+_ARROW |= {"u1": "C", "u2": "S", "u4": "I", "u8": "L", "b1": "b"}
+_ARROW_TIMES = {"s": "s", "ms": "m", "us": "u", "ns": "n"}
+_ARROW_BITS, _ARROW_DAYS, _ARROW_SWAPPED, _ARROW_NULLS = 1, 2, 4, 8  # as in arrow.c
+
+
+def _arrow_part(dtype, name="", offset=0):
+    """Return the description of a part of a row, in the form that arrow.c defines."""
+    if dtype.subdtype is not None:
+        item, shape = dtype.subdtype
+        return _arrow_lists(_arrow_part(item), shape, name, offset)
+    if dtype.names is not None:
+        parts = tuple(
+            _arrow_part(dtype.fields[field][0], field, dtype.fields[field][1])
+            for field in dtype.names
+        )
+        if parts:
+            return "+s", name, offset, dtype.itemsize, 0, 1, parts
+    format, flags = _arrow_item(dtype)
+    return format, name, offset, dtype.itemsize, flags, 1, ()
+
+
+def _arrow_item(dtype):
+    """Return the format of an item, and how ours differs from Arrow's."""
+    swapped = 0 if dtype.isnative else _ARROW_SWAPPED
+    if dtype.kind in "mM":
+        unit, count = np.datetime_data(dtype)
+        if count == 1 and unit in _ARROW_TIMES:
+            letter = _ARROW_TIMES[unit]
+            format = f"ts{letter}:" if dtype.kind == "M" else f"tD{letter}"
+            return format, swapped | _ARROW_NULLS
+        if count == 1 and unit == "D" and dtype.kind == "M":
+            return "tdD", swapped | _ARROW_NULLS | _ARROW_DAYS
+    elif dtype.kind in "SV" and dtype.names is None:
+        return f"w:{dtype.itemsize}", 0
+    elif dtype.str[1:] in _ARROW and dtype.char not in "gG":
+        bits = _ARROW_BITS if dtype.kind == "b" else 0
+        return _ARROW[dtype.str[1:]], swapped | bits
+    raise TypeError(
+        f"Arrow has no type for {dtype!r}: convert first, as with array.astype(...)"
+    )
+
+
+def _arrow_lists(part, shape, name="", offset=0):
+    """Return the description of lists of fixed length, one in another."""
+    for length in reversed(shape):
+        part = part[:1] + ("item",) + part[2:]
+        part = f"+w:{length}", "", 0, length * part[3], 0, length, (part,)
+    return part[:1] + (name, offset) + part[3:]
+
+
+def _arrow(layout, _):
+    """Return the description of a row."""
+    return _arrow_lists(_arrow_part(layout.dtype), layout.row_shape)
+
+
 # -------------------------------------------------------------------- conversion
 #
 # One rule holds for every value that becomes a row: NumPy's rule same_kind must allow the
@@ -475,6 +533,7 @@ _numpy = use_numpy(
     row=_row,
     rows=_rows,
     selected=_selected,
+    arrow=_arrow,
     buffer_format=_buffer_format,
     address_space=_address_space,
 )
@@ -530,10 +589,17 @@ class _Methods:
         return _Flags(self.array.flags)
 
     def __arrow_array__(self, type=None):
-        """Let pyarrow.array() take the rows as a whole, without a copy where it can."""
+        """Let pyarrow.array() take the rows as a whole, without a copy where it can.
+
+        Texts, for which Arrow's C data interface needs other memory, go through NumPy.
+        """
         import pyarrow
 
-        return pyarrow.array(self.array, type=type)
+        try:
+            array = pyarrow.array(_ArrowArray(self.__arrow_c_array__()))
+        except TypeError:
+            return pyarrow.array(self.array, type=type)
+        return array if type is None or array.type == type else array.cast(type)
 
     def __repr__(self):
         """Return the repr of the ndarray, with this type's name and aligned lines."""
@@ -547,6 +613,16 @@ class _Methods:
 
     def __str__(self):
         return str(self.array)
+
+
+class _ArrowArray:
+    """An object that has nothing but the two capsules of an array."""
+
+    def __init__(self, capsules):
+        self._capsules = capsules
+
+    def __arrow_c_array__(self, requested_schema=None):
+        return self._capsules
 
 
 class _Flags:

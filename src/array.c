@@ -7,6 +7,7 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "arrow.h"
 #include "rows.h"
 #include "rows_append.h"
 #include "rows_edit.h"
@@ -568,6 +569,7 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, arrow_methods);
     n = state_add_methods(state->rows_methods, n, rows_spare_methods);
     n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);
     (void)state_add_methods(state->rows_methods, n, rows_numpy_methods);
