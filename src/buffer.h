@@ -23,6 +23,7 @@
 #include <Python.h>
 #include <stdbool.h>
 
+#include "find.h"
 #include "store.h"
 #include "views.h"
 
@@ -47,6 +48,10 @@ enum spare_state {
     SPARE_SHARED       /* a memoryview exists, which is a view like others now */
 };
 
+/* Spans are reported to tracemalloc in this domain. Python's allocator reports heap
+ * blocks. */
+#define BUFFER_TRACE_DOMAIN 0x67726f77u
+
 /* The free tail of a buffer, which spare() returns as a writable memoryview (spare.c).
  * While the memoryview exists the spare is outstanding: it is a view of the buffer.
  * Until commit() is called, nothing else can change the length. If the memoryview still
@@ -60,9 +65,9 @@ typedef struct spare {
     BufferObject *buffer; /* NULL: it was deallocated */
     enum spare_state state;
     char *start; /* NULL: there is nothing to commit */
-    size_t nbytes;
+    size_t nbytes;          /* after commit(): the bytes that were not committed */
     size_t position;        /* of the buffer's start when the memoryview was made */
-    char first;             /* if released: the byte that the NUL has replaced */
+    char first;             /* after a release or commit(): what the NUL has replaced */
     PyObject *view;         /* a weak reference to the newest memoryview */
     unsigned long owner;    /* the thread that may release it; 0: readfrom() uses it */
     const PyObject *reader; /* the view that readfrom() reads into, or NULL */
@@ -94,6 +99,13 @@ static inline size_t
 buffer_length(const BufferObject *self)
 {
     return self->store.length;
+}
+
+static inline struct piece
+buffer_piece(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    return (struct piece){buffer_bytes(self), buffer_length(self)};
 }
 
 /* The gate: the only function that writes the address and the number of the bytes to
@@ -150,6 +162,9 @@ void buffer_free_dead(const PyTypeObject *type);
 /* Return a new buffer of `nbytes` bytes. The caller writes their values before any
  * other code runs. pre: `type` is GrowBuffer itself. */
 PyObject *buffer_create(PyTypeObject *type, size_t nbytes);
+
+/* Return a new buffer with a copy of these bytes. pre: as for buffer_create(). */
+PyObject *buffer_copy(PyTypeObject *type, struct piece piece);
 
 /* Return a new buffer that takes over `store`, which is empty afterwards. It is freed
  * if this fails. pre: `type` is GrowBuffer itself. */
@@ -354,21 +369,22 @@ int buffer_trim(BufferObject *self);
 /* Remove all bytes. If the buffer is empty already, give its capacity back. */
 int buffer_clear(BufferObject *self);
 
-/* Move the first `nbytes` bytes to `taken`, a new and empty buffer, by moving their
- * pages or the whole store. Return 1, and do nothing, if the store cannot do that, or
- * if views see the bytes but do not prevent removing them. */
-int buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken);
+/* Move the first `nbytes` bytes to a store, by moving their pages or the whole store.
+ * Return 1, and do nothing, if the store cannot do that, or if views see the bytes but do
+ * not prevent removing them. `*taken` need not be initialized. */
+int buffer_take(BufferObject *self, size_t nbytes, struct store *taken);
 
-/* Move the whole store to `taken`, a new and empty buffer. The buffer gets an empty
- * store with the same limit and prefault setting. */
-int buffer_hand_over(BufferObject *self, BufferObject *taken);
+/* Move the whole store of a buffer with a limit to `*taken`. The buffer gets a new and
+ * empty store with that limit. Return 1, and do nothing, if there is no address space for
+ * it. */
+int buffer_hand_over(BufferObject *self, struct store *taken);
 
 /* Swap the buffer's store and `store`. Raise BufferError if there are exports. Swapping
  * an empty store for an empty store is allowed under exports, except with a limit,
  * while a spare is outstanding, and since 3.15, whose __init__ raises then. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
-/* Put back a store that buffer_hand_over() moved away. It is empty afterwards. Exports
+/* Put back a store that was moved away. It is empty afterwards. Exports
  * of the buffer, which are of no bytes, are allowed if it has no limit. Return 1, and
  * do nothing, if the buffer has bytes or an outstanding spare, if only one of the two
  * stores has a limit, or if there is an export and a limit. */

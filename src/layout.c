@@ -33,7 +33,7 @@ numpy_traverse(PyObject *op, visitproc visit, void *arg)
 }
 
 static void
-forget(struct kept *kept)
+forget_layout(struct kept *kept)
 {
     Py_CLEAR(kept->dtype);
     Py_CLEAR(kept->row_shape);
@@ -48,7 +48,7 @@ numpy_clear(PyObject *op)
         Py_CLEAR(self->hooks[i]);
     }
     for (int i = 0; i < NUMPY_NKEPT; i++) {
-        forget(&self->kept[i]);
+        forget_layout(&self->kept[i]);
     }
     return 0;
 }
@@ -464,7 +464,7 @@ cache_layout(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape, PyObject 
                           .row_shape = Py_NewRef(row_shape),
                           .layout = Py_NewRef(layout)};
     Py_END_CRITICAL_SECTION();
-    forget(&before);
+    forget_layout(&before);
 }
 
 PyObject *

@@ -144,10 +144,8 @@ readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t offered)
     return nbytes;
 }
 
-/* Return how many bytes can be appended up to the limit; without one,
- * PY_SSIZE_T_MAX. */
-static size_t
-left_to_limit(PyObject *op)
+size_t
+readfrom_left(PyObject *op)
 {
     const struct store *store = &buffer_cast(op)->store;
     size_t left = PY_SSIZE_T_MAX;
@@ -182,7 +180,7 @@ read_past_limit(PyObject *op, PyObject *reader)
 static Py_ssize_t
 read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
 {
-    size_t left = left_to_limit(op);
+    size_t left = readfrom_left(op);
     if (left == 0) {
         return read_past_limit(op, reader);
     }
@@ -241,7 +239,14 @@ PyDoc_STRVAR(readfrom_doc,
 "kept. If the source has more bytes than a limit allows, MemoryError is raised, and one\n"
 "byte read from it is lost. Space for a file is reserved by its size, so that the buffer\n"
 "moves at most once. Other threads run while the source waits; they cannot change the\n"
-"length then (BufferError).");
+"length then (BufferError).\n\n"
+">>> import io\n"
+">>> from growbuf import GrowBuffer\n"
+">>> source, buf = io.BytesIO(b'spam and eggs'), GrowBuffer()\n"
+">>> buf.readfrom(source, 4), buf.readfrom(source), buf.readfrom(source)\n"
+"(4, 9, 0)\n"
+">>> buf\n"
+"GrowBuffer(b'spam and eggs')");
 
 static PyObject *
 growbuffer_readfrom(PyObject *op, PyObject *args, PyObject *kwargs)

@@ -87,7 +87,12 @@ PyDoc_STRVAR(insert_doc,
 "Raise as append() does, BufferError while a view is held, except at the end, and\n"
 "IndexError if the array has maxlen rows, as deque.insert() does.\n"
 "Moves the rows after the index; or those before it, if they are fewer and earlier\n"
-"deletions there left headroom.");
+"deletions there left headroom.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 3.0])\n"
+">>> samples.insert(1, 2)\n"
+">>> samples\n"
+"GrowArray([1., 2., 3.])");
 
 static PyObject *
 rows_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -160,7 +165,11 @@ PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove a row and return it: an array if rows have a shape, else a scalar.\n\n"
 "Raise IndexError if there is no such row, BufferError while a view is held. O(1) for\n"
-"the first and the last row; else moves the rows on the shorter side.");
+"the first and the last row; else moves the rows on the shorter side.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> float(samples.pop()), len(samples)\n"
+"(2.0, 1)");
 
 static PyObject *
 rows_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -400,7 +409,12 @@ PyDoc_STRVAR(resize_doc,
 "Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
 "Raise ValueError if nrows is negative or more than maxlen, MemoryError past the limit, BufferError if rows\n"
 "would be removed while a view is held. Fresh pages are zero already, and are not\n"
-"written to.");
+"written to.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0])\n"
+">>> samples.resize(3)\n"
+">>> samples\n"
+"GrowArray([1., 0., 0.])");
 
 static PyObject *
 rows_resize(PyObject *op, PyObject *nrows)
@@ -436,7 +450,12 @@ PyDoc_STRVAR(reserve_doc,
 "reserve($self, nrows, /)\n--\n\n"
 "Make the capacity nrows or more, the present rows included.\n\n"
 "Raise ValueError if nrows is negative, MemoryError past the limit or if the system\n"
-"refuses, BufferError if it would move rows while a view is held.");
+"refuses, BufferError if it would move rows while a view is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray()\n"
+">>> samples.reserve(1000)\n"
+">>> samples.capacity >= 1000\n"
+"True");
 
 static PyObject *
 rows_reserve(PyObject *op, PyObject *nrows)
@@ -454,7 +473,12 @@ rows_reserve(PyObject *op, PyObject *nrows)
 
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
-"Remove all rows and give the memory back. Raise BufferError while a view is held.");
+"Remove all rows and give the memory back. Raise BufferError while a view is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> samples.clear()\n"
+">>> len(samples)\n"
+"0");
 
 static PyObject *
 rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -468,7 +492,12 @@ rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(trim_doc,
 "trim($self, /)\n--\n\n"
-"Give back the memory the rows do not need. Raise BufferError while a view is held.");
+"Give back the memory the rows do not need. Raise BufferError while a view is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> samples.trim()\n"
+">>> samples\n"
+"GrowArray([1., 2.])");
 
 static PyObject *
 rows_trim(PyObject *op, PyObject *Py_UNUSED(ignored))

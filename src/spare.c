@@ -329,8 +329,12 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
             spare->start[0] = spare->first;
         }
         assert(nbytes <= store_tailroom(&self->store));
-        buffer_commit(self, nbytes);
     }
+    if (spare->state == SPARE_OUTSTANDING && nbytes < spare->nbytes) {
+        spare->first = spare->start[nbytes]; /* the view's: a NUL replaces it */
+    }
+    spare->nbytes -= nbytes;
+    buffer_commit(self, nbytes);
     spare_finish(spare);
     return 0;
 }
@@ -400,7 +404,14 @@ PyDoc_STRVAR(commit_doc,
 "is negative or more than spare() returned, or if spare() was not called or the buffer\n"
 "has changed since; BufferError while the bytes are exported and there is\n"
 "no limit. Any thread may commit the bytes that another thread spared: two threads that\n"
-"both spare and commit need a lock of their own. Costs O(1): nothing is copied.");
+"both spare and commit need a lock of their own. Costs O(1): nothing is copied.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer()\n"
+">>> view = buf.spare(100)\n"
+">>> view[:4] = b'spam'\n"
+">>> buf.commit(4)\n"
+">>> buf\n"
+"GrowBuffer(b'spam')");
 
 static PyObject *
 growbuffer_commit(PyObject *op, PyObject *number)

@@ -130,6 +130,16 @@ slide(struct store *store)
 }
 
 void
+store_align(struct store *store)
+{
+    if ((uintptr_t)store->start % STORE_ALIGNMENT != 0) {
+        slide(store);
+    }
+    assert((uintptr_t)store->start % STORE_ALIGNMENT == 0 ||
+           store_kind(store) < STORE_SPAN);
+}
+
+void
 store_slide(struct store *store)
 {
     slide(store);

@@ -235,6 +235,11 @@ store_is_limited(const struct store *store)
     return store_kind(store) == STORE_LIMITED;
 }
 
+/* Make the address of the first byte a multiple of this. If it is none, the bytes in use
+ * move to the start of the memory. */
+#define STORE_ALIGNMENT ((size_t)16)
+void store_align(struct store *store);
+
 /* Move the first `nbytes` bytes to `taken`, an empty store. Their pages move, and at
  * most 2 MiB are copied. The remaining bytes of a limited store are moved to its front
  * if they are fewer than the headroom. ENOTSUP if pages cannot be moved like this, or

@@ -71,6 +71,13 @@ void views_release(struct views *views, struct store *store, size_t position,
 bool views_leave(struct views *views, struct store *store, size_t position,
                  struct span *seen);
 
+/* Whether a view made at `position` sees the former reservation. */
+static inline bool
+views_are_former(const struct views *views, size_t position)
+{
+    return views->former.address != NULL && views->turned - position - 1 < SIZE_MAX / 2;
+}
+
 /* Return the limit of a limited store. */
 static inline size_t
 views_limit(const struct views *views, const struct store *store)
