@@ -431,9 +431,49 @@ def _yields_rows(rows):
     return hasattr(rows, "__iter__") and not whole
 
 
+def _fields(record, dtype):
+    """Return the values of a record that is given as a dict or a list, as a tuple.
+
+    A dict must have all fields and no others. Other records are returned as they are.
+    """
+    if dtype.names is None:
+        return record
+    if isinstance(record, dict):
+        if record.keys() != set(dtype.names):
+            raise ValueError(
+                f"the fields are {', '.join(map(repr, dtype.names))}, got "
+                f"{', '.join(map(repr, record)) or 'none'}"
+            )
+        record = [record[name] for name in dtype.names]
+    if isinstance(record, list) and len(record) != len(dtype.names):
+        if len(record) == 1 and isinstance(record[0], tuple | np.void):
+            return record  # NumPy takes it for the record in it
+        raise ValueError(f"{dtype!r} has {len(dtype.names)} fields, got {len(record)}")
+    if isinstance(record, list | tuple) and len(record) == len(dtype.names):
+        parts = (dtype.fields[name][0] for name in dtype.names)
+        return tuple(map(_fields, record, parts))
+    return record
+
+
 def _row(layout, row):
     """Return an array of one row."""
+    if layout.row_shape == ():
+        row = _fields(row, layout.dtype)
     return _cast(layout, _source(row, layout.dtype))
+
+
+def _many(layout, value):
+    """Return whether a value for insert() is many rows: it has one axis more than a row."""
+    if layout.dtype.names is not None and layout.row_shape == ():
+        if not isinstance(value, np.ndarray):
+            first = value[0] if isinstance(value, list) and value else None
+            return isinstance(first, tuple | list | dict | np.void)
+    if isinstance(value, list) and not value:
+        return True
+    try:
+        return np.ndim(value) == len(layout.row_shape) + 1
+    except ValueError:  # the rows have different lengths
+        return False
 
 
 def _rows(layout, rows):
@@ -445,6 +485,9 @@ def _rows(layout, rows):
             f"extend() needs rows, got {type(rows).__name__}, which NumPy takes for one "
             f"text: np.frombuffer(data, {layout.dtype.str!r}) makes rows of bytes"
         )
+    if layout.dtype.names is not None and isinstance(rows, list | tuple):
+        if layout.row_shape == () and any(isinstance(row, dict | list) for row in rows):
+            rows = [_fields(row, layout.dtype) for row in rows]
     source = _source(rows, layout.dtype)
     if source.ndim == 0:
         raise TypeError(
@@ -535,6 +578,7 @@ _numpy = use_numpy(
     row=_row,
     rows=_rows,
     selected=_selected,
+    many=_many,
     arrow=_arrow,
     buffer_format=_buffer_format,
     address_space=_address_space,
@@ -551,8 +595,41 @@ def _restore(cls, rows, dtype, row_shape, maxlen=None):
     return array
 
 
+class _Interface(dict):
+    """An __array_interface__, which gives out the address only if that is asked for.
+
+    A consumer that reads the address keeps the GrowArray, and no view. So from then on
+    the array itself keeps one: its rows stay where they are, and none but the first ones
+    can be removed.
+    """
+
+    def __init__(self, array):
+        view = array.array
+        super().__init__(view.__array_interface__)
+        del self["data"]  # without it, NumPy uses the buffer protocol
+        self._array, self._view = array, view
+
+    def __missing__(self, key):
+        if key != "data":
+            raise KeyError(key)
+        self._array._pin(self._view)
+        return self._view.__array_interface__["data"]
+
+
 class _Methods:
     """The methods of GrowArray that are written in Python."""
+
+    @property
+    def __array_interface__(self):
+        """The interface of the ndarray, if the buffer protocol has a format for it.
+
+        Without one NumPy would take the memory from here, and keep no export of it.
+        """
+        if _buffer_format(self.dtype) is None:
+            raise AttributeError(
+                f"the buffer protocol has no format for {self.dtype!r}: use .array"
+            )
+        return _Interface(self)
 
     def __array__(self, dtype=None, copy=None):
         array = self.array
@@ -561,6 +638,10 @@ class _Methods:
         if copy is None:  # np.array() of NumPy 1 does not accept copy=None
             return array.astype(dtype)
         return np.array(array, dtype=dtype, copy=copy)
+
+    def to_numpy(self):
+        """Return the ndarray of all rows; libraries ask for it by this name."""
+        return self.array
 
     def __bytes__(self):
         """Return the bytes of all rows, even if the buffer protocol has no format."""

@@ -31,6 +31,7 @@ rows_dealloc(PyObject *op)
         PyObject_ClearWeakRefs(op);
     }
     Py_CLEAR(self->view);
+    Py_CLEAR(self->pinned);
     Py_CLEAR(self->buffer);
     Py_CLEAR(self->layout);
     PyMem_Free(self->pending);
