@@ -8,6 +8,7 @@
 #include <structmember.h>
 
 #include "args.h"
+#include "arrow.h"
 #include "construct.h"
 #include "rows.h"
 #include "rows_append.h"
@@ -671,6 +672,7 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, arrow_methods);
     n = state_add_methods(state->rows_methods, n, rows_spare_methods);
     n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);
     (void)state_add_methods(state->rows_methods, n, rows_numpy_methods);
