@@ -5,6 +5,7 @@
 #   make test PYTHON=python3.13    use another interpreter (3.11 or newer)
 #   make test ARGS="-k demo"       pass arguments to pytest, or to the target's program
 #   make test GROWBUF_DEBUG=1      build with assertions
+#   make test GROWBUF_PAGES=posix  build as for a POSIX system without mremap()
 #   make test UNDER="env X=y"      put a prefix before the command that runs pytest
 
 PYTHON ?= python3
@@ -14,6 +15,7 @@ BENCH_JSON ?= .benchmarks/bench.json
 OPERATIONS_JSON ?= .benchmarks/operations.json
 PROGRAMS_JSON ?= .benchmarks/programs.json
 export GROWBUF_DEBUG ?= 0
+export GROWBUF_PAGES ?= system
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Prefer an older wheel to a newer source distribution: some packages have no wheel of
 # their newest release for free-threaded 3.13.
@@ -21,7 +23,7 @@ export PIP_PREFER_BINARY = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
 C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] tests/fuzz/*.c benchmarks/seed/*.c)
-BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)
+BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)-$(GROWBUF_PAGES)
 
 # A name for the kind of Python: its version, platform, and whether it is a debug or
 # free-threaded build.
@@ -32,22 +34,22 @@ LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
 PROGRAMS := .venv/programs-$(TAG)
-TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
+TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs clean python
-.PHONY: bench operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
+.PHONY: bench ends figures operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | info | test | lint | format | docs | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | operations | programs | pictures | seed     benchmarks"
+	@echo "make bench | operations | programs | ends | figures | pictures | seed     benchmarks"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross           checks of a release"
 
-demo: $(VENV)/$(BUILD)-cli
+demo: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 # How buffers grow on this machine: ARGS=--json.
@@ -74,6 +76,10 @@ programs: $(PROGRAMS)/ready $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(PROGRAMS_JSON))
 	@PYTHONPATH=. $(PROGRAMS)/bin/python benchmarks/programs.py --json $(PROGRAMS_JSON) $(ARGS)
 
+# Buffers that end as bytes, beside copies: ARGS="build --repeat 3".
+ends: $(VENV)/$(BUILD)-bench
+	@$(VENV)/bin/python benchmarks/ends.py $(ARGS)
+
 # What `bench` and `operations` wrote, of what there is, for docs/.
 pictures: $(VENV)/$(BUILD)-bench
 	@test ! -f $(BENCH_JSON) || \
@@ -81,8 +87,15 @@ pictures: $(VENV)/$(BUILD)-bench
 	@test ! -f $(OPERATIONS_JSON) || \
 		$(VENV)/bin/python benchmarks/heatmap.py $(OPERATIONS_JSON) docs
 
+# Measure the figures of README.md and docs/, draw the pictures of what was measured, and
+# write both into the texts. ARGS names some commands of docs/figures.json. It takes about
+# 40 minutes on a quiet machine.
+figures: $(VENV)/$(BUILD)-bench
+	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/figures.py --measure $(ARGS)
+	@$(MAKE) --no-print-directory pictures
+
 # A vector that doubles, over growbuf's store and over each allocator: ARGS="--json FILE".
-seed: $(VENV)/$(BUILD)-cli
+seed: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python benchmarks/seed.py $(ARGS)
 
 # Count the instructions of operations and compare them with tests/instructions.json,
@@ -155,18 +168,21 @@ clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find growbuf tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# A release build and a debug build of one Python write the same file. Building one
-# therefore removes the stamp files of the other.
-$(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/ready
-	@echo "building growbuf[$*] for $(TAG) ($(BUILD))"
+# The package, with the dependency group of the target. All kinds of build for one Python
+# write the same file. Building one therefore removes the stamp files of the others.
+EXTRAS = cli,numpy
+$(VENV)/$(BUILD)-bench: EXTRAS = bench
+$(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/pip-25.1
+	@echo "building growbuf for make $*, for $(TAG) ($(BUILD))"
 	@rm -f $(filter-out $(wildcard $(VENV)/$(BUILD)-*),$(wildcard $(VENV)/build-*))
-	@$(VENV)/bin/python -m pip install --quiet --no-build-isolation --editable '.[$*]'
+	@PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install --quiet \
+		--no-build-isolation --editable '.[$(EXTRAS)]' --group $*
 	@touch $@
 
-$(VENV)/ready: | python
+$(VENV)/pip-25.1: | python
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --upgrade 'setuptools>=77'
+	@$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=77'
 	@touch $@
 
 # Each of these holds the dependency group of the same name; --group needs pip 25.1.

@@ -16,7 +16,7 @@ import timeit
 from functools import partial
 
 import numpy as np
-from common import case_parser, compare, parse
+from common import add_json, case_parser, compare, parse, write_json
 
 from growbuf import GrowArray
 from growbuf.cli.cases import BLOCKS, ITEMS, blocks, is_installed
@@ -232,18 +232,23 @@ COLUMNS = {
 
 
 def main():
-    options = parse(case_parser(__doc__, CASES), CASES)
+    parser = case_parser(__doc__, CASES)
+    add_json(parser)
+    options = parse(parser, CASES)
 
     from rich.console import Console
     from rich.table import Table
 
+    report = []
     for name in options.cases:
         rows = list(CASES[name](options.repeat))
+        report += [{"case": name, "peer": peer, **row} for peer, row in rows]
         columns = {c: form for c, form in COLUMNS.items() if c in rows[0][1]}
         table = Table(name, *columns)
         for peer, row in rows:
             table.add_row(peer, *(form.format(row[c]) for c, form in columns.items()))
         Console().print(table)
+    write_json(options, {"rows": report})
 
 
 if __name__ == "__main__":

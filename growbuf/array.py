@@ -8,9 +8,11 @@ code, and adds methods to the type.
 
 import datetime
 import functools
+import inspect
 import math
 import operator
 import os
+import re
 import sys
 import types
 from pickle import PickleBuffer
@@ -518,7 +520,7 @@ class _Methods:
         return _restore, arguments, self.__getstate__()
 
     def setflags(self, write=None, align=None, uic=None):
-        """As ndarray.setflags, but raise ValueError if it would change a flag."""
+        """Raise ValueError if a flag would change: see numpy.ndarray.setflags."""
         if write is not None and not write or align is not None and not align or uic:
             _refuse_flags()
 
@@ -581,6 +583,37 @@ def _refuse_flags():
 _WRITES = {"fill", "put", "sort", "partition", "setfield", "byteswap"}
 
 
+def _numpy_doc(name, value):
+    """Return the call and the first sentence of NumPy's docstring, or "" for each."""
+    head, _, rest = (value.__doc__ or "").strip().partition("\n\n")
+    call = re.fullmatch(rf"a\.{name}\((.*)\)", " ".join(head.split()))
+    text = " ".join((rest.partition("\n\n")[0] if call else head).split())
+    sentence, dot, _ = (text + " ").partition(". ")
+    return call[1] if call else "", sentence.strip() + dot.strip()
+
+
+def _signature(name, method):
+    """Return the signature of an ndarray's method, or None if NumPy does not tell it.
+
+    Until 2.3 NumPy has it in the docstring only.
+    """
+    call = _numpy_doc(name, method)[0].replace("<no value>", "_no_value")
+    try:
+        return inspect.signature(method)
+    except ValueError:
+        pass
+    try:
+        made = eval(f"lambda self, {call}: None", {"_no_value": np._NoValue})
+    except (SyntaxError, NameError):
+        return None
+    return inspect.signature(made)
+
+
+def _lent_doc(name, value):
+    sentence = _numpy_doc(name, value)[1] or f"The `{name}` of an ndarray."
+    return f"{sentence}\n\nNumPy does it, with the array of all rows: see numpy.ndarray.{name}."
+
+
 def _lent_method(name, method):
     """Return a method that calls an ndarray's method on the ndarray of all rows."""
 
@@ -597,7 +630,9 @@ def _lent_method(name, method):
         return self if result is view else result
 
     lent.__name__, lent.__qualname__ = name, f"GrowArray.{name}"
-    lent.__doc__ = f"As ndarray.{name}, of all rows."
+    lent.__doc__ = _lent_doc(name, method)
+    if (signature := _signature(name, method)) is not None:
+        lent.__signature__ = signature
     return lent
 
 
@@ -609,9 +644,8 @@ def _lent_attribute(name, is_settable):
         self._clean()
 
     getter = operator.attrgetter(f"array.{name}")
-    return property(
-        getter, setter if is_settable else None, None, f"As ndarray.{name}."
-    )
+    doc = _lent_doc(name, getattr(np.ndarray, name))
+    return property(getter, setter if is_settable else None, None, doc)
 
 
 def _add_methods():

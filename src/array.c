@@ -218,7 +218,13 @@ copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"
-"Copy the rows once to a new array with the default limit, and return it.");
+"Copy the rows once to a new array with the default limit, and return it.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> other = samples.copy()\n"
+">>> other.append(3)\n"
+">>> len(samples), len(other)\n"
+"(2, 3)");
 
 static PyObject *
 rows_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -379,7 +385,7 @@ get_stable(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-get_limit(PyObject *op, void *closure)
+get_limit(PyObject *op, void *Py_UNUSED(closure))
 {
     RowsObject *self = rows_cast(op);
     if (stabilize(self) < 0) {
@@ -388,7 +394,9 @@ get_limit(PyObject *op, void *closure)
     if (!store_is_limited(&self->buffer->store)) {
         Py_RETURN_NONE;
     }
-    return get_capacity(op, closure);
+    size_t nbytes;
+    ROWS_LOCKED(self, nbytes, buffer_limit(self->buffer));
+    return PyLong_FromSize_t(nbytes / self->layout->row_nbytes);
 }
 
 /* --------------------------------------------------------------------- the table */
@@ -420,24 +428,70 @@ PyDoc_STRVAR(rows_doc,
 PyDoc_STRVAR(array_doc,
 "All rows as an ndarray, without a copy. Its length does not change later.\n\n"
 "Each use makes a new ndarray. That takes tens of nanoseconds, or half a microsecond\n"
-"if the length has changed since the last use.");
+"if the length has changed since the last use.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> view = samples.array\n"
+">>> view[0] = 9\n"
+">>> samples\n"
+"GrowArray([9., 2.])");
 PyDoc_STRVAR(buffer_doc,
 "The GrowBuffer that holds the rows. Keep its length a multiple of the row size.\n\n"
 "From the first use on, the array no longer caches a view: it makes one for each\n"
-"operation that needs it.");
-PyDoc_STRVAR(dtype_doc, "The dtype of the items.");
-PyDoc_STRVAR(shape_doc, "The number of rows, and a row's shape.");
-PyDoc_STRVAR(row_shape_doc, "The shape of one row.");
-PyDoc_STRVAR(ndim_doc, "The number of axes.");
-PyDoc_STRVAR(size_doc, "The number of items.");
-PyDoc_STRVAR(itemsize_doc, "Bytes of one item.");
-PyDoc_STRVAR(nbytes_doc, "Bytes of all rows.");
+"operation that needs it.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> bytes(GrowArray([1, 2], dtype='u1').buffer)\n"
+"b'\\x01\\x02'");
+PyDoc_STRVAR(dtype_doc,
+"The dtype of the items.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([1, 2], dtype='u1').dtype\n"
+"dtype('uint8')");
+PyDoc_STRVAR(shape_doc,
+"The number of rows, and a row's shape.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([[1, 2, 3]]).shape\n"
+"(1, 3)");
+PyDoc_STRVAR(row_shape_doc,
+"The shape of one row.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([[1, 2, 3]]).row_shape\n"
+"(3,)");
+PyDoc_STRVAR(ndim_doc,
+"The number of axes.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([[1, 2, 3]]).ndim\n"
+"2");
+PyDoc_STRVAR(size_doc,
+"The number of items.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([[1, 2, 3]]).size\n"
+"3");
+PyDoc_STRVAR(itemsize_doc,
+"Bytes of one item.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([1.0, 2.0]).itemsize\n"
+"8");
+PyDoc_STRVAR(nbytes_doc,
+"Bytes of all rows.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([1.0, 2.0]).nbytes\n"
+"16");
 PyDoc_STRVAR(capacity_doc,
-"The number of rows that fit before the array must grow; the limit if it is stable.");
+"The number of rows that fit before the array must grow; the limit if it is stable.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray(limit=1000).capacity\n"
+"1000");
 PyDoc_STRVAR(limit_doc,
-"The largest number of rows; None if there is no limit and rows may move.");
+"The largest number of rows; None if there is no limit and rows may move.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray(limit=1000).limit\n"
+"1000");
 PyDoc_STRVAR(stable_doc,
-"Whether no row ever moves, so that rows can be appended while views are held.");
+"Whether no row ever moves, so that rows can be appended while views are held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray(limit=1000).stable\n"
+"True");
 
 static PyGetSetDef rows_getset[] = {
     {"array", get_array, NULL, array_doc, NULL},

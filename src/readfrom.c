@@ -164,7 +164,7 @@ read_past_limit(PyObject *op, PyObject *reader)
     Py_ssize_t nbytes = convert_result(result, 1);
     Py_XDECREF(result);
     if (nbytes > 0) {
-        buffer_no_memory(&buffer_cast(op)->store, EFBIG);
+        buffer_past_limit(buffer_cast(op));
         return READ_ERROR;
     }
     return nbytes;
@@ -238,7 +238,14 @@ PyDoc_STRVAR(readfrom_doc,
 "kept. If the source has more bytes than a limit allows, MemoryError is raised, and one\n"
 "byte read from it is lost. Space for a file is reserved by its size, so that the buffer\n"
 "moves at most once. Other threads run while the source waits; they cannot change the\n"
-"length then (BufferError).");
+"length then (BufferError).\n\n"
+">>> import io\n"
+">>> from growbuf import GrowBuffer\n"
+">>> source, buf = io.BytesIO(b'spam and eggs'), GrowBuffer()\n"
+">>> buf.readfrom(source, 4), buf.readfrom(source), buf.readfrom(source)\n"
+"(4, 9, 0)\n"
+">>> buf\n"
+"GrowBuffer(b'spam and eggs')");
 
 static PyObject *
 growbuffer_readfrom(PyObject *op, PyObject *args, PyObject *kwargs)

@@ -32,9 +32,8 @@ find_row(RowsObject *self, Py_ssize_t index)
 static Py_ssize_t
 find_row_to_remove(RowsObject *self, Py_ssize_t index)
 {
-    return find_row(self, index) < 0 || rows_drop_views(self) < 0
-               ? -1
-               : find_row(self, index);
+    Py_ssize_t row = find_row(self, index);
+    return row < 0 || rows_drop_views(self, row == 0) < 0 ? -1 : find_row(self, index);
 }
 
 /* Clip the bounds of a slice to the rows that exist, and return how many it has. */
@@ -62,7 +61,7 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes)
     if (clip(self, &row, &end) == 0) {
         return rows_append_bytes(self, bytes, row_nbytes);
     }
-    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0 ||
+    if (rows_check_whole(self) < 0 || rows_drop_views(self, false) < 0 ||
         rows_check_growable(self, row_nbytes) < 0) {
         return -1;
     }
@@ -82,7 +81,12 @@ PyDoc_STRVAR(insert_doc,
 "row: as for append().\n\n"
 "Raise as append() does, and BufferError while a view is held, except at the end.\n"
 "Moves the rows after the index; or those before it, if they are fewer and earlier\n"
-"deletions there left headroom.");
+"deletions there left headroom.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 3.0])\n"
+">>> samples.insert(1, 2)\n"
+">>> samples\n"
+"GrowArray([1., 2., 3.])");
 
 static PyObject *
 rows_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -155,7 +159,11 @@ PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove a row and return it: an array if rows have a shape, else a scalar.\n\n"
 "Raise IndexError if there is no such row, BufferError while a view is held. O(1) for\n"
-"the first and the last row; else moves the rows on the shorter side.");
+"the first and the last row; else moves the rows on the shorter side.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> float(samples.pop()), len(samples)\n"
+"(2.0, 1)");
 
 static PyObject *
 rows_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -187,7 +195,7 @@ delete_between(RowsObject *self, Py_ssize_t start, Py_ssize_t stop)
     if (clip(self, &first, &last) == 0) {
         return 0;
     }
-    if (rows_drop_views(self) < 0) {
+    if (rows_drop_views(self, first == 0) < 0) {
         return -1;
     }
     size_t count = (size_t)clip(self, &start, &stop);
@@ -217,6 +225,7 @@ find_bool(const char *bools, size_t at, size_t count, bool value)
  *   |..xxx...x..|    x: removed. Each run of other rows between two removed ones moves
  *   |.......|        once. All that is removed is then one run: buffer_splice() moves
  *                    the rows before it or after it, whichever are fewer.
+ *   |xxx........|    Removing only the first rows moves nothing.
  */
 static int
 delete_where(RowsObject *self, const char *gone, size_t count)
@@ -225,7 +234,10 @@ delete_where(RowsObject *self, const char *gone, size_t count)
     if (to == count) {
         return 0;
     }
-    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0) {
+    size_t from = find_bool(gone, to, count, false);
+    size_t next = find_bool(gone, from, count, true);
+    bool front = to == 0 && next == count;
+    if (rows_check_whole(self) < 0 || rows_drop_views(self, front) < 0) {
         return -1;
     }
     BufferObject *buffer = self->buffer;
@@ -235,9 +247,7 @@ delete_where(RowsObject *self, const char *gone, size_t count)
         return -1;
     }
     char *bytes = buffer_bytes(buffer);
-    size_t from = find_bool(gone, to, count, false);
-    size_t next;
-    while ((next = find_bool(gone, from, count, true)) < count) {
+    for (; next < count; next = find_bool(gone, from, count, true)) {
         memmove(bytes + to * row_nbytes, bytes + from * row_nbytes,
                 (next - from) * row_nbytes);
         to += next - from;
@@ -339,7 +349,7 @@ rows_delete(PyObject *op, PyObject *key)
 static PyObject *
 detach_rows(RowsObject *self)
 {
-    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0) {
+    if (rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0) {
         return NULL;
     }
     PyObject *taken = transfer_take((PyObject *)self->buffer, -1);
@@ -373,7 +383,8 @@ rows_detach(PyObject *op, PyObject *Py_UNUSED(ignored))
 static int
 resize_to(RowsObject *self, size_t nbytes)
 {
-    if (nbytes < buffer_length(self->buffer) && rows_drop_views(self) < 0) {
+    if (nbytes < buffer_length(self->buffer) &&
+        rows_drop_views(self, nbytes == 0) < 0) {
         return -1;
     }
     size_t length = buffer_length(self->buffer);
@@ -392,7 +403,12 @@ PyDoc_STRVAR(resize_doc,
 "Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
 "Raise ValueError if nrows is negative, MemoryError past the limit, BufferError if rows\n"
 "would be removed while a view is held. Fresh pages are zero already, and are not\n"
-"written to.");
+"written to.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0])\n"
+">>> samples.resize(3)\n"
+">>> samples\n"
+"GrowArray([1., 0., 0.])");
 
 static PyObject *
 rows_resize(PyObject *op, PyObject *nrows)
@@ -422,7 +438,12 @@ PyDoc_STRVAR(reserve_doc,
 "reserve($self, nrows, /)\n--\n\n"
 "Make the capacity nrows or more, the present rows included.\n\n"
 "Raise ValueError if nrows is negative, MemoryError past the limit or if the system\n"
-"refuses, BufferError if it would move rows while a view is held.");
+"refuses, BufferError if it would move rows while a view is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray()\n"
+">>> samples.reserve(1000)\n"
+">>> samples.capacity >= 1000\n"
+"True");
 
 static PyObject *
 rows_reserve(PyObject *op, PyObject *nrows)
@@ -439,27 +460,39 @@ rows_reserve(PyObject *op, PyObject *nrows)
 
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
-"Remove all rows and give the memory back. Raise BufferError while a view is held.");
+"Remove all rows and give the memory back. Raise BufferError while a view is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> samples.clear()\n"
+">>> len(samples)\n"
+"0");
 
 static PyObject *
 rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     RowsObject *self = rows_cast(op);
     int rc;
-    ROWS_LOCKED(self, rc, rows_drop_views(self) < 0 ? -1 : buffer_clear(self->buffer));
+    ROWS_LOCKED(self, rc,
+                rows_drop_views(self, true) < 0 ? -1 : buffer_clear(self->buffer));
     return buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(trim_doc,
 "trim($self, /)\n--\n\n"
-"Give back the memory the rows do not need. Raise BufferError while a view is held.");
+"Give back the memory the rows do not need. Raise BufferError while a view is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> samples.trim()\n"
+">>> samples\n"
+"GrowArray([1., 2.])");
 
 static PyObject *
 rows_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     RowsObject *self = rows_cast(op);
     int rc;
-    ROWS_LOCKED(self, rc, rows_drop_views(self) < 0 ? -1 : buffer_trim(self->buffer));
+    ROWS_LOCKED(self, rc,
+                rows_drop_views(self, false) < 0 ? -1 : buffer_trim(self->buffer));
     return buffer_none_or_null(rc);
 }
 

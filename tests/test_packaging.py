@@ -1,6 +1,7 @@
 """The sdist and the wheel: what they contain, and that they work once installed."""
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -200,6 +201,19 @@ class TestDistributions:
 class TestInstalled:
     def test_metadata_version_equals_module_version(self):
         assert metadata("growbuf")["Version"] == growbuf.__version__
+
+    def test_long_description_has_absolute_links_only(self):
+        text = metadata("growbuf")["Description"] or metadata("growbuf").get_payload()
+        source = next(
+            url.partition(", ")[2]
+            for url in metadata("growbuf").get_all("Project-URL")
+            if url.startswith("Source, ")
+        )
+        links = re.findall(r"(!?)\[[^]]*\]\(([^)]+)\)", text)
+        images = [link for sign, link in links if sign]
+        assert images and len(images) < len(links)
+        assert all(link.startswith(f"{source}/raw/HEAD/docs/") for link in images)
+        assert all(link.startswith("https://") for _, link in links)
 
     def test_metadata_requires_nothing_without_extras(self):
         needed = metadata("growbuf").get_all("Requires-Dist") or []
