@@ -26,7 +26,6 @@
 #define KEEP (MREMAP_MAYMOVE | 4)
 #define FIXED MREMAP_FIXED
 #define ACCESS (PROT_READ | PROT_WRITE)
-#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 /* Much less than 2 MiB, so that every kernel puts mappings side by side. */
 #define LENGTH (256 * KIB)
@@ -118,7 +117,7 @@ is_refused(void *mapped, int error)
 static char *
 map(size_t length)
 {
-    char *mapped = pages_ops.map(NULL, length, ACCESS, PRIVATE);
+    char *mapped = pages_ops.map(length, PAGES_OPENED);
     CHECK(mapped != MAP_FAILED);
     return mapped;
 }
