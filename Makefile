@@ -39,7 +39,7 @@ TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs clean python
-.PHONY: bench ends figures operations programs pictures seed guard soak leaks matrix swap
+.PHONY: bench ends figures operations programs pictures seed guard soak leaks matrix retain swap
 .PHONY: consumers typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
@@ -47,7 +47,7 @@ help:
 	@echo "make demo | info | test | lint | format | docs | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 	@echo "make bench | operations | programs | ends | figures | pictures | seed     benchmarks"
-	@echo "make matrix | soak | swap | consumers | guard | leaks     more tests"
+	@echo "make matrix | retain | soak | swap | consumers | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross           checks of a release"
 
@@ -132,6 +132,11 @@ leaks: $(VENV)/$(BUILD)-test
 # Run the tests on each available Python, allocator and rung.
 matrix: | python
 	@PYTHON="$(PYTHON)" $(PYTHON) tools/matrix.py $(ARGS)
+
+# Run tests on a kernel with MREMAP_RETAIN, built here, and on Debian's unpatched one:
+# make retain SOAK=10 ARGS="retain debian".
+retain: $(VENV)/$(BUILD)-test
+	@SOAK="$(SOAK)" VENV="$(VENV)" tools/retain $(ARGS)
 
 # Each tool is a script of that name in tools/, which starts with a description. As root
 # it installs the packages it needs; otherwise it names them.
