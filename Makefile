@@ -5,6 +5,7 @@
 #   make test PYTHON=python3.13    use another interpreter (3.11 or newer)
 #   make test ARGS="-k demo"       pass arguments to pytest, or to the target's program
 #   make test GROWBUF_DEBUG=1      build with assertions
+#   make test GROWBUF_PAGES=posix  build as for a POSIX system without mremap()
 #   make test UNDER="env X=y"      put a prefix before the command that runs pytest
 
 PYTHON ?= python3
@@ -15,6 +16,7 @@ OPERATIONS_JSON ?= .benchmarks/operations.json
 MEMORY_JSON ?= .benchmarks/memory.json
 PROGRAMS_JSON ?= .benchmarks/programs.json
 export GROWBUF_DEBUG ?= 0
+export GROWBUF_PAGES ?= system
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Prefer an older wheel to a newer source distribution: some packages have no wheel of
 # their newest release for free-threaded 3.13.
@@ -22,7 +24,7 @@ export PIP_PREFER_BINARY = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
 C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] tests/fuzz/*.c benchmarks/seed/*.c)
-BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)
+BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)-$(GROWBUF_PAGES)
 
 # A name for the kind of Python: its version, platform, and whether it is a debug or
 # free-threaded build.
@@ -33,17 +35,17 @@ LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
 PROGRAMS := .venv/programs-$(TAG)
-TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
+TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs links clean python
-.PHONY: bench figures memory operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
+.PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | info | test | lint | format | docs | links | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | operations | programs | memory | figures | pictures | seed"
+	@echo "make bench | operations | programs | ends | memory | figures | pictures | seed"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross           checks of a release"
@@ -74,6 +76,10 @@ operations: $(VENV)/$(BUILD)-bench
 programs: $(PROGRAMS)/ready $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(PROGRAMS_JSON))
 	@PYTHONPATH=. $(PROGRAMS)/bin/python benchmarks/programs.py --json $(PROGRAMS_JSON) $(ARGS)
+
+# Buffers that end as bytes, beside copies: ARGS="build --repeat 3".
+ends: $(VENV)/$(BUILD)-bench
+	@$(VENV)/bin/python benchmarks/ends.py $(ARGS)
 
 # Draw what `bench`, `operations` and `memory` wrote, as far as it is there, into docs/.
 pictures: $(VENV)/$(BUILD)-bench
@@ -175,9 +181,8 @@ clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find growbuf tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# The package, with the dependency group of the target. A release build and a debug build
-# of one Python write the same file. Building one therefore removes the stamp files of the
-# other.
+# The package, with the dependency group of the target. All kinds of build for one Python
+# write the same file. Building one therefore removes the stamp files of the others.
 EXTRAS = cli,numpy
 $(VENV)/$(BUILD)-bench: EXTRAS = bench
 $(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/pip-25.1

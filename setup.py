@@ -27,6 +27,14 @@ def compile_args() -> list[str]:
     return ["-std=c11", "-fvisibility=hidden", "-pthread", *flavour, *wanted]
 
 
+def macros() -> list[tuple[str, str | None]]:
+    """GROWBUF_PAGES=posix makes Linux use what every POSIX system has, for tests."""
+    pages = os.environ.get("GROWBUF_PAGES") or "system"
+    if pages not in ("system", "posix"):
+        sys.exit(f"GROWBUF_PAGES is system or posix, not {pages}")
+    return [("GROWBUF_PAGES_POSIX", None)] if pages == "posix" else []
+
+
 def link_args() -> list[str]:
     return [] if sys.platform == "win32" else ["-pthread"]
 
@@ -53,6 +61,7 @@ setup(
             "growbuf._growbuf",
             sources=sorted(glob("src/*.c")),
             depends=sorted(glob("src/*.h")),
+            define_macros=macros(),
             extra_compile_args=compile_args(),
             extra_link_args=link_args(),
         )

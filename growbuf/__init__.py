@@ -8,10 +8,10 @@
 (10000, b'0123456789')
 """
 
-from ._growbuf import GrowBuffer, GrowIO, configure, stats, trim
+from ._growbuf import FrozenBytes, GrowBuffer, GrowIO, configure, stats, trim
 
 __version__ = "0.1.0"
-_NAMES = ["GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]
+_NAMES = ["FrozenBytes", "GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from .array import GrowArray as GrowArray
 
-    __all__ = ["GrowArray", "GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]
+    __all__ = [
+        "FrozenBytes",
+        "GrowArray",
+        "GrowBuffer",
+        "GrowIO",
+        "configure",
+        "info",
+        "stats",
+        "trim",
+    ]
 
 
 def __getattr__(name: str) -> "Any":

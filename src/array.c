@@ -385,7 +385,7 @@ get_stable(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-get_limit(PyObject *op, void *closure)
+get_limit(PyObject *op, void *Py_UNUSED(closure))
 {
     RowsObject *self = rows_cast(op);
     if (stabilize(self) < 0) {
@@ -394,7 +394,9 @@ get_limit(PyObject *op, void *closure)
     if (!store_is_limited(&self->buffer->store)) {
         Py_RETURN_NONE;
     }
-    return get_capacity(op, closure);
+    size_t nbytes;
+    ROWS_LOCKED(self, nbytes, buffer_limit(self->buffer));
+    return PyLong_FromSize_t(nbytes / self->layout->row_nbytes);
 }
 
 /* --------------------------------------------------------------------- the table */

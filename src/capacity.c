@@ -57,7 +57,7 @@ memory_nbytes(PyObject *op)
 {
     size_t nbytes;
     Py_BEGIN_CRITICAL_SECTION(op);
-    nbytes = store_nbytes(&buffer_cast(op)->store);
+    nbytes = store_nbytes(&buffer_cast(op)->store) + buffer_held(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
     return nbytes;
 }
@@ -110,12 +110,9 @@ PyDoc_STRVAR(limit_doc,
 static PyObject *
 growbuffer_limit(PyObject *op, void *Py_UNUSED(closure))
 {
-    const struct store *store = &buffer_cast(op)->store;
-    size_t limit = 0;
+    size_t limit;
     Py_BEGIN_CRITICAL_SECTION(op);
-    if (store_is_limited(store)) {
-        limit = store_capacity(store);
-    }
+    limit = buffer_limit(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
     if (limit == 0) {
         Py_RETURN_NONE;

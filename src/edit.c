@@ -6,6 +6,7 @@
 
 #include "args.h"
 #include "construct.h"
+#include "copy.h"
 
 /* Every function here runs user code first and reads the buffer's length afterwards,
  * because an __index__, an iterator or a __buffer__ may have changed it (CPython
@@ -20,9 +21,7 @@ edit_append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
-    if (nbytes > 0) {
-        memcpy(buffer_bytes(self) + at, bytes, nbytes);
-    }
+    copy_bytes(buffer_bytes(self) + at, bytes, nbytes);
     return 0;
 }
 
@@ -46,9 +45,7 @@ edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
     if (buffer_splice(self, at, removed, nbytes) < 0) {
         return -1;
     }
-    if (nbytes > 0) {
-        memcpy(buffer_bytes(self) + at, bytes, nbytes);
-    }
+    copy_bytes(buffer_bytes(self) + at, bytes, nbytes);
     return 0;
 }
 

@@ -11,10 +11,12 @@
 #include "capacity.h"
 #include "construct.h"
 #include "edit.h"
+#include "frozen.h"
 #include "growth.h"
 #include "io.h"
 #include "layout.h"
 #include "pages.h"
+#include "pieces.h"
 #include "pool.h"
 #include "readfrom.h"
 #include "results.h"
@@ -123,6 +125,7 @@ static PyTypeObject *
 make_buffer_type(PyObject *module, struct state *state)
 {
     size_t n = state_add_methods(state->methods, 0, results_methods);
+    n = state_add_methods(state->methods, n, pieces_methods);
     n = state_add_methods(state->methods, n, sequence_methods);
     n = state_add_methods(state->methods, n, edit_methods);
     n = state_add_methods(state->methods, n, capacity_methods);
@@ -149,9 +152,9 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_sq_inplace_repeat, edit_inplace_repeat},
         {Py_sq_contains, sequence_contains},
         {Py_nb_remainder, base_remainder},
-#ifdef BUFFER_UNLOCKED_BASE
         {Py_bf_getbuffer, buffer_getbuffer},
         {Py_bf_releasebuffer, buffer_releasebuffer},
+#ifdef BUFFER_UNLOCKED_BASE
         {Py_sq_item, base_item},
         {Py_tp_iter, PySeqIter_New},
         {Py_tp_repr, base_repr},
@@ -327,39 +330,42 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 
 PyDoc_STRVAR(check_doc,
 "check(buffer, /)\n--\n\n"
-"Return why a GrowBuffer or the pool is not as it should be, or None. For tests.");
+"Return why a GrowBuffer, a FrozenBytes or the pool is not as it should be, or None. For\n"
+"tests.");
 
 static PyObject *
 check(PyObject *Py_UNUSED(module), PyObject *op)
 {
-    if (buffer_type(Py_TYPE(op)) == NULL) {
+    bool is_frozen = frozen_is_frozen(op);
+    if (!is_frozen && buffer_type(Py_TYPE(op)) == NULL) {
         PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
-    const char *reason = buffer_check(buffer_cast(op));
+    const char *reason = is_frozen ? frozen_check(op) : buffer_check(buffer_cast(op));
     reason = reason != NULL ? reason : pool_check();
     return Py_BuildValue("z", reason);
 }
 
 PyDoc_STRVAR(place_doc,
 "place(buffer, /)\n--\n\n"
-"Return (kind, address, length) of a GrowBuffer's memory: kind is 'empty', 'heap',\n"
-"'span' or 'limited', length is in bytes of address space. For tests.");
+"Return (kind, address, length) of the memory of a GrowBuffer or a FrozenBytes: kind is\n"
+"'empty', 'heap', 'span' or 'limited', length is in bytes of address space. For tests.");
 
 static PyObject *
 place(PyObject *Py_UNUSED(module), PyObject *op)
 {
     static const char *const kinds[] = {"empty", "heap", "span", "limited"};
-    if (buffer_type(Py_TYPE(op)) == NULL) {
+    bool is_frozen = frozen_is_frozen(op);
+    if (!is_frozen && buffer_type(Py_TYPE(op)) == NULL) {
         PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
-    const struct store *store = &buffer_cast(op)->store;
-    return Py_BuildValue("(sNN)", kinds[store_kind(store)],
-                         PyLong_FromVoidPtr(store->memory.address),
-                         PyLong_FromSize_t(store->memory.length));
+    struct span memory = is_frozen ? frozen_memory(op) : buffer_cast(op)->store.memory;
+    return Py_BuildValue("(sNN)", kinds[memory.tag & STORE_TAG_KIND],
+                         PyLong_FromVoidPtr(memory.address),
+                         PyLong_FromSize_t(memory.length));
 }
 
 PyDoc_STRVAR(rebuild_doc,
@@ -456,13 +462,15 @@ static int
 add_types(PyObject *module, struct state *state)
 {
     state->spare_type = make_type(module, &spare_type_spec);
-    state->frozen_type = make_type(module, &transfer_frozen_spec);
+    state->frozen_type = (PyTypeObject *)PyType_FromModuleAndSpec(
+        module, &frozen_spec, (PyObject *)&PyBytes_Type);
     state->buffer_type = make_buffer_type(module, state);
     state->numpy_type = make_type(module, &layout_numpy_spec);
     state->layout_type = make_type(module, &layout_spec);
     if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
         !state->numpy_type || !state->layout_type ||
         PyModule_AddType(module, state->buffer_type) < 0 ||
+        PyModule_AddType(module, state->frozen_type) < 0 ||
         PyModule_AddType(module, state->layout_type) < 0) {
         return -1;
     }

@@ -454,7 +454,7 @@ find_kept(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape)
 }
 
 static void
-keep(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape, PyObject *layout)
+cache_layout(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape, PyObject *layout)
 {
     struct kept before;
     Py_BEGIN_CRITICAL_SECTION(numpy);
@@ -483,7 +483,7 @@ layout_of(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape)
         Py_CLEAR(layout);
     }
     if (layout != NULL && is_constant) {
-        keep(numpy, dtype, row_shape, layout);
+        cache_layout(numpy, dtype, row_shape, layout);
     }
     return layout;
 }

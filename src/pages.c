@@ -1,5 +1,4 @@
 /* pages: memory mappings, over the table of operations that each system fills in. */
-#define _GNU_SOURCE
 #include "pages.h"
 
 #include <assert.h>
@@ -8,22 +7,9 @@
 
 #include "growth.h"
 
-/* The table takes Linux's values for these constants. On other systems the operations
- * that take them are NULL, so the values are never used. */
-#ifdef __linux__
-#include <sys/mman.h>
-#else
-enum { PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2 };
-enum { MAP_PRIVATE = 0x2, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000 };
-enum { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2 };
-enum { MADV_DONTNEED = 4, MADV_FREE = 8, MADV_HUGEPAGE = 14, MADV_NOHUGEPAGE = 15 };
-enum { MADV_DONTDUMP = 16, MADV_DODUMP = 17 };
-#define MAP_FAILED ((void *)-1)
-#endif
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
+/* Flags of remap(), which only Linux has. One flag has two meanings: MREMAP_RETAIN in the
+ * patch of 2014, and MREMAP_DONTUNMAP since Linux 5.7. */
+enum { MOVE = 1, ONTO = 2, KEEP_SOURCE = 4 };
 
 struct pages_facts pages_facts = {.rung = PAGES_HEAP, .page_nbytes = 4096};
 
@@ -58,15 +44,6 @@ pages_shortage(size_t length)
                                       : pages_ops.shortage(length);
 }
 
-/* One flag of mremap() with two meanings: MREMAP_RETAIN in the patch of 2014, and
- * MREMAP_DONTUNMAP since Linux 5.7. */
-#define KEEP_SOURCE 4
-#define ACCESS (PROT_READ | PROT_WRITE)
-/* MAP_PRIVATE, because access past the old end of a shared mapping that grew raises
- * SIGBUS. MAP_NORESERVE, because a span has more address space than the store may ever
- * use. */
-#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
-
 static inline bool
 is_aligned(const void *address, size_t length)
 {
@@ -75,14 +52,14 @@ is_aligned(const void *address, size_t length)
 }
 
 static int
-map_somewhere(size_t length, int protection, char **address)
+map_somewhere(size_t length, enum pages_access access, char **address)
 {
     assert(is_aligned(NULL, length));
     if (pages_ops.map == NULL) {
         return ENOSYS;
     }
-    void *mapped = pages_ops.map(NULL, length, protection, PRIVATE);
-    if (mapped == MAP_FAILED) {
+    void *mapped = pages_ops.map(length, access);
+    if (mapped == PAGES_FAILED) {
         *address = NULL;
         return errno != 0 ? errno : ENOMEM;
     }
@@ -96,14 +73,14 @@ map_somewhere(size_t length, int protection, char **address)
  *
  *    |<-head->|<------length------>|<-rest->|  with head + rest = 2 MiB. */
 static int
-map_aligned(size_t length, int protection, char **address)
+map_aligned(size_t length, enum pages_access access, char **address)
 {
     assert(length % GROWTH_QUANTUM == 0);
     char *mapped;
-    int error = map_somewhere(length, protection, &mapped);
+    int error = map_somewhere(length, access, &mapped);
     if (error == 0 && (uintptr_t)mapped % GROWTH_QUANTUM != 0) {
         pages_unmap(mapped, length);
-        error = map_somewhere(length + GROWTH_QUANTUM, protection, &mapped);
+        error = map_somewhere(length + GROWTH_QUANTUM, access, &mapped);
         if (error == 0) {
             size_t head = -(uintptr_t)mapped % GROWTH_QUANTUM;
             size_t rest = GROWTH_QUANTUM - head;
@@ -126,13 +103,13 @@ map_aligned(size_t length, int protection, char **address)
 int
 pages_map(size_t length, char **address)
 {
-    return map_aligned(length, ACCESS, address);
+    return map_aligned(length, PAGES_OPENED, address);
 }
 
 int
 pages_reserve(size_t length, char **address)
 {
-    return map_aligned(length, PROT_NONE, address);
+    return map_aligned(length, PAGES_CLOSED, address);
 }
 
 void
@@ -143,7 +120,7 @@ pages_unmap(char *address, size_t length)
      * vm.max_map_count mappings. Then the range stays mapped and only its memory goes
      * back. */
     if (pages_ops.unmap(address, length) != 0) {
-        (void)pages_ops.advise(address, length, MADV_DONTNEED);
+        (void)pages_ops.advise(address, length, PAGES_ADVICE_DISCARD);
     }
 }
 
@@ -157,7 +134,7 @@ remap(char *address, size_t length, size_t new_length, int flags, char *target,
         return ENOSYS;
     }
     void *mapped = pages_ops.remap(address, length, new_length, flags, target);
-    if (mapped == MAP_FAILED) {
+    if (mapped == PAGES_FAILED) {
         return errno;
     }
     *moved = mapped;
@@ -167,7 +144,7 @@ remap(char *address, size_t length, size_t new_length, int flags, char *target,
 int
 pages_move_retain(char *address, size_t length, size_t new_length, char **moved)
 {
-    int flags = MREMAP_MAYMOVE | KEEP_SOURCE;
+    int flags = MOVE | KEEP_SOURCE;
     return remap(address, length, new_length, flags, NULL, moved);
 }
 
@@ -177,7 +154,7 @@ pages_move_retain(char *address, size_t length, size_t new_length, char **moved)
 int
 pages_move_dontunmap(char *address, size_t length, char *target, char **moved)
 {
-    int flags = MREMAP_MAYMOVE | KEEP_SOURCE;
+    int flags = MOVE | KEEP_SOURCE;
     int error = remap(address, length, length, flags, target, moved);
     return error == 0 && *moved == address ? ENOTSUP : error;
 }
@@ -186,14 +163,14 @@ int
 pages_move_onto(char *address, size_t length, char *target)
 {
     assert(target + length <= address || address + length <= target);
-    int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+    int flags = MOVE | ONTO;
     return remap(address, length, length, flags, target, &target);
 }
 
 int
 pages_move_anywhere(char *address, size_t length, size_t new_length, char **moved)
 {
-    return remap(address, length, new_length, MREMAP_MAYMOVE, NULL, moved);
+    return remap(address, length, new_length, MOVE, NULL, moved);
 }
 
 int
@@ -217,7 +194,7 @@ pages_advise_huge(char *address, size_t length)
 {
     return pages_facts.huge == PAGES_HUGE_NEVER
                ? ENOTSUP
-               : advise(address, length, MADV_HUGEPAGE);
+               : advise(address, length, PAGES_ADVICE_HUGE);
 }
 
 int
@@ -225,23 +202,23 @@ pages_advise_small(char *address, size_t length)
 {
     bool may_be_unasked =
         pages_facts.huge == PAGES_HUGE_ALWAYS || pages_facts.huge == PAGES_HUGE_UNKNOWN;
-    return may_be_unasked ? advise(address, length, MADV_NOHUGEPAGE) : 0;
+    return may_be_unasked ? advise(address, length, PAGES_ADVICE_SMALL) : 0;
 }
 
 int
 pages_hide(char *address, size_t length)
 {
-    return advise(address, length, MADV_DONTDUMP);
+    return advise(address, length, PAGES_ADVICE_HIDE);
 }
 
 int
 pages_open(char *address, size_t length)
 {
     assert(is_aligned(address, length));
-    if (pages_ops.protect(address, length, ACCESS) != 0) {
+    if (pages_ops.protect(address, length, PAGES_OPENED) != 0) {
         return errno;
     }
-    (void)advise(address, length, MADV_DODUMP);
+    (void)advise(address, length, PAGES_ADVICE_SHOW);
     return 0;
 }
 
@@ -250,19 +227,19 @@ pages_populate(char *address, size_t length)
 {
     return pages_facts.populate_error != 0
                ? pages_facts.populate_error
-               : advise(address, length, MADV_POPULATE_WRITE);
+               : advise(address, length, PAGES_ADVICE_POPULATE);
 }
 
 int
 pages_discard(char *address, size_t length)
 {
-    return advise(address, length, MADV_DONTNEED);
+    return advise(address, length, PAGES_ADVICE_DISCARD);
 }
 
 int
 pages_offer(char *address, size_t length)
 {
-    return advise(address, length, MADV_FREE);
+    return advise(address, length, PAGES_ADVICE_OFFER);
 }
 
 /* Move the page at `source` by one rung. Another page is mapped after it. One page is
@@ -293,11 +270,11 @@ try_rung(enum pages_rung rung)
     size_t nbytes = pages_facts.page_nbytes;
     char *source, *target, *moved;
     assert(rung > PAGES_HEAP && rung < PAGES_NRUNGS);
-    int error = map_somewhere(2 * nbytes, ACCESS, &source);
+    int error = map_somewhere(2 * nbytes, PAGES_OPENED, &source);
     if (error) {
         return error;
     }
-    error = map_somewhere(2 * nbytes, PROT_NONE, &target);
+    error = map_somewhere(2 * nbytes, PAGES_CLOSED, &target);
     if (error) {
         pages_unmap(source, 2 * nbytes);
         return error;
@@ -321,11 +298,11 @@ static int
 try_populate(void)
 {
     char *page;
-    int error = map_somewhere(pages_facts.page_nbytes, ACCESS, &page);
+    int error = map_somewhere(pages_facts.page_nbytes, PAGES_OPENED, &page);
     if (error) {
         return error;
     }
-    error = advise(page, pages_facts.page_nbytes, MADV_POPULATE_WRITE);
+    error = advise(page, pages_facts.page_nbytes, PAGES_ADVICE_POPULATE);
     pages_unmap(page, pages_facts.page_nbytes);
     return error;
 }

@@ -52,16 +52,39 @@ struct pages_fork_hooks {
     void (*after_in_child)(void);
 };
 
-/* The operations of a system. Those on mappings take the arguments of Linux's system
- * calls, and report a failure as these do: MAP_FAILED or -1, and errno. An operation
- * that is NULL does not exist on the system: the functions below then return ENOSYS. */
+/* Whether a range can be read and written. The values are PROT_NONE and PROT_READ |
+ * PROT_WRITE of every POSIX system. */
+enum pages_access { PAGES_CLOSED = 0, PAGES_OPENED = 3 };
+
+/* What the operation `advise` is asked for. The values are those of Linux's madvise():
+ * MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP
+ * and MADV_POPULATE_WRITE. */
+enum pages_advice {
+    PAGES_ADVICE_DISCARD = 4,
+    PAGES_ADVICE_OFFER = 8,
+    PAGES_ADVICE_HUGE = 14,
+    PAGES_ADVICE_SMALL = 15,
+    PAGES_ADVICE_HIDE = 16,
+    PAGES_ADVICE_SHOW = 17,
+    PAGES_ADVICE_POPULATE = 23
+};
+
+/* What the operation `map` returns when it fails: MAP_FAILED of every POSIX system. */
+#define PAGES_FAILED ((void *)-1)
+
+/* The operations of a system. Those on mappings report a failure as Linux's system calls
+ * do: PAGES_FAILED or -1, and errno. An operation that is NULL does not exist on the
+ * system: the functions below then return ENOSYS.
+ *
+ * map() maps private memory that reads as zero, and promises no memory for it. remap()
+ * is Linux's mremap(); no other system has it. */
 struct pages_ops {
-    void *(*map)(void *address, size_t length, int protection, int flags);
+    void *(*map)(size_t length, int access);
     int (*unmap)(void *address, size_t length);
     void *(*remap)(void *address, size_t length, size_t new_length, int flags,
                    void *new_address);
     int (*advise)(void *address, size_t length, int advice);
-    int (*protect)(void *address, size_t length, int protection);
+    int (*protect)(void *address, size_t length, int access);
 
     size_t (*page_nbytes)(void);
     enum pages_huge (*huge)(void);

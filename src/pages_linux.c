@@ -2,8 +2,9 @@
 #define _GNU_SOURCE
 #include "pages_system.h"
 
-#ifdef __linux__
+#if defined __linux__ && !defined GROWBUF_PAGES_POSIX
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,28 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static_assert((int)PAGES_OPENED == (PROT_READ | PROT_WRITE), "mprotect() takes it");
+static_assert((int)PAGES_ADVICE_DISCARD == MADV_DONTNEED, "madvise() takes it");
+static_assert((int)PAGES_ADVICE_OFFER == MADV_FREE, "madvise() takes it");
+static_assert((int)PAGES_ADVICE_HUGE == MADV_HUGEPAGE, "madvise() takes it");
+static_assert((int)PAGES_ADVICE_SMALL == MADV_NOHUGEPAGE, "madvise() takes it");
+static_assert((int)PAGES_ADVICE_HIDE == MADV_DONTDUMP, "madvise() takes it");
+static_assert((int)PAGES_ADVICE_SHOW == MADV_DODUMP, "madvise() takes it");
+static_assert((int)PAGES_ADVICE_POPULATE == MADV_POPULATE_WRITE, "madvise() takes it");
+
+/* MAP_PRIVATE, because access past the old end of a shared mapping that grew raises
+ * SIGBUS. MAP_NORESERVE, because a span has more address space than the store may ever
+ * use. */
 static void *
-linux_map(void *address, size_t length, int protection, int flags)
+linux_map(size_t length, int access)
 {
-    return mmap(address, length, protection, flags, -1, 0);
+    assert(length > 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    return mmap(NULL, length, access, flags, -1, 0);
 }
 
 /* The wrapper of libc is not used. Some versions read the fifth argument only with

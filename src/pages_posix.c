@@ -1,12 +1,23 @@
-/* pages_posix: locks, threads and fork of POSIX, and the table of systems but Linux. */
+/* pages_posix: locks, threads and fork of POSIX, and the table of POSIX systems without
+ * mremap(), such as macOS and the BSDs. Linux uses that table too if it is built with
+ * GROWBUF_PAGES_POSIX (setup.py), so that the tests can run it. */
 #define _GNU_SOURCE
 #include "pages_system.h"
 
 #ifndef _WIN32
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
+
+#if !defined __linux__ || defined GROWBUF_PAGES_POSIX
+#define IS_SYSTEM
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
 
 enum { STACK_NBYTES = 128 * 1024 };
 
@@ -21,6 +32,7 @@ static struct {
 void
 posix_lock(enum pages_lock lock)
 {
+    assert((int)lock >= 0 && lock < PAGES_NLOCKS);
     pthread_mutex_lock(&locks[lock].mutex);
 }
 
@@ -118,17 +130,105 @@ posix_at_fork(const struct pages_fork_hooks *hooks)
     pthread_atfork(hooks->before, hooks->after_in_parent, reset_in_child);
 }
 
-#ifndef __linux__
+/* ---------------------------------------------------------------------- mappings */
+
+#ifdef IS_SYSTEM
+
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+/* Systems without this flag promise no memory for private mappings. */
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+static_assert((int)PAGES_CLOSED == PROT_NONE, "mprotect() takes it");
+static_assert((int)PAGES_OPENED == (PROT_READ | PROT_WRITE), "mprotect() takes it");
+
+static void *
+posix_map(size_t length, int access)
+{
+    assert(length > 0 && (access == PAGES_CLOSED || access == PAGES_OPENED));
+    return mmap(NULL, length, access, PRIVATE, -1, 0);
+}
+
+/* MADV_DONTNEED leaves the bytes as they were on most systems. A new mapping over the
+ * range reads as zero on all. */
+static int
+posix_discard(void *address, size_t length)
+{
+    assert((uintptr_t)address % pages_facts.page_nbytes == 0 && length > 0);
+    int flags = PRIVATE | MAP_FIXED;
+    void *mapped = mmap(address, length, PROT_READ | PROT_WRITE, flags, -1, 0);
+    assert(mapped == address || mapped == MAP_FAILED);
+    return mapped == MAP_FAILED ? -1 : 0;
+}
+
+static int
+posix_advise(void *address, size_t length, int advice)
+{
+    switch (advice) {
+    case PAGES_ADVICE_DISCARD:
+        return posix_discard(address, length);
+#ifdef MADV_FREE
+    case PAGES_ADVICE_OFFER:
+        return madvise(address, length, MADV_FREE);
+#endif
+#ifdef MADV_NOCORE /* the BSDs */
+    case PAGES_ADVICE_HIDE:
+        return madvise(address, length, MADV_NOCORE);
+    case PAGES_ADVICE_SHOW:
+        return madvise(address, length, MADV_CORE);
+#endif
+    default:
+        errno = ENOTSUP;
+        return -1;
+    }
+}
+
+static size_t
+posix_page_nbytes(void)
+{
+    long nbytes = sysconf(_SC_PAGESIZE);
+    assert(nbytes <= 0 || (nbytes & (nbytes - 1)) == 0);
+    return nbytes > 0 ? (size_t)nbytes : 4096;
+}
+
+/* POSIX does not tell how much address space a process uses. If there is a limit, take
+ * it for the reason: without one, 64-bit systems do not run out. */
+static enum pages_shortage
+posix_shortage(size_t length)
+{
+    assert(length > 0);
+    (void)length;
+#ifdef RLIMIT_AS
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        return PAGES_SHORT_BY_RLIMIT;
+    }
+#endif
+    return PAGES_SHORT_OF_SPACE;
+}
 
 static uint64_t
 posix_clock_ms(void)
 {
     struct timespec now = {0};
     clock_gettime(CLOCK_MONOTONIC, &now);
+    assert(now.tv_sec >= 0 && now.tv_nsec < 1000000000L);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-#define POSIX_OPS {.clock_ms = posix_clock_ms, PAGES_POSIX_THREADS}
+#define POSIX_OPS                                                                      \
+    {.map = posix_map,                                                                 \
+     .unmap = munmap,                                                                  \
+     .advise = posix_advise,                                                           \
+     .protect = mprotect,                                                              \
+     .page_nbytes = posix_page_nbytes,                                                 \
+     .shortage = posix_shortage,                                                       \
+     .clock_ms = posix_clock_ms,                                                       \
+     PAGES_POSIX_THREADS}
 
 const struct pages_ops pages_system_ops = POSIX_OPS;
 struct pages_ops pages_ops = POSIX_OPS;

@@ -322,7 +322,6 @@ cut_to(struct span *span, size_t limit)
 {
     assert(!span->has_tail && span->dirty_end < span->length);
     size_t kept = limit & ~(GROWTH_QUANTUM - 1);
-    assert(!span->has_tail && span->dirty_end < span->length);
     if (span->dirty_end <= limit || kept == 0) {
         return;
     }
@@ -344,7 +343,7 @@ cut_to(struct span *span, size_t limit)
 
 /* The common part of pool_keep() and pool_keep_source(). */
 static void
-keep(struct span span, bool was_live)
+keep_span(struct span span, bool was_live)
 {
     assert(span.length % GROWTH_QUANTUM == 0 && span.dirty_end < span.length);
     assert(!span.has_tail && !span.touched);
@@ -382,14 +381,14 @@ keep(struct span span, bool was_live)
 void
 pool_keep(const struct span *span)
 {
-    keep(*span, true);
+    keep_span(*span, true);
 }
 
 void
 pool_keep_source(const struct span *span)
 {
     assert(!span->reserved); /* a reserved span never moves */
-    keep(*span, false);
+    keep_span(*span, false);
 }
 
 void

@@ -164,7 +164,7 @@ read_past_limit(PyObject *op, PyObject *reader)
     Py_ssize_t nbytes = convert_result(result, 1);
     Py_XDECREF(result);
     if (nbytes > 0) {
-        buffer_no_memory(&buffer_cast(op)->store, EFBIG);
+        buffer_past_limit(buffer_cast(op));
         return READ_ERROR;
     }
     return nbytes;

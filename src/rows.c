@@ -167,6 +167,7 @@ kept_view(RowsObject *self)
         return NULL;
     }
     size_t nbytes = buffer_length(self->buffer);
+    const char *start = buffer_bytes(self->buffer);
     if (self->view != NULL && self->view_nbytes == nbytes) {
         return Py_NewRef(self->view);
     }
@@ -175,9 +176,10 @@ kept_view(RowsObject *self)
     }
     PyObject *view = rows_make_view(self, self->buffer);
     /* Making the view may run the garbage collector, and so code that changed the
-     * length before the view was an export. Keep it only if it shows all rows. */
+     * length before the view was an export, or removed rows from the front. Keep it only
+     * if it shows all rows. */
     if (view != NULL && !self->shared && nbytes == buffer_length(self->buffer) &&
-        PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
+        start == buffer_bytes(self->buffer) && PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
         self->view_nbytes = nbytes;
         Py_XSETREF(self->view, Py_NewRef(view));
     }
@@ -218,22 +220,44 @@ refuse_viewed(const RowsObject *self, const char *refusal)
 }
 
 int
-rows_drop_views(RowsObject *self)
+rows_drop_views(RowsObject *self, bool front)
 {
+    BufferObject *buffer = self->buffer;
     Py_CLEAR(self->view);
     Py_CLEAR(self->view); /* a weak reference's callback may have made one */
-    return buffer_is_exported(self->buffer)
-               ? refuse_viewed(self, "rows cannot be moved or removed")
-               : 0;
+    if (!buffer_is_exported(buffer)) {
+        return 0;
+    }
+    int rc = front ? buffer_check_removable(buffer) : buffer_check_resizable(buffer);
+    if (rc == 0 || !PyErr_ExceptionMatches(PyExc_BufferError) ||
+        buffer_spare_is_outstanding(buffer)) {
+        return rc;
+    }
+    PyErr_Clear();
+    return refuse_viewed(self, store_is_limited(&buffer->store)
+                                   ? "only the first rows can be removed"
+                                   : "rows cannot be moved or removed");
 }
 
 /* Raise MemoryError because the reservation is too short for the rows. */
 static int
 refuse_past_limit(RowsObject *self)
 {
-    size_t nrows = store_capacity(&self->buffer->store) / self->layout->row_nbytes;
-    PyErr_Format(PyExc_MemoryError, "the array would grow past its limit of %zu row%s",
-                 nrows, nrows == 1 ? "" : "s");
+    size_t row_nbytes = self->layout->row_nbytes;
+    size_t nrows = buffer_limit(self->buffer) / row_nbytes;
+    size_t held = buffer_held(self->buffer) / row_nbytes;
+    const char *plural = nrows == 1 ? "" : "s";
+    if (held == 0) {
+        PyErr_Format(PyExc_MemoryError,
+                     "the array would grow past its limit of %zu row%s", nrows, plural);
+    }
+    else {
+        PyErr_Format(PyExc_MemoryError,
+                     "the array would grow past its limit of %zu row%s: views that were "
+                     "made before rows were removed from its front still hold %zu of "
+                     "them: drop these views, or keep copies",
+                     nrows, plural, held);
+    }
     return -1;
 }
 
@@ -247,11 +271,12 @@ rows_check_growable(RowsObject *self, size_t nbytes)
         return -1;
     }
     bool may_move = !store_is_limited(&buffer->store);
-    if (may_move && buffer_is_exported(buffer)) {
+    if (buffer_is_exported(buffer) &&
+        (may_move || buffer_spare_is_outstanding(buffer))) {
         Py_CLEAR(self->view);
     }
-    bool is_spare_out = buffer->spare != NULL && buffer->spare->outstanding;
-    if (may_move && buffer_is_exported(buffer) && !is_spare_out) {
+    if (may_move && buffer_is_exported(buffer) &&
+        !buffer_spare_is_outstanding(buffer)) {
         return refuse_viewed(self,
                              "rows cannot be appended to an array that is not stable "
                              "(see limit=)");

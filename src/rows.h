@@ -86,9 +86,10 @@ PyObject *rows_kept_view(PyObject *op);
 /* Return a new ndarray of all rows, which may be passed to any code. */
 PyObject *rows_new_view(PyObject *op);
 
-/* Drop the kept view, and raise BufferError if another view is held. Dropping it may run
- * other code. Under the lock. */
-int rows_drop_views(RowsObject *self);
+/* Drop the kept view, and raise BufferError if another view prevents rows from being
+ * moved or removed. If `front` is true, only first rows are to be removed: then views of
+ * a stable array do not prevent it. Dropping may run other code. Under the lock. */
+int rows_drop_views(RowsObject *self, bool front);
 
 /* Raise an exception unless the buffer's length is a multiple of the row size and may
  * grow by `nbytes`. If the buffer may move, a view prevents growing; the kept view is

@@ -32,9 +32,8 @@ find_row(RowsObject *self, Py_ssize_t index)
 static Py_ssize_t
 find_row_to_remove(RowsObject *self, Py_ssize_t index)
 {
-    return find_row(self, index) < 0 || rows_drop_views(self) < 0
-               ? -1
-               : find_row(self, index);
+    Py_ssize_t row = find_row(self, index);
+    return row < 0 || rows_drop_views(self, row == 0) < 0 ? -1 : find_row(self, index);
 }
 
 /* Clip the bounds of a slice to the rows that exist, and return how many it has. */
@@ -62,7 +61,7 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes)
     if (clip(self, &row, &end) == 0) {
         return rows_append_bytes(self, bytes, row_nbytes);
     }
-    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0 ||
+    if (rows_check_whole(self) < 0 || rows_drop_views(self, false) < 0 ||
         rows_check_growable(self, row_nbytes) < 0) {
         return -1;
     }
@@ -196,7 +195,7 @@ delete_between(RowsObject *self, Py_ssize_t start, Py_ssize_t stop)
     if (clip(self, &first, &last) == 0) {
         return 0;
     }
-    if (rows_drop_views(self) < 0) {
+    if (rows_drop_views(self, first == 0) < 0) {
         return -1;
     }
     size_t count = (size_t)clip(self, &start, &stop);
@@ -226,6 +225,7 @@ find_bool(const char *bools, size_t at, size_t count, bool value)
  *   |..xxx...x..|    x: removed. Each run of other rows between two removed ones moves
  *   |.......|        once. All that is removed is then one run: buffer_splice() moves
  *                    the rows before it or after it, whichever are fewer.
+ *   |xxx........|    Removing only the first rows moves nothing.
  */
 static int
 delete_where(RowsObject *self, const char *gone, size_t count)
@@ -234,7 +234,10 @@ delete_where(RowsObject *self, const char *gone, size_t count)
     if (to == count) {
         return 0;
     }
-    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0) {
+    size_t from = find_bool(gone, to, count, false);
+    size_t next = find_bool(gone, from, count, true);
+    bool front = to == 0 && next == count;
+    if (rows_check_whole(self) < 0 || rows_drop_views(self, front) < 0) {
         return -1;
     }
     BufferObject *buffer = self->buffer;
@@ -244,9 +247,7 @@ delete_where(RowsObject *self, const char *gone, size_t count)
         return -1;
     }
     char *bytes = buffer_bytes(buffer);
-    size_t from = find_bool(gone, to, count, false);
-    size_t next;
-    while ((next = find_bool(gone, from, count, true)) < count) {
+    for (; next < count; next = find_bool(gone, from, count, true)) {
         memmove(bytes + to * row_nbytes, bytes + from * row_nbytes,
                 (next - from) * row_nbytes);
         to += next - from;
@@ -348,7 +349,7 @@ rows_delete(PyObject *op, PyObject *key)
 static PyObject *
 detach_rows(RowsObject *self)
 {
-    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0) {
+    if (rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0) {
         return NULL;
     }
     PyObject *taken = transfer_take((PyObject *)self->buffer, -1);
@@ -382,7 +383,8 @@ rows_detach(PyObject *op, PyObject *Py_UNUSED(ignored))
 static int
 resize_to(RowsObject *self, size_t nbytes)
 {
-    if (nbytes < buffer_length(self->buffer) && rows_drop_views(self) < 0) {
+    if (nbytes < buffer_length(self->buffer) &&
+        rows_drop_views(self, nbytes == 0) < 0) {
         return -1;
     }
     size_t length = buffer_length(self->buffer);
@@ -470,7 +472,8 @@ rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     RowsObject *self = rows_cast(op);
     int rc;
-    ROWS_LOCKED(self, rc, rows_drop_views(self) < 0 ? -1 : buffer_clear(self->buffer));
+    ROWS_LOCKED(self, rc,
+                rows_drop_views(self, true) < 0 ? -1 : buffer_clear(self->buffer));
     return buffer_none_or_null(rc);
 }
 
@@ -488,7 +491,8 @@ rows_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     RowsObject *self = rows_cast(op);
     int rc;
-    ROWS_LOCKED(self, rc, rows_drop_views(self) < 0 ? -1 : buffer_trim(self->buffer));
+    ROWS_LOCKED(self, rc,
+                rows_drop_views(self, false) < 0 ? -1 : buffer_trim(self->buffer));
     return buffer_none_or_null(rc);
 }
 

@@ -62,13 +62,12 @@ spans_take(size_t needed, bool zeroed, struct span *span)
 }
 
 /* Return the bytes of address space for a limit: twice the limit, because the headroom
- * may be as long as the bytes in use. A small limit gets a quantum that is accessible
+ * may be as long as the bytes in use, and GROWTH_FRONT. A small limit gets a quantum that is accessible
  * as a whole, which takes one mapping instead of two. */
 static size_t
 limit_reach(size_t limit)
 {
-    return 2 * limit < GROWTH_QUANTUM ? GROWTH_QUANTUM
-                                      : 2 * growth_round_up(limit + 1, GROWTH_QUANTUM);
+    return growth_round_up(GROWTH_FRONT + 2 * limit + 1, GROWTH_QUANTUM);
 }
 
 static int
@@ -119,7 +118,8 @@ spans_reserve(size_t limit, struct span *span)
     span->number = limit;
     pool_count_live(1, length);
     assert(spans_check(span) == NULL);
-    assert(span->dirty_end == 0 && span->number == limit && 2 * limit < length);
+    assert(span->dirty_end == 0 && span->number == limit);
+    assert(GROWTH_FRONT + 2 * limit < length);
     return 0;
 }
 
@@ -301,6 +301,13 @@ spans_discard(struct span *span, size_t end)
     assert(!span->has_tail && spans_check(span) == NULL);
 }
 
+int
+spans_discard_front(const struct span *span, size_t from, size_t to)
+{
+    assert(from < to && to <= span->dirty_end && !span->touched);
+    return pages_discard(span->address + from, to - from);
+}
+
 /* -------------------------------------------------------------------------- moving */
 
 /* Grow by copying the bytes into a dirty span from the pool, if they are few. Its pages
@@ -355,12 +362,12 @@ int
 spans_extract(struct span *span, size_t from, size_t to, size_t end,
               struct span *extracted)
 {
-    assert(from < to && to <= end && end <= span->dirty_end);
+    assert(GROWTH_FRONT <= from && from < to && to <= end && end <= span->dirty_end);
     if (pages_facts.rung != PAGES_DONTUNMAP) {
         return ENOTSUP;
     }
     pool_take_tail(span, span->length);
-    size_t first = from & ~(GROWTH_QUANTUM - 1);
+    size_t first = from - spans_extracted_at(from);
     size_t length = growth_round_up(to + 1, GROWTH_QUANTUM) - first;
     char *target, *moved;
     int error = moves_find_target(length, &target);

@@ -42,7 +42,7 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
         PyErr_SetString(PyExc_BufferError, "only spare() makes a view of the tail");
         return -1;
     }
-    if (spare->outstanding) {
+    if (spare->state != SPARE_RELEASED) {
         return spare_refuse(spare);
     }
     if (buffer_check_growable(self) < 0 ||
@@ -60,36 +60,48 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
         0) {
         return -1;
     }
-    assert(self->spare == spare && !spare->outstanding);
+    assert(buffer_spare(self) == spare && spare->state == SPARE_RELEASED);
     assert(spare->nbytes <= store_tailroom(&self->store));
     Py_INCREF(self);
-    buffer_hold(self);
-    spare->outstanding = true;
+    spare->position = buffer_begin_view(self);
+    spare->state = SPARE_OUTSTANDING;
     spare->owner = SPARE_READER;
     spare->reader = NULL;
     Py_DECREF(spare); /* the buffer's reference; the memoryview has another */
     return 0;
 }
 
-/* Called when no view of the tail is left. Write the NUL to the first byte of the tail
- * again, and remember that byte, because commit() may still append it. */
+/* Write the NUL to the first byte of the tail again, and remember that byte, because
+ * commit() may still append it. After a commit() and a turn the tail is elsewhere. */
+static void
+spare_restore_nul(SpareObject *spare, struct store *store)
+{
+    assert(store_check_layout(store) == NULL);
+    if (store_kind(store) != STORE_EMPTY) {
+        spare->first = store->start[store->length];
+        store->start[store->length] = '\0';
+    }
+}
+
+/* Called when no view of the tail is left. */
 static void
 spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
     SpareObject *spare = (SpareObject *)op;
     BufferObject *self = spare->buffer;
-    assert(self != NULL && self->spare == spare);
+    assert(self != NULL && spare->state != SPARE_RELEASED);
     Py_BEGIN_CRITICAL_SECTION(self);
-    struct store *store = &self->store;
-    assert(spare->outstanding && store_check_layout(store) == NULL);
-    if (store_kind(store) != STORE_EMPTY) {
-        spare->first = store->start[store->length];
-        store->start[store->length] = '\0';
+    if (spare->state == SPARE_LEFT) {
+        store_free(&spare->store);
+        spare->buffer = NULL;
     }
-    Py_INCREF(spare);
-    spare->outstanding = false;
-    buffer_unhold(self);
-    assert(buffer_nexports(self) >= 0);
+    else {
+        assert(buffer_spare(self) == spare);
+        spare_restore_nul(spare, &self->store);
+        buffer_end_view(self, spare->position);
+        Py_INCREF(spare);
+    }
+    spare->state = SPARE_RELEASED;
     Py_END_CRITICAL_SECTION();
     Py_DECREF(self);
 }
@@ -99,7 +111,7 @@ spare_traverse(PyObject *op, visitproc visit, void *arg)
 {
     SpareObject *spare = (SpareObject *)op;
     Py_VISIT(Py_TYPE(op));
-    if (spare->outstanding) {
+    if (spare->state != SPARE_RELEASED) {
         Py_VISIT(spare->buffer);
     }
     return 0;
@@ -109,7 +121,8 @@ static void
 spare_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
-    assert(!((SpareObject *)op)->outstanding); /* a view would hold a reference */
+    /* A view would hold a reference. */
+    assert(((SpareObject *)op)->state == SPARE_RELEASED);
     PyObject_GC_UnTrack(op);
     Py_CLEAR(((SpareObject *)op)->view);
     type->tp_free(op);
@@ -143,23 +156,24 @@ PyType_Spec spare_type_spec = {
 static SpareObject *
 spare_ensure(BufferObject *self)
 {
-    if (self->spare != NULL) {
-        return self->spare;
+    if (buffer_ensure_extra(self) < 0 || self->extra->spare != NULL) {
+        return buffer_spare(self);
     }
     PyTypeObject *type = state_of((PyObject *)self)->spare_type;
 #if PY_VERSION_HEX < 0x030C0000
     int collects = PyGC_Disable();
 #endif
-    self->spare = (SpareObject *)type->tp_alloc(type, 0);
+    SpareObject *spare = (SpareObject *)type->tp_alloc(type, 0);
 #if PY_VERSION_HEX < 0x030C0000
     if (collects) {
         PyGC_Enable();
     }
 #endif
-    if (self->spare != NULL) {
-        self->spare->buffer = self;
+    if (spare != NULL) {
+        spare->buffer = self;
+        self->extra->spare = spare;
     }
-    return self->spare;
+    return spare;
 }
 
 /* Release the view that this thread got from spare(). If an object made from the view
@@ -170,8 +184,9 @@ spare_release(PyObject *op)
     BufferObject *self = buffer_cast(op);
     PyObject *reference = NULL;
     Py_BEGIN_CRITICAL_SECTION(op);
-    if (self->spare != NULL && self->spare->owner == PyThread_get_thread_ident()) {
-        reference = Py_XNewRef(self->spare->view);
+    SpareObject *spare = buffer_spare(self);
+    if (spare != NULL && spare->owner == PyThread_get_thread_ident()) {
+        reference = Py_XNewRef(spare->view);
     }
     Py_END_CRITICAL_SECTION();
     if (reference == NULL) {
@@ -192,12 +207,18 @@ spare_release(PyObject *op)
 static PyObject *
 spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owner)
 {
-    SpareObject *spare = spare_ensure(self);
-    if (spare == NULL) {
-        return NULL;
+    SpareObject *spare = buffer_spare(self);
+    if (spare != NULL && spare->state != SPARE_RELEASED) {
+        if (spare->start != NULL) {
+            (void)spare_refuse(spare);
+            return NULL;
+        }
+        if (buffer_check_growable(self) < 0) { /* leaves its memory to the old view */
+            return NULL;
+        }
     }
-    if (spare->outstanding) {
-        (void)spare_refuse(spare);
+    spare = spare_ensure(self);
+    if (spare == NULL) {
         return NULL;
     }
     assert(min <= max && spare->buffer == self);
@@ -212,7 +233,7 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
         buffer_forget_spare(self);
         return NULL;
     }
-    assert(spare->outstanding && spare->start != NULL);
+    assert(spare->state == SPARE_OUTSTANDING && spare->start != NULL);
     Py_XSETREF(spare->view, reference);
     spare->owner = owner;
     spare->reader = owner == SPARE_READER ? view : NULL;
@@ -245,7 +266,7 @@ spare_finish(SpareObject *spare)
 static int
 spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
 {
-    SpareObject *spare = self->spare;
+    SpareObject *spare = buffer_spare(self);
     assert(spare == NULL || spare->buffer == self);
     bool is_tail = spare != NULL && spare->start != NULL &&
                    spare->start == buffer_bytes(self) + buffer_length(self) &&
@@ -266,7 +287,7 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
         if (buffer_check_committable(self) < 0) {
             return -1;
         }
-        if (!spare->outstanding) {
+        if (spare->state == SPARE_RELEASED) {
             spare->start[0] = spare->first;
         }
         assert(nbytes <= store_tailroom(&self->store));
@@ -289,10 +310,10 @@ spare_commit(PyObject *op, size_t nbytes, const PyObject *view)
 void
 spare_end_reader(PyObject *op, const PyObject *view)
 {
-    SpareObject *spare = buffer_cast(op)->spare;
-    assert(spare != NULL && view != NULL);
+    assert(view != NULL);
     Py_BEGIN_CRITICAL_SECTION(op);
-    if (spare->reader == view) {
+    SpareObject *spare = buffer_spare(buffer_cast(op));
+    if (spare != NULL && spare->reader == view) {
         spare_finish(spare);
     }
     Py_END_CRITICAL_SECTION();

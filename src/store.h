@@ -3,6 +3,9 @@
  *   address           start           start+length      dirty_end         end
  *   |<-- headroom -->|<--- in use --->|NUL  tailroom   |  zero, untouched |
  *
+ * In a span the headroom is GROWTH_FRONT bytes or more. They stay free, so that another
+ * object can take the span over (frozen.c).
+ *
  * The bytes before `dirty_end` may be written at once. The capacity after it is made
  * dirty in steps, so that memory follows use and not address space. A NUL follows the
  * last byte in use. An empty store may own nothing at all.
@@ -32,15 +35,16 @@ enum store_kind {
 };
 
 /* There may be many stores, so the struct is kept small. The tag of its memory has bits
- * for its kind, and for whether a helper thread makes pages present ahead of the
- * writer. */
+ * for its kind, for whether a helper thread makes pages present ahead of the writer, and
+ * for whether the start of a limited store was advanced under views (views.h): then the
+ * headroom may be longer than the bytes in use, and its memory is given back. */
 struct store {
     char *start;
     size_t length;
     struct span memory;
 };
 
-enum { STORE_TAG_KIND = 3, STORE_TAG_PREFAULT = 4 };
+enum { STORE_TAG_KIND = 3, STORE_TAG_PREFAULT = 4, STORE_TAG_ADVANCED = 8 };
 
 static inline enum store_kind
 store_kind(const struct store *store)
@@ -53,6 +57,16 @@ store_prefaults(const struct store *store)
 {
     return (store->memory.tag & STORE_TAG_PREFAULT) != 0;
 }
+
+static inline bool
+store_is_advanced(const struct store *store)
+{
+    return (store->memory.tag & STORE_TAG_ADVANCED) != 0;
+}
+
+/* The headroom of an advanced store is given back in multiples of this, or of 2 MiB if
+ * it is in huge pages. */
+#define STORE_GIVE_BACK_MIN ((size_t)64 << 10)
 
 /* Whether new stores prefault. Any thread may set it. */
 extern _Atomic bool store_prefault;
@@ -79,6 +93,14 @@ store_headroom(const struct store *store)
     return store_kind(store) == STORE_EMPTY
                ? 0
                : (size_t)(store->start - store->memory.address);
+}
+
+/* Return the part of the headroom that bytes may be moved to. */
+static inline size_t
+store_free_headroom(const struct store *store)
+{
+    return store_kind(store) < STORE_SPAN ? store_headroom(store)
+                                          : store_headroom(store) - GROWTH_FRONT;
 }
 
 /* Return how many bytes can be appended with store_commit() alone. */
@@ -188,6 +210,11 @@ store_is_limited(const struct store *store)
 {
     return store_kind(store) == STORE_LIMITED;
 }
+
+/* Make the address of the first byte a multiple of this. If it is none, the bytes in use
+ * move to the start of the memory. */
+#define STORE_ALIGNMENT ((size_t)16)
+void store_align(struct store *store);
 
 /* Move the first `nbytes` bytes to `taken`, an empty store. Their pages move, and at
  * most 2 MiB are copied. The remaining bytes of a limited store are moved to its front

@@ -295,3 +295,23 @@ class TestMemory:
         points = memory.sample("glibc", "GrowBuffer")
         assert points == sorted(points)
         assert max(nbytes for _, nbytes in points) >= 0.95 * memory.NBYTES
+
+
+# ------------------------------------------------------------------------------- ends
+
+
+def test_ends_jobs_of_each_case_have_equal_results(load):
+    ends = load("ends")
+    for kind, end in ((bytearray, bytes), (growbuf.GrowBuffer, ends.GrowBuffer.freeze)):
+        assert ends.build(kind, end, 1 << 20) == ends.PIECE * 16
+    for job in (ends.pickled, ends.archived):
+        assert job(io.BytesIO, 1 << 20) == job(growbuf.GrowIO, 1 << 20)
+    assert ends.take_all(growbuf.GrowBuffer, ends.GrowBuffer.freeze, 1024, 4096) > 0
+    assert ends.take_all(bytearray, ends.copy_and_clear, 1024, 4096) > 0
+
+
+def test_ends_uses_and_reading_give_ratios(load):
+    ends = load("ends")
+    rows = [*ends.reading_case(1, 1 << 20)]
+    rows += [(name, ends.compare(*jobs, 1)) for name, jobs in ends.uses(1 << 20).items()]
+    assert len(rows) >= 10 and all(row["ratio"] > 0 for _, row in rows)

@@ -222,8 +222,7 @@ def numpy_frombuffer_of_frozen_bytes_never_changes():
     np = pytest.importorskip("numpy")
     buf = GrowBuffer(b"\1" * 100_000)
     frozen = buf.freeze()
-    view = np.frombuffer(frozen.obj, "u1")
-    frozen.release()
+    view = np.frombuffer(frozen, "u1")
     del frozen
     buf += b"\5" * 100_000
     assert view.min() == view.max() == 1

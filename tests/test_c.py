@@ -1,6 +1,7 @@
 """Compile and run each program of tests/c, once without sanitizers and once with the
 address and undefined behaviour sanitizers. test_threads also runs under the thread
-sanitizer.
+sanitizer. Those that use the system's own calls also run with the table of operations of
+POSIX systems without mremap(). All run with pages of 16 KiB and of 64 KiB, too.
 
 A random test that fails prints its seed; set GROWBUF_SEED to it to repeat the run.
 CFLAGS are appended to the compiler's flags. GROWBUF_UNDER is a command that runs each
@@ -36,6 +37,7 @@ FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-pthread"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FLAVOURS = {
     "plain": [*FLAGS, "-O2"],
+    "posix": [*FLAGS, "-O2", "-DGROWBUF_PAGES_POSIX"],
     "sanitized": [*FLAGS, "-O1", "-g", *SANITIZE, "-DSANITIZED=1"],
     "threads": [*FLAGS, "-O1", "-g", "-fsanitize=thread", "-DSANITIZED=1"],
 }
@@ -43,20 +45,25 @@ FLAVOURS = {
 # Linked into each program: the layers that need no Python, and the fake kernel.
 LAYERS = [
     *("growth", "pages", "pages_linux", "pages_posix"),
-    *("prefault", "entries", "pool", "moves", "spans", "store"),
+    *("prefault", "entries", "pool", "moves", "spans", "store", "views"),
 ]
 SHARED = [
     *(SOURCE / f"{layer}.c" for layer in LAYERS),
     TESTS / "kernel.c",
 ]
 PROGRAMS = [path.stem for path in sorted(TESTS.glob("test_*.c"))]
+ON_SYSTEM = ["test_prefault", "test_real", "test_threads"]
+ON_PAGES = [*ON_SYSTEM, "test_kernel", "test_pages", "test_spans", "test_store"]
+ON_PAGES += ["test_limited"]
+PAGE_SIZES = [16 << 10, 64 << 10]
 
 
-def run(*words):
-    """Run a command; return the completed process, with stderr merged into stdout."""
+def run(*words, **settings):
+    """Run a command, with settings added to the environment; return the completed
+    process, with stderr merged into stdout."""
     # The fake kernel counts leaks. The sanitizer's own leak check fails where a process
     # may not be traced.
-    environment = {"ASAN_OPTIONS": "detect_leaks=0", **os.environ}
+    environment = {"ASAN_OPTIONS": "detect_leaks=0", **os.environ, **settings}
     return subprocess.run(
         [*map(str, words)],
         env=environment,
@@ -78,19 +85,28 @@ def compile_shared(flags, source, folder):
     return target
 
 
-def build_and_run(flags, program, objects):
-    """Compile one program and run it with the seed; return the completed process."""
+def build(flags, program, objects):
     executable = objects[0].parent / program
     compile_c(flags, TESTS / f"{program}.c", *objects, "-o", executable)
+    return executable
+
+
+def run_program(executable, **settings):
+    """Run a program with the seed; return the completed process."""
     seeds = [os.environ["GROWBUF_SEED"]] if "GROWBUF_SEED" in os.environ else []
-    return run(*UNDER, executable, *seeds)
+    return run(*UNDER, executable, *seeds, **settings)
+
+
+def build_and_run(flags, program, objects):
+    """Compile one program and run it; return the completed process."""
+    return run_program(build(flags, program, objects))
 
 
 def why_not(flavour, folder):
     """Return why programs of this flavour cannot be built or run here, or None."""
     if shutil.which(COMPILER[0]) is None:
         return f"there is no compiler: {COMPILER[0]!r} is not found"
-    if flavour == "plain":
+    if flavour in ("plain", "posix"):
         return None
     empty = folder / "empty.c"
     empty.write_text("int main(void) { return 0; }\n")
@@ -102,9 +118,9 @@ def why_not(flavour, folder):
 
 
 @contextmanager
-def compiled(flavour, folder):
+def compiled(flavour, folder, work=build_and_run):
     """Compile the shared files in parallel, one for each processor. Yield a function
-    that starts to build and run a program and returns its future."""
+    that starts to build and run a program, or other work, and returns its future."""
     reason = why_not(flavour, folder)
     if reason:
         pytest.skip(reason)
@@ -114,7 +130,7 @@ def compiled(flavour, folder):
         objects = list(
             pool.map(lambda source: compile_shared(flags, source, folder), SHARED)
         )
-        yield lambda program: pool.submit(build_and_run, flags, program, objects)
+        yield lambda program: pool.submit(work, flags, program, objects)
 
 
 @pytest.fixture(scope="session", params=["plain", "sanitized"])
@@ -122,6 +138,28 @@ def results(request, tmp_path_factory):
     """Start all programs of a flavour; the test of a program waits for its result."""
     with compiled(request.param, tmp_path_factory.mktemp(request.param)) as start:
         yield {program: start(program) for program in PROGRAMS}
+
+
+@pytest.fixture(scope="session")
+def posix_results(tmp_path_factory):
+    with compiled("posix", tmp_path_factory.mktemp("posix")) as start:
+        yield {program: start(program) for program in ON_SYSTEM}
+
+
+def build_and_run_larger(flags, program, objects):
+    """Build a program and run it with each larger size of a page."""
+    executable = build(flags, program, objects)
+    return [
+        run_program(executable, GROWBUF_PAGE_NBYTES=str(page_nbytes))
+        for page_nbytes in PAGE_SIZES
+    ]
+
+
+@pytest.fixture(scope="session")
+def larger_results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("larger")
+    with compiled("plain", folder, build_and_run_larger) as start:
+        yield {program: start(program) for program in ON_PAGES}
 
 
 def check(program, done):
@@ -132,6 +170,18 @@ def check(program, done):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_c_program_in_each_build_succeeds(results, program):
     check(program, results[program].result())
+
+
+@pytest.mark.parametrize("program", ON_SYSTEM)
+def test_c_program_with_operations_of_posix_succeeds(posix_results, program):
+    check(program, posix_results[program].result())
+
+
+@pytest.mark.parametrize("program", ON_PAGES)
+def test_c_program_with_larger_pages_succeeds(larger_results, program):
+    """The kernel under the tests tells and demands pages of these sizes."""
+    for done in larger_results[program].result():
+        check(program, done)
 
 
 def test_c_threads_program_under_thread_sanitizer_has_no_race(tmp_path):

@@ -2,6 +2,7 @@
 header, and that system calls are in the files of the system only."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,13 @@ LAYERS = [
     {"io_file", "rows_edit"},
     {"rows_append"},
     {"rows"},
-    {"edit", "results", "sequence", "capacity", "readfrom", "transfer"},
+    {"edit", "results", "pieces", "sequence", "capacity", "readfrom", "transfer"},
     {"base", "spare", "layout"},
     {"state"},
     {"setitem", "construct"},
-    {"args", "scalars", "dates"},
+    {"args", "scalars", "dates", "frozen"},
     {"buffer"},
+    {"views"},
     {"store"},
     {"spans"},
     {"moves"},
@@ -35,12 +37,15 @@ LAYERS = [
     {"prefault"},
     {"pages_linux", "pages_posix", "pages_windows"},
     {"pages_system"},
-    {"pages"},
-    {"span", "pool_stats", "growth", "methods"},
+    {"pages", "methods"},
+    {"span", "pool_stats", "growth", "find", "copy"},
 ]
 SYSTEMS = {"pages_linux", "pages_posix", "pages_windows"}
 WITHOUT_PYTHON = {
     "methods",
+    "find",
+    "copy",
+    "views",
     "store",
     "spans",
     "moves",
@@ -201,12 +206,22 @@ OF_WINDOWS = [
 ]
 
 
+def defined_functions(path):
+    return re.findall(r"^(?:static .*\b)?(\w+)\([^;]*\)\n\{", code(path), re.MULTILINE)
+
+
 @named(SOURCES)
 def test_function_names_do_not_collide_with_windows_io_h(path):
-    defined = re.findall(
-        r"^(?:static .*\b)?(\w+)\([^;]*\)\n\{", code(path), re.MULTILINE
-    )
-    assert not set(defined) & set(OF_WINDOWS)
+    assert not set(defined_functions(path)) & set(OF_WINDOWS)
+
+
+def test_function_names_are_unique():
+    """A debugger, a profile and a search then lead to one function. Each pages_<system>.c
+    defines what its system has."""
+    paths = [path for path in SOURCES if path.stem not in SYSTEMS]
+    counts = Counter(name for path in paths for name in defined_functions(path))
+    assert len(counts) > 500
+    assert {name for name, count in counts.items() if count > 1} == set()
 
 
 @named([path for path in SOURCES if path.suffix == ".c"])

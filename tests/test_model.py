@@ -437,11 +437,18 @@ class Model(Pair):
     @rule()
     def freeze(self):
         if self.free:
-            frozen = self.subject.freeze()
-            assert frozen.readonly
-            self.keep(frozen, self.empty())
+            self.keep(self.subject.freeze(), self.empty())
         elif self.model:
             self.refused(self.subject.freeze)
+
+    @rule(where=PLACES)
+    def freeze_some(self, where):
+        n = self.at(where)
+        if self.free:
+            self.keep(self.subject.freeze(n), self.model[:n])
+            del self.model[:n]
+        elif n:
+            self.refused(lambda: self.subject.freeze(n))
 
     @precondition(lambda self: self.free and self.others)
     @rule()

@@ -14,7 +14,7 @@ import growbuf
 from growbuf import GrowBuffer, GrowIO
 from growbuf._growbuf import check, place
 
-NAMES = {"GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"}
+NAMES = {"FrozenBytes", "GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"}
 
 
 # --------------------------------------------------------------------------- names

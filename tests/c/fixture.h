@@ -15,6 +15,7 @@
 
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
+#define PAGE (kernel_page_nbytes())
 #define ANY_RUNG ((enum pages_rung)(PAGES_NRUNGS - 1))
 
 /* The best rung that each kernel has. */

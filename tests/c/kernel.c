@@ -349,7 +349,7 @@ is_refused(size_t more_nbytes, size_t less_nbytes, size_t more_mappings)
 /* ---------------------------------------------------------------- map and unmap */
 
 static void *
-fake_map(void *address, size_t length, int protection, int flags)
+fake_map(size_t length, int protection)
 {
     if (fails(KERNEL_MAP)) {
         return MAP_FAILED;
@@ -357,8 +357,8 @@ fake_map(void *address, size_t length, int protection, int flags)
     if (kernel.kind == KERNEL_NO_PAGES) {
         return no_address(ENOSYS);
     }
-    if (address != NULL || flags != (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)) {
-        wrong("maps what is not private, anonymous and without a reserve");
+    if (protection != PROT_NONE && protection != (PROT_READ | PROT_WRITE)) {
+        wrong("maps what can be read or written only");
     }
     if (length == 0 || length % page_nbytes != 0) {
         return no_address(EINVAL);
@@ -787,6 +787,41 @@ fake_huge(void)
 
 /* ---------------------------------------------------------------- what tests call */
 
+size_t
+kernel_page_nbytes(void)
+{
+    const char *text = getenv("GROWBUF_PAGE_NBYTES");
+    return text == NULL ? pages_system_ops.page_nbytes() : strtoul(text, NULL, 10);
+}
+
+/* Map at a multiple of a page that is larger than the system's. */
+static void *
+map_at_page(size_t length, int protection)
+{
+    size_t page = kernel_page_nbytes();
+    char *mapped = pages_system_ops.map(length + page, protection);
+    if (mapped == MAP_FAILED) {
+        return mapped;
+    }
+    size_t head = -(uintptr_t)mapped % page;
+    if (head > 0) {
+        must(pages_system_ops.unmap(mapped, head));
+    }
+    must(pages_system_ops.unmap(mapped + head + length, page - head));
+    return mapped + head;
+}
+
+void
+kernel_leave(void)
+{
+    pages_ops = pages_system_ops;
+    if (kernel_page_nbytes() != pages_system_ops.page_nbytes()) {
+        pages_ops.page_nbytes = kernel_page_nbytes;
+        pages_ops.map = map_at_page;
+        pages_ops.remap = NULL; /* the system would choose addresses for its own pages */
+    }
+}
+
 static void
 make_arena(void)
 {
@@ -794,7 +829,7 @@ make_arena(void)
     char *mapped = mmap(NULL, ARENA_NBYTES + HUGE_NBYTES, PROT_NONE, flags, -1, 0);
     must(mapped == MAP_FAILED);
     arena = round_down(mapped + HUGE_NBYTES - 1, HUGE_NBYTES);
-    page_nbytes = (size_t)sysconf(_SC_PAGESIZE);
+    page_nbytes = kernel_page_nbytes();
     /* Resident memory is counted, and a huge page would spoil the count. */
     (void)madvise(arena, ARENA_NBYTES, MADV_NOHUGEPAGE);
 }
@@ -815,6 +850,7 @@ kernel_boot(enum kernel_kind kind)
     misuse = NULL;
     kernel_heal();
     pages_ops = pages_system_ops; /* locks and threads are the real ones */
+    pages_ops.page_nbytes = kernel_page_nbytes;
     pages_ops.map = fake_map;
     pages_ops.unmap = fake_unmap;
     pages_ops.remap = fake_remap;
@@ -919,14 +955,20 @@ kernel_is_advised(const char *address, size_t length, enum kernel_huge huge)
     return belongs(address, end, OURS);
 }
 
+/* A page is resident if a page of the real kernel in it is. */
 size_t
 kernel_resident(const char *address, size_t length)
 {
     static unsigned char present[MOST_HEAP / 4096];
-    size_t page = pages_facts.page_nbytes, npages = length / page, nresident = 0;
+    size_t real = pages_system_ops.page_nbytes(), nresident = 0;
+    size_t page = kernel_page_nbytes(), each = page / real;
     must(mincore((void *)address, length, present));
-    for (size_t i = 0; i < npages; i++) {
-        nresident += present[i] & 1;
+    for (size_t i = 0; i < length / real; i += each) {
+        bool any = false;
+        for (size_t j = i; j < i + each; j++) {
+            any = any || (present[j] & 1);
+        }
+        nresident += any;
     }
     return nresident * page;
 }

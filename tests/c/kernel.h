@@ -82,6 +82,13 @@ extern struct kernel kernel;
 /* Start anew as `kind`, with nothing mapped, and put it into `pages_ops`. */
 void kernel_boot(enum kernel_kind kind);
 
+/* Put the operations of the running system into `pages_ops`. */
+void kernel_leave(void);
+
+/* Bytes of a page: what the environment variable GROWBUF_PAGE_NBYTES says, a multiple of
+ * the system's own, else that. The real operations are told the same. */
+size_t kernel_page_nbytes(void);
+
 /* Let the `nth` call from now on fail with `error`; or that one and all after it. */
 void kernel_fail(size_t nth, int error);
 void kernel_fail_from(size_t nth, int error);

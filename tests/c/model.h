@@ -80,7 +80,7 @@ model_is_zero_after(const struct model *model)
 static inline size_t
 model_reach(size_t limit)
 {
-    return limit < MIB ? 2 * MIB : 2 * growth_round_up(limit + 1, GROWTH_QUANTUM);
+    return growth_round_up(GROWTH_FRONT + 2 * limit + 1, GROWTH_QUANTUM);
 }
 
 /* It is where it was, and after what it has needed lies its reservation, untouched; or
@@ -263,7 +263,7 @@ model_limit(struct model *model, size_t limit)
         model->address = model->store.memory.address;
         model->limit = limit;
         model->opened = model_find_opened(model);
-        CHECK(model->address != NULL && model->store.memory.dirty_end == 0);
+        CHECK(model->address != NULL && model->store.memory.dirty_end == GROWTH_FRONT);
     }
     CHECK(store_kind(&model->store) == (error ? STORE_EMPTY : STORE_LIMITED));
     model_check(model);
@@ -285,7 +285,7 @@ static inline size_t
 model_may_copy(const struct model *model, size_t nbytes)
 {
     size_t left = model->length - nbytes;
-    size_t headroom = store_headroom(&model->store) + nbytes;
+    size_t headroom = store_free_headroom(&model->store) + nbytes;
     return 2 * MIB + (model->address != NULL && left < headroom ? left : 0);
 }
 

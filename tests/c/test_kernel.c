@@ -15,13 +15,12 @@
 
 #define KEEP (MREMAP_MAYMOVE | 4)
 #define ONTO (MREMAP_MAYMOVE | MREMAP_FIXED)
-#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 #define ACCESS (PROT_READ | PROT_WRITE)
 
 static char *
 map(size_t length)
 {
-    char *mapped = pages_ops.map(NULL, length, ACCESS, PRIVATE);
+    char *mapped = pages_ops.map(length, ACCESS);
     CHECK(mapped != MAP_FAILED);
     return mapped;
 }
@@ -57,7 +56,7 @@ test_kernel_unmapped_memory_faults(void)
     CHECK(pages_ops.unmap(mapped + MIB, MIB) == 0);
     CHECK(faults(mapped + MIB) && !faults(mapped + MIB - 1));
     CHECK(!kernel_is_mapped(mapped, 2 * MIB));
-    char *closed = pages_ops.map(NULL, MIB, PROT_NONE, PRIVATE);
+    char *closed = pages_ops.map(MIB, PROT_NONE);
     CHECK(faults(closed) && !kernel_is_mapped(closed, MIB));
     CHECK(kernel.nbytes == 2 * MIB && kernel.nmappings == 2);
     CHECK_SOUND(kernel_misuse());
@@ -113,7 +112,7 @@ test_kernel_others_refuse_flag_4(void)
         CHECK(answers(pages_ops.remap(source, MIB, MIB, KEEP, NULL), errors[kind]));
     }
     kernel_boot(KERNEL_NO_PAGES);
-    CHECK(answers(pages_ops.map(NULL, MIB, ACCESS, PRIVATE), ENOSYS));
+    CHECK(answers(pages_ops.map(MIB, ACCESS), ENOSYS));
 }
 
 static void
@@ -187,7 +186,7 @@ static void
 test_kernel_protect_opens_and_closes(void)
 {
     kernel_boot(KERNEL_MAINLINE);
-    char *closed = pages_ops.map(NULL, 4 * MIB, PROT_NONE, PRIVATE);
+    char *closed = pages_ops.map(4 * MIB, PROT_NONE);
     CHECK(kernel_is_closed(closed, 4 * MIB));
     CHECK(pages_ops.protect(closed + MIB, MIB, ACCESS) == 0);
     CHECK(kernel_is_mapped(closed + MIB, MIB) && is_zero(closed + MIB, MIB));
@@ -224,7 +223,7 @@ test_kernel_parts_that_agree_are_one_mapping(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     kernel.bottom_up = true;
-    char *mapped = pages_ops.map(NULL, 4 * MIB, PROT_NONE, PRIVATE);
+    char *mapped = pages_ops.map(4 * MIB, PROT_NONE);
     char *next = map(4 * MIB), *target = map(4 * MIB);
     CHECK(pages_ops.advise(mapped, 4 * MIB, MADV_DONTDUMP) == 0);
     CHECK(kernel.nmappings == 3);
@@ -295,13 +294,13 @@ test_kernel_limits_refuse_calls(void)
     kernel_boot(KERNEL_MAINLINE);
     char *mapped = map(4 * MIB);
     kernel.most_nbytes = 5 * MIB;
-    CHECK(answers(pages_ops.map(NULL, 2 * MIB, ACCESS, PRIVATE), ENOMEM));
+    CHECK(answers(pages_ops.map(2 * MIB, ACCESS), ENOMEM));
     CHECK(answers(pages_ops.remap(mapped, 4 * MIB, 6 * MIB, 1, NULL), ENOMEM));
     CHECK(pages_ops.remap(mapped, 4 * MIB, 5 * MIB, 1, NULL) != MAP_FAILED);
     kernel_boot(KERNEL_MAINLINE);
     mapped = map(4 * MIB);
     kernel.most_mappings = 1;
-    CHECK(answers(pages_ops.map(NULL, MIB, ACCESS, PRIVATE), ENOMEM));
+    CHECK(answers(pages_ops.map(MIB, ACCESS), ENOMEM));
     CHECK(pages_ops.protect(mapped, MIB, PROT_NONE) == -1 && errno == ENOMEM);
     CHECK(kernel_is_mapped(mapped, 4 * MIB));
     CHECK(pages_ops.protect(mapped, 4 * MIB, PROT_NONE) == 0);
@@ -385,10 +384,10 @@ protect_too_far(char *mapped)
 }
 
 static void
-map_shared(char *mapped)
+map_read_only(char *mapped)
 {
     (void)mapped;
-    pages_ops.map(NULL, MIB, ACCESS, MAP_SHARED | MAP_ANONYMOUS);
+    pages_ops.map(MIB, PROT_READ);
 }
 
 static void
@@ -427,7 +426,7 @@ test_kernel_notices_misuse(void)
 {
     void (*const misuses[])(char *) = {
         unmap_twice,       unmap_too_much,   move_after_unmap, move_onto_nothing,
-        advise_too_far,    map_shared,       release_twice,    resize_what_is_no_block,
+        advise_too_far,    map_read_only,       release_twice,    resize_what_is_no_block,
         use_what_was_lost, unmap_a_squatter, protect_too_far,
     };
     for (size_t i = 0; i < sizeof misuses / sizeof *misuses; i++) {

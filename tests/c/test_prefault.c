@@ -66,7 +66,7 @@ static char *
 start(size_t length)
 {
     char *mapped;
-    pages_ops = pages_system_ops;
+    kernel_leave();
     pages_ops.advise = advise_and_count;
     pages_probe(ANY_RUNG);
     atomic_store(&npieces, 0);
@@ -123,11 +123,11 @@ test_prefault_ask_makes_the_range_present(void)
     const size_t length = 4 * PIECE;
     char *mapped = start(length);
     fill(mapped + PIECE, 100, 1);
-    prefault_ask(mapped + PIECE, 2 * PIECE + 4096);
+    prefault_ask(mapped + PIECE, 2 * PIECE + PAGE);
     wait_until(were_touched, 3);
-    CHECK(kernel_resident(mapped + PIECE, 2 * PIECE + 4096) == 2 * PIECE + 4096);
+    CHECK(kernel_resident(mapped + PIECE, 2 * PIECE + PAGE) == 2 * PIECE + PAGE);
     CHECK(kernel_resident(mapped, PIECE) == 0);
-    CHECK(kernel_resident(mapped + 3 * PIECE + 4096, PIECE - 4096) == 0);
+    CHECK(kernel_resident(mapped + 3 * PIECE + PAGE, PIECE - PAGE) == 0);
     CHECK(is_filled(mapped + PIECE, 100, 1) && is_zero(mapped + PIECE + 100, PIECE));
     end(mapped, length);
 }
@@ -344,7 +344,7 @@ int
 main(void)
 {
     threads_at_first = count_threads_at_first();
-    pages_ops = pages_system_ops;
+    kernel_leave();
     pages_probe(ANY_RUNG);
     if (pages_facts.populate_error != 0) {
         printf("left out: this kernel has no MADV_POPULATE_WRITE\n");

@@ -87,7 +87,7 @@ statm(int which)
     FILE *file = fopen("/proc/self/statm", "r");
     CHECK(file != NULL && fscanf(file, "%zu %zu", &npages[0], &npages[1]) == 2);
     fclose(file);
-    return npages[which] * pages_facts.page_nbytes;
+    return npages[which] * pages_system_ops.page_nbytes();
 }
 
 /* ------------------------------------------------------------------------- help */
@@ -96,7 +96,7 @@ static void
 start(enum pages_rung highest)
 {
     CASE("growth at most by %s", pages_rung_names[highest]);
-    pages_ops = pages_system_ops;
+    kernel_leave();
     pages_probe(highest);
     CHECK(pool_stats().live == 0 && pool_stats().nentries == 0);
 }

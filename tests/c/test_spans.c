@@ -517,7 +517,7 @@ test_pool_keep_joined_is_dirty_to_the_last_dirty_byte(void)
         begin(KERNEL_MAINLINE, ANY_RUNG);
         keep_dirty(4 * MIB, 3 * MIB);
         struct span first = take(2 * MIB, 0, 0), second = take(2 * MIB, 0, 0);
-        spans_discard(&first, 4096);
+        spans_discard(&first, PAGE);
         if (zero) {
             spans_discard(&second, 0);
         }
@@ -576,7 +576,7 @@ tail_nbytes(const struct span *span)
 static void
 test_spans_cap_keeps_a_tail_that_comes_back(void)
 {
-    size_t page = 4096;
+    size_t page = PAGE;
     /* where it is cut off, up to where it is taken back, and what is dirty then */
     const size_t cases[][3] = {
         {page, 0, page - 1},
@@ -624,17 +624,17 @@ test_spans_cap_within_a_page_clears_the_rest_of_it(void)
         struct span span = take(2 * MIB, 2 * MIB - 1, 1);
         spans_cap(&span, MIB + 5);
         CHECK(span.dirty_end == MIB + 5 && is_filled(span.address, MIB + 5, 1));
-        CHECK(tail_nbytes(&span) == MIB - 4096);
+        CHECK(tail_nbytes(&span) == MIB - PAGE);
         check_span(&span, 2 * MIB);
         spans_cap(&span, MIB + 5);
         spans_cap(&span, MIB); /* the same page */
-        CHECK(span.dirty_end == MIB && tail_nbytes(&span) == MIB - 4096);
+        CHECK(span.dirty_end == MIB && tail_nbytes(&span) == MIB - PAGE);
         check_span(&span, 2 * MIB);
         spans_cap(&span, MIB - 1); /* the page before it */
         CHECK(span.dirty_end == MIB - 1 && tail_nbytes(&span) == MIB);
         check_span(&span, 2 * MIB);
         spans_cap(&span, 0);
-        CHECK(span.dirty_end == 0 && tail_nbytes(&span) == 2 * MIB - 4096);
+        CHECK(span.dirty_end == 0 && tail_nbytes(&span) == 2 * MIB - PAGE);
         check_span(&span, 2 * MIB);
         CHECK(pool_stats().nentries == 1);
         give(&span);
@@ -711,7 +711,7 @@ use_span_with_tail(int how, struct span *span)
         break;
     case 3:
         if (pages_facts.rung == PAGES_DONTUNMAP) {
-            CHECK(spans_extract(span, 0, MIB / 2, MIB - 1, &part) == 0);
+            CHECK(spans_extract(span, GROWTH_FRONT, MIB / 2, MIB - 1, &part) == 0);
             CHECK(is_filled(part.address, MIB / 2, 1));
             give(&part);
         }
@@ -748,7 +748,7 @@ test_spans_cut_front_leaves_the_tail(void)
     CHECK(span.dirty_end == MIB - 1 && tail_nbytes(&span) == 3 * MIB);
     check_span(&span, 4 * MIB);
     pool_take_tail(&span, 2 * MIB);
-    CHECK(span.dirty_end == 2 * MIB + 4095 && tail_nbytes(&span) == 2 * MIB - 4096);
+    CHECK(span.dirty_end == 2 * MIB + PAGE - 1 && tail_nbytes(&span) == 2 * MIB - PAGE);
     check_span(&span, 4 * MIB);
     give(&span);
     finish();
@@ -771,7 +771,7 @@ test_spans_take_keeps_what_is_not_needed_as_a_tail(void)
         CHECK(span.dirty_end == (i == 0 ? dirty[i] : ahead - 1));
         CHECK(span.has_tail == (i > 0) && tail_nbytes(&span) == kept_nbytes());
         CHECK(kept_nbytes() ==
-              (i == 0 ? 0 : growth_round_up(dirty[i] + 1, 4096) - ahead));
+              (i == 0 ? 0 : growth_round_up(dirty[i] + 1, PAGE) - ahead));
         check_span(&span, 2 * MIB);
         give(&span);
         finish();
@@ -782,15 +782,15 @@ test_spans_take_keeps_what_is_not_needed_as_a_tail(void)
 static void
 test_pool_keep_tail_over_the_limit_keeps_the_front(void)
 {
-    const size_t limits[] = {0, 1, 4095, 4096, 5000, MIB + 1};
+    const size_t limits[] = {0, 1, PAGE - 1, PAGE, 5000, MIB + 1};
     for (int i = 0; i < 12; i++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
         CASE("a limit of %zu, locked %d", limits[i / 2], i % 2);
         kernel.locked = i % 2;
         pool_set_limit(limits[i / 2]);
         struct span span = take_with_tail(4 * MIB, MIB);
-        CHECK(tail_nbytes(&span) == (limits[i / 2] & ~(size_t)4095));
-        CHECK(span.has_tail == (limits[i / 2] >= 4096));
+        CHECK(tail_nbytes(&span) == (limits[i / 2] & ~(PAGE - 1)));
+        CHECK(span.has_tail == (limits[i / 2] >= PAGE));
         check_span(&span, 4 * MIB);
         give(&span);
         finish();
@@ -805,12 +805,12 @@ test_pool_keep_tail_many_evict_the_oldest(void)
     static struct span spans[MORE];
     begin(KERNEL_MAINLINE, ANY_RUNG);
     for (int i = 0; i < MORE; i++) {
-        spans[i] = take(2 * MIB, 3 * 4096 - 1, 1);
+        spans[i] = take(2 * MIB, 3 * PAGE - 1, 1);
         spans_cap(&spans[i], 100);
         CHECK(pool_stats().nentries <= POOL_NSLOTS);
     }
     for (int i = 0; i < MORE; i++) {
-        CHECK(tail_nbytes(&spans[i]) == (i < 10 ? 0 : 2 * 4096));
+        CHECK(tail_nbytes(&spans[i]) == (i < 10 ? 0 : 2 * PAGE));
         check_span(&spans[i], 2 * MIB);
         CHECK(is_filled(spans[i].address, 100, 1));
     }
@@ -971,7 +971,7 @@ test_spans_give_discards_pages_touched_ahead(void)
         give(&span);
         CHECK(pool_stats().nentries == 1 && kept_nbytes() == dirty_end[i]);
         CHECK(is_filled(address, dirty_end[i], 1));
-        CHECK(kernel_resident(address, 4 * MIB) == growth_round_up(dirty_end[i], 4096));
+        CHECK(kernel_resident(address, 4 * MIB) == growth_round_up(dirty_end[i], PAGE));
         pool_drain();
     }
     finish();
@@ -994,14 +994,14 @@ test_spans_give_discards_pages_touched_ahead_of_a_part(void)
             spans_cut_front(&span, 2 * MIB);
             break;
         default:
-            CHECK(spans_extract(&span, 0, MIB, 3 * MIB, &part) == 0);
+            CHECK(spans_extract(&span, GROWTH_FRONT, MIB, 3 * MIB, &part) == 0);
             give(&part);
             break;
         }
         char *address = span.address;
         size_t length = span.length, dirty_end = span.dirty_end;
         give(&span);
-        CHECK(kernel_resident(address, length) <= growth_round_up(dirty_end, 4096));
+        CHECK(kernel_resident(address, length) <= growth_round_up(dirty_end, PAGE));
         finish();
     }
 }
@@ -1136,7 +1136,7 @@ test_pool_keep_offers_huge_pages_after_16_mib(void)
         large.huge = true;
         give(&small);
         CHECK(kernel.noffers == 0);
-        const size_t offered[] = {0, 4096, 4 * MIB};
+        const size_t offered[] = {0, PAGE, 4 * MIB};
         size_t expected = i / 3 == KERNEL_OLD ? 0 : offered[i % 3];
         give(&large);
         CHECK(kernel.noffers == (expected > 0) && kernel.offered_nbytes == expected);
@@ -1880,7 +1880,8 @@ extract(size_t from, size_t to, size_t end)
     fill(span.address + to, end - to, 3);
     uint64_t copied = pool_stats().copied_nbytes;
     CHECK(spans_extract(&span, from, to, end, &extracted) == 0);
-    size_t first = from % GROWTH_QUANTUM;
+    size_t first = spans_extracted_at(from);
+    CHECK(first >= GROWTH_FRONT && (from - first) % GROWTH_QUANTUM == 0);
     CHECK(is_filled(extracted.address + first, to - from, 2));
     CHECK((uintptr_t)extracted.address % GROWTH_QUANTUM == 0);
     CHECK(extracted.dirty_end >= first + to - from);
@@ -1901,13 +1902,15 @@ static void
 test_spans_extract_leaves_the_rest_where_it_was(void)
 {
     const size_t cases[][3] = {
-        {0, 100, 200},
-        {0, 2 * MIB - 1, 3 * MIB},
-        {0, 2 * MIB, 3 * MIB},
-        {0, 2 * MIB, 2 * MIB},
-        {1, 4 * MIB - 1, 6 * MIB - 1},
+        {64, 100, 200},
+        {64, 2 * MIB - 1, 3 * MIB},
+        {64, 2 * MIB, 3 * MIB},
+        {64, 2 * MIB, 2 * MIB},
+        {65, 4 * MIB - 1, 6 * MIB - 1},
         {2 * MIB - 1, 2 * MIB, 4 * MIB},
         {2 * MIB, 2 * MIB + 1, 5 * MIB},
+        {2 * MIB + 63, 2 * MIB + 64, 5 * MIB},
+        {2 * MIB + 64, 4 * MIB - 1, 5 * MIB},
         {3 * MIB, 5 * MIB, 5 * MIB},
         {5 * MIB + 7, 7 * MIB + 7, 9 * MIB},
     };
@@ -1924,7 +1927,7 @@ test_spans_extract_below_dontunmap_is_not_supported(void)
         begin(kind, kind == KERNEL_2014 ? PAGES_RETAIN : PAGES_MAYMOVE);
         struct span span = take(3 * MIB, 3 * MIB, 1), extracted;
         size_t calls = kernel.ncalls;
-        CHECK(spans_extract(&span, 0, 2 * MIB, 3 * MIB, &extracted) == ENOTSUP);
+        CHECK(spans_extract(&span, MIB, 2 * MIB, 3 * MIB, &extracted) == ENOTSUP);
         CHECK(kernel.ncalls == calls && is_filled(span.address, 3 * MIB, 1));
         give(&span);
         finish();
@@ -2080,12 +2083,14 @@ test_spans_reserve_takes_no_memory(void)
 }
 
 /* The address space for a limit: twice as much, since the headroom may be as long as what
- * is in use. Below 1 MiB that is one open mapping of 2 MiB. */
+ * is in use. Up to about 1 MiB that is one open mapping of 2 MiB. */
 static void
 test_spans_reserve_below_1_mib_takes_one_mapping(void)
 {
-    const size_t limits[] = {0, 1, 4096, MIB - 1, MIB, 2 * MIB - 1, 2 * MIB, 5 * MIB};
-    const size_t lengths[] = {2, 2, 2, 2, 4, 4, 8, 12};
+    const size_t limits[] = {0,           1,   PAGE, MIB - GROWTH_FRONT / 2 - 1,
+                             MIB,         2 * MIB - GROWTH_FRONT,
+                             2 * MIB,     5 * MIB};
+    const size_t lengths[] = {2, 2, 2, 2, 4, 4, 6, 12};
     for (int i = 0; i < 8 * KERNEL_NO_PAGES; i++) {
         begin(i / 8, ANY_RUNG);
         CASE("a kernel %s, a limit of %zu", kernel_names[i / 8], limits[i % 8]);
@@ -2096,7 +2101,7 @@ test_spans_reserve_below_1_mib_takes_one_mapping(void)
         CHECK(kernel.calls[KERNEL_PROTECT] == (whole ? 0 : 1));
         CHECK(kernel_is_mapped(span.address, 2 * MIB));
         CHECK(kernel_is_dumped(span.address, 2 * MIB));
-        CHECK(2 * limits[i % 8] < span.length);
+        CHECK(GROWTH_FRONT + 2 * limits[i % 8] < span.length);
         give(&span);
         finish();
     }
@@ -2156,7 +2161,7 @@ test_spans_reserve_without_space_empties_the_pool(void)
     give(&span);
     CHECK(kernel.nbytes == 8 * MIB && pool_stats().nentries == 2);
     kernel.most_nbytes = 8 * MIB;
-    span = reserve(2 * MIB);
+    span = reserve(3 * MIB);
     CHECK(pool_stats().nentries == 0 && kernel.nbytes == 8 * MIB);
     write_reserved(&span, 100, 1);
     CHECK(spans_take(1, false, &other) == ENOMEM);
@@ -2208,8 +2213,8 @@ test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail(void)
         CHECK(span.address == address && kernel.ncalls == calls);
         CHECK(pool_stats().nentries == 1 && span.has_tail);
         CHECK(pool_stats().reserved_nbytes == 12 * MIB && pool_stats().live == 1);
-        CHECK(is_zero(address, 4096));
-        CHECK(tail_nbytes(&span) == growth_round_up(dirty_end + 1, 4096) - 4096);
+        CHECK(is_zero(address, PAGE));
+        CHECK(tail_nbytes(&span) == growth_round_up(dirty_end + 1, PAGE) - PAGE);
         write_reserved(&span, 3 * MIB, 2);
         CHECK(kernel.ncalls == calls && is_filled(address, 3 * MIB, 2));
         give(&span);

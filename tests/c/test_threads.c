@@ -273,7 +273,7 @@ work_together(enum pages_rung highest, bool locked)
     pthread_t threads[NTHREADS];
     CASE("seed %" PRIu64 ", growth at most by %s, locked %d", seed,
          pages_rung_names[highest], locked);
-    pages_ops = pages_system_ops;
+    kernel_leave();
     pages_probe(highest);
     if (locked) {
         pages_ops.advise = advise_locked;
