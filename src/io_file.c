@@ -204,7 +204,8 @@ io_freeze_buffer_locked(IOObject *self)
 {
     BufferObject *buffer = self->buffer;
     const struct store *store = &buffer->store;
-    bool has_spare = buffer->spare != NULL && buffer->spare->start != NULL;
+    const SpareObject *spare = buffer_spare(buffer);
+    bool has_spare = spare != NULL && spare->start != NULL;
     if (!frozen_can_take(store) || store_is_limited(store) || has_spare ||
         buffer_is_exported(buffer) || !buffer_is_exact_type(Py_TYPE(buffer)) ||
         !io_is_unique((PyObject *)buffer)) {
