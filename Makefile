@@ -30,6 +30,9 @@ BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)-$(GROWBUF_PAGES)
 # free-threaded build.
 TAG := $(shell $(PYTHON) -c 'import sys, sysconfig; sys.version_info >= (3, 11) and \
 	print(sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag)' 2>/dev/null)
+# The compiler that setuptools uses: CC, or that of the Python.
+COMPILER = $(firstword $(shell $(PYTHON) -c 'import os, sysconfig; \
+	print(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")'))
 VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
@@ -209,3 +212,7 @@ $(LINT)/ready $(RELEASE)/ready $(SWAP)/ready $(PROGRAMS)/ready: .venv/%-$(TAG)/r
 python:
 	@test -n "$(TAG)" || { echo "growbuf needs Python 3.11 or newer and '$(PYTHON)'" \
 		"is not: try make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -w . || { echo "make needs to write here, and $(CURDIR) is read-only:" \
+		"copy the checkout" >&2; exit 1; }
+	@command -v $(COMPILER) >/dev/null || { echo "growbuf needs a C compiler, and" \
+		"'$(COMPILER)' is not there: install gcc, or set CC" >&2; exit 1; }

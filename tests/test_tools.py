@@ -49,3 +49,17 @@ def test_matrix_kernel_without_a_rung_names_the_entry_it_repeats(
     assert entry.command == []
     assert entry.outcome == "missing"
     assert "EINVAL" in entry.summary and repeated in entry.summary
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_without_compiler_says_so_in_one_line():
+    done = subprocess.run(
+        ["make", "--no-print-directory", "python", f"PYTHON={sys.executable}"],
+        cwd=CHECKOUT,
+        env={**os.environ, "CC": "no-such-cc"},
+        capture_output=True,
+        text=True,
+    )
+    first, *others = done.stderr.splitlines()
+    assert done.returncode and "no-such-cc" in first and "install gcc" in first
+    assert all(line.startswith("make: ") for line in others)
