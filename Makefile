@@ -42,7 +42,7 @@ TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs links clean python
-.PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix swap typing wheel cross $(TOOLS)
+.PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix swap typing wheel cross release-check $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
@@ -51,7 +51,7 @@ help:
 	@echo "make bench | operations | programs | ends | memory | figures | pictures | seed"
 	@echo "make matrix | soak | swap | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
-	@echo "make typing | wheel | cross           checks of a release"
+	@echo "make typing | wheel | cross | release-check     checks of a release"
 
 demo: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
@@ -167,6 +167,10 @@ wheel: $(RELEASE)/ready
 	@PATH="$(abspath $(RELEASE))/bin:$$PATH" \
 		auditwheel repair --wheel-dir dist $(RELEASE)/dist/*.whl
 	@mv $(RELEASE)/dist/*.tar.gz dist
+
+# Build what a release would publish and check it: links, contents, size, installation.
+release-check: $(RELEASE)/ready
+	@$(RELEASE)/bin/python tools/release_check.py $(ARGS)
 
 # Compile src/ for musl, macOS, Windows and arm64, and run the C tests with musl.
 cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
