@@ -38,18 +38,20 @@ LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
 PROGRAMS := .venv/programs-$(TAG)
+CONSUMERS := .venv/consumers-$(TAG)
 TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs links clean python
-.PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix swap typing wheel cross release-check $(TOOLS)
+.PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix
+.PHONY: swap consumers typing wheel cross release-check $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | info | test | lint | format | docs | links | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 	@echo "make bench | operations | programs | ends | memory | figures | pictures | seed"
-	@echo "make matrix | soak | swap | guard | leaks     more tests"
+	@echo "make matrix | soak | swap | consumers | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross | release-check     checks of a release"
 
@@ -134,6 +136,11 @@ soak: $(VENV)/$(BUILD)-test
 swap: $(SWAP)/ready $(VENV)/$(BUILD)-test
 	@$(SWAP)/bin/python -m pytest -p no:cacheprovider $(ARGS) tests/swap_packages.py
 
+# Pass a GrowArray to libraries that take arrays. Those without a wheel are left out.
+consumers: $(CONSUMERS)/ready $(VENV)/$(BUILD)-test
+	@PYTHONPATH=. $(CONSUMERS)/bin/python -m pytest -p no:cacheprovider $(ARGS) \
+		tests/test_consumers.py
+
 # Repeat operations and check that memory use stops rising.
 leaks: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python tests/leaks.py $(ARGS)
@@ -211,6 +218,17 @@ $(LINT)/ready $(RELEASE)/ready $(SWAP)/ready $(PROGRAMS)/ready: .venv/%-$(TAG)/r
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --upgrade pip
 	@$(@D)/bin/python -m pip install --quiet --group $*
+	@touch $@
+
+$(CONSUMERS)/ready: | python
+	@echo "making $(@D)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --upgrade pip
+	@$(@D)/bin/python -m pip install --quiet pytest pytest-randomly hypothesis numpy
+	@for name in pandas polars pyarrow scipy scikit-learn xarray dask h5py zarr numba \
+		matplotlib Pillow astropy opencv-python-headless soundfile; do \
+		$(@D)/bin/python -m pip install --quiet --only-binary :all: $$name || \
+		echo "left out: $$name"; done
 	@touch $@
 
 python:

@@ -95,29 +95,43 @@ def _sequence(part, shape, offset=0):
     return part[:1] + (offset,) + part[2:]
 
 
-def _used(dtype):
-    """Return a bool for each byte of an item: whether it belongs to a value."""
-    used = np.ones(dtype.itemsize, bool)
+def _used(dtype, start=0):
+    """Yield (start, end) of each run of bytes of an item that belong to a value."""
     if dtype.names is not None:
-        used[:] = False
         for field, offset in (dtype.fields[name][:2] for name in dtype.names):
-            used[offset : offset + field.itemsize] |= _used(field)
+            yield from _used(field, start + offset)
+    elif dtype.base.names is None and dtype.base.char not in "gG":
+        yield start, start + dtype.itemsize
     elif dtype.subdtype is not None:
-        used = np.tile(_used(dtype.base), math.prod(dtype.shape))
-    elif dtype.char in "gG" and np.finfo(dtype).nmant == 63:  # ten bytes of x87
-        numbers = used.reshape(-1, np.dtype("g").itemsize)
-        numbers[:, 10:] = False
-        if not dtype.isnative:
-            numbers[:] = numbers[:, ::-1]
-    return used
+        for at in range(start, start + dtype.itemsize, dtype.base.itemsize):
+            yield from _used(dtype.base, at)
+    else:
+        number = np.dtype("g").itemsize
+        used = 10 if np.finfo(dtype).nmant == 63 else number  # ten bytes of x87
+        skipped = 0 if dtype.isnative else number - used
+        for at in range(start + skipped, start + dtype.itemsize, number):
+            yield at, at + used
 
 
 def _paddings(dtype):
     """Return (offset, nbytes) of each run of padding bytes of an item."""
-    if dtype.names is None and dtype.char not in "gG":
-        return ()
-    edges = np.flatnonzero(np.diff(np.r_[True, _used(dtype), True]))
-    return tuple((int(a), int(b - a)) for a, b in edges.reshape(-1, 2))
+    paddings, end = [], 0
+    for start, stop in [*sorted(_used(dtype)), (dtype.itemsize, dtype.itemsize)]:
+        if start > end:
+            paddings.append((end, start - end))
+        end = max(end, stop)
+    return tuple(paddings)
+
+
+@functools.lru_cache(maxsize=128)
+def _description(dtype):
+    """Return the part that describes an item, and its paddings.
+
+    Equal dtypes share a description.  Their metadata may differ, so each has a Layout of
+    its own.
+    """
+    _check_lengths(dtype)
+    return _part(dtype, 0), _paddings(dtype)
 
 
 def _check_lengths(dtype, name=""):
@@ -154,22 +168,24 @@ def _make_layout(dtype, row_shape):
             f"a GrowArray cannot hold {dtype!r}: its items are references to objects, "
             "which bytes in pages do not count"
         )
-    _check_lengths(dtype)
+    part, paddings = _description(dtype)
     if min(row_shape, default=1) <= 0:
         raise ValueError(f"row_shape must be of lengths of 1 or more, got {row_shape}")
     row_nbytes = dtype.itemsize * math.prod(row_shape)
     if row_nbytes > sys.maxsize:
         raise ValueError(f"rows of {dtype!r} and shape {row_shape} are too big")
-    np.empty((0, *row_shape), dtype)  # raises if these are too many axes
+    if row_shape:
+        np.empty((0, *row_shape), dtype)  # raises if these are too many axes
     return Layout(
         dtype,
         dtype.itemsize,
         row_shape,
         row_nbytes,
         dtype.kind == "V",
+        np.dtype((dtype, row_shape)) if row_shape else dtype,
         functools.partial(np.empty, row_shape, dtype),
-        _sequence(_part(dtype, 0), row_shape),
-        _paddings(dtype),
+        _sequence(part, row_shape),
+        paddings,
     )
 
 
@@ -485,9 +501,9 @@ _numpy = use_numpy(
 # --------------------------------------------------------------------- the array
 
 
-def _restore(cls, rows, dtype, row_shape):
+def _restore(cls, rows, dtype, row_shape, maxlen=None):
     """Return an array of these bytes, for pickle and copy."""
-    array = GrowArray.__new__(cls, dtype=dtype, row_shape=row_shape)
+    array = GrowArray.__new__(cls, dtype=dtype, row_shape=row_shape, maxlen=maxlen)
     GrowArray.extend(array, np.frombuffer(rows, dtype).reshape(-1, *array.row_shape))
     return array
 
@@ -517,6 +533,8 @@ class _Methods:
         rows = self.array.reshape(-1).view(np.uint8)
         rows = PickleBuffer(rows) if protocol >= 5 else rows.tobytes()
         arguments = type(self), rows, self.dtype, self.row_shape
+        if self.maxlen is not None:
+            arguments += (self.maxlen,)
         return _restore, arguments, self.__getstate__()
 
     def setflags(self, write=None, align=None, uic=None):
@@ -541,6 +559,8 @@ class _Methods:
         wider = len(name) - len("array")
         with np.printoptions(linewidth=np.get_printoptions()["linewidth"] - wider):
             text = repr(self.array).removeprefix("array")
+        if self.maxlen is not None:
+            text = f"{text.removesuffix(')')}, maxlen={self.maxlen})"
         return name + text.replace("\n", "\n" + " " * wider)
 
     def __str__(self):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from typing_extensions import TypeVar, disjoint_base
 
-from ._growbuf import GrowBuffer
+from ._growbuf import GrowBuffer, _Reads, _Receives
 
 __all__ = ["GrowArray"]
 
@@ -31,6 +31,7 @@ class GrowArray(Generic[_Item]):
         dtype: None = None,
         row_shape: _RowShape | None = None,
         limit: SupportsIndex | None = None,
+        maxlen: SupportsIndex | None = None,
     ) -> GrowArray[np.float64]: ...
     @overload
     def __new__(
@@ -40,6 +41,7 @@ class GrowArray(Generic[_Item]):
         dtype: _OfItem[_Scalar],
         row_shape: _RowShape | None = None,
         limit: SupportsIndex | None = None,
+        maxlen: SupportsIndex | None = None,
     ) -> GrowArray[_Scalar]: ...
     @overload
     def __new__(
@@ -49,6 +51,7 @@ class GrowArray(Generic[_Item]):
         dtype: None = None,
         row_shape: _RowShape | None = None,
         limit: SupportsIndex | None = None,
+        maxlen: SupportsIndex | None = None,
     ) -> GrowArray[_Scalar]: ...
     @overload
     def __new__(
@@ -58,6 +61,7 @@ class GrowArray(Generic[_Item]):
         dtype: DTypeLike | None = None,
         row_shape: _RowShape | None = None,
         limit: SupportsIndex | None = None,
+        maxlen: SupportsIndex | None = None,
     ) -> GrowArray[Any]: ...
     @overload
     @classmethod
@@ -90,11 +94,22 @@ class GrowArray(Generic[_Item]):
     @property
     def limit(self) -> int | None: ...
     @property
+    def maxlen(self) -> int | None: ...
+    @property
+    def pending_nbytes(self) -> int: ...
+    @property
     def stable(self) -> bool: ...
     def append(self, row: ArrayLike, /) -> None: ...
     def extend(self, rows: ArrayLike | Iterable[Any], /) -> None: ...
     def insert(self, index: SupportsIndex, row: ArrayLike, /) -> None: ...
     def resize(self, nrows: SupportsIndex, /) -> None: ...
+    def spare(self, nrows: SupportsIndex, /) -> NDArray[_Item]: ...
+    def commit(self, nrows: SupportsIndex, /) -> None: ...
+    def readfrom(
+        self,
+        source: SupportsIndex | _Reads | _Receives,
+        nrows: SupportsIndex | None = -1,
+    ) -> int | None: ...
     def reserve(self, nrows: SupportsIndex, /) -> None: ...
     def pop(self, index: SupportsIndex = -1, /) -> Any: ...
     def clear(self) -> None: ...

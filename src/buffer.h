@@ -44,7 +44,8 @@ typedef struct {
 enum spare_state {
     SPARE_RELEASED,    /* no memoryview exists */
     SPARE_OUTSTANDING, /* a memoryview exists, of the tail of the buffer */
-    SPARE_LEFT         /* a memoryview exists, and the buffer has left its memory */
+    SPARE_LEFT,        /* a memoryview exists, and the buffer has left its memory */
+    SPARE_SHARED       /* a memoryview exists, which is a view like others now */
 };
 
 /* Spans are reported to tracemalloc in this domain. Python's allocator reports heap
@@ -64,9 +65,9 @@ typedef struct spare {
     BufferObject *buffer; /* NULL: it was deallocated */
     enum spare_state state;
     char *start; /* NULL: there is nothing to commit */
-    size_t nbytes;
+    size_t nbytes;          /* after commit(): the bytes that were not committed */
     size_t position;        /* of the buffer's start when the memoryview was made */
-    char first;             /* if released: the byte that the NUL has replaced */
+    char first;             /* after a release or commit(): what the NUL has replaced */
     PyObject *view;         /* a weak reference to the newest memoryview */
     unsigned long owner;    /* the thread that may release it; 0: readfrom() uses it */
     const PyObject *reader; /* the view that readfrom() reads into, or NULL */
@@ -76,6 +77,7 @@ typedef struct spare {
 /* What few buffers have. */
 struct extra {
     SpareObject *spare; /* NULL until spare() or readfrom() is called */
+    size_t nshared;     /* the views of spares that are SPARE_SHARED */
     struct views views; /* all zero until bytes are removed from the front of views */
 };
 
@@ -181,6 +183,15 @@ buffer_spare_is_outstanding(const BufferObject *self)
 {
     const SpareObject *spare = buffer_spare(self);
     return spare != NULL && spare->state == SPARE_OUTSTANDING;
+}
+
+/* Whether a view exists that was made of the tail. Other code may write there, and
+ * overwrite the NUL. */
+static inline bool
+buffer_tail_is_written(const BufferObject *self)
+{
+    return buffer_spare_is_outstanding(self) ||
+           (self->extra != NULL && self->extra->nshared > 0);
 }
 
 /* Make a later commit() of a released spare fail: its bytes were overwritten, or the
@@ -323,6 +334,33 @@ buffer_commit(BufferObject *self, size_t nbytes)
         store_commit(&self->store, nbytes);
         buffer_publish(self);
     }
+}
+
+/* Undo buffer_commit(), which must be the last change of the buffer. */
+static inline void
+buffer_uncommit(BufferObject *self, size_t nbytes)
+{
+    store_uncommit(&self->store, nbytes);
+    buffer_publish(self);
+}
+
+/* Move the bytes to the start of their memory. pre: there are no exports. */
+void buffer_slide(BufferObject *self);
+
+/* Append `nbytes` that the caller has already written after the last byte, and remove
+ * the first `removed` bytes of all, which become headroom. The headroom is never longer
+ * than the bytes. pre: there are no exports, and nbytes > 0. */
+static inline void
+buffer_roll(BufferObject *self, size_t nbytes, size_t removed)
+{
+    assert(!buffer_is_exported(self));
+    store_commit(&self->store, nbytes);
+    store_skip(&self->store, removed);
+    if (store_free_headroom(&self->store) > self->store.length) {
+        buffer_slide(self);
+        return;
+    }
+    buffer_publish(self);
 }
 
 /* Give back all memory that the length does not need. */

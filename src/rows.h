@@ -11,6 +11,15 @@
 
 #include "buffer.h"
 #include "layout.h"
+#include "maxlen.h"
+
+/* The rows that were read last by an index, the newest one first (rows_swap.h). The
+ * objects are compared only: no reference is held. */
+struct swap {
+    const PyObject *views[2];
+    Py_ssize_t rows[2];
+    char *before; /* the bytes that rows[0] had before it was set to rows[1], or NULL */
+};
 
 typedef struct {
     PyObject_HEAD
@@ -18,7 +27,11 @@ typedef struct {
     LayoutObject *layout;
     PyObject *weakrefs;
     PyObject *view; /* the kept view: a cached ndarray, or NULL; it is an export */
-    size_t view_nbytes;
+    size_t view_nbytes; /* of the newest view of all rows; SIZE_MAX: none was made */
+    struct swap *swap; /* or NULL */
+    size_t max_nbytes; /* of the last rows that are kept (maxlen=); or MAXLEN_NONE */
+    char *pending; /* the first bytes of a row that readfrom() read in part; or NULL */
+    size_t pending_nbytes;
     unsigned int nexports; /* by the buffer protocol: memoryviews and the like */
     /* Other code refers to the buffer and may resize it: keep no view, an export. */
     bool shared;
@@ -75,9 +88,9 @@ int rows_check_whole(const RowsObject *self);
  * Under the lock. */
 int rows_stabilize(RowsObject *self, size_t nbytes);
 
-/* Return an ndarray of the rows in a buffer: the array's own, or one that took over its
- * bytes. */
-PyObject *rows_make_view(RowsObject *self, BufferObject *buffer);
+/* Return an ndarray of the rows in an object that exports bytes: the array's own buffer,
+ * one that took over its bytes, or a memoryview. */
+PyObject *rows_make_view(RowsObject *self, PyObject *bytes);
 
 /* Return the kept view if it still shows all rows, else make a new one and keep it.
  * pre: the caller passes it to no code that could change its shape or flags. */
@@ -108,6 +121,21 @@ rows_make_tailroom(RowsObject *self, size_t nbytes)
                    !self->shared
                ? 0
                : rows_make_tailroom_slow(self, nbytes);
+}
+
+/* Publish `nbytes` of whole rows that were written to the tailroom, which
+ * rows_make_tailroom() made for them. If there are then more rows than maxlen, remove
+ * the first ones. pre: nbytes <= max_nbytes, or it is one row. Under the lock. */
+static inline int
+rows_commit(RowsObject *self, size_t nbytes)
+{
+    BufferObject *buffer = self->buffer;
+    if (buffer_length(buffer) + nbytes > self->max_nbytes) {
+        self->view_nbytes = SIZE_MAX; /* the kept view, if any, shows other rows */
+        return maxlen_commit(buffer, self->max_nbytes, nbytes);
+    }
+    buffer_commit(buffer, nbytes);
+    return 0;
 }
 
 /* Convert an argument, a number of rows that is at least `min`, to bytes. */

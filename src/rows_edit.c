@@ -58,6 +58,11 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes)
 {
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t end = PY_SSIZE_T_MAX, row = index;
+    if (buffer_length(self->buffer) + row_nbytes > self->max_nbytes) {
+        PyErr_Format(PyExc_IndexError, "cannot insert a row: the array has maxlen=%zu",
+                     self->max_nbytes / row_nbytes);
+        return -1;
+    }
     if (clip(self, &row, &end) == 0) {
         return rows_append_bytes(self, bytes, row_nbytes);
     }
@@ -79,7 +84,8 @@ PyDoc_STRVAR(insert_doc,
 "Insert one row before an index.\n\n"
 "index: clipped to the number of rows, as list.insert() does.\n"
 "row: as for append().\n\n"
-"Raise as append() does, and BufferError while a view is held, except at the end.\n"
+"Raise as append() does, BufferError while a view is held, except at the end, and\n"
+"IndexError if the array has maxlen rows, as deque.insert() does.\n"
 "Moves the rows after the index; or those before it, if they are fewer and earlier\n"
 "deletions there left headroom.\n\n"
 ">>> from growbuf import GrowArray\n"
@@ -132,7 +138,7 @@ copy_row(RowsObject *self, Py_ssize_t index, bool remove, PyObject *array, char 
            layout->row_nbytes);
     buffer_hold(self->buffer);
     PyObject *item =
-        layout->view_shape == NULL ? PyObject_GetItem(array, key) : Py_NewRef(array);
+        !layout->has_shape ? PyObject_GetItem(array, key) : Py_NewRef(array);
     buffer_unhold(self->buffer);
     Py_DECREF(key);
     if (item != NULL && remove && remove_row(self, row) < 0) {
@@ -353,7 +359,7 @@ detach_rows(RowsObject *self)
         return NULL;
     }
     PyObject *taken = transfer_take((PyObject *)self->buffer, -1);
-    PyObject *rows = taken == NULL ? NULL : rows_make_view(self, buffer_cast(taken));
+    PyObject *rows = taken == NULL ? NULL : rows_make_view(self, taken);
     if (taken != NULL && rows == NULL) {
         transfer_put_back(self->buffer, buffer_cast(taken));
     }
@@ -401,7 +407,7 @@ resize_to(RowsObject *self, size_t nbytes)
 PyDoc_STRVAR(resize_doc,
 "resize($self, nrows, /)\n--\n\n"
 "Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
-"Raise ValueError if nrows is negative, MemoryError past the limit, BufferError if rows\n"
+"Raise ValueError if nrows is negative or more than maxlen, MemoryError past the limit, BufferError if rows\n"
 "would be removed while a view is held. Fresh pages are zero already, and are not\n"
 "written to.\n\n"
 ">>> from growbuf import GrowArray\n"
@@ -416,6 +422,12 @@ rows_resize(PyObject *op, PyObject *nrows)
     RowsObject *self = rows_cast(op);
     size_t nbytes;
     if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
+        return NULL;
+    }
+    if (nbytes > self->max_nbytes) {
+        PyErr_Format(PyExc_ValueError, "cannot resize to %zu rows: maxlen is %zu",
+                     nbytes / self->layout->row_nbytes,
+                     self->max_nbytes / self->layout->row_nbytes);
         return NULL;
     }
     int rc;
@@ -453,6 +465,7 @@ rows_reserve(PyObject *op, PyObject *nrows)
     if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
         return NULL;
     }
+    nbytes = Py_MIN(nbytes, self->max_nbytes);
     int rc;
     ROWS_LOCKED(self, rc, reserve(self, nbytes));
     return buffer_none_or_null(rc);

@@ -93,6 +93,23 @@ reserve_fresh(size_t length, struct span *span)
     return 0;
 }
 
+bool
+spans_reserve_kept(size_t limit, struct span *span)
+{
+    if (limit > SPAN_MAX_LIMIT || limit > GROWTH_MAX / 4 ||
+        !pool_take_reservation(limit_reach(limit), span)) {
+        return false;
+    }
+    if (span->dirty_end >= TAIL_MIN) {
+        spans_cap(span, pages_facts.page_nbytes - 1);
+    }
+    spans_cap(span, limit);
+    span->number = limit;
+    pool_count_live(1, span->length);
+    assert(spans_check(span) == NULL && span->dirty_end <= limit);
+    return true;
+}
+
 int
 spans_reserve(size_t limit, struct span *span)
 {
@@ -102,18 +119,17 @@ spans_reserve(size_t limit, struct span *span)
     if (limit > SPAN_MAX_LIMIT || limit > GROWTH_MAX / 4) {
         return ENOMEM;
     }
-    size_t length = limit_reach(limit);
-    if (pool_take_reservation(length, span)) {
+    if (spans_reserve_kept(limit, span)) {
         spans_cap(span, 0);
+        return 0;
     }
-    else {
-        int error = reserve_fresh(length, span);
-        if (error == ENOMEM && pool_drain()) {
-            error = reserve_fresh(length, span);
-        }
-        if (error) {
-            return error;
-        }
+    size_t length = limit_reach(limit);
+    int error = reserve_fresh(length, span);
+    if (error == ENOMEM && pool_drain()) {
+        error = reserve_fresh(length, span);
+    }
+    if (error) {
+        return error;
     }
     span->number = limit;
     pool_count_live(1, length);

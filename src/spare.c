@@ -95,6 +95,14 @@ spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
         store_free(&spare->store);
         spare->buffer = NULL;
     }
+    else if (spare->state == SPARE_SHARED) {
+        spare->buffer = NULL;
+        self->extra->nshared--;
+        if (!buffer_spare_is_outstanding(self)) {
+            self->store.start[self->store.length] = '\0'; /* it may be overwritten */
+        }
+        buffer_end_view(self, spare->position);
+    }
     else {
         assert(buffer_spare(self) == spare);
         spare_restore_nul(spare, &self->store);
@@ -204,6 +212,36 @@ spare_release(PyObject *op)
     Py_DECREF(reference);
 }
 
+bool
+spare_share(BufferObject *self)
+{
+    SpareObject *spare = buffer_spare(self);
+    assert(spare != NULL && spare->state == SPARE_OUTSTANDING);
+    if (!store_is_limited(&self->store)) {
+        return false;
+    }
+    spare->start = NULL;
+    spare->reader = NULL;
+    spare->state = SPARE_SHARED;
+    self->extra->spare = NULL; /* the memoryview has the reference */
+    self->extra->nshared++;
+    return true;
+}
+
+void
+spare_abandon(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    spare_release(op);
+    Py_BEGIN_CRITICAL_SECTION(op);
+    const SpareObject *spare = buffer_spare(self);
+    if (spare != NULL && spare->state == SPARE_OUTSTANDING &&
+        spare->owner == PyThread_get_thread_ident()) {
+        (void)spare_share(self);
+    }
+    Py_END_CRITICAL_SECTION();
+}
+
 static PyObject *
 spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owner)
 {
@@ -291,8 +329,12 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
             spare->start[0] = spare->first;
         }
         assert(nbytes <= store_tailroom(&self->store));
-        buffer_commit(self, nbytes);
     }
+    if (spare->state == SPARE_OUTSTANDING && nbytes < spare->nbytes) {
+        spare->first = spare->start[nbytes]; /* the view's: a NUL replaces it */
+    }
+    spare->nbytes -= nbytes;
+    buffer_commit(self, nbytes);
     spare_finish(spare);
     return 0;
 }

@@ -139,6 +139,16 @@ store_align(struct store *store)
            store_kind(store) < STORE_SPAN);
 }
 
+void
+store_slide(struct store *store)
+{
+    slide(store);
+    if (store_is_limited(store)) {
+        /* The end of the limit moves with the headroom. */
+        spans_cap(&store->memory, max_dirty_end(store));
+    }
+}
+
 /* ------------------------------------------------------------------------- the heap */
 
 /* Give an empty store its first block, with `nbytes` bytes in use and no tailroom: most
@@ -313,6 +323,20 @@ store_set_limit(struct store *store, size_t limit)
     set_memory(store, &span, STORE_LIMITED);
     store->start = span.address + GROWTH_FRONT;
     return 0;
+}
+
+bool
+store_reuse_limited(struct store *store, size_t limit)
+{
+    assert(store_kind(store) == STORE_EMPTY);
+    struct span span;
+    if (!spans_reserve_kept(limit, &span)) {
+        return false;
+    }
+    set_memory(store, &span, STORE_LIMITED);
+    store->start = span.address;
+    end_with_nul(store);
+    return true;
 }
 
 /* -------------------------------------------------------------- growing and shrinking */

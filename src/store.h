@@ -120,6 +120,30 @@ store_commit(struct store *store, size_t nbytes)
     store->start[store->length] = '\0';
 }
 
+/* Remove the last `nbytes`, which store_commit() has just appended. */
+static inline void
+store_uncommit(struct store *store, size_t nbytes)
+{
+    assert(nbytes <= store->length && store_kind(store) != STORE_EMPTY);
+    store->length -= nbytes;
+    store->start[store->length] = '\0';
+}
+
+/* Remove the first `nbytes`, which become headroom. No memory is given back. Call
+ * store_slide() before anything else if the headroom is then longer than the bytes in
+ * use. */
+static inline void
+store_skip(struct store *store, size_t nbytes)
+{
+    assert(nbytes <= store->length && store_kind(store) != STORE_EMPTY);
+    store->start += nbytes;
+    store->length -= nbytes;
+}
+
+/* Move the bytes in use to the start of the memory, so that the headroom becomes
+ * tailroom. */
+void store_slide(struct store *store);
+
 void store_init(struct store *store);
 
 /* Set whether a helper thread makes pages present ahead of the writer. */
@@ -203,6 +227,10 @@ void store_trim(struct store *store);
  * growing past that fails with EFBIG. This takes address space and no memory. ENOTSUP
  * if the system has no pages (the rung `heap`). */
 int store_set_limit(struct store *store, size_t limit);
+
+/* As store_set_limit(), but only if the pool has kept memory for it: then the first
+ * bytes can be appended at once. Return false, and do nothing, if it has none. */
+bool store_reuse_limited(struct store *store, size_t limit);
 
 /* Whether the store has a limit: growing at the end then leaves every byte in place. */
 static inline bool

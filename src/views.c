@@ -14,13 +14,6 @@ oldest_position(const struct views *views)
                                      : views->position;
 }
 
-/* Whether `position` is before the turn. */
-static bool
-is_before_turn(const struct views *views, size_t position)
-{
-    return views->former.address != NULL && views->turned - position - 1 < SIZE_MAX / 2;
-}
-
 /* ------------------------------------------------------------------- counting views */
 
 /* Remove the fronts without views from the array. */
@@ -81,7 +74,7 @@ find_front(const struct views *views, size_t position)
 }
 
 static void
-forget(struct views *views)
+forget_views(struct views *views)
 {
     assert(views->former.address == NULL);
     if (views->fronts != NULL) {
@@ -121,7 +114,7 @@ update_held(struct views *views, struct store *store)
     views->held = views->position - oldest;
     assert(views->held <= limit && store->length <= limit - views->held);
     store->memory.number = limit - views->held;
-    if (is_before_turn(views, oldest)) {
+    if (views_are_former(views, oldest)) {
         give_back(&views->former, &views->former_freed,
                   views->former_start - (views->turned - oldest));
         return;
@@ -234,7 +227,7 @@ views_release(struct views *views, struct store *store, size_t position, size_t 
     }
     if (nviews == 0) {
         assert(views->nolder == 0 && views->held == 0);
-        forget(views);
+        forget_views(views);
     }
     assert(views_check(views, store, nviews) == NULL);
 }
@@ -243,15 +236,15 @@ bool
 views_leave(struct views *views, struct store *store, size_t position,
             struct span *seen)
 {
-    bool before_turn = is_before_turn(views, position);
-    if (before_turn) {
+    bool is_former = views_are_former(views, position);
+    if (is_former) {
         *seen = views->former;
         views->former = (struct span){0};
     }
     assert(views->former.address == NULL);
     store->memory.number = views_limit(views, store);
-    forget(views);
-    return before_turn;
+    forget_views(views);
+    return is_former;
 }
 
 /* ---------------------------------------------------------------------------- check */
@@ -261,8 +254,8 @@ check_fronts(const struct views *views, size_t nviews)
 {
     size_t sum = 0;
     for (size_t i = views->first; i < views->end; i++) {
-        size_t next = i + 1 < views->end ? views->fronts[i + 1].position
-                                         : views->position;
+        size_t next =
+            i + 1 < views->end ? views->fronts[i + 1].position : views->position;
         if (next - views->fronts[i].position - 1 >= SIZE_MAX / 2) {
             return "the positions of the fronts do not increase";
         }
@@ -300,7 +293,7 @@ views_check(const struct views *views, const struct store *store, size_t nviews)
         limit >= store->memory.length - store_headroom(store)) {
         return "there is no address space to grow to the limit";
     }
-    if (is_before_turn(views, oldest)) {
+    if (views_are_former(views, oldest)) {
         return views->former_freed <= views->former_start - (views->turned - oldest)
                    ? NULL
                    : "memory was given back that a view may see";

@@ -42,11 +42,12 @@ struct views_front {
 struct views {
     struct views_front *fronts; /* NULL: none. Those in use are [first, end) */
     size_t first, end, allocated;
-    size_t nolder;      /* the sum of the counts */
-    size_t position;    /* of the present start; differences are correct if it wraps */
+    size_t nolder;   /* the sum of the counts */
+    size_t position; /* of the present start; differences are correct if it wraps */
     size_t held;
-    size_t freed;       /* the memory of the store before this offset was given back */
-    struct span former; /* the former reservation; its address is NULL if there is none */
+    size_t freed; /* the memory of the store before this offset was given back */
+    struct span
+        former; /* the former reservation; its address is NULL if there is none */
     size_t former_freed; /* as `freed`, in it */
     size_t former_start; /* the offset in it of the bytes at `turned` */
     size_t turned;       /* the position of the first start after the turn */
@@ -69,6 +70,13 @@ void views_release(struct views *views, struct store *store, size_t position,
  * `position` is the only one. */
 bool views_leave(struct views *views, struct store *store, size_t position,
                  struct span *seen);
+
+/* Whether a view made at `position` sees the former reservation. */
+static inline bool
+views_are_former(const struct views *views, size_t position)
+{
+    return views->former.address != NULL && views->turned - position - 1 < SIZE_MAX / 2;
+}
 
 /* Return the limit of a limited store. */
 static inline size_t

@@ -61,6 +61,17 @@ def test_frame_server_answers_every_message():
     assert run("frame_server.py").splitlines() == wanted
 
 
+def test_frame_receiver_finds_no_wrong_frame():
+    pytest.importorskip("numpy")
+    if growbuf.info()["strategy"] == "heap":
+        pytest.skip("on the heap an array cannot grow while a view of it exists")
+    printed = run("frame_receiver.py", "8")
+    looks = re.fullmatch(
+        r"2097 of 2097 frames, (\d+) looks, 0 wrong frames\n", printed
+    )
+    assert int(looks[1]) > 1
+
+
 def test_download_prints_mean_of_values():
     pytest.importorskip("numpy")
     printed = run("download.py")

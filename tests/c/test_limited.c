@@ -343,7 +343,8 @@ test_store_trim_keeps_what_is_in_use(void)
             model_trim(&model);
             CHECK(store_free_headroom(&model.store) == 0);
             size_t page = pages_facts.page_nbytes;
-            CHECK(resident(&model.store) <= growth_round_up(GROWTH_FRONT + lengths[i] + 1, page));
+            CHECK(resident(&model.store) <=
+                  growth_round_up(GROWTH_FRONT + lengths[i] + 1, page));
         }
         end(&model);
     }

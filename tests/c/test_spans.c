@@ -2087,9 +2087,9 @@ test_spans_reserve_takes_no_memory(void)
 static void
 test_spans_reserve_below_1_mib_takes_one_mapping(void)
 {
-    const size_t limits[] = {0,           1,   PAGE, MIB - GROWTH_FRONT / 2 - 1,
-                             MIB,         2 * MIB - GROWTH_FRONT,
-                             2 * MIB,     5 * MIB};
+    const size_t limits[] = {
+        0,       1,      PAGE, MIB - GROWTH_FRONT / 2 - 1, MIB, 2 * MIB - GROWTH_FRONT,
+        2 * MIB, 5 * MIB};
     const size_t lengths[] = {2, 2, 2, 2, 4, 4, 6, 12};
     for (int i = 0; i < 8 * KERNEL_NO_PAGES; i++) {
         begin(i / 8, ANY_RUNG);

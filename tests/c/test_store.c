@@ -166,8 +166,10 @@ test_store_splice_moves_the_shorter_side(void)
           store_free_headroom(&model.store) == 400);
     CHECK(model_splice(&model, MIB - 2000, 0, 99) == 0 &&
           store_free_headroom(&model.store) == 400);
-    CHECK(model_splice(&model, 10, 0, 401) == 0 && store_free_headroom(&model.store) == 400);
-    CHECK(model_splice(&model, 10, 1, 401) == 0 && store_free_headroom(&model.store) == 0);
+    CHECK(model_splice(&model, 10, 0, 401) == 0 &&
+          store_free_headroom(&model.store) == 400);
+    CHECK(model_splice(&model, 10, 1, 401) == 0 &&
+          store_free_headroom(&model.store) == 0);
     model_free(&model);
     finish();
 }
@@ -273,7 +275,8 @@ test_store_trim_keeps_what_is_in_use(void)
     CHECK(model_splice(&model, 0, 4 * MIB, 0) == 0);
     CHECK(model_splice(&model, 3 * MIB + 123, model.length - 3 * MIB - 123, 0) == 0);
     model_trim(&model);
-    CHECK(store_free_headroom(&model.store) == 0 && model.store.memory.length == 4 * MIB);
+    CHECK(store_free_headroom(&model.store) == 0 &&
+          model.store.memory.length == 4 * MIB);
     CHECK(store_nbytes(&model.store) <= 3 * MIB + 2 * pages_facts.page_nbytes);
     model_trim(&model);
     /* The bytes before the first and the NUL take a page more. */
