@@ -21,7 +21,7 @@ try:
     import numpy as np
 except ImportError as error:
     raise ImportError(
-        "growbuf.GrowArray needs NumPy: pip install 'growbuf[numpy]'"
+        "growbuf.GrowArray needs NumPy: pip install numpy"
     ) from error
 
 from ._growbuf import GrowArray, GrowBuffer, Layout, stats, use_numpy
