@@ -8,6 +8,7 @@
 #include <structmember.h>
 
 #include "args.h"
+#include "arrow.h"
 #include "construct.h"
 #include "rows.h"
 #include "rows_append.h"
@@ -607,7 +608,12 @@ PyDoc_STRVAR(maxlen_doc,
 "100");
 PyDoc_STRVAR(pending_nbytes_doc,
 "How many bytes readfrom() has read of a row of which the rest has not come yet. They\n"
-"are hidden; the next readfrom() continues the row.");
+"are hidden; the next readfrom() continues the row.\n\n"
+">>> import io\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray(dtype='f8')\n"
+">>> samples.readfrom(io.BytesIO(bytes(11))), samples.pending_nbytes\n"
+"(1, 3)");
 PyDoc_STRVAR(stable_doc,
 "Whether no row ever moves, so that rows can be appended while views are held.\n\n"
 ">>> from growbuf import GrowArray\n"
@@ -671,6 +677,7 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, arrow_methods);
     n = state_add_methods(state->rows_methods, n, rows_spare_methods);
     n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);
     (void)state_add_methods(state->rows_methods, n, rows_numpy_methods);

@@ -1484,7 +1484,7 @@ def test_ndarray_attributes_and_functions_match_ndarray():
     assert array.tolist() == [[2, 3], [2, 3], [7, 8]]
     assert "mean" in dir(array)
     assert not hasattr(array, "nothing")
-    assert not hasattr(array, "__array_interface__")
+    assert not hasattr(array, "__array_struct__")
 
 
 @RESERVES

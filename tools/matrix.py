@@ -36,7 +36,7 @@ ALLOCATORS = ["jemalloc", "mimalloc"]
 # themselves.
 SAME_EVERYWHERE = [
     *("bench", "c", "demo", "docs", "examples", "faults", "figures", "layers", "limits"),
-    *("packaging", "rungs", "swap", "tools", "typing"),
+    *("links", "packaging", "rungs", "swap", "tools", "typing"),
 ]
 # Tests whose result may depend on the rung or on the allocator.
 WHAT_BUFFERS_DO = [
