@@ -224,7 +224,8 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static PyObject *
 rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    static const char *const names[] = {"data", "dtype", "row_shape", "limit", "maxlen"};
+    static const char *const names[] = {"data", "dtype", "row_shape", "limit",
+                                        "maxlen"};
     enum { NNAMES = sizeof names / sizeof names[0] };
     PyObject *values[NNAMES];
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);

@@ -254,7 +254,8 @@ buffer_dealloc(PyObject *op)
         free_extra(self);
     }
     if (trace_of(&self->store).address != NULL) {
-        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)self->store.memory.address);
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN,
+                              (uintptr_t)self->store.memory.address);
     }
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);

@@ -89,7 +89,8 @@ PyDoc_STRVAR(take_doc,
 "move: that costs microseconds and a copy of 2 MiB at most. In a buffer with a limit the\n"
 "remaining bytes may be moved to its front. Fewer bytes are copied once, and more are\n"
 "too if the kernel cannot move pages and keep the source mapped. Raise ValueError if\n"
-"`nbytes` is negative or more than there are, BufferError while the bytes are exported.\n\n"
+"`nbytes` is negative or more than there are, BufferError while the bytes are exported\n"
+"and there is no limit. With a limit they are copied then, and the views keep them.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam and eggs')\n"
 ">>> buf.take(4), buf\n"
@@ -121,7 +122,7 @@ PyDoc_STRVAR(take_bytes_doc,
 "take_bytes($self, n=None, /)\n--\n\n"
 "Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
 "A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
-"while the bytes are exported. The removed bytes are copied once; freeze() returns a\n"
+"while the bytes are exported and there is no limit. The removed bytes are copied once; freeze() returns a\n"
 "subclass of bytes instead, and copies nothing if they are many.\n"
 "Python's own bytearray has this method since 3.15.\n\n"
 ">>> from growbuf import GrowBuffer\n"
@@ -303,12 +304,12 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
     Py_BEGIN_CRITICAL_SECTION(op); /* bytearray of 3.13 takes none */
     BufferObject *self = buffer_cast(op);
     buffer_hold(self);
-    reduced = number >= 3 && buffer_is_exact_type(Py_TYPE(op))
-                  ? new_reduced(op, PyBytes_FromStringAndSize(
-                                        buffer_bytes(self),
-                                        (Py_ssize_t)buffer_length(self)))
-                  : PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__",
-                                        "OO", op, protocol);
+    reduced =
+        number >= 3 && buffer_is_exact_type(Py_TYPE(op))
+            ? new_reduced(op, PyBytes_FromStringAndSize(
+                                  buffer_bytes(self), (Py_ssize_t)buffer_length(self)))
+            : PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__", "OO",
+                                  op, protocol);
     buffer_unhold(self);
     Py_END_CRITICAL_SECTION();
     return reduced;
@@ -355,13 +356,13 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (PyBytes_CheckExact(bytes) || PyByteArray_CheckExact(bytes)) { /* in band */
         return rebuild_in_band((PyTypeObject *)type, bytes);
     }
-    PyObject *view = PyPickleBuffer_Check(bytes) ? Py_NewRef(bytes)
-                                                 : PyMemoryView_FromObject(bytes);
+    PyObject *view =
+        PyPickleBuffer_Check(bytes) ? Py_NewRef(bytes) : PyMemoryView_FromObject(bytes);
     if (view == NULL) {
         return NULL;
     }
-    const Py_buffer *shown = view == bytes ? PyPickleBuffer_GetBuffer(view)
-                                           : PyMemoryView_GET_BUFFER(view);
+    const Py_buffer *shown =
+        view == bytes ? PyPickleBuffer_GetBuffer(view) : PyMemoryView_GET_BUFFER(view);
     PyObject *result = NULL;
     if (shown != NULL) {
         result = is_shown_whole(shown->obj, type, shown)

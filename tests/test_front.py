@@ -498,7 +498,9 @@ def test_commit_with_view_still_held_and_other_view_refuses_append():
     other = memoryview(buf)
     view = memoryview(buf.spare(100))
     buf.commit(1)
-    with pytest.raises(BufferError, match=r"view that spare\(\) returned before commit"):
+    with pytest.raises(
+        BufferError, match=r"view that spare\(\) returned before commit"
+    ):
         buf += b"x"
     del buf[:2]
     assert len(buf) == 2 and len(other) == 3
@@ -528,7 +530,7 @@ def test_commit_with_view_still_held_through_wrap_allows_all_changes():
 
 def test_frame_server_example_answers_under_uvloop():
     uvloop = pytest.importorskip("uvloop")
-    from test_examples import EXAMPLES  # noqa: PLC0415
+    from test_examples import EXAMPLES
 
     source = (EXAMPLES / "frame_server.py").read_text()
     code = source.replace("import asyncio\n", "import asyncio, uvloop\n", 1)

@@ -818,7 +818,8 @@ kernel_leave(void)
     if (kernel_page_nbytes() != pages_system_ops.page_nbytes()) {
         pages_ops.page_nbytes = kernel_page_nbytes;
         pages_ops.map = map_at_page;
-        pages_ops.remap = NULL; /* the system would choose addresses for its own pages */
+        pages_ops.remap =
+            NULL; /* the system would choose addresses for its own pages */
     }
 }
 
