@@ -560,7 +560,12 @@ PyDoc_STRVAR(maxlen_doc,
 "100");
 PyDoc_STRVAR(pending_nbytes_doc,
 "How many bytes readfrom() has read of a row of which the rest has not come yet. They\n"
-"are hidden; the next readfrom() continues the row.");
+"are hidden; the next readfrom() continues the row.\n\n"
+">>> import io\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray(dtype='f8')\n"
+">>> samples.readfrom(io.BytesIO(bytes(11))), samples.pending_nbytes\n"
+"(1, 3)");
 PyDoc_STRVAR(stable_doc,
 "Whether no row ever moves, so that rows can be appended while views are held.\n\n"
 ">>> from growbuf import GrowArray\n"
