@@ -21,7 +21,7 @@ try:
     import numpy as np
 except ImportError as error:
     raise ImportError(
-        "growbuf.GrowArray needs NumPy: pip install 'growbuf[numpy]'"
+        "growbuf.GrowArray needs NumPy: pip install numpy"
     ) from error
 
 from ._growbuf import GrowArray, GrowBuffer, Layout, stats, use_numpy
@@ -95,29 +95,43 @@ def _sequence(part, shape, offset=0):
     return part[:1] + (offset,) + part[2:]
 
 
-def _used(dtype):
-    """Return a bool for each byte of an item: whether it belongs to a value."""
-    used = np.ones(dtype.itemsize, bool)
+def _used(dtype, start=0):
+    """Yield (start, end) of each run of bytes of an item that belong to a value."""
     if dtype.names is not None:
-        used[:] = False
         for field, offset in (dtype.fields[name][:2] for name in dtype.names):
-            used[offset : offset + field.itemsize] |= _used(field)
+            yield from _used(field, start + offset)
+    elif dtype.base.names is None and dtype.base.char not in "gG":
+        yield start, start + dtype.itemsize
     elif dtype.subdtype is not None:
-        used = np.tile(_used(dtype.base), math.prod(dtype.shape))
-    elif dtype.char in "gG" and np.finfo(dtype).nmant == 63:  # ten bytes of x87
-        numbers = used.reshape(-1, np.dtype("g").itemsize)
-        numbers[:, 10:] = False
-        if not dtype.isnative:
-            numbers[:] = numbers[:, ::-1]
-    return used
+        for at in range(start, start + dtype.itemsize, dtype.base.itemsize):
+            yield from _used(dtype.base, at)
+    else:
+        number = np.dtype("g").itemsize
+        used = 10 if np.finfo(dtype).nmant == 63 else number  # ten bytes of x87
+        skipped = 0 if dtype.isnative else number - used
+        for at in range(start + skipped, start + dtype.itemsize, number):
+            yield at, at + used
 
 
 def _paddings(dtype):
     """Return (offset, nbytes) of each run of padding bytes of an item."""
-    if dtype.names is None and dtype.char not in "gG":
-        return ()
-    edges = np.flatnonzero(np.diff(np.r_[True, _used(dtype), True]))
-    return tuple((int(a), int(b - a)) for a, b in edges.reshape(-1, 2))
+    paddings, end = [], 0
+    for start, stop in [*sorted(_used(dtype)), (dtype.itemsize, dtype.itemsize)]:
+        if start > end:
+            paddings.append((end, start - end))
+        end = max(end, stop)
+    return tuple(paddings)
+
+
+@functools.lru_cache(maxsize=128)
+def _description(dtype):
+    """Return the part that describes an item, and its paddings.
+
+    Equal dtypes share a description.  Their metadata may differ, so each has a Layout of
+    its own.
+    """
+    _check_lengths(dtype)
+    return _part(dtype, 0), _paddings(dtype)
 
 
 def _check_lengths(dtype, name=""):
@@ -154,22 +168,24 @@ def _make_layout(dtype, row_shape):
             f"a GrowArray cannot hold {dtype!r}: its items are references to objects, "
             "which bytes in pages do not count"
         )
-    _check_lengths(dtype)
+    part, paddings = _description(dtype)
     if min(row_shape, default=1) <= 0:
         raise ValueError(f"row_shape must be of lengths of 1 or more, got {row_shape}")
     row_nbytes = dtype.itemsize * math.prod(row_shape)
     if row_nbytes > sys.maxsize:
         raise ValueError(f"rows of {dtype!r} and shape {row_shape} are too big")
-    np.empty((0, *row_shape), dtype)  # raises if these are too many axes
+    if row_shape:
+        np.empty((0, *row_shape), dtype)  # raises if these are too many axes
     return Layout(
         dtype,
         dtype.itemsize,
         row_shape,
         row_nbytes,
         dtype.kind == "V",
+        np.dtype((dtype, row_shape)) if row_shape else dtype,
         functools.partial(np.empty, row_shape, dtype),
-        _sequence(_part(dtype, 0), row_shape),
-        _paddings(dtype),
+        _sequence(part, row_shape),
+        paddings,
     )
 
 

@@ -144,7 +144,7 @@ copy_row(RowsObject *self, Py_ssize_t index, bool remove, PyObject *array, char 
            layout->row_nbytes);
     buffer_hold(self->buffer);
     PyObject *item =
-        layout->view_shape == NULL ? PyObject_GetItem(array, key) : Py_NewRef(array);
+        !layout->has_shape ? PyObject_GetItem(array, key) : Py_NewRef(array);
     buffer_unhold(self->buffer);
     Py_DECREF(key);
     if (item != NULL && remove && remove_row(self, row) < 0) {

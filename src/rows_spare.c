@@ -121,11 +121,11 @@ PyDoc_STRVAR(commit_doc,
 "another view is held. Any thread may commit the rows that another one spared. O(1):\n"
 "nothing is copied.\n\n"
 ">>> from growbuf import GrowArray\n"
-">>> samples = GrowArray(dtype='i4')\n"
-">>> samples.spare(3)[:] = 7\n"
+">>> samples = GrowArray()\n"
+">>> samples.spare(100)[:2] = 1, 2\n"
 ">>> samples.commit(2)\n"
 ">>> samples\n"
-"GrowArray([7, 7], dtype=int32)");
+"GrowArray([1., 2.])");
 
 /* Raise ValueError if the spare has less than `nbytes` bytes. Under the lock. */
 static int

@@ -27,7 +27,7 @@ LAYERS = [
         "rows_readfrom",
         "arrow",
     },
-    {"io_file", "rows_edit", "rows_spare"},
+    {"io_file", "rows_edit", "rows_spare", "rows_swap"},
     {"rows_append"},
     {"rows"},
     {"edit", "results", "pieces", "sequence", "capacity", "readfrom", "transfer"},

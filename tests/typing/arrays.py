@@ -1,5 +1,6 @@
 """GrowArray, generic in its items as numpy.typing.NDArray is. Never run."""
 
+import socket
 from collections.abc import Iterator
 from typing import Any, assert_type
 
