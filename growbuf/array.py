@@ -20,9 +20,7 @@ from pickle import PickleBuffer
 try:
     import numpy as np
 except ImportError as error:
-    raise ImportError(
-        "growbuf.GrowArray needs NumPy: pip install numpy"
-    ) from error
+    raise ImportError("growbuf.GrowArray needs NumPy: pip install numpy") from error
 
 from ._growbuf import GrowArray, GrowBuffer, Layout, stats, use_numpy
 

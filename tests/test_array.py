@@ -2403,7 +2403,9 @@ def stale(dtype):
 def padding_of(dtype):
     """Return the offsets of the padding bytes of an item."""
     runs = array_module._paddings(np.dtype(dtype))
-    return np.array([at for start, nbytes in runs for at in range(start, start + nbytes)])
+    return np.array(
+        [at for start, nbytes in runs for at in range(start, start + nbytes)]
+    )
 
 
 def test_paddings_of_dtypes_are_bytes_of_no_value():
