@@ -20,9 +20,7 @@ from pickle import PickleBuffer
 try:
     import numpy as np
 except ImportError as error:
-    raise ImportError(
-        "growbuf.GrowArray needs NumPy: pip install numpy"
-    ) from error
+    raise ImportError("growbuf.GrowArray needs NumPy: pip install numpy") from error
 
 from ._growbuf import GrowArray, GrowBuffer, Layout, stats, use_numpy
 
@@ -656,7 +654,12 @@ class _Methods:
         return np.array(array, dtype=dtype, copy=copy)
 
     def to_numpy(self):
-        """Return the ndarray of all rows; libraries ask for it by this name."""
+        """Return the ndarray of all rows; libraries ask for it by this name.
+
+        >>> from growbuf import GrowArray
+        >>> GrowArray([1.0, 2.0]).to_numpy()
+        array([1., 2.])
+        """
         return self.array
 
     def __bytes__(self):

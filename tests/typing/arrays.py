@@ -1,5 +1,6 @@
 """GrowArray, generic in its items as numpy.typing.NDArray is. Never run."""
 
+import socket
 from collections.abc import Hashable, Iterator
 from typing import Any, assert_type
 
@@ -83,3 +84,13 @@ def mistakes_are_found(samples: GrowArray[np.float64]) -> None:
 
 def narrower_items_are_items(samples: GrowArray[np.float64]) -> GrowArray[np.generic]:
     return samples
+
+
+def rows_come_in_place(samples: GrowArray[np.float32], sock: socket.socket) -> None:
+    assert_type(samples.spare(10), NDArray[np.float32])
+    samples.commit(5)
+    assert_type(samples.readfrom(sock), int | None)
+    assert_type(samples.readfrom(3, 10), int | None)
+    assert_type(samples.pending_nbytes, int)
+    assert_type(GrowArray(maxlen=3).maxlen, int | None)
+    assert_type(samples.to_numpy(), NDArray[np.float32])
