@@ -9,7 +9,9 @@ from pathlib import Path
 import growbuf
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"][
+    "Source"
+]
 
 project = "growbuf"
 author = copyright = "The growbuf developers"

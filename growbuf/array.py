@@ -20,9 +20,7 @@ from pickle import PickleBuffer
 try:
     import numpy as np
 except ImportError as error:
-    raise ImportError(
-        "growbuf.GrowArray needs NumPy: pip install numpy"
-    ) from error
+    raise ImportError("growbuf.GrowArray needs NumPy: pip install numpy") from error
 
 from ._growbuf import GrowArray, GrowBuffer, Layout, stats, use_numpy
 
@@ -631,7 +629,7 @@ def _signature(name, method):
 
 def _lent_doc(name, value):
     sentence = _numpy_doc(name, value)[1] or f"The `{name}` of an ndarray."
-    return f"{sentence}\n\nNumPy does it, with the array of all rows: see numpy.ndarray.{name}."
+    return f"{sentence}\n\nDone by the ndarray of all rows: see numpy.ndarray.{name}."
 
 
 def _lent_method(name, method):
