@@ -241,10 +241,12 @@ class TestInstalled:
     def test_import_of_package_that_is_not_built_says_so(self, tmp_path):
         package = Path(growbuf.__file__).parent
         shutil.copytree(
-            package, tmp_path / "growbuf", ignore=shutil.ignore_patterns("*.so", "*.pyd")
+            package,
+            tmp_path / "growbuf",
+            ignore=shutil.ignore_patterns("*.so", "*.pyd"),
         )
         done = subprocess.run(
-            [sys.executable, "-c", "import growbuf"],
+            [sys.executable, "-S", "-c", "import growbuf"],  # -S: not the installed one
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(tmp_path)},
             capture_output=True,
