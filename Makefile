@@ -44,14 +44,14 @@ TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrin
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs links clean python
 .PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix
-.PHONY: swap consumers typing wheel cross release-check $(TOOLS)
+.PHONY: retain swap consumers typing wheel cross release-check $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | info | test | lint | format | docs | links | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 	@echo "make bench | operations | programs | ends | memory | figures | pictures | seed"
-	@echo "make matrix | soak | swap | consumers | guard | leaks     more tests"
+	@echo "make matrix | retain | soak | swap | consumers | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross | release-check     checks of a release"
 
@@ -148,6 +148,11 @@ leaks: $(VENV)/$(BUILD)-test
 # Run the tests on each available Python, allocator and rung.
 matrix: | python
 	@PYTHON="$(PYTHON)" $(PYTHON) tools/matrix.py $(ARGS)
+
+# Run tests on a kernel with MREMAP_RETAIN, built here, and on Debian's unpatched one:
+# make retain SOAK=10 ARGS="retain debian".
+retain: $(VENV)/$(BUILD)-test
+	@SOAK="$(SOAK)" VENV="$(VENV)" tools/retain $(ARGS)
 
 # Each tool is a script of that name in tools/, which starts with a description. As root
 # it installs the packages it needs; otherwise it names them.

@@ -293,7 +293,7 @@ def same(theirs, ours):
     if types == (io.BytesIO, growbuf.GrowIO) or types == (io.BytesIO, io.BytesIO):
         facts = [f.closed or (f.getvalue(), f.tell()) for f in (theirs, ours)]
         return facts[0] == facts[1]
-    if types == (bytearray, growbuf.GrowBuffer):
+    if types in ((bytearray, growbuf.GrowBuffer), (bytes, growbuf.FrozenBytes)):
         return theirs == ours
     if types[0] is not types[1]:
         return False

@@ -239,6 +239,64 @@ def _buffer_format(dtype):
         return None
 
 
+# ----------------------------------------------------------------- Arrow's types
+
+_ARROW = {"i1": "c", "i2": "s", "i4": "i", "i8": "l", "f2": "e", "f4": "f", "f8": "g"}
+_ARROW |= {"u1": "C", "u2": "S", "u4": "I", "u8": "L", "b1": "b"}
+_ARROW_TIMES = {"s": "s", "ms": "m", "us": "u", "ns": "n"}
+_ARROW_BITS, _ARROW_DAYS, _ARROW_SWAPPED, _ARROW_NULLS = 1, 2, 4, 8  # as in arrow.c
+
+
+def _arrow_part(dtype, name="", offset=0):
+    """Return the description of a part of a row, in the form that arrow.c defines."""
+    if dtype.subdtype is not None:
+        item, shape = dtype.subdtype
+        return _arrow_lists(_arrow_part(item), shape, name, offset)
+    if dtype.names is not None:
+        parts = tuple(
+            _arrow_part(dtype.fields[field][0], field, dtype.fields[field][1])
+            for field in dtype.names
+        )
+        if parts:
+            return "+s", name, offset, dtype.itemsize, 0, 1, parts
+    format, flags = _arrow_item(dtype)
+    return format, name, offset, dtype.itemsize, flags, 1, ()
+
+
+def _arrow_item(dtype):
+    """Return the format of an item, and how ours differs from Arrow's."""
+    swapped = 0 if dtype.isnative else _ARROW_SWAPPED
+    if dtype.kind in "mM":
+        unit, count = np.datetime_data(dtype)
+        if count == 1 and unit in _ARROW_TIMES:
+            letter = _ARROW_TIMES[unit]
+            format = f"ts{letter}:" if dtype.kind == "M" else f"tD{letter}"
+            return format, swapped | _ARROW_NULLS
+        if count == 1 and unit == "D" and dtype.kind == "M":
+            return "tdD", swapped | _ARROW_NULLS | _ARROW_DAYS
+    elif dtype.kind in "SV" and dtype.names is None:
+        return f"w:{dtype.itemsize}", 0
+    elif dtype.str[1:] in _ARROW and dtype.char not in "gG":
+        bits = _ARROW_BITS if dtype.kind == "b" else 0
+        return _ARROW[dtype.str[1:]], swapped | bits
+    raise TypeError(
+        f"Arrow has no type for {dtype!r}: convert first, as with array.astype(...)"
+    )
+
+
+def _arrow_lists(part, shape, name="", offset=0):
+    """Return the description of lists of fixed length, one in another."""
+    for length in reversed(shape):
+        part = part[:1] + ("item",) + part[2:]
+        part = f"+w:{length}", "", 0, length * part[3], 0, length, (part,)
+    return part[:1] + (name, offset) + part[3:]
+
+
+def _arrow(layout, _):
+    """Return the description of a row."""
+    return _arrow_lists(_arrow_part(layout.dtype), layout.row_shape)
+
+
 # -------------------------------------------------------------------- conversion
 #
 # One rule holds for every value that becomes a row: NumPy's rule same_kind must allow the
@@ -387,9 +445,49 @@ def _yields_rows(rows):
     return hasattr(rows, "__iter__") and not whole
 
 
+def _fields(record, dtype):
+    """Return the values of a record that is given as a dict or a list, as a tuple.
+
+    A dict must have all fields and no others. Other records are returned as they are.
+    """
+    if dtype.names is None:
+        return record
+    if isinstance(record, dict):
+        if record.keys() != set(dtype.names):
+            raise ValueError(
+                f"the fields are {', '.join(map(repr, dtype.names))}, got "
+                f"{', '.join(map(repr, record)) or 'none'}"
+            )
+        record = [record[name] for name in dtype.names]
+    if isinstance(record, list) and len(record) != len(dtype.names):
+        if len(record) == 1 and isinstance(record[0], tuple | np.void):
+            return record  # NumPy takes it for the record in it
+        raise ValueError(f"{dtype!r} has {len(dtype.names)} fields, got {len(record)}")
+    if isinstance(record, list | tuple) and len(record) == len(dtype.names):
+        parts = (dtype.fields[name][0] for name in dtype.names)
+        return tuple(map(_fields, record, parts))
+    return record
+
+
 def _row(layout, row):
     """Return an array of one row."""
+    if layout.row_shape == ():
+        row = _fields(row, layout.dtype)
     return _cast(layout, _source(row, layout.dtype))
+
+
+def _many(layout, value):
+    """Return whether a value for insert() is many rows: it has one axis more than a row."""
+    if layout.dtype.names is not None and layout.row_shape == ():
+        if not isinstance(value, np.ndarray):
+            first = value[0] if isinstance(value, list) and value else None
+            return isinstance(first, tuple | list | dict | np.void)
+    if isinstance(value, list) and not value:
+        return True
+    try:
+        return np.ndim(value) == len(layout.row_shape) + 1
+    except ValueError:  # the rows have different lengths
+        return False
 
 
 def _rows(layout, rows):
@@ -401,6 +499,9 @@ def _rows(layout, rows):
             f"extend() needs rows, got {type(rows).__name__}, which NumPy takes for one "
             f"text: np.frombuffer(data, {layout.dtype.str!r}) makes rows of bytes"
         )
+    if layout.dtype.names is not None and isinstance(rows, list | tuple):
+        if layout.row_shape == () and any(isinstance(row, dict | list) for row in rows):
+            rows = [_fields(row, layout.dtype) for row in rows]
     source = _source(rows, layout.dtype)
     if source.ndim == 0:
         raise TypeError(
@@ -491,6 +592,8 @@ _numpy = use_numpy(
     row=_row,
     rows=_rows,
     selected=_selected,
+    many=_many,
+    arrow=_arrow,
     buffer_format=_buffer_format,
     address_space=_address_space,
 )
@@ -506,8 +609,41 @@ def _restore(cls, rows, dtype, row_shape, maxlen=None):
     return array
 
 
+class _Interface(dict):
+    """An __array_interface__, which gives out the address only if that is asked for.
+
+    A consumer that reads the address keeps the GrowArray, and no view. So from then on
+    the array itself keeps one: its rows stay where they are, and none but the first ones
+    can be removed.
+    """
+
+    def __init__(self, array):
+        view = array.array
+        super().__init__(view.__array_interface__)
+        del self["data"]  # without it, NumPy uses the buffer protocol
+        self._array, self._view = array, view
+
+    def __missing__(self, key):
+        if key != "data":
+            raise KeyError(key)
+        self._array._pin(self._view)
+        return self._view.__array_interface__["data"]
+
+
 class _Methods:
     """The methods of GrowArray that are written in Python."""
+
+    @property
+    def __array_interface__(self):
+        """The interface of the ndarray, if the buffer protocol has a format for it.
+
+        Without one NumPy would take the memory from here, and keep no export of it.
+        """
+        if _buffer_format(self.dtype) is None:
+            raise AttributeError(
+                f"the buffer protocol has no format for {self.dtype!r}: use .array"
+            )
+        return _Interface(self)
 
     def __array__(self, dtype=None, copy=None):
         array = self.array
@@ -516,6 +652,10 @@ class _Methods:
         if copy is None:  # np.array() of NumPy 1 does not accept copy=None
             return array.astype(dtype)
         return np.array(array, dtype=dtype, copy=copy)
+
+    def to_numpy(self):
+        """Return the ndarray of all rows; libraries ask for it by this name."""
+        return self.array
 
     def __bytes__(self):
         """Return the bytes of all rows, even if the buffer protocol has no format."""
@@ -546,10 +686,17 @@ class _Methods:
         return _Flags(self.array.flags)
 
     def __arrow_array__(self, type=None):
-        """Let pyarrow.array() take the rows as a whole, without a copy where it can."""
+        """Let pyarrow.array() take the rows as a whole, without a copy where it can.
+
+        Texts, for which Arrow's C data interface needs other memory, go through NumPy.
+        """
         import pyarrow
 
-        return pyarrow.array(self.array, type=type)
+        try:
+            array = pyarrow.array(_ArrowArray(self.__arrow_c_array__()))
+        except TypeError:
+            return pyarrow.array(self.array, type=type)
+        return array if type is None or array.type == type else array.cast(type)
 
     def __repr__(self):
         """Return the repr of the ndarray, with this type's name and aligned lines."""
@@ -563,6 +710,16 @@ class _Methods:
 
     def __str__(self):
         return str(self.array)
+
+
+class _ArrowArray:
+    """An object that has nothing but the two capsules of an array."""
+
+    def __init__(self, capsules):
+        self._capsules = capsules
+
+    def __arrow_c_array__(self, requested_schema=None):
+        return self._capsules
 
 
 class _Flags:

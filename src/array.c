@@ -8,6 +8,7 @@
 #include <structmember.h>
 
 #include "args.h"
+#include "arrow.h"
 #include "construct.h"
 #include "rows.h"
 #include "rows_append.h"
@@ -38,6 +39,22 @@ new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
                      "cannot reserve address space for limit=%S rows: %s", nrows,
                      error == ENOTSUP ? "this system has none to reserve, leave it out"
                                       : "try a smaller one");
+        return NULL;
+    }
+    return buffer_from_store(state->buffer_type, &store);
+}
+
+/* Return a new buffer with the default limit if the pool has kept a reservation of that
+ * length; else NULL, without an exception. The pool keeps few. */
+static PyObject *
+reuse_reservation(struct state *state, NumPyObject *numpy)
+{
+    struct store store;
+    size_t limit;
+    store_init(&store);
+    if (numpy->space_nbytes < 0 ||
+        layout_choose_limit(numpy, 0, SIZE_MAX, &limit) < 0 || limit == 0 ||
+        !store_reuse_limited(&store, limit)) {
         return NULL;
     }
     return buffer_from_store(state->buffer_type, &store);
@@ -74,22 +91,6 @@ convert_bounds(const LayoutObject *layout, struct bounds bounds, size_t *limit,
     return 0;
 }
 
-/* Return a new buffer with the default limit if the pool has kept a reservation of that
- * length; else NULL, without an exception. The pool keeps few. */
-static PyObject *
-reuse_reservation(struct state *state, NumPyObject *numpy)
-{
-    struct store store;
-    size_t limit;
-    store_init(&store);
-    if (numpy->space_nbytes < 0 ||
-        layout_choose_limit(numpy, 0, SIZE_MAX, &limit) < 0 || limit == 0 ||
-        !store_reuse_limited(&store, limit)) {
-        return NULL;
-    }
-    return buffer_from_store(state->buffer_type, &store);
-}
-
 /* Return a new array without rows. */
 static PyObject *
 new_empty(PyTypeObject *type, LayoutObject *layout, struct bounds bounds)
@@ -99,17 +100,12 @@ new_empty(PyTypeObject *type, LayoutObject *layout, struct bounds bounds)
     if (convert_bounds(layout, bounds, &nbytes, &max) < 0) {
         return NULL;
     }
-    PyObject *buffer;
-    bool small = false;
-    if (bounds.limit != Py_None) {
-        buffer = new_limited_buffer(state, nbytes, bounds.limit);
-    }
-    else {
-        buffer = reuse_reservation(state, layout->numpy);
-        small = buffer == NULL;
-        if (small && !PyErr_Occurred()) {
-            buffer = buffer_create(state->buffer_type, 0);
-        }
+    bool has_limit = bounds.limit != Py_None;
+    PyObject *buffer = has_limit ? new_limited_buffer(state, nbytes, bounds.limit)
+                                 : reuse_reservation(state, layout->numpy);
+    bool small = !has_limit && buffer == NULL && !PyErr_Occurred();
+    if (small) {
+        buffer = buffer_create(state->buffer_type, 0);
     }
     PyObject *op = rows_create(type, buffer, layout);
     if (op != NULL) {
@@ -225,17 +221,17 @@ static PyObject *
 rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     static const char *const names[] = {"data", "dtype", "row_shape", "limit", "maxlen"};
-    enum { NNAMES = sizeof names / sizeof names[0] };
-    PyObject *values[NNAMES];
+    enum { NPARAMS = sizeof names / sizeof *names };
+    PyObject *values[NPARAMS];
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
-    if (nargs > 1 || !args_sort(args, nargs, kwnames, names, NNAMES, values)) {
+    if (nargs > 1 || !args_sort(args, nargs, kwnames, names, NPARAMS, values)) {
         return construct_call_type(type, args, nargs, kwnames);
     }
-    for (int i = 0; i < NNAMES; i++) {
+    for (int i = 0; i < NPARAMS; i++) {
         values[i] = values[i] == NULL ? Py_None : values[i];
     }
-    return construct((PyTypeObject *)type, values[0], values[1], values[2],
-                     (struct bounds){values[3], values[4]});
+    struct bounds bounds = {values[3], values[4]};
+    return construct((PyTypeObject *)type, values[0], values[1], values[2], bounds);
 }
 
 PyDoc_STRVAR(from_buffer_doc,
@@ -681,6 +677,7 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, arrow_methods);
     n = state_add_methods(state->rows_methods, n, rows_spare_methods);
     n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);
     (void)state_add_methods(state->rows_methods, n, rows_numpy_methods);

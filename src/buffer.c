@@ -254,7 +254,8 @@ buffer_dealloc(PyObject *op)
         free_extra(self);
     }
     if (trace_of(&self->store).address != NULL) {
-        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)self->store.memory.address);
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN,
+                              (uintptr_t)self->store.memory.address);
     }
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
@@ -574,12 +575,33 @@ remove_first(BufferObject *self, size_t nbytes)
     return changed(self, before, error);
 }
 
+/* If the buffer has a heap block and all its bytes are removed, free the block. Return
+ * whether it was freed. */
+static inline bool
+drop_block(BufferObject *self, size_t removed)
+{
+    bool drops = removed == self->store.length && store_kind(&self->store) == STORE_HEAP;
+    if (drops) {
+        store_free(&self->store);
+    }
+    return drops;
+}
+
 int
 buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 {
     assert(at <= self->store.length && removed <= self->store.length - at);
     if (at == self->store.length) {
         return buffer_append(self, inserted);
+    }
+    if (inserted == 0 && !buffer_is_exported(self) &&
+        (at == 0 || at + removed == self->store.length) &&
+        (store_cut(&self->store, at, removed) || drop_block(self, removed))) {
+        /* The commonest cases. tracemalloc need not hear of them. */
+        buffer_forget_spare(self);
+        buffer_publish(self);
+        assert(buffer_check(self) == NULL);
+        return 0;
     }
     if (removed == inserted) {
         return 0;

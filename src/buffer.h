@@ -64,7 +64,7 @@ typedef struct spare {
     PyObject_HEAD
     BufferObject *buffer; /* NULL: it was deallocated */
     enum spare_state state;
-    char *start; /* NULL: there is nothing to commit */
+    char *start;            /* NULL: there is nothing to commit */
     size_t nbytes;          /* after commit(): the bytes that were not committed */
     size_t position;        /* of the buffer's start when the memoryview was made */
     char first;             /* after a release or commit(): what the NUL has replaced */

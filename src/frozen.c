@@ -14,7 +14,8 @@
 
 #define HEADER_NBYTES (MEMORY_NBYTES + BYTES_NBYTES)
 
-static_assert(HEADER_NBYTES % STORE_ALIGNMENT == 0 && BYTES_NBYTES % STORE_ALIGNMENT == 0,
+static_assert(HEADER_NBYTES % STORE_ALIGNMENT == 0 &&
+                  BYTES_NBYTES % STORE_ALIGNMENT == 0,
               "bytes and header are not both aligned");
 
 static inline bool
@@ -49,6 +50,15 @@ init_at(char *start, PyTypeObject *type, size_t nbytes)
     return (PyObject *)op;
 }
 
+static inline struct span
+heap_memory(char *block, size_t allocated)
+{
+    return (struct span){.address = block,
+                         .length = allocated,
+                         .dirty_end = allocated - 1,
+                         .tag = STORE_HEAP};
+}
+
 /* Store the description of its memory before the object whose bytes begin at `start`. */
 static inline void
 describe_memory(char *start, const struct span *memory)
@@ -57,14 +67,19 @@ describe_memory(char *start, const struct span *memory)
     memcpy(start - HEADER_NBYTES, memory, MEMORY_NBYTES);
 }
 
-struct span
-frozen_memory(const PyObject *op)
+struct store
+frozen_store(const PyObject *op)
 {
-    struct span memory = {.address = (char *)op, .tag = STORE_HEAP};
+    struct store store = {.start = PyBytes_AS_STRING(op),
+                          .length = (size_t)PyBytes_GET_SIZE(op)};
     assert(frozen_is_frozen(op));
-    memory.length = BYTES_NBYTES + (size_t)PyBytes_GET_SIZE(op) + 1;
-    memcpy(&memory, (const char *)op - MEMORY_NBYTES, MEMORY_NBYTES);
-    return memory;
+    if (MEMORY_NBYTES > 0) {
+        memcpy(&store.memory, (const char *)op - MEMORY_NBYTES, MEMORY_NBYTES);
+    }
+    else {
+        store.memory = heap_memory((char *)op, HEADER_NBYTES + store.length + 1);
+    }
+    return store;
 }
 
 static PyObject *
@@ -78,8 +93,7 @@ create_on_heap(PyTypeObject *type, size_t nbytes)
     if (block == NULL) {
         return PyErr_NoMemory();
     }
-    const struct span memory = {
-        .address = block, .length = allocated, .tag = STORE_HEAP};
+    const struct span memory = heap_memory(block, allocated);
     describe_memory(block + HEADER_NBYTES, &memory);
     return init_at(block + HEADER_NBYTES, type, nbytes);
 }
@@ -111,6 +125,7 @@ frozen_from_store(PyTypeObject *type, struct store *store)
                               store_nbytes(store));
     describe_memory(start, &store->memory);
     size_t nbytes = store->length;
+    assert(start + nbytes < store->memory.address + store->memory.length);
     store_init(store);
     return init_at(start, type, nbytes);
 }
@@ -119,14 +134,11 @@ frozen_from_store(PyTypeObject *type, struct store *store)
 bool
 frozen_into_store(PyObject *op, struct store *store)
 {
+    struct store taken = frozen_store(op);
     assert(Py_REFCNT(op) == 1 && frozen_check(op) == NULL);
-    struct store taken = {.start = PyBytes_AS_STRING(op),
-                          .length = (size_t)PyBytes_GET_SIZE(op),
-                          .memory = frozen_memory(op)};
     if (store_kind(&taken) < STORE_SPAN) {
         return false;
     }
-    assert(store_check(&taken) == NULL && frozen_can_take(&taken));
     const struct span nothing = {.tag = STORE_EMPTY};
     describe_memory(taken.start, &nothing);
     PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)taken.memory.address);
@@ -138,18 +150,16 @@ frozen_into_store(PyObject *op, struct store *store)
 static void
 frozen_dealloc(PyObject *op)
 {
-    struct span memory = frozen_memory(op);
+    struct store store = frozen_store(op);
     PyTypeObject *type = Py_TYPE(op);
-    switch (memory.tag & STORE_TAG_KIND) {
-    case STORE_EMPTY: /* frozen_into_store() has taken it */
-        break;
-    case STORE_HEAP:
-        PyObject_Free(memory.address);
-        break;
-    default:
-        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)memory.address);
-        spans_give(&memory);
-        break;
+    assert(store_kind(&store) == STORE_EMPTY || frozen_check(op) == NULL);
+    assert(Py_REFCNT(op) == 0 && !PyObject_IS_GC(op));
+    if (store_kind(&store) == STORE_HEAP) {
+        PyObject_Free(store.memory.address);
+    }
+    else if (store_kind(&store) != STORE_EMPTY) {
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)store.memory.address);
+        store_free(&store);
     }
     Py_DECREF(type);
 }
@@ -163,9 +173,8 @@ PyDoc_STRVAR(sizeof_doc,
 static PyObject *
 frozen_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    struct span memory = frozen_memory(op);
-    bool on_heap = (memory.tag & STORE_TAG_KIND) == STORE_HEAP;
-    return PyLong_FromSize_t(on_heap ? memory.length : spans_nbytes(&memory));
+    struct store store = frozen_store(op);
+    return PyLong_FromSize_t(store_nbytes(&store));
 }
 
 PyDoc_STRVAR(reduce_doc,
@@ -191,6 +200,7 @@ frozen_reduce_ex(PyObject *op, PyObject *protocol)
     if (number == -1 && PyErr_Occurred()) {
         return NULL;
     }
+    assert(frozen_check(op) == NULL);
     if (number < 5) {
         return frozen_reduce(op, NULL);
     }
@@ -260,15 +270,8 @@ frozen_check(const PyObject *op)
     if (!frozen_is_frozen(op) || !PyBytes_Check((PyObject *)op)) {
         return "it is no FrozenBytes";
     }
-    struct span memory = frozen_memory(op);
-    const char *start = PyBytes_AS_STRING(op);
-    size_t nbytes = (size_t)PyBytes_GET_SIZE(op);
-    if (start[nbytes] != '\0') {
-        return "the byte after the last is not NUL";
-    }
-    if (start - HEADER_NBYTES < memory.address ||
-        start + nbytes >= memory.address + memory.length) {
-        return "the bytes are not in their memory";
-    }
-    return (memory.tag & STORE_TAG_KIND) == STORE_HEAP ? NULL : spans_check(&memory);
+    struct store store = frozen_store(op);
+    return store_headroom(&store) < HEADER_NBYTES
+               ? "the bytes have no place for the header before them"
+               : store_check(&store);
 }

@@ -43,8 +43,8 @@ PyObject *frozen_from_store(PyTypeObject *type, struct store *store);
  * only reference, and gives it up. */
 bool frozen_into_store(PyObject *op, struct store *store);
 
-/* Return a description of the memory; its tag is that of a store. */
-struct span frozen_memory(const PyObject *op);
+/* Return the bytes and the memory of the object as a store, to be read only. */
+struct store frozen_store(const PyObject *op);
 
 /* Return what is wrong with a FrozenBytes, or NULL. */
 const char *frozen_check(const PyObject *op);

@@ -362,10 +362,10 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
-    struct span memory = is_frozen ? frozen_memory(op) : buffer_cast(op)->store.memory;
-    return Py_BuildValue("(sNN)", kinds[memory.tag & STORE_TAG_KIND],
-                         PyLong_FromVoidPtr(memory.address),
-                         PyLong_FromSize_t(memory.length));
+    const struct store store = is_frozen ? frozen_store(op) : buffer_cast(op)->store;
+    return Py_BuildValue("(sNN)", kinds[store_kind(&store)],
+                         PyLong_FromVoidPtr(store.memory.address),
+                         PyLong_FromSize_t(store.memory.length));
 }
 
 PyDoc_STRVAR(rebuild_doc,

@@ -51,6 +51,7 @@ rows_dealloc(PyObject *op)
         PyMem_Free(self->swap->before);
         PyMem_Free(self->swap);
     }
+    Py_CLEAR(self->pinned);
     Py_CLEAR(self->buffer);
     Py_CLEAR(self->layout);
     PyMem_Free(self->pending);

@@ -53,37 +53,41 @@ convert_index(PyObject *number, PyObject *overflow, Py_ssize_t *index)
 
 /* ------------------------------------------------------------------------- insert */
 
+/* Insert the bytes of whole rows. Under the lock. */
 static int
-insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes)
+insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbytes)
 {
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t end = PY_SSIZE_T_MAX, row = index;
-    if (buffer_length(self->buffer) + row_nbytes > self->max_nbytes) {
+    if (buffer_length(self->buffer) + nbytes > self->max_nbytes) {
         PyErr_Format(PyExc_IndexError, "cannot insert a row: the array has maxlen=%zu",
                      self->max_nbytes / row_nbytes);
         return -1;
     }
+    if (nbytes == 0) {
+        return 0;
+    }
     if (clip(self, &row, &end) == 0) {
-        return rows_append_bytes(self, bytes, row_nbytes);
+        return rows_append_bytes(self, bytes, nbytes) < 0 ? -1 : 0;
     }
     if (rows_check_whole(self) < 0 || rows_drop_views(self, false) < 0 ||
-        rows_check_growable(self, row_nbytes) < 0) {
+        rows_check_growable(self, nbytes) < 0) {
         return -1;
     }
     (void)clip(self, &index, &end);
     size_t at = (size_t)index * row_nbytes;
-    if (buffer_splice(self->buffer, at, 0, row_nbytes) < 0) {
+    if (buffer_splice(self->buffer, at, 0, nbytes) < 0) {
         return -1;
     }
-    memcpy(buffer_bytes(self->buffer) + at, bytes, row_nbytes);
+    memcpy(buffer_bytes(self->buffer) + at, bytes, nbytes);
     return 0;
 }
 
 PyDoc_STRVAR(insert_doc,
 "insert($self, index, row, /)\n--\n\n"
-"Insert one row before an index.\n\n"
+"Insert one row, or an array of rows, before an index.\n\n"
 "index: clipped to the number of rows, as list.insert() does.\n"
-"row: as for append().\n\n"
+"row: as for append(); or rows as for extend(), with one axis more than a row.\n\n"
 "Raise as append() does, BufferError while a view is held, except at the end, and\n"
 "IndexError if the array has maxlen rows, as deque.insert() does.\n"
 "Moves the rows after the index; or those before it, if they are fewer and earlier\n"
@@ -102,11 +106,13 @@ rows_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     if (args_check_count("insert", nargs, 2, 2) < 0) {
         return NULL;
     }
-    PyObject *gathered = rows_gather_one(op, args[1]);
+    PyObject *gathered = rows_gather(op, args[1]);
     int rc = gathered == NULL ? -1 : convert_index(args[0], NULL, &index);
     if (rc == 0) {
-        char *bytes = buffer_bytes(rows_cast(gathered)->buffer);
-        ROWS_LOCKED(self, rc, insert_bytes(self, index, bytes));
+        BufferObject *buffer = rows_cast(gathered)->buffer;
+        ROWS_LOCKED(
+            self, rc,
+            insert_bytes(self, index, buffer_bytes(buffer), buffer_length(buffer)));
     }
     Py_XDECREF(gathered);
     return buffer_none_or_null(rc);

@@ -309,8 +309,10 @@ spans_discard(struct span *span, size_t end)
     pool_take_tail(span, span->length);
     stop_prefault(span);
     /* The helper may have touched pages anywhere up to the end of the span. */
-    size_t to = touched ? span->length : round_to_page(span->dirty_end + 1);
-    if (kept < to && pages_discard(span->address + kept, to - kept) == 0) {
+    size_t to = touched      ? span->length
+                : span->huge ? growth_round_up(span->dirty_end + 1, GROWTH_QUANTUM)
+                             : round_to_page(span->dirty_end + 1);
+    if (kept < to && pages_discard(span->address + kept, to - kept, span->huge) == 0) {
         span->touched = false;
         span->dirty_end = kept < span->dirty_end ? kept : span->dirty_end;
     }
@@ -321,7 +323,7 @@ int
 spans_discard_front(const struct span *span, size_t from, size_t to)
 {
     assert(from < to && to <= span->dirty_end && !span->touched);
-    return pages_discard(span->address + from, to - from);
+    return pages_discard(span->address + from, to - from, span->huge);
 }
 
 /* -------------------------------------------------------------------------- moving */

@@ -10,7 +10,7 @@ from collections import deque
 import pytest
 from conftest import assert_holds
 from test_growbuffer import MIB, ON_LINUX, RESERVES, run
-from test_memory import resident
+from test_memory import rss
 
 import growbuf
 from growbuf import GrowArray, GrowBuffer
@@ -131,15 +131,15 @@ def test_front_memory_goes_back_when_oldest_view_is_released():
     buf = GrowBuffer(size, limit=2 * size)
     buf[:] = bytes(size)
     first = memoryview(buf)
-    before = resident()
+    before = rss()
     del buf[: size // 2]
     second = memoryview(buf)
     del buf[: size // 4]
     second.release()
-    assert resident() > before - 8 * MIB, "the first view sees all"
+    assert rss() > before - 8 * MIB, "the first view sees all"
     assert buf.__sizeof__() >= size
     first.release()
-    assert resident() < before - size // 2
+    assert rss() < before - size // 2
     assert buf.__sizeof__() < size // 2
     assert_holds(buf, bytes(size // 4))
 
@@ -164,21 +164,18 @@ def test_front_views_of_many_starts_released_in_any_order_free_all(order):
 # ------------------------------------------------------------------------- for ever
 
 
-def stream(buf, nbytes, window, piece, look=memoryview):
+def stream(buf, nbytes, window, piece):
     """Send bytes through a window of `buf` while a view of it always exists. Return how
     many places the buffer has had."""
-    places, view, total = {place(buf)[1]}, look(buf), 0
+    places, views = set(), deque([memoryview(buf)], maxlen=1)
     for shift in range(nbytes // piece):
         start = shift % 199
         buf += DATA[start : start + piece]
-        total += piece
         if len(buf) > window:
             del buf[: len(buf) - window]
-        following = look(buf)
-        assert following[-1] == DATA[start + piece - 1]
-        view = following
+        views.append(memoryview(buf))
+        assert views[0][-1] == DATA[start + piece - 1]
         places.add(place(buf)[1])
-    del view, following
     return len(places)
 
 
@@ -198,7 +195,7 @@ def test_front_stream_under_views_through_window_never_fails():
 def test_front_stream_under_views_keeps_memory_to_two_windows():
     window = 16 * MIB
     buf, most = GrowBuffer(limit=64 * MIB), 0
-    before = resident()
+    before = rss()
     view = memoryview(buf)
     for _ in range(300):
         buf += DATA[:MIB]
@@ -206,17 +203,17 @@ def test_front_stream_under_views_keeps_memory_to_two_windows():
         following = memoryview(buf)
         view.release()
         view = following
-        most = max(most, resident())
+        most = max(most, rss())
     assert most - before < 2.5 * window
 
 
 def test_front_stream_while_thread_always_holds_view_shows_right_bytes():
-    buf, wrong, done = stable(1000), [], threading.Event()
+    buf, wrong, done = stable(1000, 256 * MIB), [], threading.Event()
     piece, looks = DATA[: 251 * 400], [0]
 
     def look():
         held = memoryview(buf)
-        while not done.is_set():
+        while not done.is_set() or not looks[0]:
             following = memoryview(buf)
             held.release()
             held = following
@@ -228,13 +225,15 @@ def test_front_stream_while_thread_always_holds_view_shows_right_bytes():
     reader = threading.Thread(target=look)
     reader.start()
     buf.clear()
-    for _ in range(1200):
-        buf += piece
-        if len(buf) > MIB:
-            del buf[: len(piece)]
-    done.set()
-    reader.join()
-    assert wrong == [] and looks[0] > 10 and check(buf) is None
+    try:
+        for _ in range(6000):
+            buf += piece
+            if len(buf) > MIB:
+                del buf[: len(piece)]
+    finally:
+        done.set()
+        reader.join()
+    assert wrong == [] and looks[0] > 0 and check(buf) is None
 
 
 @pytest.mark.parametrize("skipped", [0, 3 * MIB, 12 * MIB])
@@ -245,10 +244,10 @@ def test_front_one_view_kept_for_ever_raises_memory_error_at_limit(skipped):
     total = len(buf)
     with pytest.raises(MemoryError, match=r"views .* still hold \d+ of them") as raised:
         while True:
+            now = bytes(buf)
             buf += DATA[: MIB // 2]
             total += MIB // 2
             del buf[: MIB // 2]
-            now = bytes(buf)
     assert f"limit of {LIMIT} bytes" in str(raised.value)
     assert LIMIT - MIB < total <= LIMIT
     assert_holds(buf, now)
@@ -297,9 +296,9 @@ def test_front_view_released_in_finalizer_gives_memory_back():
 
 @ON_LINUX
 def test_front_views_at_exit_and_in_forked_child_are_released():
-    done = run(
+    run(
         """
-        import os
+        import os, sys
         from growbuf import GrowBuffer
         buf = GrowBuffer(bytes(8 << 20), limit=16 << 20)
         view = memoryview(buf)
@@ -319,9 +318,9 @@ def test_front_views_at_exit_and_in_forked_child_are_released():
                 assert buf.capacity == 16 << 20
         late = Late()
         keep = memoryview(buf)
+        sys.unraisablehook = lambda raised: os._exit(3)
         """
     )
-    assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
 # ------------------------------------------------------------------------- GrowArray
@@ -488,7 +487,7 @@ def test_commit_with_view_still_held_spare_gives_another(limit):
         views[-1][:2] = bytes([i, i])
         buf.commit(1)
     assert_holds(buf, bytes(range(5)))
-    for i, view in enumerate(views):
+    for i, view in enumerate(views[:-1]):
         assert view[1] == i
     del views, view
     assert_holds(buf, bytes(range(5)))
@@ -499,7 +498,9 @@ def test_commit_with_view_still_held_and_other_view_refuses_append():
     other = memoryview(buf)
     view = memoryview(buf.spare(100))
     buf.commit(1)
-    with pytest.raises(BufferError, match=r"view that spare\(\) returned before commit"):
+    with pytest.raises(
+        BufferError, match=r"view that spare\(\) returned before commit"
+    ):
         buf += b"x"
     del buf[:2]
     assert len(buf) == 2 and len(other) == 3
@@ -529,11 +530,10 @@ def test_commit_with_view_still_held_through_wrap_allows_all_changes():
 
 def test_frame_server_example_answers_under_uvloop():
     uvloop = pytest.importorskip("uvloop")
-    from test_examples import EXAMPLES  # noqa: PLC0415
+    from test_examples import EXAMPLES
 
     source = (EXAMPLES / "frame_server.py").read_text()
     code = source.replace("import asyncio\n", "import asyncio, uvloop\n", 1)
     code = code.replace("asyncio.run(main())", "uvloop.run(main())")
     assert uvloop.__name__ in code
-    done = run(code)
-    assert "7 of 7 messages answered" in done.stdout, done.stderr
+    assert "7 of 7 messages answered" in run(code)
