@@ -79,8 +79,8 @@ rows_check_whole(const RowsObject *self)
         return 0;
     }
     PyErr_Format(PyExc_ValueError,
-                 "the buffer of the array has %zu bytes, which are not whole rows of %zu "
-                 "bytes: make its length a multiple of that",
+                 "the buffer of the array has %zu bytes, which are not whole rows of "
+                 "%zu bytes: make its length a multiple of that",
                  length, row_nbytes);
     return -1;
 }
@@ -314,8 +314,8 @@ refuse_past_limit(RowsObject *self)
     const char *plural = nrows == 1 ? "" : "s";
     if (held == 0) {
         PyErr_Format(PyExc_MemoryError,
-                     "the array would grow past its limit of %zu row%s: make an array with "
-                     "a larger limit=",
+                     "the array would grow past its limit of %zu row%s: make an array "
+                     "with a larger limit=",
                      nrows, plural);
     }
     else {

@@ -21,6 +21,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import tracemalloc
 import warnings
 import weakref
@@ -542,6 +543,70 @@ def test_append_from_several_threads_keeps_rows_whole(busy_threads):
         own = array[array[:, 0] == number, 1]
         assert np.array_equal(own[0::2], np.arange(each))
         assert np.array_equal(own[1::2], -np.arange(each))
+
+
+def pairs(numbers):
+    """Return rows (n, -n), so that a row that is not whole can be seen."""
+    numbers = np.asarray(numbers, float)
+    return np.column_stack((numbers, -numbers))
+
+
+LARGE = pairs(np.arange(1 << 16))  # 1 MiB
+THREAD_CALLS = {  # and by how many rows the length changes
+    "append": (lambda a: a.append((7, -7)), 1),
+    "extend by 1 MiB": (lambda a: a.extend(LARGE), len(LARGE)),
+    "extend by a list": (lambda a: a.extend([(1, -1), (2, -2)]), 2),
+    "insert": (lambda a: a.insert(5, (8, -8)), 1),
+    "pop": (lambda a: a.pop(), -1),
+    "pop the first": (lambda a: a.pop(0), -1),
+    "del": (lambda a: operator.delitem(a, slice(3, 9)), -6),
+    "del from the front": (lambda a: operator.delitem(a, slice(None, 50)), -50),
+}
+
+
+def repeat_call(array, name):
+    """Make a call of THREAD_CALLS again and again. Return by how many rows that changed
+    the length in all; a call that a view of another thread refuses changes nothing."""
+    call, change = THREAD_CALLS[name]
+    done = 0
+    for _ in range(12 if abs(change) > 1000 else 300):
+        try:
+            call(array)
+        except BufferError as error:
+            assert "is held" in str(error)
+        else:
+            done += change
+    return done
+
+
+@pytest.mark.parametrize("nreaders", [0, 2])
+def test_changes_by_threads_keep_rows_whole_and_counted(nreaders, busy_threads):
+    """Each call is one step, though indices may mean other rows by the time of the call.
+    No row of a view changes while other threads append and remove."""
+    array = GrowArray(pairs(np.arange(20_000)))
+    before, done = len(array), threading.Event()
+
+    def read():
+        nbroken = 0
+        while not done.is_set():
+            for view in (array.array, array[-100:], array[:100]):
+                nbroken += np.count_nonzero(view[:, 0] != -view[:, 1])
+            del view
+        return nbroken
+
+    with ThreadPoolExecutor(len(THREAD_CALLS) + nreaders) as pool:
+        readers = [pool.submit(read) for _ in range(nreaders)]
+        calls = [pool.submit(repeat_call, array, name) for name in THREAD_CALLS]
+        changes = {
+            name: call.exception() or call.result()
+            for name, call in zip(THREAD_CALLS, calls, strict=True)
+        }
+        done.set()
+    assert [reader.result() for reader in readers] == [0] * nreaders
+    assert changes["append"] == 300 and changes["extend by 1 MiB"] == 12 * len(LARGE)
+    assert nreaders or changes["del"] == -1800
+    assert len(array) == before + sum(changes.values())
+    assert not np.count_nonzero(array[:, 0] != -array[:, 1])
 
 
 FRONT_REMOVALS = [
@@ -2287,7 +2352,7 @@ def test_delitem_rows_appended_by_selection_are_kept():
 
 def test_delitem_rows_removed_by_selection_raises_index_error():
     array = GrowArray([1.0, 2.0, 3.0])
-    with pytest.raises(IndexError, match="meanwhile"):
+    with pytest.raises(IndexError, match="select again"):
         del array[Selection(array.pop)]
     assert array.tolist() == [1, 2]
 

@@ -39,7 +39,13 @@ def run(module, *words):
 
 # The stub declares GrowArray as a subclass of ndarray. These are ndarray's declarations,
 # which are narrower than what GrowArray has: keyword-only or named arguments, a setter.
-INHERITED = ("__array__", "__array_function__", "__array_ufunc__", "setflags", "strides")
+INHERITED = (
+    "__array__",
+    "__array_function__",
+    "__array_ufunc__",
+    "setflags",
+    "strides",
+)
 
 
 @needs("mypy")

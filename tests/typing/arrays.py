@@ -61,7 +61,9 @@ def it_is_used_as_an_ndarray(samples: GrowArray[np.float64]) -> None:
     assert_type(samples[0], Any)
     assert_type(samples + 1, NDArray[np.float64])
     assert_type(samples > 1, NDArray[np.bool_])
-    assert_type(samples.reshape(2, 3), np.ndarray[tuple[int, int], np.dtype[np.float64]])
+    assert_type(
+        samples.reshape(2, 3), np.ndarray[tuple[int, int], np.dtype[np.float64]]
+    )
     assert_type(samples.astype(np.int16), NDArray[np.int16])
     assert_type(samples.T, NDArray[np.float64])
     samples += 1
