@@ -25,8 +25,16 @@ import time
 import zipfile
 from functools import partial
 
-from common import PIECE, case_parser, compare, in_child, memory_nbytes, parse, show
-from common import touch
+from common import (
+    PIECE,
+    case_parser,
+    compare,
+    in_child,
+    memory_nbytes,
+    parse,
+    show,
+    touch,
+)
 
 from growbuf import GrowBuffer, GrowIO
 from growbuf.cli.measure import GIB, seconds

@@ -14,7 +14,8 @@
 
 #define HEADER_NBYTES (MEMORY_NBYTES + BYTES_NBYTES)
 
-static_assert(HEADER_NBYTES % STORE_ALIGNMENT == 0 && BYTES_NBYTES % STORE_ALIGNMENT == 0,
+static_assert(HEADER_NBYTES % STORE_ALIGNMENT == 0 &&
+                  BYTES_NBYTES % STORE_ALIGNMENT == 0,
               "bytes and header are not both aligned");
 
 static inline bool

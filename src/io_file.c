@@ -26,7 +26,8 @@ io_find_fault(const IOObject *self)
         return self->buffer == NULL ? NULL : buffer_check(self->buffer);
     }
     bool is_frozen = frozen_is_frozen(self->bytes);
-    if (!(is_frozen || PyBytes_CheckExact(self->bytes)) || (is_frozen && !self->shared) ||
+    if (!(is_frozen || PyBytes_CheckExact(self->bytes)) ||
+        (is_frozen && !self->shared) ||
         self->nbytes > (size_t)PyBytes_GET_SIZE(self->bytes)) {
         return "the file has other bytes than it says";
     }
@@ -213,7 +214,8 @@ io_freeze_buffer_locked(IOObject *self)
     }
     struct store taken;
     if (buffer_take(buffer, buffer_length(buffer), &taken) == 0) {
-        self->bytes = frozen_from_store(state_of((PyObject *)buffer)->frozen_type, &taken);
+        self->bytes =
+            frozen_from_store(state_of((PyObject *)buffer)->frozen_type, &taken);
         self->nbytes = (size_t)PyBytes_GET_SIZE(self->bytes);
         self->shared = true;
         self->buffer = NULL;

@@ -55,8 +55,8 @@ io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
                 struct io_content *content)
 {
     *content = (struct io_content){NULL, NULL};
-    if (limit == Py_None && (source == NULL || PyBytes_CheckExact(source) ||
-                             frozen_is_frozen(source))) {
+    if (limit == Py_None &&
+        (source == NULL || PyBytes_CheckExact(source) || frozen_is_frozen(source))) {
         content->bytes =
             source == NULL ? PyBytes_FromStringAndSize(NULL, 0) : Py_NewRef(source);
         return content->bytes == NULL ? -1 : 0;

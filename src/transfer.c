@@ -303,12 +303,12 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
     Py_BEGIN_CRITICAL_SECTION(op); /* bytearray of 3.13 takes none */
     BufferObject *self = buffer_cast(op);
     buffer_hold(self);
-    reduced = number >= 3 && buffer_is_exact_type(Py_TYPE(op))
-                  ? new_reduced(op, PyBytes_FromStringAndSize(
-                                        buffer_bytes(self),
-                                        (Py_ssize_t)buffer_length(self)))
-                  : PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__",
-                                        "OO", op, protocol);
+    reduced =
+        number >= 3 && buffer_is_exact_type(Py_TYPE(op))
+            ? new_reduced(op, PyBytes_FromStringAndSize(
+                                  buffer_bytes(self), (Py_ssize_t)buffer_length(self)))
+            : PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__", "OO",
+                                  op, protocol);
     buffer_unhold(self);
     Py_END_CRITICAL_SECTION();
     return reduced;
@@ -355,13 +355,13 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (PyBytes_CheckExact(bytes) || PyByteArray_CheckExact(bytes)) { /* in band */
         return rebuild_in_band((PyTypeObject *)type, bytes);
     }
-    PyObject *view = PyPickleBuffer_Check(bytes) ? Py_NewRef(bytes)
-                                                 : PyMemoryView_FromObject(bytes);
+    PyObject *view =
+        PyPickleBuffer_Check(bytes) ? Py_NewRef(bytes) : PyMemoryView_FromObject(bytes);
     if (view == NULL) {
         return NULL;
     }
-    const Py_buffer *shown = view == bytes ? PyPickleBuffer_GetBuffer(view)
-                                           : PyMemoryView_GET_BUFFER(view);
+    const Py_buffer *shown =
+        view == bytes ? PyPickleBuffer_GetBuffer(view) : PyMemoryView_GET_BUFFER(view);
     PyObject *result = NULL;
     if (shown != NULL) {
         result = is_shown_whole(shown->obj, type, shown)

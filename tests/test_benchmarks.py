@@ -283,5 +283,7 @@ def test_ends_jobs_of_each_case_have_equal_results(load):
 def test_ends_uses_and_reading_give_ratios(load):
     ends = load("ends")
     rows = [*ends.reading_case(1, 1 << 20)]
-    rows += [(name, ends.compare(*jobs, 1)) for name, jobs in ends.uses(1 << 20).items()]
+    rows += [
+        (name, ends.compare(*jobs, 1)) for name, jobs in ends.uses(1 << 20).items()
+    ]
     assert len(rows) >= 10 and all(row["ratio"] > 0 for _, row in rows)

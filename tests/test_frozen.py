@@ -334,7 +334,9 @@ NOT_MADE = {
     "fromhex": lambda: FrozenBytes.fromhex("00"),
     "subclass": lambda: type("Sub", (FrozenBytes,), {}),
     "attribute of the type": lambda: setattr(FrozenBytes, "x", 1),
-    "class of bytes": lambda: setattr(type("B", (bytes,), {})(), "__class__", FrozenBytes),
+    "class of bytes": lambda: setattr(
+        type("B", (bytes,), {})(), "__class__", FrozenBytes
+    ),
     "other class": lambda: setattr(GrowBuffer(b"x").freeze(), "__class__", bytes),
     "weak reference": lambda: weakref.ref(GrowBuffer(b"xyz").freeze()),
 }

@@ -34,7 +34,9 @@ class StandIn(metaclass=Standing):
 
 
 PLAIN = "the result is plain bytes, as of every subclass of bytes"
-NAMED = "the test compares type() or the name with the stand-in, which makes FrozenBytes"
+NAMED = (
+    "the test compares type() or the name with the stand-in, which makes FrozenBytes"
+)
 
 EXPECTED = [
     Expected("BytesTest.test__bytes__", PLAIN),
