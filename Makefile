@@ -13,6 +13,7 @@ ARGS ?=
 UNDER ?=
 BENCH_JSON ?= .benchmarks/bench.json
 OPERATIONS_JSON ?= .benchmarks/operations.json
+MEMORY_JSON ?= .benchmarks/memory.json
 PROGRAMS_JSON ?= .benchmarks/programs.json
 export GROWBUF_DEBUG ?= 0
 export GROWBUF_PAGES ?= system
@@ -29,6 +30,9 @@ BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)-$(GROWBUF_PAGES)
 # free-threaded build.
 TAG := $(shell $(PYTHON) -c 'import sys, sysconfig; sys.version_info >= (3, 11) and \
 	print(sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag)' 2>/dev/null)
+# The compiler that setuptools uses: CC, or that of the Python.
+COMPILER = $(firstword $(shell $(PYTHON) -c 'import os, sysconfig; \
+	print(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")'))
 VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
@@ -38,18 +42,18 @@ CONSUMERS := .venv/consumers-$(TAG)
 TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
-.PHONY: help demo info test lint format docs clean python
-.PHONY: bench ends figures operations programs pictures seed guard soak leaks matrix swap
-.PHONY: consumers typing wheel cross $(TOOLS)
+.PHONY: help demo info test lint format docs links clean python
+.PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix
+.PHONY: retain swap consumers typing wheel cross release-check $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | info | test | lint | format | docs | clean"
+	@echo "make demo | info | test | lint | format | docs | links | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | operations | programs | ends | figures | pictures | seed     benchmarks"
-	@echo "make matrix | soak | swap | consumers | guard | leaks     more tests"
+	@echo "make bench | operations | programs | ends | memory | figures | pictures | seed"
+	@echo "make matrix | retain | soak | swap | consumers | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
-	@echo "make typing | wheel | cross           checks of a release"
+	@echo "make typing | wheel | cross | release-check     checks of a release"
 
 demo: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
@@ -82,19 +86,27 @@ programs: $(PROGRAMS)/ready $(VENV)/$(BUILD)-bench
 ends: $(VENV)/$(BUILD)-bench
 	@$(VENV)/bin/python benchmarks/ends.py $(ARGS)
 
-# What `bench` and `operations` wrote, of what there is, for docs/.
+# Draw what `bench`, `operations` and `memory` wrote, as far as it is there, into docs/.
 pictures: $(VENV)/$(BUILD)-bench
 	@test ! -f $(BENCH_JSON) || \
 		$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
 	@test ! -f $(OPERATIONS_JSON) || \
 		$(VENV)/bin/python benchmarks/heatmap.py $(OPERATIONS_JSON) docs
+	@test ! -f $(MEMORY_JSON) || \
+		$(VENV)/bin/python benchmarks/memory.py --draw $(MEMORY_JSON)
+	@$(VENV)/bin/python benchmarks/animation.py docs
+
+# Memory over the time of a build, for `pictures` to draw.
+memory: $(VENV)/$(BUILD)-bench
+	@mkdir -p $(dir $(MEMORY_JSON))
+	@$(VENV)/bin/python benchmarks/memory.py --json $(MEMORY_JSON) $(ARGS)
 
 # Measure the figures of README.md and docs/, draw the pictures of what was measured, and
 # write both into the texts. ARGS names some commands of docs/figures.json. It takes about
 # 40 minutes on a quiet machine.
 figures: $(VENV)/$(BUILD)-bench
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/figures.py --measure $(ARGS)
-	@$(MAKE) --no-print-directory pictures
+	@$(MAKE) --no-print-directory memory pictures
 
 # A vector that doubles, over growbuf's store and over each allocator: ARGS="--json FILE".
 seed: $(VENV)/$(BUILD)-demo
@@ -110,6 +122,10 @@ docs: $(VENV)/$(BUILD)-docs
 	@$(VENV)/bin/python -m sphinx --quiet --fail-on-warning --fresh-env \
 		--doctree-dir build/doctrees docs build/docs
 	@echo "docs: build/docs/index.html"
+
+# Check the links of the site; those to other sites are only listed.
+links: docs
+	@$(VENV)/bin/python tools/links.py
 
 # Repeat the model tests for SOAK minutes: make soak SOAK=10 SEED=123. Each round prints
 # its seed.
@@ -132,6 +148,11 @@ leaks: $(VENV)/$(BUILD)-test
 # Run the tests on each available Python, allocator and rung.
 matrix: | python
 	@PYTHON="$(PYTHON)" $(PYTHON) tools/matrix.py $(ARGS)
+
+# Run tests on a kernel with MREMAP_RETAIN, built here, and on Debian's unpatched one:
+# make retain SOAK=10 ARGS="retain debian".
+retain: $(VENV)/$(BUILD)-test
+	@SOAK="$(SOAK)" VENV="$(VENV)" tools/retain $(ARGS)
 
 # Each tool is a script of that name in tools/, which starts with a description. As root
 # it installs the packages it needs; otherwise it names them.
@@ -158,6 +179,10 @@ wheel: $(RELEASE)/ready
 	@PATH="$(abspath $(RELEASE))/bin:$$PATH" \
 		auditwheel repair --wheel-dir dist $(RELEASE)/dist/*.whl
 	@mv $(RELEASE)/dist/*.tar.gz dist
+
+# Build what a release would publish and check it: links, contents, size, installation.
+release-check: $(RELEASE)/ready
+	@$(RELEASE)/bin/python tools/release_check.py $(ARGS)
 
 # Compile src/ for musl, macOS, Windows and arm64, and run the C tests with musl.
 cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
@@ -214,3 +239,7 @@ $(CONSUMERS)/ready: | python
 python:
 	@test -n "$(TAG)" || { echo "growbuf needs Python 3.11 or newer and '$(PYTHON)'" \
 		"is not: try make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -w . || { echo "make needs to write here, and $(CURDIR) is read-only:" \
+		"copy the checkout" >&2; exit 1; }
+	@command -v $(COMPILER) >/dev/null || { echo "growbuf needs a C compiler, and" \
+		"'$(COMPILER)' is not there: install gcc, or set CC" >&2; exit 1; }

@@ -65,5 +65,5 @@ setup(
             extra_compile_args=compile_args(),
             extra_link_args=link_args(),
         )
-    ]
+    ],
 )

@@ -144,7 +144,9 @@ def read_arguments(doc):
     """Return the report and the folder of pages that a command names: FILE [FOLDER]."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("report", metavar="FILE", type=argparse.FileType())
-    parser.add_argument("folder", nargs="?", metavar="FOLDER", type=Path, default="docs")
+    parser.add_argument(
+        "folder", nargs="?", metavar="FOLDER", type=Path, default="docs"
+    )
     options = parser.parse_args()
     with options.report as file:
         return json.load(file), options.folder

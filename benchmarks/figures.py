@@ -198,7 +198,9 @@ def dump(source):
     parts = []
     for name, part in source.items():
         if isinstance(part, dict):
-            lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in part.items())
+            lines = ",\n".join(
+                f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in part.items()
+            )
             parts.append(f" {json.dumps(name)}: {{\n{lines}\n }}")
         else:
             parts.append(f" {json.dumps(name)}: {json.dumps(part)}")
@@ -222,7 +224,9 @@ def main():
         update(source, names or [k for k, v in commands.items() if "needs" not in v])
         for name, command in commands.items():
             if "needs" in command and name not in names:
-                print(f"not measured: {name}, needs {command['needs']}", file=sys.stderr)
+                print(
+                    f"not measured: {name}, needs {command['needs']}", file=sys.stderr
+                )
     for page in pages():
         text = page.read_text()
         if (new := fill(text, source)) != text:

@@ -214,7 +214,12 @@ def handing_case(repeat):
         yield f"{name}() of 1 GiB", {"seconds": seconds}
 
 
-CASES = {"file": file_case, "socket": socket_case, "frames": frames_case, "handing": handing_case}
+CASES = {
+    "file": file_case,
+    "socket": socket_case,
+    "frames": frames_case,
+    "handing": handing_case,
+}
 
 
 FORMS = {

@@ -9,7 +9,9 @@ from pathlib import Path
 import growbuf
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"][
+    "Source"
+]
 
 project = "growbuf"
 author = copyright = "The growbuf developers"
@@ -87,7 +89,16 @@ def read_stubs():
     return found
 
 
-SIGNATURES = read_stubs()
+# The stub of GrowBuffer leaves these out, since bytearray's own are the same.
+INHERITED = {
+    "append": ("(item: int, /)", "None"),
+    "clear": ("()", "None"),
+    "extend": ("(iterable_of_ints: Buffer | Iterable[int], /)", "None"),
+    "insert": ("(index: int, item: int, /)", "None"),
+    "pop": ("(index: int = -1, /)", "int"),
+    "remove": ("(value: int, /)", "None"),
+}
+SIGNATURES = read_stubs() | {f"growbuf.GrowBuffer.{k}": v for k, v in INHERITED.items()}
 
 
 def type_signature(app, what, name, obj, options, signature, result):
@@ -105,10 +116,10 @@ def listed(paragraph):
 
 def shape_docstring(app, what, name, obj, options, lines):
     """List the arguments, and tell the type of an attribute."""
-    paragraphs = "\n".join(lines).split("\n\n")
+    paragraphs = [listed(part) for part in "\n".join(lines).split("\n\n")]
     if what in ("attribute", "property") and name in SIGNATURES:
-        paragraphs.insert(1, f"Type: ``{SIGNATURES[name][1]}``.")
-    lines[:] = "\n\n".join(map(listed, paragraphs)).split("\n")
+        paragraphs.insert(1, f"Type: ``{SIGNATURES[name][1]}``")
+    lines[:] = "\n\n".join(paragraphs).split("\n")
 
 
 def setup(app):

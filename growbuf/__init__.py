@@ -8,7 +8,15 @@
 (10000, b'0123456789')
 """
 
-from ._growbuf import FrozenBytes, GrowBuffer, GrowIO, configure, stats, trim
+try:
+    from ._growbuf import FrozenBytes, GrowBuffer, GrowIO, configure, stats, trim
+except ModuleNotFoundError as error:
+    if error.name != f"{__name__}._growbuf":
+        raise
+    raise ImportError(
+        f"growbuf is not built for this Python in {__path__[0]}: run 'pip install .' in "
+        "the checkout, or run Python in another folder if growbuf is installed"
+    ) from None
 
 __version__ = "0.1.0"
 _NAMES = ["FrozenBytes", "GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]

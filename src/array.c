@@ -7,6 +7,9 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "args.h"
+#include "arrow.h"
+#include "construct.h"
 #include "rows.h"
 #include "rows_append.h"
 #include "rows_edit.h"
@@ -36,6 +39,22 @@ new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
                      "cannot reserve address space for limit=%S rows: %s", nrows,
                      error == ENOTSUP ? "this system has none to reserve, leave it out"
                                       : "try a smaller one");
+        return NULL;
+    }
+    return buffer_from_store(state->buffer_type, &store);
+}
+
+/* Return a new buffer with the default limit if the pool has kept a reservation of that
+ * length; else NULL, without an exception. The pool keeps few. */
+static PyObject *
+reuse_reservation(struct state *state, NumPyObject *numpy)
+{
+    struct store store;
+    size_t limit;
+    store_init(&store);
+    if (numpy->space_nbytes < 0 ||
+        layout_choose_limit(numpy, 0, SIZE_MAX, &limit) < 0 || limit == 0 ||
+        !store_reuse_limited(&store, limit)) {
         return NULL;
     }
     return buffer_from_store(state->buffer_type, &store);
@@ -81,12 +100,16 @@ new_empty(PyTypeObject *type, LayoutObject *layout, struct bounds bounds)
     if (convert_bounds(layout, bounds, &nbytes, &max) < 0) {
         return NULL;
     }
-    PyObject *limit = bounds.limit;
-    PyObject *buffer = limit == Py_None ? buffer_new(state->buffer_type, NULL, NULL)
-                                        : new_limited_buffer(state, nbytes, limit);
+    bool has_limit = bounds.limit != Py_None;
+    PyObject *buffer = has_limit ? new_limited_buffer(state, nbytes, bounds.limit)
+                                 : reuse_reservation(state, layout->numpy);
+    bool small = !has_limit && buffer == NULL && !PyErr_Occurred();
+    if (small) {
+        buffer = buffer_create(state->buffer_type, 0);
+    }
     PyObject *op = rows_create(type, buffer, layout);
     if (op != NULL) {
-        rows_cast(op)->small = limit == Py_None;
+        rows_cast(op)->small = small;
         rows_cast(op)->max_nbytes = max;
     }
     return op;
@@ -151,17 +174,11 @@ numpy_of_type(PyTypeObject *type)
     return (NumPyObject *)numpy;
 }
 
+/* Return a new array for the arguments of GrowArray, which may be None. */
 static PyObject *
-rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+construct(PyTypeObject *type, PyObject *data, PyObject *dtype, PyObject *row_shape,
+          struct bounds bounds)
 {
-    static char *names[] = {"data", "dtype", "row_shape", "limit", "maxlen", NULL};
-    PyObject *data = Py_None, *dtype = Py_None, *row_shape = Py_None;
-    struct bounds bounds = {Py_None, Py_None};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOO:GrowArray", names, &data,
-                                     &dtype, &row_shape, &bounds.limit,
-                                     &bounds.maxlen)) {
-        return NULL;
-    }
     NumPyObject *numpy = numpy_of_type(type);
     if (numpy == NULL) {
         return NULL;
@@ -183,6 +200,39 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     Py_XDECREF(layout);
     return op;
+}
+
+static PyObject *
+rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"data", "dtype", "row_shape", "limit", "maxlen", NULL};
+    PyObject *data = Py_None, *dtype = Py_None, *row_shape = Py_None;
+    struct bounds bounds = {Py_None, Py_None};
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOO:GrowArray", names, &data,
+                                       &dtype, &row_shape, &bounds.limit,
+                                       &bounds.maxlen)
+               ? construct(type, data, dtype, row_shape, bounds)
+               : NULL;
+}
+
+/* The same for GrowArray itself, without a tuple and a dict of the arguments. rows_new()
+ * raises for wrong ones. */
+static PyObject *
+rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    static const char *const names[] = {"data", "dtype", "row_shape", "limit",
+                                        "maxlen"};
+    enum { NPARAMS = sizeof names / sizeof *names };
+    PyObject *values[NPARAMS];
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (nargs > 1 || !args_sort(args, nargs, kwnames, names, NPARAMS, values)) {
+        return construct_call_type(type, args, nargs, kwnames);
+    }
+    for (int i = 0; i < NPARAMS; i++) {
+        values[i] = values[i] == NULL ? Py_None : values[i];
+    }
+    struct bounds bounds = {values[3], values[4]};
+    return construct((PyTypeObject *)type, values[0], values[1], values[2], bounds);
 }
 
 PyDoc_STRVAR(from_buffer_doc,
@@ -559,7 +609,12 @@ PyDoc_STRVAR(maxlen_doc,
 "100");
 PyDoc_STRVAR(pending_nbytes_doc,
 "How many bytes readfrom() has read of a row of which the rest has not come yet. They\n"
-"are hidden; the next readfrom() continues the row.");
+"are hidden; the next readfrom() continues the row.\n\n"
+">>> import io\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray(dtype='f8')\n"
+">>> samples.readfrom(io.BytesIO(bytes(11))), samples.pending_nbytes\n"
+"(1, 3)");
 PyDoc_STRVAR(stable_doc,
 "Whether no row ever moves, so that rows can be appended while views are held.\n\n"
 ">>> from growbuf import GrowArray\n"
@@ -623,6 +678,7 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, arrow_methods);
     n = state_add_methods(state->rows_methods, n, rows_spare_methods);
     n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);
     (void)state_add_methods(state->rows_methods, n, rows_numpy_methods);
@@ -637,5 +693,9 @@ array_make_type(PyObject *module)
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
         .slots = slots,
     };
-    return (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
+    if (type != NULL) {
+        ((PyTypeObject *)type)->tp_vectorcall = rows_vectorcall; /* see GrowBuffer */
+    }
+    return (PyTypeObject *)type;
 }

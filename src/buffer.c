@@ -254,7 +254,8 @@ buffer_dealloc(PyObject *op)
         free_extra(self);
     }
     if (trace_of(&self->store).address != NULL) {
-        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)self->store.memory.address);
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN,
+                              (uintptr_t)self->store.memory.address);
     }
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
@@ -307,19 +308,29 @@ buffer_releasebuffer(PyObject *op, Py_buffer *view)
 
 /* -------------------------------------------------------------------- the gate */
 
-/* Raise BufferError. The message begins as bytearray's, and says what would be
+/* What is to be done to the length. */
+enum change { APPENDING, REMOVING_FIRST, OTHER_CHANGE };
+
+/* Raise BufferError. The message begins as bytearray's does. It says what would be
  * allowed. */
 static int
-refuse_exported(const BufferObject *self)
+refuse_exported(const BufferObject *self, enum change change)
 {
-    PyErr_SetString(
-        PyExc_BufferError,
-        store_is_limited(&self->store)
-            ? "Existing exports of data: object cannot be re-sized except by appending "
-              "bytes or removing the first ones: release its views"
-            : "Existing exports of data: object cannot be re-sized: release its views "
-              "(with limit=nbytes, bytes can be appended under views, and removed from "
-              "the front)");
+    bool limited = store_is_limited(&self->store);
+    PyErr_Format(
+        PyExc_BufferError, "Existing exports of data: object cannot be re-sized%s",
+        buffer_nexports(self) > buffer_nviews(self)
+            ? " while one of its methods is running"
+        : limited && change == APPENDING
+            ? ": release the view that spare() returned before commit(), or all others"
+        : limited ? ": release its views (under views bytes can be appended, or "
+                    "removed from the front)"
+        : change == APPENDING ? ": release its views (appending under views needs "
+                                "limit=nbytes)"
+        : change == REMOVING_FIRST
+            ? ": release its views (removing the first bytes under views needs "
+              "limit=nbytes)"
+            : ": release its views");
     return -1;
 }
 
@@ -339,74 +350,67 @@ is_committed(const BufferObject *self)
     return buffer_spare_is_outstanding(self) && self->extra->spare->start == NULL;
 }
 
+/* Whether the view of a spare is in the memory of the buffer. After a turn it is in the
+ * former reservation. */
+static bool
+shares_memory(const BufferObject *self)
+{
+    const struct extra *extra = self->extra;
+    return !views_are_former(&extra->views, extra->spare->position);
+}
+
 static int leave_spare(BufferObject *self);
 
-int
-buffer_check_resizable(BufferObject *self)
+/* Raise BufferError if exports prevent the change, and leave a committed spare if that
+ * is necessary. */
+static int
+check_change(BufferObject *self, enum change change)
 {
     assert(self->base.ob_exports >= 1);
     if (!buffer_is_exported(self)) {
         return 0;
     }
-    if (buffer_spare_is_outstanding(self)) {
-        if (!is_committed(self)) {
-            return refuse_uncommitted();
-        }
-        if (buffer_nexports(self) == 1) {
-            return leave_spare(self);
-        }
+    bool limited = store_is_limited(&self->store);
+    bool spare = buffer_spare_is_outstanding(self);
+    if (spare && !is_committed(self)) {
+        return refuse_uncommitted();
     }
-    return refuse_exported(self);
+    if (limited && change == APPENDING && !(spare && shares_memory(self))) {
+        return 0;
+    }
+    if (limited && change == REMOVING_FIRST &&
+        buffer_nexports(self) == buffer_nviews(self)) {
+        return 0;
+    }
+    return spare && buffer_nexports(self) == 1 ? leave_spare(self)
+                                               : refuse_exported(self, change);
 }
 
-/* Whether the memory of a committed spare is that of the buffer. After a turn it is the
- * former reservation. */
-static bool
-shares_tail(const BufferObject *self)
+int
+buffer_check_resizable(BufferObject *self)
 {
-    const struct views *views = &self->extra->views;
-    size_t position = self->extra->spare->position;
-    return views->former.address == NULL ||
-           views->turned - position - 1 >= SIZE_MAX / 2;
+    return check_change(self, OTHER_CHANGE);
 }
 
 int
 buffer_check_growable(BufferObject *self)
 {
-    if (!buffer_is_exported(self)) {
-        return 0;
-    }
-    if (!store_is_limited(&self->store) || !buffer_spare_is_outstanding(self)) {
-        return store_is_limited(&self->store) ? 0 : buffer_check_resizable(self);
-    }
-    if (!is_committed(self) || buffer_nexports(self) == 1) {
-        return buffer_check_resizable(self);
-    }
-    if (shares_tail(self)) {
-        PyErr_SetString(PyExc_BufferError,
-                        "cannot append while other views exist and the view from "
-                        "spare() that was committed: release that view first");
-        return -1;
-    }
-    return 0;
+    return check_change(self, APPENDING);
 }
 
 int
 buffer_check_removable(BufferObject *self)
 {
-    if (!store_is_limited(&self->store) ||
-        buffer_nexports(self) > buffer_nviews(self) ||
-        (buffer_spare_is_outstanding(self) && !is_committed(self))) {
-        return buffer_check_resizable(self);
-    }
-    return 0;
+    return check_change(self, REMOVING_FIRST);
 }
 
 int
 buffer_check_committable(BufferObject *self)
 {
     size_t others = buffer_nexports(self) - buffer_spare_is_outstanding(self);
-    return others == 0 || store_is_limited(&self->store) ? 0 : refuse_exported(self);
+    return others == 0 || store_is_limited(&self->store)
+               ? 0
+               : refuse_exported(self, APPENDING);
 }
 
 size_t
@@ -504,7 +508,7 @@ leave_spare(BufferObject *self)
     assert(is_committed(self) && buffer_nexports(self) == 1);
     struct trace before = trace_of(&self->store);
     struct store fresh;
-    bool copies = shares_tail(self);
+    bool copies = shares_memory(self);
     if (copies) {
         size_t length = self->store.length;
         if (make_fresh(self, &fresh) < 0) {
@@ -516,8 +520,12 @@ leave_spare(BufferObject *self)
             buffer_no_memory(&fresh, error);
             return -1;
         }
+        char *end = self->store.start + length;
         if (length > 0) {
             memcpy(fresh.start, self->store.start, length);
+        }
+        if (spare->nbytes > 0 && *end == '\0') {
+            *end = spare->first;
         }
     }
     store_init(&spare->store);
@@ -530,7 +538,7 @@ leave_spare(BufferObject *self)
         self->store = fresh;
     }
     else {
-        spare->store.start = spare->store.memory.address;
+        spare->store.start = spare->store.memory.address + GROWTH_FRONT;
     }
     spare->state = SPARE_LEFT;
     self->extra->spare = NULL;
@@ -562,9 +570,22 @@ remove_first(BufferObject *self, size_t nbytes)
     if (buffer_ensure_extra(self) < 0) {
         return -1;
     }
-    int error =
-        views_advance(&self->extra->views, &self->store, nbytes, buffer_nviews(self));
+    int error = views_advance(&self->extra->views, &self->store, nbytes,
+                              buffer_nviews(self), buffer_tail_is_written(self));
     return changed(self, before, error);
+}
+
+/* If the buffer has a heap block and all its bytes are removed, free the block. Return
+ * whether it was freed. */
+static inline bool
+drop_block(BufferObject *self, size_t removed)
+{
+    bool drops =
+        removed == self->store.length && store_kind(&self->store) == STORE_HEAP;
+    if (drops) {
+        store_free(&self->store);
+    }
+    return drops;
 }
 
 int
@@ -573,6 +594,15 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     assert(at <= self->store.length && removed <= self->store.length - at);
     if (at == self->store.length) {
         return buffer_append(self, inserted);
+    }
+    if (inserted == 0 && !buffer_is_exported(self) &&
+        (at == 0 || at + removed == self->store.length) &&
+        (store_cut(&self->store, at, removed) || drop_block(self, removed))) {
+        /* The commonest cases. tracemalloc need not hear of them. */
+        buffer_forget_spare(self);
+        buffer_publish(self);
+        assert(buffer_check(self) == NULL);
+        return 0;
     }
     if (removed == inserted) {
         return 0;

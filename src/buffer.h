@@ -64,10 +64,10 @@ typedef struct spare {
     PyObject_HEAD
     BufferObject *buffer; /* NULL: it was deallocated */
     enum spare_state state;
-    char *start; /* NULL: there is nothing to commit */
-    size_t nbytes;
+    char *start;            /* NULL: there is nothing to commit */
+    size_t nbytes;          /* after commit(): the bytes that were not committed */
     size_t position;        /* of the buffer's start when the memoryview was made */
-    char first;             /* if released: the byte that the NUL has replaced */
+    char first;             /* after a release or commit(): what the NUL has replaced */
     PyObject *view;         /* a weak reference to the newest memoryview */
     unsigned long owner;    /* the thread that may release it; 0: readfrom() uses it */
     const PyObject *reader; /* the view that readfrom() reads into, or NULL */

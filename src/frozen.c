@@ -19,7 +19,7 @@ static_assert(HEADER_NBYTES % STORE_ALIGNMENT == 0 &&
               "bytes and header are not both aligned");
 
 static inline bool
-is_aligned(const void *address)
+is_header_aligned(const void *address)
 {
     return (uintptr_t)address % STORE_ALIGNMENT == 0;
 }
@@ -38,7 +38,7 @@ static PyObject *
 init_at(char *start, PyTypeObject *type, size_t nbytes)
 {
     PyVarObject *op = (PyVarObject *)(start - BYTES_NBYTES);
-    assert(is_aligned(op) && nbytes < PY_SSIZE_T_MAX);
+    assert(is_header_aligned(op) && nbytes < PY_SSIZE_T_MAX);
     assert(type->tp_itemsize == 1 && type->tp_basicsize == BYTES_NBYTES + 1);
     (void)PyObject_InitVar(op, type, (Py_ssize_t)nbytes);
     _Py_COMP_DIAG_PUSH;
@@ -61,7 +61,7 @@ heap_memory(char *block, size_t allocated)
 
 /* Store the description of its memory before the object whose bytes begin at `start`. */
 static inline void
-set_memory(char *start, const struct span *memory)
+describe_memory(char *start, const struct span *memory)
 {
     assert(start - HEADER_NBYTES >= memory->address);
     memcpy(start - HEADER_NBYTES, memory, MEMORY_NBYTES);
@@ -94,7 +94,7 @@ create_on_heap(PyTypeObject *type, size_t nbytes)
         return PyErr_NoMemory();
     }
     const struct span memory = heap_memory(block, allocated);
-    set_memory(block + HEADER_NBYTES, &memory);
+    describe_memory(block + HEADER_NBYTES, &memory);
     return init_at(block + HEADER_NBYTES, type, nbytes);
 }
 
@@ -120,10 +120,10 @@ frozen_from_store(PyTypeObject *type, struct store *store)
     assert(frozen_can_take(store) && store_check(store) == NULL);
     store_align(store);
     char *start = store->start;
-    assert(is_aligned(start) && store_headroom(store) >= HEADER_NBYTES);
+    assert(is_header_aligned(start) && store_headroom(store) >= HEADER_NBYTES);
     (void)PyTraceMalloc_Track(BUFFER_TRACE_DOMAIN, (uintptr_t)store->memory.address,
                               store_nbytes(store));
-    set_memory(start, &store->memory);
+    describe_memory(start, &store->memory);
     size_t nbytes = store->length;
     assert(start + nbytes < store->memory.address + store->memory.length);
     store_init(store);
@@ -140,7 +140,7 @@ frozen_into_store(PyObject *op, struct store *store)
         return false;
     }
     const struct span nothing = {.tag = STORE_EMPTY};
-    set_memory(taken.start, &nothing);
+    describe_memory(taken.start, &nothing);
     PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)taken.memory.address);
     Py_DECREF(op);
     *store = taken;

@@ -176,6 +176,6 @@ growbuffer_splitlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 /* clang-format on */
 
 const PyMethodDef pieces_methods[] = {
-    PIECES_O(partition), PIECES_O(rpartition),    PIECES_NAMED(rsplit),
+    PIECES_O(partition), PIECES_O(rpartition),     PIECES_NAMED(rsplit),
     PIECES_NAMED(split), PIECES_NAMED(splitlines), {NULL, NULL, 0, NULL},
 };

@@ -280,12 +280,15 @@ pool_keep_tail(struct span *span, size_t from)
     assert(from <= span->dirty_end && !span->has_tail);
     size_t length = growth_round_up(span->dirty_end + 1, page) - from;
     size_t kept = length < pool.limit ? length : pool.limit & ~(page - 1);
-    struct span tail = {
-        .address = span->address + from, .length = kept, .dirty_end = kept};
+    struct span tail = {.address = span->address + from,
+                        .length = kept,
+                        .dirty_end = kept,
+                        .huge = span->huge};
     if (!entries_make_room(&tail, ENTRY_TAIL, now_ms)) {
         kept = 0; /* another thread has lowered the limit */
     }
-    struct span rest = {.address = tail.address + kept, .length = length - kept};
+    struct span rest = {
+        .address = tail.address + kept, .length = length - kept, .huge = span->huge};
     if (kept > 0) {
         entries_insert(&tail, ENTRY_TAIL, now_ms);
         span->has_tail = true;
@@ -327,7 +330,7 @@ cut_to(struct span *span, size_t limit)
     }
     if (span->reserved) {
         size_t end = growth_round_up(span->dirty_end + 1, pages_facts.page_nbytes);
-        if (pages_discard(span->address + kept, end - kept) == 0) {
+        if (pages_discard(span->address + kept, end - kept, span->huge) == 0) {
             span->dirty_end = kept;
         }
         return;

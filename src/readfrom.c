@@ -144,10 +144,8 @@ readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t offered)
     return nbytes;
 }
 
-/* Return how many bytes can be appended up to the limit; without one,
- * PY_SSIZE_T_MAX. */
-static size_t
-left_to_limit(PyObject *op)
+size_t
+readfrom_left(PyObject *op)
 {
     const struct store *store = &buffer_cast(op)->store;
     size_t left = PY_SSIZE_T_MAX;
@@ -182,7 +180,7 @@ read_past_limit(PyObject *op, PyObject *reader)
 static Py_ssize_t
 read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
 {
-    size_t left = left_to_limit(op);
+    size_t left = readfrom_left(op);
     if (left == 0) {
         return read_past_limit(op, reader);
     }

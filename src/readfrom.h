@@ -22,6 +22,10 @@ size_t readfrom_find_expected(PyObject *file);
  * more. */
 size_t readfrom_offered(size_t expected);
 
+/* Return how many bytes can be appended to a buffer up to its limit; without one,
+ * PY_SSIZE_T_MAX. */
+size_t readfrom_left(PyObject *op);
+
 /* Call the source's method with a view of `offered` bytes. Return the number of bytes
  * that it read, or one of the READ_ values. */
 Py_ssize_t readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t offered);

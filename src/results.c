@@ -125,8 +125,8 @@ new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     Py_BEGIN_CRITICAL_SECTION(op);
     struct piece all = buffer_piece(op);
     result = buffer_copy(buffer_type(Py_TYPE(op)),
-                            values == NULL ? methods_strip_space(all, sides)
-                                           : methods_strip(all, values, sides));
+                         values == NULL ? methods_strip_space(all, sides)
+                                        : methods_strip(all, values, sides));
     Py_END_CRITICAL_SECTION();
     return result;
 }
@@ -411,8 +411,9 @@ growbuffer_join(PyObject *op, PyObject *iterable)
 const PyMethodDef results_methods[] = {
     RESULTS_NOARGS(capitalize), RESULTS_FAST(center),     RESULTS_NOARGS(copy),
     RESULTS_NAMED(expandtabs),  RESULTS_O(join),          RESULTS_FAST(ljust),
-    RESULTS_NOARGS(lower),      RESULTS_FAST(lstrip),     RESULTS_O(removeprefix),    RESULTS_O(removesuffix),  RESULTS_NAMED(replace),
-    RESULTS_FAST(rjust),        RESULTS_FAST(rstrip),       RESULTS_FAST(strip),        RESULTS_NOARGS(swapcase), RESULTS_NOARGS(title),
-    RESULTS_NAMED(translate),   RESULTS_NOARGS(upper),    RESULTS_O(zfill),
-    {NULL, NULL, 0, NULL},
+    RESULTS_NOARGS(lower),      RESULTS_FAST(lstrip),     RESULTS_O(removeprefix),
+    RESULTS_O(removesuffix),    RESULTS_NAMED(replace),   RESULTS_FAST(rjust),
+    RESULTS_FAST(rstrip),       RESULTS_FAST(strip),      RESULTS_NOARGS(swapcase),
+    RESULTS_NOARGS(title),      RESULTS_NAMED(translate), RESULTS_NOARGS(upper),
+    RESULTS_O(zfill),           {NULL, NULL, 0, NULL},
 };

@@ -7,15 +7,31 @@
 
 /* ------------------------------------------------------ construction, deallocation */
 
+/* Return a new object whose fields are zero. tp_alloc does the same for every type, and
+ * takes twice as long. */
+static PyObject *
+allocate(PyTypeObject *type)
+{
+    if (type->tp_dealloc != rows_dealloc) {
+        return type->tp_alloc(type, 0);
+    }
+    RowsObject *self = PyObject_New(RowsObject, type);
+    if (self != NULL) {
+        memset((char *)self + sizeof(PyObject), 0, sizeof *self - sizeof(PyObject));
+    }
+    return (PyObject *)self;
+}
+
 PyObject *
 rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout)
 {
-    PyObject *op = buffer == NULL ? NULL : type->tp_alloc(type, 0);
+    PyObject *op = buffer == NULL ? NULL : allocate(type);
     if (op == NULL) {
         Py_XDECREF(buffer);
         return NULL;
     }
     RowsObject *self = rows_cast(op);
+    self->view_nbytes = SIZE_MAX;
     self->buffer = buffer_cast(buffer);
     self->layout = layout_cast(Py_NewRef(layout));
     self->max_nbytes = MAXLEN_NONE;
@@ -31,6 +47,11 @@ rows_dealloc(PyObject *op)
         PyObject_ClearWeakRefs(op);
     }
     Py_CLEAR(self->view);
+    if (self->swap != NULL) {
+        PyMem_Free(self->swap->before);
+        PyMem_Free(self->swap);
+    }
+    Py_CLEAR(self->pinned);
     Py_CLEAR(self->buffer);
     Py_CLEAR(self->layout);
     PyMem_Free(self->pending);
@@ -58,8 +79,9 @@ rows_check_whole(const RowsObject *self)
         return 0;
     }
     PyErr_Format(PyExc_ValueError,
-                 "the buffer has %zu bytes, which are not whole rows of %zu", length,
-                 row_nbytes);
+                 "the buffer of the array has %zu bytes, which are not whole rows of %zu "
+                 "bytes: make its length a multiple of that",
+                 length, row_nbytes);
     return -1;
 }
 
@@ -160,36 +182,46 @@ PyObject *
 rows_make_view(RowsObject *self, PyObject *bytes)
 {
     LayoutObject *layout = self->layout;
-    PyObject *args[] = {bytes, layout->dtype};
-    PyObject *flat =
-        PyObject_Vectorcall(layout->numpy->hooks[NUMPY_frombuffer], args, 2, NULL);
-    if (flat == NULL) {
-        return NULL;
-    }
-    /* Return a view of `flat`, not `flat` itself: it is the base of all later views. */
-    PyObject *view =
-        layout->view_shape == NULL
-            ? PyObject_GetItem(flat, Py_Ellipsis)
-            : PyObject_CallMethod(flat, "reshape", "O", layout->view_shape);
-    Py_DECREF(flat);
+    PyObject *args[] = {bytes, layout->view_dtype};
+    return PyObject_Vectorcall(layout->numpy->hooks[NUMPY_frombuffer], args, 2, NULL);
+}
+
+/* Return a view of an ndarray. Takes over the reference, which may be NULL. */
+static PyObject *
+view_of(PyObject *array)
+{
+    PyObject *view = array == NULL ? NULL : PyObject_GetItem(array, Py_Ellipsis);
+    Py_XDECREF(array);
     return view;
+}
+
+/* Get ready to make a view: of the rows in a reservation, all of them whole. */
+static int
+open_view(RowsObject *self)
+{
+    return self->small && rows_stabilize(self, 0) < 0 ? -1 : rows_check_whole(self);
+}
+
+static inline bool
+keeps_view_of_all(const RowsObject *self)
+{
+    return self->view != NULL && self->view_nbytes == buffer_length(self->buffer);
 }
 
 static PyObject *
 kept_view(RowsObject *self)
 {
-    if (self->small && rows_stabilize(self, 0) < 0) {
+    if (open_view(self) < 0) {
         return NULL;
+    }
+    if (keeps_view_of_all(self)) {
+        return Py_NewRef(self->view);
     }
     size_t nbytes = buffer_length(self->buffer);
     const char *start = buffer_bytes(self->buffer);
-    if (self->view != NULL && self->view_nbytes == nbytes) {
-        return Py_NewRef(self->view);
-    }
-    if (rows_check_whole(self) < 0) {
-        return NULL;
-    }
-    PyObject *view = rows_make_view(self, (PyObject *)self->buffer);
+    /* Keep a view of the ndarray and not that itself: other code can reach the ndarray,
+     * because it is the base of all views of the kept one. */
+    PyObject *view = view_of(rows_make_view(self, (PyObject *)self->buffer));
     /* Making the view may run the garbage collector, and so code that changed the
      * length before the view was an export, or removed rows from the front. Keep it only
      * if it shows all rows. */
@@ -200,6 +232,23 @@ kept_view(RowsObject *self)
         Py_XSETREF(self->view, Py_NewRef(view));
     }
     return view;
+}
+
+/* The first view of this length is made for the caller alone, and none is kept: that
+ * takes one ndarray instead of three, and often it is the only view. */
+static PyObject *
+new_view(RowsObject *self)
+{
+    if (open_view(self) < 0) {
+        return NULL;
+    }
+    size_t nbytes = buffer_length(self->buffer);
+    if (self->view_nbytes == nbytes) {
+        return view_of(kept_view(self));
+    }
+    self->view_nbytes = nbytes;
+    Py_CLEAR(self->view);
+    return rows_make_view(self, (PyObject *)self->buffer);
 }
 
 PyObject *
@@ -214,9 +263,9 @@ rows_kept_view(PyObject *op)
 PyObject *
 rows_new_view(PyObject *op)
 {
-    PyObject *kept = rows_kept_view(op);
-    PyObject *view = kept == NULL ? NULL : PyObject_GetItem(kept, Py_Ellipsis);
-    Py_XDECREF(kept);
+    RowsObject *self = rows_cast(op);
+    PyObject *view;
+    ROWS_LOCKED(self, view, new_view(self));
     return view;
 }
 
@@ -265,7 +314,9 @@ refuse_past_limit(RowsObject *self)
     const char *plural = nrows == 1 ? "" : "s";
     if (held == 0) {
         PyErr_Format(PyExc_MemoryError,
-                     "the array would grow past its limit of %zu row%s", nrows, plural);
+                     "the array would grow past its limit of %zu row%s: make an array with "
+                     "a larger limit=",
+                     nrows, plural);
     }
     else {
         PyErr_Format(

@@ -13,14 +13,24 @@
 #include "layout.h"
 #include "maxlen.h"
 
+/* The rows that were read last by an index, the newest one first (rows_swap.h). The
+ * objects are compared only: no reference is held. */
+struct swap {
+    const PyObject *views[2];
+    Py_ssize_t rows[2];
+    char *before; /* the bytes that rows[0] had before it was set to rows[1], or NULL */
+};
+
 typedef struct {
     PyObject_HEAD
     BufferObject *buffer;
     LayoutObject *layout;
     PyObject *weakrefs;
-    PyObject *view; /* the kept view: a cached ndarray, or NULL; it is an export */
-    size_t view_nbytes;
-    size_t max_nbytes; /* of the last rows that are kept (maxlen=); or MAXLEN_NONE */
+    PyObject *view;     /* the kept view: a cached ndarray, or NULL; it is an export */
+    size_t view_nbytes; /* of the newest view of all rows; SIZE_MAX: none was made */
+    struct swap *swap;  /* or NULL */
+    size_t max_nbytes;  /* of the last rows that are kept (maxlen=); or MAXLEN_NONE */
+    PyObject *pinned;   /* views that are kept as long as the array, a list; or NULL */
     char *pending; /* the first bytes of a row that readfrom() read in part; or NULL */
     size_t pending_nbytes;
     unsigned int nexports; /* by the buffer protocol: memoryviews and the like */

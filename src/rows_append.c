@@ -223,11 +223,28 @@ gather(PyObject *gathered, PyObject *iterable)
     return PyErr_Occurred() ? -1 : rc;
 }
 
-PyObject *
-rows_gather_one(PyObject *op, PyObject *row)
+/* Return 1 if a value is many rows and not one, else 0; -1 with an exception. */
+static int
+is_many(LayoutObject *layout, PyObject *value)
 {
-    PyObject *gathered = begin_gathering(op);
-    if (gathered != NULL && append_row(gathered, row) < 0) {
+    if (PyFloat_Check(value) || PyLong_Check(value)) {
+        return 0;
+    }
+    PyObject *many = layout_call(layout, NUMPY_many, value);
+    int rc = many == NULL ? -1 : PyObject_IsTrue(many);
+    Py_XDECREF(many);
+    return rc;
+}
+
+PyObject *
+rows_gather(PyObject *op, PyObject *value)
+{
+    int many = is_many(rows_cast(op)->layout, value);
+    PyObject *gathered = many < 0 ? NULL : begin_gathering(op);
+    int rc = gathered == NULL ? -1
+             : many           ? rows_extend_by(gathered, value)
+                              : append_row(gathered, value);
+    if (rc < 0) {
         Py_CLEAR(gathered);
     }
     return gathered;

@@ -53,37 +53,41 @@ convert_index(PyObject *number, PyObject *overflow, Py_ssize_t *index)
 
 /* ------------------------------------------------------------------------- insert */
 
+/* Insert the bytes of whole rows. Under the lock. */
 static int
-insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes)
+insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbytes)
 {
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t end = PY_SSIZE_T_MAX, row = index;
-    if (buffer_length(self->buffer) + row_nbytes > self->max_nbytes) {
+    if (buffer_length(self->buffer) + nbytes > self->max_nbytes) {
         PyErr_Format(PyExc_IndexError, "cannot insert a row: the array has maxlen=%zu",
                      self->max_nbytes / row_nbytes);
         return -1;
     }
+    if (nbytes == 0) {
+        return 0;
+    }
     if (clip(self, &row, &end) == 0) {
-        return rows_append_bytes(self, bytes, row_nbytes);
+        return rows_append_bytes(self, bytes, nbytes) < 0 ? -1 : 0;
     }
     if (rows_check_whole(self) < 0 || rows_drop_views(self, false) < 0 ||
-        rows_check_growable(self, row_nbytes) < 0) {
+        rows_check_growable(self, nbytes) < 0) {
         return -1;
     }
     (void)clip(self, &index, &end);
     size_t at = (size_t)index * row_nbytes;
-    if (buffer_splice(self->buffer, at, 0, row_nbytes) < 0) {
+    if (buffer_splice(self->buffer, at, 0, nbytes) < 0) {
         return -1;
     }
-    memcpy(buffer_bytes(self->buffer) + at, bytes, row_nbytes);
+    memcpy(buffer_bytes(self->buffer) + at, bytes, nbytes);
     return 0;
 }
 
 PyDoc_STRVAR(insert_doc,
 "insert($self, index, row, /)\n--\n\n"
-"Insert one row before an index.\n\n"
+"Insert one row, or an array of rows, before an index.\n\n"
 "index: clipped to the number of rows, as list.insert() does.\n"
-"row: as for append().\n\n"
+"row: as for append(); or rows as for extend(), with one axis more than a row.\n\n"
 "Raise as append() does, BufferError while a view is held, except at the end, and\n"
 "IndexError if the array has maxlen rows, as deque.insert() does.\n"
 "Moves the rows after the index; or those before it, if they are fewer and earlier\n"
@@ -102,11 +106,13 @@ rows_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     if (args_check_count("insert", nargs, 2, 2) < 0) {
         return NULL;
     }
-    PyObject *gathered = rows_gather_one(op, args[1]);
+    PyObject *gathered = rows_gather(op, args[1]);
     int rc = gathered == NULL ? -1 : convert_index(args[0], NULL, &index);
     if (rc == 0) {
-        char *bytes = buffer_bytes(rows_cast(gathered)->buffer);
-        ROWS_LOCKED(self, rc, insert_bytes(self, index, bytes));
+        BufferObject *buffer = rows_cast(gathered)->buffer;
+        ROWS_LOCKED(
+            self, rc,
+            insert_bytes(self, index, buffer_bytes(buffer), buffer_length(buffer)));
     }
     Py_XDECREF(gathered);
     return buffer_none_or_null(rc);
@@ -138,7 +144,7 @@ copy_row(RowsObject *self, Py_ssize_t index, bool remove, PyObject *array, char 
            layout->row_nbytes);
     buffer_hold(self->buffer);
     PyObject *item =
-        layout->view_shape == NULL ? PyObject_GetItem(array, key) : Py_NewRef(array);
+        !layout->has_shape ? PyObject_GetItem(array, key) : Py_NewRef(array);
     buffer_unhold(self->buffer);
     Py_DECREF(key);
     if (item != NULL && remove && remove_row(self, row) < 0) {
@@ -164,8 +170,9 @@ rows_copy_row(PyObject *op, Py_ssize_t index, bool remove)
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove a row and return it: an array if rows have a shape, else a scalar.\n\n"
-"Raise IndexError if there is no such row, BufferError while a view is held. O(1) for\n"
-"the first and the last row; else moves the rows on the shorter side.\n\n"
+"Raise IndexError if there is no such row, BufferError while a view is held, except for\n"
+"the first row of a stable array. O(1) for the first and the last row; else moves the\n"
+"rows on the shorter side.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> float(samples.pop()), len(samples)\n"
@@ -249,7 +256,10 @@ delete_where(RowsObject *self, const char *gone, size_t count)
     BufferObject *buffer = self->buffer;
     size_t row_nbytes = self->layout->row_nbytes;
     if (count > buffer_length(buffer) / row_nbytes) {
-        PyErr_SetString(PyExc_IndexError, "rows were removed meanwhile");
+        PyErr_Format(PyExc_IndexError,
+                     "cannot delete the selected rows: the length was %zu when they were "
+                     "selected, and other code has made it %zu; select again",
+                     count, buffer_length(buffer) / row_nbytes);
         return -1;
     }
     char *bytes = buffer_bytes(buffer);
@@ -370,8 +380,9 @@ detach_rows(RowsObject *self)
 PyDoc_STRVAR(detach_doc,
 "detach($self, /)\n--\n\n"
 "Remove all rows and return them as an ndarray that owns their memory.\n\n"
-"Raise BufferError while a view is held. Moves the pages of the rows, which takes\n"
-"microseconds; less than 1 MiB may be copied.\n\n"
+"Moves the pages of the rows, which takes microseconds; less than 1 MiB may be copied.\n"
+"While a view is held all rows are copied, and the view keeps its rows; an array that is\n"
+"not stable raises BufferError then.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.detach(), len(samples)\n"
@@ -473,7 +484,8 @@ rows_reserve(PyObject *op, PyObject *nrows)
 
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
-"Remove all rows and give the memory back. Raise BufferError while a view is held.\n\n"
+"Remove all rows and give the memory back; a view that is held keeps its rows.\n\n"
+"Raise BufferError while a view of an array that is not stable is held.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.clear()\n"

@@ -63,22 +63,16 @@ put_pending(RowsObject *self, const char *bytes, size_t nbytes)
 
 /* Return how many bytes of whole rows can be appended up to the limit. */
 static size_t
-left_to_limit(RowsObject *self)
+whole_rows_left(RowsObject *self)
 {
-    const struct store *store = &self->buffer->store;
-    size_t left = PY_SSIZE_T_MAX;
-    Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    if (store_is_limited(store)) {
-        left = store_capacity(store) - store->length;
-    }
-    Py_END_CRITICAL_SECTION();
+    size_t left = readfrom_left((PyObject *)self->buffer);
     return left - left % self->layout->row_nbytes;
 }
 
 /* The array is full. To find out whether the source has ended, read one more byte. If
  * the source returns one, keep it for the next call and raise MemoryError. */
 static Py_ssize_t
-read_past_limit(RowsObject *self, PyObject *reader)
+read_past_last_row(RowsObject *self, PyObject *reader)
 {
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t nbytes = 1;
@@ -160,9 +154,9 @@ read_rows_once(PyObject *op, const struct reading *reading, size_t *appended)
 {
     RowsObject *self = rows_cast(op);
     size_t row_nbytes = self->layout->row_nbytes;
-    size_t left = left_to_limit(self);
+    size_t left = whole_rows_left(self);
     if (left == 0) {
-        return read_past_limit(self, reading->reader);
+        return read_past_last_row(self, reading->reader);
     }
     size_t max = Py_MIN(reading->max, left);
     max = Py_MIN(max, Py_MAX(self->max_nbytes, row_nbytes));

@@ -119,7 +119,13 @@ PyDoc_STRVAR(commit_doc,
 "Raise ValueError if nrows is negative or more than spare() returned, or if spare() was\n"
 "not called or the array has changed since; BufferError if the array is not stable and\n"
 "another view is held. Any thread may commit the rows that another one spared. O(1):\n"
-"nothing is copied.");
+"nothing is copied.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray()\n"
+">>> samples.spare(100)[:2] = 1, 2\n"
+">>> samples.commit(2)\n"
+">>> samples\n"
+"GrowArray([1., 2.])");
 
 /* Raise ValueError if the spare has less than `nbytes` bytes. Under the lock. */
 static int

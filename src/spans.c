@@ -93,6 +93,23 @@ reserve_fresh(size_t length, struct span *span)
     return 0;
 }
 
+bool
+spans_reserve_kept(size_t limit, struct span *span)
+{
+    if (limit > SPAN_MAX_LIMIT || limit > GROWTH_MAX / 4 ||
+        !pool_take_reservation(limit_reach(limit), span)) {
+        return false;
+    }
+    if (span->dirty_end >= TAIL_MIN) {
+        spans_cap(span, pages_facts.page_nbytes - 1);
+    }
+    spans_cap(span, limit);
+    span->number = limit;
+    pool_count_live(1, span->length);
+    assert(spans_check(span) == NULL && span->dirty_end <= limit);
+    return true;
+}
+
 int
 spans_reserve(size_t limit, struct span *span)
 {
@@ -102,18 +119,17 @@ spans_reserve(size_t limit, struct span *span)
     if (limit > SPAN_MAX_LIMIT || limit > GROWTH_MAX / 4) {
         return ENOMEM;
     }
-    size_t length = limit_reach(limit);
-    if (pool_take_reservation(length, span)) {
+    if (spans_reserve_kept(limit, span)) {
         spans_cap(span, 0);
+        return 0;
     }
-    else {
-        int error = reserve_fresh(length, span);
-        if (error == ENOMEM && pool_drain()) {
-            error = reserve_fresh(length, span);
-        }
-        if (error) {
-            return error;
-        }
+    size_t length = limit_reach(limit);
+    int error = reserve_fresh(length, span);
+    if (error == ENOMEM && pool_drain()) {
+        error = reserve_fresh(length, span);
+    }
+    if (error) {
+        return error;
     }
     span->number = limit;
     pool_count_live(1, length);
@@ -293,8 +309,10 @@ spans_discard(struct span *span, size_t end)
     pool_take_tail(span, span->length);
     stop_prefault(span);
     /* The helper may have touched pages anywhere up to the end of the span. */
-    size_t to = touched ? span->length : round_to_page(span->dirty_end + 1);
-    if (kept < to && pages_discard(span->address + kept, to - kept) == 0) {
+    size_t to = touched      ? span->length
+                : span->huge ? growth_round_up(span->dirty_end + 1, GROWTH_QUANTUM)
+                             : round_to_page(span->dirty_end + 1);
+    if (kept < to && pages_discard(span->address + kept, to - kept, span->huge) == 0) {
         span->touched = false;
         span->dirty_end = kept < span->dirty_end ? kept : span->dirty_end;
     }
@@ -305,7 +323,7 @@ int
 spans_discard_front(const struct span *span, size_t from, size_t to)
 {
     assert(from < to && to <= span->dirty_end && !span->touched);
-    return pages_discard(span->address + from, to - from);
+    return pages_discard(span->address + from, to - from, span->huge);
 }
 
 /* -------------------------------------------------------------------------- moving */

@@ -23,6 +23,10 @@ int spans_take(size_t needed, bool zeroed, struct span *span);
  * ENOTSUP on the rung `heap`. */
 int spans_reserve(size_t limit, struct span *span);
 
+/* As spans_reserve(), but only if the pool has kept such a reservation. Its first bytes
+ * may be dirty. Return false if there is none. */
+bool spans_reserve_kept(size_t limit, struct span *span);
+
 /* Give a span back: to the pool as far as its limit allows, the rest to the system. */
 void spans_give(struct span *span);
 

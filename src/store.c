@@ -8,10 +8,6 @@
 
 #include "growth.h"
 
-/* A store with fewer bytes in use than this leaves a span in huge pages, of which the
- * first alone takes 2 MiB, for a span in small pages. */
-#define HUGE_LEAVE ((size_t)256 << 10)
-
 _Alignas(16) char store_nothing[1];
 _Atomic bool store_prefault;
 struct store_heap store_heap = {realloc, free};
@@ -119,7 +115,9 @@ slide(struct store *store)
     if (nbytes > 0) {
         assert(store->length <= store->memory.dirty_end - store_headroom(store));
         memmove(store->start - nbytes, store->start, store->length);
-        pool_count_copy(store->length);
+        if (store_kind(store) >= STORE_SPAN) { /* moves in the heap are not counted */
+            pool_count_copy(store->length);
+        }
         store->start -= nbytes;
         end_with_nul(store);
     }
@@ -176,11 +174,14 @@ heap_resize(struct store *store, size_t nbytes)
     if (block == NULL) {
         return ENOMEM;
     }
-    const struct span memory = {
-        .address = block, .length = nbytes, .dirty_end = nbytes - 1};
-    set_memory(store, &memory, STORE_HEAP);
+    store->memory.address = block;
+    store->memory.length = nbytes;
+    store->memory.dirty_end = nbytes - 1;
+    if (store_kind(store) == STORE_EMPTY) {
+        store->memory.tag |= STORE_HEAP;
+    }
     store->start = block + headroom;
-    end_with_nul(store);
+    store->start[store->length] = '\0';
     return 0;
 }
 
@@ -281,7 +282,7 @@ leave_span(struct store *store)
             return true;
         }
     }
-    if (store->memory.huge && length < HUGE_LEAVE &&
+    if (store->memory.huge && length < STORE_HUGE_LEAVE &&
         spans_take(GROWTH_FRONT + length + 1, false, &span) == 0) {
         move_into(store, &span);
         return true;
@@ -325,6 +326,23 @@ store_set_limit(struct store *store, size_t limit)
     return 0;
 }
 
+bool
+store_reuse_limited(struct store *store, size_t limit)
+{
+    assert(store_kind(store) == STORE_EMPTY);
+    struct span span;
+    if (!spans_reserve_kept(limit, &span)) {
+        return false;
+    }
+    if (span.dirty_end < GROWTH_FRONT) {
+        span.dirty_end = GROWTH_FRONT;
+    }
+    set_memory(store, &span, STORE_LIMITED);
+    store->start = span.address + GROWTH_FRONT;
+    end_with_nul(store);
+    return true;
+}
+
 /* -------------------------------------------------------------- growing and shrinking */
 
 /* Make the capacity at least `needed` bytes, the NUL included. The added bytes are not
@@ -345,9 +363,13 @@ grow_capacity(struct store *store, size_t needed, bool zeroed)
     return heap_grow(store, needed);
 }
 
+#define SLIDE_SHORT ((size_t)1 << 10)
+
 /* If the headroom is at least as long as the bytes in use, move the bytes in use to the
  * start of the memory first. So never more bytes are moved than were deleted before. A
- * limited store does this when it shrinks, because it must not move when it grows. */
+ * limited store does this when it shrinks, because it must not move when it grows. Few
+ * bytes are moved sooner, if that makes enough tailroom: it costs less than a call of
+ * the allocator. */
 int
 store_make_tailroom(struct store *store, size_t nbytes)
 {
@@ -358,7 +380,10 @@ store_make_tailroom(struct store *store, size_t nbytes)
         return ENOMEM;
     }
     size_t headroom = store_free_headroom(store);
-    if (headroom > 0 && headroom >= store->length && !store_is_limited(store)) {
+    bool is_short = store->length <= SLIDE_SHORT && store->length <= 8 * headroom &&
+                    nbytes <= store_tailroom(store) + headroom;
+    if (headroom > 0 && (is_short || headroom >= store->length) &&
+        !store_is_limited(store)) {
         slide(store);
         if (nbytes <= store_tailroom(store)) {
             return 0;
@@ -392,11 +417,6 @@ keep_little(struct store *store)
 static void
 span_shrink(struct store *store)
 {
-    /* The common case: nothing is given back. */
-    if (store->length >= HUGE_LEAVE && store_headroom(store) <= store->length &&
-        store->memory.dirty_end <= 3 * store->length && !store_is_limited(store)) {
-        return;
-    }
     if (store_kind(store) == STORE_SPAN && leave_span(store)) {
         return;
     }
@@ -423,13 +443,16 @@ heap_shrink(struct store *store)
 static void
 shrink_to_fit(struct store *store)
 {
+    if (store_keeps_memory(store, store_headroom(store), store->length)) {
+        return;
+    }
     if (store->length == 0 && store_kind(store) != STORE_LIMITED) {
         store_free(store);
     }
     else if (store_kind(store) >= STORE_SPAN) {
         span_shrink(store);
     }
-    else if (store->length < store->memory.length / 3) {
+    else {
         heap_shrink(store);
     }
 }
@@ -498,7 +521,11 @@ store_append(struct store *store, size_t nbytes)
     if (store_kind(store) == STORE_EMPTY && nbytes - 1 < GROWTH_SPAN_MIN - 2) {
         return heap_begin(store, nbytes);
     }
-    int error = store_make_tailroom(store, nbytes);
+    bool grows_heap = store_kind(store) == STORE_HEAP && store_headroom(store) == 0 &&
+                      nbytes > store_tailroom(store) &&
+                      nbytes < GROWTH_SPAN_MIN - 1 - store->length;
+    int error = grows_heap ? heap_grow(store, store->length + nbytes + 1)
+                           : store_make_tailroom(store, nbytes);
     if (error == 0 && nbytes > 0) {
         store_commit(store, nbytes);
     }

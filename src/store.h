@@ -120,6 +120,42 @@ store_commit(struct store *store, size_t nbytes)
     store->start[store->length] = '\0';
 }
 
+/* A store with fewer bytes in use than this leaves a span in huge pages, of which the
+ * first alone takes 2 MiB, for a span in small pages. */
+#define STORE_HUGE_LEAVE ((size_t)256 << 10)
+
+/* Whether all memory is kept, and nothing is moved, when bytes are removed so that the
+ * store has this headroom and length. */
+static inline bool
+store_keeps_memory(const struct store *store, size_t headroom, size_t length)
+{
+    switch (store_kind(store)) {
+    case STORE_HEAP:
+        return length > 0 && length >= store->memory.length / 3;
+    case STORE_SPAN:
+        return length >= STORE_HUGE_LEAVE && headroom <= GROWTH_FRONT + length &&
+               store->memory.dirty_end <= 3 * length;
+    default:
+        return false;
+    }
+}
+
+/* Remove `nbytes` at the start of the bytes (offset 0) or at their end, if that keeps
+ * all memory. Return false, and do nothing, if it does not. */
+static inline bool
+store_cut(struct store *store, size_t at, size_t nbytes)
+{
+    assert(at == 0 || at + nbytes == store->length);
+    size_t skipped = at == 0 ? nbytes : 0, length = store->length - nbytes;
+    if (!store_keeps_memory(store, store_headroom(store) + skipped, length)) {
+        return false;
+    }
+    store->start += skipped;
+    store->length = length;
+    store->start[length] = '\0';
+    return true;
+}
+
 /* Remove the last `nbytes`, which store_commit() has just appended. */
 static inline void
 store_uncommit(struct store *store, size_t nbytes)
@@ -227,6 +263,10 @@ void store_trim(struct store *store);
  * growing past that fails with EFBIG. This takes address space and no memory. ENOTSUP
  * if the system has no pages (the rung `heap`). */
 int store_set_limit(struct store *store, size_t limit);
+
+/* As store_set_limit(), but only if the pool has kept memory for it: then the first
+ * bytes can be appended at once. Return false, and do nothing, if it has none. */
+bool store_reuse_limited(struct store *store, size_t limit);
 
 /* Whether the store has a limit: growing at the end then leaves every byte in place. */
 static inline bool

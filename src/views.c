@@ -14,13 +14,6 @@ oldest_position(const struct views *views)
                                      : views->position;
 }
 
-/* Whether `position` is before the turn. */
-static bool
-is_before_turn(const struct views *views, size_t position)
-{
-    return views->former.address != NULL && views->turned - position - 1 < SIZE_MAX / 2;
-}
-
 /* ------------------------------------------------------------------- counting views */
 
 /* Remove the fronts without views from the array. */
@@ -81,7 +74,7 @@ find_front(const struct views *views, size_t position)
 }
 
 static void
-forget(struct views *views)
+forget_views(struct views *views)
 {
     assert(views->former.address == NULL);
     if (views->fronts != NULL) {
@@ -121,7 +114,7 @@ update_held(struct views *views, struct store *store)
     views->held = views->position - oldest;
     assert(views->held <= limit && store->length <= limit - views->held);
     store->memory.number = limit - views->held;
-    if (is_before_turn(views, oldest)) {
+    if (views_are_former(views, oldest)) {
         give_back(&views->former, &views->former_freed,
                   views->former_start - (views->turned - oldest));
         return;
@@ -159,12 +152,15 @@ copy_to_fresh(const struct store *store, size_t nbytes, size_t limit, size_t hel
 
 /* Replace the store by `fresh`. The former memory stays for the views. */
 static void
-turn_to(struct views *views, struct store *store, size_t nbytes,
+turn_to(struct views *views, struct store *store, size_t nbytes, bool sees_tail,
         const struct store *fresh)
 {
     size_t headroom = store_headroom(store);
     assert(views->former.address == NULL);
     views->former = store->memory;
+    if (!sees_tail) {
+        spans_discard(&views->former, headroom + store->length);
+    }
     views->former_start = headroom + nbytes;
     views->former_freed = views->freed;
     views->turned = views->position + nbytes;
@@ -185,7 +181,8 @@ advance_in_place(struct views *views, struct store *store, size_t nbytes)
 }
 
 int
-views_advance(struct views *views, struct store *store, size_t nbytes, size_t nviews)
+views_advance(struct views *views, struct store *store, size_t nbytes, size_t nviews,
+              bool sees_tail)
 {
     assert(nbytes > 0 && nbytes <= store->length && nviews > 0);
     assert(views_check(views, store, nviews) == NULL);
@@ -200,7 +197,7 @@ views_advance(struct views *views, struct store *store, size_t nbytes, size_t nv
         if (error) {
             return error;
         }
-        turn_to(views, store, nbytes, &fresh);
+        turn_to(views, store, nbytes, sees_tail, &fresh);
     }
     else {
         advance_in_place(views, store, nbytes);
@@ -234,7 +231,7 @@ views_release(struct views *views, struct store *store, size_t position, size_t 
     }
     if (nviews == 0) {
         assert(views->nolder == 0 && views->held == 0);
-        forget(views);
+        forget_views(views);
     }
     assert(views_check(views, store, nviews) == NULL);
 }
@@ -243,15 +240,15 @@ bool
 views_leave(struct views *views, struct store *store, size_t position,
             struct span *seen)
 {
-    bool before_turn = is_before_turn(views, position);
-    if (before_turn) {
+    bool is_former = views_are_former(views, position);
+    if (is_former) {
         *seen = views->former;
         views->former = (struct span){0};
     }
     assert(views->former.address == NULL);
     store->memory.number = views_limit(views, store);
-    forget(views);
-    return before_turn;
+    forget_views(views);
+    return is_former;
 }
 
 /* ---------------------------------------------------------------------------- check */
@@ -300,7 +297,7 @@ views_check(const struct views *views, const struct store *store, size_t nviews)
         limit >= store->memory.length - store_headroom(store)) {
         return "there is no address space to grow to the limit";
     }
-    if (is_before_turn(views, oldest)) {
+    if (views_are_former(views, oldest)) {
         return views->former_freed <= views->former_start - (views->turned - oldest)
                    ? NULL
                    : "memory was given back that a view may see";

@@ -54,10 +54,10 @@ struct views {
 };
 
 /* Remove the first `nbytes` bytes of a limited store, of which `nviews` views exist.
- * ENOMEM if there is no memory to count the views, or, for a turn, no reservation or no
+ * `sees_tail`: one of them, a spare, sees bytes after the last one, too. ENOMEM if there is no memory to count the views, or, for a turn, no reservation or no
  * memory for the bytes in use. pre: 0 < nbytes <= store->length and nviews > 0. */
 int views_advance(struct views *views, struct store *store, size_t nbytes,
-                  size_t nviews);
+                  size_t nviews, bool sees_tail);
 
 /* A view made at `position` was released, and `nviews` views are left. Give memory back
  * that no view can see now. This does not move the store and cannot fail. pre:
@@ -70,6 +70,13 @@ void views_release(struct views *views, struct store *store, size_t position,
  * `position` is the only one. */
 bool views_leave(struct views *views, struct store *store, size_t position,
                  struct span *seen);
+
+/* Whether a view made at `position` sees the former reservation. */
+static inline bool
+views_are_former(const struct views *views, size_t position)
+{
+    return views->former.address != NULL && views->turned - position - 1 < SIZE_MAX / 2;
+}
 
 /* Return the limit of a limited store. */
 static inline size_t

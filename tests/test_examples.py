@@ -66,9 +66,7 @@ def test_frame_receiver_finds_no_wrong_frame():
     if growbuf.info()["strategy"] == "heap":
         pytest.skip("on the heap an array cannot grow while a view of it exists")
     printed = run("frame_receiver.py", "8")
-    looks = re.fullmatch(
-        r"2097 of 2097 frames, (\d+) looks, 0 wrong frames\n", printed
-    )
+    looks = re.fullmatch(r"2097 of 2097 frames, (\d+) looks, 0 wrong frames\n", printed)
     assert int(looks[1]) > 1
 
 

@@ -135,7 +135,9 @@ def test_take_exponent_of_scaling_rows(figures):
     report = {"benchmarks": [{"extra_info": row} for row in rows]}
     where = {"case": "exponents", "peer": "bytearray"}
     taken = [
-        figures.take({"where": where, "value": f"{of} exponent"}, figures.rows_of(report))
+        figures.take(
+            {"where": where, "value": f"{of} exponent"}, figures.rows_of(report)
+        )
         for of in ("time", "peak")
     ]
     assert taken == [(1, None), (2, None)]

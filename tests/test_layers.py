@@ -18,8 +18,16 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
-    {"io_read", "io_write", "io_state", "rows_ops", "rows_numpy", "rows_readfrom"},
-    {"io_file", "rows_edit", "rows_spare"},
+    {
+        "io_read",
+        "io_write",
+        "io_state",
+        "rows_ops",
+        "rows_numpy",
+        "rows_readfrom",
+        "arrow",
+    },
+    {"io_file", "rows_edit", "rows_spare", "rows_swap"},
     {"rows_append"},
     {"rows"},
     {"edit", "results", "pieces", "sequence", "capacity", "readfrom", "transfer"},

@@ -152,7 +152,10 @@ def test_help_of_ndarray_method_has_numpy_signature_and_first_line(name):
     assert f"numpy.ndarray.{name}" in rest
     names = list(inspect.signature(method).parameters)
     assert names[0] == "self" and len(names) > 1
-    told = getattr(np.ndarray, name).__text_signature__ or np.ndarray.__dict__[name].__doc__
+    told = (
+        getattr(np.ndarray, name).__text_signature__
+        or np.ndarray.__dict__[name].__doc__
+    )
     assert all(other in told for other in names[1:])
 
 

@@ -1505,8 +1505,8 @@ test_pool_stats_count_moves_and_copies(void)
 static void
 test_spans_grow_keeps_the_source_mapped_for_others(void)
 {
-    const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_MAINLINE};
-    for (int i = 0; i < 2; i++) {
+    const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_RETAIN, KERNEL_MAINLINE};
+    for (int i = 0; i < 3; i++) {
         begin(kinds[i], ANY_RUNG);
         CHECK(pages_facts.rung >= PAGES_DONTUNMAP);
         struct span wall = take(2 * MIB, 0, 0), span = take(2 * MIB, MIB, 1), again;
@@ -1560,7 +1560,7 @@ test_spans_grow_in_place_leaves_one_owner(void)
         char *source = span.address;
         CHECK(spans_grow(&span, 2 * MIB + 1, 0, MIB) == 0);
         bool in_place = span.address == source;
-        CHECK(in_place == (kind == KERNEL_2014));
+        CHECK(in_place == (pages_facts.rung == PAGES_RETAIN));
         CHECK(!in_place || pool_stats().moves == before.moves);
         CHECK(!in_place || pool_stats().nentries == 0);
         CHECK(spans_take(2 * MIB, true, &other) == 0);
