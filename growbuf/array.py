@@ -499,9 +499,9 @@ def _rows(layout, rows):
             f"extend() needs rows, got {type(rows).__name__}, which NumPy takes for one "
             f"text: np.frombuffer(data, {layout.dtype.str!r}) makes rows of bytes"
         )
-    if layout.dtype.names is not None and isinstance(rows, list | tuple):
-        if layout.row_shape == () and any(isinstance(row, dict | list) for row in rows):
-            rows = [_fields(row, layout.dtype) for row in rows]
+    is_record = layout.dtype.names is not None and layout.row_shape == ()
+    if is_record and isinstance(rows, list | tuple):
+        rows = [_fields(row, layout.dtype) for row in rows]
     source = _source(rows, layout.dtype)
     if source.ndim == 0:
         raise TypeError(
