@@ -764,12 +764,12 @@ _WRITES = {"fill", "put", "sort", "partition", "setfield", "byteswap"}
 
 
 def _numpy_doc(name, value):
-    """Return the call and the first sentence of NumPy's docstring, or "" for each."""
+    """Return the arguments, or None, and the first sentence of NumPy's docstring."""
     head, _, rest = (value.__doc__ or "").strip().partition("\n\n")
     call = re.fullmatch(rf"a\.{name}\((.*)\)", " ".join(head.split()))
     text = " ".join((rest.partition("\n\n")[0] if call else head).split())
     sentence, dot, _ = (text + " ").partition(". ")
-    return call[1] if call else "", sentence.strip() + dot.strip()
+    return call[1] if call else None, sentence.strip() + dot.strip()
 
 
 def _signature(name, method):
@@ -777,11 +777,13 @@ def _signature(name, method):
 
     Until 2.3 NumPy has it in the docstring only.
     """
-    call = _numpy_doc(name, method)[0].replace("<no value>", "_no_value")
     try:
         return inspect.signature(method)
     except ValueError:
-        pass
+        call = _numpy_doc(name, method)[0]
+    if call is None:
+        return None
+    call = call.replace("<no value>", "_no_value")
     try:
         made = eval(f"lambda self, {call}: None", {"_no_value": np._NoValue})
     except (SyntaxError, NameError):
@@ -791,7 +793,7 @@ def _signature(name, method):
 
 def _lent_doc(name, value):
     sentence = _numpy_doc(name, value)[1] or f"The `{name}` of an ndarray."
-    return f"{sentence}\n\nNumPy does it, with the array of all rows: see numpy.ndarray.{name}."
+    return f"{sentence}\n\nDone by the ndarray of all rows: see numpy.ndarray.{name}."
 
 
 def _lent_method(name, method):

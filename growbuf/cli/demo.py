@@ -42,7 +42,8 @@ NOTE = (
     "GrowBuffer. Peak memory: of the process that made the run, minus what it held "
     "before the first piece. Moves: how often the kernel moved the pages of the buffer. "
     "Page tables moved: the size of the pages whose addresses the kernel changed, in "
-    "total; it copies no byte. Bytes copied: by growing, as when a small buffer leaves the heap."
+    "total; it copies no byte. Bytes copied: by growing, as when a small buffer leaves the "
+    "heap."
 )
 WARM_NOTE = (
     "Before each run, memory for it was touched and freed: a virtual machine may have "

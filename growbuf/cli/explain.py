@@ -17,8 +17,8 @@ STRATEGIES = {
     "forbids it.",
     "copy": "Growing copies the bytes, because pages cannot be moved here. Where a sandbox "
     "forbids mremap, its profile can allow it.",
-    "heap": "Growing calls realloc, as bytearray does, and there are no limits: this system "
-    "has no way to map pages that growbuf knows, or GROWBUF_STRATEGY=heap is set.",
+    "heap": "Growing calls realloc, as bytearray does, and there are no limits: growbuf "
+    "knows no way to map pages on this system, or GROWBUF_STRATEGY=heap is set.",
 }
 ANSWERS = {
     "EINVAL": "the kernel does not have it",
