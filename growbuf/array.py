@@ -478,12 +478,12 @@ def _row(layout, row):
 
 def _many(layout, value):
     """Return whether a value for insert() is many rows: it has one axis more than a row."""
-    if layout.dtype.names is not None and layout.row_shape == ():
-        if not isinstance(value, np.ndarray):
-            first = value[0] if isinstance(value, list) and value else None
-            return isinstance(first, tuple | list | dict | np.void)
     if isinstance(value, list) and not value:
         return True
+    is_record = layout.dtype.names is not None and layout.row_shape == ()
+    if is_record and not hasattr(value, "dtype"):
+        first = value[0] if isinstance(value, list) else None
+        return isinstance(first, tuple | list | dict | np.void)
     try:
         return np.ndim(value) == len(layout.row_shape) + 1
     except ValueError:  # the rows have different lengths
@@ -499,9 +499,9 @@ def _rows(layout, rows):
             f"extend() needs rows, got {type(rows).__name__}, which NumPy takes for one "
             f"text: np.frombuffer(data, {layout.dtype.str!r}) makes rows of bytes"
         )
-    if layout.dtype.names is not None and isinstance(rows, list | tuple):
-        if layout.row_shape == () and any(isinstance(row, dict | list) for row in rows):
-            rows = [_fields(row, layout.dtype) for row in rows]
+    is_record = layout.dtype.names is not None and layout.row_shape == ()
+    if is_record and isinstance(rows, list | tuple):
+        rows = [_fields(row, layout.dtype) for row in rows]
     source = _source(rows, layout.dtype)
     if source.ndim == 0:
         raise TypeError(

@@ -131,11 +131,16 @@ static inline int
 rows_commit(RowsObject *self, size_t nbytes)
 {
     BufferObject *buffer = self->buffer;
-    if (buffer_length(buffer) + nbytes > self->max_nbytes) {
-        self->view_nbytes = SIZE_MAX; /* the kept view, if any, shows other rows */
-        return maxlen_commit(buffer, self->max_nbytes, nbytes);
+    size_t max = self->max_nbytes;
+    if (max == MAXLEN_NONE || buffer_length(buffer) + nbytes <= max) {
+        buffer_commit(buffer, nbytes);
+        return 0;
     }
-    buffer_commit(buffer, nbytes);
+    if (buffer_is_exported(buffer)) {
+        self->view_nbytes = SIZE_MAX; /* the kept view, if any, shows other rows */
+        return maxlen_commit(buffer, max, nbytes);
+    }
+    buffer_roll(buffer, nbytes, buffer_length(buffer) + nbytes - max);
     return 0;
 }
 
