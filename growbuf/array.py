@@ -654,7 +654,12 @@ class _Methods:
         return np.array(array, dtype=dtype, copy=copy)
 
     def to_numpy(self):
-        """Return the ndarray of all rows; libraries ask for it by this name."""
+        """Return the ndarray of all rows; libraries ask for it by this name.
+
+        >>> from growbuf import GrowArray
+        >>> GrowArray([1.0, 2.0]).to_numpy()
+        array([1., 2.])
+        """
         return self.array
 
     def __bytes__(self):

@@ -538,7 +538,7 @@ leave_spare(BufferObject *self)
         self->store = fresh;
     }
     else {
-        spare->store.start = spare->store.memory.address;
+        spare->store.start = spare->store.memory.address + GROWTH_FRONT;
     }
     spare->state = SPARE_LEFT;
     self->extra->spare = NULL;
@@ -570,8 +570,8 @@ remove_first(BufferObject *self, size_t nbytes)
     if (buffer_ensure_extra(self) < 0) {
         return -1;
     }
-    int error =
-        views_advance(&self->extra->views, &self->store, nbytes, buffer_nviews(self));
+    int error = views_advance(&self->extra->views, &self->store, nbytes,
+                              buffer_nviews(self), buffer_tail_is_written(self));
     return changed(self, before, error);
 }
 
@@ -580,7 +580,8 @@ remove_first(BufferObject *self, size_t nbytes)
 static inline bool
 drop_block(BufferObject *self, size_t removed)
 {
-    bool drops = removed == self->store.length && store_kind(&self->store) == STORE_HEAP;
+    bool drops =
+        removed == self->store.length && store_kind(&self->store) == STORE_HEAP;
     if (drops) {
         store_free(&self->store);
     }

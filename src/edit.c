@@ -248,8 +248,9 @@ growbuffer_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove the byte at the index, the last one by default, and return it as an int.\n\n"
-"Raise IndexError if there is none, BufferError while the bytes are exported. Costs\n"
-"O(1) at either end, else one move of the bytes of the shorter side.\n\n"
+"Raise IndexError if there is none, BufferError while the bytes are exported, except\n"
+"for the first byte of a buffer with a limit. Costs O(1) at either end, else one move\n"
+"of the bytes of the shorter side.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam')\n"
 ">>> buf.pop(), buf.pop(0), buf\n"
@@ -332,7 +333,8 @@ growbuffer_remove(PyObject *op, PyObject *item)
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
 "Remove all bytes and give the memory back: to the pool, as far as its limit allows.\n\n"
-"A limit stays. Raise BufferError while the bytes are exported.\n\n"
+"A limit stays. Raise BufferError while the bytes are exported and there is no limit.\n"
+"With a limit, views keep their bytes.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam')\n"
 ">>> buf.clear()\n"

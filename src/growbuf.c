@@ -47,9 +47,9 @@ PyDoc_STRVAR(buffer_doc,
 "prefault: a helper thread touches pages ahead of the writer. It has no effect on a\n"
 "buffer with a limit.\n"
 "limit: the largest number of bytes that the buffer can hold; None for no limit. Address\n"
-"space for them is reserved, which takes no memory. So the buffer never moves, and\n"
-"bytes can be appended while views of it exist. A view keeps its length and sees later\n"
-"writes. Growing past the limit raises MemoryError, and so does a limit that the system\n"
+"space for them is reserved, which takes no memory. So bytes can be appended, and\n"
+"removed from the front, while views of it exist. A view keeps its length and sees\n"
+"later writes. The limit counts the removed bytes that a view still sees. Growing past the limit raises MemoryError, and so does a limit that the system\n"
 "has no address space for. Copies and slices have no limit.");
 
 static PyTypeObject *

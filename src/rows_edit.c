@@ -170,8 +170,9 @@ rows_copy_row(PyObject *op, Py_ssize_t index, bool remove)
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove a row and return it: an array if rows have a shape, else a scalar.\n\n"
-"Raise IndexError if there is no such row, BufferError while a view is held. O(1) for\n"
-"the first and the last row; else moves the rows on the shorter side.\n\n"
+"Raise IndexError if there is no such row, BufferError while a view is held, except for\n"
+"the first row of a stable array. O(1) for the first and the last row; else moves the\n"
+"rows on the shorter side.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> float(samples.pop()), len(samples)\n"
@@ -255,7 +256,10 @@ delete_where(RowsObject *self, const char *gone, size_t count)
     BufferObject *buffer = self->buffer;
     size_t row_nbytes = self->layout->row_nbytes;
     if (count > buffer_length(buffer) / row_nbytes) {
-        PyErr_SetString(PyExc_IndexError, "rows were removed meanwhile");
+        PyErr_Format(PyExc_IndexError,
+                     "cannot delete the selected rows: the length was %zu when they were "
+                     "selected, and other code has made it %zu; select again",
+                     count, buffer_length(buffer) / row_nbytes);
         return -1;
     }
     char *bytes = buffer_bytes(buffer);
@@ -376,8 +380,9 @@ detach_rows(RowsObject *self)
 PyDoc_STRVAR(detach_doc,
 "detach($self, /)\n--\n\n"
 "Remove all rows and return them as an ndarray that owns their memory.\n\n"
-"Raise BufferError while a view is held. Moves the pages of the rows, which takes\n"
-"microseconds; less than 1 MiB may be copied.\n\n"
+"Moves the pages of the rows, which takes microseconds; less than 1 MiB may be copied.\n"
+"While a view is held all rows are copied, and the view keeps its rows; an array that is\n"
+"not stable raises BufferError then.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.detach(), len(samples)\n"
@@ -479,7 +484,8 @@ rows_reserve(PyObject *op, PyObject *nrows)
 
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
-"Remove all rows and give the memory back. Raise BufferError while a view is held.\n\n"
+"Remove all rows and give the memory back; a view that is held keeps its rows.\n\n"
+"Raise BufferError while a view of an array that is not stable is held.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.clear()\n"

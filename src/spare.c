@@ -376,8 +376,9 @@ PyDoc_STRVAR(spare_doc,
 ">>> buf.commit(2)\n"
 ">>> buf\n"
 "GrowBuffer(b'hi')\n\n"
-"While the view lives nothing else may change the length; commit() and this thread's\n"
-"next spare() release it. Raise ValueError if `nbytes` is negative, MemoryError if\n"
+"Until commit(), nothing else may change the length while the view lives; commit() and\n"
+"this thread's next spare() release it. If code still holds it after commit(), the next\n"
+"change of the length copies the bytes of the buffer to other memory. Raise ValueError if `nbytes` is negative, MemoryError if\n"
 "the buffer cannot grow by that, BufferError while the bytes are exported and there is\n"
 "no limit, or if another thread's view, or an object made from the last view, still\n"
 "exists. Costs what growing costs.");

@@ -152,12 +152,15 @@ copy_to_fresh(const struct store *store, size_t nbytes, size_t limit, size_t hel
 
 /* Replace the store by `fresh`. The former memory stays for the views. */
 static void
-turn_to(struct views *views, struct store *store, size_t nbytes,
+turn_to(struct views *views, struct store *store, size_t nbytes, bool sees_tail,
         const struct store *fresh)
 {
     size_t headroom = store_headroom(store);
     assert(views->former.address == NULL);
     views->former = store->memory;
+    if (!sees_tail) {
+        spans_discard(&views->former, headroom + store->length);
+    }
     views->former_start = headroom + nbytes;
     views->former_freed = views->freed;
     views->turned = views->position + nbytes;
@@ -178,7 +181,8 @@ advance_in_place(struct views *views, struct store *store, size_t nbytes)
 }
 
 int
-views_advance(struct views *views, struct store *store, size_t nbytes, size_t nviews)
+views_advance(struct views *views, struct store *store, size_t nbytes, size_t nviews,
+              bool sees_tail)
 {
     assert(nbytes > 0 && nbytes <= store->length && nviews > 0);
     assert(views_check(views, store, nviews) == NULL);
@@ -193,7 +197,7 @@ views_advance(struct views *views, struct store *store, size_t nbytes, size_t nv
         if (error) {
             return error;
         }
-        turn_to(views, store, nbytes, &fresh);
+        turn_to(views, store, nbytes, sees_tail, &fresh);
     }
     else {
         advance_in_place(views, store, nbytes);

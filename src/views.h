@@ -54,10 +54,10 @@ struct views {
 };
 
 /* Remove the first `nbytes` bytes of a limited store, of which `nviews` views exist.
- * ENOMEM if there is no memory to count the views, or, for a turn, no reservation or no
+ * `sees_tail`: one of them, a spare, sees bytes after the last one, too. ENOMEM if there is no memory to count the views, or, for a turn, no reservation or no
  * memory for the bytes in use. pre: 0 < nbytes <= store->length and nviews > 0. */
 int views_advance(struct views *views, struct store *store, size_t nbytes,
-                  size_t nviews);
+                  size_t nviews, bool sees_tail);
 
 /* A view made at `position` was released, and `nviews` views are left. Give memory back
  * that no view can see now. This does not move the store and cannot fail. pre:

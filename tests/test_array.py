@@ -785,7 +785,7 @@ def test_growth_past_limit_error_states_rows():
         lambda: array.resize(4),
         lambda: array.reserve(4),
     ):
-        with Unchanged(array), pytest.raises(MemoryError, match="limit of 3 rows$"):
+        with Unchanged(array), pytest.raises(MemoryError, match="limit of 3 rows: "):
             call()
     array = GrowArray(dtype="u1")
     many = array.limit + 1
@@ -1113,6 +1113,84 @@ def test_extend_non_rows_raises_type_error():
     for bad in (5, 1.5, "text", b"bytes", np.float64(3), None, {1: 2}):
         with Unchanged(array), pytest.raises(TypeError):
             array.extend(bad)
+
+
+def odd_buffer():
+    array = GrowArray([1.0, 2.0])
+    array.buffer.extend(b"odd")
+    return array
+
+
+class RemovesRows:
+    """A key that removes rows while NumPy selects rows by it."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        self.array.resize(1)
+        return np.ones(3, bool)
+
+
+def delete_removed(array):
+    del array[RemovesRows(array)]
+
+
+MESSAGES = {
+    "odd buffer": (
+        lambda: odd_buffer().append(1),
+        "the buffer of the array has 19 bytes, which are not whole rows of 8 bytes: "
+        "make its length a multiple of that",
+    ),
+    "from_buffer": (
+        lambda: GrowArray.from_buffer(GrowBuffer(b"abc"), "i2"),
+        "the buffer of the array has 3 bytes, which are not whole rows of 2 bytes: "
+        "make its length a multiple of that",
+    ),
+    "limit": (
+        lambda: GrowArray(limit=3).extend([1, 2, 3, 4]),
+        "the array would grow past its limit of 3 rows: make an array with a larger limit=",
+    ),
+    "selected": (
+        lambda: delete_removed(GrowArray([1.0, 2.0, 3.0])),
+        "cannot delete the selected rows: the length was 3 when they were selected, and "
+        "other code has made it 1; select again",
+    ),
+    "index": (
+        lambda: GrowArray([1.0, 2.0]).pop(5),
+        "index 5 is out of bounds for axis 0 with size 2",
+    ),
+    "reserve": (
+        lambda: GrowArray().reserve(-1),
+        "nrows must be 0 or more, got -1",
+    ),
+    "huge": (
+        lambda: GrowArray(limit=1 << 70),
+        "limit=1180591620717411303424: no memory holds so many rows of 8 bytes",
+    ),
+    "setflags": (
+        lambda: GrowArray().setflags(write=False),
+        "the flags of a GrowArray cannot be set: set those of a view, as in "
+        "view = array.array; view.setflags(write=False)",
+    ),
+}
+
+
+@RESERVES
+@pytest.mark.parametrize("name", MESSAGES)
+def test_error_message_says_what_is_so_and_what_to_do(name):
+    call, message = MESSAGES[name]
+    with pytest.raises(Exception, match=f"^{re.escape(message)}$"):
+        call()
+
+
+def test_buffer_request_in_fortran_order_says_how_to_copy():
+    rows = GrowArray([[1.0, 2.0], [3.0, 4.0]])
+    view = (ctypes.c_char * 256)()
+    request = ctypes.pythonapi.PyObject_GetBuffer
+    request.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
+    with pytest.raises(BufferError, match="C order.*asfortranarray"):
+        request(rows, ctypes.addressof(view), 0x58)  # PyBUF_F_CONTIGUOUS
 
 
 def test_index_out_of_range_raises_index_error():
@@ -2403,7 +2481,9 @@ def stale(dtype):
 def padding_of(dtype):
     """Return the offsets of the padding bytes of an item."""
     runs = array_module._paddings(np.dtype(dtype))
-    return np.array([at for start, nbytes in runs for at in range(start, start + nbytes)])
+    return np.array(
+        [at for start, nbytes in runs for at in range(start, start + nbytes)]
+    )
 
 
 def test_paddings_of_dtypes_are_bytes_of_no_value():

@@ -123,7 +123,7 @@ remove_first(struct viewed *viewed, size_t nbytes)
     const struct store before = viewed->store;
     int error = viewed->nviews == 0 ? store_splice(&viewed->store, 0, nbytes, 0)
                                     : views_advance(&viewed->views, &viewed->store,
-                                                    nbytes, viewed->nviews);
+                                                    nbytes, viewed->nviews, false);
     if (error == 0) {
         bool turned = viewed->store.memory.address != before.memory.address;
         CHECK(viewed->nviews == 0 || turned ||
