@@ -979,11 +979,14 @@ def test_append_invalid_row_leaves_array_unchanged(dtype, row_shape, bad, error,
     array.resize(2)
     good = array[0].copy()
     several = [good, bad]
-    for call in (
+    calls = [
         lambda: array.append(bad),
-        lambda: array.insert(0, bad),
         lambda: array.extend(iter([good, good, bad])),
-    ):
+        lambda: array.insert(0, bad),
+    ]
+    if words == "broadcast" and np.ndim(bad) > array.ndim - 1:
+        calls.pop()  # insert() takes several rows
+    for call in calls:
         with Unchanged(array), pytest.raises(error, match=words):
             call()
     with Unchanged(array), pytest.raises((TypeError, ValueError, OverflowError)):
@@ -1309,8 +1312,8 @@ def test_append_array_like_resizing_array_keeps_both_changes():
     array.extend(Meddler(array, [2.0]))
     assert len(array) == 2003
     assert (array[1001], array[2002]) == (1, 2)
-    array.insert(0, Meddler(array, 3.0))
-    assert array[0] == 3 and len(array) == 3004
+    array.insert(0, Meddler(array, 3.0))  # read twice: for its axes, then for its rows
+    assert array[0] == 3 and len(array) == 4004
 
 
 def watch(array, callback):

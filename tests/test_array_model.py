@@ -41,9 +41,10 @@ def fails_after(rows):
 class Model(Pair):
     """Apply each rule to a GrowArray, `subject`, and to an ndarray, `model`.
 
-    A change of length replaces `model` by a new array. `views` holds tuples of a view,
-    its slice, and the number of rows when the view was made. `others` holds pairs of a
-    detached ndarray and a copy of it.
+    A change of length replaces `model` by a new array. `gone` holds the rows that were
+    removed from the front while views exist. `views` holds tuples of a view, its slice,
+    the number of rows when the view was made, and the length of `gone` then. `others`
+    holds pairs of a detached ndarray and a copy of it.
     """
 
     @initialize(layout=LAYOUTS, kind=KINDS)
@@ -51,7 +52,7 @@ class Model(Pair):
         dtype, row_shape = layout
         self.live = growbuf.stats()["spans_live"]
         self.views, self.others, self.count = [], [], 0
-        self.model = np.zeros((0, *row_shape), dtype)
+        self.model = self.gone = np.zeros((0, *row_shape), dtype)
         self.subject = self.make(kind, dtype, row_shape)
 
     def make(self, kind, dtype, row_shape):
@@ -82,22 +83,30 @@ class Model(Pair):
         """Return the parts joined into one array of the model's dtype."""
         return np.concatenate(parts, dtype=self.model.dtype)
 
-    def change(self, call, changed, shrinks=False):
+    def change(self, call, changed, shrinks=False, front=False):
         """Call `call` and expect the rows `changed`, or expect that it is refused.
 
-        Views refuse every call that `shrinks`, and on an array that moves every call.
+        Views refuse every call that `shrinks`, unless it removes rows from the `front`
+        only, and on an array that moves they refuse every call.
         """
-        limit = LIMIT if self.limited else None
-        if self.views and (shrinks or not self.stable):
+        if self.views and ((shrinks and not front) or not self.stable):
             refusal = BufferError
-        elif limit is not None and len(changed) > limit:
+        elif self.limited and len(changed) > LIMIT - self.held_rows():
             refusal = MemoryError
         else:
             call(self.subject)
+            if front and self.views:
+                removed = self.model[: len(self.model) - len(changed)]
+                self.gone = self.joined([self.gone, removed])
             self.model = changed
             return
         with pytest.raises(refusal):
             call(self.subject)
+
+    def held_rows(self):
+        """Return how many rows that were removed from the front views still show."""
+        oldest = min((view[3] for view in self.views), default=len(self.gone))
+        return len(self.gone) - oldest
 
     # ------------------------------------------------------------------- growing
 
@@ -160,7 +169,12 @@ class Model(Pair):
         zeros = np.zeros((max(0, nrows - old), *self.model.shape[1:]), self.model.dtype)
         changed = self.joined([self.model[:nrows], zeros])
         if nrows != old:
-            self.change(lambda a: a.resize(nrows), changed, shrinks=nrows < old)
+            self.change(
+                lambda a: a.resize(nrows),
+                changed,
+                shrinks=nrows < old,
+                front=nrows == 0,
+            )
 
     # ----------------------------------------------------------------- shrinking
 
@@ -172,27 +186,35 @@ class Model(Pair):
             return
         popped, expected = [], self.model[index].tobytes()
         changed = np.delete(self.model, index, axis=0)
-        self.change(lambda a: popped.append(a.pop(index)), changed, shrinks=True)
+        front = index in (0, -len(self.model))
+        call = lambda a: popped.append(a.pop(index))  # noqa: E731
+        self.change(call, changed, shrinks=True, front=front)
         assert all(row.tobytes() == expected for row in popped)
 
     @rule(key=SLICES)
     def delete(self, key):
-        if len(self.model[key]):
+        removed = sorted(range(*key.indices(len(self.model))))
+        if removed:
             changed = np.delete(self.model, key, axis=0)
-            self.change(lambda a: a.__delitem__(key), changed, shrinks=True)
+            front = removed[-1] == len(removed) - 1
+            self.change(
+                lambda a: a.__delitem__(key), changed, shrinks=True, front=front
+            )
 
     @rule(every=st.integers(1, 5))
     def delete_selected(self, every):
         mask = np.arange(len(self.model)) % every == 0
         if mask.any():
-            changed = self.model[~mask]
-            self.change(lambda a: a.__delitem__(mask), changed, shrinks=True)
+            changed, front = self.model[~mask], every == 1 or mask.sum() == 1
+            self.change(
+                lambda a: a.__delitem__(mask), changed, shrinks=True, front=front
+            )
         else:
             del self.subject[mask]
 
     @rule()
     def clear(self):
-        self.change(lambda a: a.clear(), self.model[:0], shrinks=True)
+        self.change(lambda a: a.clear(), self.model[:0], shrinks=True, front=True)
 
     @rule()
     def trim(self):
@@ -201,7 +223,8 @@ class Model(Pair):
     @rule()
     def detach(self):
         taken, rows = [], self.model
-        self.change(lambda a: taken.append(a.detach()), rows[:0], shrinks=True)
+        call = lambda a: taken.append(a.detach())  # noqa: E731
+        self.change(call, rows[:0], shrinks=True, front=True)
         self.others += [(array, rows.copy()) for array in taken]
         del self.others[:-3]
 
@@ -235,12 +258,14 @@ class Model(Pair):
         key = slice(*key.indices(len(self.model)))
         if key.stop < 0:
             key = slice(key.start, None, key.step)
-        self.views.append((self.subject[key], key, len(self.model)))
+        self.views.append((self.subject[key], key, len(self.model), len(self.gone)))
 
     @precondition(lambda self: self.views)
     @rule(index=st.integers(0, 2))
     def drop(self, index):
         del self.views[index % len(self.views)]
+        if not self.views:
+            self.gone = self.gone[:0]
 
     @rule()
     def look(self):
@@ -267,8 +292,9 @@ class Model(Pair):
         equal = bytes(array._buffer) == self.model.tobytes()
         assert equal
         assert check(array._buffer) is None
-        for view, key, nrows in self.views:
-            assert view.tobytes() == self.model[:nrows][key].tobytes()
+        seen = self.joined([self.gone, self.model])
+        for view, key, nrows, start in self.views:
+            assert view.tobytes() == seen[start : start + nrows][key].tobytes()
         for taken, rows in self.others:
             assert taken.tobytes() == rows.tobytes()
 
