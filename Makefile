@@ -106,7 +106,7 @@ memory: $(VENV)/$(BUILD)-bench
 # 40 minutes on a quiet machine.
 figures: $(VENV)/$(BUILD)-bench
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/figures.py --measure $(ARGS)
-	@$(MAKE) --no-print-directory memory pictures
+	@$(MAKE) --no-print-directory memory pictures ARGS=
 
 # A vector that doubles, over growbuf's store and over each allocator: ARGS="--json FILE".
 seed: $(VENV)/$(BUILD)-demo

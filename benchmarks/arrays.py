@@ -8,8 +8,8 @@ taken in turn, each in a forked process. Both jobs end with an ndarray of all ro
 is the peak memory of the process during the job, for each byte of the result. `overhead`
 is how many nanoseconds longer a call takes than on an ndarray; it and the time on the
 ndarray (`of`) are the minimum of many. `last` appends rows one by one to an array that
-keeps the last 10,000, and looks at these after every 100 rows. Libraries that are not installed are left out.
-Needs the extras `cli` and `numpy`.
+keeps the last 10,000, and looks at these after every 100 rows. Libraries that are not
+installed are left out. Needs the extras `cli` and `numpy`.
 """
 
 import array

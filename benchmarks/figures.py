@@ -37,6 +37,7 @@ from growbuf.cli.output import format_nbytes
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "docs" / "figures.json"
 MARK = re.compile(r"(<!--figure ([\w.-]+)-->)(.*?)(<!--/figure-->)", re.DOTALL)
+OF_MAKE = {"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "UNDER"}
 MIB, MS_IN_NS = 1 << 20, 1e6
 
 
@@ -176,8 +177,12 @@ def measure(name, command):
             words += ["--json", str(file)]
         if words[0] == "python":
             words[0] = sys.executable
+        # `make figures ARGS=...` must not pass its arguments on to another make.
+        environment = {k: v for k, v in os.environ.items() if k not in OF_MAKE}
         start = time.monotonic()
-        subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            words, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL
+        )
         minutes = (time.monotonic() - start) / 60
         return [*rows_of(json.loads(file.read_text())), {"minutes": minutes}]
 

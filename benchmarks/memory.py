@@ -133,13 +133,17 @@ def draw(rows, file):
             ax.set_ylabel("MiB resident")
             ax.grid(True)
             ax.legend(frameon=False, loc="lower right")
-        axes[-1][0].set_xlabel("seconds since the build began; dotted: the result's length")
+        axes[-1][0].set_xlabel(
+            "seconds since the build began; dotted: the result's length"
+        )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_json(parser)
-    parser.add_argument("--draw", metavar="FILE", type=Path, help="draw, do not measure")
+    parser.add_argument(
+        "--draw", metavar="FILE", type=Path, help="draw, do not measure"
+    )
     parser.add_argument("--worker", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:

@@ -10,8 +10,8 @@
 
 try:
     from ._growbuf import FrozenBytes, GrowBuffer, GrowIO, configure, stats, trim
-except ModuleNotFoundError as error:
-    if error.name != f"{__name__}._growbuf":
+except ModuleNotFoundError as _error:
+    if _error.name != f"{__name__}._growbuf":
         raise
     raise ImportError(
         f"growbuf is not built for this Python in {__path__[0]}: run 'pip install .' in "

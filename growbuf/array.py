@@ -20,9 +20,7 @@ from pickle import PickleBuffer
 try:
     import numpy as np
 except ImportError as error:
-    raise ImportError(
-        "growbuf.GrowArray needs NumPy: pip install numpy"
-    ) from error
+    raise ImportError("growbuf.GrowArray needs NumPy: pip install numpy") from error
 
 from ._growbuf import GrowArray, GrowBuffer, Layout, stats, use_numpy
 
@@ -480,12 +478,12 @@ def _row(layout, row):
 
 def _many(layout, value):
     """Return whether a value for insert() is many rows: it has one axis more than a row."""
-    if layout.dtype.names is not None and layout.row_shape == ():
-        if not isinstance(value, np.ndarray):
-            first = value[0] if isinstance(value, list) and value else None
-            return isinstance(first, tuple | list | dict | np.void)
     if isinstance(value, list) and not value:
         return True
+    is_record = layout.dtype.names is not None and layout.row_shape == ()
+    if is_record and not hasattr(value, "dtype"):
+        first = value[0] if isinstance(value, list) else None
+        return isinstance(first, tuple | list | dict | np.void)
     try:
         return np.ndim(value) == len(layout.row_shape) + 1
     except ValueError:  # the rows have different lengths
@@ -501,9 +499,9 @@ def _rows(layout, rows):
             f"extend() needs rows, got {type(rows).__name__}, which NumPy takes for one "
             f"text: np.frombuffer(data, {layout.dtype.str!r}) makes rows of bytes"
         )
-    if layout.dtype.names is not None and isinstance(rows, list | tuple):
-        if layout.row_shape == () and any(isinstance(row, dict | list) for row in rows):
-            rows = [_fields(row, layout.dtype) for row in rows]
+    is_record = layout.dtype.names is not None and layout.row_shape == ()
+    if is_record and isinstance(rows, list | tuple):
+        rows = [_fields(row, layout.dtype) for row in rows]
     source = _source(rows, layout.dtype)
     if source.ndim == 0:
         raise TypeError(
@@ -656,7 +654,12 @@ class _Methods:
         return np.array(array, dtype=dtype, copy=copy)
 
     def to_numpy(self):
-        """Return the ndarray of all rows; libraries ask for it by this name."""
+        """Return the ndarray of all rows; libraries ask for it by this name.
+
+        >>> from growbuf import GrowArray
+        >>> GrowArray([1.0, 2.0]).to_numpy()
+        array([1., 2.])
+        """
         return self.array
 
     def __bytes__(self):
@@ -761,12 +764,12 @@ _WRITES = {"fill", "put", "sort", "partition", "setfield", "byteswap"}
 
 
 def _numpy_doc(name, value):
-    """Return the call and the first sentence of NumPy's docstring, or "" for each."""
+    """Return the arguments, or None, and the first sentence of NumPy's docstring."""
     head, _, rest = (value.__doc__ or "").strip().partition("\n\n")
     call = re.fullmatch(rf"a\.{name}\((.*)\)", " ".join(head.split()))
     text = " ".join((rest.partition("\n\n")[0] if call else head).split())
     sentence, dot, _ = (text + " ").partition(". ")
-    return call[1] if call else "", sentence.strip() + dot.strip()
+    return call[1] if call else None, sentence.strip() + dot.strip()
 
 
 def _signature(name, method):
@@ -774,11 +777,13 @@ def _signature(name, method):
 
     Until 2.3 NumPy has it in the docstring only.
     """
-    call = _numpy_doc(name, method)[0].replace("<no value>", "_no_value")
     try:
         return inspect.signature(method)
     except ValueError:
-        pass
+        call = _numpy_doc(name, method)[0]
+    if call is None:
+        return None
+    call = call.replace("<no value>", "_no_value")
     try:
         made = eval(f"lambda self, {call}: None", {"_no_value": np._NoValue})
     except (SyntaxError, NameError):
@@ -788,7 +793,7 @@ def _signature(name, method):
 
 def _lent_doc(name, value):
     sentence = _numpy_doc(name, value)[1] or f"The `{name}` of an ndarray."
-    return f"{sentence}\n\nNumPy does it, with the array of all rows: see numpy.ndarray.{name}."
+    return f"{sentence}\n\nDone by the ndarray of all rows: see numpy.ndarray.{name}."
 
 
 def _lent_method(name, method):

@@ -220,7 +220,8 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static PyObject *
 rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    static const char *const names[] = {"data", "dtype", "row_shape", "limit", "maxlen"};
+    static const char *const names[] = {"data", "dtype", "row_shape", "limit",
+                                        "maxlen"};
     enum { NPARAMS = sizeof names / sizeof *names };
     PyObject *values[NPARAMS];
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);

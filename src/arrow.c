@@ -220,7 +220,7 @@ struct items {
 };
 
 static void *
-allocate_items(size_t count, size_t nbytes)
+new_block(size_t count, size_t nbytes)
 {
     void *block = PyMem_RawCalloc(count > 0 ? count : 1, nbytes);
     if (block == NULL) {
@@ -233,7 +233,7 @@ allocate_items(size_t count, size_t nbytes)
 static void *
 gather_items(const struct items *items, bool swapped)
 {
-    char *block = allocate_items((size_t)items->count, (size_t)items->nbytes), *to = block;
+    char *block = new_block((size_t)items->count, (size_t)items->nbytes), *to = block;
     for (Py_ssize_t i = 0; block != NULL && i < items->count; i++) {
         const char *from = items->start + i * items->stride;
         if (swapped) {
@@ -252,7 +252,7 @@ gather_items(const struct items *items, bool swapped)
 static void *
 gather_bits(const struct items *items)
 {
-    unsigned char *block = allocate_items((size_t)items->count / 8 + 1, 1);
+    unsigned char *block = new_block((size_t)items->count / 8 + 1, 1);
     for (Py_ssize_t i = 0; block != NULL && i < items->count; i++) {
         if (items->start[i * items->stride] != 0) {
             block[i / 8] |= (unsigned char)(1 << i % 8);
@@ -279,7 +279,7 @@ find_nulls(struct ArrowArray *array, struct owned *owned, const char *values)
     if (array->null_count == 0) {
         return 0;
     }
-    unsigned char *bits = owned->validity = allocate_items((size_t)array->length / 8 + 1, 1);
+    unsigned char *bits = owned->validity = new_block((size_t)array->length / 8 + 1, 1);
     for (Py_ssize_t i = 0; bits != NULL && i < array->length; i++) {
         if (time_at(values, i) != INT64_MIN) {
             bits[i / 8] |= (unsigned char)(1 << i % 8);
@@ -294,7 +294,7 @@ static int
 shorten_days(struct owned *owned, Py_ssize_t count)
 {
     const char *values = owned->buffers[1];
-    int32_t *days = allocate_items((size_t)count, sizeof *days);
+    int32_t *days = new_block((size_t)count, sizeof *days);
     for (Py_ssize_t i = 0; days != NULL && i < count; i++) {
         int64_t value = time_at(values, i);
         if (value != INT64_MIN && (value < INT32_MIN || value > INT32_MAX)) {

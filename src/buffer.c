@@ -580,7 +580,8 @@ remove_first(BufferObject *self, size_t nbytes)
 static inline bool
 drop_block(BufferObject *self, size_t removed)
 {
-    bool drops = removed == self->store.length && store_kind(&self->store) == STORE_HEAP;
+    bool drops =
+        removed == self->store.length && store_kind(&self->store) == STORE_HEAP;
     if (drops) {
         store_free(&self->store);
     }

@@ -49,8 +49,9 @@ PyDoc_STRVAR(buffer_doc,
 "limit: the largest number of bytes that the buffer can hold; None for no limit. Address\n"
 "space for them is reserved, which takes no memory. So bytes can be appended, and\n"
 "removed from the front, while views of it exist. A view keeps its length and sees\n"
-"later writes. The limit counts the removed bytes that a view still sees. Growing past the limit raises MemoryError, and so does a limit that the system\n"
-"has no address space for. Copies and slices have no limit.");
+"later writes. The limit counts the removed bytes that a view still sees. Growing past\n"
+"the limit raises MemoryError, and so does a limit that the system has no address space\n"
+"for. Copies and slices have no limit.");
 
 static PyTypeObject *
 make_type(PyObject *module, PyType_Spec *spec)

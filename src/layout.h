@@ -61,11 +61,10 @@ typedef struct {
     PyObject_HEAD
     NumPyObject *numpy;
     PyObject *dtype;
-    PyObject *row_shape; /* a tuple of ints */
-    PyObject
-        *view_dtype;   /* of a row: the dtype, or a subarray dtype of the row shape */
-    PyObject *new_row; /* () -> ndarray of one row */
-    PyObject *format;  /* a bytes object; None: none; NULL: not yet known */
+    PyObject *row_shape;  /* a tuple of ints */
+    PyObject *view_dtype; /* the dtype, as a subarray if a row has a shape */
+    PyObject *new_row;    /* () -> ndarray of one row */
+    PyObject *format;     /* a bytes object; None: none; NULL: not yet known */
     size_t row_nbytes, itemsize;
     bool has_shape; /* a row is more than one item */
     bool is_void;   /* a scalar of this dtype is a view of its array, as np.void is */

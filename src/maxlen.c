@@ -44,12 +44,7 @@ maxlen_trim(BufferObject *buffer, size_t max)
 int
 maxlen_commit(BufferObject *buffer, size_t max, size_t nbytes)
 {
-    size_t removed = buffer_length(buffer) + nbytes - max;
-    assert(nbytes > 0 && removed - 1 < buffer_length(buffer) + nbytes);
-    if (!buffer_is_exported(buffer)) {
-        buffer_roll(buffer, nbytes, removed);
-        return 0;
-    }
+    assert(nbytes > 0 && buffer_length(buffer) + nbytes > max);
     buffer_commit(buffer, nbytes);
     if (maxlen_trim(buffer, max) < 0) {
         buffer_uncommit(buffer, nbytes);

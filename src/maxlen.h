@@ -28,7 +28,8 @@ int maxlen_trim(BufferObject *buffer, size_t max);
 
 /* Append `nbytes` that were written after the last byte, and remove from the front what
  * is then more than `max`. If views prevent that, raise an exception, return -1 and
- * append nothing. pre: 0 < nbytes, and the buffer has more than `max` bytes with them. */
+ * append nothing. pre: 0 < nbytes, and the buffer has more than `max` bytes with them.
+ * Without exports buffer_roll() does the same at once. */
 int maxlen_commit(BufferObject *buffer, size_t max, size_t nbytes);
 
 #endif

@@ -79,8 +79,9 @@ rows_check_whole(const RowsObject *self)
         return 0;
     }
     PyErr_Format(PyExc_ValueError,
-                 "the buffer has %zu bytes, which are not whole rows of %zu", length,
-                 row_nbytes);
+                 "the buffer of the array has %zu bytes, which are not whole rows of "
+                 "%zu bytes: make its length a multiple of that",
+                 length, row_nbytes);
     return -1;
 }
 
@@ -313,7 +314,9 @@ refuse_past_limit(RowsObject *self)
     const char *plural = nrows == 1 ? "" : "s";
     if (held == 0) {
         PyErr_Format(PyExc_MemoryError,
-                     "the array would grow past its limit of %zu row%s", nrows, plural);
+                     "the array would grow past its limit of %zu row%s: make an array "
+                     "with a larger limit=",
+                     nrows, plural);
     }
     else {
         PyErr_Format(

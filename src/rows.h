@@ -26,11 +26,11 @@ typedef struct {
     BufferObject *buffer;
     LayoutObject *layout;
     PyObject *weakrefs;
-    PyObject *view; /* the kept view: a cached ndarray, or NULL; it is an export */
+    PyObject *view;     /* the kept view: a cached ndarray, or NULL; it is an export */
     size_t view_nbytes; /* of the newest view of all rows; SIZE_MAX: none was made */
-    struct swap *swap; /* or NULL */
-    size_t max_nbytes; /* of the last rows that are kept (maxlen=); or MAXLEN_NONE */
-    PyObject *pinned;  /* views that are kept as long as the array, a list; or NULL */
+    struct swap *swap;  /* or NULL */
+    size_t max_nbytes;  /* of the last rows that are kept (maxlen=); or MAXLEN_NONE */
+    PyObject *pinned;   /* views that are kept as long as the array, a list; or NULL */
     char *pending; /* the first bytes of a row that readfrom() read in part; or NULL */
     size_t pending_nbytes;
     unsigned int nexports; /* by the buffer protocol: memoryviews and the like */
@@ -131,11 +131,16 @@ static inline int
 rows_commit(RowsObject *self, size_t nbytes)
 {
     BufferObject *buffer = self->buffer;
-    if (buffer_length(buffer) + nbytes > self->max_nbytes) {
-        self->view_nbytes = SIZE_MAX; /* the kept view, if any, shows other rows */
-        return maxlen_commit(buffer, self->max_nbytes, nbytes);
+    size_t max = self->max_nbytes;
+    if (max == MAXLEN_NONE || buffer_length(buffer) + nbytes <= max) {
+        buffer_commit(buffer, nbytes);
+        return 0;
     }
-    buffer_commit(buffer, nbytes);
+    if (buffer_is_exported(buffer)) {
+        self->view_nbytes = SIZE_MAX; /* the kept view, if any, shows other rows */
+        return maxlen_commit(buffer, max, nbytes);
+    }
+    buffer_roll(buffer, nbytes, buffer_length(buffer) + nbytes - max);
     return 0;
 }
 

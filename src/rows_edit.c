@@ -256,7 +256,11 @@ delete_where(RowsObject *self, const char *gone, size_t count)
     BufferObject *buffer = self->buffer;
     size_t row_nbytes = self->layout->row_nbytes;
     if (count > buffer_length(buffer) / row_nbytes) {
-        PyErr_SetString(PyExc_IndexError, "rows were removed meanwhile");
+        PyErr_Format(
+            PyExc_IndexError,
+            "cannot delete the selected rows: the length was %zu when they were "
+            "selected, and other code has made it %zu; select again",
+            count, buffer_length(buffer) / row_nbytes);
         return -1;
     }
     char *bytes = buffer_bytes(buffer);

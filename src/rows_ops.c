@@ -167,7 +167,10 @@ static PyObject *
 rows_item(PyObject *op, Py_ssize_t index)
 {
     if (index < 0) {
-        PyErr_SetString(PyExc_IndexError, "index out of bounds for axis 0");
+        Py_ssize_t nrows = rows_length(op);
+        PyErr_Format(PyExc_IndexError,
+                     "index %zd is out of bounds for axis 0 with size %zd",
+                     index - nrows, nrows);
         return NULL;
     }
     PyObject *key = PyLong_FromSsize_t(index);
@@ -343,7 +346,9 @@ rows_getbuffer(PyObject *op, Py_buffer *view, int flags)
     const char *format = NULL;
     struct export *export = NULL;
     if (asks_for(flags, PyBUF_F_CONTIGUOUS) && ndim > 1) {
-        PyErr_SetString(PyExc_BufferError, "the rows are not Fortran contiguous");
+        PyErr_SetString(PyExc_BufferError,
+                        "the rows are in C order, not in Fortran order: "
+                        "np.asfortranarray(array) makes a copy");
     }
     else if (!asks_for(flags, PyBUF_FORMAT) ||
              (format = layout_format(layout)) != NULL) {

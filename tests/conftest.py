@@ -12,7 +12,6 @@ import pytest
 from growbuf import GrowBuffer
 from growbuf._growbuf import check
 
-
 # Why tests are skipped: the first pattern that matches a reason decides its group.
 NOT_INSTALLED = re.compile(
     r"could not import '([\w.-]+)|([\w.-]+) is not installed|([\w.-]+): not found"

@@ -21,6 +21,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import tracemalloc
 import warnings
 import weakref
@@ -544,6 +545,70 @@ def test_append_from_several_threads_keeps_rows_whole(busy_threads):
         assert np.array_equal(own[1::2], -np.arange(each))
 
 
+def pairs(numbers):
+    """Return rows (n, -n), so that a row that is not whole can be seen."""
+    numbers = np.asarray(numbers, float)
+    return np.column_stack((numbers, -numbers))
+
+
+LARGE = pairs(np.arange(1 << 16))  # 1 MiB
+THREAD_CALLS = {  # and by how many rows the length changes
+    "append": (lambda a: a.append((7, -7)), 1),
+    "extend by 1 MiB": (lambda a: a.extend(LARGE), len(LARGE)),
+    "extend by a list": (lambda a: a.extend([(1, -1), (2, -2)]), 2),
+    "insert": (lambda a: a.insert(5, (8, -8)), 1),
+    "pop": (lambda a: a.pop(), -1),
+    "pop the first": (lambda a: a.pop(0), -1),
+    "del": (lambda a: operator.delitem(a, slice(3, 9)), -6),
+    "del from the front": (lambda a: operator.delitem(a, slice(None, 50)), -50),
+}
+
+
+def repeat_call(array, name):
+    """Make a call of THREAD_CALLS again and again. Return by how many rows that changed
+    the length in all; a call that a view of another thread refuses changes nothing."""
+    call, change = THREAD_CALLS[name]
+    done = 0
+    for _ in range(12 if abs(change) > 1000 else 300):
+        try:
+            call(array)
+        except BufferError as error:
+            assert "is held" in str(error)
+        else:
+            done += change
+    return done
+
+
+@pytest.mark.parametrize("nreaders", [0, 2])
+def test_changes_by_threads_keep_rows_whole_and_counted(nreaders, busy_threads):
+    """Each call is one step, though indices may mean other rows by the time of the call.
+    No row of a view changes while other threads append and remove."""
+    array = GrowArray(pairs(np.arange(20_000)))
+    before, done = len(array), threading.Event()
+
+    def read():
+        nbroken = 0
+        while not done.is_set():
+            for view in (array.array, array[-100:], array[:100]):
+                nbroken += np.count_nonzero(view[:, 0] != -view[:, 1])
+            del view
+        return nbroken
+
+    with ThreadPoolExecutor(len(THREAD_CALLS) + nreaders) as pool:
+        readers = [pool.submit(read) for _ in range(nreaders)]
+        calls = [pool.submit(repeat_call, array, name) for name in THREAD_CALLS]
+        changes = {
+            name: call.exception() or call.result()
+            for name, call in zip(THREAD_CALLS, calls, strict=True)
+        }
+        done.set()
+    assert [reader.result() for reader in readers] == [0] * nreaders
+    assert changes["append"] == 300 and changes["extend by 1 MiB"] == 12 * len(LARGE)
+    assert nreaders or changes["del"] == -1800
+    assert len(array) == before + sum(changes.values())
+    assert not np.count_nonzero(array[:, 0] != -array[:, 1])
+
+
 FRONT_REMOVALS = [
     lambda a: a.pop(0),
     lambda a: a.clear(),
@@ -785,7 +850,7 @@ def test_growth_past_limit_error_states_rows():
         lambda: array.resize(4),
         lambda: array.reserve(4),
     ):
-        with Unchanged(array), pytest.raises(MemoryError, match="limit of 3 rows$"):
+        with Unchanged(array), pytest.raises(MemoryError, match="limit of 3 rows: "):
             call()
     array = GrowArray(dtype="u1")
     many = array.limit + 1
@@ -1113,6 +1178,84 @@ def test_extend_non_rows_raises_type_error():
     for bad in (5, 1.5, "text", b"bytes", np.float64(3), None, {1: 2}):
         with Unchanged(array), pytest.raises(TypeError):
             array.extend(bad)
+
+
+def odd_buffer():
+    array = GrowArray([1.0, 2.0])
+    array.buffer.extend(b"odd")
+    return array
+
+
+class RemovesRows:
+    """A key that removes rows while NumPy selects rows by it."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        self.array.resize(1)
+        return np.ones(3, bool)
+
+
+def delete_removed(array):
+    del array[RemovesRows(array)]
+
+
+MESSAGES = {
+    "odd buffer": (
+        lambda: odd_buffer().append(1),
+        "the buffer of the array has 19 bytes, which are not whole rows of 8 bytes: "
+        "make its length a multiple of that",
+    ),
+    "from_buffer": (
+        lambda: GrowArray.from_buffer(GrowBuffer(b"abc"), "i2"),
+        "the buffer of the array has 3 bytes, which are not whole rows of 2 bytes: "
+        "make its length a multiple of that",
+    ),
+    "limit": (
+        lambda: GrowArray(limit=3).extend([1, 2, 3, 4]),
+        "the array would grow past its limit of 3 rows: make an array with a larger limit=",
+    ),
+    "selected": (
+        lambda: delete_removed(GrowArray([1.0, 2.0, 3.0])),
+        "cannot delete the selected rows: the length was 3 when they were selected, and "
+        "other code has made it 1; select again",
+    ),
+    "index": (
+        lambda: GrowArray([1.0, 2.0]).pop(5),
+        "index 5 is out of bounds for axis 0 with size 2",
+    ),
+    "reserve": (
+        lambda: GrowArray().reserve(-1),
+        "nrows must be 0 or more, got -1",
+    ),
+    "huge": (
+        lambda: GrowArray(limit=1 << 70),
+        "limit=1180591620717411303424: no memory holds so many rows of 8 bytes",
+    ),
+    "setflags": (
+        lambda: GrowArray().setflags(write=False),
+        "the flags of a GrowArray cannot be set: set those of a view, as in "
+        "view = array.array; view.setflags(write=False)",
+    ),
+}
+
+
+@RESERVES
+@pytest.mark.parametrize("name", MESSAGES)
+def test_error_message_says_what_is_so_and_what_to_do(name):
+    call, message = MESSAGES[name]
+    with pytest.raises(Exception, match=f"^{re.escape(message)}$"):
+        call()
+
+
+def test_buffer_request_in_fortran_order_says_how_to_copy():
+    rows = GrowArray([[1.0, 2.0], [3.0, 4.0]])
+    view = (ctypes.c_char * 256)()
+    request = ctypes.pythonapi.PyObject_GetBuffer
+    request.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
+    with pytest.raises(BufferError, match="C order.*asfortranarray"):
+        request(rows, ctypes.addressof(view), 0x58)  # PyBUF_F_CONTIGUOUS
 
 
 def test_index_out_of_range_raises_index_error():
@@ -2209,7 +2352,7 @@ def test_delitem_rows_appended_by_selection_are_kept():
 
 def test_delitem_rows_removed_by_selection_raises_index_error():
     array = GrowArray([1.0, 2.0, 3.0])
-    with pytest.raises(IndexError, match="meanwhile"):
+    with pytest.raises(IndexError, match="select again"):
         del array[Selection(array.pop)]
     assert array.tolist() == [1, 2]
 

@@ -181,3 +181,19 @@ def test_measured_command_writes_file_and_page(figures, source, tmp_path, monkey
     others = {**measured["figures"], "small.upper": None, "small.strip": None}
     before = {**source["figures"], "small.upper": None, "small.strip": None}
     assert others == before
+
+
+def test_measured_command_does_not_inherit_arguments_of_make(
+    figures, tmp_path, monkeypatch
+):
+    report = tmp_path / "report.json"
+    monkeypatch.setenv("ARGS", "bench")
+    monkeypatch.setenv("MAKEFLAGS", " -- ARGS=bench")
+    monkeypatch.setenv("SEEN", "1")
+    code = (
+        "import json, os; names = {'ARGS', 'MAKEFLAGS', 'SEEN'} & {*os.environ}; "
+        f"json.dump({{'rows': [{{'names': [*names]}}]}}, open({str(report)!r}, 'w'))"
+    )
+    command = {"run": f'python -c "{code}"', "report": str(report)}
+    row, _ = figures.measure("name", command)
+    assert row == {"names": ["SEEN"]}

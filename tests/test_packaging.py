@@ -237,3 +237,21 @@ class TestInstalled:
     def test_extension_exports_only_its_init_function(self, tmp_path):
         out = run("nm", "-D", "--defined-only", _growbuf.__file__, cwd=tmp_path)
         assert [line.split()[-1] for line in out.splitlines()] == ["PyInit__growbuf"]
+
+    def test_import_of_package_that_is_not_built_says_so(self, tmp_path):
+        package = Path(growbuf.__file__).parent
+        shutil.copytree(
+            package,
+            tmp_path / "growbuf",
+            ignore=shutil.ignore_patterns("*.so", "*.pyd"),
+        )
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", "import growbuf"],  # -S: not the installed one
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        *_, last = done.stderr.splitlines()
+        assert last.startswith("ImportError: growbuf is not built for this Python in ")
+        assert "pip install ." in last and "During handling" not in done.stderr

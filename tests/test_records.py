@@ -102,11 +102,14 @@ def test_insert_of_rows_that_do_not_fit_raises():
 
 
 def test_array_interface_describes_the_rows():
-    array = GrowArray([[1, 2, 3]], dtype="f4")
+    array = GrowArray([[1, 2, 3], [4, 5, 6]], dtype="f4")
     found = array.__array_interface__
-    assert found["shape"] == (1, 3) and found["typestr"] == "<f4"
+    assert found["shape"] == (2, 3) and found["typestr"] == "<f4"
     assert found["strides"] is None and found["version"] == 3
-    assert array.pop().tolist() == [1, 2, 3]  # it prevents nothing
+    with pytest.raises(KeyError):
+        found["mask"]
+    del found
+    assert array.pop().tolist() == [4, 5, 6]  # nothing is pinned
 
 
 def test_address_of_array_interface_stays_valid():

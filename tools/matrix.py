@@ -35,7 +35,17 @@ ALLOCATORS = ["jemalloc", "mimalloc"]
 # those of the standard library take long; those of limits and faults force each rung
 # themselves.
 SAME_EVERYWHERE = [
-    *("bench", "c", "demo", "docs", "examples", "faults", "figures", "layers", "limits"),
+    *(
+        "bench",
+        "c",
+        "demo",
+        "docs",
+        "examples",
+        "faults",
+        "figures",
+        "layers",
+        "limits",
+    ),
     *("links", "packaging", "rungs", "swap", "tools", "typing"),
 ]
 # Tests whose result may depend on the rung or on the allocator.

@@ -86,7 +86,8 @@ def check_links(text):
         if not link.startswith(("https://", "#")):
             raise CheckError(f"a relative link in the long description: {link}")
         found = re.fullmatch(
-            rf"{re.escape(project['urls']['Source'])}/(?:raw|blob)/HEAD/([^#]+)(#.*)?", link
+            rf"{re.escape(project['urls']['Source'])}/(?:raw|blob)/HEAD/([^#]+)(#.*)?",
+            link,
         )
         if found and not (ROOT / found[1]).exists():
             raise CheckError(f"a link of the long description leads nowhere: {link}")
@@ -118,7 +119,9 @@ def check_size(wheel):
 
 def install(version, file):
     """Install a file in a new environment and use the package from another folder."""
-    python = sys.executable if version == this_version() else matrix.find_python(version)
+    python = (
+        sys.executable if version == this_version() else matrix.find_python(version)
+    )
     if python is None:
         return "no such Python here"
     venv = OUT / f"venv-{version}"

@@ -63,7 +63,9 @@ CHANGES = [
 
 def function_range(text, name):
     """Return where the body of a function starts and ends: its braces at column 0."""
-    found = re.search(re.escape(name) + r"[^;{]*\n\{.*?^\}", text, re.DOTALL | re.MULTILINE)
+    found = re.search(
+        re.escape(name) + r"[^;{]*\n\{.*?^\}", text, re.DOTALL | re.MULTILINE
+    )
     if found is None:
         raise ValueError(f"there is no function {name}...)")
     return found.span()
@@ -74,7 +76,9 @@ def apply(change, text):
     start, end = function_range(text, change.function)
     body, count = re.subn(change.pattern, lambda _: change.replacement, text[start:end])
     if count != 1:
-        raise ValueError(f"{change.function}...) has {count} conditions like {change.pattern}")
+        raise ValueError(
+            f"{change.function}...) has {count} conditions like {change.pattern}"
+        )
     return text[:start] + body + text[end:]
 
 

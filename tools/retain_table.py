@@ -1,6 +1,6 @@
 """Write the counts in a guest's log into a page, between two marks.
 
-    python3 tools/retain_table.py LOG PAGE
+python3 tools/retain_table.py LOG PAGE
 """
 
 import json

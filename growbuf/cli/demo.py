@@ -42,7 +42,8 @@ NOTE = (
     "GrowBuffer. Peak memory: of the process that made the run, minus what it held "
     "before the first piece. Moves: how often the kernel moved the pages of the buffer. "
     "Page tables moved: the size of the pages whose addresses the kernel changed, in "
-    "total; it copies no byte. Bytes copied: by growing, as when a small buffer leaves the heap."
+    "total; it copies no byte. Bytes copied: by growing, as when a small buffer leaves the "
+    "heap."
 )
 WARM_NOTE = (
     "Before each run, memory for it was touched and freed: a virtual machine may have "
@@ -102,7 +103,9 @@ def length_of(file: str) -> int | None:
 
 def announcement(file: str | None, length: int | None, repeat: int) -> str:
     """Return what the demo will do and how long that takes, roughly."""
-    what = "data of Python's standard library" if file is None else f"the data of {file}"
+    what = (
+        "data of Python's standard library" if file is None else f"the data of {file}"
+    )
     nbytes = "" if length is None else f"{format_nbytes(length)} of "
     seconds = 3 + (length or 0) / GIB * (1 + len(KINDS) * repeat) * SECONDS_PER_GIB
     took = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"

@@ -17,8 +17,8 @@ STRATEGIES = {
     "forbids it.",
     "copy": "Growing copies the bytes, because pages cannot be moved here. Where a sandbox "
     "forbids mremap, its profile can allow it.",
-    "heap": "Growing calls realloc, as bytearray does, and there are no limits: this system "
-    "has no way to map pages that growbuf knows, or GROWBUF_STRATEGY=heap is set.",
+    "heap": "Growing calls realloc, as bytearray does, and there are no limits: growbuf "
+    "knows no way to map pages on this system, or GROWBUF_STRATEGY=heap is set.",
 }
 ANSWERS = {
     "EINVAL": "the kernel does not have it",
@@ -41,10 +41,10 @@ HUGE_PAGES = {
 
 def explain_forced(facts: dict[str, Any]) -> str:
     if facts["forced"] is None:
-        return (
-            "The best way that works is used. GROWBUF_STRATEGY=NAME starts from another."
-        )
-    return "GROWBUF_STRATEGY is set, so no better way is tried. Unset it to use the best."
+        return "The best way that works is used. GROWBUF_STRATEGY=NAME starts from another."
+    return (
+        "GROWBUF_STRATEGY is set, so no better way is tried. Unset it to use the best."
+    )
 
 
 def explain_probe(facts: dict[str, Any]) -> str:
@@ -78,13 +78,16 @@ def explain_populate(facts: dict[str, Any]) -> str:
 
 EXPLAIN = {
     "version": lambda facts: "The version of growbuf.",
-    "kernel": lambda facts: "What runs this process; in a container, the host's kernel.",
+    "kernel": lambda facts: (
+        "What runs this process; in a container, the host's kernel."
+    ),
     "forced": explain_forced,
     "strategy": lambda facts: STRATEGIES.get(facts["strategy"], ""),
     "probe": explain_probe,
     "populate": explain_populate,
-    "page_size": lambda facts: "Bytes that the kernel maps and moves at least. The system "
-    "sets it.",
+    "page_size": lambda facts: (
+        "Bytes that the kernel maps and moves at least. The system sets it."
+    ),
     "huge_page_size": lambda facts: "Bytes of a huge page. The processor sets it.",
     "transparent_hugepage": lambda facts: HUGE_PAGES.get(
         facts["transparent_hugepage"], ""
@@ -96,5 +99,9 @@ def explain(name: str, facts: dict[str, Any]) -> str:
     """Return indented lines on one fact, "" for a fact that needs none."""
     text = EXPLAIN[name](facts) if name in EXPLAIN else ""
     return textwrap.fill(
-        text, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT, break_long_words=False
+        text,
+        WIDTH,
+        initial_indent=INDENT,
+        subsequent_indent=INDENT,
+        break_long_words=False,
     )

@@ -23,7 +23,7 @@
 #include "pages.h"
 
 enum kernel_kind {
-    KERNEL_2014, /* flag 4 is RETAIN: grows, in place or elsewhere, keeps the source;
+    KERNEL_2014,   /* flag 4 is RETAIN: grows, in place or elsewhere, keeps the source;
                   * what does not grow stays where it is */
     KERNEL_RETAIN, /* of today, and flag 4 also grows; equal lengths always move */
     KERNEL_MAINLINE, /* flag 4 is DONTUNMAP: equal lengths only */

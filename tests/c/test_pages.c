@@ -14,9 +14,9 @@ static const int expected_errors[KERNEL_KINDS][PAGES_NRUNGS] = {
 };
 
 static const int expected_populate[KERNEL_KINDS] = {
-    [KERNEL_2014] = EINVAL,   [KERNEL_OLD] = EINVAL,      [KERNEL_MAINLINE] = 0,
-    [KERNEL_RETAIN] = 0,
-    [KERNEL_ENOSYS] = EINVAL, [KERNEL_NO_PAGES] = ENOSYS, [KERNEL_EPERM] = 0,
+    [KERNEL_2014] = EINVAL, [KERNEL_OLD] = EINVAL,    [KERNEL_MAINLINE] = 0,
+    [KERNEL_RETAIN] = 0,    [KERNEL_ENOSYS] = EINVAL, [KERNEL_NO_PAGES] = ENOSYS,
+    [KERNEL_EPERM] = 0,
 };
 
 static void
@@ -431,7 +431,8 @@ test_pages_discard_leaves_zeros(void)
     CHECK(is_filled(mapped, MIB, 1) && is_zero(mapped + MIB, MIB));
     fill(mapped, 2 * MIB, 1);
     kernel_fail(1, EAGAIN);
-    CHECK(pages_discard(mapped, 2 * MIB, false) == EAGAIN && is_filled(mapped, 2 * MIB, 1));
+    CHECK(pages_discard(mapped, 2 * MIB, false) == EAGAIN &&
+          is_filled(mapped, 2 * MIB, 1));
 }
 
 /* --------------------------------------------------------------- opening and hiding */

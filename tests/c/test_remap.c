@@ -601,7 +601,8 @@ commit_charge_is_for_source_and_target(void)
     CHECK(mprotect(mapped + length, length, PROT_NONE) == 0);
     CHECK(is_near(committed(), before + 2 * length));
     char *moved = remap(mapped, length, new_length, KEEP, NULL);
-    CHECK(moved != MAP_FAILED && is_near(committed(), before + 2 * length + new_length));
+    CHECK(moved != MAP_FAILED &&
+          is_near(committed(), before + 2 * length + new_length));
     CHECK(munmap(moved, new_length) == 0 && is_near(committed(), before + 2 * length));
     CHECK(munmap(mapped, 2 * length) == 0 && is_near(committed(), before));
 }
@@ -706,7 +707,8 @@ fail_in_the_midst(void)
     }
     CHECK(remap(source, length, new_length, KEEP | FIXED, target) == target);
     for (size_t i = 0; i < NPAGES; i++) {
-        CHECK(is_filled(target + i * step, page, i) && is_zero(source + i * step, page));
+        CHECK(is_filled(target + i * step, page, i) &&
+              is_zero(source + i * step, page));
     }
 }
 
@@ -794,7 +796,8 @@ find_out(void)
 int
 main(void)
 {
-    static const char *const names[] = {"a patched fake", "a mainline fake", "this one"};
+    static const char *const names[] = {"a patched fake", "a mainline fake",
+                                        "this one"};
     for (subject = 0; subject < NSUBJECTS; subject++) {
         RUN(find_out);
         if (!exists) {
