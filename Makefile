@@ -13,6 +13,7 @@ ARGS ?=
 UNDER ?=
 BENCH_JSON ?= .benchmarks/bench.json
 OPERATIONS_JSON ?= .benchmarks/operations.json
+MEMORY_JSON ?= .benchmarks/memory.json
 PROGRAMS_JSON ?= .benchmarks/programs.json
 export GROWBUF_DEBUG ?= 0
 export GROWBUF_PAGES ?= system
@@ -29,27 +30,32 @@ BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)-$(GROWBUF_PAGES)
 # free-threaded build.
 TAG := $(shell $(PYTHON) -c 'import sys, sysconfig; sys.version_info >= (3, 11) and \
 	print(sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag)' 2>/dev/null)
+# The compiler that setuptools uses: CC, or that of the Python.
+COMPILER = $(firstword $(shell $(PYTHON) -c 'import os, sysconfig; \
+	print(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")'))
 VENV := .venv/$(TAG)
 LINT := .venv/lint-$(TAG)
 RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
 PROGRAMS := .venv/programs-$(TAG)
+CONSUMERS := .venv/consumers-$(TAG)
 TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
-.PHONY: help demo info test lint format docs clean python
-.PHONY: bench operations programs pictures seed guard soak leaks matrix swap typing wheel cross windows $(TOOLS)
+.PHONY: help demo info test lint format docs links clean python
+.PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix
+.PHONY: retain swap consumers typing wheel cross windows release-check $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | info | test | lint | format | docs | clean"
+	@echo "make demo | info | test | lint | format | docs | links | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
-	@echo "make bench | operations | programs | pictures | seed     benchmarks"
-	@echo "make matrix | soak | swap | guard | leaks     more tests"
+	@echo "make bench | operations | programs | ends | memory | figures | pictures | seed"
+	@echo "make matrix | retain | soak | swap | consumers | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
-	@echo "make typing | wheel | cross | windows checks of a release"
+	@echo "make typing | wheel | cross | windows | release-check     checks of a release"
 
-demo: $(VENV)/$(BUILD)-cli
+demo: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
 # How buffers grow on this machine: ARGS=--json.
@@ -76,15 +82,34 @@ programs: $(PROGRAMS)/ready $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(PROGRAMS_JSON))
 	@PYTHONPATH=. $(PROGRAMS)/bin/python benchmarks/programs.py --json $(PROGRAMS_JSON) $(ARGS)
 
-# What `bench` and `operations` wrote, of what there is, for docs/.
+# Buffers that end as bytes, beside copies: ARGS="build --repeat 3".
+ends: $(VENV)/$(BUILD)-bench
+	@$(VENV)/bin/python benchmarks/ends.py $(ARGS)
+
+# Draw what `bench`, `operations` and `memory` wrote, as far as it is there, into docs/.
 pictures: $(VENV)/$(BUILD)-bench
 	@test ! -f $(BENCH_JSON) || \
 		$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
 	@test ! -f $(OPERATIONS_JSON) || \
 		$(VENV)/bin/python benchmarks/heatmap.py $(OPERATIONS_JSON) docs
+	@test ! -f $(MEMORY_JSON) || \
+		$(VENV)/bin/python benchmarks/memory.py --draw $(MEMORY_JSON)
+	@$(VENV)/bin/python benchmarks/animation.py docs
+
+# Memory over the time of a build, for `pictures` to draw.
+memory: $(VENV)/$(BUILD)-bench
+	@mkdir -p $(dir $(MEMORY_JSON))
+	@$(VENV)/bin/python benchmarks/memory.py --json $(MEMORY_JSON) $(ARGS)
+
+# Measure the figures of README.md and docs/, draw the pictures of what was measured, and
+# write both into the texts. ARGS names some commands of docs/figures.json. It takes about
+# 40 minutes on a quiet machine.
+figures: $(VENV)/$(BUILD)-bench
+	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/figures.py --measure $(ARGS)
+	@$(MAKE) --no-print-directory memory pictures ARGS=
 
 # A vector that doubles, over growbuf's store and over each allocator: ARGS="--json FILE".
-seed: $(VENV)/$(BUILD)-cli
+seed: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python benchmarks/seed.py $(ARGS)
 
 # Count the instructions of operations and compare them with tests/instructions.json,
@@ -98,6 +123,10 @@ docs: $(VENV)/$(BUILD)-docs
 		--doctree-dir build/doctrees docs build/docs
 	@echo "docs: build/docs/index.html"
 
+# Check the links of the site; those to other sites are only listed.
+links: docs
+	@$(VENV)/bin/python tools/links.py
+
 # Repeat the model tests for SOAK minutes: make soak SOAK=10 SEED=123. Each round prints
 # its seed.
 soak: $(VENV)/$(BUILD)-test
@@ -107,6 +136,11 @@ soak: $(VENV)/$(BUILD)-test
 swap: $(SWAP)/ready $(VENV)/$(BUILD)-test
 	@$(SWAP)/bin/python -m pytest -p no:cacheprovider $(ARGS) tests/swap_packages.py
 
+# Pass a GrowArray to libraries that take arrays. Those without a wheel are left out.
+consumers: $(CONSUMERS)/ready $(VENV)/$(BUILD)-test
+	@PYTHONPATH=. $(CONSUMERS)/bin/python -m pytest -p no:cacheprovider $(ARGS) \
+		tests/test_consumers.py
+
 # Repeat operations and check that memory use stops rising.
 leaks: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python tests/leaks.py $(ARGS)
@@ -114,6 +148,11 @@ leaks: $(VENV)/$(BUILD)-test
 # Run the tests on each available Python, allocator and rung.
 matrix: | python
 	@PYTHON="$(PYTHON)" $(PYTHON) tools/matrix.py $(ARGS)
+
+# Run tests on a kernel with MREMAP_RETAIN, built here, and on Debian's unpatched one:
+# make retain SOAK=10 ARGS="retain debian".
+retain: $(VENV)/$(BUILD)-test
+	@SOAK="$(SOAK)" VENV="$(VENV)" tools/retain $(ARGS)
 
 # Each tool is a script of that name in tools/, which starts with a description. As root
 # it installs the packages it needs; otherwise it names them.
@@ -141,6 +180,10 @@ wheel: $(RELEASE)/ready
 		auditwheel repair --wheel-dir dist $(RELEASE)/dist/*.whl
 	@mv $(RELEASE)/dist/*.tar.gz dist
 
+# Build what a release would publish and check it: links, contents, size, installation.
+release-check: $(RELEASE)/ready
+	@$(RELEASE)/bin/python tools/release_check.py $(ARGS)
+
 # Compile src/ for musl, macOS, Windows and arm64, and run the C tests with musl.
 cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
 	@$(RELEASE)/bin/python tests/cross/compile.py
@@ -161,18 +204,21 @@ clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find growbuf tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# All kinds of build for one Python write the same file. Building one therefore removes
-# the stamp files of the others.
-$(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/ready
-	@echo "building growbuf[$*] for $(TAG) ($(BUILD))"
+# The package, with the dependency group of the target. All kinds of build for one Python
+# write the same file. Building one therefore removes the stamp files of the others.
+EXTRAS = cli,numpy
+$(VENV)/$(BUILD)-bench: EXTRAS = bench
+$(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/pip-25.1
+	@echo "building growbuf for make $*, for $(TAG) ($(BUILD))"
 	@rm -f $(filter-out $(wildcard $(VENV)/$(BUILD)-*),$(wildcard $(VENV)/build-*))
-	@$(VENV)/bin/python -m pip install --quiet --no-build-isolation --editable '.[$*]'
+	@PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install --quiet \
+		--no-build-isolation --editable '.[$(EXTRAS)]' --group $*
 	@touch $@
 
-$(VENV)/ready: | python
+$(VENV)/pip-25.1: | python
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --upgrade 'setuptools>=77'
+	@$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=77'
 	@touch $@
 
 # Each of these holds the dependency group of the same name; --group needs pip 25.1.
@@ -183,6 +229,21 @@ $(LINT)/ready $(RELEASE)/ready $(SWAP)/ready $(PROGRAMS)/ready: .venv/%-$(TAG)/r
 	@$(@D)/bin/python -m pip install --quiet --group $*
 	@touch $@
 
+$(CONSUMERS)/ready: | python
+	@echo "making $(@D)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --upgrade pip
+	@$(@D)/bin/python -m pip install --quiet pytest pytest-randomly hypothesis numpy
+	@for name in pandas polars pyarrow scipy scikit-learn xarray dask h5py zarr numba \
+		matplotlib Pillow astropy opencv-python-headless soundfile; do \
+		$(@D)/bin/python -m pip install --quiet --only-binary :all: $$name || \
+		echo "left out: $$name"; done
+	@touch $@
+
 python:
 	@test -n "$(TAG)" || { echo "growbuf needs Python 3.11 or newer and '$(PYTHON)'" \
 		"is not: try make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -w . || { echo "make needs to write here, and $(CURDIR) is read-only:" \
+		"copy the checkout" >&2; exit 1; }
+	@command -v $(COMPILER) >/dev/null || { echo "growbuf needs a C compiler, and" \
+		"'$(COMPILER)' is not there: install gcc, or set CC" >&2; exit 1; }

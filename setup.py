@@ -1,8 +1,13 @@
-"""Describe the one extension module; everything else is in pyproject.toml."""
+"""Describe the extension module and the long description.
+
+Everything else is in pyproject.toml.
+"""
 
 import os
+import re
 import shlex
 import sys
+import tomllib
 from glob import glob
 
 from setuptools import Extension, setup
@@ -34,7 +39,23 @@ def link_args() -> list[str]:
     return [] if sys.platform == "win32" else ["-pthread"]
 
 
+def long_description() -> str:
+    """Return README.md with absolute links, so that they work on any page."""
+    with open("pyproject.toml", "rb") as file:
+        source = tomllib.load(file)["project"]["urls"]["Source"]
+    with open("README.md", encoding="utf-8") as file:
+        text = file.read()
+
+    def absolute(link: re.Match[str]) -> str:
+        kind = "raw" if link[1] else "blob"  # an image has a "!" before it
+        return f"{link[1]}{link[2]}({source}/{kind}/HEAD/{link[3]})"
+
+    return re.sub(r"(!?)(\[[^]]*\])\((?!https?:|#)([^)]+)\)", absolute, text)
+
+
 setup(
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
     ext_modules=[
         Extension(
             "growbuf._growbuf",
@@ -44,5 +65,5 @@ setup(
             extra_compile_args=compile_args(),
             extra_link_args=link_args(),
         )
-    ]
+    ],
 )

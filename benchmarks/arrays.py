@@ -7,16 +7,18 @@
 taken in turn, each in a forked process. Both jobs end with an ndarray of all rows. `peak`
 is the peak memory of the process during the job, for each byte of the result. `overhead`
 is how many nanoseconds longer a call takes than on an ndarray; it and the time on the
-ndarray (`of`) are the minimum of many. Libraries that are not installed are left out.
-Needs the extras `cli` and `numpy`.
+ndarray (`of`) are the minimum of many. `last` appends rows one by one to an array that
+keeps the last 10,000, and looks at these after every 100 rows. Libraries that are not
+installed are left out. Needs the extras `cli` and `numpy`.
 """
 
 import array
 import timeit
+from collections import deque
 from functools import partial
 
 import numpy as np
-from common import case_parser, compare, parse
+from common import add_json, case_parser, compare, parse, write_json
 
 from growbuf import GrowArray
 from growbuf.cli.cases import BLOCKS, ITEMS, blocks, is_installed
@@ -110,6 +112,56 @@ def rows_list(dtype, row_shape, last):
     return np.array(grown, dtype)
 
 
+# ------------------------------------------------------------ the last rows only
+
+
+WINDOW = 10_000
+LOOK_EVERY = 100  # rows
+
+
+class Ring:
+    """The last rows, in an array of twice as many, as one writes it by hand."""
+
+    def __init__(self, nrows):
+        self.rows, self.nrows, self.end = np.empty(2 * nrows), nrows, 0
+
+    def append(self, row):
+        if self.end == len(self.rows):
+            self.rows[: self.nrows] = self.rows[self.nrows :]
+            self.end = self.nrows
+        self.rows[self.end] = row
+        self.end += 1
+
+    @property
+    def array(self):
+        return self.rows[max(0, self.end - self.nrows) : self.end]
+
+
+def append_and_look(rows, look, items):
+    """Append all items; look at the last rows from time to time."""
+    append = rows.append
+    for start in range(0, len(items), LOOK_EVERY):
+        for item in items[start : start + LOOK_EVERY]:
+            append(item)
+        look(rows)[-1]
+
+
+def last_growarray(_kind, items):
+    append_and_look(GrowArray(maxlen=WINDOW), lambda rows: rows.array, items)
+
+
+def last_deque(_kind, items):
+    append_and_look(deque(maxlen=WINDOW), np.array, items)
+
+
+def last_ring(_kind, items):
+    append_and_look(Ring(WINDOW), lambda rows: rows.array, items)
+
+
+def all_growarray(_kind, items):
+    append_and_look(GrowArray(), lambda rows: rows.array, items)
+
+
 # --------------------------------------------------------------------- measuring
 
 
@@ -146,6 +198,17 @@ def rows_case(dtype, row_shape, last, repeat):
         for job in (rows_list, rows_growarray)
     )
     yield "list, np.array", compare(theirs, ours, repeat)
+
+
+def last_case(repeat):
+    ours = partial(timed_with_values, last_growarray, "floats", COUNT_IN_PYTHON)
+    for name, job in (
+        ("deque, np.array", last_deque),
+        ("two windows of NumPy", last_ring),
+        ("without maxlen", all_growarray),
+    ):
+        theirs = partial(timed_with_values, job, "floats", COUNT_IN_PYTHON)
+        yield name, compare(theirs, ours, repeat)
 
 
 def blocks_case(nbytes, peers, repeat):
@@ -216,6 +279,7 @@ CASES = {
     "bools": partial(items_case, "bools"),
     "rows": partial(rows_case, np.dtype("f8"), 3, (2.5,)),
     "records": partial(rows_case, RECORD, (), (True, b"ab")),
+    "last": last_case,
     "blocks": partial(blocks_case, 512 << 20, LARGE),
     "blocks-16m": partial(blocks_case, 16 << 20, SMALL),
     "overhead": overhead_case,
@@ -232,18 +296,23 @@ COLUMNS = {
 
 
 def main():
-    options = parse(case_parser(__doc__, CASES), CASES)
+    parser = case_parser(__doc__, CASES)
+    add_json(parser)
+    options = parse(parser, CASES)
 
     from rich.console import Console
     from rich.table import Table
 
+    report = []
     for name in options.cases:
         rows = list(CASES[name](options.repeat))
+        report += [{"case": name, "peer": peer, **row} for peer, row in rows]
         columns = {c: form for c, form in COLUMNS.items() if c in rows[0][1]}
         table = Table(name, *columns)
         for peer, row in rows:
             table.add_row(peer, *(form.format(row[c]) for c, form in columns.items()))
         Console().print(table)
+    write_json(options, {"rows": report})
 
 
 if __name__ == "__main__":

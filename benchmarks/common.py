@@ -1,12 +1,14 @@
-"""What the scripts share: cases named on the command line, ratios, tables."""
+"""What the scripts share: cases named on the command line, ratios, tables, pages."""
 
 import argparse
 import ctypes
 import gc
 import json
+import re
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import growbuf
 from growbuf.cli.measure import (
@@ -43,6 +45,23 @@ def add_allocators(parser):
     """Let the command name allocators, for each of which it starts itself as a worker."""
     parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+
+
+def add_json(parser):
+    """Let the command write its figures to a file, for figures.py and the pictures."""
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        type=argparse.FileType("w"),
+        help="write the figures to FILE",
+    )
+
+
+def write_json(options, report):
+    """Write the report to the file that the option --json names, if it names one."""
+    if options.json:
+        with options.json as file:
+            json.dump(report, file, indent=1)
 
 
 def parse(parser, cases=()):
@@ -95,10 +114,11 @@ def ratio(pairs):
 
 
 def compare(theirs, ours, repeat):
-    """Return the median ratio of two jobs, and the seconds of the second."""
+    """Return the median ratio of two jobs, all ratios, and the seconds of the second."""
     pairs = take_pairs(theirs, ours, repeat)
     return {
         "ratio": ratio(pairs),
+        "ratios": [theirs / ours for theirs, ours in pairs],
         "seconds": statistics.median(ours for _, ours in pairs),
     }
 
@@ -115,3 +135,39 @@ def show(rows, forms, title=None):
             *(form.format(row[c]) if c in row else "" for c, form in forms.items())
         )
     Console().print(table)
+
+
+# ------------------------------------------------------------- pages and pictures
+
+
+def read_arguments(doc):
+    """Return the report and the folder of pages that a command names: FILE [FOLDER]."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("report", metavar="FILE", type=argparse.FileType())
+    parser.add_argument(
+        "folder", nargs="?", metavar="FOLDER", type=Path, default="docs"
+    )
+    options = parser.parse_args()
+    with options.report as file:
+        return json.load(file), options.folder
+
+
+def write_tables(folder, name, make):
+    """Make each table after a comment <!-- NAME: WORDS --> of performance.md anew.
+
+    `make` gets the words, and returns the lines of a table in Markdown.
+    """
+    page = folder / "performance.md"
+    if page.exists():
+        text = re.sub(
+            rf"(<!-- {name}(?:: (.+))? -->\n\n)(?:\|.*\n)*",
+            lambda found: found[1] + make((found[2] or "").split()),
+            page.read_text(),
+        )
+        page.write_text(text)
+
+
+def markdown_table(head, rows):
+    """Return a table in Markdown; a cell is a string."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

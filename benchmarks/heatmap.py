@@ -7,11 +7,9 @@ In the folder's performance.md the table after <!-- operations --> is made anew.
 same figures make the same files, byte by byte.
 """
 
-import json
-import re
-import sys
 from html import escape
-from pathlib import Path
+
+from common import markdown_table, read_arguments, write_tables
 
 GRAY = "#7d8590"
 # From 1 outwards: below it growbuf takes longer, above it the peer does. Both go as far
@@ -151,38 +149,25 @@ def draw(rows):
 
 def table(summary):
     """Return the summary as a table in Markdown."""
-    lines = ["| cells of | state | number | geometric mean | under 0.95 | lowest |"]
-    lines.append("| --- | --- | --- | --- | --- | --- |")
-    lines += [
-        f"| {row['kind']} | {row['state']} | {row['cells']:,} | {row['mean']:.2f} "
-        f"| {row['losing']:,} | {short(row['lowest'])} |"
+    head = "cells of", "state", "number", "geometric mean", "under 0.95", "lowest"
+    rows = [
+        (
+            *(row["kind"], row["state"], f"{row['cells']:,}", f"{row['mean']:.2f}"),
+            *(f"{row['losing']:,}", short(row["lowest"])),
+        )
         for row in summary
         if row["kind"] != "all"
     ]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def write_table(summary, page):
-    """Make the table after its comment anew."""
-    whole = re.sub(
-        r"(<!-- operations -->\n\n)(?:\|.*\n)*",
-        lambda found: found[1] + table(summary),
-        page.read_text(),
-    )
-    page.write_text(whole)
+    return markdown_table(head, rows)
 
 
 def main():
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    report = json.loads(Path(sys.argv[1]).read_text())
-    folder = Path(sys.argv[2] if len(sys.argv) > 2 else "docs")
+    report, folder = read_arguments(__doc__)
     cells = [cell for cell in report["cells"] if "ratio" in cell]
     for kind in dict.fromkeys(cell["kind"] for cell in cells):
         svg = draw([cell for cell in cells if cell["kind"] == kind])
         (folder / f"operations-{kind}.svg").write_text(svg)
-    if (page := folder / "performance.md").exists():
-        write_table(report["summary"], page)
+    write_tables(folder, "operations", lambda words: table(report["summary"]))
 
 
 if __name__ == "__main__":

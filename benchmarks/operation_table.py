@@ -280,8 +280,10 @@ def buffer_shrunk(add):
     add("x.take(half)", "x.take(half), once", each=True, peer={"statement": take})
     take = lines("y = x[:]", "x.clear()")
     add("x.take()", "x.take(), once", each=True, peer={"statement": take})
-    freeze = lines("y = memoryview(bytes(x))", "x.clear()")
+    freeze = lines("y = bytes(x)", "x.clear()")
     add("x.freeze()", "x.freeze(), once", each=True, peer={"statement": freeze})
+    freeze = lines("y = bytes(x[:half])", "del x[:half]")
+    add("x.freeze(half)", "x.freeze(half), once", each=True, peer={"statement": freeze})
 
     add(lines("x.clear()", "x += src"), "x.clear(); x += source", cold=True)
     for part in (":half", "half:"):

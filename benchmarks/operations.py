@@ -31,7 +31,6 @@ interpreter has adapted to the other. Sources begin at other offsets in a page f
 round to the next.
 """
 
-import argparse
 import array
 import ast
 import gc
@@ -51,12 +50,14 @@ from statistics import geometric_mean, median
 
 from common import (
     add_allocators,
+    add_json,
     case_parser,
     in_child,
     parse,
     release,
     run_worker,
     touch,
+    write_json,
 )
 from operation_table import (
     BURSTS,
@@ -292,7 +293,7 @@ def same(theirs, ours):
     if types == (io.BytesIO, growbuf.GrowIO) or types == (io.BytesIO, io.BytesIO):
         facts = [f.closed or (f.getvalue(), f.tell()) for f in (theirs, ours)]
         return facts[0] == facts[1]
-    if types == (bytearray, growbuf.GrowBuffer):
+    if types in ((bytearray, growbuf.GrowBuffer), (bytes, growbuf.FrozenBytes)):
         return theirs == ours
     if types[0] is not types[1]:
         return False
@@ -593,7 +594,7 @@ def parse_options():
     parser.add_argument("--cpu", action="store_true", help="count processor time")
     parser.add_argument("--kind", choices=KINDS)
     parser.add_argument("--only", metavar="PATTERN", help="of the names of cells")
-    parser.add_argument("--json", metavar="FILE", type=argparse.FileType("w"))
+    add_json(parser)
     parser.add_argument("--list", action="store_true", help="print what is timed")
     return parse(parser)
 
@@ -616,11 +617,8 @@ def main():
     ]
     if not rows:
         sys.exit("there is no such cell, or nothing to measure it with")
-    if options.json:
-        report = {**facts(), "quick": options.quick, "cpu": options.cpu}
-        report |= {"summary": summary(rows), "cells": rows}
-        json.dump(report, options.json, indent=1)
-        options.json.close()
+    report = {**facts(), "quick": options.quick, "cpu": options.cpu}
+    write_json(options, report | {"summary": summary(rows), "cells": rows})
     print_results(rows, options.only)
     if any("error" in row for row in rows):
         sys.exit(1)

@@ -8,12 +8,10 @@ one for the cases that the comment names. The same results make the same files, 
 byte. Needs matplotlib.
 """
 
-import json
-import re
-import sys
 from operator import itemgetter
-from pathlib import Path
 from statistics import median
+
+from common import markdown_table, read_arguments, write_tables
 
 from growbuf.cli.bench import add_ratios, short
 from growbuf.cli.measure import GIB, grouped
@@ -153,34 +151,19 @@ def ratio_table(rows, cases):
         add_ratios(group)
         for row in group:
             ratios.setdefault(row["peer"], {})[case] = short(row["ratio"])
-    lines = [["", *(f"`{case}`" for case in cases)], ["---"] * (len(cases) + 1)]
-    lines += [
+    rows = [
         [peer, *(of_peer.get(case, "") for case in cases)]
         for peer, of_peer in ratios.items()
     ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def write_tables(rows, page):
-    """Replace the tables of ratios in a page."""
-    text = re.sub(
-        r"(<!-- ratios: (.+) -->\n\n)(?:\|.*\n)*",
-        lambda found: found[1] + ratio_table(rows, found[2].split()),
-        page.read_text(),
-    )
-    page.write_text(text)
+    return markdown_table(["", *(f"`{case}`" for case in cases)], rows)
 
 
 def main():
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    report = json.loads(Path(sys.argv[1]).read_text())
-    folder = Path(sys.argv[2] if len(sys.argv) > 2 else "docs")
+    report, folder = read_arguments(__doc__)
     rows = [bench["extra_info"] for bench in report["benchmarks"]]
     for name, draw in PICTURES.items():
         draw(rows, str(folder / name))
-    if (page := folder / "performance.md").exists():
-        write_tables(rows, page)
+    write_tables(folder, "ratios", lambda cases: ratio_table(rows, cases))
 
 
 if __name__ == "__main__":

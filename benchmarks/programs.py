@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from statistics import geometric_mean, median
 
-from common import case_parser, memory_nbytes, parse
+from common import add_json, case_parser, memory_nbytes, parse, write_json
 from program_table import PROGRAMS
 
 import growbuf
@@ -117,7 +117,7 @@ def main():
     parser = case_parser(__doc__, repeat=5)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
     parser.add_argument("--only", metavar="PATTERN", help="of the names of programs")
-    parser.add_argument("--json", metavar="FILE", type=argparse.FileType("w"))
+    add_json(parser)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parse(parser)
     if options.worker:
@@ -136,9 +136,7 @@ def main():
     if measured := [row for row in rows if MISSING not in row]:
         report["summary"] = total = summary(measured)
         print(f"{'geometric mean':28} {total['cpu']:6.2f} {total['peak']:6.2f}")
-    if options.json:
-        json.dump(report, options.json, indent=1)
-        options.json.close()
+    write_json(options, report)
 
 
 if __name__ == "__main__":

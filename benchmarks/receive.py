@@ -5,8 +5,9 @@
 
 `ratio` is the other way's time divided by GrowBuffer's: the median over pairs of runs,
 taken in turn, each in its own process. `peak` is the peak memory of GrowBuffer's process
-while it reads, for each byte read. The case `handing` measures `take` and `freeze`, which
-pass on bytes without a copy. Needs the extra `cli`.
+while it reads, for each byte read. The case `frames` receives float32 rows into a
+GrowArray. The case `handing` measures `take` and `freeze`, which pass on bytes without a
+copy. Needs the extras `cli` and `numpy`.
 """
 
 import os
@@ -16,9 +17,10 @@ import tempfile
 import time
 from functools import partial
 
+import numpy as np
 from common import case_parser, compare, parse, show
 
-from growbuf import GrowBuffer
+from growbuf import GrowArray, GrowBuffer
 from growbuf.cli.measure import GIB, in_child, memory_nbytes, seconds, touch
 
 PIECE_NBYTES = 64 << 10
@@ -108,6 +110,43 @@ def socket_extend(sock, nbytes):
     return len(buf)
 
 
+# --------------------------------------------------- frames of numbers, a socket
+
+WIDTH = 1024  # numbers in a frame, f4
+
+
+def frames_readfrom(sock, nbytes):
+    frames = GrowArray(dtype="f4", row_shape=WIDTH)
+    frames.readfrom(sock)
+    return frames.array.nbytes
+
+
+def frames_join(sock, nbytes):
+    pieces = []
+    while piece := sock.recv(PIECE_NBYTES):
+        pieces.append(piece)
+    return np.frombuffer(b"".join(pieces), "f4").reshape(-1, WIDTH).nbytes
+
+
+def frames_bytearray(sock, nbytes):
+    received = bytearray()
+    while piece := sock.recv(PIECE_NBYTES):
+        received += piece
+    return np.frombuffer(received, "f4").reshape(-1, WIDTH).nbytes
+
+
+def frames_doubling(sock, nbytes):
+    """Receive into an array that is replaced by one twice as long when it is full."""
+    received, length = np.empty(PIECE_NBYTES, "u1"), 0
+    while count := sock.recv_into(memoryview(received)[length:]):
+        length += count
+        if length == len(received):
+            longer = np.empty(2 * length, "u1")
+            longer[:length] = received
+            received = longer
+    return received[:length].view("f4").reshape(-1, WIDTH).nbytes
+
+
 # ----------------------------------------------------------------- handing on
 
 
@@ -157,13 +196,30 @@ def socket_case(repeat):
         yield f"2 GiB socket, {name}", compare(theirs, ours, repeat)
 
 
+def frames_case(repeat):
+    nbytes = 128 << 20
+    ours = partial(warm, from_socket, frames_readfrom, nbytes)
+    for name, job in (
+        ("list, join, frombuffer", frames_join),
+        ("bytearray, frombuffer", frames_bytearray),
+        ("doubling ndarray, recv_into", frames_doubling),
+    ):
+        theirs = partial(warm, from_socket, job, nbytes)
+        yield f"128 MiB frames, {name}", compare(theirs, ours, repeat)
+
+
 def handing_case(repeat):
     for name in ("take", "freeze"):
         seconds = statistics.median(in_child(handing, name) for _ in range(repeat))
         yield f"{name}() of 1 GiB", {"seconds": seconds}
 
 
-CASES = {"file": file_case, "socket": socket_case, "handing": handing_case}
+CASES = {
+    "file": file_case,
+    "socket": socket_case,
+    "frames": frames_case,
+    "handing": handing_case,
+}
 
 
 FORMS = {

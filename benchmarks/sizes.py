@@ -16,6 +16,7 @@ from functools import partial
 
 from common import (
     add_allocators,
+    add_json,
     case_parser,
     parse,
     ratio,
@@ -23,6 +24,7 @@ from common import (
     run_worker,
     take_pairs,
     touch,
+    write_json,
 )
 
 from growbuf import GrowBuffer
@@ -31,6 +33,7 @@ from growbuf.cli.output import format_nbytes
 
 KINDS = (bytearray, GrowBuffer)
 PIECES = (64, 4 << 10, 64 << 10, 1 << 20)
+NAMES = ("length", "piece", "first", "again")
 MAX_PIECES = 1 << 24  # a build of more pieces takes minutes
 
 
@@ -108,6 +111,7 @@ def show(allocator, rows):
 def main():
     parser = case_parser(__doc__)
     add_allocators(parser)
+    add_json(parser)
     for name, default in (("--least", "64"), ("--most", "64M")):
         parser.add_argument(name, type=parse_nbytes, default=default, metavar=default)
     options = parse(parser)
@@ -115,10 +119,16 @@ def main():
         print(json.dumps(list(cells(options.least, options.most, options.repeat))))
         return
     limits = ("--least", options.least, "--most", options.most)
+    report = []
     for allocator in options.allocator:
         rows = run_worker(allocator, *limits, "--repeat", options.repeat)
         if rows is not None:
             show(allocator, rows)
+            report += [
+                {"allocator": allocator, **dict(zip(NAMES, row, strict=True))}
+                for row in rows
+            ]
+    write_json(options, {"rows": report})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,16 @@ import statistics
 import time
 from functools import partial
 
-from common import PIECE, add_allocators, case_parser, parse, run_worker, show
+from common import (
+    PIECE,
+    add_allocators,
+    add_json,
+    case_parser,
+    parse,
+    run_worker,
+    show,
+    write_json,
+)
 
 from growbuf import GrowBuffer
 from growbuf.cli.measure import GIB, in_child, memory_nbytes, seconds
@@ -181,9 +190,11 @@ def run_case(name, repeat, cold):
     rows = [
         {peer: measure(*call) for peer, call in jobs.items()} for _ in range(repeat)
     ]
+    ratios = [r["bytearray"] / r["GrowBuffer"] for r in rows]
     result = {
         "case": name,
-        "ratio": statistics.median(r["bytearray"] / r["GrowBuffer"] for r in rows),
+        "ratio": statistics.median(ratios),
+        "ratios": ratios,
         "seconds": statistics.median(r["GrowBuffer"] for r in rows),
     }
     if "numpy" in rows[0]:
@@ -233,13 +244,16 @@ FORMS = {
 def main():
     parser = case_parser(__doc__, CASES, repeat=5)
     add_allocators(parser)
+    add_json(parser)
     parser.add_argument("--memory", nargs="?", const="all", help="peak memory instead")
     parser.add_argument("--cold", action="store_true", help="do not touch memory first")
     options = parse(parser, CASES)
     if options.worker:
         print(json.dumps(work(options)))
         return
-    show([row for name in options.allocator for row in measure(name, options)], FORMS)
+    rows = [row for name in options.allocator for row in measure(name, options)]
+    show(rows, FORMS)
+    write_json(options, {"rows": rows})
 
 
 if __name__ == "__main__":

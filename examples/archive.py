@@ -1,45 +1,48 @@
-"""Build a zip archive of source files and NumPy arrays in memory.
+"""Pack NumPy arrays and a text into a zip archive in memory.
 
-    python examples/archive.py FOLDER
+    python examples/archive.py
 
-zipfile and numpy.save write to a GrowIO as to any file. Its attribute `buffer` contains
-what they wrote; it can be read, sent or stored without a copy.
+zipfile and numpy.save write to a GrowIO as to any file. Its attribute `buffer` has what
+they wrote. It can be sent or stored without a copy.
 """
 
-import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 
 from growbuf import GrowIO
 
 
-def pack(paths, arrays):
-    """Return a GrowIO with a zip archive of the files and the named arrays."""
+def pack(arrays, notes):
+    """Return a GrowIO with a zip archive: a file for each array, and the notes."""
     file = GrowIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in paths:
-            archive.write(path, path.name)
+        archive.writestr("notes.txt", notes)
         for name, array in arrays.items():
-            member = GrowIO()
-            np.save(member, array)
-            archive.writestr(f"{name}.npy", member.buffer)
+            with GrowIO() as member:
+                np.save(member, array)
+                archive.writestr(f"{name}.npy", member.buffer)
     return file
 
 
-def main():
-    paths = sorted(Path(sys.argv[1]).glob("*.py"))
-    lengths = np.array([path.stat().st_size for path in paths])
-    file = pack(paths, {"lengths": lengths})
+def unpack(file):
+    """Return the arrays of such an archive."""
     with zipfile.ZipFile(file) as archive:
-        assert archive.testzip() is None
-        unpacked = np.load(GrowIO(archive.read("lengths.npy")))
-        assert (unpacked == lengths).all()
-        nfiles = len(archive.namelist())
-    print(
-        f"{nfiles} files, {lengths.sum()} bytes of source in {len(file.buffer)} bytes"
-    )
+        return {
+            name.removesuffix(".npy"): np.load(GrowIO(archive.read(name)))
+            for name in archive.namelist()
+            if name.endswith(".npy")
+        }
+
+
+def main():
+    days = np.arange(100_000)
+    arrays = {"days": days, "degrees": np.round(15 + 10 * np.sin(days / 58), 1)}
+    file = pack(arrays, "One measurement for each day.\n")
+    nbytes = sum(array.nbytes for array in arrays.values())
+    print(f"{nbytes} bytes of arrays are {len(file.buffer)} bytes of archive")
+    for name, array in unpack(file).items():
+        print(f"{name}: {len(array)} values, mean {array.mean():.2f}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Collect the frames of a WAV file in a GrowArray, and measure the level meanwhile.
 
-    python examples/collect_wav.py FILE
+    python examples/collect_wav.py [FILE]
 
 For each block that is read, it prints the level of the last tenth of a second. That is a
 view of several blocks in one piece, without a copy, and the array can still grow. The
-samples of the file must have 16 bits.
+samples of the file must have 16 bits. Without a FILE, the program makes one in memory: a
+tone that becomes louder.
 """
 
 import sys
@@ -12,9 +13,22 @@ import wave
 
 import numpy as np
 
-from growbuf import GrowArray
+from growbuf import GrowArray, GrowIO
 
 BLOCK = 1024  # frames
+FULL_SCALE = 32767
+
+
+def make_tone(seconds=1.0, rate=8000):
+    """Return a WAV file in memory: two channels, and a tone of 440 Hz in both."""
+    times = np.arange(int(seconds * rate)) / rate
+    tone = FULL_SCALE * times / seconds * np.sin(2 * np.pi * 440 * times)
+    file = GrowIO()
+    with wave.open(file, "wb") as target:
+        target.setparams((2, 2, rate, 0, "NONE", ""))
+        target.writeframes(np.column_stack([tone, tone]).astype("<i2").tobytes())
+    file.seek(0)
+    return file
 
 
 def blocks(source):
@@ -26,11 +40,11 @@ def blocks(source):
 def decibels(samples):
     """Return the level of samples; the largest possible sine wave has 0 dB."""
     rms = np.sqrt(np.mean(np.square(samples, dtype="f8")))
-    return 20 * np.log10(max(rms, 1) / (32767 / np.sqrt(2)))
+    return 20 * np.log10(max(rms, 1) / (FULL_SCALE / np.sqrt(2)))
 
 
 def main():
-    with wave.open(sys.argv[1]) as source:
+    with wave.open(sys.argv[1] if len(sys.argv) > 1 else make_tone()) as source:
         if source.getsampwidth() != 2:
             sys.exit(f"{sys.argv[1]}: the samples do not have 16 bits")
         rate = source.getframerate()

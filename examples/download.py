@@ -44,19 +44,31 @@ def serve():
 
 
 def download(url):
-    """Return the body of the response as a GrowBuffer."""
+    """Return the body of the response as a GrowBuffer.
+
+    A connection that breaks ends the body too. So compare the length with the announced
+    one, if the server has announced it.
+    """
     body = GrowBuffer()
     with urlopen(url) as response:
+        announced = response.headers["Content-Length"]
         body.readfrom(response)
+    if announced is not None and len(body) < int(announced):
+        raise ConnectionError(
+            f"{url}: the connection ended after {len(body)} of {announced} announced bytes"
+        )
     return body
 
 
 def main():
-    if len(sys.argv) > 1:
-        body = download(sys.argv[1])
-    else:
-        with serve() as url:
-            body = download(url)
+    try:
+        if len(sys.argv) > 1:
+            body = download(sys.argv[1])
+        else:
+            with serve() as url:
+                body = download(url)
+    except ConnectionError as error:
+        sys.exit(str(error))
     values = np.frombuffer(body)
     print(f"{len(body)} bytes are {len(values)} values with mean {values.mean():.3f}")
 

@@ -3,8 +3,8 @@
     python examples/live.py               plot in a window until it is closed
     python examples/live.py picture.png   plot for a second, then write a file
 
-The plot keeps views of the array's memory, and the array can still grow. Needs
-matplotlib.
+The plot keeps views of the array's memory, and the array can still grow. Where no window
+can be opened, it writes live.png. Needs matplotlib.
 """
 
 import math
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import matplotlib
 import numpy as np
+from matplotlib import pyplot
 
 from growbuf import GrowArray
 
@@ -55,12 +56,18 @@ def draw(line, samples):
     line.figure.canvas.draw()
 
 
-def main():
-    picture = sys.argv[1] if len(sys.argv) > 1 else None
-    if picture:
-        matplotlib.use("Agg")
-    from matplotlib import pyplot
+def choose_picture():
+    """Return the file to write, or None to plot in a window."""
+    if len(sys.argv) > 1:
+        matplotlib.use("agg")
+        return sys.argv[1]
+    pyplot.figure()  # chooses the backend
+    pyplot.close()
+    return "live.png" if matplotlib.get_backend().lower() == "agg" else None
 
+
+def main():
+    picture = choose_picture()
     figure, axes = pyplot.subplots(figsize=(8, 3), layout="constrained")
     axes.set(ylim=(-1.5, 1.5), xlabel="seconds", ylabel="volts")
     (line,) = axes.plot([], [], linewidth=0.5)
@@ -68,9 +75,13 @@ def main():
     with acquired() as samples:
         while pyplot.fignum_exists(figure.number) and time.perf_counter() < end:
             draw(line, samples)
-            pyplot.pause(0.05)
+            if picture:
+                time.sleep(0.05)
+            else:
+                pyplot.pause(0.05)
     if picture:
         figure.savefig(picture)
+        print(f"written: {picture}")
 
 
 if __name__ == "__main__":

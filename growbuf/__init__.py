@@ -8,10 +8,18 @@
 (10000, b'0123456789')
 """
 
-from ._growbuf import GrowBuffer, GrowIO, configure, stats, trim
+try:
+    from ._growbuf import FrozenBytes, GrowBuffer, GrowIO, configure, stats, trim
+except ModuleNotFoundError as _error:
+    if _error.name != f"{__name__}._growbuf":
+        raise
+    raise ImportError(
+        f"growbuf is not built for this Python in {__path__[0]}: run 'pip install .' in "
+        "the checkout, or run Python in another folder if growbuf is installed"
+    ) from None
 
 __version__ = "0.1.0"
-__all__ = ["GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]
+_NAMES = ["FrozenBytes", "GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,17 +27,31 @@ if TYPE_CHECKING:
 
     from .array import GrowArray as GrowArray
 
+    __all__ = [
+        "FrozenBytes",
+        "GrowArray",
+        "GrowBuffer",
+        "GrowIO",
+        "configure",
+        "info",
+        "stats",
+        "trim",
+    ]
+
 
 def __getattr__(name: str) -> "Any":
     """Import GrowArray at its first use, because it needs NumPy.
 
-    For the same reason it is not in __all__: `from growbuf import *` works without NumPy.
+    __all__ is found out here too: it has GrowArray only where NumPy is installed, so that
+    `from growbuf import *` works in any case.
     """
     if name == "GrowArray":
         from .array import GrowArray
 
         globals()[name] = GrowArray
         return GrowArray
+    if name == "__all__":
+        return [name for name in __dir__() if not name.startswith("_")]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -41,7 +63,7 @@ def __dir__() -> list[str]:
     from importlib.util import find_spec
 
     arrays = ["GrowArray"] if find_spec("numpy") else []
-    return sorted([*__all__, *arrays, "__version__"])
+    return sorted([*_NAMES, *arrays, "__version__"])
 
 
 def info() -> "dict[str, Any]":
@@ -60,6 +82,10 @@ def info() -> "dict[str, Any]":
     version: the version of growbuf
 
     Costs a few microseconds.
+
+    >>> import growbuf
+    >>> growbuf.info()["page_size"] >= 4096
+    True
     """
     import os
     import platform

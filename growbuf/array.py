@@ -8,9 +8,11 @@ code, and adds methods to the type.
 
 import datetime
 import functools
+import inspect
 import math
 import operator
 import os
+import re
 import sys
 import types
 from pickle import PickleBuffer
@@ -18,9 +20,7 @@ from pickle import PickleBuffer
 try:
     import numpy as np
 except ImportError as error:
-    raise ImportError(
-        "growbuf.GrowArray needs NumPy: pip install 'growbuf[numpy]'"
-    ) from error
+    raise ImportError("growbuf.GrowArray needs NumPy: pip install numpy") from error
 
 from ._growbuf import GrowArray, GrowBuffer, Layout, stats, use_numpy
 
@@ -93,29 +93,43 @@ def _sequence(part, shape, offset=0):
     return part[:1] + (offset,) + part[2:]
 
 
-def _used(dtype):
-    """Return a bool for each byte of an item: whether it belongs to a value."""
-    used = np.ones(dtype.itemsize, bool)
+def _used(dtype, start=0):
+    """Yield (start, end) of each run of bytes of an item that belong to a value."""
     if dtype.names is not None:
-        used[:] = False
         for field, offset in (dtype.fields[name][:2] for name in dtype.names):
-            used[offset : offset + field.itemsize] |= _used(field)
+            yield from _used(field, start + offset)
+    elif dtype.base.names is None and dtype.base.char not in "gG":
+        yield start, start + dtype.itemsize
     elif dtype.subdtype is not None:
-        used = np.tile(_used(dtype.base), math.prod(dtype.shape))
-    elif dtype.char in "gG" and np.finfo(dtype).nmant == 63:  # ten bytes of x87
-        numbers = used.reshape(-1, np.dtype("g").itemsize)
-        numbers[:, 10:] = False
-        if not dtype.isnative:
-            numbers[:] = numbers[:, ::-1]
-    return used
+        for at in range(start, start + dtype.itemsize, dtype.base.itemsize):
+            yield from _used(dtype.base, at)
+    else:
+        number = np.dtype("g").itemsize
+        used = 10 if np.finfo(dtype).nmant == 63 else number  # ten bytes of x87
+        skipped = 0 if dtype.isnative else number - used
+        for at in range(start + skipped, start + dtype.itemsize, number):
+            yield at, at + used
 
 
 def _paddings(dtype):
     """Return (offset, nbytes) of each run of padding bytes of an item."""
-    if dtype.names is None and dtype.char not in "gG":
-        return ()
-    edges = np.flatnonzero(np.diff(np.r_[True, _used(dtype), True]))
-    return tuple((int(a), int(b - a)) for a, b in edges.reshape(-1, 2))
+    paddings, end = [], 0
+    for start, stop in [*sorted(_used(dtype)), (dtype.itemsize, dtype.itemsize)]:
+        if start > end:
+            paddings.append((end, start - end))
+        end = max(end, stop)
+    return tuple(paddings)
+
+
+@functools.lru_cache(maxsize=128)
+def _description(dtype):
+    """Return the part that describes an item, and its paddings.
+
+    Equal dtypes share a description.  Their metadata may differ, so each has a Layout of
+    its own.
+    """
+    _check_lengths(dtype)
+    return _part(dtype, 0), _paddings(dtype)
 
 
 def _check_lengths(dtype, name=""):
@@ -152,22 +166,24 @@ def _make_layout(dtype, row_shape):
             f"a GrowArray cannot hold {dtype!r}: its items are references to objects, "
             "which bytes in pages do not count"
         )
-    _check_lengths(dtype)
+    part, paddings = _description(dtype)
     if min(row_shape, default=1) <= 0:
         raise ValueError(f"row_shape must be of lengths of 1 or more, got {row_shape}")
     row_nbytes = dtype.itemsize * math.prod(row_shape)
     if row_nbytes > sys.maxsize:
         raise ValueError(f"rows of {dtype!r} and shape {row_shape} are too big")
-    np.empty((0, *row_shape), dtype)  # raises if these are too many axes
+    if row_shape:
+        np.empty((0, *row_shape), dtype)  # raises if these are too many axes
     return Layout(
         dtype,
         dtype.itemsize,
         row_shape,
         row_nbytes,
         dtype.kind == "V",
+        np.dtype((dtype, row_shape)) if row_shape else dtype,
         functools.partial(np.empty, row_shape, dtype),
-        _sequence(_part(dtype, 0), row_shape),
-        _paddings(dtype),
+        _sequence(part, row_shape),
+        paddings,
     )
 
 
@@ -221,6 +237,64 @@ def _buffer_format(dtype):
         return memoryview(np.empty(0, dtype)).format if dtype.kind != "V" else None
     except (_NoFormat, ValueError, BufferError):
         return None
+
+
+# ----------------------------------------------------------------- Arrow's types
+
+_ARROW = {"i1": "c", "i2": "s", "i4": "i", "i8": "l", "f2": "e", "f4": "f", "f8": "g"}
+_ARROW |= {"u1": "C", "u2": "S", "u4": "I", "u8": "L", "b1": "b"}
+_ARROW_TIMES = {"s": "s", "ms": "m", "us": "u", "ns": "n"}
+_ARROW_BITS, _ARROW_DAYS, _ARROW_SWAPPED, _ARROW_NULLS = 1, 2, 4, 8  # as in arrow.c
+
+
+def _arrow_part(dtype, name="", offset=0):
+    """Return the description of a part of a row, in the form that arrow.c defines."""
+    if dtype.subdtype is not None:
+        item, shape = dtype.subdtype
+        return _arrow_lists(_arrow_part(item), shape, name, offset)
+    if dtype.names is not None:
+        parts = tuple(
+            _arrow_part(dtype.fields[field][0], field, dtype.fields[field][1])
+            for field in dtype.names
+        )
+        if parts:
+            return "+s", name, offset, dtype.itemsize, 0, 1, parts
+    format, flags = _arrow_item(dtype)
+    return format, name, offset, dtype.itemsize, flags, 1, ()
+
+
+def _arrow_item(dtype):
+    """Return the format of an item, and how ours differs from Arrow's."""
+    swapped = 0 if dtype.isnative else _ARROW_SWAPPED
+    if dtype.kind in "mM":
+        unit, count = np.datetime_data(dtype)
+        if count == 1 and unit in _ARROW_TIMES:
+            letter = _ARROW_TIMES[unit]
+            format = f"ts{letter}:" if dtype.kind == "M" else f"tD{letter}"
+            return format, swapped | _ARROW_NULLS
+        if count == 1 and unit == "D" and dtype.kind == "M":
+            return "tdD", swapped | _ARROW_NULLS | _ARROW_DAYS
+    elif dtype.kind in "SV" and dtype.names is None:
+        return f"w:{dtype.itemsize}", 0
+    elif dtype.str[1:] in _ARROW and dtype.char not in "gG":
+        bits = _ARROW_BITS if dtype.kind == "b" else 0
+        return _ARROW[dtype.str[1:]], swapped | bits
+    raise TypeError(
+        f"Arrow has no type for {dtype!r}: convert first, as with array.astype(...)"
+    )
+
+
+def _arrow_lists(part, shape, name="", offset=0):
+    """Return the description of lists of fixed length, one in another."""
+    for length in reversed(shape):
+        part = part[:1] + ("item",) + part[2:]
+        part = f"+w:{length}", "", 0, length * part[3], 0, length, (part,)
+    return part[:1] + (name, offset) + part[3:]
+
+
+def _arrow(layout, _):
+    """Return the description of a row."""
+    return _arrow_lists(_arrow_part(layout.dtype), layout.row_shape)
 
 
 # -------------------------------------------------------------------- conversion
@@ -371,9 +445,49 @@ def _yields_rows(rows):
     return hasattr(rows, "__iter__") and not whole
 
 
+def _fields(record, dtype):
+    """Return the values of a record that is given as a dict or a list, as a tuple.
+
+    A dict must have all fields and no others. Other records are returned as they are.
+    """
+    if dtype.names is None:
+        return record
+    if isinstance(record, dict):
+        if record.keys() != set(dtype.names):
+            raise ValueError(
+                f"the fields are {', '.join(map(repr, dtype.names))}, got "
+                f"{', '.join(map(repr, record)) or 'none'}"
+            )
+        record = [record[name] for name in dtype.names]
+    if isinstance(record, list) and len(record) != len(dtype.names):
+        if len(record) == 1 and isinstance(record[0], tuple | np.void):
+            return record  # NumPy takes it for the record in it
+        raise ValueError(f"{dtype!r} has {len(dtype.names)} fields, got {len(record)}")
+    if isinstance(record, list | tuple) and len(record) == len(dtype.names):
+        parts = (dtype.fields[name][0] for name in dtype.names)
+        return tuple(map(_fields, record, parts))
+    return record
+
+
 def _row(layout, row):
     """Return an array of one row."""
+    if layout.row_shape == ():
+        row = _fields(row, layout.dtype)
     return _cast(layout, _source(row, layout.dtype))
+
+
+def _many(layout, value):
+    """Return whether a value for insert() is many rows: it has one axis more than a row."""
+    if isinstance(value, list) and not value:
+        return True
+    is_record = layout.dtype.names is not None and layout.row_shape == ()
+    if is_record and not hasattr(value, "dtype"):
+        first = value[0] if isinstance(value, list) else None
+        return isinstance(first, tuple | list | dict | np.void)
+    try:
+        return np.ndim(value) == len(layout.row_shape) + 1
+    except ValueError:  # the rows have different lengths
+        return False
 
 
 def _rows(layout, rows):
@@ -385,6 +499,9 @@ def _rows(layout, rows):
             f"extend() needs rows, got {type(rows).__name__}, which NumPy takes for one "
             f"text: np.frombuffer(data, {layout.dtype.str!r}) makes rows of bytes"
         )
+    is_record = layout.dtype.names is not None and layout.row_shape == ()
+    if is_record and isinstance(rows, list | tuple):
+        rows = [_fields(row, layout.dtype) for row in rows]
     source = _source(rows, layout.dtype)
     if source.ndim == 0:
         raise TypeError(
@@ -475,6 +592,8 @@ _numpy = use_numpy(
     row=_row,
     rows=_rows,
     selected=_selected,
+    many=_many,
+    arrow=_arrow,
     buffer_format=_buffer_format,
     address_space=_address_space,
 )
@@ -483,15 +602,48 @@ _numpy = use_numpy(
 # --------------------------------------------------------------------- the array
 
 
-def _restore(cls, rows, dtype, row_shape):
+def _restore(cls, rows, dtype, row_shape, maxlen=None):
     """Return an array of these bytes, for pickle and copy."""
-    array = GrowArray.__new__(cls, dtype=dtype, row_shape=row_shape)
+    array = GrowArray.__new__(cls, dtype=dtype, row_shape=row_shape, maxlen=maxlen)
     GrowArray.extend(array, np.frombuffer(rows, dtype).reshape(-1, *array.row_shape))
     return array
 
 
+class _Interface(dict):
+    """An __array_interface__, which gives out the address only if that is asked for.
+
+    A consumer that reads the address keeps the GrowArray, and no view. So from then on
+    the array itself keeps one: its rows stay where they are, and none but the first ones
+    can be removed.
+    """
+
+    def __init__(self, array):
+        view = array.array
+        super().__init__(view.__array_interface__)
+        del self["data"]  # without it, NumPy uses the buffer protocol
+        self._array, self._view = array, view
+
+    def __missing__(self, key):
+        if key != "data":
+            raise KeyError(key)
+        self._array._pin(self._view)
+        return self._view.__array_interface__["data"]
+
+
 class _Methods:
     """The methods of GrowArray that are written in Python."""
+
+    @property
+    def __array_interface__(self):
+        """The interface of the ndarray, if the buffer protocol has a format for it.
+
+        Without one NumPy would take the memory from here, and keep no export of it.
+        """
+        if _buffer_format(self.dtype) is None:
+            raise AttributeError(
+                f"the buffer protocol has no format for {self.dtype!r}: use .array"
+            )
+        return _Interface(self)
 
     def __array__(self, dtype=None, copy=None):
         array = self.array
@@ -500,6 +652,15 @@ class _Methods:
         if copy is None:  # np.array() of NumPy 1 does not accept copy=None
             return array.astype(dtype)
         return np.array(array, dtype=dtype, copy=copy)
+
+    def to_numpy(self):
+        """Return the ndarray of all rows; libraries ask for it by this name.
+
+        >>> from growbuf import GrowArray
+        >>> GrowArray([1.0, 2.0]).to_numpy()
+        array([1., 2.])
+        """
+        return self.array
 
     def __bytes__(self):
         """Return the bytes of all rows, even if the buffer protocol has no format."""
@@ -515,10 +676,12 @@ class _Methods:
         rows = self.array.reshape(-1).view(np.uint8)
         rows = PickleBuffer(rows) if protocol >= 5 else rows.tobytes()
         arguments = type(self), rows, self.dtype, self.row_shape
+        if self.maxlen is not None:
+            arguments += (self.maxlen,)
         return _restore, arguments, self.__getstate__()
 
     def setflags(self, write=None, align=None, uic=None):
-        """As ndarray.setflags, but raise ValueError if it would change a flag."""
+        """Raise ValueError if a flag would change: see numpy.ndarray.setflags."""
         if write is not None and not write or align is not None and not align or uic:
             _refuse_flags()
 
@@ -528,10 +691,17 @@ class _Methods:
         return _Flags(self.array.flags)
 
     def __arrow_array__(self, type=None):
-        """Let pyarrow.array() take the rows as a whole, without a copy where it can."""
+        """Let pyarrow.array() take the rows as a whole, without a copy where it can.
+
+        Texts, for which Arrow's C data interface needs other memory, go through NumPy.
+        """
         import pyarrow
 
-        return pyarrow.array(self.array, type=type)
+        try:
+            array = pyarrow.array(_ArrowArray(self.__arrow_c_array__()))
+        except TypeError:
+            return pyarrow.array(self.array, type=type)
+        return array if type is None or array.type == type else array.cast(type)
 
     def __repr__(self):
         """Return the repr of the ndarray, with this type's name and aligned lines."""
@@ -539,10 +709,22 @@ class _Methods:
         wider = len(name) - len("array")
         with np.printoptions(linewidth=np.get_printoptions()["linewidth"] - wider):
             text = repr(self.array).removeprefix("array")
+        if self.maxlen is not None:
+            text = f"{text.removesuffix(')')}, maxlen={self.maxlen})"
         return name + text.replace("\n", "\n" + " " * wider)
 
     def __str__(self):
         return str(self.array)
+
+
+class _ArrowArray:
+    """An object that has nothing but the two capsules of an array."""
+
+    def __init__(self, capsules):
+        self._capsules = capsules
+
+    def __arrow_c_array__(self, requested_schema=None):
+        return self._capsules
 
 
 class _Flags:
@@ -581,6 +763,39 @@ def _refuse_flags():
 _WRITES = {"fill", "put", "sort", "partition", "setfield", "byteswap"}
 
 
+def _numpy_doc(name, value):
+    """Return the arguments, or None, and the first sentence of NumPy's docstring."""
+    head, _, rest = (value.__doc__ or "").strip().partition("\n\n")
+    call = re.fullmatch(rf"a\.{name}\((.*)\)", " ".join(head.split()))
+    text = " ".join((rest.partition("\n\n")[0] if call else head).split())
+    sentence, dot, _ = (text + " ").partition(". ")
+    return call[1] if call else None, sentence.strip() + dot.strip()
+
+
+def _signature(name, method):
+    """Return the signature of an ndarray's method, or None if NumPy does not tell it.
+
+    Until 2.3 NumPy has it in the docstring only.
+    """
+    try:
+        return inspect.signature(method)
+    except ValueError:
+        call = _numpy_doc(name, method)[0]
+    if call is None:
+        return None
+    call = call.replace("<no value>", "_no_value")
+    try:
+        made = eval(f"lambda self, {call}: None", {"_no_value": np._NoValue})
+    except (SyntaxError, NameError):
+        return None
+    return inspect.signature(made)
+
+
+def _lent_doc(name, value):
+    sentence = _numpy_doc(name, value)[1] or f"The `{name}` of an ndarray."
+    return f"{sentence}\n\nDone by the ndarray of all rows: see numpy.ndarray.{name}."
+
+
 def _lent_method(name, method):
     """Return a method that calls an ndarray's method on the ndarray of all rows."""
 
@@ -597,7 +812,9 @@ def _lent_method(name, method):
         return self if result is view else result
 
     lent.__name__, lent.__qualname__ = name, f"GrowArray.{name}"
-    lent.__doc__ = f"As ndarray.{name}, of all rows."
+    lent.__doc__ = _lent_doc(name, method)
+    if (signature := _signature(name, method)) is not None:
+        lent.__signature__ = signature
     return lent
 
 
@@ -609,9 +826,8 @@ def _lent_attribute(name, is_settable):
         self._clean()
 
     getter = operator.attrgetter(f"array.{name}")
-    return property(
-        getter, setter if is_settable else None, None, f"As ndarray.{name}."
-    )
+    doc = _lent_doc(name, getattr(np.ndarray, name))
+    return property(getter, setter if is_settable else None, None, doc)
 
 
 def _add_methods():

@@ -11,7 +11,7 @@
 #include <Python.h>
 #include <stdbool.h>
 
-#include "methods.h"
+#include "find.h"
 
 /* Read a small int without a call into Python: nearly every byte and index is small.
  * Return false for a larger int and for any other object. */

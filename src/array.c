@@ -7,11 +7,16 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "args.h"
+#include "arrow.h"
+#include "construct.h"
 #include "rows.h"
 #include "rows_append.h"
 #include "rows_edit.h"
 #include "rows_numpy.h"
 #include "rows_ops.h"
+#include "rows_readfrom.h"
+#include "rows_spare.h"
 #include "state.h"
 
 /* ------------------------------------------------------------------- construction */
@@ -39,20 +44,73 @@ new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
     return buffer_from_store(state->buffer_type, &store);
 }
 
-/* Return a new array without rows; `limit` may be None. */
+/* Return a new buffer with the default limit if the pool has kept a reservation of that
+ * length; else NULL, without an exception. The pool keeps few. */
 static PyObject *
-new_empty(PyTypeObject *type, LayoutObject *layout, PyObject *limit)
+reuse_reservation(struct state *state, NumPyObject *numpy)
 {
-    struct state *state = state_of_type(type);
-    size_t nbytes = 0;
-    if (limit != Py_None && rows_nbytes_of(layout, "limit", limit, 1, &nbytes) < 0) {
+    struct store store;
+    size_t limit;
+    store_init(&store);
+    if (numpy->space_nbytes < 0 ||
+        layout_choose_limit(numpy, 0, SIZE_MAX, &limit) < 0 || limit == 0 ||
+        !store_reuse_limited(&store, limit)) {
         return NULL;
     }
-    PyObject *buffer = limit == Py_None ? buffer_new(state->buffer_type, NULL, NULL)
-                                        : new_limited_buffer(state, nbytes, limit);
+    return buffer_from_store(state->buffer_type, &store);
+}
+
+/* The arguments of GrowArray() for the number of rows, which may be None. */
+struct bounds {
+    PyObject *limit, *maxlen;
+};
+
+/* Convert the bounds to bytes. A limit is made at least twice maxlen, since rows are
+ * appended before the first ones are removed. */
+static int
+convert_bounds(const LayoutObject *layout, struct bounds bounds, size_t *limit,
+               size_t *max)
+{
+    *limit = 0;
+    *max = MAXLEN_NONE;
+    if ((bounds.limit != Py_None &&
+         rows_nbytes_of(layout, "limit", bounds.limit, 1, limit) < 0) ||
+        (bounds.maxlen != Py_None &&
+         rows_nbytes_of(layout, "maxlen", bounds.maxlen, 0, max) < 0)) {
+        return -1;
+    }
+    if (bounds.limit == Py_None || bounds.maxlen == Py_None) {
+        return 0;
+    }
+    if (*limit < *max) {
+        PyErr_Format(PyExc_ValueError, "limit=%S is less than maxlen=%S", bounds.limit,
+                     bounds.maxlen);
+        return -1;
+    }
+    *limit = Py_MAX(*limit, 2 * *max);
+    return 0;
+}
+
+/* Return a new array without rows. */
+static PyObject *
+new_empty(PyTypeObject *type, LayoutObject *layout, struct bounds bounds)
+{
+    struct state *state = state_of_type(type);
+    size_t nbytes, max;
+    if (convert_bounds(layout, bounds, &nbytes, &max) < 0) {
+        return NULL;
+    }
+    bool has_limit = bounds.limit != Py_None;
+    PyObject *buffer = has_limit ? new_limited_buffer(state, nbytes, bounds.limit)
+                                 : reuse_reservation(state, layout->numpy);
+    bool small = !has_limit && buffer == NULL && !PyErr_Occurred();
+    if (small) {
+        buffer = buffer_create(state->buffer_type, 0);
+    }
     PyObject *op = rows_create(type, buffer, layout);
     if (op != NULL) {
-        rows_cast(op)->small = limit == Py_None;
+        rows_cast(op)->small = small;
+        rows_cast(op)->max_nbytes = max;
     }
     return op;
 }
@@ -79,9 +137,10 @@ layout_of_ndarray(NumPyObject *numpy, PyObject *data)
 }
 
 static PyObject *
-new_with_rows(PyTypeObject *type, PyObject *layout, PyObject *values, PyObject *limit)
+new_with_rows(PyTypeObject *type, PyObject *layout, PyObject *values,
+              struct bounds bounds)
 {
-    PyObject *op = new_empty(type, layout_cast(layout), limit);
+    PyObject *op = new_empty(type, layout_cast(layout), bounds);
     if (op != NULL && rows_extend_by(op, values) < 0) {
         Py_CLEAR(op);
     }
@@ -90,14 +149,14 @@ new_with_rows(PyTypeObject *type, PyObject *layout, PyObject *values, PyObject *
 
 static PyObject *
 new_filled(PyTypeObject *type, NumPyObject *numpy, PyObject *const args[3],
-           PyObject *limit)
+           struct bounds bounds)
 {
     PyObject *dtype, *row_shape, *values, *op = NULL;
     PyObject *made = PyObject_Vectorcall(numpy->hooks[NUMPY_make_rows], args, 3, NULL);
     if (made != NULL &&
         PyArg_ParseTuple(made, "OOO:make_rows", &dtype, &row_shape, &values)) {
         PyObject *layout = layout_of(numpy, dtype, row_shape);
-        op = layout == NULL ? NULL : new_with_rows(type, layout, values, limit);
+        op = layout == NULL ? NULL : new_with_rows(type, layout, values, bounds);
         Py_XDECREF(layout);
     }
     Py_XDECREF(made);
@@ -115,15 +174,11 @@ numpy_of_type(PyTypeObject *type)
     return (NumPyObject *)numpy;
 }
 
+/* Return a new array for the arguments of GrowArray, which may be None. */
 static PyObject *
-rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+construct(PyTypeObject *type, PyObject *data, PyObject *dtype, PyObject *row_shape,
+          struct bounds bounds)
 {
-    static char *names[] = {"data", "dtype", "row_shape", "limit", NULL};
-    PyObject *data = Py_None, *dtype = Py_None, *row_shape = Py_None, *limit = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOO:GrowArray", names, &data,
-                                     &dtype, &row_shape, &limit)) {
-        return NULL;
-    }
     NumPyObject *numpy = numpy_of_type(type);
     if (numpy == NULL) {
         return NULL;
@@ -131,20 +186,53 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject *layout = NULL, *op = NULL;
     if (data == Py_None) {
         layout = layout_of(numpy, dtype, row_shape);
-        op = layout == NULL ? NULL : new_empty(type, layout_cast(layout), limit);
+        op = layout == NULL ? NULL : new_empty(type, layout_cast(layout), bounds);
     }
     else {
         layout = dtype == Py_None && row_shape == Py_None
                      ? layout_of_ndarray(numpy, data)
                      : NULL;
-        op = layout != NULL ? new_with_rows(type, layout, data, limit)
+        op = layout != NULL ? new_with_rows(type, layout, data, bounds)
              : PyErr_Occurred()
                  ? NULL
                  : new_filled(type, numpy, (PyObject *[]){data, dtype, row_shape},
-                              limit);
+                              bounds);
     }
     Py_XDECREF(layout);
     return op;
+}
+
+static PyObject *
+rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"data", "dtype", "row_shape", "limit", "maxlen", NULL};
+    PyObject *data = Py_None, *dtype = Py_None, *row_shape = Py_None;
+    struct bounds bounds = {Py_None, Py_None};
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "|O$OOOO:GrowArray", names, &data,
+                                       &dtype, &row_shape, &bounds.limit,
+                                       &bounds.maxlen)
+               ? construct(type, data, dtype, row_shape, bounds)
+               : NULL;
+}
+
+/* The same for GrowArray itself, without a tuple and a dict of the arguments. rows_new()
+ * raises for wrong ones. */
+static PyObject *
+rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    static const char *const names[] = {"data", "dtype", "row_shape", "limit",
+                                        "maxlen"};
+    enum { NPARAMS = sizeof names / sizeof *names };
+    PyObject *values[NPARAMS];
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (nargs > 1 || !args_sort(args, nargs, kwnames, names, NPARAMS, values)) {
+        return construct_call_type(type, args, nargs, kwnames);
+    }
+    for (int i = 0; i < NPARAMS; i++) {
+        values[i] = values[i] == NULL ? Py_None : values[i];
+    }
+    struct bounds bounds = {values[3], values[4]};
+    return construct((PyTypeObject *)type, values[0], values[1], values[2], bounds);
 }
 
 PyDoc_STRVAR(from_buffer_doc,
@@ -218,14 +306,25 @@ copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"
-"Copy the rows once to a new array with the default limit, and return it.");
+"Copy the rows once to a new array with the default limit and the same maxlen, and\n"
+"return it.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> other = samples.copy()\n"
+">>> other.append(3)\n"
+">>> len(samples), len(other)\n"
+"(2, 3)");
 
 static PyObject *
 rows_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     RowsObject *self = rows_cast(op);
-    PyObject *copy = new_empty(Py_TYPE(op), self->layout, Py_None);
+    PyObject *copy =
+        new_empty(Py_TYPE(op), self->layout, (struct bounds){Py_None, Py_None});
     int rc = copy == NULL ? -1 : 1;
+    if (copy != NULL) {
+        rows_cast(copy)->max_nbytes = self->max_nbytes;
+    }
     while (rc > 0) {
         size_t nbytes = (size_t)rows_length(op) * self->layout->row_nbytes;
         rc = copy_rows(self, rows_cast(copy), nbytes);
@@ -379,7 +478,7 @@ get_stable(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-get_limit(PyObject *op, void *closure)
+get_limit(PyObject *op, void *Py_UNUSED(closure))
 {
     RowsObject *self = rows_cast(op);
     if (stabilize(self) < 0) {
@@ -388,13 +487,34 @@ get_limit(PyObject *op, void *closure)
     if (!store_is_limited(&self->buffer->store)) {
         Py_RETURN_NONE;
     }
-    return get_capacity(op, closure);
+    size_t nbytes;
+    ROWS_LOCKED(self, nbytes, buffer_limit(self->buffer));
+    return PyLong_FromSize_t(nbytes / self->layout->row_nbytes);
+}
+
+static PyObject *
+get_pending_nbytes(PyObject *op, void *Py_UNUSED(closure))
+{
+    RowsObject *self = rows_cast(op);
+    size_t nbytes;
+    ROWS_LOCKED(self, nbytes, self->pending_nbytes);
+    return PyLong_FromSize_t(nbytes);
+}
+
+static PyObject *
+get_maxlen(PyObject *op, void *Py_UNUSED(closure))
+{
+    RowsObject *self = rows_cast(op);
+    if (self->max_nbytes == MAXLEN_NONE) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromSize_t(self->max_nbytes / self->layout->row_nbytes);
 }
 
 /* --------------------------------------------------------------------- the table */
 
 PyDoc_STRVAR(rows_doc,
-"GrowArray(data=None, *, dtype=None, row_shape=None, limit=None)\n--\n\n"
+"GrowArray(data=None, *, dtype=None, row_shape=None, limit=None, maxlen=None)\n--\n\n"
 "A NumPy array that grows along its first axis, while views of it stay valid.\n\n"
 "data: an array-like, which also gives the dtype and the row shape if those arguments\n"
 "are None; or an iterable of rows, which does not.\n"
@@ -404,7 +524,10 @@ PyDoc_STRVAR(rows_doc,
 "limit: the largest number of rows. Address space for them is reserved (no memory),\n"
 "so that no row ever moves and rows can be appended while views are held. None: 1 TiB\n"
 "of rows, or less if much of the address space is in use. If none can be reserved,\n"
-"`stable` is False, and the array cannot grow while views are held.\n\n"
+"`stable` is False, and the array cannot grow while views are held.\n"
+"maxlen: the number of rows to keep, as in collections.deque. An array that has so\n"
+"many drops its first rows when others are appended. It takes about twice their\n"
+"memory, and a limit is at least twice maxlen.\n\n"
 "Indexing, iteration, comparison, arithmetic and the ndarray attributes that\n"
 "GrowArray does not define are done by the ndarray of all rows, `array`. Their\n"
 "results are ndarrays. After any exception the array is unchanged.\n\n"
@@ -420,24 +543,83 @@ PyDoc_STRVAR(rows_doc,
 PyDoc_STRVAR(array_doc,
 "All rows as an ndarray, without a copy. Its length does not change later.\n\n"
 "Each use makes a new ndarray. That takes tens of nanoseconds, or half a microsecond\n"
-"if the length has changed since the last use.");
+"if the length has changed since the last use.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> view = samples.array\n"
+">>> view[0] = 9\n"
+">>> samples\n"
+"GrowArray([9., 2.])");
 PyDoc_STRVAR(buffer_doc,
 "The GrowBuffer that holds the rows. Keep its length a multiple of the row size.\n\n"
 "From the first use on, the array no longer caches a view: it makes one for each\n"
-"operation that needs it.");
-PyDoc_STRVAR(dtype_doc, "The dtype of the items.");
-PyDoc_STRVAR(shape_doc, "The number of rows, and a row's shape.");
-PyDoc_STRVAR(row_shape_doc, "The shape of one row.");
-PyDoc_STRVAR(ndim_doc, "The number of axes.");
-PyDoc_STRVAR(size_doc, "The number of items.");
-PyDoc_STRVAR(itemsize_doc, "Bytes of one item.");
-PyDoc_STRVAR(nbytes_doc, "Bytes of all rows.");
+"operation that needs it.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> bytes(GrowArray([1, 2], dtype='u1').buffer)\n"
+"b'\\x01\\x02'");
+PyDoc_STRVAR(dtype_doc,
+"The dtype of the items.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([1, 2], dtype='u1').dtype\n"
+"dtype('uint8')");
+PyDoc_STRVAR(shape_doc,
+"The number of rows, and a row's shape.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([[1, 2, 3]]).shape\n"
+"(1, 3)");
+PyDoc_STRVAR(row_shape_doc,
+"The shape of one row.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([[1, 2, 3]]).row_shape\n"
+"(3,)");
+PyDoc_STRVAR(ndim_doc,
+"The number of axes.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([[1, 2, 3]]).ndim\n"
+"2");
+PyDoc_STRVAR(size_doc,
+"The number of items.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([[1, 2, 3]]).size\n"
+"3");
+PyDoc_STRVAR(itemsize_doc,
+"Bytes of one item.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([1.0, 2.0]).itemsize\n"
+"8");
+PyDoc_STRVAR(nbytes_doc,
+"Bytes of all rows.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray([1.0, 2.0]).nbytes\n"
+"16");
 PyDoc_STRVAR(capacity_doc,
-"The number of rows that fit before the array must grow; the limit if it is stable.");
+"The number of rows that fit before the array must grow; the limit if it is stable.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray(limit=1000).capacity\n"
+"1000");
 PyDoc_STRVAR(limit_doc,
-"The largest number of rows; None if there is no limit and rows may move.");
+"The largest number of rows; None if there is no limit and rows may move.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray(limit=1000).limit\n"
+"1000");
+PyDoc_STRVAR(maxlen_doc,
+"The number of rows that are kept when rows are appended; None if all are.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray(maxlen=100).maxlen\n"
+"100");
+PyDoc_STRVAR(pending_nbytes_doc,
+"How many bytes readfrom() has read of a row of which the rest has not come yet. They\n"
+"are hidden; the next readfrom() continues the row.\n\n"
+">>> import io\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray(dtype='f8')\n"
+">>> samples.readfrom(io.BytesIO(bytes(11))), samples.pending_nbytes\n"
+"(1, 3)");
 PyDoc_STRVAR(stable_doc,
-"Whether no row ever moves, so that rows can be appended while views are held.");
+"Whether no row ever moves, so that rows can be appended while views are held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> GrowArray(limit=1000).stable\n"
+"True");
 
 static PyGetSetDef rows_getset[] = {
     {"array", get_array, NULL, array_doc, NULL},
@@ -451,6 +633,8 @@ static PyGetSetDef rows_getset[] = {
     {"nbytes", get_nbytes, NULL, nbytes_doc, NULL},
     {"capacity", get_capacity, NULL, capacity_doc, NULL},
     {"limit", get_limit, NULL, limit_doc, NULL},
+    {"maxlen", get_maxlen, NULL, maxlen_doc, NULL},
+    {"pending_nbytes", get_pending_nbytes, NULL, pending_nbytes_doc, NULL},
     {"stable", get_stable, NULL, stable_doc, NULL},
     {"_buffer", get_own_buffer, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -494,6 +678,9 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, arrow_methods);
+    n = state_add_methods(state->rows_methods, n, rows_spare_methods);
+    n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);
     (void)state_add_methods(state->rows_methods, n, rows_numpy_methods);
 
     PyType_Slot slots[MAX_SLOTS] = {{Py_tp_methods, state->rows_methods}};
@@ -506,5 +693,9 @@ array_make_type(PyObject *module)
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
         .slots = slots,
     };
-    return (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
+    if (type != NULL) {
+        ((PyTypeObject *)type)->tp_vectorcall = rows_vectorcall; /* see GrowBuffer */
+    }
+    return (PyTypeObject *)type;
 }

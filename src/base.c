@@ -27,11 +27,7 @@ new_from_bytearray(PyTypeObject *type, PyByteArrayObject *base)
         return buffer_from_store(type, &store);
     }
 #endif
-    PyObject *result = buffer_create(type, length);
-    if (result != NULL && length > 0) {
-        memcpy(buffer_bytes(buffer_cast(result)), base->ob_start, length);
-    }
-    return result;
+    return buffer_copy(type, (struct piece){base->ob_start, length});
 }
 
 static PyObject *

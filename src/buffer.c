@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-/* ---------------------------------------------------------------- tracemalloc */
+#include "copy.h"
 
-/* Spans are reported to tracemalloc in this domain. Python's allocator reports heap
- * blocks. */
-#define TRACE_DOMAIN 0x67726f77u
+/* ---------------------------------------------------------------- tracemalloc */
 
 /* The memory of a store, as far as it concerns tracemalloc. */
 struct trace {
@@ -33,11 +31,11 @@ update_trace(struct trace before, const struct store *store)
         return;
     }
     if (before.is_span) {
-        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)before.address);
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)before.address);
     }
     if (now.is_span) {
-        assert(store_nbytes(store) > now.dirty_end);
-        (void)PyTraceMalloc_Track(TRACE_DOMAIN, (uintptr_t)now.address,
+        assert(store_nbytes(store) > store->length);
+        (void)PyTraceMalloc_Track(BUFFER_TRACE_DOMAIN, (uintptr_t)now.address,
                                   store_nbytes(store));
     }
 }
@@ -50,7 +48,7 @@ static void
 buffer_init(BufferObject *self)
 {
     assert(Py_REFCNT(self) == 1);
-    self->spare = NULL;
+    self->extra = NULL;
     self->base.ob_exports = 1;
 #if PY_VERSION_HEX >= 0x030F0000
     /* Since 3.15 a bytearray keeps its bytes in a bytes object. Ours is an empty one,
@@ -189,6 +187,16 @@ buffer_create(PyTypeObject *type, size_t nbytes)
 }
 
 PyObject *
+buffer_copy(PyTypeObject *type, struct piece piece)
+{
+    PyObject *result = buffer_create(type, piece.nbytes);
+    if (result != NULL) {
+        copy_bytes(buffer_bytes(buffer_cast(result)), piece.start, piece.nbytes);
+    }
+    return result;
+}
+
+PyObject *
 buffer_from_store(PyTypeObject *type, struct store *store)
 {
     assert(store_check(store) == NULL);
@@ -205,6 +213,31 @@ buffer_from_store(PyTypeObject *type, struct store *store)
     return (PyObject *)self;
 }
 
+int
+buffer_ensure_extra(BufferObject *self)
+{
+    if (self->extra == NULL) {
+        self->extra = PyMem_Calloc(1, sizeof *self->extra);
+        if (self->extra == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void
+free_extra(BufferObject *self)
+{
+    SpareObject *spare = self->extra->spare;
+    if (spare != NULL) {
+        spare->buffer = NULL;
+        spare->start = NULL;
+        Py_DECREF(spare);
+    }
+    PyMem_Free(self->extra);
+}
+
 void
 buffer_dealloc(PyObject *op)
 {
@@ -217,13 +250,12 @@ buffer_dealloc(PyObject *op)
                         "deallocated bytearray object has exported buffers");
         PyErr_Print();
     }
-    if (self->spare != NULL) {
-        self->spare->buffer = NULL;
-        self->spare->start = NULL;
-        Py_DECREF(self->spare);
+    if (self->extra != NULL) {
+        free_extra(self);
     }
     if (trace_of(&self->store).address != NULL) {
-        PyTraceMalloc_Untrack(TRACE_DOMAIN, (uintptr_t)self->store.memory.address);
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN,
+                              (uintptr_t)self->store.memory.address);
     }
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
@@ -232,7 +264,25 @@ buffer_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-#ifdef BUFFER_UNLOCKED_BASE
+/* ------------------------------------------------------------ the buffer protocol */
+
+size_t
+buffer_begin_view(BufferObject *self)
+{
+    self->base.ob_exports += BUFFER_VIEW;
+    return self->extra == NULL ? 0 : self->extra->views.position;
+}
+
+void
+buffer_end_view(BufferObject *self, size_t position)
+{
+    assert(buffer_nviews(self) > 0);
+    self->base.ob_exports -= BUFFER_VIEW;
+    if (self->extra != NULL && self->extra->views.fronts != NULL) {
+        views_release(&self->extra->views, &self->store, position, buffer_nviews(self));
+    }
+}
+
 int
 buffer_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
@@ -242,70 +292,138 @@ buffer_getbuffer(PyObject *op, Py_buffer *view, int flags)
     rc = PyBuffer_FillInfo(view, op, self->store.start, (Py_ssize_t)self->store.length,
                            0, flags);
     if (rc == 0) {
-        buffer_hold(self);
+        view->internal = (void *)buffer_begin_view(self);
     }
     Py_END_CRITICAL_SECTION();
     return rc;
 }
 
 void
-buffer_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
+buffer_releasebuffer(PyObject *op, Py_buffer *view)
 {
     Py_BEGIN_CRITICAL_SECTION(op);
-    buffer_unhold(buffer_cast(op));
+    buffer_end_view(buffer_cast(op), (size_t)view->internal);
     Py_END_CRITICAL_SECTION();
 }
-#endif
 
 /* -------------------------------------------------------------------- the gate */
 
-/* Raise BufferError with bytearray's message, and say what would be allowed. */
+/* What is to be done to the length. */
+enum change { APPENDING, REMOVING_FIRST, OTHER_CHANGE };
+
+/* Raise BufferError. The message begins as bytearray's does. It says what would be
+ * allowed. */
 static int
-refuse_exported(const BufferObject *self)
+refuse_exported(const BufferObject *self, enum change change)
+{
+    bool limited = store_is_limited(&self->store);
+    PyErr_Format(
+        PyExc_BufferError, "Existing exports of data: object cannot be re-sized%s",
+        buffer_nexports(self) > buffer_nviews(self)
+            ? " while one of its methods is running"
+        : limited && change == APPENDING
+            ? ": release the view that spare() returned before commit(), or all others"
+        : limited ? ": release its views (under views bytes can be appended, or "
+                    "removed from the front)"
+        : change == APPENDING ? ": release its views (appending under views needs "
+                                "limit=nbytes)"
+        : change == REMOVING_FIRST
+            ? ": release its views (removing the first bytes under views needs "
+              "limit=nbytes)"
+            : ": release its views");
+    return -1;
+}
+
+/* Raise BufferError because a spare is outstanding that was not committed. */
+static int
+refuse_uncommitted(void)
 {
     PyErr_SetString(PyExc_BufferError,
-                    store_is_limited(&self->store)
-                        ? "Existing exports of data: object cannot be re-sized "
-                          "but by appending"
-                        : "Existing exports of data: object cannot be re-sized "
-                          "(appending under views needs limit=nbytes)");
+                    "cannot change the length while a view from spare() exists: "
+                    "commit() it or release it first");
     return -1;
+}
+
+static bool
+is_committed(const BufferObject *self)
+{
+    return buffer_spare_is_outstanding(self) && self->extra->spare->start == NULL;
+}
+
+/* Whether the view of a spare is in the memory of the buffer. After a turn it is in the
+ * former reservation. */
+static bool
+shares_memory(const BufferObject *self)
+{
+    const struct extra *extra = self->extra;
+    return !views_are_former(&extra->views, extra->spare->position);
+}
+
+static int leave_spare(BufferObject *self);
+
+/* Raise BufferError if exports prevent the change, and leave a committed spare if that
+ * is necessary. */
+static int
+check_change(BufferObject *self, enum change change)
+{
+    assert(self->base.ob_exports >= 1);
+    if (!buffer_is_exported(self)) {
+        return 0;
+    }
+    bool limited = store_is_limited(&self->store);
+    bool spare = buffer_spare_is_outstanding(self);
+    if (spare && !is_committed(self)) {
+        return refuse_uncommitted();
+    }
+    if (limited && change == APPENDING && !(spare && shares_memory(self))) {
+        return 0;
+    }
+    if (limited && change == REMOVING_FIRST &&
+        buffer_nexports(self) == buffer_nviews(self)) {
+        return 0;
+    }
+    return spare && buffer_nexports(self) == 1 ? leave_spare(self)
+                                               : refuse_exported(self, change);
 }
 
 int
 buffer_check_resizable(BufferObject *self)
 {
-    assert(self->base.ob_exports >= 1);
-    return buffer_is_exported(self) ? refuse_exported(self) : 0;
-}
-
-static bool
-spare_is_outstanding(const BufferObject *self)
-{
-    return self->spare != NULL && self->spare->outstanding;
+    return check_change(self, OTHER_CHANGE);
 }
 
 int
 buffer_check_growable(BufferObject *self)
 {
-    if (!buffer_is_exported(self)) {
-        return 0;
-    }
-    if (spare_is_outstanding(self)) {
-        PyErr_SetString(PyExc_BufferError, "cannot grow the buffer while a view from "
-                                           "spare() exists: commit() it or release it "
-                                           "first");
-        return -1;
-    }
-    return store_is_limited(&self->store) ? 0 : refuse_exported(self);
+    return check_change(self, APPENDING);
+}
+
+int
+buffer_check_removable(BufferObject *self)
+{
+    return check_change(self, REMOVING_FIRST);
 }
 
 int
 buffer_check_committable(BufferObject *self)
 {
-    assert(self->spare != NULL);
-    Py_ssize_t others = self->base.ob_exports - self->spare->outstanding;
-    return others == 1 || store_is_limited(&self->store) ? 0 : refuse_exported(self);
+    size_t others = buffer_nexports(self) - buffer_spare_is_outstanding(self);
+    return others == 0 || store_is_limited(&self->store)
+               ? 0
+               : refuse_exported(self, APPENDING);
+}
+
+size_t
+buffer_limit(const BufferObject *self)
+{
+    const struct store *store = &self->store;
+    return store_is_limited(store) ? store_capacity(store) + buffer_held(self) : 0;
+}
+
+size_t
+buffer_held(const BufferObject *self)
+{
+    return self->extra == NULL ? 0 : self->extra->views.held;
 }
 
 void
@@ -320,6 +438,22 @@ buffer_no_memory(const struct store *store, int error)
     else {
         PyErr_NoMemory();
     }
+}
+
+void
+buffer_past_limit(const BufferObject *self)
+{
+    size_t held = buffer_held(self);
+    if (held == 0) {
+        buffer_no_memory(&self->store, EFBIG);
+        return;
+    }
+    PyErr_Format(
+        PyExc_MemoryError,
+        "the buffer would grow past its limit of %zu bytes: views that were "
+        "made before bytes were removed from its front still hold %zu of them: "
+        "release these views",
+        buffer_limit(self), held);
 }
 
 /* Publish the store, which may have changed since `before`. Raise MemoryError if
@@ -338,11 +472,78 @@ changed(BufferObject *self, struct trace before, int error)
         Py_FatalError(reason);
     }
 #endif
+    if (error == EFBIG) {
+        buffer_past_limit(self);
+        return -1;
+    }
     if (error) {
         buffer_no_memory(store, error);
         return -1;
     }
     return 0;
+}
+
+/* Make `fresh` an empty store with the limit and the prefault setting of the buffer. */
+static int
+make_fresh(const BufferObject *self, struct store *fresh)
+{
+    store_init(fresh);
+    store_set_prefault(fresh, store_prefaults(&self->store));
+    int error =
+        store_is_limited(&self->store) ? store_set_limit(fresh, buffer_limit(self)) : 0;
+    if (error) {
+        buffer_no_memory(fresh, error);
+        return -1;
+    }
+    return 0;
+}
+
+/* Leave the memory of a committed spare, of which the memoryview still exists, to it.
+ * The buffer continues with a copy of its bytes in other memory; or as it is, if it has
+ * turned since. pre: there is no other export. */
+static int
+leave_spare(BufferObject *self)
+{
+    SpareObject *spare = self->extra->spare;
+    assert(is_committed(self) && buffer_nexports(self) == 1);
+    struct trace before = trace_of(&self->store);
+    struct store fresh;
+    bool copies = shares_memory(self);
+    if (copies) {
+        size_t length = self->store.length;
+        if (make_fresh(self, &fresh) < 0) {
+            return -1;
+        }
+        int error = store_append(&fresh, length);
+        if (error) {
+            store_free(&fresh);
+            buffer_no_memory(&fresh, error);
+            return -1;
+        }
+        char *end = self->store.start + length;
+        if (length > 0) {
+            memcpy(fresh.start, self->store.start, length);
+        }
+        if (spare->nbytes > 0 && *end == '\0') {
+            *end = spare->first;
+        }
+    }
+    store_init(&spare->store);
+    if (store_is_limited(&self->store)) {
+        (void)views_leave(&self->extra->views, &self->store, spare->position,
+                          &spare->store.memory);
+    }
+    if (copies) {
+        spare->store = self->store;
+        self->store = fresh;
+    }
+    else {
+        spare->store.start = spare->store.memory.address + GROWTH_FRONT;
+    }
+    spare->state = SPARE_LEFT;
+    self->extra->spare = NULL;
+    self->base.ob_exports -= BUFFER_VIEW;
+    return changed(self, before, 0);
 }
 
 int
@@ -355,6 +556,38 @@ buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbyt
     return changed(self, before, grow(&self->store, nbytes));
 }
 
+/* Remove the first `nbytes` bytes, of which there are exports. */
+static int
+remove_first(BufferObject *self, size_t nbytes)
+{
+    if (buffer_check_removable(self) < 0) {
+        return -1;
+    }
+    struct trace before = trace_of(&self->store);
+    if (!buffer_is_exported(self)) { /* a committed spare was left */
+        return changed(self, before, store_splice(&self->store, 0, nbytes, 0));
+    }
+    if (buffer_ensure_extra(self) < 0) {
+        return -1;
+    }
+    int error = views_advance(&self->extra->views, &self->store, nbytes,
+                              buffer_nviews(self), buffer_tail_is_written(self));
+    return changed(self, before, error);
+}
+
+/* If the buffer has a heap block and all its bytes are removed, free the block. Return
+ * whether it was freed. */
+static inline bool
+drop_block(BufferObject *self, size_t removed)
+{
+    bool drops =
+        removed == self->store.length && store_kind(&self->store) == STORE_HEAP;
+    if (drops) {
+        store_free(&self->store);
+    }
+    return drops;
+}
+
 int
 buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 {
@@ -362,8 +595,20 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     if (at == self->store.length) {
         return buffer_append(self, inserted);
     }
+    if (inserted == 0 && !buffer_is_exported(self) &&
+        (at == 0 || at + removed == self->store.length) &&
+        (store_cut(&self->store, at, removed) || drop_block(self, removed))) {
+        /* The commonest cases. tracemalloc need not hear of them. */
+        buffer_forget_spare(self);
+        buffer_publish(self);
+        assert(buffer_check(self) == NULL);
+        return 0;
+    }
     if (removed == inserted) {
         return 0;
+    }
+    if (at == 0 && inserted == 0 && buffer_is_exported(self)) {
+        return remove_first(self, removed);
     }
     if (buffer_check_resizable(self) < 0) {
         return -1;
@@ -372,19 +617,31 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     return changed(self, before, store_splice(&self->store, at, removed, inserted));
 }
 
-int
-buffer_take(BufferObject *self, size_t nbytes, BufferObject *taken)
+void
+buffer_slide(BufferObject *self)
 {
-    assert(nbytes <= self->store.length && store_kind(&taken->store) == STORE_EMPTY);
-    if (buffer_check_resizable(self) < 0) {
+    assert(!buffer_is_exported(self));
+    struct trace before = trace_of(&self->store);
+    store_slide(&self->store);
+    (void)changed(self, before, 0);
+}
+
+int
+buffer_take(BufferObject *self, size_t nbytes, struct store *taken)
+{
+    assert(nbytes <= self->store.length);
+    store_init(taken);
+    if (buffer_check_removable(self) < 0) {
         return -1;
     }
-    struct trace before = trace_of(&self->store), nothing = {0};
-    if (store_take(&self->store, nbytes, &taken->store) != 0) {
+    if (buffer_is_exported(self)) {
         return 1;
     }
-    (void)changed(self, before, 0);
-    return changed(taken, nothing, 0);
+    struct trace before = trace_of(&self->store);
+    if (store_take(&self->store, nbytes, taken) != 0) {
+        return 1;
+    }
+    return changed(self, before, 0);
 }
 
 int
@@ -421,7 +678,7 @@ int
 buffer_exchange(BufferObject *self, struct store *store)
 {
     bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_limited(store) ||
-                  store_is_limited(&self->store) || spare_is_outstanding(self);
+                  store_is_limited(&self->store) || buffer_spare_is_outstanding(self);
     if ((always || self->store.length + store->length > 0) &&
         buffer_check_resizable(self) < 0) {
         return -1;
@@ -434,7 +691,7 @@ buffer_put_back(BufferObject *self, struct store *store)
 {
     bool fixed = store_is_limited(&self->store);
     assert(store_check(store) == NULL);
-    if (self->store.length > 0 || spare_is_outstanding(self) ||
+    if (self->store.length > 0 || buffer_spare_is_outstanding(self) ||
         fixed != store_is_limited(store) || (fixed && buffer_is_exported(self))) {
         return 1;
     }
@@ -444,24 +701,19 @@ buffer_put_back(BufferObject *self, struct store *store)
 }
 
 int
-buffer_hand_over(BufferObject *self, BufferObject *taken)
+buffer_hand_over(BufferObject *self, struct store *taken)
 {
-    struct store fresh;
-    assert(taken != self && !buffer_is_exported(taken));
-    store_init(&fresh);
-    store_set_prefault(&fresh, store_prefaults(&self->store));
-    if (store_is_limited(&self->store)) {
-        int error = store_set_limit(&fresh, store_capacity(&self->store));
-        if (error) {
-            buffer_no_memory(&fresh, error);
-            return -1;
-        }
+    assert(store_is_limited(&self->store));
+    store_init(taken);
+    store_set_prefault(taken, store_prefaults(&self->store));
+    if (store_set_limit(taken, buffer_limit(self)) != 0) {
+        return 1;
     }
-    if (buffer_exchange(self, &fresh) < 0) {
-        store_free(&fresh);
+    if (buffer_exchange(self, taken) < 0) {
+        store_free(taken);
         return -1;
     }
-    return buffer_exchange(taken, &fresh);
+    return 0;
 }
 
 /* ---------------------------------------------------------------------- checks */
@@ -482,7 +734,14 @@ buffer_check(BufferObject *self)
     if (base->ob_alloc > Py_SIZE(self) + 1) {
         return "the base sees room to append into";
     }
-    /* The view of an outstanding spare may have overwritten the NUL. */
-    return spare_is_outstanding(self) ? store_check_layout(&self->store)
-                                      : store_check(&self->store);
+    if (buffer_nviews(self) > buffer_nexports(self)) {
+        return "views are counted that are no exports";
+    }
+    const char *reason = NULL;
+    if (self->extra != NULL) {
+        reason = views_check(&self->extra->views, &self->store, buffer_nviews(self));
+    }
+    return reason != NULL                 ? reason
+           : buffer_tail_is_written(self) ? store_check_layout(&self->store)
+                                          : store_check(&self->store);
 }

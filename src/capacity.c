@@ -9,7 +9,12 @@ PyDoc_STRVAR(reserve_doc,
 "The bytes do not move while the buffer grows up to that. From 72 KiB up this takes\n"
 "address space and no memory. Raise ValueError if `nbytes` is negative, MemoryError if\n"
 "the system refuses, BufferError if it would move exported bytes. An operation that\n"
-"shrinks the buffer may give the reserved capacity back.");
+"shrinks the buffer may give the reserved capacity back.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer()\n"
+">>> buf.reserve(1 << 20)\n"
+">>> buf.capacity >= 1 << 20, len(buf)\n"
+"(True, 0)");
 
 static PyObject *
 growbuffer_reserve(PyObject *op, PyObject *nbytes)
@@ -29,7 +34,13 @@ PyDoc_STRVAR(trim_doc,
 "trim($self, /)\n--\n\n"
 "Give back all memory that the length does not need.\n\n"
 "Raise BufferError while the bytes are exported. Costs some system calls, and a copy\n"
-"of the bytes if bytes before them were deleted.");
+"of the bytes if bytes before them were deleted.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(bytes(1 << 20))\n"
+">>> del buf[1000:]\n"
+">>> buf.trim()\n"
+">>> buf.capacity < 1 << 17\n"
+"True");
 
 static PyObject *
 growbuffer_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -46,7 +57,7 @@ memory_nbytes(PyObject *op)
 {
     size_t nbytes;
     Py_BEGIN_CRITICAL_SECTION(op);
-    nbytes = store_nbytes(&buffer_cast(op)->store);
+    nbytes = store_nbytes(&buffer_cast(op)->store) + buffer_held(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
     return nbytes;
 }
@@ -72,7 +83,13 @@ growbuffer_alloc(PyObject *op, PyObject *Py_UNUSED(ignored))
     return PyLong_FromSize_t(memory_nbytes(op));
 }
 
-PyDoc_STRVAR(capacity_doc, "Bytes the buffer can hold before it must grow.");
+PyDoc_STRVAR(capacity_doc,
+"Bytes the buffer can hold before it must grow.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer()\n"
+">>> buf.reserve(1000)\n"
+">>> buf.capacity >= 1000\n"
+"True");
 
 static PyObject *
 growbuffer_capacity(PyObject *op, void *Py_UNUSED(closure))
@@ -85,17 +102,17 @@ growbuffer_capacity(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(limit_doc,
-"The largest number of bytes the buffer can hold, or None if it has no limit.");
+"The largest number of bytes the buffer can hold, or None if it has no limit.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> GrowBuffer(b'spam', limit=1000).limit, GrowBuffer().limit\n"
+"(1000, None)");
 
 static PyObject *
 growbuffer_limit(PyObject *op, void *Py_UNUSED(closure))
 {
-    const struct store *store = &buffer_cast(op)->store;
-    size_t limit = 0;
+    size_t limit;
     Py_BEGIN_CRITICAL_SECTION(op);
-    if (store_is_limited(store)) {
-        limit = store_capacity(store);
-    }
+    limit = buffer_limit(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
     if (limit == 0) {
         Py_RETURN_NONE;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "copy.h"
 #include "pages.h"
 
 /* ------------------------------------------------ bytes out of Python objects */
@@ -32,9 +33,57 @@ construct_append_byte(struct store *store, unsigned char value)
     return 0;
 }
 
+/* Append the bytes that the iterator of a list or tuple would yield: an __index__ may
+ * change the list, so its length is read again for each item. */
+static int
+from_items(struct store *store, PyObject *sequence)
+{
+    size_t at = store->length, count = (size_t)PySequence_Fast_GET_SIZE(sequence);
+    size_t i = 0;
+    if (construct_append(store, count) < 0) {
+        return -1;
+    }
+    for (; i < (size_t)PySequence_Fast_GET_SIZE(sequence); i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(sequence, (Py_ssize_t)i);
+        Py_ssize_t number;
+        unsigned char value;
+        if (args_small_int(item, &number) && number >= 0 && number <= 255) {
+            value = (unsigned char)number;
+        }
+        else {
+            Py_INCREF(item);
+            int rc = args_byte_slow(item, &value);
+            Py_DECREF(item);
+            if (rc < 0) {
+                return -1;
+            }
+        }
+        if (i == count) { /* the list has become longer */
+            if (construct_append(store, 1) < 0) {
+                return -1;
+            }
+            count++;
+        }
+        assert(at + i < store->length);
+        store->start[at + i] = (char)value;
+    }
+    if (i < count) { /* the list has become shorter */
+        (void)store_splice(store, at + i, count - i, 0);
+    }
+    assert(store_check(store) == NULL);
+    return 0;
+}
+
 int
 construct_from_iterable(struct store *store, PyObject *iterable, const char *refusal)
 {
+    if (PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable)) {
+        int rc;
+        Py_BEGIN_CRITICAL_SECTION(iterable);
+        rc = from_items(store, iterable);
+        Py_END_CRITICAL_SECTION();
+        return rc;
+    }
     PyObject *iterator = PyObject_GetIter(iterable);
     if (iterator == NULL) {
         if (PyErr_ExceptionMatches(PyExc_TypeError)) {
@@ -69,11 +118,11 @@ from_bytes(struct store *store, const char *bytes, size_t nbytes)
     }
     if (nbytes >= COPY_WITHOUT_GIL) {
         Py_BEGIN_ALLOW_THREADS
-        memcpy(store->start + at, bytes, nbytes);
+        copy_bytes(store->start + at, bytes, nbytes);
         Py_END_ALLOW_THREADS
     }
-    else if (nbytes > 0) {
-        memcpy(store->start + at, bytes, nbytes);
+    else {
+        copy_bytes(store->start + at, bytes, nbytes);
     }
     return 0;
 }
@@ -94,6 +143,14 @@ from_buffer(struct store *store, PyObject *source)
     return rc;
 }
 
+/* Whether this encoding stores ASCII text as it is. */
+static bool
+is_ascii_superset(const char *encoding)
+{
+    return strcmp(encoding, "utf-8") == 0 || strcmp(encoding, "ascii") == 0 ||
+           strcmp(encoding, "latin-1") == 0;
+}
+
 static int
 from_str(struct store *store, PyObject *source, const char *encoding,
          const char *errors)
@@ -101,6 +158,11 @@ from_str(struct store *store, PyObject *source, const char *encoding,
     if (encoding == NULL) {
         PyErr_SetString(PyExc_TypeError, "string argument without an encoding");
         return -1;
+    }
+    if (errors == NULL && PyUnicode_IS_READY(source) && PyUnicode_IS_ASCII(source) &&
+        is_ascii_superset(encoding)) {
+        return from_bytes(store, (const char *)PyUnicode_1BYTE_DATA(source),
+                          (size_t)PyUnicode_GET_LENGTH(source));
     }
     PyObject *encoded = PyUnicode_AsEncodedString(source, encoding, errors);
     if (encoded == NULL) {
@@ -292,17 +354,41 @@ done:
     return result;
 }
 
+/* Store the text of the argument `encoding` or `errors`, which is NULL if it is missing.
+ * Return false if construct_init() must convert it, or raise. */
+static bool
+read_text(PyObject *arg, const char **text)
+{
+    Py_ssize_t length = 0;
+    *text = NULL;
+    if (arg == NULL) {
+        return true;
+    }
+    if (!PyUnicode_CheckExact(arg) || !PyUnicode_IS_READY(arg) ||
+        !PyUnicode_IS_ASCII(arg)) {
+        return false;
+    }
+    *text = PyUnicode_AsUTF8AndSize(arg, &length); /* cannot fail for ASCII */
+    assert(*text != NULL);
+    return strlen(*text) == (size_t)length;
+}
+
 PyObject *
 construct_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
                      PyObject *kwnames)
 {
+    static const char *const names[] = {"source", "encoding", "errors"};
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
-    if (nargs > 1 || kwnames != NULL) {
+    PyObject *values[] = {nargs > 0 ? args[0] : NULL, NULL, NULL};
+    const char *encoding = NULL, *errors = NULL;
+    if ((nargs > 1 || kwnames != NULL) &&
+        (!args_sort(args, nargs, kwnames, names, 3, values) ||
+         !read_text(values[1], &encoding) || !read_text(values[2], &errors))) {
         return construct_call_type(type, args, nargs, kwnames);
     }
     struct store store;
     store_init(&store);
-    if (construct_from(&store, nargs == 1 ? args[0] : NULL, NULL, NULL) < 0) {
+    if (construct_from(&store, values[0], encoding, errors) < 0) {
         store_free(&store);
         return NULL;
     }

@@ -6,6 +6,7 @@
 
 #include "args.h"
 #include "construct.h"
+#include "copy.h"
 
 /* Every function here runs user code first and reads the buffer's length afterwards,
  * because an __index__, an iterator or a __buffer__ may have changed it (CPython
@@ -20,9 +21,7 @@ edit_append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
-    if (nbytes > 0) {
-        memcpy(buffer_bytes(self) + at, bytes, nbytes);
-    }
+    copy_bytes(buffer_bytes(self) + at, bytes, nbytes);
     return 0;
 }
 
@@ -46,9 +45,7 @@ edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
     if (buffer_splice(self, at, removed, nbytes) < 0) {
         return -1;
     }
-    if (nbytes > 0) {
-        memcpy(buffer_bytes(self) + at, bytes, nbytes);
-    }
+    copy_bytes(buffer_bytes(self) + at, bytes, nbytes);
     return 0;
 }
 
@@ -59,7 +56,12 @@ PyDoc_STRVAR(append_doc,
 "Append one byte, an int in range(256).\n\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
 "exported and there is no limit. Costs amortized O(1): no byte that is already there\n"
-"is copied once the buffer is in pages.");
+"is copied once the buffer is in pages.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spa')\n"
+">>> buf.append(109)\n"
+">>> buf\n"
+"GrowBuffer(b'spam')");
 
 static PyObject *
 growbuffer_append(PyObject *op, PyObject *item)
@@ -151,7 +153,13 @@ PyDoc_STRVAR(extend_doc,
 "All or nothing: when the iterable fails or memory runs out, the buffer is unchanged.\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
 "exported and there is no limit. The new bytes are copied once; those already there\n"
-"are not copied once the buffer is in pages.");
+"are not copied once the buffer is in pages.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam')\n"
+">>> buf.extend(b' and')\n"
+">>> buf.extend([32, 49])\n"
+">>> buf\n"
+"GrowBuffer(b'spam and 1')");
 
 static PyObject *
 growbuffer_extend(PyObject *op, PyObject *iterable)
@@ -209,7 +217,12 @@ PyDoc_STRVAR(insert_doc,
 "Insert one byte before the given index.\n\n"
 "An index past either end means that end. Raise ValueError for an int out of\n"
 "range(256), BufferError while the bytes are exported. Costs one move of the bytes\n"
-"after it, or of those before it if they are fewer and the buffer has headroom.");
+"after it, or of those before it if they are fewer and the buffer has headroom.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'sam')\n"
+">>> buf.insert(1, 112)\n"
+">>> buf\n"
+"GrowBuffer(b'spam')");
 
 static PyObject *
 growbuffer_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -235,8 +248,13 @@ growbuffer_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove the byte at the index, the last one by default, and return it as an int.\n\n"
-"Raise IndexError if there is none, BufferError while the bytes are exported. Costs\n"
-"O(1) at either end, else one move of the bytes of the shorter side.");
+"Raise IndexError if there is none, BufferError while the bytes are exported, except\n"
+"for the first byte of a buffer with a limit. Costs O(1) at either end, else one move\n"
+"of the bytes of the shorter side.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam')\n"
+">>> buf.pop(), buf.pop(0), buf\n"
+"(109, 115, GrowBuffer(b'pa'))");
 
 /* Remove the byte at the index and return it, or -1 with an exception. */
 static int
@@ -277,7 +295,12 @@ PyDoc_STRVAR(remove_doc,
 "remove($self, value, /)\n--\n\n"
 "Remove the first byte that has the value.\n\n"
 "Raise ValueError if there is none, BufferError while the bytes are exported. Costs\n"
-"the search and one move of the bytes of the shorter side.");
+"the search and one move of the bytes of the shorter side.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'eggs')\n"
+">>> buf.remove(103)\n"
+">>> buf\n"
+"GrowBuffer(b'egs')");
 
 static int
 remove_byte(BufferObject *self, unsigned char value)
@@ -310,7 +333,13 @@ growbuffer_remove(PyObject *op, PyObject *item)
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
 "Remove all bytes and give the memory back: to the pool, as far as its limit allows.\n\n"
-"A limit stays. Raise BufferError while the bytes are exported.");
+"A limit stays. Raise BufferError while the bytes are exported and there is no limit.\n"
+"With a limit, views keep their bytes.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam')\n"
+">>> buf.clear()\n"
+">>> buf\n"
+"GrowBuffer(b'')");
 
 static PyObject *
 growbuffer_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -327,7 +356,12 @@ PyDoc_STRVAR(resize_doc,
 "Set the length to `size` bytes: cut the end off, or append zeros.\n\n"
 "Raise ValueError if `size` is negative, BufferError while the bytes are exported,\n"
 "unless the buffer grows and has a limit. Zeros on fresh pages cost nothing until they\n"
-"are touched. Python's own bytearray has this method since 3.14.");
+"are touched. Python's own bytearray has this method since 3.14.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam')\n"
+">>> buf.resize(6)\n"
+">>> bytes(buf[4:])\n"
+"b'\\x00\\x00'");
 
 static PyObject *
 growbuffer_resize(PyObject *op, PyObject *size)

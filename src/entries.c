@@ -105,7 +105,7 @@ entries_insert(const struct span *span, enum entry_kind kind, uint64_t now_ms)
 void
 entries_discard_tail(const struct span *tail)
 {
-    if (pages_discard(tail->address, tail->length) != 0) {
+    if (pages_discard(tail->address, tail->length, tail->huge) != 0) {
         memset(tail->address, 0, tail->length);
     }
 }

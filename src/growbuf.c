@@ -11,10 +11,12 @@
 #include "capacity.h"
 #include "construct.h"
 #include "edit.h"
+#include "frozen.h"
 #include "growth.h"
 #include "io.h"
 #include "layout.h"
 #include "pages.h"
+#include "pieces.h"
 #include "pool.h"
 #include "readfrom.h"
 #include "results.h"
@@ -45,10 +47,11 @@ PyDoc_STRVAR(buffer_doc,
 "prefault: a helper thread touches pages ahead of the writer. It has no effect on a\n"
 "buffer with a limit.\n"
 "limit: the largest number of bytes that the buffer can hold; None for no limit. Address\n"
-"space for them is reserved, which takes no memory. So the buffer never moves, and\n"
-"bytes can be appended while views of it exist. A view keeps its length and sees later\n"
-"writes. Growing past the limit raises MemoryError, and so does a limit that the system\n"
-"has no address space for. Copies and slices have no limit.");
+"space for them is reserved, which takes no memory. So bytes can be appended, and\n"
+"removed from the front, while views of it exist. A view keeps its length and sees\n"
+"later writes. The limit counts the removed bytes that a view still sees. Growing past\n"
+"the limit raises MemoryError, and so does a limit that the system has no address space\n"
+"for. Copies and slices have no limit.");
 
 static PyTypeObject *
 make_type(PyObject *module, PyType_Spec *spec)
@@ -56,16 +59,81 @@ make_type(PyObject *module, PyType_Spec *spec)
     return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
 }
 
+/* The most bytes that a prompt shows in full, and how many of each end of more. */
+enum { PROMPT_MAX_NBYTES = 1000, PROMPT_END_NBYTES = 32 };
+
+/* Return bytes `start` to `end` as a bytes object. */
+static PyObject *
+copy_slice(PyObject *op, Py_ssize_t start, Py_ssize_t end)
+{
+    PyObject *slice = PySequence_GetSlice(op, start, end);
+    PyObject *copy = slice != NULL ? PyBytes_FromObject(slice) : NULL;
+    Py_XDECREF(slice);
+    return copy;
+}
+
+/* Return the text for a prompt: the repr, or only both ends of many bytes. */
+static PyObject *
+prompt_text(PyObject *op)
+{
+    Py_ssize_t nbytes = PyObject_Size(op);
+    if (nbytes <= PROMPT_MAX_NBYTES) {
+        return nbytes < 0 ? NULL : PyObject_Repr(op);
+    }
+    PyObject *text = NULL, *last = NULL;
+    PyObject *first = copy_slice(op, 0, PROMPT_END_NBYTES);
+    if (first != NULL) {
+        last = copy_slice(op, nbytes - PROMPT_END_NBYTES, nbytes);
+    }
+    if (last != NULL) {
+        const char *dot = strrchr(Py_TYPE(op)->tp_name, '.');
+        const char *name = dot != NULL ? dot + 1 : Py_TYPE(op)->tp_name;
+        text = PyUnicode_FromFormat("<%s of %zd bytes: %R ... %R>", name, nbytes, first,
+                                    last);
+    }
+    Py_XDECREF(first);
+    Py_XDECREF(last);
+    return text;
+}
+
+PyDoc_STRVAR(repr_pretty_doc,
+"_repr_pretty_($self, printer, cycle, /)\n--\n\n"
+"Show the buffer at IPython's prompt: only both ends if it has more than 1,000 bytes.\n\n"
+"repr() shows all bytes, because programs may write it to a file.");
+
+static PyObject *
+growbuffer_repr_pretty(PyObject *op, PyObject *args)
+{
+    PyObject *printer, *cycle;
+    if (!PyArg_UnpackTuple(args, "_repr_pretty_", 2, 2, &printer, &cycle)) {
+        return NULL;
+    }
+    PyObject *text = prompt_text(op);
+    if (text == NULL) {
+        return NULL;
+    }
+    PyObject *done = PyObject_CallMethod(printer, "text", "O", text);
+    Py_DECREF(text);
+    return done;
+}
+
+static const PyMethodDef prompt_methods[] = {
+    {"_repr_pretty_", growbuffer_repr_pretty, METH_VARARGS, repr_pretty_doc},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyTypeObject *
 make_buffer_type(PyObject *module, struct state *state)
 {
     size_t n = state_add_methods(state->methods, 0, results_methods);
+    n = state_add_methods(state->methods, n, pieces_methods);
     n = state_add_methods(state->methods, n, sequence_methods);
     n = state_add_methods(state->methods, n, edit_methods);
     n = state_add_methods(state->methods, n, capacity_methods);
     n = state_add_methods(state->methods, n, spare_methods);
     n = state_add_methods(state->methods, n, readfrom_methods);
     n = state_add_methods(state->methods, n, transfer_methods);
+    n = state_add_methods(state->methods, n, prompt_methods);
     n = base_complete(state->methods, n, STATE_MAX_METHODS - 1);
     state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
 
@@ -85,9 +153,9 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_sq_inplace_repeat, edit_inplace_repeat},
         {Py_sq_contains, sequence_contains},
         {Py_nb_remainder, base_remainder},
-#ifdef BUFFER_UNLOCKED_BASE
         {Py_bf_getbuffer, buffer_getbuffer},
         {Py_bf_releasebuffer, buffer_releasebuffer},
+#ifdef BUFFER_UNLOCKED_BASE
         {Py_sq_item, base_item},
         {Py_tp_iter, PySeqIter_New},
         {Py_tp_repr, base_repr},
@@ -189,7 +257,11 @@ PyDoc_STRVAR(stats_doc,
 "pool_spans, pool_bytes: spans kept for the next buffer, and the memory (not\n"
 "address space) they may hold; trim() gives them back.\n"
 "reserved_bytes: address space that buffers with a limit have.\n\n"
-"The pool is one for all interpreters of a process, and so are the counts.");
+"The pool is one for all interpreters of a process, and so are the counts.\n\n"
+">>> import growbuf\n"
+">>> growbuf.trim()\n"
+">>> growbuf.stats()['pool_bytes']\n"
+"0");
 
 static PyObject *
 stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
@@ -259,39 +331,42 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 
 PyDoc_STRVAR(check_doc,
 "check(buffer, /)\n--\n\n"
-"Return why a GrowBuffer or the pool is not as it should be, or None. For tests.");
+"Return why a GrowBuffer, a FrozenBytes or the pool is not as it should be, or None. For\n"
+"tests.");
 
 static PyObject *
 check(PyObject *Py_UNUSED(module), PyObject *op)
 {
-    if (buffer_type(Py_TYPE(op)) == NULL) {
+    bool is_frozen = frozen_is_frozen(op);
+    if (!is_frozen && buffer_type(Py_TYPE(op)) == NULL) {
         PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
-    const char *reason = buffer_check(buffer_cast(op));
+    const char *reason = is_frozen ? frozen_check(op) : buffer_check(buffer_cast(op));
     reason = reason != NULL ? reason : pool_check();
     return Py_BuildValue("z", reason);
 }
 
 PyDoc_STRVAR(place_doc,
 "place(buffer, /)\n--\n\n"
-"Return (kind, address, length) of a GrowBuffer's memory: kind is 'empty', 'heap',\n"
-"'span' or 'limited', length is in bytes of address space. For tests.");
+"Return (kind, address, length) of the memory of a GrowBuffer or a FrozenBytes: kind is\n"
+"'empty', 'heap', 'span' or 'limited', length is in bytes of address space. For tests.");
 
 static PyObject *
 place(PyObject *Py_UNUSED(module), PyObject *op)
 {
     static const char *const kinds[] = {"empty", "heap", "span", "limited"};
-    if (buffer_type(Py_TYPE(op)) == NULL) {
+    bool is_frozen = frozen_is_frozen(op);
+    if (!is_frozen && buffer_type(Py_TYPE(op)) == NULL) {
         PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
-    const struct store *store = &buffer_cast(op)->store;
-    return Py_BuildValue("(sNN)", kinds[store_kind(store)],
-                         PyLong_FromVoidPtr(store->memory.address),
-                         PyLong_FromSize_t(store->memory.length));
+    const struct store store = is_frozen ? frozen_store(op) : buffer_cast(op)->store;
+    return Py_BuildValue("(sNN)", kinds[store_kind(&store)],
+                         PyLong_FromVoidPtr(store.memory.address),
+                         PyLong_FromSize_t(store.memory.length));
 }
 
 PyDoc_STRVAR(rebuild_doc,
@@ -388,13 +463,15 @@ static int
 add_types(PyObject *module, struct state *state)
 {
     state->spare_type = make_type(module, &spare_type_spec);
-    state->frozen_type = make_type(module, &transfer_frozen_spec);
+    state->frozen_type = (PyTypeObject *)PyType_FromModuleAndSpec(
+        module, &frozen_spec, (PyObject *)&PyBytes_Type);
     state->buffer_type = make_buffer_type(module, state);
     state->numpy_type = make_type(module, &layout_numpy_spec);
     state->layout_type = make_type(module, &layout_spec);
     if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
         !state->numpy_type || !state->layout_type ||
         PyModule_AddType(module, state->buffer_type) < 0 ||
+        PyModule_AddType(module, state->frozen_type) < 0 ||
         PyModule_AddType(module, state->layout_type) < 0) {
         return -1;
     }

@@ -17,6 +17,12 @@
  * tables. */
 #define GROWTH_QUANTUM ((size_t)2 << 20)
 
+/* The first bytes of a span hold no bytes of its store. An object that takes over the
+ * span has its header there (frozen.c). So the first byte in use is aligned to this.
+ * It is not 64, because large bytes objects begin 48 bytes after a page: memcpy() from
+ * one to a buffer would be slow (copy.h). */
+#define GROWTH_FRONT ((size_t)128)
+
 /* A store moves from the heap to a span at this many bytes. If it were larger, more
  * bytes would be copied on the way. If it were smaller, many small buffers would each
  * take pages of their own. */

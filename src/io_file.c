@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "frozen.h"
 #include "growth.h"
 #include "state.h"
 
@@ -24,7 +25,9 @@ io_find_fault(const IOObject *self)
     if (self->bytes == NULL) {
         return self->buffer == NULL ? NULL : buffer_check(self->buffer);
     }
-    if (!PyBytes_CheckExact(self->bytes) ||
+    bool is_frozen = frozen_is_frozen(self->bytes);
+    if (!(is_frozen || PyBytes_CheckExact(self->bytes)) ||
+        (is_frozen && !self->shared) ||
         self->nbytes > (size_t)PyBytes_GET_SIZE(self->bytes)) {
         return "the file has other bytes than it says";
     }
@@ -157,25 +160,89 @@ io_copy_bytes_locked(IOObject *self, size_t size)
     return 0;
 }
 
-/* If only the file still refers to `bytes`, make it writable again, and reset the hash
- * that it may have cached. */
-static void
-io_reclaim_bytes_locked(IOObject *self)
+/* Whether only the file refers to `op`. */
+static bool
+io_is_unique(PyObject *op)
 {
 #if PY_VERSION_HEX >= 0x030E0000
-    bool unique = PyUnstable_Object_IsUniquelyReferenced(self->bytes);
+    return PyUnstable_Object_IsUniquelyReferenced(op);
 #elif defined(Py_GIL_DISABLED)
-    bool unique = false; /* the reference count is not enough */
+    (void)op;
+    return false; /* the reference count is not enough */
 #else
-    bool unique = Py_REFCNT(self->bytes) == 1;
+    return Py_REFCNT(op) == 1;
 #endif
-    if (unique && PyBytes_GET_SIZE(self->bytes) > 0) {
+}
+
+/* Take the memory of a FrozenBytes, to which only the file refers, for a new buffer. */
+static int
+io_thaw_locked(IOObject *self)
+{
+    assert(frozen_is_frozen(self->bytes) && self->buffer == NULL);
+    PyObject *op = buffer_create(io_buffer_type(Py_TYPE(self)), 0);
+    struct store store;
+    if (op == NULL) {
+        return -1;
+    }
+    if (!frozen_into_store(self->bytes, &store)) {
+        Py_DECREF(op);
+        return 0;
+    }
+    self->bytes = NULL;
+    self->buffer = (BufferObject *)op;
+    int rc = buffer_exchange(self->buffer, &store);
+    store_free(&store);
+    size_t length = buffer_length(self->buffer);
+    if (rc == 0 && length > self->nbytes) { /* truncate() has left these bytes */
+        rc = buffer_splice(self->buffer, self->nbytes, length - self->nbytes, 0);
+    }
+    assert(rc == 0 && buffer_length(self->buffer) == self->nbytes);
+    return rc;
+}
+
+void
+io_freeze_buffer_locked(IOObject *self)
+{
+    BufferObject *buffer = self->buffer;
+    const struct store *store = &buffer->store;
+    const SpareObject *spare = buffer_spare(buffer);
+    bool has_spare = spare != NULL && spare->start != NULL;
+    if (!frozen_can_take(store) || store_is_limited(store) || has_spare ||
+        buffer_is_exported(buffer) || !buffer_is_exact_type(Py_TYPE(buffer)) ||
+        !io_is_unique((PyObject *)buffer)) {
+        return;
+    }
+    struct store taken;
+    if (buffer_take(buffer, buffer_length(buffer), &taken) == 0) {
+        self->bytes =
+            frozen_from_store(state_of((PyObject *)buffer)->frozen_type, &taken);
+        self->nbytes = (size_t)PyBytes_GET_SIZE(self->bytes);
+        self->shared = true;
+        self->buffer = NULL;
+        Py_DECREF(buffer);
+    }
+    assert(!PyErr_Occurred());
+}
+
+/* If only the file still refers to `bytes`, make it writable again, and reset the hash
+ * that it may have cached; a FrozenBytes becomes a buffer. */
+static int
+io_reclaim_bytes_locked(IOObject *self)
+{
+    if (!io_is_unique(self->bytes)) {
+        return 0;
+    }
+    if (frozen_is_frozen(self->bytes)) {
+        return io_thaw_locked(self);
+    }
+    if (PyBytes_GET_SIZE(self->bytes) > 0) {
         _Py_COMP_DIAG_PUSH;
         _Py_COMP_DIAG_IGNORE_DEPR_DECLS;
         ((PyBytesObject *)self->bytes)->ob_shash = -1;
         _Py_COMP_DIAG_POP;
         self->shared = false;
     }
+    return 0;
 }
 
 /* Move the bytes to a new buffer with a capacity of `capacity`, at least the length. */
@@ -201,8 +268,11 @@ io_move_to_buffer_locked(IOObject *self, size_t capacity)
 int
 io_make_writable_locked(IOObject *self, size_t end)
 {
-    if (self->shared) {
-        io_reclaim_bytes_locked(self);
+    if (self->shared && io_reclaim_bytes_locked(self) < 0) {
+        return -1;
+    }
+    if (self->buffer != NULL) {
+        return 0;
     }
     size_t size = (size_t)PyBytes_GET_SIZE(self->bytes);
     if (!self->shared && end <= size) {
@@ -259,8 +329,23 @@ io_grow_buffer_locked(IOObject *self, size_t end)
 int
 io_fit_bytes_locked(IOObject *self)
 {
-    return self->shared ? io_copy_bytes_locked(self, self->nbytes)
-                        : io_resize_bytes_locked(self, self->nbytes);
+    if (self->shared && io_reclaim_bytes_locked(self) < 0) {
+        return -1;
+    }
+    return self->buffer != NULL ? 0
+           : self->shared       ? io_copy_bytes_locked(self, self->nbytes)
+                                : io_resize_bytes_locked(self, self->nbytes);
+}
+
+/* Make sure that the bytes are in a buffer. */
+static int
+io_make_buffer_locked(IOObject *self)
+{
+    if (self->buffer == NULL && frozen_is_frozen(self->bytes) &&
+        io_reclaim_bytes_locked(self) < 0) {
+        return -1;
+    }
+    return self->buffer != NULL ? 0 : io_move_to_buffer_locked(self, self->nbytes);
 }
 
 BufferObject *
@@ -269,8 +354,7 @@ io_hold_buffer(PyObject *op)
     IOObject *self = io_cast(op);
     BufferObject *buffer = NULL;
     IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0 &&
-        (self->buffer != NULL || io_move_to_buffer_locked(self, self->nbytes) == 0)) {
+    if (io_check_open_locked(self) == 0 && io_make_buffer_locked(self) == 0) {
         buffer = (BufferObject *)Py_NewRef(self->buffer);
     }
     IO_END(self);

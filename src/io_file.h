@@ -8,6 +8,8 @@
  *             |<----- nbytes ----->|   unspecified   |NUL
  *             |<--------- PyBytes_GET_SIZE --------->|
  *
+ *           It is a FrozenBytes after a read of all bytes of a buffer. The next write
+ *           makes its memory a buffer again, or copies it if other code has the object.
  *   buffer  a GrowBuffer: once the file is longer, or when the caller gives it or asks
  *           for it. It raises BufferError itself if an export forbids a new length.
  *
@@ -138,11 +140,19 @@ io_available(const IOObject *self, Py_ssize_t max)
     return max >= 0 && (size_t)max < rest ? (size_t)max : rest;
 }
 
+/* Make the file's bytes object of its buffer, without a copy. Do nothing if other code
+ * has the buffer, if the buffer has a limit, or if its memory is no span. */
+void io_freeze_buffer_locked(IOObject *self);
+
 /* Return `nbytes` bytes from `at` on as a bytes object: the file's own object if it has
  * no other bytes, else a copy. */
 static inline PyObject *
 io_get_bytes(IOObject *self, size_t at, size_t nbytes)
 {
+    if (self->buffer != NULL && nbytes >= GROWTH_HEAP_AGAIN &&
+        nbytes == buffer_length(self->buffer)) {
+        io_freeze_buffer_locked(self);
+    }
     if (self->bytes != NULL && nbytes == (size_t)PyBytes_GET_SIZE(self->bytes) &&
         nbytes > 1) {
         self->shared = true;
@@ -153,7 +163,7 @@ io_get_bytes(IOObject *self, size_t at, size_t nbytes)
                                      (Py_ssize_t)nbytes);
 }
 
-/* Make the bytes object as long as the bytes in use. */
+/* Make the bytes object as long as the bytes in use, or move them to a buffer. */
 int io_fit_bytes_locked(IOObject *self);
 
 /* Return all bytes as a bytes object, the file's own if it has no buffer. */
@@ -170,7 +180,7 @@ io_get_value(IOObject *self)
 }
 
 /* Make `bytes` writable and `end` bytes long at least, or move the bytes to a buffer.
- * Only the file refers to the object afterwards. The file's length does not change. */
+ * Only the file refers to the bytes object afterwards, if there is one. The file's length does not change. */
 int io_make_writable_locked(IOObject *self, size_t end);
 
 /* Shorten a file that has no buffer to `nbytes`, at most its length. If less than half

@@ -42,8 +42,8 @@ const char io_read_doc[] = PyDoc_STR(
 "Read bytes from the position on and move it past them.\n\n"
 "size: the largest number of bytes to read; all that follow if it is negative or None.\n\n"
 "Return them as bytes, empty at the end of the file. Raise ValueError if the file is\n"
-"closed, TypeError if size is no integer. Copies the bytes once; if they are the\n"
-"whole bytes object that the file was made from, returns that object.\n\n"
+"closed, TypeError if size is no integer. Copies the bytes once; if they are all bytes\n"
+"of the file, returns what getvalue() returns.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.read(4), file.read(), file.read()\n"
@@ -123,8 +123,8 @@ const char io_readinto_doc[] = PyDoc_STR(
 static inline bool
 io_reads_itself(const IOObject *self, const PyObject *target)
 {
-    return self->buffer != NULL && self->buffer->spare != NULL &&
-           self->buffer->spare->reader == target;
+    SpareObject *spare = self->buffer == NULL ? NULL : buffer_spare(self->buffer);
+    return spare != NULL && spare->reader == target;
 }
 
 static PyObject *
@@ -409,10 +409,12 @@ io_tell(PyObject *op, PyObject *Py_UNUSED(ignored))
 const char io_getvalue_doc[] = PyDoc_STR(
 "getvalue($self, /)\n--\n\n"
 "Return all bytes of the file, wherever the position is.\n\n"
-"Return a bytes object. Raise ValueError if the file is closed. Copies the bytes once\n"
-"if they are in a buffer. If they are in a bytes object, returns that object, and the\n"
-"next write copies it if other code still refers to it. See GrowIO for which of the\n"
-"two it is.\n\n"
+"Return a bytes object; a FrozenBytes if the file's bytes are in a buffer. Raise\n"
+"ValueError if the file is closed. The file and the object share the bytes, so nothing\n"
+"is copied, and the next call returns the same object. The next write copies the bytes\n"
+"if other code still refers to the object. The bytes are copied here if other code has\n"
+"the buffer or a view of it, if the buffer has a limit or fewer than 32 KiB, and in a\n"
+"free-threaded Python.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam')\n"

@@ -5,6 +5,7 @@
 
 #include "args.h"
 #include "construct.h"
+#include "frozen.h"
 #include "growth.h"
 #include "io_file.h"
 
@@ -46,15 +47,16 @@ io_new_buffer(PyTypeObject *type, const Py_buffer *view, PyObject *limit)
     return buffer;
 }
 
-/* Make the content of a file from `source`; NULL stands for no bytes. A bytes object is
- * shared with the caller. Other objects are copied: to a bytes object if they are
+/* Make the content of a file from `source`; NULL stands for no bytes. A bytes object or a
+ * FrozenBytes is shared with the caller. Other objects are copied: to a bytes object if they are
  * shorter than 72 KiB, else to a buffer. With a limit all are copied to a buffer. */
 static int
 io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
                 struct io_content *content)
 {
     *content = (struct io_content){NULL, NULL};
-    if (limit == Py_None && (source == NULL || PyBytes_CheckExact(source))) {
+    if (limit == Py_None &&
+        (source == NULL || PyBytes_CheckExact(source) || frozen_is_frozen(source))) {
         content->bytes =
             source == NULL ? PyBytes_FromStringAndSize(NULL, 0) : Py_NewRef(source);
         return content->bytes == NULL ? -1 : 0;

@@ -33,7 +33,7 @@ numpy_traverse(PyObject *op, visitproc visit, void *arg)
 }
 
 static void
-forget(struct kept *kept)
+forget_layout(struct kept *kept)
 {
     Py_CLEAR(kept->dtype);
     Py_CLEAR(kept->row_shape);
@@ -48,7 +48,7 @@ numpy_clear(PyObject *op)
         Py_CLEAR(self->hooks[i]);
     }
     for (int i = 0; i < NUMPY_NKEPT; i++) {
-        forget(&self->kept[i]);
+        forget_layout(&self->kept[i]);
     }
     return 0;
 }
@@ -158,7 +158,7 @@ layout_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->numpy);
     Py_VISIT(self->dtype);
     Py_VISIT(self->row_shape);
-    Py_VISIT(self->view_shape);
+    Py_VISIT(self->view_dtype);
     Py_VISIT(self->new_row);
     Py_VISIT(self->format);
     return 0;
@@ -175,22 +175,13 @@ layout_dealloc(PyObject *op)
     Py_CLEAR(self->numpy);
     Py_CLEAR(self->dtype);
     Py_CLEAR(self->row_shape);
-    Py_CLEAR(self->view_shape);
+    Py_CLEAR(self->view_dtype);
     Py_CLEAR(self->new_row);
     Py_CLEAR(self->format);
     field_close(&self->field);
     PyMem_Free(self->paddings);
     type->tp_free(op);
     Py_DECREF(type);
-}
-
-static PyObject *
-view_shape_of(PyObject *row_shape)
-{
-    PyObject *any = Py_BuildValue("(i)", -1);
-    PyObject *shape = any == NULL ? NULL : PySequence_Concat(any, row_shape);
-    Py_XDECREF(any);
-    return shape;
 }
 
 static int
@@ -214,17 +205,18 @@ open_paddings(LayoutObject *self, PyObject *list)
     return 0;
 }
 
-/* Layout(dtype, itemsize, row_shape, row_nbytes, is_void, new_row, field, paddings) */
+/* Layout(dtype, itemsize, row_shape, row_nbytes, is_void, view_dtype, new_row, field,
+ * paddings) */
 static PyObject *
 layout_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
 {
     struct state *state = PyType_GetModuleState(type);
-    PyObject *dtype, *row_shape, *new_row, *field, *paddings;
+    PyObject *dtype, *row_shape, *view_dtype, *new_row, *field, *paddings;
     Py_ssize_t itemsize, row_nbytes;
     int is_void;
-    if (!PyArg_ParseTuple(args, "OnO!npOOO!:Layout", &dtype, &itemsize, &PyTuple_Type,
-                          &row_shape, &row_nbytes, &is_void, &new_row, &field,
-                          &PyTuple_Type, &paddings)) {
+    if (!PyArg_ParseTuple(args, "OnO!npOOOO!:Layout", &dtype, &itemsize, &PyTuple_Type,
+                          &row_shape, &row_nbytes, &is_void, &view_dtype, &new_row,
+                          &field, &PyTuple_Type, &paddings)) {
         return NULL;
     }
     if (itemsize <= 0 || row_nbytes <= 0 || row_nbytes % itemsize != 0 ||
@@ -243,12 +235,10 @@ layout_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     self->new_row = Py_NewRef(new_row);
     self->row_nbytes = (size_t)row_nbytes;
     self->itemsize = (size_t)itemsize;
+    self->has_shape = PyTuple_GET_SIZE(row_shape) > 0;
     self->is_void = is_void;
-    if (PyTuple_GET_SIZE(row_shape) > 0) {
-        self->view_shape = view_shape_of(row_shape);
-    }
-    if ((self->view_shape == NULL && PyTuple_GET_SIZE(row_shape) > 0) ||
-        field_open(&self->field, field, &self->numpy->scalars) < 0 ||
+    self->view_dtype = Py_NewRef(view_dtype);
+    if (field_open(&self->field, field, &self->numpy->scalars) < 0 ||
         open_paddings(self, paddings) < 0) {
         Py_CLEAR(op);
     }
@@ -454,7 +444,7 @@ find_kept(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape)
 }
 
 static void
-keep(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape, PyObject *layout)
+cache_layout(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape, PyObject *layout)
 {
     struct kept before;
     Py_BEGIN_CRITICAL_SECTION(numpy);
@@ -464,7 +454,7 @@ keep(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape, PyObject *layout)
                           .row_shape = Py_NewRef(row_shape),
                           .layout = Py_NewRef(layout)};
     Py_END_CRITICAL_SECTION();
-    forget(&before);
+    forget_layout(&before);
 }
 
 PyObject *
@@ -483,7 +473,7 @@ layout_of(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape)
         Py_CLEAR(layout);
     }
     if (layout != NULL && is_constant) {
-        keep(numpy, dtype, row_shape, layout);
+        cache_layout(numpy, dtype, row_shape, layout);
     }
     return layout;
 }

@@ -27,6 +27,8 @@
     DO(row)         /* (layout, value) -> ndarray of one row */                        \
     DO(rows)        /* (layout, values) -> ndarray of rows; None: iterate over them */ \
     DO(selected) /* (nrows, key) -> ndarray of bools: the rows that a key selects */   \
+    DO(many)     /* (layout, value) -> whether the value is many rows, not one */      \
+    DO(arrow)    /* (layout, None) -> the parts of a row for Arrow: arrow.c */         \
     DO(buffer_format) /* (dtype) -> the format of the buffer protocol; None: none */   \
     DO(address_space) /* () -> bytes of address space: all, in use by other code */
 
@@ -60,11 +62,12 @@ typedef struct {
     NumPyObject *numpy;
     PyObject *dtype;
     PyObject *row_shape;  /* a tuple of ints */
-    PyObject *view_shape; /* the (-1, *row_shape) for reshape(); NULL for one axis */
+    PyObject *view_dtype; /* the dtype, as a subarray if a row has a shape */
     PyObject *new_row;    /* () -> ndarray of one row */
     PyObject *format;     /* a bytes object; None: none; NULL: not yet known */
     size_t row_nbytes, itemsize;
-    bool is_void; /* a scalar of this dtype is a view of its array, as np.void is */
+    bool has_shape; /* a row is more than one item */
+    bool is_void;   /* a scalar of this dtype is a view of its array, as np.void is */
     struct field field; /* a row */
     Py_ssize_t npaddings;
     struct padding *paddings;

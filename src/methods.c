@@ -1,6 +1,4 @@
 /* methods: what the methods of bytearray compute, on plain bytes. */
-#define _GNU_SOURCE /* memrchr */
-
 #include "methods.h"
 
 #include <assert.h>
@@ -8,281 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------- searching */
-
-/* For fewer bytes than this a loop costs less than a call of memchr(). */
-enum { FEW = 16 };
-
-static size_t
-find_byte(struct piece bytes, char value)
-{
-    if (bytes.nbytes < FEW) {
-        for (size_t at = 0; at < bytes.nbytes; at++) {
-            if (bytes.start[at] == value) {
-                return at;
-            }
-        }
-        return METHODS_NONE;
-    }
-    const char *found = memchr(bytes.start, value, bytes.nbytes);
-    return found == NULL ? METHODS_NONE : (size_t)(found - bytes.start);
-}
-
-static size_t
-rfind_byte(struct piece bytes, char value)
-{
-#ifdef __linux__
-    if (bytes.nbytes >= FEW) {
-        const char *found = memrchr(bytes.start, value, bytes.nbytes);
-        return found == NULL ? METHODS_NONE : (size_t)(found - bytes.start);
-    }
-#endif
-    for (size_t at = bytes.nbytes; at > 0; at--) {
-        if (bytes.start[at - 1] == value) {
-            return at - 1;
-        }
-    }
-    return METHODS_NONE;
-}
-
-/* A search for a part of two bytes or more. Positions are numbered in the order in
- * which they are searched: from the left if `step` is 1, from the right if it is -1. */
-struct search {
-    const char *begin; /* the bytes at position 0 */
-    size_t npositions;
-    struct piece part;
-    int step;
-};
-
-/* Whether a search has compared many more bytes than it has advanced, because the part
- * resembles the bytes nearly everywhere. Then find_by_hash() continues the search. */
-static bool
-is_too_similar(size_t ncompared, size_t nadvanced)
-{
-    return ncompared / 8 > nadvanced + 64;
-}
-
-/* The number of positions that are checked together. */
-enum { WORD = 8 };
-
-static uint64_t
-word_of(const char *bytes)
-{
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
-    return word;
-}
-
-static uint64_t
-repeat_in_word(char value)
-{
-    return (unsigned char)value * (uint64_t)0x0101010101010101u;
-}
-
-/* A word is 8 positions. Return how many words come before the first one that has a
- * position where the first and the last byte of the part both match. A position matches
- * if its byte in `difference` is zero. */
-static inline size_t
-words_without_pair(const char *word, ptrdiff_t stride, size_t nwords,
-                   size_t last_offset, uint64_t first, uint64_t last)
-{
-    size_t n = 0;
-    for (; n < nwords; n++, word += stride) {
-        uint64_t difference =
-            (word_of(word) ^ first) | (word_of(word + last_offset) ^ last);
-        if ((difference - repeat_in_word(1)) & ~difference & repeat_in_word('\x80')) {
-            break;
-        }
-    }
-    return n;
-}
-
-/* Find the positions where the first and the last byte of the part match, 8 positions
- * at a time, and compare the rest there. Return the position of the part. Otherwise
- * return npositions, and set *nleft to the number of positions not searched. */
-static inline size_t
-find_pair(const struct search *search, int step, size_t *nleft)
-{
-    const char *part = search->part.start;
-    size_t last_offset = search->part.nbytes - 1, at = 0, ncompared = 0;
-    char first = part[0], last = part[last_offset];
-    uint64_t first_word = repeat_in_word(first), last_word = repeat_in_word(last);
-    while (at < search->npositions) {
-        const char *next = search->begin + (ptrdiff_t)at * step;
-        size_t nwords = (search->npositions - at) / WORD;
-        if (nwords == 0 && search->npositions >= WORD) {
-            nwords = 1; /* the last word begins before `at`, where nothing was found */
-            at = search->npositions - WORD;
-            next = search->begin + (ptrdiff_t)at * step;
-        }
-        size_t skipped =
-            WORD * words_without_pair(step > 0 ? next : next - (WORD - 1), WORD * step,
-                                      nwords, last_offset, first_word, last_word);
-        at += skipped;
-        next += (ptrdiff_t)skipped * step;
-        size_t count = search->npositions - at;
-        count = count < WORD ? count : WORD;
-        for (; count > 0; count--, at++, next += step) {
-            if (next[0] == first && next[last_offset] == last) {
-                if (last_offset == 1 ||
-                    memcmp(next + 1, part + 1, last_offset - 1) == 0) {
-                    return at;
-                }
-                ncompared += last_offset + WORD; /* WORD is for the cost of the call */
-            }
-        }
-        if (is_too_similar(ncompared, at)) {
-            break;
-        }
-    }
-    *nleft = search->npositions - at;
-    return search->npositions;
-}
-
-/* At each position, look at the byte that the last byte of the part would match (the
- * first byte, if the search goes left). Its value determines how many positions can be
- * skipped (Horspool). Return as find_pair() does. */
-static inline size_t
-find_by_skips(const struct search *search, int step, size_t *nleft)
-{
-    const char *part = search->part.start;
-    size_t max = search->part.nbytes - 1, at = 0, ncompared = 0;
-    size_t probe = step > 0 ? max : 0;
-    unsigned char skips[256];
-    memset(skips, max < 255 ? (int)max + 1 : 255, sizeof skips);
-    for (size_t distance = max < 255 ? max : 254; distance > 0; distance--) {
-        size_t i = step > 0 ? max - distance : distance;
-        skips[(unsigned char)part[i]] = (unsigned char)distance;
-    }
-    while (at < search->npositions) {
-        const char *next = search->begin + (ptrdiff_t)at * step;
-        if (next[probe] == part[probe]) {
-            if (memcmp(next, part, search->part.nbytes) == 0) {
-                return at;
-            }
-            ncompared += max;
-            if (is_too_similar(ncompared, at)) {
-                break;
-            }
-        }
-        at += skips[(unsigned char)next[probe]];
-    }
-    *nleft = at < search->npositions ? search->npositions - at : 0;
-    return search->npositions;
-}
-
-#define HASH_FACTOR 0x9e3779b97f4a7c15u /* any large odd number */
-
-/* Find the part at one of the last `nleft` positions with a rolling hash (Rabin-Karp):
- * each position costs the same. */
-static size_t
-find_by_hash(const struct search *search, size_t nleft)
-{
-    size_t nbytes = search->part.nbytes;
-    int step = search->step;
-    const char *next = search->begin + (ptrdiff_t)(search->npositions - nleft) * step;
-    /* The next byte to leave the hash. */
-    const char *head = step > 0 ? next : next + nbytes - 1;
-    const char *wanted = search->part.start + (step > 0 ? 0 : nbytes - 1);
-    uint64_t hash = 0, part_hash = 0, power = 1;
-    for (size_t i = 0; i < nbytes; i++) {
-        ptrdiff_t offset = (ptrdiff_t)i * step;
-        hash = hash * HASH_FACTOR + (unsigned char)head[offset];
-        part_hash = part_hash * HASH_FACTOR + (unsigned char)wanted[offset];
-        power *= HASH_FACTOR;
-    }
-    for (; nleft > 0; nleft--, next += step, head += step) {
-        if (hash == part_hash && memcmp(next, search->part.start, nbytes) == 0) {
-            return search->npositions - nleft;
-        }
-        if (nleft > 1) {
-            hash = hash * HASH_FACTOR + (unsigned char)head[(ptrdiff_t)nbytes * step] -
-                   power * (unsigned char)*head;
-        }
-    }
-    return search->npositions;
-}
-
-/* From these lengths on, making the table of skips is worth its cost. */
-enum { SKIPS_PART_MIN = 16, SKIPS_BYTES_MIN = 1024 };
-
-static inline size_t
-search_run(const struct search *search, int step)
-{
-    size_t nleft = 0, at;
-    bool skips =
-        search->part.nbytes >= SKIPS_PART_MIN && search->npositions >= SKIPS_BYTES_MIN;
-    at = skips ? find_by_skips(search, step, &nleft) : find_pair(search, step, &nleft);
-    return nleft > 0 ? find_by_hash(search, nleft) : at;
-}
-
-size_t
-methods_find(struct piece bytes, struct piece part)
-{
-    if (part.nbytes <= 1) {
-        return part.nbytes == 0 ? 0 : find_byte(bytes, part.start[0]);
-    }
-    if (part.nbytes > bytes.nbytes) {
-        return METHODS_NONE;
-    }
-    struct search search = {bytes.start, bytes.nbytes - part.nbytes + 1, part, 1};
-    size_t at = search_run(&search, 1);
-    return at < search.npositions ? at : METHODS_NONE;
-}
-
-size_t
-methods_rfind(struct piece bytes, struct piece part)
-{
-    if (part.nbytes <= 1) {
-        return part.nbytes == 0 ? bytes.nbytes : rfind_byte(bytes, part.start[0]);
-    }
-    if (part.nbytes > bytes.nbytes) {
-        return METHODS_NONE;
-    }
-    size_t npositions = bytes.nbytes - part.nbytes + 1;
-    struct search search = {bytes.start + npositions - 1, npositions, part, -1};
-    size_t at = search_run(&search, -1);
-    return at < npositions ? npositions - 1 - at : METHODS_NONE;
-}
-
-static size_t
-count_byte(struct piece bytes, char value, size_t max)
-{
-    size_t count = 0;
-    if (max >= bytes.nbytes) {
-        for (size_t i = 0; i < bytes.nbytes; i++) {
-            count += bytes.start[i] == value;
-        }
-        return count;
-    }
-    for (size_t i = 0; i < bytes.nbytes && count < max; i++) {
-        count += bytes.start[i] == value;
-    }
-    return count;
-}
-
-/* Return a piece without its first `nbytes` bytes. */
-static struct piece
-piece_after(struct piece bytes, size_t nbytes)
-{
-    assert(nbytes <= bytes.nbytes);
-    return (struct piece){bytes.start + nbytes, bytes.nbytes - nbytes};
-}
-
-size_t
-methods_count(struct piece bytes, struct piece part, size_t max)
-{
-    assert(part.nbytes > 0);
-    if (part.nbytes == 1) {
-        return count_byte(bytes, part.start[0], max);
-    }
-    size_t count = 0, at;
-    while (count < max && (at = methods_find(bytes, part)) != METHODS_NONE) {
-        bytes = piece_after(bytes, at + part.nbytes);
-        count++;
-    }
-    return count;
-}
+#include "copy.h"
 
 /* ------------------------------------------------------------------------- sets */
 
@@ -410,7 +134,7 @@ methods_split(struct methods_pieces *pieces, struct piece bytes, struct piece se
 {
     assert(separator.nbytes > 0);
     size_t at;
-    while (max-- > 0 && (at = methods_find(bytes, separator)) != METHODS_NONE) {
+    while (max-- > 0 && (at = find_first(bytes, separator)) != FIND_NONE) {
         int error = pieces_add(pieces, bytes.start, at);
         if (error) {
             return error;
@@ -426,7 +150,7 @@ methods_rsplit(struct methods_pieces *pieces, struct piece bytes,
 {
     assert(separator.nbytes > 0);
     size_t at;
-    while (max-- > 0 && (at = methods_rfind(bytes, separator)) != METHODS_NONE) {
+    while (max-- > 0 && (at = find_last(bytes, separator)) != FIND_NONE) {
         struct piece after = piece_after(bytes, at + separator.nbytes);
         int error = pieces_add(pieces, after.start, after.nbytes);
         if (error) {
@@ -495,7 +219,7 @@ static size_t
 next_byte(struct piece bytes, size_t from, char value)
 {
     size_t at = find_byte(piece_after(bytes, from), value);
-    return at == METHODS_NONE ? bytes.nbytes : from + at;
+    return at == FIND_NONE ? bytes.nbytes : from + at;
 }
 
 int
@@ -594,15 +318,32 @@ methods_translate(char *to, struct piece from, const char *table)
     }
 }
 
+/* Nearly always the next 8 bytes are all kept. They are written before that is known:
+ * a deleted byte is overwritten by the next one that is kept. */
 size_t
 methods_translate_kept(char *to, struct piece from, const char *table,
                        const struct methods_set *deleted)
 {
+    enum { BLOCK = 8 };
     char *next = to;
-    for (size_t i = 0; i < from.nbytes; i++) {
-        char c = from.start[i];
-        *next = table == NULL ? c : table[(unsigned char)c];
-        next += !set_has(deleted, c); /* a deleted byte is overwritten */
+    while (from.nbytes > 0) {
+        size_t nbytes = from.nbytes < BLOCK ? from.nbytes : BLOCK, ndeleted = 0;
+        for (size_t i = 0; i < nbytes; i++) {
+            char c = from.start[i];
+            ndeleted += set_has(deleted, c);
+            next[i] = table == NULL ? c : table[(unsigned char)c];
+        }
+        size_t nkept = nbytes;
+        if (ndeleted > 0) {
+            nkept = 0;
+            for (size_t i = 0; i < nbytes; i++) {
+                next[nkept] = next[i];
+                nkept += !set_has(deleted, from.start[i]);
+            }
+        }
+        assert(nkept <= nbytes);
+        next += nkept;
+        from = piece_after(from, nbytes);
     }
     return (size_t)(next - to);
 }
@@ -648,23 +389,22 @@ methods_replace(char *to, size_t nbytes, struct piece from, struct piece old,
         return;
     }
     if (old.nbytes == 1 && new.nbytes == 0 && count > from.nbytes / 32 &&
-        count == count_byte(from, old.start[0], METHODS_NONE)) {
+        count == find_count(from, old, FIND_NONE)) {
         delete_byte(to, nbytes, from.start, old.start[0]);
         return;
     }
     size_t at;
-    while (count-- > 0 && (at = methods_find(from, old)) != METHODS_NONE) {
-        memcpy(to, from.start, at);
+    while (count-- > 0 && (at = find_first(from, old)) != FIND_NONE) {
+        assert(at + new.nbytes <= nbytes);
+        nbytes -= at + new.nbytes;
+        copy_bytes(to, from.start, at);
         to += at;
-        if (new.nbytes > 0) {
-            memcpy(to, new.start, new.nbytes);
-            to += new.nbytes;
-        }
+        copy_bytes(to, new.start, new.nbytes);
+        to += new.nbytes;
         from = piece_after(from, at + old.nbytes);
     }
-    if (from.nbytes > 0) {
-        memcpy(to, from.start, from.nbytes);
-    }
+    assert(from.nbytes == nbytes);
+    copy_bytes(to, from.start, from.nbytes);
 }
 
 /* Return how many blanks replace a tab in that column. */
@@ -690,7 +430,7 @@ size_t
 methods_expanded_nbytes(struct piece from, size_t tabsize)
 {
     size_t nbytes = from.nbytes, column = 0, at;
-    while ((at = find_byte(from, '\t')) != METHODS_NONE) {
+    while ((at = find_byte(from, '\t')) != FIND_NONE) {
         column = column_after((struct piece){from.start, at}, column);
         size_t width = tab_width(column, tabsize);
         if (width > SIZE_MAX / 2 - nbytes) {
@@ -708,18 +448,16 @@ void
 methods_expand_tabs(char *to, struct piece from, size_t tabsize)
 {
     size_t column = 0, at;
-    while ((at = find_byte(from, '\t')) != METHODS_NONE) {
+    while ((at = find_byte(from, '\t')) != FIND_NONE) {
         column = column_after((struct piece){from.start, at}, column);
         size_t width = tab_width(column, tabsize);
-        memcpy(to, from.start, at);
+        copy_bytes(to, from.start, at);
         memset(to + at, ' ', width);
         to += at + width;
         column += width;
         from = piece_after(from, at + 1);
     }
-    if (from.nbytes > 0) {
-        memcpy(to, from.start, from.nbytes);
-    }
+    copy_bytes(to, from.start, from.nbytes);
 }
 
 static const char digits[] = "0123456789abcdef";
@@ -747,16 +485,29 @@ methods_hex_separated(char *to, struct piece from, char separator)
     }
 }
 
+/* One loop for each of the commonest steps: with a constant step compilers vectorize
+ * it. */
+#define STRIDE(step)                                                                   \
+    for (size_t i = 0; i < count; i++) {                                               \
+        to[i] = from[(ptrdiff_t)i * (step)];                                           \
+    }
+
 void
 methods_stride(char *to, const char *from, ptrdiff_t step, size_t count)
 {
-    if (step == -1) {
-        for (size_t i = 0; i < count; i++) {
-            to[i] = *(from - i);
-        }
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        to[i] = from[(ptrdiff_t)i * step];
+    assert(step != 0);
+    switch (step) {
+    case -1:
+        STRIDE(-1)
+        break;
+    case 2:
+        STRIDE(2)
+        break;
+    case 4:
+        STRIDE(4)
+        break;
+    default:
+        STRIDE(step)
     }
 }
+#undef STRIDE

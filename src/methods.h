@@ -12,26 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A range of bytes. The struct does not own their memory. */
-struct piece {
-    const char *start;
-    size_t nbytes;
-};
+#include "find.h"
 
-/* Returned if there is no such offset, or if a length is too large. */
+/* Returned if a length is too large. */
 #define METHODS_NONE SIZE_MAX
-
-/* ------------------------------------------------------------------- searching */
-
-/* Return the offset of the first or the last occurrence of `part`, or METHODS_NONE. An
- * empty part occurs before each byte and after the last. The time is linear in the
- * length for all input. */
-size_t methods_find(struct piece bytes, struct piece part);
-size_t methods_rfind(struct piece bytes, struct piece part);
-
-/* Return how often `part` occurs without overlaps, at most `max`. pre: it is not
- * empty. */
-size_t methods_count(struct piece bytes, struct piece part, size_t max);
 
 /* A set of byte values. */
 struct methods_set {

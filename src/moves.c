@@ -125,7 +125,6 @@ move_retain(struct span *span, size_t length)
 {
     assert(length > span->length && length % GROWTH_QUANTUM == 0);
     char *moved;
-    assert(length > span->length);
     int error = pages_move_retain(span->address, span->length, length, &moved);
     if (error) {
         return error;
@@ -176,7 +175,6 @@ move_maymove(struct span *span, size_t length)
 {
     assert(length > span->length && length % GROWTH_QUANTUM == 0);
     char *target;
-    assert(length > span->length);
     int error = take_target(length, &target);
     if (error) {
         return error;
@@ -246,8 +244,8 @@ static int
 copy(struct span *span, size_t length, size_t from, size_t to)
 {
     assert(from <= to && to <= span->dirty_end && span->dirty_end < span->length);
+    assert(length > to && !span->has_tail);
     struct span target;
-    assert(length > to && from <= to && !span->has_tail);
     int error = moves_map(length, &target);
     if (error) {
         return error;

@@ -11,8 +11,9 @@
  * patch of 2014, and MREMAP_DONTUNMAP since Linux 5.7. */
 enum { MOVE = 1, ONTO = 2, KEEP_SOURCE = 4 };
 
-struct pages_facts pages_facts = {
-    .rung = PAGES_HEAP, .page_nbytes = 4096, .step_nbytes = GROWTH_QUANTUM};
+struct pages_facts pages_facts = {.rung = PAGES_HEAP,
+                                  .page_nbytes = 4096,
+                                  .step_nbytes = GROWTH_QUANTUM};
 
 const char *const pages_huge_names[PAGES_NHUGE] = {
     "never",
@@ -240,15 +241,33 @@ pages_populate(char *address, size_t length)
 }
 
 int
-pages_discard(char *address, size_t length)
-{
-    return advise(address, length, PAGES_ADVICE_DISCARD);
-}
-
-int
 pages_offer(char *address, size_t length)
 {
     return advise(address, length, PAGES_ADVICE_OFFER);
+}
+
+/* Linux splits a huge page when a part of it is offered. */
+static void
+split_huge(char *address, size_t length)
+{
+    size_t before = (uintptr_t)address % GROWTH_QUANTUM;
+    size_t last = (uintptr_t)(address + length) % GROWTH_QUANTUM;
+    if (before > 0) {
+        size_t rest = GROWTH_QUANTUM - before;
+        (void)pages_offer(address, rest < length ? rest : length);
+    }
+    if (last > 0 && last < length) {
+        (void)pages_offer(address + length - last, last);
+    }
+}
+
+int
+pages_discard(char *address, size_t length, bool huge)
+{
+    if (huge) {
+        split_huge(address, length);
+    }
+    return advise(address, length, PAGES_ADVICE_DISCARD);
 }
 
 /* Move the page at `source` by one rung. Another page is mapped after it. One page is

@@ -210,9 +210,11 @@ int pages_advise_small(char *address, size_t length);
 int pages_populate(char *address, size_t length);
 
 /* Give the memory of a range back and keep the address space. pages_discard does so at
- * once, and the range reads as zero. pages_offer lets the system take the memory when
+ * once, and the range reads as zero. If `huge` is true, the range may begin or end
+ * within a huge page: that one is split, because the kernel otherwise keeps all of its
+ * memory until it is short of memory. pages_offer lets the system take the memory when
  * it is short of memory. Until a page is written again, it may read as zero. */
-int pages_discard(char *address, size_t length);
+int pages_discard(char *address, size_t length, bool huge);
 int pages_offer(char *address, size_t length);
 
 #endif

@@ -282,12 +282,15 @@ pool_keep_tail(struct span *span, size_t from)
     assert(from <= span->dirty_end && !span->has_tail);
     size_t length = growth_round_up(span->dirty_end + 1, page) - from;
     size_t kept = length < pool.limit ? length : pool.limit & ~(page - 1);
-    struct span tail = {
-        .address = span->address + from, .length = kept, .dirty_end = kept};
+    struct span tail = {.address = span->address + from,
+                        .length = kept,
+                        .dirty_end = kept,
+                        .huge = span->huge};
     if (!entries_make_room(&tail, ENTRY_TAIL, now_ms)) {
         kept = 0; /* another thread has lowered the limit */
     }
-    struct span rest = {.address = tail.address + kept, .length = length - kept};
+    struct span rest = {
+        .address = tail.address + kept, .length = length - kept, .huge = span->huge};
     if (kept > 0) {
         entries_insert(&tail, ENTRY_TAIL, now_ms);
         span->has_tail = true;
@@ -324,13 +327,12 @@ cut_to(struct span *span, size_t limit)
 {
     assert(!span->has_tail && span->dirty_end < span->length);
     size_t kept = limit & ~(GROWTH_QUANTUM - 1);
-    assert(!span->has_tail && span->dirty_end < span->length);
     if (span->dirty_end <= limit || kept == 0) {
         return;
     }
     if (span->reserved || pages_facts.whole_only) {
         size_t end = growth_round_up(span->dirty_end + 1, pages_facts.page_nbytes);
-        if (pages_discard(span->address + kept, end - kept) == 0) {
+        if (pages_discard(span->address + kept, end - kept, span->huge) == 0) {
             span->dirty_end = kept;
         }
         return;
@@ -346,7 +348,7 @@ cut_to(struct span *span, size_t limit)
 
 /* The common part of pool_keep() and pool_keep_source(). */
 static void
-keep(struct span span, bool was_live)
+keep_span(struct span span, bool was_live)
 {
     assert(span.length % GROWTH_QUANTUM == 0 && span.dirty_end < span.length);
     assert(!span.has_tail && !span.touched);
@@ -384,14 +386,14 @@ keep(struct span span, bool was_live)
 void
 pool_keep(const struct span *span)
 {
-    keep(*span, true);
+    keep_span(*span, true);
 }
 
 void
 pool_keep_source(const struct span *span)
 {
     assert(!span->reserved); /* a reserved span never moves */
-    keep(*span, false);
+    keep_span(*span, false);
 }
 
 void

@@ -10,16 +10,10 @@
  * space. */
 enum { OFFERED_MIN = 64 * 1024, OFFERED_MAX = 16 * 1024 * 1024 };
 
-/* The results of a call of the source other than a number of bytes; 0 is the end. */
-enum { READ_ERROR = -1, READ_NOTHING_YET = -2 };
-
 /* ------------------------------------------------------------------- the source */
 
-/* Return the source's method that reads into a buffer: readinto() of a file, or
- * recv_into() of a socket. A descriptor is opened as a file. *file becomes a new
- * reference to the file, or NULL for a socket. */
-static PyObject *
-find_reader(PyObject *source, PyObject **file)
+PyObject *
+readfrom_find_reader(PyObject *source, PyObject **file)
 {
     *file = NULL;
     if (PyIndex_Check(source)) {
@@ -74,10 +68,8 @@ fstat_nbytes(Py_ssize_t descriptor)
     return nbytes;
 }
 
-/* Return how many bytes are left in a file, or 0 if it does not report that. Exceptions
- * are cleared, except one that does not derive from Exception (KeyboardInterrupt). */
-static size_t
-find_expected(PyObject *file)
+size_t
+readfrom_find_expected(PyObject *file)
 {
     Py_ssize_t size = -1, position = -1;
     if (file != NULL) {
@@ -135,10 +127,25 @@ convert_result(PyObject *result, Py_ssize_t offered)
     return PyErr_Occurred() ? READ_ERROR : nbytes;
 }
 
-/* Return how many bytes can be appended up to the limit; without one,
- * PY_SSIZE_T_MAX. */
-static size_t
-left_to_limit(PyObject *op)
+size_t
+readfrom_offered(size_t expected)
+{
+    return expected < OFFERED_MIN   ? OFFERED_MIN
+           : expected > OFFERED_MAX ? OFFERED_MAX
+                                    : expected;
+}
+
+Py_ssize_t
+readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t offered)
+{
+    PyObject *result = PyObject_CallOneArg(reader, view);
+    Py_ssize_t nbytes = convert_result(result, offered);
+    Py_XDECREF(result);
+    return nbytes;
+}
+
+size_t
+readfrom_left(PyObject *op)
 {
     const struct store *store = &buffer_cast(op)->store;
     size_t left = PY_SSIZE_T_MAX;
@@ -159,12 +166,10 @@ read_past_limit(PyObject *op, PyObject *reader)
     if (byte == NULL) {
         return READ_ERROR;
     }
-    PyObject *result = PyObject_CallOneArg(reader, byte);
+    Py_ssize_t nbytes = readfrom_call(reader, byte, 1);
     Py_DECREF(byte);
-    Py_ssize_t nbytes = convert_result(result, 1);
-    Py_XDECREF(result);
     if (nbytes > 0) {
-        buffer_no_memory(&buffer_cast(op)->store, EFBIG);
+        buffer_past_limit(buffer_cast(op));
         return READ_ERROR;
     }
     return nbytes;
@@ -175,22 +180,18 @@ read_past_limit(PyObject *op, PyObject *reader)
 static Py_ssize_t
 read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
 {
-    size_t left = left_to_limit(op);
+    size_t left = readfrom_left(op);
     if (left == 0) {
         return read_past_limit(op, reader);
     }
     max = max < left ? max : left;
-    size_t min = expected < OFFERED_MIN   ? OFFERED_MIN
-                 : expected > OFFERED_MAX ? OFFERED_MAX
-                                          : expected;
+    size_t min = readfrom_offered(expected);
     PyObject *view = spare_view(op, min < max ? min : max, max, SPARE_READER);
     if (view == NULL) {
         return READ_ERROR;
     }
     Py_ssize_t offered = PyMemoryView_GET_BUFFER(view)->len;
-    PyObject *result = PyObject_CallOneArg(reader, view);
-    Py_ssize_t nbytes = convert_result(result, offered);
-    Py_XDECREF(result);
+    Py_ssize_t nbytes = readfrom_call(reader, view, offered);
     if (nbytes > 0 && spare_commit(op, (size_t)nbytes, view) < 0) {
         nbytes = READ_ERROR;
     }
@@ -238,7 +239,14 @@ PyDoc_STRVAR(readfrom_doc,
 "kept. If the source has more bytes than a limit allows, MemoryError is raised, and one\n"
 "byte read from it is lost. Space for a file is reserved by its size, so that the buffer\n"
 "moves at most once. Other threads run while the source waits; they cannot change the\n"
-"length then (BufferError).");
+"length then (BufferError).\n\n"
+">>> import io\n"
+">>> from growbuf import GrowBuffer\n"
+">>> source, buf = io.BytesIO(b'spam and eggs'), GrowBuffer()\n"
+">>> buf.readfrom(source, 4), buf.readfrom(source), buf.readfrom(source)\n"
+"(4, 9, 0)\n"
+">>> buf\n"
+"GrowBuffer(b'spam and eggs')");
 
 static PyObject *
 growbuffer_readfrom(PyObject *op, PyObject *args, PyObject *kwargs)
@@ -253,8 +261,8 @@ growbuffer_readfrom(PyObject *op, PyObject *args, PyObject *kwargs)
     }
     size_t max = nbytes < 0 ? PY_SSIZE_T_MAX : (size_t)nbytes;
     PyObject *file, *result = NULL;
-    PyObject *reader = find_reader(source, &file);
-    size_t expected = reader == NULL ? 0 : find_expected(file);
+    PyObject *reader = readfrom_find_reader(source, &file);
+    size_t expected = reader == NULL ? 0 : readfrom_find_expected(file);
     expected = expected < max ? expected : max;
     if (!PyErr_Occurred() && reserve_expected(op, expected) == 0) {
         result = read_all(op, reader, expected, max);

@@ -6,4 +6,28 @@
 
 extern const PyMethodDef readfrom_methods[];
 
+/* The results of a call of the source other than a number of bytes; 0 is the end. */
+enum { READ_ERROR = -1, READ_NOTHING_YET = -2 };
+
+/* Return the source's method that reads into a buffer: readinto() of a file, or
+ * recv_into() of a socket. A descriptor is opened as a file. *file becomes a new
+ * reference to the file, or NULL for a socket. */
+PyObject *readfrom_find_reader(PyObject *source, PyObject **file);
+
+/* Return how many bytes are left in a file, or 0 if it does not report that. Exceptions
+ * are cleared, except one that does not derive from Exception (KeyboardInterrupt). */
+size_t readfrom_find_expected(PyObject *file);
+
+/* Return how many bytes of the tail to offer to a source that seems to have `expected`
+ * more. */
+size_t readfrom_offered(size_t expected);
+
+/* Return how many bytes can be appended to a buffer up to its limit; without one,
+ * PY_SSIZE_T_MAX. */
+size_t readfrom_left(PyObject *op);
+
+/* Call the source's method with a view of `offered` bytes. Return the number of bytes
+ * that it read, or one of the READ_ values. */
+Py_ssize_t readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t offered);
+
 #endif

@@ -5,71 +5,11 @@
 
 #include "args.h"
 #include "base.h"
+#include "copy.h"
+#include "methods.h"
 
 /* Every function here converts its arguments first, and passes a call with uncommon
- * arguments to bytearray's method. After that no other code runs, except the garbage
- * collector of Python 3.11 when a list or tuple is made. There an export keeps the
- * bytes in place. */
-
-/* ------------------------------------------------------------------ new buffers */
-
-static struct piece
-piece_of(PyObject *op)
-{
-    return (struct piece){buffer_bytes(buffer_cast(op)),
-                          buffer_length(buffer_cast(op))};
-}
-
-static PyObject *
-new_from_piece(PyTypeObject *type, struct piece piece)
-{
-    PyObject *result = buffer_create(type, piece.nbytes);
-    if (result != NULL && piece.nbytes > 0) {
-        memcpy(buffer_bytes(buffer_cast(result)), piece.start, piece.nbytes);
-    }
-    return result;
-}
-
-/* Return a list of new buffers. Raise MemoryError if `error` is not 0. */
-static PyObject *
-new_list(PyObject *op, const struct methods_pieces *pieces, int error)
-{
-    if (error) {
-        return PyErr_NoMemory();
-    }
-    PyTypeObject *type = buffer_type(Py_TYPE(op));
-    PyObject *list = PyList_New((Py_ssize_t)pieces->count);
-    for (size_t i = 0; list != NULL && i < pieces->count; i++) {
-        PyObject *item = new_from_piece(type, pieces->items[i]);
-        if (item == NULL) {
-            Py_CLEAR(list);
-            break;
-        }
-        PyList_SET_ITEM(list, (Py_ssize_t)i, item);
-    }
-    return list;
-}
-
-/* Return a tuple of three new buffers. */
-static PyObject *
-new_triple(PyObject *op, struct piece one, struct piece two, struct piece three)
-{
-    PyTypeObject *type = buffer_type(Py_TYPE(op));
-    PyObject *items[] = {new_from_piece(type, one), new_from_piece(type, two),
-                         new_from_piece(type, three)};
-    PyObject *tuple = items[0] == NULL || items[1] == NULL || items[2] == NULL
-                          ? NULL
-                          : PyTuple_New(3);
-    for (int i = 0; i < 3; i++) {
-        if (tuple != NULL) {
-            PyTuple_SET_ITEM(tuple, i, items[i]);
-        }
-        else {
-            Py_XDECREF(items[i]);
-        }
-    }
-    return tuple;
-}
+ * arguments to bytearray's method. After that no other code runs. */
 
 /* --------------------------------------------------------- as long as the source */
 
@@ -78,7 +18,7 @@ new_mapped(PyObject *op, void (*map)(char *, struct piece))
 {
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
-    struct piece from = piece_of(op);
+    struct piece from = buffer_piece(op);
     result = buffer_create(buffer_type(Py_TYPE(op)), from.nbytes);
     if (result != NULL) {
         map(buffer_bytes(buffer_cast(result)), from);
@@ -104,7 +44,7 @@ growbuffer_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
-    result = new_from_piece(buffer_type(Py_TYPE(op)), piece_of(op));
+    result = buffer_copy(buffer_type(Py_TYPE(op)), buffer_piece(op));
     Py_END_CRITICAL_SECTION();
     return result;
 }
@@ -116,7 +56,7 @@ new_translated(PyObject *op, const char *table, const struct methods_set *delete
 {
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
-    struct piece from = piece_of(op);
+    struct piece from = buffer_piece(op);
     result = buffer_create(buffer_type(Py_TYPE(op)), from.nbytes);
     if (result != NULL && from.nbytes > 0) {
         char *to = buffer_bytes(buffer_cast(result));
@@ -128,7 +68,7 @@ new_translated(PyObject *op, const char *table, const struct methods_set *delete
             methods_translate(to, from, table);
         }
         else {
-            memcpy(to, from.start, from.nbytes);
+            copy_bytes(to, from.start, from.nbytes);
         }
     }
     Py_END_CRITICAL_SECTION();
@@ -183,10 +123,10 @@ new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
-    struct piece all = piece_of(op);
-    result = new_from_piece(buffer_type(Py_TYPE(op)),
-                            values == NULL ? methods_strip_space(all, sides)
-                                           : methods_strip(all, values, sides));
+    struct piece all = buffer_piece(op);
+    result = buffer_copy(buffer_type(Py_TYPE(op)),
+                         values == NULL ? methods_strip_space(all, sides)
+                                        : methods_strip(all, values, sides));
     Py_END_CRITICAL_SECTION();
     return result;
 }
@@ -214,7 +154,7 @@ new_without(PyObject *op, PyObject *arg, enum methods_sides side,
     }
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
-    struct piece from = piece_of(op);
+    struct piece from = buffer_piece(op);
     size_t nbytes = part.piece.nbytes;
     if (nbytes > 0 && nbytes <= from.nbytes) {
         bool left = side == METHODS_LEFT;
@@ -224,7 +164,7 @@ new_without(PyObject *op, PyObject *arg, enum methods_sides side,
             from.nbytes -= nbytes;
         }
     }
-    result = new_from_piece(buffer_type(Py_TYPE(op)), from);
+    result = buffer_copy(buffer_type(Py_TYPE(op)), from);
     Py_END_CRITICAL_SECTION();
     args_close_bytes(&part);
     return result;
@@ -250,13 +190,13 @@ static PyObject *
 new_padded(PyObject *op, size_t left, size_t width, char fill)
 {
     PyObject *result;
-    struct piece from = piece_of(op);
+    struct piece from = buffer_piece(op);
     assert(width >= from.nbytes && left <= width - from.nbytes);
     result = buffer_create(buffer_type(Py_TYPE(op)), width);
     if (result != NULL && width > 0) {
         char *to = buffer_bytes(buffer_cast(result));
         memset(to, fill, left);
-        memcpy(to + left, from.start, from.nbytes);
+        copy_bytes(to + left, from.start, from.nbytes);
         memset(to + left + from.nbytes, fill, width - left - from.nbytes);
     }
     return result;
@@ -335,7 +275,7 @@ growbuffer_expandtabs(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (plain) {
         size_t size = tabsize < 0 ? 0 : (size_t)tabsize;
         Py_BEGIN_CRITICAL_SECTION(op);
-        struct piece from = piece_of(op);
+        struct piece from = buffer_piece(op);
         size_t nbytes = methods_expanded_nbytes(from, size);
         plain = nbytes != METHODS_NONE;
         result = plain ? buffer_create(buffer_type(Py_TYPE(op)), nbytes) : NULL;
@@ -352,11 +292,11 @@ growbuffer_expandtabs(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 static PyObject *
 new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
 {
-    struct piece from = piece_of(op);
+    struct piece from = buffer_piece(op);
     PyTypeObject *type = buffer_type(Py_TYPE(op));
     size_t count = max, nbytes = from.nbytes;
     if (old.nbytes != new.nbytes) {
-        count = methods_count(from, old, max);
+        count = find_count(from, old, max);
         nbytes = methods_replaced_nbytes(from, old, new, count);
     }
     if (nbytes == METHODS_NONE) {
@@ -437,7 +377,7 @@ growbuffer_join(PyObject *op, PyObject *iterable)
     size_t nbytes = METHODS_NONE;
     if (PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable)) {
         Py_BEGIN_CRITICAL_SECTION2(op, iterable);
-        struct piece separator = piece_of(op);
+        struct piece separator = buffer_piece(op);
         PyObject **items = PySequence_Fast_ITEMS(iterable);
         Py_ssize_t count = PySequence_Fast_GET_SIZE(iterable);
         nbytes = joined_nbytes(separator, items, count);
@@ -447,137 +387,17 @@ growbuffer_join(PyObject *op, PyObject *iterable)
         char *to = result == NULL ? NULL : buffer_bytes(buffer_cast(result));
         for (Py_ssize_t i = 0; nbytes > 0 && to != NULL && i < count; i++) {
             struct piece piece = join_piece(items[i]);
-            if (i > 0 && separator.nbytes > 0) {
-                memcpy(to, separator.start, separator.nbytes);
+            if (i > 0) {
+                copy_bytes(to, separator.start, separator.nbytes);
                 to += separator.nbytes;
             }
-            memcpy(to, piece.start, piece.nbytes);
+            copy_bytes(to, piece.start, piece.nbytes);
             to += piece.nbytes;
         }
         Py_END_CRITICAL_SECTION2();
     }
     return nbytes != METHODS_NONE ? result
                                   : base_call(op, BASE_join, &iterable, 1, NULL);
-}
-
-/* ------------------------------------------------------------------ in pieces */
-
-/* Cut the bytes at the separator that `find` finds. If it finds none, partition()
- * returns all bytes as the first part, and rpartition() as the last. */
-static PyObject *
-new_partition(PyObject *op, PyObject *arg, size_t (*find)(struct piece, struct piece),
-              enum base_method method)
-{
-    struct args_bytes separator;
-    if (!args_open_bytes(arg, &separator) || separator.piece.nbytes == 0) {
-        args_close_bytes(&separator);
-        return base_call(op, method, &arg, 1, NULL);
-    }
-    PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    buffer_hold(buffer_cast(op));
-    struct piece all = piece_of(op), none = {all.start, 0};
-    size_t at = find(all, separator.piece);
-    if (at != METHODS_NONE) {
-        size_t end = at + separator.piece.nbytes;
-        struct piece before = {all.start, at};
-        struct piece after = {all.start + end, all.nbytes - end};
-        result = new_triple(op, before, separator.piece, after);
-    }
-    else if (method == BASE_partition) {
-        result = new_triple(op, all, none, none);
-    }
-    else {
-        result = new_triple(op, none, none, all);
-    }
-    buffer_unhold(buffer_cast(op));
-    Py_END_CRITICAL_SECTION();
-    args_close_bytes(&separator);
-    return result;
-}
-
-static PyObject *
-growbuffer_partition(PyObject *op, PyObject *separator)
-{
-    return new_partition(op, separator, methods_find, BASE_partition);
-}
-
-static PyObject *
-growbuffer_rpartition(PyObject *op, PyObject *separator)
-{
-    return new_partition(op, separator, methods_rfind, BASE_rpartition);
-}
-
-/* Split at the separator, or at white space if it is None or missing. */
-static PyObject *
-new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-          enum base_method method)
-{
-    static const char *const names[] = {"sep", "maxsplit"};
-    PyObject *values[2], *result = NULL;
-    Py_ssize_t max = -1;
-    struct args_bytes separator;
-    separator.view.obj = NULL;
-    bool plain = args_sort(args, nargs, kwnames, names, 2, values) &&
-                 (values[1] == NULL || args_small_int(values[1], &max));
-    bool at_space = plain && (values[0] == NULL || values[0] == Py_None);
-    if (plain && !at_space) {
-        plain = args_open_bytes(values[0], &separator) && separator.piece.nbytes > 0;
-    }
-    if (plain) {
-        struct methods_pieces pieces;
-        methods_pieces_init(&pieces);
-        Py_BEGIN_CRITICAL_SECTION(op);
-        buffer_hold(buffer_cast(op));
-        struct piece all = piece_of(op), at = separator.piece;
-        bool left = method == BASE_split;
-        int error = at_space ? (left ? methods_split_space
-                                     : methods_rsplit_space)(&pieces, all, (size_t)max)
-                             : (left ? methods_split : methods_rsplit)(&pieces, all, at,
-                                                                       (size_t)max);
-        result = new_list(op, &pieces, error);
-        buffer_unhold(buffer_cast(op));
-        Py_END_CRITICAL_SECTION();
-        methods_pieces_free(&pieces);
-    }
-    args_close_bytes(&separator);
-    return plain ? result : base_call(op, method, args, nargs, kwnames);
-}
-
-static PyObject *
-growbuffer_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-                 PyObject *kwnames)
-{
-    return new_split(op, args, nargs, kwnames, BASE_split);
-}
-
-static PyObject *
-growbuffer_rsplit(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-                  PyObject *kwnames)
-{
-    return new_split(op, args, nargs, kwnames, BASE_rsplit);
-}
-
-static PyObject *
-growbuffer_splitlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
-                      PyObject *kwnames)
-{
-    static const char *const names[] = {"keepends"};
-    PyObject *value, *result;
-    if (!args_sort(args, nargs, kwnames, names, 1, &value) ||
-        (value != NULL && !PyBool_Check(value))) {
-        return base_call(op, BASE_splitlines, args, nargs, kwnames);
-    }
-    struct methods_pieces pieces;
-    methods_pieces_init(&pieces);
-    Py_BEGIN_CRITICAL_SECTION(op);
-    buffer_hold(buffer_cast(op));
-    int error = methods_splitlines(&pieces, piece_of(op), value == Py_True);
-    result = new_list(op, &pieces, error);
-    buffer_unhold(buffer_cast(op));
-    Py_END_CRITICAL_SECTION();
-    methods_pieces_free(&pieces);
-    return result;
 }
 
 /* clang-format off */
@@ -591,11 +411,9 @@ growbuffer_splitlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 const PyMethodDef results_methods[] = {
     RESULTS_NOARGS(capitalize), RESULTS_FAST(center),     RESULTS_NOARGS(copy),
     RESULTS_NAMED(expandtabs),  RESULTS_O(join),          RESULTS_FAST(ljust),
-    RESULTS_NOARGS(lower),      RESULTS_FAST(lstrip),     RESULTS_O(partition),
-    RESULTS_O(removeprefix),    RESULTS_O(removesuffix),  RESULTS_NAMED(replace),
-    RESULTS_FAST(rjust),        RESULTS_O(rpartition),    RESULTS_NAMED(rsplit),
-    RESULTS_FAST(rstrip),       RESULTS_NAMED(split),     RESULTS_NAMED(splitlines),
-    RESULTS_FAST(strip),        RESULTS_NOARGS(swapcase), RESULTS_NOARGS(title),
-    RESULTS_NAMED(translate),   RESULTS_NOARGS(upper),    RESULTS_O(zfill),
-    {NULL, NULL, 0, NULL},
+    RESULTS_NOARGS(lower),      RESULTS_FAST(lstrip),     RESULTS_O(removeprefix),
+    RESULTS_O(removesuffix),    RESULTS_NAMED(replace),   RESULTS_FAST(rjust),
+    RESULTS_FAST(rstrip),       RESULTS_FAST(strip),      RESULTS_NOARGS(swapcase),
+    RESULTS_NOARGS(title),      RESULTS_NAMED(translate), RESULTS_NOARGS(upper),
+    RESULTS_O(zfill),           {NULL, NULL, 0, NULL},
 };

@@ -1,5 +1,5 @@
-/* results: the methods of bytearray that return new bytes, or a list or tuple of them.
- * Here they return GrowBuffers.
+/* results: the methods of bytearray that return new bytes. Here they return
+ * GrowBuffers. Those that return a list or tuple are in pieces.h.
  *
  * If the arguments are of common types, methods.c computes the result directly in a new
  * GrowBuffer. All other calls are passed to bytearray's own method (base.h).

@@ -7,17 +7,34 @@
 
 /* ------------------------------------------------------ construction, deallocation */
 
+/* Return a new object whose fields are zero. tp_alloc does the same for every type, and
+ * takes twice as long. */
+static PyObject *
+allocate(PyTypeObject *type)
+{
+    if (type->tp_dealloc != rows_dealloc) {
+        return type->tp_alloc(type, 0);
+    }
+    RowsObject *self = PyObject_New(RowsObject, type);
+    if (self != NULL) {
+        memset((char *)self + sizeof(PyObject), 0, sizeof *self - sizeof(PyObject));
+    }
+    return (PyObject *)self;
+}
+
 PyObject *
 rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout)
 {
-    PyObject *op = buffer == NULL ? NULL : type->tp_alloc(type, 0);
+    PyObject *op = buffer == NULL ? NULL : allocate(type);
     if (op == NULL) {
         Py_XDECREF(buffer);
         return NULL;
     }
     RowsObject *self = rows_cast(op);
+    self->view_nbytes = SIZE_MAX;
     self->buffer = buffer_cast(buffer);
     self->layout = layout_cast(Py_NewRef(layout));
+    self->max_nbytes = MAXLEN_NONE;
     return op;
 }
 
@@ -30,8 +47,14 @@ rows_dealloc(PyObject *op)
         PyObject_ClearWeakRefs(op);
     }
     Py_CLEAR(self->view);
+    if (self->swap != NULL) {
+        PyMem_Free(self->swap->before);
+        PyMem_Free(self->swap);
+    }
+    Py_CLEAR(self->pinned);
     Py_CLEAR(self->buffer);
     Py_CLEAR(self->layout);
+    PyMem_Free(self->pending);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -56,8 +79,9 @@ rows_check_whole(const RowsObject *self)
         return 0;
     }
     PyErr_Format(PyExc_ValueError,
-                 "the buffer has %zu bytes, which are not whole rows of %zu", length,
-                 row_nbytes);
+                 "the buffer of the array has %zu bytes, which are not whole rows of "
+                 "%zu bytes: make its length a multiple of that",
+                 length, row_nbytes);
     return -1;
 }
 
@@ -117,15 +141,28 @@ move_to_reservation(BufferObject *buffer, size_t limit)
     return rc;
 }
 
+/* Choose a limit of at most `max` bytes, which leaves space for `nbytes` more. With
+ * maxlen it leaves space for twice as many rows, if there is such a limit. */
+static int
+choose_limit(RowsObject *self, size_t nbytes, size_t max, size_t *limit)
+{
+    NumPyObject *numpy = self->layout->numpy;
+    size_t needed = buffer_length(self->buffer) + nbytes;
+    *limit = 0;
+    if (self->max_nbytes < SIZE_MAX / 2 && 2 * self->max_nbytes > needed &&
+        layout_choose_limit(numpy, 2 * self->max_nbytes, max, limit) < 0) {
+        return -1;
+    }
+    return *limit > 0 ? 0 : layout_choose_limit(numpy, needed, max, limit);
+}
+
 int
 rows_stabilize(RowsObject *self, size_t nbytes)
 {
     size_t limit = SIZE_MAX;
     int rc = 1;
     while (self->small && rc > 0) {
-        if (layout_choose_limit(self->layout->numpy,
-                                buffer_length(self->buffer) + nbytes, limit - 1,
-                                &limit) < 0) {
+        if (choose_limit(self, nbytes, limit - 1, &limit) < 0) {
             return -1;
         }
         if (!self->small || limit == 0) { /* another thread was faster, or no space */
@@ -142,46 +179,76 @@ rows_stabilize(RowsObject *self, size_t nbytes)
 /* ---------------------------------------------------------------------- the view */
 
 PyObject *
-rows_make_view(RowsObject *self, BufferObject *buffer)
+rows_make_view(RowsObject *self, PyObject *bytes)
 {
     LayoutObject *layout = self->layout;
-    PyObject *args[] = {(PyObject *)buffer, layout->dtype};
-    PyObject *flat =
-        PyObject_Vectorcall(layout->numpy->hooks[NUMPY_frombuffer], args, 2, NULL);
-    if (flat == NULL) {
-        return NULL;
-    }
-    /* Return a view of `flat`, not `flat` itself: it is the base of all later views. */
-    PyObject *view =
-        layout->view_shape == NULL
-            ? PyObject_GetItem(flat, Py_Ellipsis)
-            : PyObject_CallMethod(flat, "reshape", "O", layout->view_shape);
-    Py_DECREF(flat);
+    PyObject *args[] = {bytes, layout->view_dtype};
+    return PyObject_Vectorcall(layout->numpy->hooks[NUMPY_frombuffer], args, 2, NULL);
+}
+
+/* Return a view of an ndarray. Takes over the reference, which may be NULL. */
+static PyObject *
+view_of(PyObject *array)
+{
+    PyObject *view = array == NULL ? NULL : PyObject_GetItem(array, Py_Ellipsis);
+    Py_XDECREF(array);
     return view;
+}
+
+/* Get ready to make a view: of the rows in a reservation, all of them whole. */
+static int
+open_view(RowsObject *self)
+{
+    return self->small && rows_stabilize(self, 0) < 0 ? -1 : rows_check_whole(self);
+}
+
+static inline bool
+keeps_view_of_all(const RowsObject *self)
+{
+    return self->view != NULL && self->view_nbytes == buffer_length(self->buffer);
 }
 
 static PyObject *
 kept_view(RowsObject *self)
 {
-    if (self->small && rows_stabilize(self, 0) < 0) {
+    if (open_view(self) < 0) {
         return NULL;
     }
-    size_t nbytes = buffer_length(self->buffer);
-    if (self->view != NULL && self->view_nbytes == nbytes) {
+    if (keeps_view_of_all(self)) {
         return Py_NewRef(self->view);
     }
-    if (rows_check_whole(self) < 0) {
-        return NULL;
-    }
-    PyObject *view = rows_make_view(self, self->buffer);
+    size_t nbytes = buffer_length(self->buffer);
+    const char *start = buffer_bytes(self->buffer);
+    /* Keep a view of the ndarray and not that itself: other code can reach the ndarray,
+     * because it is the base of all views of the kept one. */
+    PyObject *view = view_of(rows_make_view(self, (PyObject *)self->buffer));
     /* Making the view may run the garbage collector, and so code that changed the
-     * length before the view was an export. Keep it only if it shows all rows. */
+     * length before the view was an export, or removed rows from the front. Keep it only
+     * if it shows all rows. */
     if (view != NULL && !self->shared && nbytes == buffer_length(self->buffer) &&
+        start == buffer_bytes(self->buffer) &&
         PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
         self->view_nbytes = nbytes;
         Py_XSETREF(self->view, Py_NewRef(view));
     }
     return view;
+}
+
+/* The first view of this length is made for the caller alone, and none is kept: that
+ * takes one ndarray instead of three, and often it is the only view. */
+static PyObject *
+new_view(RowsObject *self)
+{
+    if (open_view(self) < 0) {
+        return NULL;
+    }
+    size_t nbytes = buffer_length(self->buffer);
+    if (self->view_nbytes == nbytes) {
+        return view_of(kept_view(self));
+    }
+    self->view_nbytes = nbytes;
+    Py_CLEAR(self->view);
+    return rows_make_view(self, (PyObject *)self->buffer);
 }
 
 PyObject *
@@ -196,9 +263,9 @@ rows_kept_view(PyObject *op)
 PyObject *
 rows_new_view(PyObject *op)
 {
-    PyObject *kept = rows_kept_view(op);
-    PyObject *view = kept == NULL ? NULL : PyObject_GetItem(kept, Py_Ellipsis);
-    Py_XDECREF(kept);
+    RowsObject *self = rows_cast(op);
+    PyObject *view;
+    ROWS_LOCKED(self, view, new_view(self));
     return view;
 }
 
@@ -218,22 +285,47 @@ refuse_viewed(const RowsObject *self, const char *refusal)
 }
 
 int
-rows_drop_views(RowsObject *self)
+rows_drop_views(RowsObject *self, bool front)
 {
+    BufferObject *buffer = self->buffer;
     Py_CLEAR(self->view);
     Py_CLEAR(self->view); /* a weak reference's callback may have made one */
-    return buffer_is_exported(self->buffer)
-               ? refuse_viewed(self, "rows cannot be moved or removed")
-               : 0;
+    if (!buffer_is_exported(buffer)) {
+        return 0;
+    }
+    int rc = front ? buffer_check_removable(buffer) : buffer_check_resizable(buffer);
+    if (rc == 0 || !PyErr_ExceptionMatches(PyExc_BufferError) ||
+        buffer_spare_is_outstanding(buffer)) {
+        return rc;
+    }
+    PyErr_Clear();
+    return refuse_viewed(self, store_is_limited(&buffer->store)
+                                   ? "only the first rows can be removed"
+                                   : "rows cannot be moved or removed");
 }
 
 /* Raise MemoryError because the reservation is too short for the rows. */
 static int
 refuse_past_limit(RowsObject *self)
 {
-    size_t nrows = store_capacity(&self->buffer->store) / self->layout->row_nbytes;
-    PyErr_Format(PyExc_MemoryError, "the array would grow past its limit of %zu row%s",
-                 nrows, nrows == 1 ? "" : "s");
+    size_t row_nbytes = self->layout->row_nbytes;
+    size_t nrows = buffer_limit(self->buffer) / row_nbytes;
+    size_t held = buffer_held(self->buffer) / row_nbytes;
+    const char *plural = nrows == 1 ? "" : "s";
+    if (held == 0) {
+        PyErr_Format(PyExc_MemoryError,
+                     "the array would grow past its limit of %zu row%s: make an array "
+                     "with a larger limit=",
+                     nrows, plural);
+    }
+    else {
+        PyErr_Format(
+            PyExc_MemoryError,
+            "the array would grow past its limit of %zu row%s: views that were "
+            "made before rows were removed from its front still hold %zu of "
+            "them: drop these views, or keep copies",
+            nrows, plural, held);
+    }
     return -1;
 }
 
@@ -247,11 +339,12 @@ rows_check_growable(RowsObject *self, size_t nbytes)
         return -1;
     }
     bool may_move = !store_is_limited(&buffer->store);
-    if (may_move && buffer_is_exported(buffer)) {
+    if (buffer_is_exported(buffer) &&
+        (may_move || buffer_spare_is_outstanding(buffer))) {
         Py_CLEAR(self->view);
     }
-    bool is_spare_out = buffer->spare != NULL && buffer->spare->outstanding;
-    if (may_move && buffer_is_exported(buffer) && !is_spare_out) {
+    if (may_move && buffer_is_exported(buffer) &&
+        !buffer_spare_is_outstanding(buffer)) {
         return refuse_viewed(self,
                              "rows cannot be appended to an array that is not stable "
                              "(see limit=)");
@@ -275,6 +368,11 @@ rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
         return -1;
     }
     size_t length = buffer_length(self->buffer);
+    if (length + nbytes > self->max_nbytes) {
+        return rows_drop_views(self, true) < 0
+                   ? -1
+                   : maxlen_make_tailroom(self->buffer, self->max_nbytes, nbytes);
+    }
     if (self->small && nbytes > store_tailroom(&self->buffer->store)) {
         size_t more =
             Py_MIN(Py_MAX(length / 2, ROWS_MIN_SMALL), ROWS_MAX_SMALL - length);

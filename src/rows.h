@@ -11,14 +11,28 @@
 
 #include "buffer.h"
 #include "layout.h"
+#include "maxlen.h"
+
+/* The rows that were read last by an index, the newest one first (rows_swap.h). The
+ * objects are compared only: no reference is held. */
+struct swap {
+    const PyObject *views[2];
+    Py_ssize_t rows[2];
+    char *before; /* the bytes that rows[0] had before it was set to rows[1], or NULL */
+};
 
 typedef struct {
     PyObject_HEAD
     BufferObject *buffer;
     LayoutObject *layout;
     PyObject *weakrefs;
-    PyObject *view; /* the kept view: a cached ndarray, or NULL; it is an export */
-    size_t view_nbytes;
+    PyObject *view;     /* the kept view: a cached ndarray, or NULL; it is an export */
+    size_t view_nbytes; /* of the newest view of all rows; SIZE_MAX: none was made */
+    struct swap *swap;  /* or NULL */
+    size_t max_nbytes;  /* of the last rows that are kept (maxlen=); or MAXLEN_NONE */
+    PyObject *pinned;   /* views that are kept as long as the array, a list; or NULL */
+    char *pending; /* the first bytes of a row that readfrom() read in part; or NULL */
+    size_t pending_nbytes;
     unsigned int nexports; /* by the buffer protocol: memoryviews and the like */
     /* Other code refers to the buffer and may resize it: keep no view, an export. */
     bool shared;
@@ -75,9 +89,9 @@ int rows_check_whole(const RowsObject *self);
  * Under the lock. */
 int rows_stabilize(RowsObject *self, size_t nbytes);
 
-/* Return an ndarray of the rows in a buffer: the array's own, or one that took over its
- * bytes. */
-PyObject *rows_make_view(RowsObject *self, BufferObject *buffer);
+/* Return an ndarray of the rows in an object that exports bytes: the array's own buffer,
+ * one that took over its bytes, or a memoryview. */
+PyObject *rows_make_view(RowsObject *self, PyObject *bytes);
 
 /* Return the kept view if it still shows all rows, else make a new one and keep it.
  * pre: the caller passes it to no code that could change its shape or flags. */
@@ -86,9 +100,10 @@ PyObject *rows_kept_view(PyObject *op);
 /* Return a new ndarray of all rows, which may be passed to any code. */
 PyObject *rows_new_view(PyObject *op);
 
-/* Drop the kept view, and raise BufferError if another view is held. Dropping it may run
- * other code. Under the lock. */
-int rows_drop_views(RowsObject *self);
+/* Drop the kept view, and raise BufferError if another view prevents rows from being
+ * moved or removed. If `front` is true, only first rows are to be removed: then views of
+ * a stable array do not prevent it. Dropping may run other code. Under the lock. */
+int rows_drop_views(RowsObject *self, bool front);
 
 /* Raise an exception unless the buffer's length is a multiple of the row size and may
  * grow by `nbytes`. If the buffer may move, a view prevents growing; the kept view is
@@ -107,6 +122,26 @@ rows_make_tailroom(RowsObject *self, size_t nbytes)
                    !self->shared
                ? 0
                : rows_make_tailroom_slow(self, nbytes);
+}
+
+/* Publish `nbytes` of whole rows that were written to the tailroom, which
+ * rows_make_tailroom() made for them. If there are then more rows than maxlen, remove
+ * the first ones. pre: nbytes <= max_nbytes, or it is one row. Under the lock. */
+static inline int
+rows_commit(RowsObject *self, size_t nbytes)
+{
+    BufferObject *buffer = self->buffer;
+    size_t max = self->max_nbytes;
+    if (max == MAXLEN_NONE || buffer_length(buffer) + nbytes <= max) {
+        buffer_commit(buffer, nbytes);
+        return 0;
+    }
+    if (buffer_is_exported(buffer)) {
+        self->view_nbytes = SIZE_MAX; /* the kept view, if any, shows other rows */
+        return maxlen_commit(buffer, max, nbytes);
+    }
+    buffer_roll(buffer, nbytes, buffer_length(buffer) + nbytes - max);
+    return 0;
 }
 
 /* Convert an argument, a number of rows that is at least `min`, to bytes. */

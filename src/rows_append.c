@@ -27,8 +27,7 @@ write_rows(RowsObject *self, PyObject *const *rows, size_t count)
             return 0;
         }
     }
-    buffer_commit(self->buffer, count * layout->row_nbytes);
-    return 1;
+    return rows_commit(self, count * layout->row_nbytes) < 0 ? -1 : 1;
 }
 
 static int
@@ -52,6 +51,9 @@ write_listed(RowsObject *self, PyObject *rows)
         PyErr_NoMemory();
         return -1;
     }
+    if (count * self->layout->row_nbytes > self->max_nbytes) {
+        return 0;
+    }
     if (rows_make_tailroom(self, count * self->layout->row_nbytes) < 0) {
         return -1;
     }
@@ -65,6 +67,10 @@ write_listed(RowsObject *self, PyObject *rows)
 int
 rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
 {
+    if (nbytes > self->max_nbytes) { /* the last rows are kept */
+        bytes += nbytes - self->max_nbytes;
+        nbytes = self->max_nbytes;
+    }
     if (nbytes == 0) {
         return 1;
     }
@@ -74,8 +80,7 @@ rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
     char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer);
     memcpy(end, bytes, nbytes);
     layout_clean(self->layout, end, nbytes);
-    buffer_commit(self->buffer, nbytes);
-    return 1;
+    return rows_commit(self, nbytes) < 0 ? -1 : 1;
 }
 
 /* Return 1 if an object's dtype is ours, else 0; -1 with an exception. The types are
@@ -218,11 +223,28 @@ gather(PyObject *gathered, PyObject *iterable)
     return PyErr_Occurred() ? -1 : rc;
 }
 
-PyObject *
-rows_gather_one(PyObject *op, PyObject *row)
+/* Return 1 if a value is many rows and not one, else 0; -1 with an exception. */
+static int
+is_many(LayoutObject *layout, PyObject *value)
 {
-    PyObject *gathered = begin_gathering(op);
-    if (gathered != NULL && append_row(gathered, row) < 0) {
+    if (PyFloat_Check(value) || PyLong_Check(value)) {
+        return 0;
+    }
+    PyObject *many = layout_call(layout, NUMPY_many, value);
+    int rc = many == NULL ? -1 : PyObject_IsTrue(many);
+    Py_XDECREF(many);
+    return rc;
+}
+
+PyObject *
+rows_gather(PyObject *op, PyObject *value)
+{
+    int many = is_many(rows_cast(op)->layout, value);
+    PyObject *gathered = many < 0 ? NULL : begin_gathering(op);
+    int rc = gathered == NULL ? -1
+             : many           ? rows_extend_by(gathered, value)
+                              : append_row(gathered, value);
+    if (rc < 0) {
         Py_CLEAR(gathered);
     }
     return gathered;
@@ -242,6 +264,9 @@ static int
 extend_by_iterable(PyObject *op, PyObject *iterable)
 {
     PyObject *gathered = begin_gathering(op);
+    if (gathered != NULL) {
+        rows_cast(gathered)->max_nbytes = rows_cast(op)->max_nbytes;
+    }
     int rc = gathered == NULL ? -1 : gather(gathered, iterable);
     if (rc > 0) {
         rc = append_gathered(rows_cast(op), rows_cast(gathered));
@@ -283,6 +308,7 @@ PyDoc_STRVAR(append_doc,
 "Append one row.\n\n"
 "row: a value or an array-like. It is broadcast to the row shape, and cast to the\n"
 "dtype if NumPy's rule same_kind allows that.\n\n"
+"With maxlen rows the first one is removed.\n\n"
 "Raise TypeError, ValueError or OverflowError if the row does not fit, MemoryError\n"
 "past the limit, BufferError if the array is not stable and a view of it is held.\n"
 "Then the array is unchanged. Amortized O(1).\n\n"

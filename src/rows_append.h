@@ -11,8 +11,9 @@ int rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes);
  * subclass overrides that. Return 1. */
 int rows_extend_by(PyObject *op, PyObject *values);
 
-/* Return a new GrowArray of the same layout that has only this row. */
-PyObject *rows_gather_one(PyObject *op, PyObject *row);
+/* Return a new GrowArray of the same layout that has only this row; or these rows, if
+ * the value has one axis more than a row. */
+PyObject *rows_gather(PyObject *op, PyObject *value);
 
 /* Methods, for the type's table. */
 extern const PyMethodDef rows_append_methods[];

@@ -32,9 +32,8 @@ find_row(RowsObject *self, Py_ssize_t index)
 static Py_ssize_t
 find_row_to_remove(RowsObject *self, Py_ssize_t index)
 {
-    return find_row(self, index) < 0 || rows_drop_views(self) < 0
-               ? -1
-               : find_row(self, index);
+    Py_ssize_t row = find_row(self, index);
+    return row < 0 || rows_drop_views(self, row == 0) < 0 ? -1 : find_row(self, index);
 }
 
 /* Clip the bounds of a slice to the rows that exist, and return how many it has. */
@@ -54,35 +53,50 @@ convert_index(PyObject *number, PyObject *overflow, Py_ssize_t *index)
 
 /* ------------------------------------------------------------------------- insert */
 
+/* Insert the bytes of whole rows. Under the lock. */
 static int
-insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes)
+insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbytes)
 {
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t end = PY_SSIZE_T_MAX, row = index;
-    if (clip(self, &row, &end) == 0) {
-        return rows_append_bytes(self, bytes, row_nbytes);
+    if (buffer_length(self->buffer) + nbytes > self->max_nbytes) {
+        PyErr_Format(PyExc_IndexError, "cannot insert a row: the array has maxlen=%zu",
+                     self->max_nbytes / row_nbytes);
+        return -1;
     }
-    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0 ||
-        rows_check_growable(self, row_nbytes) < 0) {
+    if (nbytes == 0) {
+        return 0;
+    }
+    if (clip(self, &row, &end) == 0) {
+        return rows_append_bytes(self, bytes, nbytes) < 0 ? -1 : 0;
+    }
+    if (rows_check_whole(self) < 0 || rows_drop_views(self, false) < 0 ||
+        rows_check_growable(self, nbytes) < 0) {
         return -1;
     }
     (void)clip(self, &index, &end);
     size_t at = (size_t)index * row_nbytes;
-    if (buffer_splice(self->buffer, at, 0, row_nbytes) < 0) {
+    if (buffer_splice(self->buffer, at, 0, nbytes) < 0) {
         return -1;
     }
-    memcpy(buffer_bytes(self->buffer) + at, bytes, row_nbytes);
+    memcpy(buffer_bytes(self->buffer) + at, bytes, nbytes);
     return 0;
 }
 
 PyDoc_STRVAR(insert_doc,
 "insert($self, index, row, /)\n--\n\n"
-"Insert one row before an index.\n\n"
+"Insert one row, or an array of rows, before an index.\n\n"
 "index: clipped to the number of rows, as list.insert() does.\n"
-"row: as for append().\n\n"
-"Raise as append() does, and BufferError while a view is held, except at the end.\n"
+"row: as for append(); or rows as for extend(), with one axis more than a row.\n\n"
+"Raise as append() does, BufferError while a view is held, except at the end, and\n"
+"IndexError if the array has maxlen rows, as deque.insert() does.\n"
 "Moves the rows after the index; or those before it, if they are fewer and earlier\n"
-"deletions there left headroom.");
+"deletions there left headroom.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 3.0])\n"
+">>> samples.insert(1, 2)\n"
+">>> samples\n"
+"GrowArray([1., 2., 3.])");
 
 static PyObject *
 rows_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -92,11 +106,13 @@ rows_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     if (args_check_count("insert", nargs, 2, 2) < 0) {
         return NULL;
     }
-    PyObject *gathered = rows_gather_one(op, args[1]);
+    PyObject *gathered = rows_gather(op, args[1]);
     int rc = gathered == NULL ? -1 : convert_index(args[0], NULL, &index);
     if (rc == 0) {
-        char *bytes = buffer_bytes(rows_cast(gathered)->buffer);
-        ROWS_LOCKED(self, rc, insert_bytes(self, index, bytes));
+        BufferObject *buffer = rows_cast(gathered)->buffer;
+        ROWS_LOCKED(
+            self, rc,
+            insert_bytes(self, index, buffer_bytes(buffer), buffer_length(buffer)));
     }
     Py_XDECREF(gathered);
     return buffer_none_or_null(rc);
@@ -128,7 +144,7 @@ copy_row(RowsObject *self, Py_ssize_t index, bool remove, PyObject *array, char 
            layout->row_nbytes);
     buffer_hold(self->buffer);
     PyObject *item =
-        layout->view_shape == NULL ? PyObject_GetItem(array, key) : Py_NewRef(array);
+        !layout->has_shape ? PyObject_GetItem(array, key) : Py_NewRef(array);
     buffer_unhold(self->buffer);
     Py_DECREF(key);
     if (item != NULL && remove && remove_row(self, row) < 0) {
@@ -154,8 +170,13 @@ rows_copy_row(PyObject *op, Py_ssize_t index, bool remove)
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove a row and return it: an array if rows have a shape, else a scalar.\n\n"
-"Raise IndexError if there is no such row, BufferError while a view is held. O(1) for\n"
-"the first and the last row; else moves the rows on the shorter side.");
+"Raise IndexError if there is no such row, BufferError while a view is held, except for\n"
+"the first row of a stable array. O(1) for the first and the last row; else moves the\n"
+"rows on the shorter side.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> float(samples.pop()), len(samples)\n"
+"(2.0, 1)");
 
 static PyObject *
 rows_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -187,7 +208,7 @@ delete_between(RowsObject *self, Py_ssize_t start, Py_ssize_t stop)
     if (clip(self, &first, &last) == 0) {
         return 0;
     }
-    if (rows_drop_views(self) < 0) {
+    if (rows_drop_views(self, first == 0) < 0) {
         return -1;
     }
     size_t count = (size_t)clip(self, &start, &stop);
@@ -217,6 +238,7 @@ find_bool(const char *bools, size_t at, size_t count, bool value)
  *   |..xxx...x..|    x: removed. Each run of other rows between two removed ones moves
  *   |.......|        once. All that is removed is then one run: buffer_splice() moves
  *                    the rows before it or after it, whichever are fewer.
+ *   |xxx........|    Removing only the first rows moves nothing.
  */
 static int
 delete_where(RowsObject *self, const char *gone, size_t count)
@@ -225,19 +247,24 @@ delete_where(RowsObject *self, const char *gone, size_t count)
     if (to == count) {
         return 0;
     }
-    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0) {
+    size_t from = find_bool(gone, to, count, false);
+    size_t next = find_bool(gone, from, count, true);
+    bool front = to == 0 && next == count;
+    if (rows_check_whole(self) < 0 || rows_drop_views(self, front) < 0) {
         return -1;
     }
     BufferObject *buffer = self->buffer;
     size_t row_nbytes = self->layout->row_nbytes;
     if (count > buffer_length(buffer) / row_nbytes) {
-        PyErr_SetString(PyExc_IndexError, "rows were removed meanwhile");
+        PyErr_Format(
+            PyExc_IndexError,
+            "cannot delete the selected rows: the length was %zu when they were "
+            "selected, and other code has made it %zu; select again",
+            count, buffer_length(buffer) / row_nbytes);
         return -1;
     }
     char *bytes = buffer_bytes(buffer);
-    size_t from = find_bool(gone, to, count, false);
-    size_t next;
-    while ((next = find_bool(gone, from, count, true)) < count) {
+    for (; next < count; next = find_bool(gone, from, count, true)) {
         memmove(bytes + to * row_nbytes, bytes + from * row_nbytes,
                 (next - from) * row_nbytes);
         to += next - from;
@@ -339,11 +366,11 @@ rows_delete(PyObject *op, PyObject *key)
 static PyObject *
 detach_rows(RowsObject *self)
 {
-    if (rows_check_whole(self) < 0 || rows_drop_views(self) < 0) {
+    if (rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0) {
         return NULL;
     }
     PyObject *taken = transfer_take((PyObject *)self->buffer, -1);
-    PyObject *rows = taken == NULL ? NULL : rows_make_view(self, buffer_cast(taken));
+    PyObject *rows = taken == NULL ? NULL : rows_make_view(self, taken);
     if (taken != NULL && rows == NULL) {
         transfer_put_back(self->buffer, buffer_cast(taken));
     }
@@ -354,8 +381,9 @@ detach_rows(RowsObject *self)
 PyDoc_STRVAR(detach_doc,
 "detach($self, /)\n--\n\n"
 "Remove all rows and return them as an ndarray that owns their memory.\n\n"
-"Raise BufferError while a view is held. Moves the pages of the rows, which takes\n"
-"microseconds; less than 1 MiB may be copied.\n\n"
+"Moves the pages of the rows, which takes microseconds; less than 1 MiB may be copied.\n"
+"While a view is held all rows are copied, and the view keeps its rows; an array that is\n"
+"not stable raises BufferError then.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.detach(), len(samples)\n"
@@ -373,7 +401,8 @@ rows_detach(PyObject *op, PyObject *Py_UNUSED(ignored))
 static int
 resize_to(RowsObject *self, size_t nbytes)
 {
-    if (nbytes < buffer_length(self->buffer) && rows_drop_views(self) < 0) {
+    if (nbytes < buffer_length(self->buffer) &&
+        rows_drop_views(self, nbytes == 0) < 0) {
         return -1;
     }
     size_t length = buffer_length(self->buffer);
@@ -390,9 +419,14 @@ resize_to(RowsObject *self, size_t nbytes)
 PyDoc_STRVAR(resize_doc,
 "resize($self, nrows, /)\n--\n\n"
 "Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
-"Raise ValueError if nrows is negative, MemoryError past the limit, BufferError if rows\n"
+"Raise ValueError if nrows is negative or more than maxlen, MemoryError past the limit, BufferError if rows\n"
 "would be removed while a view is held. Fresh pages are zero already, and are not\n"
-"written to.");
+"written to.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0])\n"
+">>> samples.resize(3)\n"
+">>> samples\n"
+"GrowArray([1., 0., 0.])");
 
 static PyObject *
 rows_resize(PyObject *op, PyObject *nrows)
@@ -400,6 +434,12 @@ rows_resize(PyObject *op, PyObject *nrows)
     RowsObject *self = rows_cast(op);
     size_t nbytes;
     if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
+        return NULL;
+    }
+    if (nbytes > self->max_nbytes) {
+        PyErr_Format(PyExc_ValueError, "cannot resize to %zu rows: maxlen is %zu",
+                     nbytes / self->layout->row_nbytes,
+                     self->max_nbytes / self->layout->row_nbytes);
         return NULL;
     }
     int rc;
@@ -422,7 +462,12 @@ PyDoc_STRVAR(reserve_doc,
 "reserve($self, nrows, /)\n--\n\n"
 "Make the capacity nrows or more, the present rows included.\n\n"
 "Raise ValueError if nrows is negative, MemoryError past the limit or if the system\n"
-"refuses, BufferError if it would move rows while a view is held.");
+"refuses, BufferError if it would move rows while a view is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray()\n"
+">>> samples.reserve(1000)\n"
+">>> samples.capacity >= 1000\n"
+"True");
 
 static PyObject *
 rows_reserve(PyObject *op, PyObject *nrows)
@@ -432,6 +477,7 @@ rows_reserve(PyObject *op, PyObject *nrows)
     if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
         return NULL;
     }
+    nbytes = Py_MIN(nbytes, self->max_nbytes);
     int rc;
     ROWS_LOCKED(self, rc, reserve(self, nbytes));
     return buffer_none_or_null(rc);
@@ -439,27 +485,40 @@ rows_reserve(PyObject *op, PyObject *nrows)
 
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
-"Remove all rows and give the memory back. Raise BufferError while a view is held.");
+"Remove all rows and give the memory back; a view that is held keeps its rows.\n\n"
+"Raise BufferError while a view of an array that is not stable is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> samples.clear()\n"
+">>> len(samples)\n"
+"0");
 
 static PyObject *
 rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     RowsObject *self = rows_cast(op);
     int rc;
-    ROWS_LOCKED(self, rc, rows_drop_views(self) < 0 ? -1 : buffer_clear(self->buffer));
+    ROWS_LOCKED(self, rc,
+                rows_drop_views(self, true) < 0 ? -1 : buffer_clear(self->buffer));
     return buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(trim_doc,
 "trim($self, /)\n--\n\n"
-"Give back the memory the rows do not need. Raise BufferError while a view is held.");
+"Give back the memory the rows do not need. Raise BufferError while a view is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> samples.trim()\n"
+">>> samples\n"
+"GrowArray([1., 2.])");
 
 static PyObject *
 rows_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     RowsObject *self = rows_cast(op);
     int rc;
-    ROWS_LOCKED(self, rc, rows_drop_views(self) < 0 ? -1 : buffer_trim(self->buffer));
+    ROWS_LOCKED(self, rc,
+                rows_drop_views(self, false) < 0 ? -1 : buffer_trim(self->buffer));
     return buffer_none_or_null(rc);
 }
 

@@ -277,9 +277,32 @@ rows_clean_method(PyObject *op, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(pin_doc,
+"_pin($self, view, /)\n--\n\n"
+"Keep a view as long as the array, since its address was given out.");
+
+static PyObject *
+rows_pin(PyObject *op, PyObject *view)
+{
+    RowsObject *self = rows_cast(op);
+    PyObject *list = PyList_New(0);
+    int rc = -1;
+    if (list != NULL) {
+        Py_BEGIN_CRITICAL_SECTION(self->buffer);
+        if (self->pinned == NULL) {
+            self->pinned = Py_NewRef(list);
+        }
+        rc = PyList_Append(self->pinned, view);
+        Py_END_CRITICAL_SECTION();
+        Py_DECREF(list);
+    }
+    return buffer_none_or_null(rc);
+}
+
 const PyMethodDef rows_numpy_methods[] = {
     {"__array_ufunc__", BUFFER_METHOD(rows_array_ufunc), METH_FASTCALL | METH_KEYWORDS,
      array_ufunc_doc},
+    {"_pin", rows_pin, METH_O, pin_doc},
     {"_clean", rows_clean_method, METH_NOARGS, clean_doc},
     {"__array_function__", rows_array_function, METH_VARARGS, array_function_doc},
     {NULL, NULL, 0, NULL},

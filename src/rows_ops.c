@@ -4,6 +4,7 @@
 
 #include "args.h"
 #include "rows_edit.h"
+#include "rows_swap.h"
 
 /* -------------------------------------------------------------------- arithmetic */
 
@@ -147,12 +148,15 @@ rows_subscript(PyObject *op, PyObject *key)
     RowsObject *self = rows_cast(op);
     LayoutObject *layout = self->layout;
     Py_ssize_t index;
-    if (self->small && layout->view_shape == NULL && !layout->is_void &&
+    if (self->small && !layout->has_shape && !layout->is_void &&
         args_small_int(key, &index)) {
         return rows_copy_row(op, index, false);
     }
     PyObject *view = rows_kept_view(op);
     PyObject *item = view == NULL ? NULL : PyObject_GetItem(view, key);
+    if (layout->has_shape || layout->is_void) {
+        rows_swap_read(self, key, item);
+    }
     Py_XDECREF(view);
     return item;
 }
@@ -163,12 +167,15 @@ static PyObject *
 rows_item(PyObject *op, Py_ssize_t index)
 {
     if (index < 0) {
-        PyErr_SetString(PyExc_IndexError, "index out of bounds for axis 0");
+        Py_ssize_t nrows = rows_length(op);
+        PyErr_Format(PyExc_IndexError,
+                     "index %zd is out of bounds for axis 0 with size %zd",
+                     index - nrows, nrows);
         return NULL;
     }
-    PyObject *view = rows_kept_view(op);
-    PyObject *item = view == NULL ? NULL : PySequence_GetItem(view, index);
-    Py_XDECREF(view);
+    PyObject *key = PyLong_FromSsize_t(index);
+    PyObject *item = key == NULL ? NULL : rows_subscript(op, key);
+    Py_XDECREF(key);
     return item;
 }
 
@@ -227,6 +234,9 @@ rows_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
         if (done) {
             return 0;
         }
+    }
+    if (rows_swap_set(self, key, value)) {
+        return 0;
     }
     PyObject *view = rows_kept_view(op);
     PyObject *source = view == NULL ? NULL : rows_as_ndarray(value, true);
@@ -336,7 +346,9 @@ rows_getbuffer(PyObject *op, Py_buffer *view, int flags)
     const char *format = NULL;
     struct export *export = NULL;
     if (asks_for(flags, PyBUF_F_CONTIGUOUS) && ndim > 1) {
-        PyErr_SetString(PyExc_BufferError, "the rows are not Fortran contiguous");
+        PyErr_SetString(PyExc_BufferError,
+                        "the rows are in C order, not in Fortran order: "
+                        "np.asfortranarray(array) makes a copy");
     }
     else if (!asks_for(flags, PyBUF_FORMAT) ||
              (format = layout_format(layout)) != NULL) {

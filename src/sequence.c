@@ -5,6 +5,8 @@
 
 #include "args.h"
 #include "base.h"
+#include "copy.h"
+#include "methods.h"
 
 /* Arguments are converted first and lengths are read afterwards, because a conversion
  * may run user code. Arguments of uncommon types are passed to bytearray's method
@@ -25,7 +27,7 @@ new_slice(PyObject *op, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step)
     char *to = buffer_bytes(buffer_cast(result));
     const char *from = buffer_bytes(self) + start;
     if (step == 1) {
-        memcpy(to, from, (size_t)count);
+        copy_bytes(to, from, (size_t)count);
     }
     else {
         methods_stride(to, from, step, (size_t)count);
@@ -110,12 +112,8 @@ sequence_concat(PyObject *op, PyObject *other)
     }
     if (result != NULL) {
         char *to = buffer_bytes(buffer_cast(result));
-        if (length > 0) {
-            memcpy(to, buffer_bytes(self), length);
-        }
-        if (added > 0) {
-            memcpy(to + length, right.piece.start, added);
-        }
+        copy_bytes(to, buffer_bytes(self), length);
+        copy_bytes(to + length, right.piece.start, added);
     }
     Py_END_CRITICAL_SECTION();
     args_close_bytes(&right);
@@ -142,7 +140,7 @@ new_repeated(PyObject *op, size_t count)
     }
     PyObject *result = buffer_create(type, unit * count);
     if (result != NULL && unit * count > 0) {
-        memcpy(buffer_bytes(buffer_cast(result)), bytes, unit);
+        copy_bytes(buffer_bytes(buffer_cast(result)), bytes, unit);
         store_repeat(buffer_bytes(buffer_cast(result)), unit, unit * count);
     }
     return result;
@@ -176,9 +174,8 @@ sequence_contains(PyObject *op, PyObject *value)
     }
     bool found;
     Py_BEGIN_CRITICAL_SECTION(op);
-    struct piece bytes = {buffer_bytes(buffer_cast(op)),
-                          buffer_length(buffer_cast(op))};
-    found = methods_find(bytes, part.piece) != METHODS_NONE;
+    struct piece bytes = buffer_piece(op);
+    found = find_first(bytes, part.piece) != FIND_NONE;
     Py_END_CRITICAL_SECTION();
     args_close_bytes(&part);
     return found;
@@ -242,14 +239,14 @@ search_offset(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     size_t at;
     Py_BEGIN_CRITICAL_SECTION(op);
     struct piece bytes = search_range(&search, buffer_cast(op));
-    at = bytes.start == NULL ? METHODS_NONE : find(bytes, search.part.piece);
+    at = bytes.start == NULL ? FIND_NONE : find(bytes, search.part.piece);
     Py_END_CRITICAL_SECTION();
     args_close_bytes(&search.part);
-    if (at == METHODS_NONE && (method == BASE_index || method == BASE_rindex)) {
+    if (at == FIND_NONE && (method == BASE_index || method == BASE_rindex)) {
         PyErr_SetString(PyExc_ValueError, "subsection not found");
         return NULL;
     }
-    return PyLong_FromSsize_t(at == METHODS_NONE ? -1 : search.start + (Py_ssize_t)at);
+    return PyLong_FromSsize_t(at == FIND_NONE ? -1 : search.start + (Py_ssize_t)at);
 }
 
 #define SEQUENCE_OFFSET(name, find)                                                    \
@@ -258,10 +255,10 @@ search_offset(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     {                                                                                  \
         return search_offset(op, args, nargs, find, BASE_##name);                      \
     }
-SEQUENCE_OFFSET(find, methods_find)
-SEQUENCE_OFFSET(index, methods_find)
-SEQUENCE_OFFSET(rfind, methods_rfind)
-SEQUENCE_OFFSET(rindex, methods_rfind)
+SEQUENCE_OFFSET(find, find_first)
+SEQUENCE_OFFSET(index, find_first)
+SEQUENCE_OFFSET(rfind, find_last)
+SEQUENCE_OFFSET(rindex, find_last)
 #undef SEQUENCE_OFFSET
 
 static PyObject *
@@ -277,7 +274,7 @@ growbuffer_count(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     count = bytes.start == NULL ? 0
             : search.part.piece.nbytes == 0
                 ? bytes.nbytes + 1
-                : methods_count(bytes, search.part.piece, METHODS_NONE);
+                : find_count(bytes, search.part.piece, FIND_NONE);
     Py_END_CRITICAL_SECTION();
     args_close_bytes(&search.part);
     return PyLong_FromSize_t(count);
@@ -340,7 +337,7 @@ growbuffer_hex(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *
     }
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
-    struct piece from = {buffer_bytes(buffer_cast(op)), buffer_length(buffer_cast(op))};
+    struct piece from = buffer_piece(op);
     Py_ssize_t length = (Py_ssize_t)from.nbytes;
     if (length > PY_SSIZE_T_MAX / 3) {
         result = PyErr_NoMemory();

@@ -65,13 +65,12 @@ spans_take(size_t needed, bool zeroed, struct span *span)
 }
 
 /* Return the bytes of address space for a limit: twice the limit, because the headroom
- * may be as long as the bytes in use. A small limit gets a quantum that is accessible
+ * may be as long as the bytes in use, and GROWTH_FRONT. A small limit gets a quantum that is accessible
  * as a whole, which takes one mapping instead of two. */
 static size_t
 limit_reach(size_t limit)
 {
-    return 2 * limit < GROWTH_QUANTUM ? GROWTH_QUANTUM
-                                      : 2 * growth_round_up(limit + 1, GROWTH_QUANTUM);
+    return growth_round_up(GROWTH_FRONT + 2 * limit + 1, GROWTH_QUANTUM);
 }
 
 static int
@@ -86,6 +85,23 @@ reserve_fresh(size_t length, struct span *span)
     return error;
 }
 
+bool
+spans_reserve_kept(size_t limit, struct span *span)
+{
+    if (limit > SPAN_MAX_LIMIT || limit > GROWTH_MAX / 4 ||
+        !pool_take_reservation(limit_reach(limit), span)) {
+        return false;
+    }
+    if (span->dirty_end >= TAIL_MIN) {
+        spans_cap(span, pages_facts.page_nbytes - 1);
+    }
+    spans_cap(span, limit);
+    span->number = limit;
+    pool_count_live(1, span->length);
+    assert(spans_check(span) == NULL && span->dirty_end <= limit);
+    return true;
+}
+
 int
 spans_reserve(size_t limit, struct span *span)
 {
@@ -95,23 +111,23 @@ spans_reserve(size_t limit, struct span *span)
     if (limit > SPAN_MAX_LIMIT || limit > GROWTH_MAX / 4) {
         return ENOMEM;
     }
-    size_t length = limit_reach(limit);
-    if (pool_take_reservation(length, span)) {
+    if (spans_reserve_kept(limit, span)) {
         spans_cap(span, 0);
+        return 0;
     }
-    else {
-        int error = reserve_fresh(length, span);
-        if (error == ENOMEM && pool_drain()) {
-            error = reserve_fresh(length, span);
-        }
-        if (error) {
-            return error;
-        }
+    size_t length = limit_reach(limit);
+    int error = reserve_fresh(length, span);
+    if (error == ENOMEM && pool_drain()) {
+        error = reserve_fresh(length, span);
+    }
+    if (error) {
+        return error;
     }
     span->number = limit;
     pool_count_live(1, length);
     assert(spans_check(span) == NULL);
-    assert(span->dirty_end == 0 && span->number == limit && 2 * limit < length);
+    assert(span->dirty_end == 0 && span->number == limit);
+    assert(GROWTH_FRONT + 2 * limit < length);
     return 0;
 }
 
@@ -264,12 +280,24 @@ spans_discard(struct span *span, size_t end)
     pool_take_tail(span, span->length);
     stop_prefault(span);
     /* The helper may have touched pages anywhere up to the end of the span. */
-    size_t to = touched ? span->length : round_to_page(span->dirty_end + 1);
-    if (kept < to && pages_discard(span->address + kept, to - kept) == 0) {
+    size_t to = touched      ? span->length
+                : span->huge ? growth_round_up(span->dirty_end + 1, GROWTH_QUANTUM)
+                             : round_to_page(span->dirty_end + 1);
+    if (kept < to && pages_discard(span->address + kept, to - kept, span->huge) == 0) {
         span->touched = false;
         span->dirty_end = kept < span->dirty_end ? kept : span->dirty_end;
     }
     assert(!span->has_tail && spans_check(span) == NULL);
+}
+
+int
+spans_discard_front(const struct span *span, size_t from, size_t to)
+{
+    assert(from < to && to <= span->dirty_end && !span->touched);
+    if (pages_facts.in_steps) {
+        return ENOTSUP; /* what is before dirty_end stays accessible */
+    }
+    return pages_discard(span->address + from, to - from, span->huge);
 }
 
 /* -------------------------------------------------------------------------- moving */
@@ -326,12 +354,12 @@ int
 spans_extract(struct span *span, size_t from, size_t to, size_t end,
               struct span *extracted)
 {
-    assert(from < to && to <= end && end <= span->dirty_end);
+    assert(GROWTH_FRONT <= from && from < to && to <= end && end <= span->dirty_end);
     if (pages_facts.rung != PAGES_DONTUNMAP) {
         return ENOTSUP;
     }
     pool_take_tail(span, span->length);
-    size_t first = from & ~(GROWTH_QUANTUM - 1);
+    size_t first = from - spans_extracted_at(from);
     size_t length = growth_round_up(to + 1, GROWTH_QUANTUM) - first;
     char *target, *moved;
     int error = moves_find_target(length, &target);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "growth.h"
 #include "pool.h"
 #include "span.h"
 
@@ -18,9 +19,13 @@
 int spans_take(size_t needed, bool zeroed, struct span *span);
 
 /* Reserve address space as a span that never moves and is made accessible in steps. It
- * has space for `limit` bytes and for a headroom of the same length. ENOTSUP on the
- * rung `heap`. */
+ * has space for GROWTH_FRONT, for `limit` bytes and for a headroom of the same length.
+ * ENOTSUP on the rung `heap`. */
 int spans_reserve(size_t limit, struct span *span);
+
+/* As spans_reserve(), but only if the pool has kept such a reservation. Its first bytes
+ * may be dirty. Return false if there is none. */
+bool spans_reserve_kept(size_t limit, struct span *span);
 
 /* Give a span back: to the pool as far as its limit allows, the rest to the system. */
 void spans_give(struct span *span);
@@ -49,6 +54,10 @@ void spans_cap(struct span *span, size_t end);
  * stays. */
 void spans_discard(struct span *span, size_t end);
 
+/* Give the pages of [from, to) back to the system, although later bytes are in use.
+ * Both are multiples of the page size. */
+int spans_discard_front(const struct span *span, size_t from, size_t to);
+
 /* Grow a span to at least `needed` bytes by the best rung that works. The bytes of
  * [from, to) keep their offsets and values; others may change. */
 int spans_grow(struct span *span, size_t needed, size_t from, size_t to);
@@ -59,11 +68,18 @@ int spans_grow(struct span *span, size_t needed, size_t from, size_t to);
 void spans_cut(struct span *span, size_t length);
 void spans_cut_front(struct span *span, size_t nbytes);
 
-/* Move the pages of [from, to) to a new span, which has at least one byte after them.
- * In it the bytes begin at offset from % GROWTH_QUANTUM. The bytes of [to, end) stay in
- * place, and all others may become zero. ENOTSUP except on the rung `dontunmap`. */
+/* Move the pages of [from, to) to a new span, which has at least GROWTH_FRONT bytes
+ * before them and one after. In it the bytes begin at spans_extracted_at(from). The
+ * bytes of [to, end) stay in place, and all others may become zero. ENOTSUP except on
+ * the rung `dontunmap`. pre: from >= GROWTH_FRONT. */
 int spans_extract(struct span *span, size_t from, size_t to, size_t end,
                   struct span *extracted);
+
+static inline size_t
+spans_extracted_at(size_t from)
+{
+    return GROWTH_FRONT + (from - GROWTH_FRONT) % GROWTH_QUANTUM;
+}
 
 /* Bytes of memory that the owner of a span may occupy. */
 size_t spans_nbytes(const struct span *span);

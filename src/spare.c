@@ -42,7 +42,7 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
         PyErr_SetString(PyExc_BufferError, "only spare() makes a view of the tail");
         return -1;
     }
-    if (spare->outstanding) {
+    if (spare->state != SPARE_RELEASED) {
         return spare_refuse(spare);
     }
     if (buffer_check_growable(self) < 0 ||
@@ -60,36 +60,56 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
         0) {
         return -1;
     }
-    assert(self->spare == spare && !spare->outstanding);
+    assert(buffer_spare(self) == spare && spare->state == SPARE_RELEASED);
     assert(spare->nbytes <= store_tailroom(&self->store));
     Py_INCREF(self);
-    buffer_hold(self);
-    spare->outstanding = true;
+    spare->position = buffer_begin_view(self);
+    spare->state = SPARE_OUTSTANDING;
     spare->owner = SPARE_READER;
     spare->reader = NULL;
     Py_DECREF(spare); /* the buffer's reference; the memoryview has another */
     return 0;
 }
 
-/* Called when no view of the tail is left. Write the NUL to the first byte of the tail
- * again, and remember that byte, because commit() may still append it. */
+/* Write the NUL to the first byte of the tail again, and remember that byte, because
+ * commit() may still append it. After a commit() and a turn the tail is elsewhere. */
+static void
+spare_restore_nul(SpareObject *spare, struct store *store)
+{
+    assert(store_check_layout(store) == NULL);
+    if (store_kind(store) != STORE_EMPTY) {
+        spare->first = store->start[store->length];
+        store->start[store->length] = '\0';
+    }
+}
+
+/* Called when no view of the tail is left. */
 static void
 spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
     SpareObject *spare = (SpareObject *)op;
     BufferObject *self = spare->buffer;
-    assert(self != NULL && self->spare == spare);
+    assert(self != NULL && spare->state != SPARE_RELEASED);
     Py_BEGIN_CRITICAL_SECTION(self);
-    struct store *store = &self->store;
-    assert(spare->outstanding && store_check_layout(store) == NULL);
-    if (store_kind(store) != STORE_EMPTY) {
-        spare->first = store->start[store->length];
-        store->start[store->length] = '\0';
+    if (spare->state == SPARE_LEFT) {
+        store_free(&spare->store);
+        spare->buffer = NULL;
     }
-    Py_INCREF(spare);
-    spare->outstanding = false;
-    buffer_unhold(self);
-    assert(buffer_nexports(self) >= 0);
+    else if (spare->state == SPARE_SHARED) {
+        spare->buffer = NULL;
+        self->extra->nshared--;
+        if (!buffer_spare_is_outstanding(self)) {
+            self->store.start[self->store.length] = '\0'; /* it may be overwritten */
+        }
+        buffer_end_view(self, spare->position);
+    }
+    else {
+        assert(buffer_spare(self) == spare);
+        spare_restore_nul(spare, &self->store);
+        buffer_end_view(self, spare->position);
+        Py_INCREF(spare);
+    }
+    spare->state = SPARE_RELEASED;
     Py_END_CRITICAL_SECTION();
     Py_DECREF(self);
 }
@@ -99,7 +119,7 @@ spare_traverse(PyObject *op, visitproc visit, void *arg)
 {
     SpareObject *spare = (SpareObject *)op;
     Py_VISIT(Py_TYPE(op));
-    if (spare->outstanding) {
+    if (spare->state != SPARE_RELEASED) {
         Py_VISIT(spare->buffer);
     }
     return 0;
@@ -109,7 +129,8 @@ static void
 spare_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
-    assert(!((SpareObject *)op)->outstanding); /* a view would hold a reference */
+    /* A view would hold a reference. */
+    assert(((SpareObject *)op)->state == SPARE_RELEASED);
     PyObject_GC_UnTrack(op);
     Py_CLEAR(((SpareObject *)op)->view);
     type->tp_free(op);
@@ -143,23 +164,24 @@ PyType_Spec spare_type_spec = {
 static SpareObject *
 spare_ensure(BufferObject *self)
 {
-    if (self->spare != NULL) {
-        return self->spare;
+    if (buffer_ensure_extra(self) < 0 || self->extra->spare != NULL) {
+        return buffer_spare(self);
     }
     PyTypeObject *type = state_of((PyObject *)self)->spare_type;
 #if PY_VERSION_HEX < 0x030C0000
     int collects = PyGC_Disable();
 #endif
-    self->spare = (SpareObject *)type->tp_alloc(type, 0);
+    SpareObject *spare = (SpareObject *)type->tp_alloc(type, 0);
 #if PY_VERSION_HEX < 0x030C0000
     if (collects) {
         PyGC_Enable();
     }
 #endif
-    if (self->spare != NULL) {
-        self->spare->buffer = self;
+    if (spare != NULL) {
+        spare->buffer = self;
+        self->extra->spare = spare;
     }
-    return self->spare;
+    return spare;
 }
 
 /* Release the view that this thread got from spare(). If an object made from the view
@@ -170,8 +192,9 @@ spare_release(PyObject *op)
     BufferObject *self = buffer_cast(op);
     PyObject *reference = NULL;
     Py_BEGIN_CRITICAL_SECTION(op);
-    if (self->spare != NULL && self->spare->owner == PyThread_get_thread_ident()) {
-        reference = Py_XNewRef(self->spare->view);
+    SpareObject *spare = buffer_spare(self);
+    if (spare != NULL && spare->owner == PyThread_get_thread_ident()) {
+        reference = Py_XNewRef(spare->view);
     }
     Py_END_CRITICAL_SECTION();
     if (reference == NULL) {
@@ -189,15 +212,51 @@ spare_release(PyObject *op)
     Py_DECREF(reference);
 }
 
+bool
+spare_share(BufferObject *self)
+{
+    SpareObject *spare = buffer_spare(self);
+    assert(spare != NULL && spare->state == SPARE_OUTSTANDING);
+    if (!store_is_limited(&self->store)) {
+        return false;
+    }
+    spare->start = NULL;
+    spare->reader = NULL;
+    spare->state = SPARE_SHARED;
+    self->extra->spare = NULL; /* the memoryview has the reference */
+    self->extra->nshared++;
+    return true;
+}
+
+void
+spare_abandon(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    spare_release(op);
+    Py_BEGIN_CRITICAL_SECTION(op);
+    const SpareObject *spare = buffer_spare(self);
+    if (spare != NULL && spare->state == SPARE_OUTSTANDING &&
+        spare->owner == PyThread_get_thread_ident()) {
+        (void)spare_share(self);
+    }
+    Py_END_CRITICAL_SECTION();
+}
+
 static PyObject *
 spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owner)
 {
-    SpareObject *spare = spare_ensure(self);
-    if (spare == NULL) {
-        return NULL;
+    SpareObject *spare = buffer_spare(self);
+    if (spare != NULL && spare->state != SPARE_RELEASED) {
+        if (spare->start != NULL) {
+            (void)spare_refuse(spare);
+            return NULL;
+        }
+        if (buffer_check_growable(self) < 0) { /* leaves its memory to the old view */
+            return NULL;
+        }
     }
-    if (spare->outstanding) {
-        (void)spare_refuse(spare);
+    spare = spare_ensure(self);
+    if (spare == NULL) {
         return NULL;
     }
     assert(min <= max && spare->buffer == self);
@@ -212,7 +271,7 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
         buffer_forget_spare(self);
         return NULL;
     }
-    assert(spare->outstanding && spare->start != NULL);
+    assert(spare->state == SPARE_OUTSTANDING && spare->start != NULL);
     Py_XSETREF(spare->view, reference);
     spare->owner = owner;
     spare->reader = owner == SPARE_READER ? view : NULL;
@@ -245,7 +304,7 @@ spare_finish(SpareObject *spare)
 static int
 spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
 {
-    SpareObject *spare = self->spare;
+    SpareObject *spare = buffer_spare(self);
     assert(spare == NULL || spare->buffer == self);
     bool is_tail = spare != NULL && spare->start != NULL &&
                    spare->start == buffer_bytes(self) + buffer_length(self) &&
@@ -266,12 +325,16 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
         if (buffer_check_committable(self) < 0) {
             return -1;
         }
-        if (!spare->outstanding) {
+        if (spare->state == SPARE_RELEASED) {
             spare->start[0] = spare->first;
         }
         assert(nbytes <= store_tailroom(&self->store));
-        buffer_commit(self, nbytes);
     }
+    if (spare->state == SPARE_OUTSTANDING && nbytes < spare->nbytes) {
+        spare->first = spare->start[nbytes]; /* the view's: a NUL replaces it */
+    }
+    spare->nbytes -= nbytes;
+    buffer_commit(self, nbytes);
     spare_finish(spare);
     return 0;
 }
@@ -289,10 +352,10 @@ spare_commit(PyObject *op, size_t nbytes, const PyObject *view)
 void
 spare_end_reader(PyObject *op, const PyObject *view)
 {
-    SpareObject *spare = buffer_cast(op)->spare;
-    assert(spare != NULL && view != NULL);
+    assert(view != NULL);
     Py_BEGIN_CRITICAL_SECTION(op);
-    if (spare->reader == view) {
+    SpareObject *spare = buffer_spare(buffer_cast(op));
+    if (spare != NULL && spare->reader == view) {
         spare_finish(spare);
     }
     Py_END_CRITICAL_SECTION();
@@ -313,8 +376,9 @@ PyDoc_STRVAR(spare_doc,
 ">>> buf.commit(2)\n"
 ">>> buf\n"
 "GrowBuffer(b'hi')\n\n"
-"While the view lives nothing else may change the length; commit() and this thread's\n"
-"next spare() release it. Raise ValueError if `nbytes` is negative, MemoryError if\n"
+"Until commit(), nothing else may change the length while the view lives; commit() and\n"
+"this thread's next spare() release it. If code still holds it after commit(), the next\n"
+"change of the length copies the bytes of the buffer to other memory. Raise ValueError if `nbytes` is negative, MemoryError if\n"
 "the buffer cannot grow by that, BufferError while the bytes are exported and there is\n"
 "no limit, or if another thread's view, or an object made from the last view, still\n"
 "exists. Costs what growing costs.");
@@ -341,7 +405,14 @@ PyDoc_STRVAR(commit_doc,
 "is negative or more than spare() returned, or if spare() was not called or the buffer\n"
 "has changed since; BufferError while the bytes are exported and there is\n"
 "no limit. Any thread may commit the bytes that another thread spared: two threads that\n"
-"both spare and commit need a lock of their own. Costs O(1): nothing is copied.");
+"both spare and commit need a lock of their own. Costs O(1): nothing is copied.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer()\n"
+">>> view = buf.spare(100)\n"
+">>> view[:4] = b'spam'\n"
+">>> buf.commit(4)\n"
+">>> buf\n"
+"GrowBuffer(b'spam')");
 
 static PyObject *
 growbuffer_commit(PyObject *op, PyObject *number)

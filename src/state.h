@@ -9,7 +9,7 @@ enum { STATE_MAX_METHODS = 128, STATE_MAX_BASE = 48, STATE_MAX_ROWS_METHODS = 32
 struct state {
     PyTypeObject *buffer_type;
     PyTypeObject *spare_type;       /* spare.c */
-    PyTypeObject *frozen_type;      /* transfer.c */
+    PyTypeObject *frozen_type;      /* frozen.c */
     PyTypeObject *numpy_type;       /* layout.c */
     PyTypeObject *layout_type;      /* layout.c */
     PyObject *numpy;                /* what growbuf/array.py passed in, or NULL */

@@ -8,10 +8,6 @@
 
 #include "growth.h"
 
-/* A store with fewer bytes in use than this leaves a span in huge pages, of which the
- * first alone takes 2 MiB, for a span in small pages. */
-#define HUGE_LEAVE ((size_t)256 << 10)
-
 _Alignas(16) char store_nothing[1];
 _Atomic bool store_prefault;
 struct store_heap store_heap = {realloc, free};
@@ -59,6 +55,9 @@ store_free(struct store *store)
         break;
     case STORE_SPAN:
     case STORE_LIMITED:
+        if (store_is_advanced(store)) {
+            spans_discard(&store->memory, 0); /* the pool keeps its address space */
+        }
         spans_give(&store->memory);
         break;
     default: /* STORE_EMPTY */
@@ -88,8 +87,11 @@ store_capacity(const struct store *store)
 size_t
 store_nbytes(const struct store *store)
 {
-    return store_kind(store) >= STORE_SPAN ? spans_nbytes(&store->memory)
-                                           : store->memory.length;
+    size_t headroom = store_headroom(store);
+    return store_kind(store) < STORE_SPAN ? store->memory.length
+           : store_is_advanced(store)
+               ? spans_nbytes(&store->memory) - (headroom & ~(STORE_GIVE_BACK_MIN - 1))
+               : spans_nbytes(&store->memory);
 }
 
 static void
@@ -101,7 +103,7 @@ end_with_nul(struct store *store)
     }
 }
 
-/* Move the bytes in use to the start of the memory.
+/* Move the bytes in use to the start of the memory, or after GROWTH_FRONT in a span.
  *
  *   |<-- headroom -->|<--- in use --->| tailroom |
  *   |<--- in use --->|         tailroom          |
@@ -109,12 +111,39 @@ end_with_nul(struct store *store)
 static void
 slide(struct store *store)
 {
-    if (store_headroom(store) > 0) {
+    size_t nbytes = store_free_headroom(store);
+    if (nbytes > 0) {
         assert(store->length <= store->memory.dirty_end - store_headroom(store));
-        memmove(store->memory.address, store->start, store->length);
-        pool_count_copy(store->length);
-        store->start = store->memory.address;
+        memmove(store->start - nbytes, store->start, store->length);
+        if (store_kind(store) >= STORE_SPAN) { /* moves in the heap are not counted */
+            pool_count_copy(store->length);
+        }
+        store->start -= nbytes;
         end_with_nul(store);
+    }
+    if (store_is_advanced(store)) {
+        spans_discard(&store->memory, GROWTH_FRONT + store->length + 1);
+        store->memory.tag &= ~(uint64_t)STORE_TAG_ADVANCED;
+    }
+}
+
+void
+store_align(struct store *store)
+{
+    if ((uintptr_t)store->start % STORE_ALIGNMENT != 0) {
+        slide(store);
+    }
+    assert((uintptr_t)store->start % STORE_ALIGNMENT == 0 ||
+           store_kind(store) < STORE_SPAN);
+}
+
+void
+store_slide(struct store *store)
+{
+    slide(store);
+    if (store_is_limited(store)) {
+        /* The end of the limit moves with the headroom. */
+        spans_cap(&store->memory, max_dirty_end(store));
     }
 }
 
@@ -145,11 +174,14 @@ heap_resize(struct store *store, size_t nbytes)
     if (block == NULL) {
         return ENOMEM;
     }
-    const struct span memory = {
-        .address = block, .length = nbytes, .dirty_end = nbytes - 1};
-    set_memory(store, &memory, STORE_HEAP);
+    store->memory.address = block;
+    store->memory.length = nbytes;
+    store->memory.dirty_end = nbytes - 1;
+    if (store_kind(store) == STORE_EMPTY) {
+        store->memory.tag |= STORE_HEAP;
+    }
     store->start = block + headroom;
-    end_with_nul(store);
+    store->start[store->length] = '\0';
     return 0;
 }
 
@@ -201,17 +233,17 @@ static void
 move_into(struct store *store, const struct span *span)
 {
     struct store moved = emptied(store);
-    assert(span->length > store->length && !span->reserved);
+    assert(span->length > GROWTH_FRONT + store->length && !span->reserved);
     assert(!store_is_limited(store));
     set_memory(&moved, span, STORE_SPAN);
-    moved.start = span->address;
+    moved.start = span->address + GROWTH_FRONT;
     moved.length = store->length;
     if (store->length > 0) {
         memcpy(moved.start, store->start, store->length);
         pool_count_copy(store->length);
     }
-    if (moved.memory.dirty_end < store->length) {
-        moved.memory.dirty_end = store->length;
+    if (moved.memory.dirty_end < GROWTH_FRONT + store->length) {
+        moved.memory.dirty_end = GROWTH_FRONT + store->length;
     }
     store_free(store);
     *store = moved;
@@ -223,7 +255,7 @@ static int
 enter_span(struct store *store, size_t needed, bool zeroed)
 {
     struct span span;
-    int error = spans_take(needed, zeroed, &span);
+    int error = spans_take(GROWTH_FRONT + needed, zeroed, &span);
     if (error == 0) {
         move_into(store, &span);
     }
@@ -250,8 +282,8 @@ leave_span(struct store *store)
             return true;
         }
     }
-    if (store->memory.huge && length < HUGE_LEAVE &&
-        spans_take(length + 1, false, &span) == 0) {
+    if (store->memory.huge && length < STORE_HUGE_LEAVE &&
+        spans_take(GROWTH_FRONT + length + 1, false, &span) == 0) {
         move_into(store, &span);
         return true;
     }
@@ -271,7 +303,7 @@ span_grow(struct store *store, size_t needed)
     int error = spans_grow(&store->memory, headroom + needed, headroom,
                            headroom + store->length);
     store->start = store->memory.address + headroom;
-    if (error && headroom > 0 && needed <= store->memory.length) {
+    if (error && GROWTH_FRONT + needed <= store->memory.length) {
         slide(store);
         error = 0;
     }
@@ -288,9 +320,27 @@ store_set_limit(struct store *store, size_t limit)
     if (error) {
         return error;
     }
+    span.dirty_end = GROWTH_FRONT;
     set_memory(store, &span, STORE_LIMITED);
-    store->start = span.address;
+    store->start = span.address + GROWTH_FRONT;
     return 0;
+}
+
+bool
+store_reuse_limited(struct store *store, size_t limit)
+{
+    assert(store_kind(store) == STORE_EMPTY);
+    struct span span;
+    if (!spans_reserve_kept(limit, &span)) {
+        return false;
+    }
+    if (span.dirty_end < GROWTH_FRONT) {
+        span.dirty_end = GROWTH_FRONT;
+    }
+    set_memory(store, &span, STORE_LIMITED);
+    store->start = span.address + GROWTH_FRONT;
+    end_with_nul(store);
+    return true;
 }
 
 /* -------------------------------------------------------------- growing and shrinking */
@@ -313,9 +363,13 @@ grow_capacity(struct store *store, size_t needed, bool zeroed)
     return heap_grow(store, needed);
 }
 
+#define SLIDE_SHORT ((size_t)1 << 10)
+
 /* If the headroom is at least as long as the bytes in use, move the bytes in use to the
  * start of the memory first. So never more bytes are moved than were deleted before. A
- * limited store does this when it shrinks, because it must not move when it grows. */
+ * limited store does this when it shrinks, because it must not move when it grows. Few
+ * bytes are moved sooner, if that makes enough tailroom: it costs less than a call of
+ * the allocator. */
 int
 store_make_tailroom(struct store *store, size_t nbytes)
 {
@@ -325,7 +379,10 @@ store_make_tailroom(struct store *store, size_t nbytes)
     if (nbytes > GROWTH_MAX - 1 - store->length) {
         return ENOMEM;
     }
-    if (store_headroom(store) > 0 && store_headroom(store) >= store->length &&
+    size_t headroom = store_free_headroom(store);
+    bool is_short = store->length <= SLIDE_SHORT && store->length <= 8 * headroom &&
+                    nbytes <= store_tailroom(store) + headroom;
+    if (headroom > 0 && (is_short || headroom >= store->length) &&
         !store_is_limited(store)) {
         slide(store);
         if (nbytes <= store_tailroom(store)) {
@@ -360,15 +417,10 @@ keep_little(struct store *store)
 static void
 span_shrink(struct store *store)
 {
-    /* The common case: nothing is given back. */
-    if (store->length >= HUGE_LEAVE && store_headroom(store) <= store->length &&
-        store->memory.dirty_end <= 3 * store->length && !store_is_limited(store)) {
-        return;
-    }
     if (store_kind(store) == STORE_SPAN && leave_span(store)) {
         return;
     }
-    if (store_headroom(store) > store->length) {
+    if (store_free_headroom(store) > store->length) {
         slide(store);
     }
     keep_little(store);
@@ -391,13 +443,16 @@ heap_shrink(struct store *store)
 static void
 shrink_to_fit(struct store *store)
 {
+    if (store_keeps_memory(store, store_headroom(store), store->length)) {
+        return;
+    }
     if (store->length == 0 && store_kind(store) != STORE_LIMITED) {
         store_free(store);
     }
     else if (store_kind(store) >= STORE_SPAN) {
         span_shrink(store);
     }
-    else if (store->length < store->memory.length / 3) {
+    else {
         heap_shrink(store);
     }
 }
@@ -416,7 +471,7 @@ open_hole(struct store *store, size_t at, size_t nbytes)
     if (store_is_limited(store) && nbytes > store->memory.number - store->length) {
         return EFBIG;
     }
-    if (at < rest && nbytes <= store_headroom(store)) {
+    if (at < rest && nbytes <= store_free_headroom(store)) {
         memmove(store->start - nbytes, store->start, at);
         store->start -= nbytes;
         store->length += nbytes;
@@ -466,7 +521,11 @@ store_append(struct store *store, size_t nbytes)
     if (store_kind(store) == STORE_EMPTY && nbytes - 1 < GROWTH_SPAN_MIN - 2) {
         return heap_begin(store, nbytes);
     }
-    int error = store_make_tailroom(store, nbytes);
+    bool grows_heap = store_kind(store) == STORE_HEAP && store_headroom(store) == 0 &&
+                      nbytes > store_tailroom(store) &&
+                      nbytes < GROWTH_SPAN_MIN - 1 - store->length;
+    int error = grows_heap ? heap_grow(store, store->length + nbytes + 1)
+                           : store_make_tailroom(store, nbytes);
     if (error == 0 && nbytes > 0) {
         store_commit(store, nbytes);
     }
@@ -545,7 +604,7 @@ static void
 trim_limited(struct store *store)
 {
     slide(store);
-    spans_discard(&store->memory, store->length + 1);
+    spans_discard(&store->memory, GROWTH_FRONT + store->length + 1);
     spans_cap(&store->memory, max_dirty_end(store));
 }
 
@@ -562,11 +621,12 @@ store_trim(struct store *store)
         heap_shrink(store);
     }
     else if (!leave_span(store)) {
+        size_t end = GROWTH_FRONT + store->length + 1;
         slide(store);
-        spans_cut(&store->memory, growth_round_up(store->length + 1, GROWTH_QUANTUM));
-        spans_discard(&store->memory, store->length + 1);
+        spans_cut(&store->memory, growth_round_up(end, GROWTH_QUANTUM));
+        spans_discard(&store->memory, end);
     }
-    assert(store_headroom(store) == 0 && store_check_layout(store) == NULL);
+    assert(store_free_headroom(store) == 0 && store_check_layout(store) == NULL);
 }
 
 /* Fewer bytes than this are copied, which costs less than the calls that move pages. */
@@ -594,14 +654,15 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
         return error;
     }
     set_memory(taken, &span, STORE_SPAN);
-    taken->start = span.address + headroom % GROWTH_QUANTUM;
+    taken->start = span.address + spans_extracted_at(headroom);
     taken->length = nbytes;
     end_with_nul(taken);
     store->start += nbytes;
     store->length -= nbytes;
     end_with_nul(store);
     if (store_kind(store) == STORE_SPAN) {
-        spans_cut_front(&store->memory, store_headroom(store) & ~(GROWTH_QUANTUM - 1));
+        spans_cut_front(&store->memory,
+                        store_free_headroom(store) & ~(GROWTH_QUANTUM - 1));
     }
     shrink_to_fit(store);
     assert(store_check(store) == NULL && store_check(taken) == NULL);
@@ -639,8 +700,15 @@ store_check_layout(const struct store *store)
     if (store->start < memory->address || memory->dirty_end > max_dirty_end(store)) {
         return "the headroom is negative or the tailroom has no place for a NUL";
     }
-    if (store_is_limited(store) && store_headroom(store) > store->length) {
+    if (store_kind(store) >= STORE_SPAN && store_headroom(store) < GROWTH_FRONT) {
+        return "the headroom has no place for the header of an object";
+    }
+    if (store_is_limited(store) && store_free_headroom(store) > store->length &&
+        !store_is_advanced(store)) {
         return "the headroom is in the way of growing to the limit";
+    }
+    if (store_kind(store) >= STORE_SPAN && max_dirty_end(store) >= memory->length) {
+        return "the limit is past the end of the reservation";
     }
     if (store_headroom(store) > memory->dirty_end ||
         store->length > memory->dirty_end - store_headroom(store)) {

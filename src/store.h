@@ -3,6 +3,9 @@
  *   address           start           start+length      dirty_end         end
  *   |<-- headroom -->|<--- in use --->|NUL  tailroom   |  zero, untouched |
  *
+ * In a span the headroom is GROWTH_FRONT bytes or more. They stay free, so that another
+ * object can take the span over (frozen.c).
+ *
  * The bytes before `dirty_end` may be written at once. The capacity after it is made
  * dirty in steps, so that memory follows use and not address space. A NUL follows the
  * last byte in use. An empty store may own nothing at all.
@@ -32,15 +35,16 @@ enum store_kind {
 };
 
 /* There may be many stores, so the struct is kept small. The tag of its memory has bits
- * for its kind, and for whether a helper thread makes pages present ahead of the
- * writer. */
+ * for its kind, for whether a helper thread makes pages present ahead of the writer, and
+ * for whether the start of a limited store was advanced under views (views.h): then the
+ * headroom may be longer than the bytes in use, and its memory is given back. */
 struct store {
     char *start;
     size_t length;
     struct span memory;
 };
 
-enum { STORE_TAG_KIND = 3, STORE_TAG_PREFAULT = 4 };
+enum { STORE_TAG_KIND = 3, STORE_TAG_PREFAULT = 4, STORE_TAG_ADVANCED = 8 };
 
 static inline enum store_kind
 store_kind(const struct store *store)
@@ -53,6 +57,16 @@ store_prefaults(const struct store *store)
 {
     return (store->memory.tag & STORE_TAG_PREFAULT) != 0;
 }
+
+static inline bool
+store_is_advanced(const struct store *store)
+{
+    return (store->memory.tag & STORE_TAG_ADVANCED) != 0;
+}
+
+/* The headroom of an advanced store is given back in multiples of this, or of 2 MiB if
+ * it is in huge pages. */
+#define STORE_GIVE_BACK_MIN ((size_t)64 << 10)
 
 /* Whether new stores prefault. Any thread may set it. */
 extern _Atomic bool store_prefault;
@@ -81,6 +95,14 @@ store_headroom(const struct store *store)
                : (size_t)(store->start - store->memory.address);
 }
 
+/* Return the part of the headroom that bytes may be moved to. */
+static inline size_t
+store_free_headroom(const struct store *store)
+{
+    return store_kind(store) < STORE_SPAN ? store_headroom(store)
+                                          : store_headroom(store) - GROWTH_FRONT;
+}
+
 /* Return how many bytes can be appended with store_commit() alone. */
 static inline size_t
 store_tailroom(const struct store *store)
@@ -97,6 +119,66 @@ store_commit(struct store *store, size_t nbytes)
     store->length += nbytes;
     store->start[store->length] = '\0';
 }
+
+/* A store with fewer bytes in use than this leaves a span in huge pages, of which the
+ * first alone takes 2 MiB, for a span in small pages. */
+#define STORE_HUGE_LEAVE ((size_t)256 << 10)
+
+/* Whether all memory is kept, and nothing is moved, when bytes are removed so that the
+ * store has this headroom and length. */
+static inline bool
+store_keeps_memory(const struct store *store, size_t headroom, size_t length)
+{
+    switch (store_kind(store)) {
+    case STORE_HEAP:
+        return length > 0 && length >= store->memory.length / 3;
+    case STORE_SPAN:
+        return length >= STORE_HUGE_LEAVE && headroom <= GROWTH_FRONT + length &&
+               store->memory.dirty_end <= 3 * length;
+    default:
+        return false;
+    }
+}
+
+/* Remove `nbytes` at the start of the bytes (offset 0) or at their end, if that keeps
+ * all memory. Return false, and do nothing, if it does not. */
+static inline bool
+store_cut(struct store *store, size_t at, size_t nbytes)
+{
+    assert(at == 0 || at + nbytes == store->length);
+    size_t skipped = at == 0 ? nbytes : 0, length = store->length - nbytes;
+    if (!store_keeps_memory(store, store_headroom(store) + skipped, length)) {
+        return false;
+    }
+    store->start += skipped;
+    store->length = length;
+    store->start[length] = '\0';
+    return true;
+}
+
+/* Remove the last `nbytes`, which store_commit() has just appended. */
+static inline void
+store_uncommit(struct store *store, size_t nbytes)
+{
+    assert(nbytes <= store->length && store_kind(store) != STORE_EMPTY);
+    store->length -= nbytes;
+    store->start[store->length] = '\0';
+}
+
+/* Remove the first `nbytes`, which become headroom. No memory is given back. Call
+ * store_slide() before anything else if the headroom is then longer than the bytes in
+ * use. */
+static inline void
+store_skip(struct store *store, size_t nbytes)
+{
+    assert(nbytes <= store->length && store_kind(store) != STORE_EMPTY);
+    store->start += nbytes;
+    store->length -= nbytes;
+}
+
+/* Move the bytes in use to the start of the memory, so that the headroom becomes
+ * tailroom. */
+void store_slide(struct store *store);
 
 void store_init(struct store *store);
 
@@ -182,12 +264,21 @@ void store_trim(struct store *store);
  * if the system has no pages (the rung `heap`). */
 int store_set_limit(struct store *store, size_t limit);
 
+/* As store_set_limit(), but only if the pool has kept memory for it: then the first
+ * bytes can be appended at once. Return false, and do nothing, if it has none. */
+bool store_reuse_limited(struct store *store, size_t limit);
+
 /* Whether the store has a limit: growing at the end then leaves every byte in place. */
 static inline bool
 store_is_limited(const struct store *store)
 {
     return store_kind(store) == STORE_LIMITED;
 }
+
+/* Make the address of the first byte a multiple of this. If it is none, the bytes in use
+ * move to the start of the memory. */
+#define STORE_ALIGNMENT ((size_t)16)
+void store_align(struct store *store);
 
 /* Move the first `nbytes` bytes to `taken`, an empty store. Their pages move, and at
  * most 2 MiB are copied. The remaining bytes of a limited store are moved to its front

@@ -2,7 +2,8 @@
 #include "transfer.h"
 
 #include "args.h"
-
+#include "frozen.h"
+#include "growth.h"
 #include "state.h"
 
 static BufferObject *
@@ -15,12 +16,31 @@ new_buffer(PyObject *op)
 
 /* ------------------------------------------------------------------------- take */
 
+/* Replace -1 by the number of all bytes. Raise ValueError if there are fewer than
+ * `*nbytes`. */
+static int
+check_nbytes(const BufferObject *self, const char *action, Py_ssize_t *nbytes)
+{
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    if (*nbytes > length) {
+        PyErr_Format(PyExc_ValueError, "cannot %s %zd bytes: the buffer holds %zd",
+                     action, *nbytes, length);
+        return -1;
+    }
+    *nbytes = *nbytes < 0 ? length : *nbytes;
+    return 0;
+}
+
 /* Move the first `nbytes` bytes to `taken`, without a copy if the store can do that. */
 static int
 take_into(BufferObject *self, size_t nbytes, BufferObject *taken)
 {
-    int rc = buffer_take(self, nbytes, taken);
-    if (rc <= 0 || nbytes == 0) {
+    struct store store;
+    int rc = buffer_take(self, nbytes, &store);
+    if (rc == 0) {
+        return buffer_exchange(taken, &store);
+    }
+    if (rc < 0 || nbytes == 0) {
         return rc < 0 ? -1 : 0;
     }
     if (buffer_append(taken, nbytes) < 0) {
@@ -28,19 +48,6 @@ take_into(BufferObject *self, size_t nbytes, BufferObject *taken)
     }
     memcpy(buffer_bytes(taken), buffer_bytes(self), nbytes);
     return buffer_splice(self, 0, nbytes, 0);
-}
-
-/* As take_into(), but check `nbytes` first; -1 means all bytes. */
-static int
-take_checked(BufferObject *self, Py_ssize_t nbytes, BufferObject *taken)
-{
-    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
-    if (nbytes > length) {
-        PyErr_Format(PyExc_ValueError, "cannot take %zd bytes: the buffer holds %zd",
-                     nbytes, length);
-        return -1;
-    }
-    return take_into(self, (size_t)(nbytes < 0 ? length : nbytes), taken);
 }
 
 PyObject *
@@ -52,7 +59,9 @@ transfer_take(PyObject *op, Py_ssize_t nbytes)
     }
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = take_checked(buffer_cast(op), nbytes, taken);
+    rc = check_nbytes(buffer_cast(op), "take", &nbytes) < 0
+             ? -1
+             : take_into(buffer_cast(op), (size_t)nbytes, taken);
     Py_END_CRITICAL_SECTION();
     if (rc < 0) {
         Py_CLEAR(taken);
@@ -80,29 +89,46 @@ PyDoc_STRVAR(take_doc,
 "move: that costs microseconds and a copy of 2 MiB at most. In a buffer with a limit the\n"
 "remaining bytes may be moved to its front. Fewer bytes are copied once, and more are\n"
 "too if the kernel cannot move pages and keep the source mapped. Raise ValueError if\n"
-"`nbytes` is negative or more than there are, BufferError while the bytes are exported.");
+"`nbytes` is negative or more than there are, BufferError while the bytes are exported\n"
+"and there is no limit. With a limit they are copied then, and the views keep them.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam and eggs')\n"
+">>> buf.take(4), buf\n"
+"(GrowBuffer(b'spam'), GrowBuffer(b' and eggs'))");
+
+/* Convert the argument `nbytes`; None becomes -1. */
+static int
+parse_nbytes(PyObject *args, PyObject *kwargs, const char *format, Py_ssize_t *nbytes)
+{
+    static char *names[] = {"nbytes", NULL};
+    PyObject *number = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &number)) {
+        return -1;
+    }
+    *nbytes = -1;
+    return number == Py_None ? 0 : args_nbytes(number, "nbytes", 0, nbytes);
+}
 
 static PyObject *
 growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"nbytes", NULL};
-    PyObject *number = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:take", names, &number)) {
-        return NULL;
-    }
-    Py_ssize_t nbytes = -1;
-    if (number != Py_None && args_nbytes(number, "nbytes", 0, &nbytes) < 0) {
-        return NULL;
-    }
-    return transfer_take(op, nbytes);
+    Py_ssize_t nbytes;
+    return parse_nbytes(args, kwargs, "|O:take", &nbytes) < 0
+               ? NULL
+               : transfer_take(op, nbytes);
 }
 
 PyDoc_STRVAR(take_bytes_doc,
 "take_bytes($self, n=None, /)\n--\n\n"
 "Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
 "A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
-"while the bytes are exported. The removed bytes are copied once.\n"
-"Python's own bytearray has this method since 3.15.");
+"while the bytes are exported and there is no limit. The removed bytes are copied once; freeze() returns a\n"
+"subclass of bytes instead, and copies nothing if they are many.\n"
+"Python's own bytearray has this method since 3.15.\n\n"
+">>> from growbuf import GrowBuffer\n"
+">>> buf = GrowBuffer(b'spam and eggs')\n"
+">>> buf.take_bytes(4), buf\n"
+"(b'spam', GrowBuffer(b' and eggs'))");
 
 static PyObject *
 take_first(BufferObject *self, PyObject *n)
@@ -123,7 +149,7 @@ take_first(BufferObject *self, PyObject *n)
                      length);
         return NULL;
     }
-    if (buffer_check_resizable(self) < 0) {
+    if (buffer_check_removable(self) < 0) {
         return NULL;
     }
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, taken);
@@ -157,107 +183,94 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 /* ----------------------------------------------------------------------- freeze */
 
-/* An object with a buffer that no other code can reach. It exports the bytes
- * read-only. */
-typedef struct {
-    PyObject_HEAD
-    BufferObject *buffer;
-} FrozenObject;
+/* Fewer bytes than this are copied, which costs less than the calls that move pages. From
+ * GROWTH_HEAP_AGAIN on, a whole span without a limit is handed over, with no call. */
+#define FREEZE_MIN ((size_t)1 << 20)
 
+/* Move the first `nbytes` bytes out of the buffer, with their pages. Return 1, and do
+ * nothing, if they must be copied. */
 static int
-frozen_getbuffer(PyObject *op, Py_buffer *view, int flags)
+move_out(BufferObject *self, size_t nbytes, struct store *taken)
 {
-    BufferObject *buffer = ((FrozenObject *)op)->buffer;
-    return PyBuffer_FillInfo(view, op, buffer_bytes(buffer),
-                             (Py_ssize_t)buffer_length(buffer), 1, flags);
+    const struct store *store = &self->store;
+    bool whole = nbytes == store->length, limited = store_is_limited(store);
+    if (!frozen_can_take(store) ||
+        nbytes < (whole && !limited ? GROWTH_HEAP_AGAIN : FREEZE_MIN)) {
+        return 1;
+    }
+    int rc = buffer_take(self, nbytes, taken);
+    return rc == 1 && whole && limited ? buffer_hand_over(self, taken) : rc;
 }
-
-static void
-frozen_dealloc(PyObject *op)
-{
-    PyTypeObject *type = Py_TYPE(op);
-    Py_CLEAR(((FrozenObject *)op)->buffer);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
-
-PyDoc_STRVAR(frozen_type_doc, "The bytes that freeze() took out of a GrowBuffer.");
-
-static PyType_Slot frozen_slots[] = {
-    {Py_tp_doc, (void *)frozen_type_doc},
-    {Py_tp_dealloc, frozen_dealloc},
-    {Py_bf_getbuffer, frozen_getbuffer},
-    {0, NULL},
-};
-
-PyType_Spec transfer_frozen_spec = {
-    .name = "growbuf._growbuf.Frozen",
-    .basicsize = sizeof(FrozenObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
-             Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = frozen_slots,
-};
 
 static PyObject *
-new_frozen(PyObject *op)
+freeze_first(BufferObject *self, size_t nbytes)
 {
-    PyTypeObject *type = state_of(op)->frozen_type;
-    PyObject *frozen = type->tp_alloc(type, 0);
-    if (frozen != NULL) {
-        ((FrozenObject *)frozen)->buffer = new_buffer(op);
-        if (((FrozenObject *)frozen)->buffer == NULL) {
-            Py_CLEAR(frozen);
-        }
+    PyTypeObject *type = state_of((PyObject *)self)->frozen_type;
+    struct store taken;
+    int rc = buffer_check_resizable(self) < 0 ? -1 : move_out(self, nbytes, &taken);
+    if (rc <= 0) {
+        return rc < 0 ? NULL : frozen_from_store(type, &taken);
+    }
+    PyObject *frozen = frozen_create(type, nbytes);
+    if (frozen == NULL) {
+        return NULL;
+    }
+    memcpy(PyBytes_AS_STRING(frozen), buffer_bytes(self), nbytes);
+    if (buffer_splice(self, 0, nbytes, 0) < 0) {
+        Py_CLEAR(frozen);
     }
     return frozen;
 }
 
-/* Move the bytes to `frozen` and return a view of them there. If the view cannot be
- * made, put the bytes back. */
-static PyObject *
-freeze_into(BufferObject *self, PyObject *frozen)
-{
-    BufferObject *held = ((FrozenObject *)frozen)->buffer;
-    if (buffer_hand_over(self, held) < 0) {
-        return NULL;
-    }
-    PyObject *view = PyMemoryView_FromObject(frozen);
-    if (view == NULL) {
-        transfer_put_back(self, held);
-    }
-    return view;
-}
-
 PyDoc_STRVAR(freeze_doc,
-"freeze($self, /)\n--\n\n"
-"Move all bytes to a read-only memoryview and leave the buffer empty.\n\n"
-"Return the memoryview, of all bytes. Nothing is copied, and no code can change the\n"
-"bytes from then on, so the view can be hashed. A buffer with a limit keeps the limit,\n"
-"in new address space. Raise BufferError while a view of the buffer exists, and\n"
-"MemoryError if there is no address space; the buffer is unchanged then. Costs\n"
-"microseconds at any length.\n\n"
+"freeze($self, nbytes=None)\n--\n\n"
+"Remove the first `nbytes` bytes and return them as FrozenBytes, which is a subclass of\n"
+"bytes; None: all.\n\n"
+"If all bytes are removed, the object gets the pages of the buffer. From 1 MiB up the\n"
+"pages of a part move to it. That costs microseconds, and a copy of 2 MiB at most. A\n"
+"buffer with a limit keeps the limit. The bytes are copied once if all are less than\n"
+"32 KiB, if a part is less than 1 MiB, if the kernel cannot move pages and keep the\n"
+"source mapped, and in a free-threaded Python. They are moved by a few bytes if bytes\n"
+"were removed at the front before, and their number is not a multiple of 16.\n\n"
+"Raise ValueError if `nbytes` is negative or more than there are, BufferError while a\n"
+"view of the buffer exists, MemoryError if there is too little memory; the buffer is\n"
+"unchanged then.\n\n"
 ">>> from growbuf import GrowBuffer\n"
-">>> buf = GrowBuffer(b'spam')\n"
-">>> view = buf.freeze()\n"
-">>> bytes(view), buf\n"
-"(b'spam', GrowBuffer(b''))");
+">>> buf = GrowBuffer(b'spam and eggs')\n"
+">>> buf.freeze(4), buf\n"
+"(b'spam', GrowBuffer(b' and eggs'))\n"
+">>> hash(buf.freeze()) == hash(b' and eggs')\n"
+"True");
 
 static PyObject *
-growbuffer_freeze(PyObject *op, PyObject *Py_UNUSED(ignored))
+growbuffer_freeze(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    PyObject *frozen = new_frozen(op);
-    if (frozen == NULL) {
+    Py_ssize_t nbytes;
+    if (parse_nbytes(args, kwargs, "|O:freeze", &nbytes) < 0) {
         return NULL;
     }
-    PyObject *view;
+    PyObject *frozen = NULL;
     Py_BEGIN_CRITICAL_SECTION(op);
-    view = freeze_into(buffer_cast(op), frozen);
+    if (check_nbytes(buffer_cast(op), "freeze", &nbytes) == 0) {
+        frozen = freeze_first(buffer_cast(op), (size_t)nbytes);
+    }
     Py_END_CRITICAL_SECTION();
-    Py_DECREF(frozen);
-    return view;
+    return frozen;
 }
 
 /* ------------------------------------------------------------ pickling and copying */
+
+/* Return (_rebuild, (bytes,)). The reference to `bytes` is consumed; it may be NULL. */
+static PyObject *
+new_reduced(PyObject *op, PyObject *bytes)
+{
+    PyObject *args = bytes == NULL ? NULL : PyTuple_Pack(1, bytes);
+    PyObject *reduced =
+        args == NULL ? NULL : PyTuple_Pack(2, state_of(op)->rebuild, args);
+    Py_XDECREF(args);
+    Py_XDECREF(bytes);
+    return reduced;
+}
 
 /* Return the tuple from which protocol 5 restores an object: (_rebuild,
  * (PickleBuffer,)) for a GrowBuffer, and (_rebuild, (PickleBuffer, subclass), state)
@@ -265,17 +278,12 @@ growbuffer_freeze(PyObject *op, PyObject *Py_UNUSED(ignored))
 static PyObject *
 reduce_out_of_band(PyObject *op)
 {
-    PyObject *rebuild = state_of(op)->rebuild, *reduced = NULL;
     PyObject *bytes = PyPickleBuffer_FromObject(op);
-    if (bytes != NULL && buffer_is_exact_type(Py_TYPE(op))) {
-        reduced = Py_BuildValue("O(O)", rebuild, bytes);
+    if (bytes == NULL || buffer_is_exact_type(Py_TYPE(op))) {
+        return new_reduced(op, bytes);
     }
-    else if (bytes != NULL) {
-        reduced = Py_BuildValue("O(OO)N", rebuild, bytes, Py_TYPE(op),
-                                PyObject_CallMethod(op, "__getstate__", NULL));
-    }
-    Py_XDECREF(bytes);
-    return reduced;
+    return Py_BuildValue("O(NO)N", state_of(op)->rebuild, bytes, Py_TYPE(op),
+                         PyObject_CallMethod(op, "__getstate__", NULL));
 }
 
 PyDoc_STRVAR(reduce_ex_doc,
@@ -296,11 +304,12 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
     Py_BEGIN_CRITICAL_SECTION(op); /* bytearray of 3.13 takes none */
     BufferObject *self = buffer_cast(op);
     buffer_hold(self);
-    reduced = number >= 3 && buffer_is_exact_type(Py_TYPE(op))
-                  ? Py_BuildValue("O(y#)", state_of(op)->rebuild, buffer_bytes(self),
-                                  (Py_ssize_t)buffer_length(self))
-                  : PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__",
-                                        "OO", op, protocol);
+    reduced =
+        number >= 3 && buffer_is_exact_type(Py_TYPE(op))
+            ? new_reduced(op, PyBytes_FromStringAndSize(
+                                  buffer_bytes(self), (Py_ssize_t)buffer_length(self)))
+            : PyObject_CallMethod((PyObject *)&PyByteArray_Type, "__reduce_ex__", "OO",
+                                  op, protocol);
     buffer_unhold(self);
     Py_END_CRITICAL_SECTION();
     return reduced;
@@ -314,6 +323,19 @@ is_shown_whole(PyObject *owner, const PyObject *type, const Py_buffer *view)
     return owner != NULL && (PyObject *)Py_TYPE(owner) == type && !view->readonly &&
            PyBuffer_IsContiguous(view, 'C') &&
            (size_t)view->len == buffer_length(buffer_cast(owner));
+}
+
+/* Return a new buffer of the bytes of a bytes or bytearray. */
+static PyObject *
+rebuild_in_band(PyTypeObject *type, PyObject *bytes)
+{
+    struct args_bytes args;
+    if (!buffer_is_exact_type(type) || !args_open_bytes(bytes, &args)) {
+        return PyObject_CallOneArg((PyObject *)type, bytes);
+    }
+    PyObject *result = buffer_copy(type, args.piece);
+    args_close_bytes(&args);
+    return result;
 }
 
 PyObject *
@@ -331,19 +353,24 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
                      "_rebuild() needs a subclass of GrowBuffer, got %R", type);
         return NULL;
     }
-    if (PyBytes_CheckExact(bytes) || PyByteArray_CheckExact(bytes)) {
-        return PyObject_CallOneArg(type, bytes); /* in band */
+    if (PyBytes_CheckExact(bytes) || PyByteArray_CheckExact(bytes)) { /* in band */
+        return rebuild_in_band((PyTypeObject *)type, bytes);
     }
-    PyObject *view = PyMemoryView_FromObject(bytes);
+    PyObject *view =
+        PyPickleBuffer_Check(bytes) ? Py_NewRef(bytes) : PyMemoryView_FromObject(bytes);
     if (view == NULL) {
         return NULL;
     }
-    PyObject *owner = PyMemoryView_GET_BASE(view);
-    PyObject *result = is_shown_whole(owner, type, PyMemoryView_GET_BUFFER(view))
-                           ? Py_NewRef(owner)
-                           : NULL;
+    const Py_buffer *shown =
+        view == bytes ? PyPickleBuffer_GetBuffer(view) : PyMemoryView_GET_BUFFER(view);
+    PyObject *result = NULL;
+    if (shown != NULL) {
+        result = is_shown_whole(shown->obj, type, shown)
+                     ? Py_NewRef(shown->obj)
+                     : PyObject_CallOneArg(type, bytes);
+    }
     Py_DECREF(view);
-    return result != NULL ? result : PyObject_CallOneArg(type, bytes);
+    return result;
 }
 
 /* Return a copy, as copy.copy() and copy.deepcopy() do. `memo` is the one of
@@ -354,12 +381,7 @@ copy_object(PyObject *op, PyObject *memo)
     if (buffer_is_exact_type(Py_TYPE(op))) {
         PyObject *result;
         Py_BEGIN_CRITICAL_SECTION(op);
-        size_t nbytes = buffer_length(buffer_cast(op));
-        result = buffer_create(Py_TYPE(op), nbytes);
-        if (result != NULL && nbytes > 0) {
-            memcpy(buffer_bytes(buffer_cast(result)), buffer_bytes(buffer_cast(op)),
-                   nbytes);
-        }
+        result = buffer_copy(Py_TYPE(op), buffer_piece(op));
         Py_END_CRITICAL_SECTION();
         return result;
     }
@@ -401,7 +423,8 @@ growbuffer_copy_deep(PyObject *op, PyObject *memo)
 const PyMethodDef transfer_methods[] = {
     {"take", BUFFER_METHOD(growbuffer_take), METH_VARARGS | METH_KEYWORDS, take_doc},
     {"take_bytes", BUFFER_METHOD(growbuffer_take_bytes), METH_FASTCALL, take_bytes_doc},
-    {"freeze", growbuffer_freeze, METH_NOARGS, freeze_doc},
+    {"freeze", BUFFER_METHOD(growbuffer_freeze), METH_VARARGS | METH_KEYWORDS,
+     freeze_doc},
     {"__reduce_ex__", growbuffer_reduce_ex, METH_O, reduce_ex_doc},
     {"__copy__", growbuffer_copy_shallow, METH_NOARGS, copy_doc},
     {"__deepcopy__", growbuffer_copy_deep, METH_O, deepcopy_doc},

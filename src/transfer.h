@@ -10,7 +10,7 @@ extern const PyMethodDef transfer_methods[];
  * limit. */
 PyObject *transfer_take(PyObject *op, Py_ssize_t nbytes);
 
-/* Undo transfer_take() or freeze(). This needs no memory if the buffer has no bytes
+/* Undo transfer_take(). This needs no memory if the buffer has no bytes
  * now, and if both buffers have a limit or neither has. */
 void transfer_put_back(BufferObject *self, BufferObject *taken);
 
@@ -18,8 +18,5 @@ void transfer_put_back(BufferObject *self, BufferObject *taken);
  * returns a buffer with these bytes. If they are a writable out-of-band view of all
  * bytes of a buffer of exactly that type, it returns that buffer itself. */
 PyObject *transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
-
-/* The type of the object that exports bytes for freeze()'s memoryview. */
-extern PyType_Spec transfer_frozen_spec;
 
 #endif

@@ -1,6 +1,7 @@
-"""Fixtures and assertions that several test files use."""
+"""Fixtures and assertions that several test files use, and the last line of a run."""
 
 import gc
+import re
 import sys
 import threading
 import warnings
@@ -10,6 +11,44 @@ import pytest
 
 from growbuf import GrowBuffer
 from growbuf._growbuf import check
+
+# Why tests are skipped: the first pattern that matches a reason decides its group.
+NOT_INSTALLED = re.compile(
+    r"could not import '([\w.-]+)|([\w.-]+) is not installed|([\w.-]+): not found"
+    r"|needs (rich|matplotlib|make|nm|numpy)\b|there is no (compiler)"
+)
+SKIP_GROUPS = {
+    "for this Python's version or build": r"\b3\.\d\d|Python|GIL|free-threaded|test\.test_",
+    "for this system or kernel": r"kernel|/|fork|terminal|pages?\b|cgroup|space|root|core "
+    r"file|rung|heap|memory|system|mapping|checkout|Linux|timers|filter",
+    "where the case does not arise": r"",
+}
+
+
+def describe_skips(reasons):
+    """Return one line on the skipped tests, in groups; "" if there are none."""
+    if not reasons:
+        return ""
+    missing, counts = [], dict.fromkeys(SKIP_GROUPS, 0)
+    for reason in reasons:
+        if found := NOT_INSTALLED.search(reason):
+            missing.append(next(filter(None, found.groups())))
+        else:
+            group = next(k for k, v in SKIP_GROUPS.items() if re.search(v, reason))
+            counts[group] += 1
+    parts = [f"{count} {group}" for group, count in counts.items() if count]
+    if missing:
+        names = ", ".join(sorted(set(missing)))
+        parts.insert(0, f"{len(missing)} for what is not installed ({names})")
+    return f"{len(reasons)} skipped: {'; '.join(parts)} (-rs lists them)"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter):
+    reports = terminalreporter.stats.get("skipped", [])
+    reasons = [str(report.longrepr[2]) for report in reports]
+    if line := describe_skips([why.removeprefix("Skipped: ") for why in reasons]):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(params=[bytearray, GrowBuffer], ids=lambda kind: kind.__name__)

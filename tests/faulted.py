@@ -22,7 +22,7 @@ import operations
 from operations import MIB
 
 import growbuf
-from growbuf import GrowBuffer, GrowIO
+from growbuf import FrozenBytes, GrowBuffer, GrowIO
 from growbuf._growbuf import check
 
 LIBRARY = ctypes.PyDLL(os.environ["LD_PRELOAD"])
@@ -92,7 +92,7 @@ def plain(result):
         return [plain(item) for item in result]
     if hasattr(result, "tobytes"):
         return result.tobytes()
-    return bytes(result) if isinstance(result, GrowBuffer) else result
+    return bytes(result) if isinstance(result, (GrowBuffer, FrozenBytes)) else result
 
 
 def is_for_memory(error):

@@ -72,6 +72,15 @@ def array_append():
         array.append(i / 2)
 
 
+def array_append_maxlen():
+    """After the first rows each append removes a row."""
+    from growbuf import GrowArray
+
+    array = GrowArray(limit=COUNT, maxlen=100)
+    for i in range(COUNT):
+        array.append(i / 2)
+
+
 def array_extend():
     import numpy as np
 
@@ -87,6 +96,7 @@ OPERATIONS = {
     "extend": extend,
     "del front": delete_front,
     "GrowArray.append": array_append,
+    "GrowArray.append maxlen": array_append_maxlen,
     "GrowArray.extend": array_extend,
 }
 

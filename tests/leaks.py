@@ -103,6 +103,7 @@ def owners(nbytes):
     buf = GrowBuffer(b"x" * nbytes)
     buf.take(nbytes // 2)
     buf.take_bytes(3)
+    assert len(buf.freeze(nbytes // 4)) == nbytes // 4
     frozen = buf.freeze()
     assert pickle.loads(pickle.dumps(GrowBuffer(frozen), 5)) == frozen
     subclass = type("Named", (GrowBuffer,), {})

@@ -11,7 +11,7 @@ from models import SETTINGS, Pair, initialize, invariant, precondition, rule, st
 
 import growbuf
 from growbuf import GrowBuffer
-from growbuf._growbuf import check
+from growbuf._growbuf import check, place
 
 np = pytest.importorskip("numpy")
 
@@ -41,8 +41,10 @@ def fails_after(rows):
 class Model(Pair):
     """Apply each rule to a GrowArray, `subject`, and to an ndarray, `model`.
 
-    A change of length replaces `model` by a new array. `views` holds tuples of a view,
-    its slice, and the number of rows when the view was made. `others` holds pairs of a
+    A change of length replaces `model` by a new array. `past` has the rows that were
+    removed from the front while views exist. `views` holds lists of a view, its slice,
+    the length of `past` and the number of rows when the view was made, and the rows that
+    it shows if the array has left their memory, else None. `others` holds pairs of a
     detached ndarray and a copy of it.
     """
 
@@ -52,6 +54,7 @@ class Model(Pair):
         self.live = growbuf.stats()["spans_live"]
         self.views, self.others, self.count = [], [], 0
         self.model = np.zeros((0, *row_shape), dtype)
+        self.past = self.model
         self.subject = self.make(kind, dtype, row_shape)
 
     def make(self, kind, dtype, row_shape):
@@ -82,18 +85,34 @@ class Model(Pair):
         """Return the parts joined into one array of the model's dtype."""
         return np.concatenate(parts, dtype=self.model.dtype)
 
-    def change(self, call, changed, shrinks=False):
+    def shown(self, view):
+        """Return the rows that a view of `views` must show."""
+        _, key, start, nrows, left = view
+        if left is not None:
+            return left
+        return self.joined([self.past[start:], self.model])[:nrows][key]
+
+    def change(self, call, changed, shrinks=False, front=False):
         """Call `call` and expect the rows `changed`, or expect that it is refused.
 
-        Views refuse every call that `shrinks`, and on an array that moves every call.
+        Views refuse every call that `shrinks`, and on an array that moves every call; but
+        they allow a stable array to remove rows from its `front`.
         """
-        limit = LIMIT if self.limited else None
-        if self.views and (shrinks or not self.stable):
+        oldest = min((view[2] for view in self.views), default=len(self.past))
+        limit = LIMIT - (len(self.past) - oldest) if self.limited else None
+        if self.views and not (self.stable and (front or not shrinks)):
             refusal = BufferError
         elif limit is not None and len(changed) > limit:
             refusal = MemoryError
         else:
+            address = place(self.subject._buffer)[1] if self.views else None
+            shown = [self.shown(view).copy() for view in self.views if front]
             call(self.subject)
+            gone = len(self.model) - len(changed) if front and self.views else 0
+            if gone and place(self.subject._buffer)[1] != address:
+                for view, rows in zip(self.views, shown, strict=True):
+                    view[4] = rows
+            self.past = self.joined([self.past, self.model[:gone]])
             self.model = changed
             return
         with pytest.raises(refusal):
@@ -160,7 +179,9 @@ class Model(Pair):
         zeros = np.zeros((max(0, nrows - old), *self.model.shape[1:]), self.model.dtype)
         changed = self.joined([self.model[:nrows], zeros])
         if nrows != old:
-            self.change(lambda a: a.resize(nrows), changed, shrinks=nrows < old)
+            self.change(
+                lambda a: a.resize(nrows), changed, shrinks=nrows < old, front=not nrows
+            )
 
     # ----------------------------------------------------------------- shrinking
 
@@ -172,27 +193,36 @@ class Model(Pair):
             return
         popped, expected = [], self.model[index].tobytes()
         changed = np.delete(self.model, index, axis=0)
-        self.change(lambda a: popped.append(a.pop(index)), changed, shrinks=True)
+        front = index in (0, -len(self.model))
+        self.change(
+            lambda a: popped.append(a.pop(index)), changed, shrinks=True, front=front
+        )
         assert all(row.tobytes() == expected for row in popped)
 
     @rule(key=SLICES)
     def delete(self, key):
         if len(self.model[key]):
             changed = np.delete(self.model, key, axis=0)
-            self.change(lambda a: a.__delitem__(key), changed, shrinks=True)
+            gone = sorted(range(len(self.model))[key])
+            front = gone == list(range(len(gone)))
+            self.change(
+                lambda a: a.__delitem__(key), changed, shrinks=True, front=front
+            )
 
     @rule(every=st.integers(1, 5))
     def delete_selected(self, every):
         mask = np.arange(len(self.model)) % every == 0
         if mask.any():
-            changed = self.model[~mask]
-            self.change(lambda a: a.__delitem__(mask), changed, shrinks=True)
+            changed, front = self.model[~mask], mask[: mask.sum()].all()
+            self.change(
+                lambda a: a.__delitem__(mask), changed, shrinks=True, front=front
+            )
         else:
             del self.subject[mask]
 
     @rule()
     def clear(self):
-        self.change(lambda a: a.clear(), self.model[:0], shrinks=True)
+        self.change(lambda a: a.clear(), self.model[:0], shrinks=True, front=True)
 
     @rule()
     def trim(self):
@@ -201,7 +231,9 @@ class Model(Pair):
     @rule()
     def detach(self):
         taken, rows = [], self.model
-        self.change(lambda a: taken.append(a.detach()), rows[:0], shrinks=True)
+        self.change(
+            lambda a: taken.append(a.detach()), rows[:0], shrinks=True, front=True
+        )
         self.others += [(array, rows.copy()) for array in taken]
         del self.others[:-3]
 
@@ -235,7 +267,11 @@ class Model(Pair):
         key = slice(*key.indices(len(self.model)))
         if key.stop < 0:
             key = slice(key.start, None, key.step)
-        self.views.append((self.subject[key], key, len(self.model)))
+        if not self.views:
+            self.past = self.model[:0]
+        shown = self.subject[key]
+        nrows = len(self.model)
+        self.views.append([shown, key, len(self.past), nrows, None])
 
     @precondition(lambda self: self.views)
     @rule(index=st.integers(0, 2))
@@ -267,8 +303,8 @@ class Model(Pair):
         equal = bytes(array._buffer) == self.model.tobytes()
         assert equal
         assert check(array._buffer) is None
-        for view, key, nrows in self.views:
-            assert view.tobytes() == self.model[:nrows][key].tobytes()
+        for view in self.views:
+            assert view[0].tobytes() == self.shown(view).tobytes()
         for taken, rows in self.others:
             assert taken.tobytes() == rows.tobytes()
 

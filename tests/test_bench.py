@@ -8,6 +8,7 @@ import mmap
 import os
 import subprocess
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -280,7 +281,8 @@ def test_pictures_write_tables_replaces_only_the_table(pictures, tmp_path):
     page = tmp_path / "performance.md"
     rows = [{**ours, "peer": "GrowBuffer"}, theirs, other, {**theirs, "case": "file"}]
     page.write_text("before\n\n<!-- ratios: zeros file -->\n\n| old |\n\nafter\n")
-    pictures.write_tables(rows, page)
+    make = partial(pictures.ratio_table, rows)
+    pictures.write_tables(tmp_path, "ratios", make)
     assert page.read_text().splitlines() == [
         "before",
         "",

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -265,3 +266,54 @@ class TestPrograms:
         monkeypatch.setitem(programs.KINDS, "GrowBuffer", "")
         with pytest.raises(RuntimeError, match="bytearray was bytearray"):
             programs.measure("a line parser", repeat=1, quick=True)
+
+
+class TestAnimation:
+    def test_file_is_what_the_program_draws(self, load):
+        drawn = load("animation").draw()
+        assert (CHECKOUT / "docs" / "growing.svg").read_text() == drawn
+
+    def test_picture_is_valid_and_can_be_still(self, load):
+        picture = load("animation").draw()
+        root = ElementTree.fromstring(picture)
+        assert root.tag.endswith("svg") and len(root) > 50
+        assert "prefers-reduced-motion" in picture
+
+
+class TestMemory:
+    def test_thin_keeps_the_peaks_in_order(self, load):
+        memory = load("memory")
+        points = [(i, 1000 if i == 777 else i % 7) for i in range(10_000)]
+        kept = memory.thin(points)
+        assert len(kept) <= memory.MAX_POINTS
+        assert [777, 1000] in kept and kept == sorted(kept)
+
+    def test_sample_sees_the_result(self, load, monkeypatch):
+        memory = load("memory")
+        monkeypatch.setattr(memory, "warm_up", lambda nbytes: None)
+        monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
+        points = memory.sample("glibc", "GrowBuffer")
+        assert points == sorted(points)
+        assert max(nbytes for _, nbytes in points) >= 0.95 * memory.NBYTES
+
+
+# ------------------------------------------------------------------------------- ends
+
+
+def test_ends_jobs_of_each_case_have_equal_results(load):
+    ends = load("ends")
+    for kind, end in ((bytearray, bytes), (growbuf.GrowBuffer, ends.GrowBuffer.freeze)):
+        assert ends.build(kind, end, 1 << 20) == ends.PIECE * 16
+    for job in (ends.pickled, ends.archived):
+        assert job(io.BytesIO, 1 << 20) == job(growbuf.GrowIO, 1 << 20)
+    assert ends.take_all(growbuf.GrowBuffer, ends.GrowBuffer.freeze, 1024, 4096) > 0
+    assert ends.take_all(bytearray, ends.copy_and_clear, 1024, 4096) > 0
+
+
+def test_ends_uses_and_reading_give_ratios(load):
+    ends = load("ends")
+    rows = [*ends.reading_case(1, 1 << 20)]
+    rows += [
+        (name, ends.compare(*jobs, 1)) for name, jobs in ends.uses(1 << 20).items()
+    ]
+    assert len(rows) >= 10 and all(row["ratio"] > 0 for _, row in rows)

@@ -45,7 +45,7 @@ FLAVOURS = {
 # Linked into each program: the layers that need no Python, and the fake kernel.
 LAYERS = [
     *("growth", "pages", "pages_linux", "pages_posix"),
-    *("prefault", "entries", "pool", "moves", "spans", "store"),
+    *("prefault", "entries", "pool", "moves", "spans", "store", "views"),
 ]
 SHARED = [
     *(SOURCE / f"{layer}.c" for layer in LAYERS),

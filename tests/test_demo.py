@@ -8,6 +8,7 @@ import json
 import lzma
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -61,7 +62,7 @@ def write(tmp_path):
 def check_refused(done, *words):
     """Assert exit code 2, an empty stdout, and one line on stderr with all `words`."""
     assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
+    assert re.fullmatch(r"(Building .* about .*\.\n)?", done.stdout), done.stdout
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr
     for word in words:
@@ -133,13 +134,41 @@ class TestInput:
 
 class TestFigures:
     def test_demo_table_has_row_for_each_type_and_ratio(self, growbuf_command, write):
-        done = growbuf_command("demo", write(DATA), "--repeat", 3)
+        done = growbuf_command("demo", write(DATA * 14), "--repeat", 3)
         rows = read_table(done.stdout)
         assert set(rows) == {"bytearray", "GrowBuffer", "ratio"}
         assert rows["bytearray"][-3:] == ["-", "-", "-"]
         moves = rows["GrowBuffer"][6]
         assert moves.isdecimal()
         assert all(cell.endswith("x") for cell in rows["ratio"])
+
+    def test_demo_announces_work_and_names_runs_in_a_pipe(self, growbuf_command, write):
+        done = growbuf_command("demo", write(DATA), "--repeat", 2)
+        first, *lines = done.stdout.splitlines()
+        assert first.startswith("Building 293 KiB of the data of ")
+        assert "2 times as a bytearray and 2 times as a GrowBuffer: about" in first
+        runs = [line.split(",")[0] for line in lines if line.startswith("run ")]
+        kinds = ["bytearray", "GrowBuffer"] * 2
+        assert runs == [f"run {n} of 4: {kind}" for n, kind in enumerate(kinds, 1)]
+
+    def test_demo_announcement_tells_minutes_of_long_work(self):
+        from growbuf.cli import demo
+
+        assert "about 58 seconds" in demo.announcement(None, 1 << 30, 5)
+        assert "about 17 minutes" in demo.announcement(None, 1 << 30, 100)
+
+    def test_demo_of_eight_bytes_does_not_compare(self, growbuf_command, write):
+        done = growbuf_command("demo", write(b"8 bytes."), "--repeat", 1)
+        assert done.returncode == 0
+        assert "ratio" not in read_table(done.stdout)
+        assert "too little to tell" in done.stdout
+
+    @pytest.mark.parametrize("name", ["data.gz", "data.TGZ", "data.xz", "data.bz2"])
+    def test_demo_warns_about_compressed_name(self, growbuf_command, write, name):
+        done = growbuf_command("demo", write(DATA, name), "--repeat", 1)
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("growbuf: warning: ") and "but it is none" in line
+        assert DATA_SHA256 in done.stdout
 
     def test_measure_all_returns_every_figure_of_every_run(self, write):
         from growbuf.cli import demo
@@ -392,18 +421,49 @@ class TestOtherCommands:
     def test_without_command_exits_with_2(self, growbuf_command):
         assert growbuf_command().returncode == 2
 
-    def test_info_prints_every_fact_aligned(self, growbuf_command):
+    def test_info_prints_every_fact(self, growbuf_command):
         done = growbuf_command("info")
         assert done.returncode == 0, done.stderr
-        facts = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+        lines = done.stdout.splitlines()
+        facts = dict(line.split(": ", 1) for line in lines if not line.startswith(" "))
         assert list(facts) == list(growbuf.info())
         assert facts["strategy"] == growbuf.info()["strategy"]
         for rung, answer in growbuf.info()["probe"].items():
             assert f"{rung}: {answer}" in facts["probe"]
-        columns = {
-            line.index(facts[line.split()[0]]) for line in done.stdout.splitlines()
-        }
-        assert len(columns) == 1, "the facts are aligned"
+        assert max(map(len, lines)) <= 88
+
+    def test_info_explains_every_fact(self, growbuf_command):
+        lines = growbuf_command("info").stdout.splitlines()
+        heads = [i for i, line in enumerate(lines) if not line.startswith(" ")]
+        after = [lines[i + 1] for i in heads]
+        assert all(line.startswith("    ") and line.strip() for line in after)
+
+    @pytest.mark.parametrize(
+        ("change", "tells"),
+        [
+            ({"strategy": "copy"}, "copies the bytes"),
+            ({"strategy": "heap"}, "as bytearray does"),
+            ({"forced": "copy"}, "Unset it"),
+            ({"probe": {"maymove": "EPERM"}}, "maymove: a sandbox forbids it"),
+            ({"probe": {"retain": "EINVAL"}}, "nothing is lost"),
+            ({"populate": "EINVAL"}, "one by one"),
+            ({"transparent_hugepage": "never"}, "echo madvise"),
+            ({"transparent_hugepage": "unknown"}, "does not say"),
+        ],
+    )
+    def test_explain_tells_meaning_and_remedy(self, change, tells):
+        from growbuf.cli.explain import explain
+
+        (name,) = change
+        text = " ".join(explain(name, growbuf.info() | change).split())
+        assert tells in text
+
+    def test_bench_help_lists_every_case(self, growbuf_command):
+        from growbuf.cli.cases import CASES
+
+        text = growbuf_command("bench", "--help").stdout
+        for name, case in CASES.items():
+            assert f"{name:12} {case.doc}" in text
 
     def test_info_json_equals_growbuf_info(self, growbuf_command):
         assert json.loads(growbuf_command("info", "--json").stdout) == growbuf.info()

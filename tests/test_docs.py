@@ -34,19 +34,25 @@ pytestmark = pytest.mark.skipif(
 def check_make(words):
     """Check `make TARGET VARIABLE=...`: the target exists."""
     makefile = (CHECKOUT / "Makefile").read_text()
-    rules = re.findall(r"^(\w+):", makefile, re.MULTILINE)
+    rules = re.findall(r"^([\w-]+):", makefile, re.MULTILINE)
     tools = re.search(r"^TOOLS := (.*)$", makefile, re.MULTILINE)[1].split()
-    assert words[1] in [*rules, *tools]
+    targets = [word for word in words[1:] if "=" not in word]
+    assert targets and set(targets) <= {*rules, *tools}
 
 
 def check_pip(words):
     """Check `pip install WHAT`: a checkout's extra exists, or it is a wheel of dist/.
 
-    The package is not on PyPI yet, so no page may name it there.
+    The package is not on PyPI yet, so no page may name it there. `--group NAME` names
+    one of the dependency groups.
     """
     if words[-1] == "dist/*.whl":
         return
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    settings = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    project = settings["project"]
+    if words[-2] == "--group":
+        assert words[-1] in settings["dependency-groups"]
+        return
     extra = re.fullmatch(r"\.(?:\[(\w+)\])?", words[-1])[1]
     assert extra is None or extra in project["optional-dependencies"]
 
@@ -137,7 +143,7 @@ def test_examples_page_names_every_example():
 def public_members(kind):
     """Return the public names that a type of ours adds to its base or overrides.
 
-    Those whose docstring says "As ndarray.NAME." are passed on to ndarray: left out.
+    Those whose docstring refers to numpy.ndarray are NumPy's: left out.
     """
     ours = [base for base in kind.__mro__ if base.__module__.startswith("growbuf")]
     docs = {
@@ -146,7 +152,7 @@ def public_members(kind):
     return {
         name
         for name, doc in docs.items()
-        if not name.startswith("_") and not doc.startswith("As ndarray.")
+        if not name.startswith("_") and f"see numpy.ndarray.{name}." not in doc
     }
 
 

@@ -9,8 +9,13 @@ import re
 import struct
 import subprocess
 import sys
+import threading
 import wave
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
+from zlib import crc32
 
 import pytest
 
@@ -24,15 +29,20 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def run(name, *words):
-    """Run an example, assert that it succeeds without a warning, return its output."""
-    done = subprocess.run(
+def start(name, *words, **more):
+    return subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / name, *words],
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
         text=True,
         timeout=120,
+        **more,
     )
+
+
+def run(name, *words, **more):
+    """Run an example, assert that it succeeds without a warning, return its output."""
+    done = start(name, *words, **more)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -43,9 +53,21 @@ def test_every_example_is_run_by_a_test():
 
 
 def test_frame_server_answers_every_message():
-    nbytes = 1 + 17 + 1000 + 70_000 + (3 << 20) + (20 << 20)
-    printed = run("frame_server.py")
-    assert printed == f"{nbytes} bytes sent, 7 of 7 messages answered\n"
+    lengths = [0, 1, 1000, 70_000, 3 << 20, 17, 20 << 20]
+    wanted = [
+        f"{length:>9} bytes  {sha256(Random(5).randbytes(length)).hexdigest()}"
+        for length in lengths
+    ]
+    assert run("frame_server.py").splitlines() == wanted
+
+
+def test_frame_receiver_finds_no_wrong_frame():
+    pytest.importorskip("numpy")
+    if growbuf.info()["strategy"] == "heap":
+        pytest.skip("on the heap an array cannot grow while a view of it exists")
+    printed = run("frame_receiver.py", "8")
+    looks = re.fullmatch(r"2097 of 2097 frames, (\d+) looks, 0 wrong frames\n", printed)
+    assert int(looks[1]) > 1
 
 
 def test_download_prints_mean_of_values():
@@ -54,13 +76,52 @@ def test_download_prints_mean_of_values():
     assert printed == f"{32 << 20} bytes are {4 << 20} values with mean 0.500\n"
 
 
+class ShortBody(BaseHTTPRequestHandler):
+    """Announces 80 bytes and sends 16."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "80")
+        self.end_headers()
+        self.wfile.write(bytes(16))
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def short_url():
+    with ThreadingHTTPServer(("127.0.0.1", 0), ShortBody) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_download_of_short_body_tells_both_lengths(short_url):
+    pytest.importorskip("numpy")
+    done = start("download.py", short_url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"{short_url}: the connection ended after 16 of 80 announced bytes\n"
+    )
+
+
 def test_live_with_file_draws_png(tmp_path):
     pytest.importorskip("matplotlib")
     if growbuf.info()["strategy"] == "heap":
         pytest.skip("on the heap an array cannot grow while a view of it exists")
     picture = tmp_path / "picture.png"
-    run("live.py", picture)
+    assert run("live.py", picture) == f"written: {picture}\n"
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_live_without_arguments_and_screen_draws_png(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    if growbuf.info()["strategy"] == "heap":
+        pytest.skip("on the heap an array cannot grow while a view of it exists")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    assert run("live.py", cwd=tmp_path) == "written: live.png\n"
+    assert (tmp_path / "live.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_collect_wav_sine_wave_prints_its_level(tmp_path):
@@ -75,17 +136,30 @@ def test_collect_wav_sine_wave_prints_its_level(tmp_path):
     assert [line.split("s", 1)[1].strip() for line in levels[1:]] == ["-20.0 dB"] * 15
 
 
-def test_archive_prints_sizes_of_its_files():
+def test_collect_wav_without_file_measures_a_louder_tone():
     pytest.importorskip("numpy")
-    sizes = [path.stat().st_size for path in EXAMPLES.glob("*.py")]
-    printed = run("archive.py", EXAMPLES)
-    assert printed.startswith(
-        f"{len(sizes) + 1} files, {sum(sizes)} bytes of source in "
-    )
-    assert int(printed.split()[-2]) < sum(sizes)
+    *levels, total = run("collect_wav.py").splitlines()
+    decibels = [float(line.split()[2]) for line in levels]
+    assert len(decibels) == 8 and decibels == sorted(decibels)
+    assert total.startswith("8000 frames, peak 32")
+
+
+def test_archive_prints_what_it_packed_and_unpacked():
+    pytest.importorskip("numpy")
+    head, *lines = run("archive.py").splitlines()
+    degrees = [round(15 + 10 * math.sin(day / 58), 1) for day in range(100_000)]
+    assert lines == [
+        "days: 100000 values, mean 49999.50",
+        f"degrees: 100000 values, mean {sum(degrees) / len(degrees):.2f}",
+    ]
+    packed = re.fullmatch(r"1600000 bytes of arrays are (\d+) bytes of archive", head)
+    assert int(packed[1]) < 800_000
 
 
 def test_parse_http_growbuffer_gives_same_events_as_bytearray():
     pytest.importorskip("h11")
-    printed = run("parse_http.py")
-    assert printed == f"bytearray and GrowBuffer: the same POST of {8 << 20} bytes\n"
+    crc = crc32(bytes(range(256)) * (32 << 10))
+    for line, kind in zip(
+        run("parse_http.py").splitlines(), ("bytearray", "GrowBuffer"), strict=True
+    ):
+        assert line == f"{kind}: POST of {8 << 20} bytes, {crc:08x}"

@@ -230,8 +230,8 @@ def shape(value: object, plain: type, subject: bytearray) -> object:
     if isinstance(value, Iterator):
         return "iterator", list(value)
     if isinstance(value, BufferError):
-        # GrowBuffer appends a hint to the message of bytearray.
-        return type(value), re.sub(r" \(.*\)$", "", str(value))
+        # GrowBuffer appends what to do to the message of bytearray.
+        return type(value), re.sub(r"(?<=re-sized): .*$", "", str(value))
     if isinstance(value, Exception):
         return type(value), shape(str(value), plain, subject)
     if isinstance(value, str):

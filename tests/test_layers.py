@@ -2,6 +2,7 @@
 header, and that system calls are in the files of the system only."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,25 @@ pytestmark = pytest.mark.skipif(
 LAYERS = [
     {"growbuf"},
     {"io", "array"},
-    {"io_read", "io_write", "io_state", "rows_ops", "rows_numpy"},
-    {"io_file", "rows_edit"},
+    {
+        "io_read",
+        "io_write",
+        "io_state",
+        "rows_ops",
+        "rows_numpy",
+        "rows_readfrom",
+        "arrow",
+    },
+    {"io_file", "rows_edit", "rows_spare", "rows_swap"},
     {"rows_append"},
     {"rows"},
-    {"edit", "results", "sequence", "capacity", "readfrom", "transfer"},
-    {"base", "spare", "layout"},
+    {"edit", "results", "pieces", "sequence", "capacity", "readfrom", "transfer"},
+    {"base", "spare", "layout", "maxlen"},
     {"state"},
     {"setitem", "construct"},
-    {"args", "scalars", "dates"},
+    {"args", "scalars", "dates", "frozen"},
     {"buffer"},
+    {"views"},
     {"store"},
     {"spans"},
     {"moves"},
@@ -35,12 +45,15 @@ LAYERS = [
     {"prefault"},
     {"pages_linux", "pages_posix", "pages_windows"},
     {"pages_system"},
-    {"pages"},
-    {"span", "pool_stats", "growth", "methods"},
+    {"pages", "methods"},
+    {"span", "pool_stats", "growth", "find", "copy"},
 ]
 SYSTEMS = {"pages_linux", "pages_posix", "pages_windows"}
 WITHOUT_PYTHON = {
     "methods",
+    "find",
+    "copy",
+    "views",
     "store",
     "spans",
     "moves",
@@ -141,9 +154,7 @@ def test_system_call_patterns_match_the_system_files(system, calls, header):
     path = CHECKOUT / "src" / f"pages_{system}.c"
     assert calls <= set(SYSTEM_CALLS.findall(code(path)))
     assert header in system_headers(path)
-    assert all(
-        map(SYSTEM_HEADERS.match, system_headers(path) - OF_LANGUAGE)
-    )
+    assert all(map(SYSTEM_HEADERS.match, system_headers(path) - OF_LANGUAGE))
 
 
 # Fields of the base struct that only buffer.c and buffer.h read or write.
@@ -201,12 +212,22 @@ OF_WINDOWS = [
 ]
 
 
+def defined_functions(path):
+    return re.findall(r"^(?:static .*\b)?(\w+)\([^;]*\)\n\{", code(path), re.MULTILINE)
+
+
 @named(SOURCES)
 def test_function_names_do_not_collide_with_windows_io_h(path):
-    defined = re.findall(
-        r"^(?:static .*\b)?(\w+)\([^;]*\)\n\{", code(path), re.MULTILINE
-    )
-    assert not set(defined) & set(OF_WINDOWS)
+    assert not set(defined_functions(path)) & set(OF_WINDOWS)
+
+
+def test_function_names_are_unique():
+    """A debugger, a profile and a search then lead to one function. Each pages_<system>.c
+    defines what its system has."""
+    paths = [path for path in SOURCES if path.stem not in SYSTEMS]
+    counts = Counter(name for path in paths for name in defined_functions(path))
+    assert len(counts) > 500
+    assert {name for name, count in counts.items() if count > 1} == set()
 
 
 @named([path for path in SOURCES if path.suffix == ".c"])

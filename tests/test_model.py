@@ -104,15 +104,34 @@ class Source:
         return len(piece)
 
 
+class Memory:
+    """The bytes at one address: those removed from the front while views exist, and then
+    the model's, unless the subject has left this memory."""
+
+    def __init__(self):
+        self.past, self.live = bytearray(), True
+
+
+class Seen:
+    """A memoryview, where its bytes begin and end in a Memory, and how many bytes had
+    been removed from the front when it was made."""
+
+    def __init__(self, view, memory, shown, position):
+        self.view, self.memory, self.position = view, memory, position
+        self.start = len(memory.past) + shown.start
+        self.stop = max(self.start, len(memory.past) + shown.stop)
+
+
 class Model(Pair):
-    """`views` holds (memoryview, slice of the bytes it shows). `loan` is the view that
-    the last spare() returned, while it is outstanding. `others` holds (object returned
-    by take() or freeze(), a copy of its bytes)."""
+    """`views` holds a Seen for each memoryview. `loan` is the view that the last spare()
+    returned, while it is outstanding. `others` holds (object returned by take() or
+    freeze(), a copy of its bytes)."""
 
     @initialize(limit=LIMITS, prefault=st.booleans())
     def begin(self, limit, prefault):
         self.live = growbuf.stats()["spans_live"]
         self.views, self.loan, self.others = [], None, []
+        self.memory, self.position = Memory(), 0
         self.model, self.subject = bytearray(), None
         self.start_anew(limit, prefault)
 
@@ -129,22 +148,32 @@ class Model(Pair):
     def at(self, where):
         return int(where * len(self.model))
 
+    @property
+    def room(self):
+        """The limit, less the removed bytes that a view holds; None without a limit."""
+        if self.limit is None:
+            return None
+        oldest = min((seen.position for seen in self.views), default=self.position)
+        return self.limit - (self.position - oldest)
+
     def passes_limit(self, change):
         """Apply the change to a copy; return whether that exceeds the limit."""
         tried = self.model.copy()
         self.outcome(change, tried)
-        return self.limit is not None and len(tried) > self.limit
+        return self.limit is not None and len(tried) > self.room
 
-    def change(self, call, *, appends=False):
+    def change(self, call, *, appends=False, front=False):
         """Make a call that may change the length on both objects, and compare. If the
-        subject must refuse it, an export makes the model refuse it too."""
+        subject must refuse it, an export makes the model refuse it too. `front`: the
+        call removes bytes from the front only, if it succeeds."""
         ours = theirs = MemoryError
+        before = self.model.copy() if front else b""
         try:
             ours = self.outcome(call, self.subject)
         except MemoryError:
             assert self.passes_limit(call)
             return
-        grows = appends and self.limit is not None and self.loan is None
+        grows = (appends or front) and self.limit is not None and self.loan is None
         if self.free or grows:
             theirs = self.outcome(call, self.model)
         else:
@@ -152,6 +181,20 @@ class Model(Pair):
                 theirs = self.outcome(call, self.model)
         equal = self.same(theirs, ours)
         assert equal
+        self.removed(before[: len(before) - len(self.model)] if front else b"")
+
+    def removed(self, piece):
+        """Bytes were removed from the front."""
+        self.position += len(piece)
+        if not self.views:
+            self.memory = Memory()
+            return
+        self.memory.past += piece
+        address = place(self.subject)[1]
+        if piece and self.limit is not None and address != self.address:
+            self.memory.past += self.model
+            self.memory.live, self.memory = False, Memory()
+            self.address = address
 
     # ------------------------------------------------------------------- growing
 
@@ -207,25 +250,40 @@ class Model(Pair):
     @rule(where=PLACES, end=st.sampled_from([0, -1, None]))
     def pop(self, where, end):
         index = self.at(where) if end is None else end
-        self.change(lambda b: b.pop(index))
+        front = index in (0, -len(self.model))
+        self.change(lambda b: b.pop(index), front=front)
 
     @rule(value=BYTES)
     def remove(self, value):
-        self.change(lambda b: b.remove(value))
+        front = self.model[:1] == bytes([value])
+        self.change(lambda b: b.remove(value), front=front)
 
     @rule(length=LENGTHS)
     def delete_front(self, length):
-        self.change(lambda b: b.__delitem__(slice(0, length)))
+        self.change(lambda b: b.__delitem__(slice(0, length)), front=True)
+
+    @precondition(lambda self: self.limit is not None and self.loan is None)
+    @rule(length=st.integers(1, 80 * KIB), times=st.integers(1, 60))
+    def stream_under_a_view(self, length, times):
+        """Append and remove as much, while a view always exists: the next one is made
+        before the last one is released."""
+        for shift in range(times):
+            self.take_view(0, 1, True)
+            self.grow(min(length, max(1, self.room - len(self.model))), shift, "+")
+            if len(self.views) > 1:
+                self.drop_view(-2)
+            self.delete_front(length)
+        self.drop_view(-1)
 
     @rule(length=LENGTHS)
     def delete_back(self, length):
         keep = max(0, len(self.model) - length)
-        self.change(lambda b: b.__delitem__(slice(keep, None)))
+        self.change(lambda b: b.__delitem__(slice(keep, None)), front=keep == 0)
 
     @rule(where=PLACES)
     def delete_one(self, where):
         index = self.at(where)
-        self.change(lambda b: b.__delitem__(index))
+        self.change(lambda b: b.__delitem__(index), front=index == 0)
 
     @rule(start=PLACES, stop=PLACES, step=STEPS)
     def delete_steps(self, start, stop, step):
@@ -234,7 +292,7 @@ class Model(Pair):
 
     @rule()
     def clear(self):
-        self.change(lambda b: b.clear())
+        self.change(lambda b: b.clear(), front=True)
 
     @rule(where=PLACES)
     def take_bytes(self, where):
@@ -247,8 +305,8 @@ class Model(Pair):
             del buf[:n]
             return first
 
-        if self.free:
-            self.change(call)
+        if self.free or (self.limit is not None and self.loan is None):
+            self.change(call, front=True)
         else:
             self.refused(lambda: self.subject.take_bytes(n))
 
@@ -315,7 +373,7 @@ class Model(Pair):
         moves = self.loan is not None or (self.views and self.limit is None)
         if length > before and moves:
             self.refused(lambda: self.subject.reserve(length))
-        elif self.limit is not None and length > self.limit:
+        elif self.limit is not None and length > self.room:
             with pytest.raises(MemoryError):
                 self.subject.reserve(length)
         else:
@@ -338,7 +396,7 @@ class Model(Pair):
 
     def lends(self, nbytes):
         """Whether spare() must succeed, once the last spare is given up."""
-        within = self.limit is None or len(self.model) + nbytes <= self.limit
+        within = self.limit is None or len(self.model) + nbytes <= self.room
         return within and (not self.views or self.limit is not None)
 
     @precondition(lambda self: len(self.model) < LARGEST)
@@ -398,7 +456,7 @@ class Model(Pair):
 
     def read_from(self, source, most, wanted, expected):
         """Read; `expected` is the result, or the type of the source's exception."""
-        room = len(wanted) + 1 if self.limit is None else self.limit - len(self.model)
+        room = len(wanted) + 1 if self.limit is None else self.room - len(self.model)
         if self.views and self.limit is None and most != 0:
             self.refused(lambda: self.subject.readfrom(source, most))
             return
@@ -425,23 +483,32 @@ class Model(Pair):
     @rule(where=PLACES, all_=st.booleans())
     def take(self, where, all_):
         n = len(self.model) if all_ else self.at(where)
-        if not self.free:
+        if self.loan is not None or (self.views and self.limit is None):
             self.refused(lambda: self.subject.take(n))
             return
         taken = self.subject.take(None if all_ else n)
         assert taken.limit is None or all_
-        self.keep(taken, self.model[:n])
+        first = self.model[:n]
+        self.keep(taken, first)
         del self.model[:n]
+        self.removed(first)
         self.address = place(self.subject)[1]
 
     @rule()
     def freeze(self):
         if self.free:
-            frozen = self.subject.freeze()
-            assert frozen.readonly
-            self.keep(frozen, self.empty())
+            self.keep(self.subject.freeze(), self.empty())
         elif self.model:
             self.refused(self.subject.freeze)
+
+    @rule(where=PLACES)
+    def freeze_some(self, where):
+        n = self.at(where)
+        if self.free:
+            self.keep(self.subject.freeze(n), self.model[:n])
+            del self.model[:n]
+        elif n:
+            self.refused(lambda: self.subject.freeze(n))
 
     @precondition(lambda self: self.free and self.others)
     @rule()
@@ -464,22 +531,26 @@ class Model(Pair):
         shown = slice(0, len(self.model))
         if not whole:
             shown = slice(self.at(start), self.at(stop))
-        self.views.append((memoryview(self.subject)[shown], shown))
+        view = memoryview(self.subject)[shown]
+        self.views.append(Seen(view, self.memory, shown, self.position))
 
     @precondition(lambda self: self.views)
     @rule(where=st.floats(0, 0.999), value=BYTES)
     def write_through_a_view(self, where, value):
-        view, shown = self.views[-1]
-        if len(view):
-            index = int(where * len(view))
-            view[index] = value
-            self.model[shown.start + index] = value
+        seen = self.views[-1]
+        if len(seen.view):
+            index = int(where * len(seen.view))
+            seen.view[index] = value
+            at, past = seen.start + index, seen.memory.past
+            if at < len(past):
+                past[at] = value
+            else:
+                self.model[at - len(past)] = value
 
     @precondition(lambda self: self.views)
     @rule(index=st.integers(0, 2))
     def drop_view(self, index):
-        view, _ = self.views.pop(index % len(self.views))
-        view.release()
+        self.views.pop(index % len(self.views)).view.release()
 
     @staticmethod
     def same(theirs, ours):
@@ -499,8 +570,9 @@ class Model(Pair):
         )  # a variable keeps pytest from comparing megabytes
         assert equal and len(self.subject) == len(self.model)
         assert check(self.subject) is None
-        for view, shown in self.views:
-            equal = view == memoryview(self.model)[shown]
+        for seen in self.views:
+            shown = seen.memory.past + (self.model if seen.memory.live else b"")
+            equal = seen.view == shown[seen.start : seen.stop]
             assert equal
         for made, expected in self.others:
             equal = made == expected
@@ -516,11 +588,11 @@ class Model(Pair):
         assert buf.__sizeof__() >= GrowBuffer().__sizeof__() + len(buf)
         if self.limit is not None:
             assert kind == "limited" and address == self.address
-            assert buf.capacity == self.limit
+            assert buf.capacity == self.room
 
     def teardown(self):
-        for view, _ in self.views:
-            view.release()
+        for seen in self.views:
+            seen.view.release()
         self.loan = self.subject = None
         self.others.clear()
         self.assert_none_left(self.live)

@@ -1,4 +1,4 @@
-"""Test take(), freeze(), pickling and copies, and growbuf with other libraries."""
+"""Test take(), pickling and copies, and growbuf with other libraries."""
 
 import asyncio
 import copy
@@ -24,7 +24,7 @@ from test_growbuffer import MIB, ON_LINUX, RUNGS, difference, run
 from test_tail import fed, send_and_close, tls
 
 import growbuf
-from growbuf import GrowBuffer
+from growbuf import GrowBuffer, GrowIO
 from growbuf._growbuf import _rebuild, check, facts, place
 
 LARGE = 9 * MIB + 17
@@ -171,7 +171,7 @@ def test_take_argument_clears_buffer_raises_value_error():
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("length", [10, LARGE])
 @pytest.mark.parametrize("name", ["take", "take some", "freeze", "take_bytes"])
-def test_take_and_freeze_under_export_raise_buffer_error(name, length, limit):
+def test_take_and_freeze_under_export_raise_or_keep_view(name, length, limit):
     buf, data = begun(length, limit=limit)
     calls = {
         "take": buf.take,
@@ -181,6 +181,10 @@ def test_take_and_freeze_under_export_raise_buffer_error(name, length, limit):
     }
     with memoryview(buf) as view:
         where = place(buf)
+        if limit is not None and name != "freeze":
+            taken = calls[name]()
+            assert bytes(view) == data and data == bytes(taken) + buf
+            return
         with pytest.raises(BufferError):
             calls[name]()
         assert place(buf) == where and bytes(view) == data
@@ -227,7 +231,7 @@ def test_take_while_another_thread_appends_loses_no_bytes():
 
 TAKE_ON_A_RUNG = """
     import random
-    from growbuf import GrowBuffer
+    from growbuf import GrowBuffer, GrowIO
     from growbuf._growbuf import check
     chance, buf, expected = random.Random(5), GrowBuffer(), bytearray()
     for _ in range(40):
@@ -242,7 +246,7 @@ TAKE_ON_A_RUNG = """
         taken.resize(nbytes + 3_000_000)
         assert taken.count(0, nbytes) == 3_000_000
     frozen = buf.freeze()
-    assert frozen == expected and frozen.readonly and len(buf) == 0
+    assert frozen == expected and len(buf) == 0
     print("fine")
 """
 
@@ -251,82 +255,6 @@ TAKE_ON_A_RUNG = """
 @pytest.mark.parametrize("rung", RUNGS)
 def test_take_and_freeze_on_each_rung_keep_bytes(rung):
     assert run(TAKE_ON_A_RUNG, env={"GROWBUF_STRATEGY": rung}) == "fine"
-
-
-# ------------------------------------------------------------------------------- freeze
-
-
-@pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("length", [0, 1, 1000, 300_000, LARGE])
-def test_freeze_returns_readonly_view_and_empties_buffer(length, limit):
-    buf, data = begun(length, limit=limit)
-    where = address(buf) if length else None
-    before = growbuf.stats()
-    frozen = buf.freeze()
-    assert isinstance(frozen, memoryview) and frozen.readonly and frozen.format == "B"
-    assert difference(before)["copied_bytes"] == 0
-    assert bytes(frozen) == data and hash(frozen) == hash(data)
-    assert_holds(buf, b"")
-    assert buf.limit == limit
-    buf += b"in use again"
-    buf.resize(3 * MIB)
-    assert_holds(buf, b"in use again" + bytes(3 * MIB - 12))
-    assert bytes(frozen) == data
-    if length:
-        assert where != address(buf)
-        with pytest.raises(TypeError, match="read-only"):
-            frozen[0] = 1
-        with pytest.raises(TypeError, match="not writable|read-only"):
-            ctypes.c_char.from_buffer(frozen)
-        with pytest.raises(TypeError):
-            io.BytesIO(b"x").readinto(frozen)
-
-
-def test_freeze_after_buffer_dropped_keeps_bytes_until_last_view():
-    buf, data = begun(LARGE, gap=100)
-    live = growbuf.stats()["spans_live"]
-    frozen = buf.freeze()
-    del buf
-    part = frozen[1000:2000]
-    again = memoryview(frozen.obj)
-    frozen.release()
-    assert again.readonly and again == data
-    again.release()
-    assert part == data[1000:2000]
-    assert growbuf.stats()["spans_live"] == live
-    del part, again
-    assert growbuf.stats()["spans_live"] < live or facts()["strategy"] == "heap"
-
-
-def test_freeze_result_as_dict_key_equals_bytes():
-    first, second = GrowBuffer(b"key"), GrowBuffer(b"key")
-    table = {first.freeze(): 1}
-    assert table[b"key"] == table[second.freeze()] == 1
-    with pytest.raises(TypeError):
-        type(next(iter(table)).obj)()
-
-
-def test_freeze_with_argument_raises_type_error():
-    buf = GrowBuffer(b"abc")
-    with pytest.raises(TypeError):
-        buf.freeze(1)
-    assert_holds(buf, b"abc")
-
-
-@RESERVES
-@ON_LINUX
-def test_freeze_without_address_space_keeps_buffer():
-    """If no new address space can be reserved, freeze() leaves the buffer unchanged."""
-    code = """
-        from growbuf import GrowBuffer
-        from growbuf._growbuf import check
-        buf = GrowBuffer(b"abc", limit=256 << 20)
-        try:
-            buf.freeze()
-        except MemoryError:
-            print(bytes(buf), buf.limit, check(buf))
-    """
-    assert run(code, limit=900 * MIB) == "b'abc' 268435456 None"
 
 
 # ----------------------------------------------------------------------------- pickling
@@ -786,6 +714,16 @@ def rebuild_in_vain():
         _rebuild(5)
 
 
+def value_and_write():
+    file = GrowIO()
+    for _ in range(3):
+        file.write(b"x" * 100_000)
+        file.getvalue()
+    value = file.getvalue()
+    file.write(b"y")
+    return value
+
+
 LEAKS = {
     "take all": lambda: GrowBuffer(b"x" * 1000).take(),
     "take some": lambda: GrowBuffer(b"x" * 1000).take(10),
@@ -796,6 +734,11 @@ LEAKS = {
         in_vain("take", "1"),
     ],
     "freeze": lambda: bytes(GrowBuffer(b"x" * 1000).freeze()),
+    "freeze some": lambda: GrowBuffer(b"x" * 1000).freeze(10),
+    "freeze much": lambda: GrowBuffer(3 * MIB).freeze(2 * MIB),
+    "freeze all": lambda: GrowBuffer(100_000).freeze(),
+    "pickle frozen": lambda: there_and_back(GrowBuffer(100_000).freeze()),
+    "value and write": value_and_write,
     "freeze in vain": lambda: in_vain("freeze"),
     "pickle": lambda: pickle.loads(pickle.dumps(GrowBuffer(b"abc"), 5)),
     "pickle a subclass": lambda: pickle.loads(pickle.dumps(labelled(b"abc"), 5)),
@@ -824,7 +767,8 @@ def test_take_and_freeze_repeated_leak_no_spans():
     for _ in range(50):
         for limit in [None] if facts()["strategy"] == "heap" else [None, 32 * MIB]:
             buf, _ = begun(LARGE, limit=limit)
-            parts = [buf.take(2 * MIB), buf.take(10), buf.freeze(), buf.take()]
+            parts = [buf.take(2 * MIB), buf.take(10), buf.freeze(2 * MIB)]
+            parts += [buf.freeze(), buf.take()]
             del buf, parts
     growbuf.trim()
     counted = difference(before)

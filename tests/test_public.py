@@ -1,6 +1,7 @@
 """Tests of the public names, the help, and the hints in error messages."""
 
 import doctest
+import inspect
 import pydoc
 import re
 import rlcompleter
@@ -13,7 +14,7 @@ import growbuf
 from growbuf import GrowBuffer, GrowIO
 from growbuf._growbuf import check, place
 
-NAMES = {"GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"}
+NAMES = {"FrozenBytes", "GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"}
 
 
 # --------------------------------------------------------------------------- names
@@ -29,11 +30,22 @@ def test_dir_without_numpy_omits_growarray(monkeypatch):
     assert set(dir(growbuf)) == {*NAMES, "__version__"}
 
 
-def test_star_import_omits_growarray():
+def star_import():
     namespace = {}
     exec("from growbuf import *", namespace)
     del namespace["__builtins__"]
-    assert set(namespace) == NAMES
+    return namespace
+
+
+def test_star_import_with_numpy_has_growarray():
+    pytest.importorskip("numpy")
+    assert star_import()["GrowArray"] is growbuf.GrowArray
+    assert set(star_import()) == {*NAMES, "GrowArray"}
+
+
+def test_star_import_without_numpy_omits_growarray(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert set(star_import()) == NAMES
 
 
 def completions(text, **names):
@@ -79,6 +91,34 @@ def test_docstring_of_each_public_name_exists(thing):
     assert thing.__doc__ and thing.__doc__[0].isupper()
 
 
+def members(kind, base):
+    """Yield the name and docstring of each public member that is not the base's own."""
+    for name, member in vars(kind).items():
+        theirs = getattr(base, name, None)
+        if not name.startswith("_") and member.__doc__ != getattr(
+            theirs, "__doc__", None
+        ):
+            yield name, member.__doc__
+
+
+def without_example(kind, base=object):
+    return [name for name, doc in members(kind, base) if ">>> " not in doc]
+
+
+def test_docstring_of_each_own_member_has_an_example():
+    assert without_example(GrowBuffer, bytearray) == []
+    assert without_example(GrowIO) == []
+    for name in ("configure", "info", "stats", "trim"):
+        assert ">>> " in getattr(growbuf, name).__doc__
+
+
+def test_docstring_of_each_own_member_of_growarray_has_an_example():
+    """Members that are NumPy's have NumPy's first line only."""
+    np = pytest.importorskip("numpy")
+    ours = without_example(growbuf.GrowArray)
+    assert [name for name in ours if not hasattr(np.ndarray, name)] == []
+
+
 def test_docstrings_in_pydoc_fit_a_terminal():
     """pydoc indents a method by four columns, after a vertical bar. A docstring that is
     the base's own is as long as that Python made it."""
@@ -101,6 +141,75 @@ def test_help_of_growbuffer_begins_with_signature_and_example():
     assert ">>> buf += b' and eggs'" in head
     for argument in ("prefault:", "limit:"):
         assert argument in head
+
+
+@pytest.mark.parametrize("name", ["mean", "reshape", "astype", "argsort", "cumsum"])
+def test_help_of_ndarray_method_has_numpy_signature_and_first_line(name):
+    np = pytest.importorskip("numpy")
+    method = getattr(growbuf.GrowArray, name)
+    first, _, rest = method.__doc__.partition("\n\n")
+    assert first and first in " ".join(getattr(np.ndarray, name).__doc__.split())
+    assert f"numpy.ndarray.{name}" in rest
+    names = list(inspect.signature(method).parameters)
+    assert names[0] == "self" and len(names) > 1
+    told = (
+        getattr(np.ndarray, name).__text_signature__
+        or np.ndarray.__dict__[name].__doc__
+    )
+    assert all(other in told for other in names[1:])
+
+
+def test_help_of_ndarray_attribute_has_numpy_first_line():
+    np = pytest.importorskip("numpy")
+    first = growbuf.GrowArray.T.__doc__.partition("\n\n")[0]
+    assert first and first in " ".join(np.ndarray.T.__doc__.split())
+
+
+def test_no_docstring_of_growarray_only_refers_to_ndarray():
+    pytest.importorskip("numpy")
+    docs = [member.__doc__ or "" for member in vars(growbuf.GrowArray).values()]
+    assert [doc for doc in docs if doc.startswith("As ndarray.")] == []
+
+
+class Printer:
+    """What IPython passes to _repr_pretty_()."""
+
+    def __init__(self, value):
+        self.shown = ""
+        value._repr_pretty_(self, False)
+
+    def text(self, text):
+        self.shown += text
+
+
+class Own(GrowBuffer):
+    pass
+
+
+def test_prompt_shows_short_buffer_as_repr():
+    for buffer in (GrowBuffer(), GrowBuffer(b"x" * 1000)):
+        assert Printer(buffer).shown == repr(buffer)
+
+
+@pytest.mark.parametrize("kind", [GrowBuffer, Own])
+def test_prompt_shows_both_ends_of_long_buffer(kind):
+    buffer = kind(b"a" * 500 + b"b" * 501)
+    ends = f"{b'a' * 32} ... {b'b' * 32}"
+    assert Printer(buffer).shown == f"<{kind.__name__} of 1001 bytes: {ends}>"
+    assert repr(buffer) == f"{kind.__name__}({bytes(buffer)})"
+
+
+def test_prompt_with_broken_printer_raises_its_error():
+    with pytest.raises(AttributeError, match="text"):
+        GrowBuffer()._repr_pretty_(None, False)
+    with pytest.raises(TypeError):
+        GrowBuffer()._repr_pretty_(None)
+
+
+def test_growio_works_in_with_statement():
+    with GrowIO(b"spam") as file:
+        assert file.read() == b"spam"
+    assert file.closed
 
 
 def test_docstring_examples_under_doctest_pass():

@@ -230,12 +230,9 @@ def test_iadd_while_threads_read_views_shows_right_bytes():
 
 FORBIDDEN = {
     "pop": lambda b: b.pop(),
-    "pop front": lambda b: b.pop(0),
     "remove": lambda b: b.remove(b[3]),
-    "clear": lambda b: b.clear(),
     "delete item": lambda b: b.__delitem__(1),
     "delete slice": lambda b: b.__delitem__(slice(1, 3)),
-    "delete front": lambda b: b.__delitem__(slice(0, 3)),
     "delete end": lambda b: b.__delitem__(slice(-3, None)),
     "delete every other": lambda b: b.__delitem__(slice(0, None, 2)),
     "insert in front": lambda b: b.insert(0, 1),
@@ -244,26 +241,23 @@ FORBIDDEN = {
     "longer slice": lambda b: b.__setitem__(slice(1, 2), b"xyz"),
     "longer slice at the end": lambda b: b.__setitem__(slice(-2, None), b"xyz"),
     "shorter slice": lambda b: b.__setitem__(slice(1, 4), b"x"),
+    "shorter slice in front": lambda b: b.__setitem__(slice(0, 4), b"x"),
     "shorter slice of items": lambda b: b.__setitem__(slice(1, 4), [1]),
-    "times nothing": lambda b: b.__imul__(0),
     "resize": lambda b: b.resize(len(b) - 1),
     "init": lambda b: b.__init__(b"xyz"),
     "init with a limit": lambda b: b.__init__(b"xyz", limit=LIMIT),
     "init with nothing": lambda b: b.__init__(),
-    "take_bytes": lambda b: b.take_bytes(2),
-    "take": lambda b: b.take(2),
-    "take all": lambda b: b.take(),
     "freeze": lambda b: b.freeze(),
 }
 
 
 @pytest.mark.parametrize("length", [10, 3 * MIB])
 @pytest.mark.parametrize("name", FORBIDDEN)
-def test_non_append_change_under_view_raises_buffer_error(name, length):
+def test_change_within_buffer_under_view_raises_buffer_error(name, length):
     buf, data = stable(length)
     with memoryview(buf) as view:
         before = place(buf), buf.capacity, buf.limit
-        with pytest.raises(BufferError, match="re-sized but by appending"):
+        with pytest.raises(BufferError, match="re-sized: release its views"):
             FORBIDDEN[name](buf)
         assert_holds(buf, data)
         assert bytes(view) == data

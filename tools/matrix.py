@@ -35,8 +35,18 @@ ALLOCATORS = ["jemalloc", "mimalloc"]
 # those of the standard library take long; those of limits and faults force each rung
 # themselves.
 SAME_EVERYWHERE = [
-    *("bench", "c", "demo", "docs", "examples", "faults", "layers", "limits"),
-    *("packaging", "rungs", "swap", "tools", "typing"),
+    *(
+        "bench",
+        "c",
+        "demo",
+        "docs",
+        "examples",
+        "faults",
+        "figures",
+        "layers",
+        "limits",
+    ),
+    *("links", "packaging", "rungs", "swap", "tools", "typing"),
 ]
 # Tests whose result may depend on the rung or on the allocator.
 WHAT_BUFFERS_DO = [

@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 import growbuf
-from growbuf.cli.cases import CASES, PACKAGES, Case, is_installed
+from growbuf.cli.cases import CASES, PACKAGES, SELECTION, Case, is_installed
 from growbuf.cli.measure import (
     GIB,
     MissingError,
@@ -25,11 +25,6 @@ from growbuf.cli.measure import (
 )
 from growbuf.cli.output import Console, format_nbytes, show_progress
 
-# Cases that together take a minute. The suite in benchmarks/ runs all cases.
-SELECTION = (
-    *("build-64", "build-64k", "by-byte", "rebuild", "window", "zeros"),
-    *("append", "extend"),
-)
 CASE_NAMES = ("all", *CASES)
 WARM_MIN_NBYTES = 16 << 20
 MEMORY_MIN_NBYTES = 4 << 20

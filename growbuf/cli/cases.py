@@ -573,3 +573,9 @@ CASES = {
     "append": Case("append Python floats", floats, ITEMS, 1 / 16, 8, values_of),
     "extend": Case("extend by 1024 float64", blocks, BLOCKS, 1, BLOCK_ITEMS * 8),
 }
+
+# Cases that together take a minute. The suite in benchmarks/ runs all cases.
+SELECTION = (
+    *("build-64", "build-64k", "by-byte", "rebuild", "window", "zeros"),
+    *("append", "extend"),
+)

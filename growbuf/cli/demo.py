@@ -18,12 +18,13 @@ from rich.progress import DownloadColumn
 from rich.table import Table
 
 import growbuf
-from growbuf.cli.measure import available_nbytes, exit_reason
+from growbuf.cli.measure import GIB, available_nbytes, exit_reason
 from growbuf.cli.output import Console, format_nbytes, show_progress
 from growbuf.cli.stream import (
     PIECE_NBYTES,
     InputError,
     Source,
+    misnamed,
     read_pieces,
     write_stdlib_tar,
 )
@@ -31,6 +32,8 @@ from growbuf.cli.stream import (
 KINDS = ("bytearray", "GrowBuffer")
 DEFAULT_NBYTES = 1 << 30
 WARM_MAX_NBYTES = 4 << 30
+TELLING_NBYTES = 4 << 20  # shorter data takes too little time to compare
+SECONDS_PER_GIB = 5  # of one run, with its warm-up and the check of its digest
 
 NOTE = (
     "All figures are medians. Appending: the time spent in `buffer += piece`. Whole "
@@ -38,8 +41,9 @@ NOTE = (
     "both types; data that is repeated is decompressed once. Ratio: bytearray / "
     "GrowBuffer. Peak memory: of the process that made the run, minus what it held "
     "before the first piece. Moves: how often the kernel moved the pages of the buffer. "
-    "Pages moved: their size in total; the kernel changes the page tables and copies no "
-    "byte. Bytes copied: by growing, as when a small buffer leaves the heap."
+    "Page tables moved: the size of the pages whose addresses the kernel changed, in "
+    "total; it copies no byte. Bytes copied: by growing, as when a small buffer leaves the "
+    "heap."
 )
 WARM_NOTE = (
     "Before each run, memory for it was touched and freed: a virtual machine may have "
@@ -64,17 +68,53 @@ def run(file: str | None, nbytes: int | None, repeat: int, cold: bool) -> None:
     The data is that of `file`, or `nbytes` bytes of the standard library if it is None.
     """
     out = Console()
+    if file is not None and (warning := misnamed(file)):
+        Console(stderr=True).print(f"growbuf: warning: {warning}", soft_wrap=True)
+    length = nbytes or default_nbytes() if file is None else length_of(file)
+    out.print(announcement(file, length, repeat), soft_wrap=True)
     with open_source(file, nbytes) as source:
         reference = digest(source)
         check_fits(reference.length)
         text = describe(file, source, reference)
         text = text.encode(out.encoding, "backslashreplace").decode(out.encoding)
         out.print(text, soft_wrap=True)
-        runs = measure_all(source, reference, repeat, cold)
+        tell = None if Console(stderr=True).is_terminal else out.print
+        runs = measure_all(source, reference, repeat, cold, tell)
     checked = len(KINDS) * repeat
     out.print(f"SHA-256 of the buffers: the same, {checked} of {checked}")
-    out.print(make_table(runs))
+    too_small = reference.length < TELLING_NBYTES
+    out.print(make_table(runs, with_ratio=not too_small))
     out.print(NOTE if cold else f"{NOTE} {WARM_NOTE}")
+    if too_small:
+        out.print(
+            f"{format_nbytes(reference.length)} of data are too little to tell: the times "
+            "are those of a few calls. Name a larger FILE, from "
+            f"{format_nbytes(TELLING_NBYTES)} on, or none."
+        )
+
+
+def length_of(file: str) -> int | None:
+    """Return the length of a file, None if it cannot be read; that is reported later."""
+    try:
+        return os.path.getsize(file)
+    except OSError:
+        return None
+
+
+def announcement(file: str | None, length: int | None, repeat: int) -> str:
+    """Return what the demo will do and how long that takes, roughly."""
+    what = (
+        "data of Python's standard library" if file is None else f"the data of {file}"
+    )
+    nbytes = "" if length is None else f"{format_nbytes(length)} of "
+    seconds = 3 + (length or 0) / GIB * (1 + len(KINDS) * repeat) * SECONDS_PER_GIB
+    took = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    if file is not None:
+        took += ", and longer if it is compressed"
+    return (
+        f"Building {nbytes}{what}, in turn {repeat} times as a bytearray and {repeat} "
+        f"times as a GrowBuffer: about {took}."
+    )
 
 
 @contextmanager
@@ -120,9 +160,16 @@ def digest(source: Source) -> Reference:
 
 
 def measure_all(
-    source: Source, reference: Reference, repeat: int, cold: bool
+    source: Source,
+    reference: Reference,
+    repeat: int,
+    cold: bool,
+    tell: Callable[[str], object] | None = None,
 ) -> dict[str, list[dict]]:
-    """Run the two types in turn, `repeat` times each; return the checked results."""
+    """Run the two types in turn, `repeat` times each; return the checked results.
+
+    Call `tell` with a line after each run.
+    """
     runs: dict[str, list[dict]] = {kind: [] for kind in KINDS}
     warm_nbytes = 0 if cold else warm_up_nbytes(reference.length)
     with show_progress(DownloadColumn(binary_units=True)) as progress:
@@ -133,6 +180,11 @@ def measure_all(
             result = measure(kind, source, warm_nbytes, partial(progress.advance, task))
             check_digest(kind, result, reference)
             runs[kind].append(result)
+            if tell:
+                tell(
+                    f"run {turn + 1} of {len(KINDS) * repeat}: {kind}, appending "
+                    f"{format_ns(result['append_ns'])}"
+                )
     return runs
 
 
@@ -209,7 +261,7 @@ def describe(file: str | None, source: Source, reference: Reference) -> str:
     )
 
 
-def make_table(runs: dict[str, list[dict]]) -> Table:
+def make_table(runs: dict[str, list[dict]], with_ratio: bool = True) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column()
     for heading in COLUMNS:
@@ -221,7 +273,8 @@ def make_table(runs: dict[str, list[dict]]) -> Table:
             kind,
             *("-" if figure is None else form(figure) for (_, form), figure in cells),
         )
-    table.add_row("ratio", *map(format_ratio, *medians.values()), style="bold")
+    if with_ratio:
+        table.add_row("ratio", *map(format_ratio, *medians.values()), style="bold")
     return table
 
 
@@ -252,6 +305,6 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "whole job": ("job_ns", format_ns),
     "peak memory": ("peak_nbytes", format_nbytes),
     "moves": ("moves", format_count),
-    "pages moved": ("moved_bytes", format_nbytes),
+    "page tables moved": ("moved_bytes", format_nbytes),
     "bytes copied": ("copied_bytes", format_nbytes),
 }

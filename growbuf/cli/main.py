@@ -13,6 +13,8 @@ import re
 import sys
 
 import growbuf
+from growbuf.cli.cases import CASES, SELECTION
+from growbuf.cli.explain import explain
 from growbuf.cli.measure import ALLOCATORS
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -89,6 +91,8 @@ def add_bench(commands: "argparse._SubParsersAction") -> None:
         help="compare with other libraries that collect data, in about a minute",
         description="Collect data of unknown length with growbuf and with other "
         "libraries, in turn. Print memory use and the ratios of their times.",
+        epilog=list_cases(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     bench.add_argument(
         "cases",
@@ -123,6 +127,15 @@ def add_bench(commands: "argparse._SubParsersAction") -> None:
         "--plot", metavar="FILE", help="draw the ratios into FILE (.svg, .png, .pdf)"
     )
     bench.set_defaults(command=run_bench, parser=bench)
+
+
+def list_cases() -> str:
+    """Return a line for each case of the benchmark; a * marks those of the selection."""
+    lines = [
+        f"  {'*' if name in SELECTION else ' '} {name:12} {case.doc}"
+        for name, case in CASES.items()
+    ]
+    return "\n".join(["cases (*: measured if none is named):", *lines])
 
 
 def add_info(commands: "argparse._SubParsersAction") -> None:
@@ -166,7 +179,7 @@ def run_bench(args: argparse.Namespace) -> int:
                     f"no such {what}: {name} (choose from {', '.join(known)})"
                 )
     if args.plot and importlib.util.find_spec("matplotlib") is None:
-        return fail(2, "--plot needs matplotlib: pip install 'growbuf[bench]'")
+        return fail(2, "--plot needs matplotlib: pip install matplotlib")
     bench.run(args.cases, args.size, args.repeat, args.allocator, args.json, args.plot)
     return 0
 
@@ -176,9 +189,9 @@ def run_info(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(facts, indent=2))
     else:
-        width = max(map(len, facts))
         for name, fact in facts.items():
-            print(f"{name:{width}}  {as_text(fact)}")
+            print(f"{name}: {as_text(fact)}")
+            print(explain(name, facts))
     return 0
 
 
@@ -191,7 +204,7 @@ def as_text(fact: object) -> str:
 def fail_without_rich(what: str, error: ModuleNotFoundError) -> int:
     if error.name != "rich":
         raise error
-    return fail(2, f"{what} needs rich: pip install 'growbuf[cli]'")
+    return fail(2, f"{what} needs rich: pip install rich")
 
 
 def fail(code: int, message: str) -> int:

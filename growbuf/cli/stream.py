@@ -20,6 +20,9 @@ PIECE_NBYTES = 64 << 10
 # The first bytes of a compressed file, and the module whose open() decompresses it.
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "lzma"}
 
+# How files are named that ought to begin with these bytes.
+SUFFIXES = {".gz": "gzip", ".tgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".lzma": "xz"}
+
 NOT_SOURCES = {"__pycache__", "site-packages", "dist-packages"}
 
 
@@ -61,6 +64,18 @@ def read_file(path: str) -> Iterator[bytes]:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (EOFError, LZMAError, zlib.error) as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def misnamed(path: str) -> str | None:
+    """Return a warning if the name of a file says that it is compressed and it is not."""
+    kind = SUFFIXES.get(os.path.splitext(path)[1].lower())
+    if kind is None or not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        start = file.read(max(map(len, MAGIC)))
+    if start.startswith(tuple(MAGIC)):
+        return None
+    return f"{path}: named as a {kind} file, but it is none; its bytes are used as they are"
 
 
 def open_stream(path: str) -> IO[bytes]:

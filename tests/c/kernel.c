@@ -43,6 +43,7 @@ struct kernel kernel;
 
 const char *const kernel_names[KERNEL_KINDS] = {
     [KERNEL_2014] = "2014",
+    [KERNEL_RETAIN] = "patched today",
     [KERNEL_MAINLINE] = "mainline",
     [KERNEL_OLD] = "old",
     [KERNEL_ENOSYS] = "without mremap",
@@ -338,6 +339,11 @@ is_aligned(const void *address, size_t length)
            length != 0;
 }
 
+/* A kernel refuses a move that leaves fewer than this many mappings to its limit, although
+ * most moves make only one: it may have to cut the source in three, and what is at a
+ * target too. It counts a target for equal lengths even where none is given. */
+enum { SPARE_FOR_MOVE = 4, SPARE_FOR_TARGET = 6 };
+
 static bool
 is_refused(size_t more_nbytes, size_t less_nbytes, size_t more_mappings)
 {
@@ -416,7 +422,8 @@ is_whole(const char *from, const char *to)
     return first < nmappings && last < nmappings && mappings[first].from == from &&
            mappings[last].to == to && mappings[first].origin == mappings[last].origin &&
            (first == 0 || mappings[first - 1].origin != mappings[first].origin) &&
-           (last + 1 == nmappings || mappings[last + 1].origin != mappings[last].origin);
+           (last + 1 == nmappings ||
+            mappings[last + 1].origin != mappings[last].origin);
 }
 
 static int
@@ -465,7 +472,8 @@ remap_forbidden(const void *address, size_t length, size_t new_length, int flags
     }
     if (!is_aligned(address, length) || !is_aligned(address, new_length) ||
         flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | KEEP_SOURCE) ||
-        (flags & (MREMAP_FIXED | KEEP_SOURCE) && !may_move)) {
+        (flags & (MREMAP_FIXED | KEEP_SOURCE) && !may_move) ||
+        (keep && new_length < length)) {
         return EINVAL;
     }
     if (keep && (kernel.kind == KERNEL_OLD ||
@@ -493,10 +501,12 @@ move(char *from, size_t length, size_t new_length, char *target, bool keep)
     protect(target, moved.to, moved.protection);
     if (!keep) {
         clear(from, from + length);
+        return target;
     }
-    else if (!kernel.dirty) {
+    if (!kernel.dirty) {
         zero(from, from + length);
     }
+    protect(from, from + length, moved.protection);
     return target;
 }
 
@@ -513,7 +523,7 @@ move_onto(char *from, size_t length, size_t new_length, char *target, bool keep)
     if (!belongs(target, target + new_length, OURS)) {
         wrong("moves onto what it has not mapped");
     }
-    if (is_refused(new_length, new_length + (keep ? 0 : length), 1)) {
+    if (is_refused(new_length, new_length + (keep ? 0 : length), SPARE_FOR_TARGET)) {
         return no_address(ENOMEM);
     }
     clear(target, target + new_length);
@@ -528,20 +538,26 @@ place_at(char *hint, size_t length)
                                                         : place(length, page_nbytes);
 }
 
-/* Grow in place where there is room, else elsewhere where that is allowed: if the source
- * is kept, at `hint`. */
+/* Grow in place where there is room, else elsewhere where that is allowed. What flag 4
+ * moves although its length stays goes to `hint`, if that is free. */
 static void *
 move_or_grow(char *from, size_t length, size_t new_length, int flags, char *hint)
 {
     bool keep = flags & KEEP_SOURCE;
     struct mapping *mapping = &mappings[find(from)];
-    bool must_move = keep && kernel.kind == KERNEL_MAINLINE;
+    bool must_move = keep && new_length == length && kernel.kind != KERNEL_2014;
     if (new_length == length && !must_move) {
         return from;
     }
+    if (must_move && (uintptr_t)hint % page_nbytes != 0) {
+        return no_address(EINVAL);
+    }
     bool in_place = !must_move && mapping->to == from + length &&
                     is_free(mapping->to, from + new_length);
-    if (is_refused(new_length - (keep && !in_place ? 0 : length), 0, 0)) {
+    if (is_refused(new_length - (keep && !in_place ? 0 : length), 0,
+                   in_place    ? 0
+                   : must_move ? SPARE_FOR_TARGET
+                               : SPARE_FOR_MOVE)) {
         return no_address(ENOMEM);
     }
     if (in_place) {
@@ -551,7 +567,7 @@ move_or_grow(char *from, size_t length, size_t new_length, int flags, char *hint
         return from;
     }
     char *target =
-        flags & MREMAP_MAYMOVE ? place_at(keep ? hint : NULL, new_length) : NULL;
+        flags & MREMAP_MAYMOVE ? place_at(must_move ? hint : NULL, new_length) : NULL;
     return target == NULL ? no_address(ENOMEM)
                           : move(from, length, new_length, target, keep);
 }
@@ -579,8 +595,7 @@ fake_remap(void *address, size_t length, size_t new_length, int flags, void *tar
         return no_address(EFAULT);
     }
     const struct mapping *mapping = &mappings[find(from)];
-    if (mapping->to < from + length ||
-        (flags & KEEP_SOURCE && !(mapping->protection & PROT_WRITE))) {
+    if (mapping->to < from + length) {
         return no_address(EFAULT);
     }
     return flags & MREMAP_FIXED
@@ -660,7 +675,8 @@ fake_protect(void *address, size_t length, int protection)
 static bool
 has_populate(void)
 {
-    return kernel.kind == KERNEL_MAINLINE || kernel.kind == KERNEL_EPERM;
+    return kernel.kind == KERNEL_RETAIN || kernel.kind == KERNEL_MAINLINE ||
+           kernel.kind == KERNEL_EPERM;
 }
 
 static int
@@ -854,7 +870,8 @@ kernel_leave(void)
     if (kernel_page_nbytes() != pages_system_ops.page_nbytes()) {
         pages_ops.page_nbytes = kernel_page_nbytes;
         pages_ops.map = map_at_page;
-        pages_ops.remap = NULL; /* the system would choose addresses for its own pages */
+        pages_ops.remap =
+            NULL; /* the system would choose addresses for its own pages */
     }
 }
 

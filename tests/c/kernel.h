@@ -23,12 +23,14 @@
 #include "pages.h"
 
 enum kernel_kind {
-    KERNEL_2014, /* flag 4 is RETAIN: grows, in place or elsewhere, keeps the source */
+    KERNEL_2014,   /* flag 4 is RETAIN: grows, in place or elsewhere, keeps the source;
+                  * what does not grow stays where it is */
+    KERNEL_RETAIN, /* of today, and flag 4 also grows; equal lengths always move */
     KERNEL_MAINLINE, /* flag 4 is DONTUNMAP: equal lengths only */
     KERNEL_OLD,      /* before 4.5: flag 4, MADV_POPULATE_WRITE, MADV_FREE are EINVAL */
     KERNEL_ENOSYS,   /* no mremap */
     KERNEL_EPERM,    /* mremap is forbidden */
-    KERNEL_WHOLE,    /* as Windows: only whole mappings are unmapped, discarding closes */
+    KERNEL_WHOLE, /* as Windows: only whole mappings are unmapped, discarding closes */
     KERNEL_NO_PAGES, /* no mmap either: every call is ENOSYS */
     KERNEL_KINDS
 };

@@ -81,7 +81,7 @@ model_is_zero_after(const struct model *model)
 static inline size_t
 model_reach(size_t limit)
 {
-    return limit < MIB ? 2 * MIB : 2 * growth_round_up(limit + 1, GROWTH_QUANTUM);
+    return growth_round_up(GROWTH_FRONT + 2 * limit + 1, GROWTH_QUANTUM);
 }
 
 /* It is where it was, and after what it has needed lies its reservation, untouched; or
@@ -96,7 +96,8 @@ model_check_limited(struct model *model)
     size_t rest = reach - model->opened;
     CHECK(store_is_limited(&model->store) && span->address == model->address);
     CHECK(store_capacity(&model->store) == model->limit);
-    if (pages_facts.in_steps) { /* what was discarded is closed, so not all stays open */
+    if (pages_facts
+            .in_steps) { /* what was discarded is closed, so not all stays open */
         CHECK(kernel_is_mapped(span->address, needed));
         return;
     }
@@ -268,7 +269,7 @@ model_limit(struct model *model, size_t limit)
         model->address = model->store.memory.address;
         model->limit = limit;
         model->opened = model_find_opened(model);
-        CHECK(model->address != NULL && model->store.memory.dirty_end == 0);
+        CHECK(model->address != NULL && model->store.memory.dirty_end == GROWTH_FRONT);
     }
     CHECK(store_kind(&model->store) == (error ? STORE_EMPTY : STORE_LIMITED));
     model_check(model);
@@ -290,7 +291,7 @@ static inline size_t
 model_may_copy(const struct model *model, size_t nbytes)
 {
     size_t left = model->length - nbytes;
-    size_t headroom = store_headroom(&model->store) + nbytes;
+    size_t headroom = store_free_headroom(&model->store) + nbytes;
     return 2 * MIB + (model->address != NULL && left < headroom ? left : 0);
 }
 

@@ -430,7 +430,7 @@ test_kernel_notices_misuse(void)
 {
     void (*const misuses[])(char *) = {
         unmap_twice,       unmap_too_much,   move_after_unmap, move_onto_nothing,
-        advise_too_far,    map_read_only,       release_twice,    resize_what_is_no_block,
+        advise_too_far,    map_read_only,    release_twice,    resize_what_is_no_block,
         use_what_was_lost, unmap_a_squatter, protect_too_far,
     };
     for (size_t i = 0; i < sizeof misuses / sizeof *misuses; i++) {

@@ -61,7 +61,7 @@ fill_in_pieces(struct model *model, size_t piece)
     while (model->length < model->limit) {
         size_t left = model->limit - model->length;
         CHECK(model_append(model, piece < left ? piece : left) == 0);
-        CHECK(model->store.start == model->address);
+        CHECK(model->store.start == model->address + GROWTH_FRONT);
     }
 }
 
@@ -97,7 +97,7 @@ test_store_limit_with_headroom_holds_no_more(void)
             begin_limited(&model, kind, limit);
             CHECK(model_append(&model, limit) == 0);
             CHECK(model_splice(&model, 0, third, 0) == 0);
-            CHECK(store_headroom(&model.store) == third);
+            CHECK(store_free_headroom(&model.store) == third);
             CHECK(model_append(&model, third) == 0);
             check_full(&model);
             CHECK(model_splice(&model, 0, 0, 1) == EFBIG);
@@ -124,9 +124,10 @@ test_store_set_limit_too_large_is_refused(void)
         }
         kernel.most_nbytes = 11 * MIB;
         CHECK(model_limit(&model, 5 * MIB + MIB) == ENOMEM);
-        CHECK(model_limit(&model, 4 * MIB) == ENOMEM); /* and a NUL: 6 MiB, twice */
+        /* Twice the limit, the bytes before the first and a NUL. */
+        CHECK(model_limit(&model, 5 * MIB) == ENOMEM);
         CHECK(kernel.nbytes == 0 && pool_stats().live == 0);
-        CHECK(model_limit(&model, 4 * MIB - 1) == 0);
+        CHECK(model_limit(&model, 5 * MIB - GROWTH_FRONT) == 0);
         end(&model);
     }
 }
@@ -285,7 +286,7 @@ test_store_splice_shrinking_leaves_no_more_than_a_tail(void)
             CHECK(pool_stats().nbytes <= pool_limit);
             CHECK(resident(&model.store) <= most + pool_stats().nbytes);
         }
-        CHECK(store_is_limited(&model.store) && store_headroom(&model.store) == 0);
+        CHECK(store_is_limited(&model.store) && store_free_headroom(&model.store) == 0);
         CHECK(pool_drain() == (pool_limit > 0));
         CHECK(resident(&model.store) <= pages_facts.page_nbytes);
         end(&model);
@@ -315,7 +316,8 @@ test_store_limited_refused_ahead_uses_what_is_open(void)
     struct model model;
     begin_limited(&model, KERNEL_MAINLINE, 5 * MIB);
     kernel_fail_from(1, ENOMEM);
-    CHECK(model_append(&model, 2 * MIB - 1) == 0 && model.opened == 2 * MIB);
+    CHECK(model_append(&model, 2 * MIB - GROWTH_FRONT - 1) == 0);
+    CHECK(model.opened == 2 * MIB);
     CHECK(model_append(&model, 1) == ENOMEM && model_append_zeros(&model, 1) == ENOMEM);
     kernel_heal();
     CHECK(model_append(&model, 1) == 0 && model.opened == 4 * MIB);
@@ -334,9 +336,10 @@ test_store_trim_keeps_what_is_in_use(void)
             model_scribble(&model);
             CHECK(model_splice(&model, 0, 5 * MIB - lengths[i], 0) == 0);
             model_trim(&model);
-            CHECK(store_headroom(&model.store) == 0);
+            CHECK(store_free_headroom(&model.store) == 0);
             size_t page = pages_facts.page_nbytes;
-            CHECK(resident(&model.store) <= growth_round_up(lengths[i] + 1, page));
+            CHECK(resident(&model.store) <=
+                  growth_round_up(GROWTH_FRONT + lengths[i] + 1, page));
         }
         end(&model);
     }
@@ -400,8 +403,8 @@ test_store_limited_slide_leaves_zeros_past_the_limit(void)
             kernel_fail_from(1, EAGAIN);
         }
         CHECK(model_splice(&model, 0, limit / 2 + 1, 0) == 0);
-        CHECK(store_headroom(&model.store) == 0 &&
-              model.store.memory.dirty_end <= limit);
+        CHECK(store_free_headroom(&model.store) == 0 &&
+              model.store.memory.dirty_end <= GROWTH_FRONT + limit);
         kernel_heal();
         CHECK(model_append_zeros(&model, limit - model.length) == 0);
         check_full(&model);
@@ -419,12 +422,12 @@ test_store_limited_asks_for_huge_pages_as_a_whole(void)
         model_init(&model, MOST);
         CHECK(model_limit(&model, 20 * MIB) == 0);
         bool unasked = huge == PAGES_HUGE_ALWAYS || huge == PAGES_HUGE_UNKNOWN;
-        CHECK(kernel_is_advised(model.address, 44 * MIB,
+        CHECK(kernel_is_advised(model.address, 42 * MIB,
                                 unasked ? KERNEL_HUGE_REFUSED : KERNEL_HUGE_UNSAID));
         CHECK(model_append(&model, 4 * MIB - 1) == 0 && !model.store.memory.huge);
         CHECK(model_append(&model, 8 * MIB) == 0);
         CHECK(model.store.memory.huge == (huge != PAGES_HUGE_NEVER));
-        CHECK(kernel_is_advised(model.address, 44 * MIB,
+        CHECK(kernel_is_advised(model.address, 42 * MIB,
                                 huge ? KERNEL_HUGE_ASKED : KERNEL_HUGE_UNSAID));
         end(&model);
     }
@@ -467,7 +470,7 @@ make(struct model *model, enum way way, size_t headroom, size_t length)
     }
     CHECK(model_append(model, headroom + length - model->length) == 0);
     CHECK(model_splice(model, 0, headroom, 0) == 0);
-    CHECK(store_headroom(&model->store) == headroom && model->length == length);
+    CHECK(store_free_headroom(&model->store) == headroom && model->length == length);
 }
 
 /* What was taken and what is left are as good as any other store. */

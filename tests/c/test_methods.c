@@ -1,5 +1,8 @@
 /* The algorithms of bytearray's methods, beside plain loops that do the same. */
-#include "methods.c" /* it is linked with no other program */
+#include "find.c" /* first: it asks for memrchr() */
+/* These files are linked with no other program. */
+#include "copy.c"
+#include "methods.c"
 
 #include <ctype.h>
 #include <time.h>
@@ -63,7 +66,7 @@ plain_find(struct piece bytes, struct piece part)
             return at;
         }
     }
-    return METHODS_NONE;
+    return FIND_NONE;
 }
 
 static size_t
@@ -74,7 +77,7 @@ plain_rfind(struct piece bytes, struct piece part)
             return at - 1;
         }
     }
-    return METHODS_NONE;
+    return FIND_NONE;
 }
 
 static void
@@ -84,8 +87,8 @@ test_find_is_as_a_plain_loop(void)
     for (int turn = 0; turn < 20000; turn++) {
         struct piece all = random_piece(bytes, MAX), part = random_part(small, all);
         CASE("turn %d: %zu bytes, a part of %zu", turn, all.nbytes, part.nbytes);
-        CHECK(methods_find(all, part) == plain_find(all, part));
-        CHECK(methods_rfind(all, part) == plain_rfind(all, part));
+        CHECK(find_first(all, part) == plain_find(all, part));
+        CHECK(find_last(all, part) == plain_rfind(all, part));
         if (part.nbytes > 0) {
             size_t count = 0, at = 0, max = pick(3) ? METHODS_NONE : pick(4);
             while (count < max && at + part.nbytes <= all.nbytes) {
@@ -93,7 +96,7 @@ test_find_is_as_a_plain_loop(void)
                 count += found;
                 at += found ? part.nbytes : 1;
             }
-            CHECK(methods_count(all, part, max) == count);
+            CHECK(find_count(all, part, max) == count);
         }
     }
 }
@@ -132,13 +135,13 @@ test_find_gives_up_comparing_where_all_is_similar(void)
     memset(part, 'a', sizeof part);
     struct piece all = {bytes, sizeof bytes}, wanted = {part, sizeof part};
     part[sizeof part / 2] = 'b';
-    CHECK(methods_find(all, wanted) == METHODS_NONE);
-    CHECK(methods_rfind(all, wanted) == METHODS_NONE);
+    CHECK(find_first(all, wanted) == FIND_NONE);
+    CHECK(find_last(all, wanted) == FIND_NONE);
     bytes[sizeof bytes - 1000] = bytes[1000] = 'b';
-    CHECK(methods_find(all, wanted) == METHODS_NONE);
+    CHECK(find_first(all, wanted) == FIND_NONE);
     bytes[sizeof bytes / 2] = 'b';
-    CHECK(methods_find(all, wanted) == sizeof bytes / 2 - sizeof part / 2);
-    CHECK(methods_rfind(all, wanted) == sizeof bytes / 2 - sizeof part / 2);
+    CHECK(find_first(all, wanted) == sizeof bytes / 2 - sizeof part / 2);
+    CHECK(find_last(all, wanted) == sizeof bytes / 2 - sizeof part / 2);
 }
 
 /* Put pieces together again, with a separator. */
@@ -173,12 +176,12 @@ test_split_pieces_are_the_bytes_between_separators(void)
             methods_pieces_init(&pieces);
             CHECK((right ? methods_rsplit : methods_split)(&pieces, all, part, max) ==
                   0);
-            size_t count = methods_count(all, part, METHODS_NONE);
+            size_t count = find_count(all, part, METHODS_NONE);
             CHECK(right || pieces.count == (count < max ? count : max) + 1);
             CHECK(join(joined, &pieces, part) == all.nbytes);
             CHECK(memcmp(joined, bytes, all.nbytes) == 0);
             for (size_t i = 0; max == METHODS_NONE && i < pieces.count; i++) {
-                CHECK(methods_find(pieces.items[i], part) == METHODS_NONE);
+                CHECK(find_first(pieces.items[i], part) == FIND_NONE);
             }
             methods_pieces_free(&pieces);
         }
@@ -234,8 +237,8 @@ test_splitlines_ends(void)
             struct piece line = cut.items[i];
             const char *end = line.start + line.nbytes;
             size_t nend = kept.items[i].nbytes - line.nbytes;
-            CHECK(find_byte(line, '\n') == METHODS_NONE);
-            CHECK(find_byte(line, '\r') == METHODS_NONE);
+            CHECK(find_byte(line, '\n') == FIND_NONE);
+            CHECK(find_byte(line, '\r') == FIND_NONE);
             CHECK(nend == 1   ? *end == '\n' || *end == '\r'
                   : nend == 2 ? end[0] == '\r' && end[1] == '\n'
                               : i + 1 == kept.count && end == bytes + all.nbytes);

@@ -5,6 +5,7 @@
 
 static const int expected_errors[KERNEL_KINDS][PAGES_NRUNGS] = {
     [KERNEL_2014] = {0, 0, 0, ENOTSUP, 0},
+    [KERNEL_RETAIN] = {0, 0, 0, 0, 0},
     [KERNEL_MAINLINE] = {0, 0, 0, 0, EINVAL},
     [KERNEL_OLD] = {0, 0, 0, EINVAL, EINVAL},
     [KERNEL_ENOSYS] = {0, 0, ENOSYS, ENOSYS, ENOSYS},
@@ -14,9 +15,9 @@ static const int expected_errors[KERNEL_KINDS][PAGES_NRUNGS] = {
 };
 
 static const int expected_populate[KERNEL_KINDS] = {
-    [KERNEL_2014] = EINVAL,   [KERNEL_OLD] = EINVAL,      [KERNEL_MAINLINE] = 0,
-    [KERNEL_ENOSYS] = EINVAL, [KERNEL_NO_PAGES] = ENOSYS, [KERNEL_EPERM] = 0,
-    [KERNEL_WHOLE] = ENOTSUP,
+    [KERNEL_2014] = EINVAL, [KERNEL_OLD] = EINVAL,    [KERNEL_MAINLINE] = 0,
+    [KERNEL_RETAIN] = 0,    [KERNEL_ENOSYS] = EINVAL, [KERNEL_NO_PAGES] = ENOSYS,
+    [KERNEL_EPERM] = 0,     [KERNEL_WHOLE] = ENOTSUP,
 };
 
 static void
@@ -62,8 +63,8 @@ test_pages_probe_starts_from_a_forced_rung(void)
 static void
 test_pages_probe_with_a_source_not_emptied_goes_lower(void)
 {
-    const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_MAINLINE};
-    for (int i = 0; i < 2; i++) {
+    const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_RETAIN, KERNEL_MAINLINE};
+    for (int i = 0; i < 3; i++) {
         kernel_boot(kinds[i]);
         kernel.dirty = true;
         pages_probe(ANY_RUNG);
@@ -430,7 +431,8 @@ test_pages_discard_in_steps_closes_all_but_a_page(void)
     CHECK(pages_facts.step_nbytes == pages_facts.page_nbytes);
     CHECK(pages_map(2 * MIB, &mapped) == 0);
     fill(mapped, 2 * MIB, 1);
-    CHECK(pages_discard(mapped + MIB, MIB) == 0 && is_filled(mapped, MIB, 1));
+    CHECK(pages_discard(mapped + MIB, MIB, false) == 0);
+    CHECK(is_filled(mapped, MIB, 1));
     CHECK(is_zero(mapped + MIB, PAGE) && kernel_is_mapped(mapped, MIB + PAGE));
     CHECK(kernel_is_closed(mapped + MIB + PAGE, MIB - PAGE));
     CHECK(pages_open(mapped + MIB, MIB) == 0 && is_zero(mapped + MIB, MIB));
@@ -445,11 +447,12 @@ test_pages_discard_leaves_zeros(void)
     char *mapped;
     CHECK(pages_map(2 * MIB, &mapped) == 0);
     fill(mapped, 2 * MIB, 1);
-    CHECK(pages_discard(mapped + MIB, MIB) == 0);
+    CHECK(pages_discard(mapped + MIB, MIB, false) == 0);
     CHECK(is_filled(mapped, MIB, 1) && is_zero(mapped + MIB, MIB));
     fill(mapped, 2 * MIB, 1);
     kernel_fail(1, EAGAIN);
-    CHECK(pages_discard(mapped, 2 * MIB) == EAGAIN && is_filled(mapped, 2 * MIB, 1));
+    CHECK(pages_discard(mapped, 2 * MIB, false) == EAGAIN &&
+          is_filled(mapped, 2 * MIB, 1));
 }
 
 /* --------------------------------------------------------------- opening and hiding */

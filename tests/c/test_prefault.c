@@ -171,7 +171,7 @@ test_prefault_stop_waits_for_the_piece_and_drops_the_rest(void)
         size_t count = atomic_load(&npieces);
         usleep(2000);
         CHECK(atomic_load(&npieces) == count);
-        CHECK(pages_discard(mapped, 8 * PIECE) == 0);
+        CHECK(pages_discard(mapped, 8 * PIECE, false) == 0);
         CHECK(kernel_resident(mapped, 8 * PIECE) == 0);
     }
     end(mapped, 8 * PIECE);
@@ -244,7 +244,7 @@ test_prefault_fork_ends_the_helper_and_drops_its_orders(void)
         prefault_after_fork();
         usleep(2000);
         CHECK(atomic_load(&npieces) == count && count < 64);
-        CHECK(pages_discard(mapped, 64 * PIECE) == 0);
+        CHECK(pages_discard(mapped, 64 * PIECE, false) == 0);
     }
     prefault_ask(mapped, PIECE);
     wait_until(were_touched, 1);

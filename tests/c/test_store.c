@@ -145,7 +145,7 @@ test_store_splice_at_the_front_copies_nothing(void)
     }
     CHECK(pool_stats().copies == copies);
     CHECK(store_splice(&store, 0, 0, 5000) == 0);
-    CHECK(store_headroom(&store) == MIB / 1000 * 1000 - 5000);
+    CHECK(store_free_headroom(&store) == MIB / 1000 * 1000 - 5000);
     CHECK_SOUND(store_check(&store));
     store_free(&store);
     finish();
@@ -159,15 +159,17 @@ test_store_splice_moves_the_shorter_side(void)
     model_init(&model, 4 * MIB);
     CHECK(model_append(&model, MIB) == 0);
     CHECK(model_splice(&model, 1000, 500, 0) == 0 &&
-          store_headroom(&model.store) == 500);
+          store_free_headroom(&model.store) == 500);
     CHECK(model_splice(&model, MIB - 2000, 500, 0) == 0 &&
-          store_headroom(&model.store) == 500);
+          store_free_headroom(&model.store) == 500);
     CHECK(model_splice(&model, 2000, 0, 100) == 0 &&
-          store_headroom(&model.store) == 400);
+          store_free_headroom(&model.store) == 400);
     CHECK(model_splice(&model, MIB - 2000, 0, 99) == 0 &&
-          store_headroom(&model.store) == 400);
-    CHECK(model_splice(&model, 10, 0, 401) == 0 && store_headroom(&model.store) == 400);
-    CHECK(model_splice(&model, 10, 1, 401) == 0 && store_headroom(&model.store) == 0);
+          store_free_headroom(&model.store) == 400);
+    CHECK(model_splice(&model, 10, 0, 401) == 0 &&
+          store_free_headroom(&model.store) == 400);
+    CHECK(model_splice(&model, 10, 1, 401) == 0 &&
+          store_free_headroom(&model.store) == 0);
     model_free(&model);
     finish();
 }
@@ -224,7 +226,7 @@ test_store_append_within_tailroom_copies_nothing(void)
     store_init(&store);
     append(&store, 2 * MIB);
     CHECK(store_splice(&store, 0, MIB, 0) == 0);
-    CHECK(store_headroom(&store) == MIB && store_tailroom(&store) > 100);
+    CHECK(store_free_headroom(&store) == MIB && store_tailroom(&store) > 100);
     char *start = store.start;
     append(&store, store_tailroom(&store));
     CHECK(store.start == start);
@@ -273,14 +275,15 @@ test_store_trim_keeps_what_is_in_use(void)
     CHECK(model_splice(&model, 0, 4 * MIB, 0) == 0);
     CHECK(model_splice(&model, 3 * MIB + 123, model.length - 3 * MIB - 123, 0) == 0);
     model_trim(&model);
-    CHECK(store_headroom(&model.store) == 0 && model.store.memory.length == 4 * MIB);
+    CHECK(store_free_headroom(&model.store) == 0 &&
+          model.store.memory.length == 4 * MIB);
     CHECK(store_nbytes(&model.store) <= 3 * MIB + 2 * pages_facts.page_nbytes);
     model_trim(&model);
-    /* A length of whole pages has its NUL on a page more. */
+    /* The bytes before the first and the NUL take a page more. */
     CHECK(model_splice(&model, 0, 0, 4 * MIB - model.length) == 0);
     model_trim(&model);
     CHECK(model.store.memory.length == 6 * MIB);
-    CHECK(model_splice(&model, 0, 1, 0) == 0);
+    CHECK(model_splice(&model, 0, GROWTH_FRONT + 1, 0) == 0);
     model_trim(&model);
     CHECK(model.store.memory.length == 4 * MIB);
     CHECK(model_splice(&model, 100, model.length - 200, 0) == 0);
@@ -318,7 +321,7 @@ test_store_reserve_of_little_is_on_the_heap(void)
     model_init(&model, 12 * MIB);
     CHECK(model_reserve(&model, 1000) == 0 && store_capacity(&model.store) == 1000);
     CHECK(model_append(&model, 900) == 0 && model_splice(&model, 0, 400, 0) == 0);
-    CHECK(model_reserve(&model, 900) == 0 && store_headroom(&model.store) == 0);
+    CHECK(model_reserve(&model, 900) == 0 && store_free_headroom(&model.store) == 0);
     CHECK(model_reserve(&model, 300) == 0 && store_capacity(&model.store) >= 900);
     CHECK(model_reserve(&model, MIB) == 0 && store_kind(&model.store) == STORE_SPAN);
     model_clear(&model);
@@ -367,7 +370,8 @@ test_store_append_zeros_on_fresh_pages_touches_none(void)
 static void
 test_store_append_zeros_takes_dirty_pages_below_32_mib(void)
 {
-    const size_t nbytes[] = {GROWTH_FRESH_ZEROS_MIN - 2, GROWTH_FRESH_ZEROS_MIN - 1};
+    const size_t first = GROWTH_FRESH_ZEROS_MIN - GROWTH_FRONT - 1;
+    const size_t nbytes[] = {first - 1, first};
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
         struct store store;
         begin(i / 2, ANY_RUNG);
@@ -566,9 +570,9 @@ test_store_asks_for_huge_pages_from_4_mib(void)
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct store store;
     store_init(&store);
-    append(&store, 4 * MIB - 1);
+    append(&store, 4 * MIB - GROWTH_FRONT - 1);
     CHECK(!store.memory.huge);
-    append(&store, 1);
+    append(&store, GROWTH_FRONT + 1);
     CHECK(store.memory.huge);
     append(&store, 12 * MIB);
     uint64_t copies = pool_stats().copies, moves = pool_stats().moves;

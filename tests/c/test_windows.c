@@ -48,7 +48,7 @@ test_windows_discard_closes_and_open_reads_zero(void)
     CHECK(pages_reserve(4 * MIB, &mapped) == 0 && state_of(mapped) == MEM_RESERVE);
     CHECK(pages_open(mapped, 4 * MIB) == 0 && state_of(mapped) == MEM_COMMIT);
     fill(mapped, 4 * MIB, 1);
-    CHECK(pages_discard(mapped + MIB, 2 * MIB) == 0);
+    CHECK(pages_discard(mapped + MIB, 2 * MIB, false) == 0);
     CHECK(is_filled(mapped, MIB, 1) && is_zero(mapped + MIB, PAGE));
     CHECK(state_of(mapped + MIB + PAGE) == MEM_RESERVE);
     CHECK(state_of(mapped + 3 * MIB - PAGE) == MEM_RESERVE);

@@ -1,6 +1,7 @@
 """GrowArray, generic in its items as numpy.typing.NDArray is. Never run."""
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Hashable, Iterator
 from typing import Any, assert_type
 
 import numpy as np
@@ -32,7 +33,6 @@ def arrays_keep_them(samples: GrowArray[np.float32], mask: NDArray[np.bool_]) ->
     assert_type(samples[1:], NDArray[np.float32])
     assert_type(samples[[0, 2]], NDArray[np.float32])
     assert_type(samples[mask], NDArray[np.float32])
-    assert_type(samples["field"], NDArray[Any])
     assert_type(samples.detach(), NDArray[np.float32])
     assert_type(samples.copy(), GrowArray[np.float32])
     assert_type(samples.__array__(), NDArray[np.float32])
@@ -53,5 +53,46 @@ def it_grows_and_shrinks(samples: GrowArray[np.float64]) -> None:
     samples.reserve("10")  # type: ignore[arg-type]
 
 
+def it_is_used_as_an_ndarray(samples: GrowArray[np.float64]) -> None:
+    assert_type(np.add(samples, 1, out=samples), NDArray[Any])
+    assert_type(np.concatenate((samples, samples)), NDArray[np.float64])
+    assert_type(samples.mean(), Any)
+    assert_type(samples.sum(axis=0), Any)
+    assert_type(samples[0], Any)
+    assert_type(samples + 1, NDArray[np.float64])
+    assert_type(samples > 1, NDArray[np.bool_])
+    assert_type(
+        samples.reshape(2, 3), np.ndarray[tuple[int, int], np.dtype[np.float64]]
+    )
+    assert_type(samples.astype(np.int16), NDArray[np.int16])
+    assert_type(samples.T, NDArray[np.float64])
+    samples += 1
+    samples *= samples
+    assert_type(samples, GrowArray[np.float64])
+
+
+def fields_are_arrays(records: GrowArray[np.void], any_rows: GrowArray[Any]) -> None:
+    assert_type(records["field"], NDArray[Any])
+    assert_type(records[["t", "id"]], NDArray[np.void])
+    assert_type(any_rows.mean(), Any)
+
+
+def mistakes_are_found(samples: GrowArray[np.float64]) -> None:
+    samples.apend(1)  # type: ignore[attr-defined]
+    samples.meen()  # type: ignore[attr-defined]
+    key: Hashable = samples  # type: ignore[assignment]
+    print(key, {samples: 1})  # pyright: ignore[reportUnhashable]
+
+
 def narrower_items_are_items(samples: GrowArray[np.float64]) -> GrowArray[np.generic]:
     return samples
+
+
+def rows_come_in_place(samples: GrowArray[np.float32], sock: socket.socket) -> None:
+    assert_type(samples.spare(10), NDArray[np.float32])
+    samples.commit(5)
+    assert_type(samples.readfrom(sock), int | None)
+    assert_type(samples.readfrom(3, 10), int | None)
+    assert_type(samples.pending_nbytes, int)
+    assert_type(GrowArray(maxlen=3).maxlen, int | None)
+    assert_type(samples.to_numpy(), NDArray[np.float32])

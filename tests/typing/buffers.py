@@ -56,7 +56,9 @@ def has_methods_of_its_own(buffer: GrowBuffer, source: socket.socket) -> None:
     assert_type(buffer.readfrom(source), int | None)
     assert_type(buffer.readfrom(source.fileno(), 4096), int | None)
     assert_type(buffer.take(2), GrowBuffer)
-    assert_type(buffer.freeze(), "memoryview[int]")
+    assert_type(buffer.freeze(), growbuf.FrozenBytes)
+    assert_type(buffer.freeze(10), growbuf.FrozenBytes)
+    hash(buffer.freeze().upper())
     # Python's own have these since 3.14 and 3.15, GrowBuffer everywhere.
     assert_type(buffer.resize(10), None)
     assert_type(buffer.take_bytes(2), bytes)

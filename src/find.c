@@ -1,0 +1,287 @@
+/* find: searching plain bytes. */
+#define _GNU_SOURCE /* memrchr */
+
+#include "find.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* For fewer bytes than this a loop costs less than a call of memchr(). */
+enum { FEW = 16 };
+
+size_t
+find_byte(struct piece bytes, char value)
+{
+    if (bytes.nbytes < FEW) {
+        for (size_t at = 0; at < bytes.nbytes; at++) {
+            if (bytes.start[at] == value) {
+                return at;
+            }
+        }
+        return FIND_NONE;
+    }
+    const char *found = memchr(bytes.start, value, bytes.nbytes);
+    return found == NULL ? FIND_NONE : (size_t)(found - bytes.start);
+}
+
+static size_t
+find_byte_last(struct piece bytes, char value)
+{
+#ifdef __linux__
+    if (bytes.nbytes >= FEW) {
+        const char *found = memrchr(bytes.start, value, bytes.nbytes);
+        return found == NULL ? FIND_NONE : (size_t)(found - bytes.start);
+    }
+#endif
+    for (size_t at = bytes.nbytes; at > 0; at--) {
+        if (bytes.start[at - 1] == value) {
+            return at - 1;
+        }
+    }
+    return FIND_NONE;
+}
+
+/* A search for a part of two bytes or more. Positions are numbered in the order in
+ * which they are searched: from the left if `step` is 1, from the right if it is -1. */
+struct search {
+    const char *begin; /* the bytes at position 0 */
+    size_t npositions;
+    struct piece part;
+    int step;
+};
+
+/* Whether a search has compared many more bytes than it has advanced, because the part
+ * resembles the bytes nearly everywhere. Then find_by_hash() continues the search. */
+static bool
+is_too_similar(size_t ncompared, size_t nadvanced)
+{
+    return ncompared / 8 > nadvanced + 64;
+}
+
+/* The number of positions that are checked together. */
+enum { WORD = 8 };
+
+static uint64_t
+word_of(const char *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+static uint64_t
+repeat_in_word(char value)
+{
+    return (unsigned char)value * (uint64_t)0x0101010101010101u;
+}
+
+/* A word is 8 positions. Return how many words come before the first one that has a
+ * position where the first and the last byte of the part both match. A position matches
+ * if its byte in `difference` is zero. */
+static inline size_t
+words_without_pair(const char *word, ptrdiff_t stride, size_t nwords,
+                   size_t last_offset, uint64_t first, uint64_t last)
+{
+    size_t n = 0;
+    for (; n < nwords; n++, word += stride) {
+        uint64_t difference =
+            (word_of(word) ^ first) | (word_of(word + last_offset) ^ last);
+        if ((difference - repeat_in_word(1)) & ~difference & repeat_in_word('\x80')) {
+            break;
+        }
+    }
+    return n;
+}
+
+/* Find the positions where the first and the last byte of the part match, 8 positions
+ * at a time, and compare the rest there. Return the position of the part. Otherwise
+ * return npositions, and set *nleft to the number of positions not searched. */
+static inline size_t
+find_pair(const struct search *search, int step, size_t *nleft)
+{
+    const char *part = search->part.start;
+    size_t last_offset = search->part.nbytes - 1, at = 0, ncompared = 0;
+    char first = part[0], last = part[last_offset];
+    uint64_t first_word = repeat_in_word(first), last_word = repeat_in_word(last);
+    while (at < search->npositions) {
+        const char *next = search->begin + (ptrdiff_t)at * step;
+        size_t nwords = (search->npositions - at) / WORD;
+        if (nwords == 0 && search->npositions >= WORD) {
+            nwords = 1; /* the last word begins before `at`, where nothing was found */
+            at = search->npositions - WORD;
+            next = search->begin + (ptrdiff_t)at * step;
+        }
+        size_t skipped =
+            WORD * words_without_pair(step > 0 ? next : next - (WORD - 1), WORD * step,
+                                      nwords, last_offset, first_word, last_word);
+        at += skipped;
+        next += (ptrdiff_t)skipped * step;
+        size_t count = search->npositions - at;
+        count = count < WORD ? count : WORD;
+        for (; count > 0; count--, at++, next += step) {
+            if (next[0] == first && next[last_offset] == last) {
+                if (last_offset == 1 ||
+                    memcmp(next + 1, part + 1, last_offset - 1) == 0) {
+                    return at;
+                }
+                ncompared += last_offset + WORD; /* WORD is for the cost of the call */
+            }
+        }
+        if (is_too_similar(ncompared, at)) {
+            break;
+        }
+    }
+    *nleft = search->npositions - at;
+    return search->npositions;
+}
+
+/* At each position, look at the byte that the last byte of the part would match (the
+ * first byte, if the search goes left). Its value determines how many positions can be
+ * skipped (Horspool). Return as find_pair() does. */
+static inline size_t
+find_by_skips(const struct search *search, int step, size_t *nleft)
+{
+    const char *part = search->part.start;
+    size_t max = search->part.nbytes - 1, at = 0, ncompared = 0;
+    size_t probe = step > 0 ? max : 0;
+    unsigned char skips[256];
+    memset(skips, max < 255 ? (int)max + 1 : 255, sizeof skips);
+    for (size_t distance = max < 255 ? max : 254; distance > 0; distance--) {
+        size_t i = step > 0 ? max - distance : distance;
+        skips[(unsigned char)part[i]] = (unsigned char)distance;
+    }
+    while (at < search->npositions) {
+        const char *next = search->begin + (ptrdiff_t)at * step;
+        if (next[probe] == part[probe]) {
+            if (memcmp(next, part, search->part.nbytes) == 0) {
+                return at;
+            }
+            ncompared += max;
+            if (is_too_similar(ncompared, at)) {
+                break;
+            }
+        }
+        at += skips[(unsigned char)next[probe]];
+    }
+    *nleft = at < search->npositions ? search->npositions - at : 0;
+    return search->npositions;
+}
+
+#define HASH_FACTOR 0x9e3779b97f4a7c15u /* any large odd number */
+
+/* Find the part at one of the last `nleft` positions with a rolling hash (Rabin-Karp):
+ * each position costs the same. */
+static size_t
+find_by_hash(const struct search *search, size_t nleft)
+{
+    size_t nbytes = search->part.nbytes;
+    int step = search->step;
+    const char *next = search->begin + (ptrdiff_t)(search->npositions - nleft) * step;
+    /* The next byte to leave the hash. */
+    const char *head = step > 0 ? next : next + nbytes - 1;
+    const char *wanted = search->part.start + (step > 0 ? 0 : nbytes - 1);
+    uint64_t hash = 0, part_hash = 0, power = 1;
+    for (size_t i = 0; i < nbytes; i++) {
+        ptrdiff_t offset = (ptrdiff_t)i * step;
+        hash = hash * HASH_FACTOR + (unsigned char)head[offset];
+        part_hash = part_hash * HASH_FACTOR + (unsigned char)wanted[offset];
+        power *= HASH_FACTOR;
+    }
+    for (; nleft > 0; nleft--, next += step, head += step) {
+        if (hash == part_hash && memcmp(next, search->part.start, nbytes) == 0) {
+            return search->npositions - nleft;
+        }
+        if (nleft > 1) {
+            hash = hash * HASH_FACTOR + (unsigned char)head[(ptrdiff_t)nbytes * step] -
+                   power * (unsigned char)*head;
+        }
+    }
+    return search->npositions;
+}
+
+/* From these lengths on, making the table of skips is worth its cost. */
+enum { SKIPS_PART_MIN = 16, SKIPS_BYTES_MIN = 1024 };
+
+static inline size_t
+search_run(const struct search *search, int step)
+{
+    size_t nleft = 0, at;
+    bool skips =
+        search->part.nbytes >= SKIPS_PART_MIN && search->npositions >= SKIPS_BYTES_MIN;
+    at = skips ? find_by_skips(search, step, &nleft) : find_pair(search, step, &nleft);
+    return nleft > 0 ? find_by_hash(search, nleft) : at;
+}
+
+size_t
+find_first(struct piece bytes, struct piece part)
+{
+    if (part.nbytes <= 1) {
+        return part.nbytes == 0 ? 0 : find_byte(bytes, part.start[0]);
+    }
+    if (part.nbytes > bytes.nbytes) {
+        return FIND_NONE;
+    }
+    struct search search = {bytes.start, bytes.nbytes - part.nbytes + 1, part, 1};
+    size_t at = search_run(&search, 1);
+    assert(at <= search.npositions);
+    return at < search.npositions ? at : FIND_NONE;
+}
+
+size_t
+find_last(struct piece bytes, struct piece part)
+{
+    if (part.nbytes <= 1) {
+        return part.nbytes == 0 ? bytes.nbytes : find_byte_last(bytes, part.start[0]);
+    }
+    if (part.nbytes > bytes.nbytes) {
+        return FIND_NONE;
+    }
+    size_t npositions = bytes.nbytes - part.nbytes + 1;
+    struct search search = {bytes.start + npositions - 1, npositions, part, -1};
+    size_t at = search_run(&search, -1);
+    assert(at <= npositions);
+    return at < npositions ? npositions - 1 - at : FIND_NONE;
+}
+
+/* Count all bytes of one value. Each lane counts in one byte, so that compilers
+ * vectorize the loop; the lanes are added up before one can overflow. */
+static size_t
+count_byte(struct piece bytes, char value)
+{
+    enum { NLANES = 32, LANE_MAX = 255 };
+    size_t count = 0;
+    while (bytes.nbytes >= NLANES) {
+        unsigned char lanes[NLANES] = {0};
+        size_t nrows = bytes.nbytes / NLANES;
+        nrows = nrows < LANE_MAX ? nrows : LANE_MAX;
+        for (size_t row = 0; row < nrows; row++) {
+            for (size_t lane = 0; lane < NLANES; lane++) {
+                lanes[lane] += bytes.start[NLANES * row + lane] == value;
+            }
+        }
+        for (size_t lane = 0; lane < NLANES; lane++) {
+            count += lanes[lane];
+        }
+        bytes = piece_after(bytes, NLANES * nrows);
+    }
+    for (size_t i = 0; i < bytes.nbytes; i++) {
+        count += bytes.start[i] == value;
+    }
+    return count;
+}
+
+size_t
+find_count(struct piece bytes, struct piece part, size_t max)
+{
+    size_t count = 0, at;
+    assert(part.nbytes > 0);
+    while (count < max && (at = find_first(bytes, part)) != FIND_NONE) {
+        bytes = piece_after(bytes, at + part.nbytes);
+        count++;
+        if (part.nbytes == 1 && max - count >= bytes.nbytes) {
+            return count + count_byte(bytes, part.start[0]);
+        }
+    }
+    return count;
+}

@@ -1,0 +1,39 @@
+/* find: searching plain bytes. */
+#ifndef GROWBUF_FIND_H
+#define GROWBUF_FIND_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A range of bytes. The struct does not own their memory. */
+struct piece {
+    const char *start;
+    size_t nbytes;
+};
+
+/* Return a piece without its first `nbytes` bytes. */
+static inline struct piece
+piece_after(struct piece bytes, size_t nbytes)
+{
+    assert(nbytes <= bytes.nbytes);
+    return (struct piece){bytes.start + nbytes, bytes.nbytes - nbytes};
+}
+
+/* Returned if there is no such offset. */
+#define FIND_NONE SIZE_MAX
+
+/* Return the offset of the first or the last occurrence of `part`, or FIND_NONE. An
+ * empty part occurs before each byte and after the last. The time is linear in the
+ * length for all input. */
+size_t find_first(struct piece bytes, struct piece part);
+size_t find_last(struct piece bytes, struct piece part);
+
+/* Return the offset of the first byte of that value, or FIND_NONE. */
+size_t find_byte(struct piece bytes, char value);
+
+/* Return how often `part` occurs without overlaps, at most `max`. pre: it is not
+ * empty. */
+size_t find_count(struct piece bytes, struct piece part, size_t max);
+
+#endif

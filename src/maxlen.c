@@ -1,0 +1,54 @@
+/* maxlen: appending to a buffer that keeps its last bytes only. */
+#include "maxlen.h"
+
+/* Return how many bytes of memory the headroom and the bytes in use may take. */
+static size_t
+two_windows(size_t max)
+{
+    return max <= SIZE_MAX / 2 ? 2 * max : SIZE_MAX;
+}
+
+int
+maxlen_make_tailroom(BufferObject *buffer, size_t max, size_t nbytes)
+{
+    const struct store *store = &buffer->store;
+    size_t all = two_windows(max);
+    if (nbytes <= store_tailroom(store)) {
+        return 0;
+    }
+    size_t used = store_free_headroom(store) + store->length;
+    if (!buffer_is_exported(buffer) && (used > all || nbytes > all - used)) {
+        buffer_slide(buffer);
+        used = store->length;
+    }
+    /* Memory that may have to move is taken once, for as long as the array lives. */
+    if (!store_is_limited(store) && used < all && nbytes < all - used) {
+        if (buffer_make_tailroom(buffer, all - used) == 0) {
+            return 0;
+        }
+        if (!PyErr_ExceptionMatches(PyExc_MemoryError)) {
+            return -1;
+        }
+        PyErr_Clear();
+    }
+    return buffer_make_tailroom(buffer, nbytes);
+}
+
+int
+maxlen_trim(BufferObject *buffer, size_t max)
+{
+    size_t length = buffer_length(buffer);
+    return length <= max ? 0 : buffer_splice(buffer, 0, length - max, 0);
+}
+
+int
+maxlen_commit(BufferObject *buffer, size_t max, size_t nbytes)
+{
+    assert(nbytes > 0 && buffer_length(buffer) + nbytes > max);
+    buffer_commit(buffer, nbytes);
+    if (maxlen_trim(buffer, max) < 0) {
+        buffer_uncommit(buffer, nbytes);
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,181 @@
+/* pieces: the methods of bytearray that cut the bytes, here into GrowBuffers. */
+#include "pieces.h"
+
+#include "args.h"
+#include "base.h"
+#include "methods.h"
+
+/* Every function here converts its arguments first, and passes a call with uncommon
+ * arguments to bytearray's method. After that no other code runs, except the garbage
+ * collector of Python 3.11 when a list or tuple is made. An export keeps the bytes in
+ * place then. */
+
+/* Return a list of new buffers. Raise MemoryError if `error` is not 0. */
+static PyObject *
+new_list(PyObject *op, const struct methods_pieces *pieces, int error)
+{
+    if (error) {
+        return PyErr_NoMemory();
+    }
+    PyTypeObject *type = buffer_type(Py_TYPE(op));
+    PyObject *list = PyList_New((Py_ssize_t)pieces->count);
+    for (size_t i = 0; list != NULL && i < pieces->count; i++) {
+        PyObject *item = buffer_copy(type, pieces->items[i]);
+        if (item == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+    }
+    return list;
+}
+
+/* Return a tuple of three new buffers. */
+static PyObject *
+new_triple(PyObject *op, struct piece one, struct piece two, struct piece three)
+{
+    PyTypeObject *type = buffer_type(Py_TYPE(op));
+    PyObject *items[] = {buffer_copy(type, one), buffer_copy(type, two),
+                         buffer_copy(type, three)};
+    PyObject *tuple = items[0] == NULL || items[1] == NULL || items[2] == NULL
+                          ? NULL
+                          : PyTuple_New(3);
+    for (int i = 0; i < 3; i++) {
+        if (tuple != NULL) {
+            PyTuple_SET_ITEM(tuple, i, items[i]);
+        }
+        else {
+            Py_XDECREF(items[i]);
+        }
+    }
+    return tuple;
+}
+
+/* Cut the bytes at the separator that `find` finds. If it finds none, partition()
+ * returns all bytes as the first part, and rpartition() as the last. */
+static PyObject *
+new_partition(PyObject *op, PyObject *arg, size_t (*find)(struct piece, struct piece),
+              enum base_method method)
+{
+    struct args_bytes separator;
+    if (!args_open_bytes(arg, &separator) || separator.piece.nbytes == 0) {
+        args_close_bytes(&separator);
+        return base_call(op, method, &arg, 1, NULL);
+    }
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    buffer_hold(buffer_cast(op));
+    struct piece all = buffer_piece(op), none = {all.start, 0};
+    size_t at = find(all, separator.piece);
+    if (at != FIND_NONE) {
+        size_t end = at + separator.piece.nbytes;
+        struct piece before = {all.start, at};
+        struct piece after = {all.start + end, all.nbytes - end};
+        result = new_triple(op, before, separator.piece, after);
+    }
+    else if (method == BASE_partition) {
+        result = new_triple(op, all, none, none);
+    }
+    else {
+        result = new_triple(op, none, none, all);
+    }
+    buffer_unhold(buffer_cast(op));
+    Py_END_CRITICAL_SECTION();
+    args_close_bytes(&separator);
+    return result;
+}
+
+static PyObject *
+growbuffer_partition(PyObject *op, PyObject *separator)
+{
+    return new_partition(op, separator, find_first, BASE_partition);
+}
+
+static PyObject *
+growbuffer_rpartition(PyObject *op, PyObject *separator)
+{
+    return new_partition(op, separator, find_last, BASE_rpartition);
+}
+
+/* Split at the separator, or at white space if it is None or missing. */
+static PyObject *
+new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+          enum base_method method)
+{
+    static const char *const names[] = {"sep", "maxsplit"};
+    PyObject *values[2], *result = NULL;
+    Py_ssize_t max = -1;
+    struct args_bytes separator;
+    separator.view.obj = NULL;
+    bool plain = args_sort(args, nargs, kwnames, names, 2, values) &&
+                 (values[1] == NULL || args_small_int(values[1], &max));
+    bool at_space = plain && (values[0] == NULL || values[0] == Py_None);
+    if (plain && !at_space) {
+        plain = args_open_bytes(values[0], &separator) && separator.piece.nbytes > 0;
+    }
+    if (plain) {
+        struct methods_pieces pieces;
+        methods_pieces_init(&pieces);
+        Py_BEGIN_CRITICAL_SECTION(op);
+        buffer_hold(buffer_cast(op));
+        struct piece all = buffer_piece(op), at = separator.piece;
+        bool left = method == BASE_split;
+        int error = at_space ? (left ? methods_split_space
+                                     : methods_rsplit_space)(&pieces, all, (size_t)max)
+                             : (left ? methods_split : methods_rsplit)(&pieces, all, at,
+                                                                       (size_t)max);
+        result = new_list(op, &pieces, error);
+        buffer_unhold(buffer_cast(op));
+        Py_END_CRITICAL_SECTION();
+        methods_pieces_free(&pieces);
+    }
+    args_close_bytes(&separator);
+    return plain ? result : base_call(op, method, args, nargs, kwnames);
+}
+
+static PyObject *
+growbuffer_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
+{
+    return new_split(op, args, nargs, kwnames, BASE_split);
+}
+
+static PyObject *
+growbuffer_rsplit(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                  PyObject *kwnames)
+{
+    return new_split(op, args, nargs, kwnames, BASE_rsplit);
+}
+
+static PyObject *
+growbuffer_splitlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames)
+{
+    static const char *const names[] = {"keepends"};
+    PyObject *value, *result;
+    if (!args_sort(args, nargs, kwnames, names, 1, &value) ||
+        (value != NULL && !PyBool_Check(value))) {
+        return base_call(op, BASE_splitlines, args, nargs, kwnames);
+    }
+    struct methods_pieces pieces;
+    methods_pieces_init(&pieces);
+    Py_BEGIN_CRITICAL_SECTION(op);
+    buffer_hold(buffer_cast(op));
+    int error = methods_splitlines(&pieces, buffer_piece(op), value == Py_True);
+    result = new_list(op, &pieces, error);
+    buffer_unhold(buffer_cast(op));
+    Py_END_CRITICAL_SECTION();
+    methods_pieces_free(&pieces);
+    return result;
+}
+
+/* clang-format off */
+#define PIECES_O(name) {#name, growbuffer_##name, METH_O, NULL}
+#define PIECES_NAMED(name)                                                             \
+    {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL | METH_KEYWORDS, NULL}
+/* clang-format on */
+
+const PyMethodDef pieces_methods[] = {
+    PIECES_O(partition), PIECES_O(rpartition),     PIECES_NAMED(rsplit),
+    PIECES_NAMED(split), PIECES_NAMED(splitlines), {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,252 @@
+/* rows_readfrom: reading whole rows from a file, a descriptor or a socket.
+ *
+ * The source writes to the tail of the buffer until a row is complete. Then all complete
+ * rows are appended at once. The bytes of the next row are copied to `pending` of the
+ * array, and to the tail again before the next read. So no other code sees them, and
+ * less than a row is copied for each row or more that is appended.
+ *
+ *   | rows | row | row | part |  tail  |      after a read
+ *   | rows           |NUL              |      appended;  pending: |part|
+ */
+#include "rows_readfrom.h"
+
+#include "readfrom.h"
+#include "rows_spare.h"
+#include "spare.h"
+
+/* What to read: `max` is how many more bytes at most, of whole rows. */
+struct reading {
+    PyObject *reader;
+    size_t expected, max;
+};
+
+/* Make the memory for a part of a row. It may hold a whole row, if the array is full. */
+static int
+ensure_pending(RowsObject *self)
+{
+    int rc = 0;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    if (self->pending == NULL) {
+        self->pending = PyMem_Malloc(self->layout->row_nbytes);
+        if (self->pending == NULL) {
+            PyErr_NoMemory();
+            rc = -1;
+        }
+    }
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+static size_t
+take_pending(RowsObject *self, char *to)
+{
+    size_t nbytes;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    nbytes = self->pending_nbytes;
+    memcpy(to, self->pending, nbytes);
+    self->pending_nbytes = 0;
+    Py_END_CRITICAL_SECTION();
+    return nbytes;
+}
+
+/* Append bytes to the part of a row. If two threads read at once from sources for a full
+ * array, there may be no place for the last byte. */
+static void
+put_pending(RowsObject *self, const char *bytes, size_t nbytes)
+{
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    nbytes = Py_MIN(nbytes, self->layout->row_nbytes - self->pending_nbytes);
+    memcpy(self->pending + self->pending_nbytes, bytes, nbytes);
+    self->pending_nbytes += nbytes;
+    Py_END_CRITICAL_SECTION();
+}
+
+/* Return how many bytes of whole rows can be appended up to the limit. */
+static size_t
+whole_rows_left(RowsObject *self)
+{
+    size_t left = readfrom_left((PyObject *)self->buffer);
+    return left - left % self->layout->row_nbytes;
+}
+
+/* The array is full. To find out whether the source has ended, read one more byte. If
+ * the source returns one, keep it for the next call and raise MemoryError. */
+static Py_ssize_t
+read_past_last_row(RowsObject *self, PyObject *reader)
+{
+    size_t row_nbytes = self->layout->row_nbytes;
+    Py_ssize_t nbytes = 1;
+    if (self->pending_nbytes < row_nbytes) {
+        PyObject *byte = PyByteArray_FromStringAndSize(NULL, 1);
+        if (byte == NULL) {
+            return READ_ERROR;
+        }
+        nbytes = readfrom_call(reader, byte, 1);
+        if (nbytes > 0 && PyByteArray_GET_SIZE(byte) > 0) {
+            put_pending(self, PyByteArray_AS_STRING(byte), 1);
+        }
+        Py_DECREF(byte);
+    }
+    if (nbytes > 0) {
+        int rc;
+        ROWS_LOCKED(self, rc, rows_check_growable(self, row_nbytes));
+        return rc < 0 ? READ_ERROR : READ_NOTHING_YET; /* rows were removed meanwhile */
+    }
+    return nbytes;
+}
+
+/* Call the source once, to fill the view from an offset on. */
+static Py_ssize_t
+read_into(PyObject *reader, PyObject *view, size_t offset)
+{
+    Py_ssize_t all = PyMemoryView_GET_BUFFER(view)->len;
+    if (offset == 0) {
+        return readfrom_call(reader, view, all);
+    }
+    PyObject *rest = PySequence_GetSlice(view, (Py_ssize_t)offset, all);
+    if (rest == NULL) {
+        return READ_ERROR;
+    }
+    Py_ssize_t nbytes = readfrom_call(reader, rest, all - (Py_ssize_t)offset);
+    Py_DECREF(rest);
+    return nbytes;
+}
+
+/* Read into a view of the tail until a row is complete. Append the complete rows, and
+ * keep the part of the next one. Return as readfrom_call(), and the number of bytes of
+ * the rows in *appended. */
+static Py_ssize_t
+read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
+{
+    RowsObject *self = rows_cast(op);
+    size_t row_nbytes = self->layout->row_nbytes;
+    char *bytes = PyMemoryView_GET_BUFFER(view)->buf;
+    size_t filled = take_pending(self, bytes);
+    Py_ssize_t nbytes = 1;
+    while (filled < row_nbytes && nbytes > 0) {
+        nbytes = read_into(reader, view, filled);
+        filled += nbytes > 0 ? (size_t)nbytes : 0;
+        if (nbytes > 0 && PyErr_CheckSignals() < 0) {
+            nbytes = READ_ERROR;
+        }
+    }
+    size_t part = filled % row_nbytes;
+    put_pending(self, bytes + (filled - part), part);
+    *appended = filled - part;
+    if (*appended == 0) {
+        return nbytes;
+    }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (rows_spare_commit(op, *appended, view) < 0) {
+        *appended = 0;
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+        return READ_ERROR;
+    }
+    PyErr_Restore(type, value, traceback);
+    return nbytes;
+}
+
+static Py_ssize_t
+read_rows_once(PyObject *op, const struct reading *reading, size_t *appended)
+{
+    RowsObject *self = rows_cast(op);
+    size_t row_nbytes = self->layout->row_nbytes;
+    size_t left = whole_rows_left(self);
+    if (left == 0) {
+        return read_past_last_row(self, reading->reader);
+    }
+    size_t max = Py_MIN(reading->max, left);
+    max = Py_MIN(max, Py_MAX(self->max_nbytes, row_nbytes));
+    size_t min = Py_MAX(readfrom_offered(reading->expected), row_nbytes);
+    PyObject *view = rows_spare_view(op, Py_MIN(min, max), max, SPARE_READER);
+    if (view == NULL) {
+        return READ_ERROR;
+    }
+    Py_ssize_t nbytes = read_to_view(op, reading->reader, view, appended);
+    spare_end_reader((PyObject *)self->buffer, view);
+    spare_abandon((PyObject *)self->buffer);
+    Py_DECREF(view);
+    return nbytes;
+}
+
+static PyObject *
+read_all_rows(PyObject *op, struct reading *reading)
+{
+    size_t done = 0, appended = 0;
+    Py_ssize_t nbytes = 1;
+    while (nbytes > 0 && reading->max > 0) {
+        nbytes = read_rows_once(op, reading, &appended);
+        done += appended;
+        reading->max -= appended;
+        reading->expected -= Py_MIN(appended, reading->expected);
+        appended = 0;
+    }
+    if (nbytes == READ_ERROR) {
+        return NULL;
+    }
+    if (nbytes == READ_NOTHING_YET && done == 0) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromSize_t(done / rows_cast(op)->layout->row_nbytes);
+}
+
+PyDoc_STRVAR(readfrom_doc,
+"readfrom($self, source, nrows=-1)\n--\n\n"
+"Read whole rows from `source` to the end of the array; return the number of rows.\n\n"
+"source: a file descriptor, an object with readinto() (a file) or with recv_into()\n"
+"(a socket). It reads into the array's own memory. Its bytes are rows as they lie in\n"
+"memory.\n"
+"nrows: the largest number of rows to read; -1 or None reads to the end of the source.\n\n"
+"If the source has only a part of a row, its bytes are hidden until a later call reads\n"
+"the rest; pending_nbytes is their number. So a view never shows a row that is not\n"
+"whole. Return None if a non-blocking source has nothing yet and no row came before.\n"
+"When the source raises, or the array reaches its limit (MemoryError), all rows and\n"
+"bytes that have arrived are kept. Other threads run while the source waits. They may\n"
+"read the array, but cannot change its length (BufferError).\n\n"
+">>> import io\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray(dtype='u1', row_shape=2)\n"
+">>> samples.readfrom(io.BytesIO(bytes([1, 2, 3, 4, 5])))\n"
+"2\n"
+">>> samples.readfrom(io.BytesIO(bytes([6])))\n"
+"1\n"
+">>> samples[-1]\n"
+"array([5, 6], dtype=uint8)");
+
+static PyObject *
+rows_readfrom(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"source", "nrows", NULL};
+    RowsObject *self = rows_cast(op);
+    PyObject *source, *number = Py_None, *file, *result = NULL;
+    size_t max = SIZE_MAX;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:readfrom", names, &source,
+                                     &number) ||
+        (number != Py_None &&
+         rows_nbytes_of(self->layout, "nrows", number, -1, &max) < 0)) {
+        return NULL;
+    }
+    if (max > PY_SSIZE_T_MAX) { /* -1 rows */
+        max = PY_SSIZE_T_MAX - PY_SSIZE_T_MAX % self->layout->row_nbytes;
+    }
+    struct reading reading = {.max = max};
+    reading.reader = readfrom_find_reader(source, &file);
+    if (reading.reader != NULL) {
+        reading.expected = readfrom_find_expected(file);
+    }
+    if (!PyErr_Occurred() && ensure_pending(self) == 0) {
+        result = read_all_rows(op, &reading);
+    }
+    Py_XDECREF(reading.reader);
+    Py_XDECREF(file);
+    return result;
+}
+
+const PyMethodDef rows_readfrom_methods[] = {
+    {"readfrom", BUFFER_METHOD(rows_readfrom), METH_VARARGS | METH_KEYWORDS,
+     readfrom_doc},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,161 @@
+/* rows_spare: free rows of a GrowArray that other code writes to.
+ *
+ * spare() of the buffer gives a memoryview, which commit() releases. An ndarray cannot
+ * be released. So in a stable array the rows that the caller still holds after commit()
+ * become a view like others: it is an export, and prevents no append.
+ */
+#include "rows_spare.h"
+
+#include "spare.h"
+
+PyObject *
+rows_spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
+{
+    RowsObject *self = rows_cast(op);
+    PyObject *buffer = (PyObject *)self->buffer;
+    int rc;
+    spare_abandon(buffer);
+    ROWS_LOCKED(self, rc,
+                rows_stabilize(self, min) < 0 ? -1 : rows_make_tailroom(self, min));
+    return rc < 0 ? NULL : spare_view(buffer, min, max, owner);
+}
+
+/* Append rows of the spare. With more rows than maxlen, remove the first ones now if the
+ * array is stable; else that must wait until the spare is released. Under the lock. */
+static int
+commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
+{
+    BufferObject *buffer = self->buffer;
+    if (!store_is_limited(&buffer->store)) {
+        Py_CLEAR(self->view); /* other views prevent the append */
+    }
+    size_t length = buffer_length(buffer);
+    if (rows_check_whole(self) < 0 ||
+        spare_commit((PyObject *)buffer, nbytes, view) < 0) {
+        return -1;
+    }
+    layout_clean(self->layout, buffer_bytes(buffer) + length, nbytes);
+    if (buffer_length(buffer) <= self->max_nbytes ||
+        !store_is_limited(&buffer->store)) {
+        return 0;
+    }
+    self->view_nbytes = SIZE_MAX; /* the kept view, if any, shows other rows */
+    if (buffer_spare_is_outstanding(buffer)) {
+        (void)spare_share(buffer);
+    }
+    if (maxlen_trim(buffer, self->max_nbytes) < 0) {
+        buffer_uncommit(buffer, nbytes);
+        return -1;
+    }
+    return 0;
+}
+
+/* Remove rows that are more than maxlen. If a view prevents that, the next append does
+ * it. Under the lock. */
+static void
+trim_unstable(RowsObject *self)
+{
+    self->view_nbytes = SIZE_MAX;
+    Py_CLEAR(self->view);
+    if (maxlen_trim(self->buffer, self->max_nbytes) < 0) {
+        PyErr_Clear();
+    }
+}
+
+int
+rows_spare_commit(PyObject *op, size_t nbytes, const PyObject *view)
+{
+    RowsObject *self = rows_cast(op);
+    int rc;
+    ROWS_LOCKED(self, rc, commit_rows(self, nbytes, view));
+    if (rc < 0) {
+        return -1;
+    }
+    spare_abandon((PyObject *)self->buffer);
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    if (buffer_length(self->buffer) > self->max_nbytes) {
+        trim_unstable(self);
+    }
+    Py_END_CRITICAL_SECTION();
+    return 0;
+}
+
+PyDoc_STRVAR(spare_doc,
+"spare($self, nrows, /)\n--\n\n"
+"Return a writable ndarray of `nrows` free rows after the last one.\n\n"
+"Their values are unspecified: they may be bytes that this process dropped before.\n"
+"Write to them, then commit() as many rows as were written. They are no part of the\n"
+"array before that.\n\n"
+"Until commit(), or until the ndarray is dropped, nothing else may change the length\n"
+"(BufferError); this thread's next spare() replaces it. After commit() it is a view\n"
+"like others. Do not write to its other rows then: they are the next to be appended.\n\n"
+"Raise ValueError if nrows is negative, MemoryError past the limit, BufferError if\n"
+"another thread's spare is in use, or if the array is not stable and a view is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0])\n"
+">>> rows = samples.spare(100)\n"
+">>> rows[:2] = 2, 3\n"
+">>> samples.commit(2)\n"
+">>> samples\n"
+"GrowArray([1., 2., 3.])");
+
+static PyObject *
+rows_spare(PyObject *op, PyObject *nrows)
+{
+    RowsObject *self = rows_cast(op);
+    size_t nbytes;
+    if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
+        return NULL;
+    }
+    PyObject *view = rows_spare_view(op, nbytes, nbytes, PyThread_get_thread_ident());
+    PyObject *rows = view == NULL ? NULL : rows_make_view(self, view);
+    Py_XDECREF(view);
+    return rows;
+}
+
+PyDoc_STRVAR(commit_doc,
+"commit($self, nrows, /)\n--\n\n"
+"Append the first `nrows` rows of what spare() returned.\n\n"
+"Raise ValueError if nrows is negative or more than spare() returned, or if spare() was\n"
+"not called or the array has changed since; BufferError if the array is not stable and\n"
+"another view is held. Any thread may commit the rows that another one spared. O(1):\n"
+"nothing is copied.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray()\n"
+">>> samples.spare(100)[:2] = 1, 2\n"
+">>> samples.commit(2)\n"
+">>> samples\n"
+"GrowArray([1., 2.])");
+
+/* Raise ValueError if the spare has less than `nbytes` bytes. Under the lock. */
+static int
+check_spared(const RowsObject *self, size_t nbytes)
+{
+    const SpareObject *spare = buffer_spare(self->buffer);
+    size_t row_nbytes = self->layout->row_nbytes;
+    if (spare != NULL && spare->start != NULL && nbytes > spare->nbytes) {
+        PyErr_Format(PyExc_ValueError, "cannot commit %zu rows: spare() returned %zu",
+                     nbytes / row_nbytes, spare->nbytes / row_nbytes);
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+rows_commit_spare(PyObject *op, PyObject *nrows)
+{
+    RowsObject *self = rows_cast(op);
+    size_t nbytes;
+    if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
+        return NULL;
+    }
+    int rc;
+    ROWS_LOCKED(self, rc, check_spared(self, nbytes));
+    return buffer_none_or_null(rc < 0 ? -1 : rows_spare_commit(op, nbytes, NULL));
+}
+
+const PyMethodDef rows_spare_methods[] = {
+    {"spare", rows_spare, METH_O, spare_doc},
+    {"commit", rows_commit_spare, METH_O, commit_doc},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,131 @@
+/* rows_swap: swapping two rows of an array whose rows are views of it. */
+
+#include "rows_swap.h"
+
+#include "args.h"
+
+/* Return the row number of a key that is an integer; -1 for other keys. */
+static Py_ssize_t
+row_of(const RowsObject *self, PyObject *key)
+{
+    Py_ssize_t index;
+    if (!args_small_int(key, &index)) {
+        const struct scalar *scalar =
+            scalars_find(&self->layout->numpy->scalars, Py_TYPE(key));
+        long long value;
+        if (scalar == NULL || (scalar->kind != 'i' && scalar->kind != 'u') ||
+            !scalar_integer(scalar, key, &value)) {
+            return -1;
+        }
+        index = (Py_ssize_t)value;
+    }
+    Py_ssize_t nrows =
+        (Py_ssize_t)(buffer_length(self->buffer) / self->layout->row_nbytes);
+    Py_ssize_t row = index < 0 ? index + nrows : index;
+    return row >= 0 && row < nrows ? row : -1;
+}
+
+static char *
+address_of(RowsObject *self, Py_ssize_t row)
+{
+    return buffer_bytes(self->buffer) + (size_t)row * self->layout->row_nbytes;
+}
+
+static void
+drop_before(struct swap *swap)
+{
+    PyMem_Free(swap->before);
+    swap->before = NULL;
+}
+
+static void
+read_locked(RowsObject *self, PyObject *key, PyObject *view)
+{
+    if (self->swap == NULL) {
+        self->swap = PyMem_Calloc(1, sizeof *self->swap);
+    }
+    Py_ssize_t row = row_of(self, key);
+    struct swap *swap = self->swap;
+    if (swap == NULL) {
+        return; /* no memory: a swap is not recognized */
+    }
+    drop_before(swap);
+    swap->views[1] = swap->views[0];
+    swap->rows[1] = swap->rows[0];
+    swap->views[0] = row < 0 ? NULL : view;
+    swap->rows[0] = row;
+}
+
+void
+rows_swap_read(RowsObject *self, PyObject *key, PyObject *view)
+{
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    read_locked(self, key, view);
+    Py_END_CRITICAL_SECTION();
+}
+
+/* Return the address of an object's memory if that has the length of a row. An object
+ * that was read may be gone, and another one have its address. May run other code. */
+static const char *
+memory_of(const RowsObject *self, PyObject *value)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(value, &view, PyBUF_SIMPLE) < 0) {
+        PyErr_Clear();
+        return NULL;
+    }
+    const char *address =
+        (size_t)view.len == self->layout->row_nbytes ? view.buf : NULL;
+    PyBuffer_Release(&view);
+    return address;
+}
+
+static bool
+set_locked(RowsObject *self, PyObject *key, PyObject *value)
+{
+    struct swap *swap = self->swap;
+    const char *memory =
+        swap != NULL && (value == swap->views[0] || value == swap->views[1])
+            ? memory_of(self, value)
+            : NULL;
+    if (memory == NULL) {
+        return false;
+    }
+    size_t nbytes = self->layout->row_nbytes;
+    bool is_second = swap->before != NULL;
+    Py_ssize_t row = row_of(self, key), other = swap->rows[!is_second];
+    if (row < 0 || row == other || row != swap->rows[is_second] ||
+        value != swap->views[!is_second] || memory != address_of(self, other)) {
+        return false;
+    }
+    char *to = address_of(self, row);
+    if (!is_second) {
+        swap->before = PyMem_Malloc(nbytes);
+        if (swap->before != NULL) {
+            memcpy(swap->before, to, nbytes);
+        }
+        return false;
+    }
+    bool was_set = memcmp(memory, to, nbytes) == 0; /* the first assignment succeeded */
+    if (was_set) {
+        memcpy(to, swap->before, nbytes);
+    }
+    return was_set;
+}
+
+bool
+rows_swap_set(RowsObject *self, PyObject *key, PyObject *value)
+{
+    bool is_set, is_first;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    struct swap *swap = self->swap;
+    char *before = swap == NULL ? NULL : swap->before;
+    is_set = set_locked(self, key, value);
+    is_first = swap != NULL && before == NULL && swap->before != NULL;
+    if (swap != NULL && !is_first) {
+        drop_before(swap);
+        swap->views[0] = swap->views[1] = NULL;
+    }
+    Py_END_CRITICAL_SECTION();
+    return is_set;
+}

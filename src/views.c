@@ -1,0 +1,312 @@
+/* views: removing bytes from the front of a limited store while views of it exist. */
+#include "views.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { FRONTS_MIN = 4 };
+
+/* Return the oldest position that a view saw. */
+static size_t
+oldest_position(const struct views *views)
+{
+    return views->first < views->end ? views->fronts[views->first].position
+                                     : views->position;
+}
+
+/* ------------------------------------------------------------------- counting views */
+
+/* Remove the fronts without views from the array. */
+static void
+compact(struct views *views)
+{
+    size_t to = 0;
+    for (size_t i = views->first; i < views->end; i++) {
+        if (views->fronts[i].count > 0) {
+            views->fronts[to++] = views->fronts[i];
+        }
+    }
+    views->first = 0;
+    views->end = to;
+}
+
+/* Ensure that a front can be added. The array is enlarged when more than half of it is
+ * in use, so that adding a front costs O(1) on average. */
+static int
+make_space(struct views *views)
+{
+    if (views->end < views->allocated) {
+        return 0;
+    }
+    compact(views);
+    if (views->allocated > 0 && views->end <= views->allocated / 2) {
+        return 0;
+    }
+    size_t allocated = views->allocated > 0 ? 2 * views->allocated : FRONTS_MIN;
+    struct views_front *fronts =
+        store_heap.reallocate(views->fronts, allocated * sizeof *fronts);
+    if (fronts == NULL) {
+        return views->end < views->allocated ? 0 : ENOMEM;
+    }
+    views->fronts = fronts;
+    views->allocated = allocated;
+    return 0;
+}
+
+/* Return the front at `position`, by binary search. */
+static struct views_front *
+find_front(const struct views *views, size_t position)
+{
+    size_t low = views->first, high = views->end;
+    assert(low < high);
+    size_t oldest = views->fronts[low].position;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (views->fronts[middle].position - oldest <= position - oldest) {
+            low = middle;
+        }
+        else {
+            high = middle;
+        }
+    }
+    assert(views->fronts[low].position == position);
+    return &views->fronts[low];
+}
+
+static void
+forget_views(struct views *views)
+{
+    assert(views->former.address == NULL);
+    if (views->fronts != NULL) {
+        store_heap.release(views->fronts);
+    }
+    *views = (struct views){.freed = views->freed};
+}
+
+/* ---------------------------------------------------------------------- the memory */
+
+/* Give the memory of [*freed, end) back, as far as it is whole units. */
+static void
+give_back(struct span *span, size_t *freed, size_t end)
+{
+    size_t unit = span->huge ? GROWTH_QUANTUM : STORE_GIVE_BACK_MIN;
+    end &= ~(unit - 1);
+    if (end > *freed && spans_discard_front(span, *freed, end) == 0) {
+        *freed = end;
+    }
+}
+
+/* Give a reservation back whose bytes no view can see. */
+static void
+give_former(struct span *span)
+{
+    spans_discard(span, 0);
+    spans_give(span);
+    *span = (struct span){0};
+}
+
+/* Set `held` and the store's capacity, and give back what is before the oldest start. */
+static void
+update_held(struct views *views, struct store *store)
+{
+    size_t oldest = oldest_position(views);
+    size_t limit = views_limit(views, store);
+    views->held = views->position - oldest;
+    assert(views->held <= limit && store->length <= limit - views->held);
+    store->memory.number = limit - views->held;
+    if (views_are_former(views, oldest)) {
+        give_back(&views->former, &views->former_freed,
+                  views->former_start - (views->turned - oldest));
+        return;
+    }
+    if (views->former.address != NULL) {
+        give_former(&views->former);
+    }
+    give_back(&store->memory, &views->freed, store_headroom(store) - views->held);
+}
+
+/* ------------------------------------------------------------------------- the turn */
+
+/* Make `fresh` a limited store with the bytes of `store` after the first `nbytes`. Its
+ * capacity is the limit less `held`. */
+static int
+copy_to_fresh(const struct store *store, size_t nbytes, size_t limit, size_t held,
+              struct store *fresh)
+{
+    size_t rest = store->length - nbytes;
+    store_init(fresh);
+    store_set_prefault(fresh, store_prefaults(store));
+    int error = store_set_limit(fresh, limit);
+    if (error == 0) {
+        fresh->memory.number = limit - held;
+        error = store_append(fresh, rest);
+    }
+    if (error) {
+        store_free(fresh);
+        return error;
+    }
+    memcpy(fresh->start, store->start + nbytes, rest);
+    pool_count_copy(rest);
+    return 0;
+}
+
+/* Replace the store by `fresh`. The former memory stays for the views. */
+static void
+turn_to(struct views *views, struct store *store, size_t nbytes, bool sees_tail,
+        const struct store *fresh)
+{
+    size_t headroom = store_headroom(store);
+    assert(views->former.address == NULL);
+    views->former = store->memory;
+    if (!sees_tail) {
+        spans_discard(&views->former, headroom + store->length);
+    }
+    views->former_start = headroom + nbytes;
+    views->former_freed = views->freed;
+    views->turned = views->position + nbytes;
+    views->freed = 0;
+    *store = *fresh;
+}
+
+static void
+advance_in_place(struct views *views, struct store *store, size_t nbytes)
+{
+    if (!store_is_advanced(store) || views->freed > store_headroom(store)) {
+        views->freed = 0;
+    }
+    store->memory.tag |= STORE_TAG_ADVANCED;
+    store->memory.number -= nbytes;
+    store->start += nbytes;
+    store->length -= nbytes;
+}
+
+int
+views_advance(struct views *views, struct store *store, size_t nbytes, size_t nviews,
+              bool sees_tail)
+{
+    assert(nbytes > 0 && nbytes <= store->length && nviews > 0);
+    assert(views_check(views, store, nviews) == NULL);
+    size_t present = nviews - views->nolder;
+    if (present > 0 && make_space(views) != 0) {
+        return ENOMEM;
+    }
+    size_t limit = views_limit(views, store), held = views->held + nbytes;
+    if (limit >= store->memory.length - store_headroom(store) - nbytes) {
+        struct store fresh;
+        int error = copy_to_fresh(store, nbytes, limit, held, &fresh);
+        if (error) {
+            return error;
+        }
+        turn_to(views, store, nbytes, sees_tail, &fresh);
+    }
+    else {
+        advance_in_place(views, store, nbytes);
+    }
+    if (present > 0) {
+        views->fronts[views->end++] = (struct views_front){views->position, present};
+        views->nolder = nviews;
+    }
+    views->position += nbytes;
+    views->held = held;
+    assert(views_check(views, store, nviews) == NULL);
+    return 0;
+}
+
+void
+views_release(struct views *views, struct store *store, size_t position, size_t nviews)
+{
+    assert(views->fronts != NULL);
+    if (position != views->position) {
+        struct views_front *front = find_front(views, position);
+        assert(front->count > 0 && views->nolder > 0);
+        front->count--;
+        views->nolder--;
+        if (front != &views->fronts[views->first] || front->count > 0) {
+            return;
+        }
+        while (views->first < views->end && views->fronts[views->first].count == 0) {
+            views->first++;
+        }
+        update_held(views, store);
+    }
+    if (nviews == 0) {
+        assert(views->nolder == 0 && views->held == 0);
+        forget_views(views);
+    }
+    assert(views_check(views, store, nviews) == NULL);
+}
+
+bool
+views_leave(struct views *views, struct store *store, size_t position,
+            struct span *seen)
+{
+    bool is_former = views_are_former(views, position);
+    if (is_former) {
+        *seen = views->former;
+        views->former = (struct span){0};
+    }
+    assert(views->former.address == NULL);
+    store->memory.number = views_limit(views, store);
+    forget_views(views);
+    return is_former;
+}
+
+/* ---------------------------------------------------------------------------- check */
+
+static const char *
+check_fronts(const struct views *views, size_t nviews)
+{
+    size_t sum = 0;
+    for (size_t i = views->first; i < views->end; i++) {
+        size_t next =
+            i + 1 < views->end ? views->fronts[i + 1].position : views->position;
+        if (next - views->fronts[i].position - 1 >= SIZE_MAX / 2) {
+            return "the positions of the fronts do not increase";
+        }
+        sum += views->fronts[i].count;
+    }
+    return views->first > views->end || views->end > views->allocated
+               ? "the fronts are not in their array"
+           : sum != views->nolder || sum > nviews ? "the views are not counted"
+           : views->first < views->end && views->fronts[views->first].count == 0
+               ? "the oldest front has no view"
+               : NULL;
+}
+
+const char *
+views_check(const struct views *views, const struct store *store, size_t nviews)
+{
+    if (views->fronts == NULL) {
+        return views->nolder != 0 || views->position != 0 || views->held != 0 ||
+                       views->former.address != NULL
+                   ? "bytes are held and no view is counted"
+                   : NULL;
+    }
+    if (nviews == 0 || !store_is_limited(store)) {
+        return "there are fronts without a view or without a limit";
+    }
+    const char *reason = check_fronts(views, nviews);
+    if (reason != NULL) {
+        return reason;
+    }
+    size_t oldest = oldest_position(views), limit = views_limit(views, store);
+    if (views->held != views->position - oldest) {
+        return "the bytes that views hold are not counted";
+    }
+    if (store_headroom(store) >= store->memory.length ||
+        limit >= store->memory.length - store_headroom(store)) {
+        return "there is no address space to grow to the limit";
+    }
+    if (views_are_former(views, oldest)) {
+        return views->former_freed <= views->former_start - (views->turned - oldest)
+                   ? NULL
+                   : "memory was given back that a view may see";
+    }
+    return views->former.address != NULL ? "no view sees the former reservation"
+           : !store_is_advanced(store) && views->held > 0 ? "the store is not advanced"
+           : views->held > store_headroom(store) ||
+                   (store_is_advanced(store) &&
+                    views->freed > store_headroom(store) - views->held)
+               ? "memory was given back that a view may see"
+               : NULL;
+}
