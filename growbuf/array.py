@@ -286,6 +286,11 @@ def _arrow_item(dtype):
 
 def _arrow_lists(part, shape, name="", offset=0):
     """Return the description of lists of fixed length, one in another."""
+    if 0 in shape:
+        raise TypeError(
+            f"cannot pass on lists of no items to Arrow, got shape {shape}: leave the "
+            "field out"
+        )
     for length in reversed(shape):
         part = part[:1] + ("item",) + part[2:]
         part = f"+w:{length}", "", 0, length * part[3], 0, length, (part,)
@@ -417,7 +422,9 @@ def _item(value, dtype):
 def _source(values, dtype):
     """Return the values as an array of any shape that same_kind casts to the dtype."""
     if _is_array_like(values):
-        array = np.asarray(values)
+        # np.asarray(values) would hide that memory runs out for the view.
+        own = isinstance(values, GrowArray)
+        array = values.array if own else np.asarray(values)
         _check_dtype(array.dtype, dtype.base)
         is_item = array.ndim == 0 and dtype.names is None and dtype.subdtype is None
         if is_item and isinstance(values, np.generic | np.ndarray):
@@ -476,8 +483,23 @@ def _row(layout, row):
     return _cast(layout, _source(row, layout.dtype))
 
 
-def _many(layout, value):
-    """Return whether a value for insert() is many rows: it has one axis more than a row."""
+def _inserted(layout, value):
+    """Return an array of rows for insert(); None for one row, which append() takes.
+
+    A value with one axis more than a row is many rows.  Another library's array is
+    converted here, since to find out its shape runs its code.
+    """
+    is_foreign = _is_array_like(value) and not isinstance(
+        value, np.ndarray | np.generic
+    )
+    if is_foreign:
+        value = np.asarray(value)
+    if _is_many(layout, value):
+        return _rows(layout, value)
+    return _row(layout, value)[np.newaxis] if is_foreign else None
+
+
+def _is_many(layout, value):
     if isinstance(value, list) and not value:
         return True
     is_record = layout.dtype.names is not None and layout.row_shape == ()
@@ -488,6 +510,13 @@ def _many(layout, value):
         return np.ndim(value) == len(layout.row_shape) + 1
     except ValueError:  # the rows have different lengths
         return False
+
+
+def _all_fields(records, dtype):
+    tuples = []  # a comprehension would make a cell of dtype: 3.11 leaks if that fails
+    for record in records:
+        tuples.append(_fields(record, dtype))
+    return tuples
 
 
 def _rows(layout, rows):
@@ -501,7 +530,7 @@ def _rows(layout, rows):
         )
     is_record = layout.dtype.names is not None and layout.row_shape == ()
     if is_record and isinstance(rows, list | tuple):
-        rows = [_fields(row, layout.dtype) for row in rows]
+        rows = _all_fields(rows, layout.dtype)
     source = _source(rows, layout.dtype)
     if source.ndim == 0:
         raise TypeError(
@@ -592,7 +621,7 @@ _numpy = use_numpy(
     row=_row,
     rows=_rows,
     selected=_selected,
-    many=_many,
+    inserted=_inserted,
     arrow=_arrow,
     buffer_format=_buffer_format,
     address_space=_address_space,

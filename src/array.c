@@ -497,7 +497,7 @@ get_pending_nbytes(PyObject *op, void *Py_UNUSED(closure))
 {
     RowsObject *self = rows_cast(op);
     size_t nbytes;
-    ROWS_LOCKED(self, nbytes, self->pending_nbytes);
+    ROWS_LOCKED(self, nbytes, self->extra == NULL ? 0 : self->extra->pending_nbytes);
     return PyLong_FromSize_t(nbytes);
 }
 

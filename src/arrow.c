@@ -177,8 +177,10 @@ drop_rows(PyObject *rows)
 {
 #if PY_VERSION_HEX >= 0x030D0000
     bool attached = PyThreadState_GetUnchecked() != NULL;
-#else
+#elif PY_VERSION_HEX >= 0x030C0000
     bool attached = _PyThreadState_UncheckedGet() != NULL;
+#else
+    bool attached = PyGILState_Check(); /* that one would return any thread's state */
 #endif
     if (attached) {
         Py_DECREF(rows);

@@ -29,6 +29,7 @@ construct_append_byte(struct store *store, unsigned char value)
     else if (construct_append(store, 1) < 0) {
         return -1;
     }
+    assert(store->length > 0);
     store->start[store->length - 1] = (char)value;
     return 0;
 }
@@ -116,6 +117,7 @@ from_bytes(struct store *store, const char *bytes, size_t nbytes)
     if (construct_append(store, nbytes) < 0) {
         return -1;
     }
+    assert(store->length == at + nbytes);
     if (nbytes >= COPY_WITHOUT_GIL) {
         Py_BEGIN_ALLOW_THREADS
         copy_bytes(store->start + at, bytes, nbytes);
@@ -136,6 +138,7 @@ from_buffer(struct store *store, PyObject *source)
     }
     size_t at = store->length;
     int rc = construct_append(store, (size_t)view.len);
+    assert(view.len >= 0 && (rc < 0 || store->length == at + (size_t)view.len));
     if (rc == 0 && view.len > 0) {
         rc = PyBuffer_ToContiguous(store->start + at, &view, view.len, 'C');
     }
@@ -191,6 +194,7 @@ from_count(struct store *store, PyObject *source)
         PyErr_SetString(PyExc_ValueError, "negative count");
         return -1;
     }
+    assert(store_check(store) == NULL);
     int error = store_append_zeros(store, (size_t)count);
     if (error) {
         buffer_no_memory(store, error);

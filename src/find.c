@@ -102,6 +102,7 @@ find_pair(const struct search *search, int step, size_t *nleft)
 {
     const char *part = search->part.start;
     size_t last_offset = search->part.nbytes - 1, at = 0, ncompared = 0;
+    assert(last_offset > 0 && (step == 1 || step == -1));
     char first = part[0], last = part[last_offset];
     uint64_t first_word = repeat_in_word(first), last_word = repeat_in_word(last);
     while (at < search->npositions) {
@@ -144,6 +145,7 @@ find_by_skips(const struct search *search, int step, size_t *nleft)
 {
     const char *part = search->part.start;
     size_t max = search->part.nbytes - 1, at = 0, ncompared = 0;
+    assert(max > 0 && (step == 1 || step == -1));
     size_t probe = step > 0 ? max : 0;
     unsigned char skips[256];
     memset(skips, max < 255 ? (int)max + 1 : 255, sizeof skips);
@@ -177,6 +179,7 @@ find_by_hash(const struct search *search, size_t nleft)
 {
     size_t nbytes = search->part.nbytes;
     int step = search->step;
+    assert(nleft > 0 && nleft <= search->npositions && nbytes > 1);
     const char *next = search->begin + (ptrdiff_t)(search->npositions - nleft) * step;
     /* The next byte to leave the hash. */
     const char *head = step > 0 ? next : next + nbytes - 1;
@@ -210,6 +213,7 @@ search_run(const struct search *search, int step)
     bool skips =
         search->part.nbytes >= SKIPS_PART_MIN && search->npositions >= SKIPS_BYTES_MIN;
     at = skips ? find_by_skips(search, step, &nleft) : find_pair(search, step, &nleft);
+    assert(nleft <= search->npositions);
     return nleft > 0 ? find_by_hash(search, nleft) : at;
 }
 
@@ -255,6 +259,7 @@ count_byte(struct piece bytes, char value)
         unsigned char lanes[NLANES] = {0};
         size_t nrows = bytes.nbytes / NLANES;
         nrows = nrows < LANE_MAX ? nrows : LANE_MAX;
+        assert(nrows > 0 && NLANES * nrows <= bytes.nbytes);
         for (size_t row = 0; row < nrows; row++) {
             for (size_t lane = 0; lane < NLANES; lane++) {
                 lanes[lane] += bytes.start[NLANES * row + lane] == value;
@@ -277,6 +282,7 @@ find_count(struct piece bytes, struct piece part, size_t max)
     size_t count = 0, at;
     assert(part.nbytes > 0);
     while (count < max && (at = find_first(bytes, part)) != FIND_NONE) {
+        assert(at + part.nbytes <= bytes.nbytes);
         bytes = piece_after(bytes, at + part.nbytes);
         count++;
         if (part.nbytes == 1 && max - count >= bytes.nbytes) {

@@ -27,7 +27,7 @@
     DO(row)         /* (layout, value) -> ndarray of one row */                        \
     DO(rows)        /* (layout, values) -> ndarray of rows; None: iterate over them */ \
     DO(selected) /* (nrows, key) -> ndarray of bools: the rows that a key selects */   \
-    DO(many)     /* (layout, value) -> whether the value is many rows, not one */      \
+    DO(inserted) /* (layout, value) -> ndarray of rows; None: append() takes it */     \
     DO(arrow)    /* (layout, None) -> the parts of a row for Arrow: arrow.c */         \
     DO(buffer_format) /* (dtype) -> the format of the buffer protocol; None: none */   \
     DO(address_space) /* () -> bytes of address space: all, in use by other code */

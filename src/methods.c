@@ -8,6 +8,13 @@
 
 #include "copy.h"
 
+/* Whether a result of `nbytes` bytes does not overlap its source. */
+static inline bool
+is_apart(const char *to, size_t nbytes, struct piece from)
+{
+    return to + nbytes <= from.start || from.start + from.nbytes <= to;
+}
+
 /* ------------------------------------------------------------------------- sets */
 
 static bool
@@ -46,6 +53,7 @@ methods_strip(struct piece bytes, const struct methods_set *set,
             stop--;
         }
     }
+    assert(start <= stop && stop <= bytes.nbytes);
     return (struct piece){bytes.start + start, stop - start};
 }
 
@@ -63,6 +71,7 @@ methods_strip_space(struct piece bytes, enum methods_sides sides)
             stop--;
         }
     }
+    assert(start <= stop && stop <= bytes.nbytes);
     return (struct piece){bytes.start + start, stop - start};
 }
 
@@ -88,6 +97,7 @@ static int
 pieces_grow(struct methods_pieces *pieces)
 {
     bool is_first = pieces->items == pieces->first;
+    assert(pieces->count == pieces->allocated);
     if (pieces->allocated > SIZE_MAX / 2 / sizeof *pieces->items) {
         return ENOMEM;
     }
@@ -139,6 +149,7 @@ methods_split(struct methods_pieces *pieces, struct piece bytes, struct piece se
         if (error) {
             return error;
         }
+        assert(at + separator.nbytes <= bytes.nbytes);
         bytes = piece_after(bytes, at + separator.nbytes);
     }
     return pieces_add(pieces, bytes.start, bytes.nbytes);
@@ -151,6 +162,7 @@ methods_rsplit(struct methods_pieces *pieces, struct piece bytes,
     assert(separator.nbytes > 0);
     size_t at;
     while (max-- > 0 && (at = find_last(bytes, separator)) != FIND_NONE) {
+        assert(at + separator.nbytes <= bytes.nbytes);
         struct piece after = piece_after(bytes, at + separator.nbytes);
         int error = pieces_add(pieces, after.start, after.nbytes);
         if (error) {
@@ -265,6 +277,7 @@ is_letter(unsigned char value)
 void
 methods_lower(char *to, struct piece from)
 {
+    assert(is_apart(to, from.nbytes, from));
     for (size_t i = 0; i < from.nbytes; i++) {
         unsigned char c = (unsigned char)from.start[i];
         to[i] = (char)(c ^ (is_between(c, 'A', 'Z') * CASE));
@@ -274,6 +287,7 @@ methods_lower(char *to, struct piece from)
 void
 methods_upper(char *to, struct piece from)
 {
+    assert(is_apart(to, from.nbytes, from));
     for (size_t i = 0; i < from.nbytes; i++) {
         unsigned char c = (unsigned char)from.start[i];
         to[i] = (char)(c ^ (is_between(c, 'a', 'z') * CASE));
@@ -283,6 +297,7 @@ methods_upper(char *to, struct piece from)
 void
 methods_swapcase(char *to, struct piece from)
 {
+    assert(is_apart(to, from.nbytes, from));
     for (size_t i = 0; i < from.nbytes; i++) {
         unsigned char c = (unsigned char)from.start[i];
         to[i] = (char)(c ^ (is_letter(c) * CASE));
@@ -310,9 +325,23 @@ methods_title(char *to, struct piece from)
     }
 }
 
+/* A block is read before it is written: a compiler must assume that a single byte
+ * written to the target changes the source or the table, and then reads one byte at a
+ * time. */
 void
 methods_translate(char *to, struct piece from, const char *table)
 {
+    enum { BLOCK = 8 };
+    assert(table != NULL && is_apart(to, from.nbytes, from));
+    while (from.nbytes >= BLOCK) {
+        char block[BLOCK];
+        for (size_t i = 0; i < BLOCK; i++) {
+            block[i] = table[(unsigned char)from.start[i]];
+        }
+        memcpy(to, block, BLOCK);
+        to += BLOCK;
+        from = piece_after(from, BLOCK);
+    }
     for (size_t i = 0; i < from.nbytes; i++) {
         to[i] = table[(unsigned char)from.start[i]];
     }
@@ -326,6 +355,7 @@ methods_translate_kept(char *to, struct piece from, const char *table,
 {
     enum { BLOCK = 8 };
     char *next = to;
+    assert(is_apart(to, from.nbytes, from));
     while (from.nbytes > 0) {
         size_t nbytes = from.nbytes < BLOCK ? from.nbytes : BLOCK, ndeleted = 0;
         for (size_t i = 0; i < nbytes; i++) {
@@ -363,6 +393,7 @@ methods_replaced_nbytes(struct piece from, struct piece old, struct piece new,
 static void
 replace_byte(char *to, struct piece from, char old, char new)
 {
+    assert(is_apart(to, from.nbytes, from));
     for (size_t i = 0; i < from.nbytes; i++) {
         to[i] = from.start[i] == old ? new : from.start[i];
     }
@@ -383,7 +414,7 @@ void
 methods_replace(char *to, size_t nbytes, struct piece from, struct piece old,
                 struct piece new, size_t count)
 {
-    assert(old.nbytes > 0);
+    assert(old.nbytes > 0 && is_apart(to, nbytes, from));
     if (old.nbytes == 1 && new.nbytes == 1 && count >= from.nbytes) {
         replace_byte(to, from, old.start[0], new.start[0]);
         return;

@@ -10,6 +10,13 @@
  * collector of Python 3.11 when a list or tuple is made. An export keeps the bytes in
  * place then. */
 
+static inline bool
+piece_is_within(struct piece part, struct piece all)
+{
+    return part.start >= all.start &&
+           part.start + part.nbytes <= all.start + all.nbytes;
+}
+
 /* Return a list of new buffers. Raise MemoryError if `error` is not 0. */
 static PyObject *
 new_list(PyObject *op, const struct methods_pieces *pieces, int error)
@@ -20,6 +27,7 @@ new_list(PyObject *op, const struct methods_pieces *pieces, int error)
     PyTypeObject *type = buffer_type(Py_TYPE(op));
     PyObject *list = PyList_New((Py_ssize_t)pieces->count);
     for (size_t i = 0; list != NULL && i < pieces->count; i++) {
+        assert(piece_is_within(pieces->items[i], buffer_piece(op)));
         PyObject *item = buffer_copy(type, pieces->items[i]);
         if (item == NULL) {
             Py_CLEAR(list);
@@ -37,6 +45,7 @@ new_triple(PyObject *op, struct piece one, struct piece two, struct piece three)
     PyTypeObject *type = buffer_type(Py_TYPE(op));
     PyObject *items[] = {buffer_copy(type, one), buffer_copy(type, two),
                          buffer_copy(type, three)};
+    assert(type != NULL);
     PyObject *tuple = items[0] == NULL || items[1] == NULL || items[2] == NULL
                           ? NULL
                           : PyTuple_New(3);
@@ -67,8 +76,10 @@ new_partition(PyObject *op, PyObject *arg, size_t (*find)(struct piece, struct p
     buffer_hold(buffer_cast(op));
     struct piece all = buffer_piece(op), none = {all.start, 0};
     size_t at = find(all, separator.piece);
+    assert(buffer_is_exported(buffer_cast(op)));
     if (at != FIND_NONE) {
         size_t end = at + separator.piece.nbytes;
+        assert(end <= all.nbytes);
         struct piece before = {all.start, at};
         struct piece after = {all.start + end, all.nbytes - end};
         result = new_triple(op, before, separator.piece, after);
@@ -120,6 +131,7 @@ new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnam
         buffer_hold(buffer_cast(op));
         struct piece all = buffer_piece(op), at = separator.piece;
         bool left = method == BASE_split;
+        assert(left || method == BASE_rsplit);
         int error = at_space ? (left ? methods_split_space
                                      : methods_rsplit_space)(&pieces, all, (size_t)max)
                              : (left ? methods_split : methods_rsplit)(&pieces, all, at,
@@ -161,6 +173,7 @@ growbuffer_splitlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     methods_pieces_init(&pieces);
     Py_BEGIN_CRITICAL_SECTION(op);
     buffer_hold(buffer_cast(op));
+    assert(buffer_is_exported(buffer_cast(op)));
     int error = methods_splitlines(&pieces, buffer_piece(op), value == Py_True);
     result = new_list(op, &pieces, error);
     buffer_unhold(buffer_cast(op));

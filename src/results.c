@@ -21,6 +21,7 @@ new_mapped(PyObject *op, void (*map)(char *, struct piece))
     struct piece from = buffer_piece(op);
     result = buffer_create(buffer_type(Py_TYPE(op)), from.nbytes);
     if (result != NULL) {
+        assert(buffer_length(buffer_cast(result)) == from.nbytes);
         map(buffer_bytes(buffer_cast(result)), from);
     }
     Py_END_CRITICAL_SECTION();
@@ -49,6 +50,31 @@ growbuffer_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
     return result;
 }
 
+/* Return a new buffer with `old` replaced by `new`, at most `max` times. Return NULL
+ * without an exception if the result would be too long. */
+static PyObject *
+new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
+{
+    struct piece from = buffer_piece(op);
+    PyTypeObject *type = buffer_type(Py_TYPE(op));
+    size_t count = max, nbytes = from.nbytes;
+    if (old.nbytes != new.nbytes) {
+        count = find_count(from, old, max);
+        nbytes = methods_replaced_nbytes(from, old, new, count);
+    }
+    if (nbytes == METHODS_NONE) {
+        return NULL;
+    }
+    assert(old.nbytes > 0 && nbytes <= GROWTH_MAX);
+    PyObject *result = buffer_create(type, nbytes);
+    if (result != NULL) {
+        assert(buffer_length(buffer_cast(result)) == nbytes);
+        methods_replace(buffer_bytes(buffer_cast(result)), nbytes, from, old, new,
+                        count);
+    }
+    return result;
+}
+
 /* Return a new buffer, translated by `table` and without the values in `deleted`.
  * Either may be NULL. */
 static PyObject *
@@ -62,6 +88,7 @@ new_translated(PyObject *op, const char *table, const struct methods_set *delete
         char *to = buffer_bytes(buffer_cast(result));
         if (deleted != NULL) {
             size_t nbytes = methods_translate_kept(to, from, table, deleted);
+            assert(nbytes <= from.nbytes);
             (void)buffer_splice(buffer_cast(result), nbytes, from.nbytes - nbytes, 0);
         }
         else if (table != NULL) {
@@ -94,11 +121,19 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (plain) {
         struct methods_set set;
         bool deletes = values[1] != NULL && deleted.piece.nbytes > 0;
-        if (deletes) {
-            methods_set_values(&set, deleted.piece);
+        if (deletes && deleted.piece.nbytes == 1 && values[0] == Py_None) {
+            const struct piece nothing = {"", 0};
+            Py_BEGIN_CRITICAL_SECTION(op);
+            result = new_replaced(op, deleted.piece, nothing, (size_t)-1);
+            Py_END_CRITICAL_SECTION();
         }
-        result = new_translated(op, values[0] == Py_None ? NULL : table.piece.start,
-                                deletes ? &set : NULL);
+        else {
+            if (deletes) {
+                methods_set_values(&set, deleted.piece);
+            }
+            result = new_translated(op, values[0] == Py_None ? NULL : table.piece.start,
+                                    deletes ? &set : NULL);
+        }
     }
     args_close_bytes(&table);
     args_close_bytes(&deleted);
@@ -112,9 +147,12 @@ new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              enum methods_sides sides, enum base_method method)
 {
     struct methods_set set, *values = NULL; /* NULL: white space */
+    if (nargs > 1) {
+        return base_call(op, method, args, nargs, NULL);
+    }
     if (nargs > 0 && args[0] != Py_None) {
         struct args_bytes bytes;
-        if (nargs > 1 || !args_open_bytes(args[0], &bytes)) {
+        if (!args_open_bytes(args[0], &bytes)) {
             return base_call(op, method, args, nargs, NULL);
         }
         values = &set;
@@ -159,6 +197,7 @@ new_without(PyObject *op, PyObject *arg, enum methods_sides side,
     if (nbytes > 0 && nbytes <= from.nbytes) {
         bool left = side == METHODS_LEFT;
         const char *at = from.start + (left ? 0 : from.nbytes - nbytes);
+        assert(at >= from.start && at + nbytes <= from.start + from.nbytes);
         if (memcmp(at, part.piece.start, nbytes) == 0) {
             from.start += left ? nbytes : 0;
             from.nbytes -= nbytes;
@@ -223,6 +262,7 @@ new_justified(PyObject *op, PyObject *const *args, Py_ssize_t nargs, int share,
     size_t left = share == 2   ? padding
                   : share == 1 ? padding / 2 + (padding & width & 1)
                                : 0;
+    assert(left <= padding);
     result = new_padded(op, left, width, fill);
     Py_END_CRITICAL_SECTION();
     return result;
@@ -254,6 +294,7 @@ growbuffer_zfill(PyObject *op, PyObject *arg)
     result = new_padded(op, left, width, '0');
     if (result != NULL && left > 0 && length > 0) {
         char *to = buffer_bytes(buffer_cast(result));
+        assert(left < buffer_length(buffer_cast(result)));
         if (to[left] == '+' || to[left] == '-') { /* the sign comes first */
             to[0] = to[left];
             to[left] = '0';
@@ -280,34 +321,12 @@ growbuffer_expandtabs(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         plain = nbytes != METHODS_NONE;
         result = plain ? buffer_create(buffer_type(Py_TYPE(op)), nbytes) : NULL;
         if (result != NULL) {
+            assert(buffer_length(buffer_cast(result)) == nbytes);
             methods_expand_tabs(buffer_bytes(buffer_cast(result)), from, size);
         }
         Py_END_CRITICAL_SECTION();
     }
     return plain ? result : base_call(op, BASE_expandtabs, args, nargs, kwnames);
-}
-
-/* Return a new buffer with `old` replaced by `new`, at most `max` times. Return NULL
- * without an exception if the result would be too long. */
-static PyObject *
-new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
-{
-    struct piece from = buffer_piece(op);
-    PyTypeObject *type = buffer_type(Py_TYPE(op));
-    size_t count = max, nbytes = from.nbytes;
-    if (old.nbytes != new.nbytes) {
-        count = find_count(from, old, max);
-        nbytes = methods_replaced_nbytes(from, old, new, count);
-    }
-    if (nbytes == METHODS_NONE) {
-        return NULL;
-    }
-    PyObject *result = buffer_create(type, nbytes);
-    if (result != NULL) {
-        methods_replace(buffer_bytes(buffer_cast(result)), nbytes, from, old, new,
-                        count);
-    }
-    return result;
 }
 
 /* Since 3.15 the count may be a keyword. Calls with keywords go to bytearray's
@@ -393,6 +412,7 @@ growbuffer_join(PyObject *op, PyObject *iterable)
             }
             copy_bytes(to, piece.start, piece.nbytes);
             to += piece.nbytes;
+            assert(to <= buffer_bytes(buffer_cast(result)) + nbytes);
         }
         Py_END_CRITICAL_SECTION2();
     }

@@ -38,6 +38,15 @@ rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout)
     return op;
 }
 
+struct rows_extra *
+rows_ensure_extra(RowsObject *self)
+{
+    if (self->extra == NULL) {
+        self->extra = PyMem_Calloc(1, sizeof *self->extra);
+    }
+    return self->extra;
+}
+
 void
 rows_dealloc(PyObject *op)
 {
@@ -47,14 +56,14 @@ rows_dealloc(PyObject *op)
         PyObject_ClearWeakRefs(op);
     }
     Py_CLEAR(self->view);
-    if (self->swap != NULL) {
-        PyMem_Free(self->swap->before);
-        PyMem_Free(self->swap);
+    if (self->extra != NULL) {
+        Py_CLEAR(self->extra->pinned);
+        PyMem_Free(self->extra->before);
+        PyMem_Free(self->extra->pending);
+        PyMem_Free(self->extra);
     }
-    Py_CLEAR(self->pinned);
     Py_CLEAR(self->buffer);
     Py_CLEAR(self->layout);
-    PyMem_Free(self->pending);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -275,7 +284,7 @@ refuse_viewed(const RowsObject *self, const char *refusal)
 {
     const char *views =
         self->shared ? "a view of them or of the buffer is held"
-        : buffer_nexports(self->buffer) <= (size_t)self->nexports
+        : buffer_nexports(self->buffer) <= (Py_ssize_t)self->nexports
             ? "a memoryview of them is held: release() it"
             : "an ndarray of them is held, such as .array, a slice, a row, an iterator: "
               "keep a .copy() instead. In IPython %xdel NAME drops what Out and _ hold; "

@@ -13,12 +13,16 @@
 #include "layout.h"
 #include "maxlen.h"
 
-/* The rows that were read last by an index, the newest one first (rows_swap.h). The
- * objects are compared only: no reference is held. */
-struct swap {
+/* What few arrays have. The struct is allocated when it is needed first. */
+struct rows_extra {
+    /* The rows that were read last by an index, the newest one first (rows_swap.h). The
+     * objects are compared only: no reference is held. */
     const PyObject *views[2];
     Py_ssize_t rows[2];
     char *before; /* the bytes that rows[0] had before it was set to rows[1], or NULL */
+    PyObject *pinned; /* views that are kept as long as the array, a list; or NULL */
+    char *pending; /* the first bytes of a row that readfrom() read in part; or NULL */
+    size_t pending_nbytes;
 };
 
 typedef struct {
@@ -28,11 +32,8 @@ typedef struct {
     PyObject *weakrefs;
     PyObject *view;     /* the kept view: a cached ndarray, or NULL; it is an export */
     size_t view_nbytes; /* of the newest view of all rows; SIZE_MAX: none was made */
-    struct swap *swap;  /* or NULL */
-    size_t max_nbytes;  /* of the last rows that are kept (maxlen=); or MAXLEN_NONE */
-    PyObject *pinned;   /* views that are kept as long as the array, a list; or NULL */
-    char *pending; /* the first bytes of a row that readfrom() read in part; or NULL */
-    size_t pending_nbytes;
+    struct rows_extra *extra; /* or NULL */
+    size_t max_nbytes; /* of the last rows that are kept (maxlen=); or MAXLEN_NONE */
     unsigned int nexports; /* by the buffer protocol: memoryviews and the like */
     /* Other code refers to the buffer and may resize it: keep no view, an export. */
     bool shared;
@@ -42,7 +43,7 @@ typedef struct {
 /* An array of at most ROWS_MAX_SMALL bytes reserves no address space until its first
  * view. Its heap block grows by half of its length, and at least by ROWS_MIN_SMALL
  * bytes. */
-enum { ROWS_MIN_SMALL = 32, ROWS_MAX_SMALL = 64 * 1024 };
+enum { ROWS_MIN_SMALL = 40, ROWS_MAX_SMALL = 64 * 1024 };
 
 static inline RowsObject *
 rows_cast(PyObject *op)
@@ -57,6 +58,10 @@ rows_cast(PyObject *op)
     Py_END_CRITICAL_SECTION()
 
 void rows_dealloc(PyObject *op);
+
+/* Return self->extra, allocated if there was none; NULL without an exception. Under the
+ * lock. */
+struct rows_extra *rows_ensure_extra(RowsObject *self);
 
 /* Return GrowArray itself among the bases of `type`, or NULL. Borrowed. */
 static inline PyTypeObject *

@@ -223,28 +223,27 @@ gather(PyObject *gathered, PyObject *iterable)
     return PyErr_Occurred() ? -1 : rc;
 }
 
-/* Return 1 if a value is many rows and not one, else 0; -1 with an exception. */
+/* Append one row, or rows that have one axis more than a row. */
 static int
-is_many(LayoutObject *layout, PyObject *value)
+append_inserted(PyObject *gathered, PyObject *value)
 {
+    RowsObject *self = rows_cast(gathered);
     if (PyFloat_Check(value) || PyLong_Check(value)) {
-        return 0;
+        return append_row(gathered, value);
     }
-    PyObject *many = layout_call(layout, NUMPY_many, value);
-    int rc = many == NULL ? -1 : PyObject_IsTrue(many);
-    Py_XDECREF(many);
-    return rc;
+    PyObject *array = layout_call(self->layout, NUMPY_inserted, value);
+    if (array != Py_None) {
+        return append_made(self, array);
+    }
+    Py_DECREF(array);
+    return append_row(gathered, value);
 }
 
 PyObject *
 rows_gather(PyObject *op, PyObject *value)
 {
-    int many = is_many(rows_cast(op)->layout, value);
-    PyObject *gathered = many < 0 ? NULL : begin_gathering(op);
-    int rc = gathered == NULL ? -1
-             : many           ? rows_extend_by(gathered, value)
-                              : append_row(gathered, value);
-    if (rc < 0) {
+    PyObject *gathered = begin_gathering(op);
+    if (gathered != NULL && append_inserted(gathered, value) < 0) {
         Py_CLEAR(gathered);
     }
     return gathered;

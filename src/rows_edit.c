@@ -419,9 +419,9 @@ resize_to(RowsObject *self, size_t nbytes)
 PyDoc_STRVAR(resize_doc,
 "resize($self, nrows, /)\n--\n\n"
 "Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
-"Raise ValueError if nrows is negative or more than maxlen, MemoryError past the limit, BufferError if rows\n"
-"would be removed while a view is held. Fresh pages are zero already, and are not\n"
-"written to.\n\n"
+"Raise ValueError if nrows is negative or more than maxlen, MemoryError past the limit,\n"
+"BufferError if rows would be removed while a view is held. Fresh pages are zero\n"
+"already, and are not written to.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0])\n"
 ">>> samples.resize(3)\n"

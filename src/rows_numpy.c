@@ -289,10 +289,16 @@ rows_pin(PyObject *op, PyObject *view)
     int rc = -1;
     if (list != NULL) {
         Py_BEGIN_CRITICAL_SECTION(self->buffer);
-        if (self->pinned == NULL) {
-            self->pinned = Py_NewRef(list);
+        struct rows_extra *extra = rows_ensure_extra(self);
+        if (extra == NULL) {
+            PyErr_NoMemory();
         }
-        rc = PyList_Append(self->pinned, view);
+        else {
+            if (extra->pinned == NULL) {
+                extra->pinned = Py_NewRef(list);
+            }
+            rc = PyList_Append(extra->pinned, view);
+        }
         Py_END_CRITICAL_SECTION();
         Py_DECREF(list);
     }

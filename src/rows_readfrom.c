@@ -26,12 +26,13 @@ ensure_pending(RowsObject *self)
 {
     int rc = 0;
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    if (self->pending == NULL) {
-        self->pending = PyMem_Malloc(self->layout->row_nbytes);
-        if (self->pending == NULL) {
-            PyErr_NoMemory();
-            rc = -1;
-        }
+    struct rows_extra *extra = rows_ensure_extra(self);
+    if (extra != NULL && extra->pending == NULL) {
+        extra->pending = PyMem_Malloc(self->layout->row_nbytes);
+    }
+    if (extra == NULL || extra->pending == NULL) {
+        PyErr_NoMemory();
+        rc = -1;
     }
     Py_END_CRITICAL_SECTION();
     return rc;
@@ -42,9 +43,9 @@ take_pending(RowsObject *self, char *to)
 {
     size_t nbytes;
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    nbytes = self->pending_nbytes;
-    memcpy(to, self->pending, nbytes);
-    self->pending_nbytes = 0;
+    nbytes = self->extra->pending_nbytes;
+    memcpy(to, self->extra->pending, nbytes);
+    self->extra->pending_nbytes = 0;
     Py_END_CRITICAL_SECTION();
     return nbytes;
 }
@@ -55,9 +56,9 @@ static void
 put_pending(RowsObject *self, const char *bytes, size_t nbytes)
 {
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    nbytes = Py_MIN(nbytes, self->layout->row_nbytes - self->pending_nbytes);
-    memcpy(self->pending + self->pending_nbytes, bytes, nbytes);
-    self->pending_nbytes += nbytes;
+    nbytes = Py_MIN(nbytes, self->layout->row_nbytes - self->extra->pending_nbytes);
+    memcpy(self->extra->pending + self->extra->pending_nbytes, bytes, nbytes);
+    self->extra->pending_nbytes += nbytes;
     Py_END_CRITICAL_SECTION();
 }
 
@@ -76,7 +77,7 @@ read_past_last_row(RowsObject *self, PyObject *reader)
 {
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t nbytes = 1;
-    if (self->pending_nbytes < row_nbytes) {
+    if (self->extra->pending_nbytes < row_nbytes) {
         PyObject *byte = PyByteArray_FromStringAndSize(NULL, 1);
         if (byte == NULL) {
             return READ_ERROR;
@@ -120,7 +121,12 @@ read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
 {
     RowsObject *self = rows_cast(op);
     size_t row_nbytes = self->layout->row_nbytes;
-    char *bytes = PyMemoryView_GET_BUFFER(view)->buf;
+    Py_buffer
+        held; /* until the bytes were looked at, the source cannot release the view */
+    if (PyObject_GetBuffer(view, &held, PyBUF_SIMPLE) < 0) {
+        return READ_ERROR;
+    }
+    char *bytes = held.buf;
     size_t filled = take_pending(self, bytes);
     Py_ssize_t nbytes = 1;
     while (filled < row_nbytes && nbytes > 0) {
@@ -132,6 +138,7 @@ read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
     }
     size_t part = filled % row_nbytes;
     put_pending(self, bytes + (filled - part), part);
+    PyBuffer_Release(&held);
     *appended = filled - part;
     if (*appended == 0) {
         return nbytes;

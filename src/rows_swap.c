@@ -32,7 +32,7 @@ address_of(RowsObject *self, Py_ssize_t row)
 }
 
 static void
-drop_before(struct swap *swap)
+drop_before(struct rows_extra *swap)
 {
     PyMem_Free(swap->before);
     swap->before = NULL;
@@ -41,11 +41,8 @@ drop_before(struct swap *swap)
 static void
 read_locked(RowsObject *self, PyObject *key, PyObject *view)
 {
-    if (self->swap == NULL) {
-        self->swap = PyMem_Calloc(1, sizeof *self->swap);
-    }
     Py_ssize_t row = row_of(self, key);
-    struct swap *swap = self->swap;
+    struct rows_extra *swap = rows_ensure_extra(self);
     if (swap == NULL) {
         return; /* no memory: a swap is not recognized */
     }
@@ -83,7 +80,7 @@ memory_of(const RowsObject *self, PyObject *value)
 static bool
 set_locked(RowsObject *self, PyObject *key, PyObject *value)
 {
-    struct swap *swap = self->swap;
+    struct rows_extra *swap = self->extra;
     const char *memory =
         swap != NULL && (value == swap->views[0] || value == swap->views[1])
             ? memory_of(self, value)
@@ -118,7 +115,7 @@ rows_swap_set(RowsObject *self, PyObject *key, PyObject *value)
 {
     bool is_set, is_first;
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    struct swap *swap = self->swap;
+    struct rows_extra *swap = self->extra;
     char *before = swap == NULL ? NULL : swap->before;
     is_set = set_locked(self, key, value);
     is_first = swap != NULL && before == NULL && swap->before != NULL;

@@ -26,6 +26,9 @@ new_slice(PyObject *op, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step)
     }
     char *to = buffer_bytes(buffer_cast(result));
     const char *from = buffer_bytes(self) + start;
+    assert(start >= 0 && (size_t)start < buffer_length(self));
+    assert(start + (count - 1) * step >= 0);
+    assert((size_t)(start + (count - 1) * step) < buffer_length(self));
     if (step == 1) {
         copy_bytes(to, from, (size_t)count);
     }
@@ -112,6 +115,7 @@ sequence_concat(PyObject *op, PyObject *other)
     }
     if (result != NULL) {
         char *to = buffer_bytes(buffer_cast(result));
+        assert(buffer_length(buffer_cast(result)) == length + added);
         copy_bytes(to, buffer_bytes(self), length);
         copy_bytes(to + length, right.piece.start, added);
     }
@@ -140,6 +144,7 @@ new_repeated(PyObject *op, size_t count)
     }
     PyObject *result = buffer_create(type, unit * count);
     if (result != NULL && unit * count > 0) {
+        assert(count > 0 && unit > 0);
         copy_bytes(buffer_bytes(buffer_cast(result)), bytes, unit);
         store_repeat(buffer_bytes(buffer_cast(result)), unit, unit * count);
     }
@@ -221,6 +226,7 @@ search_range(struct search *search, BufferObject *self)
     stop = stop > length ? length : stop < 0 ? stop + length : stop;
     stop = stop < 0 ? 0 : stop;
     search->start = start;
+    assert(start >= 0 && stop >= 0 && stop <= length);
     return start > stop
                ? (struct piece){NULL, 0}
                : (struct piece){buffer_bytes(self) + start, (size_t)(stop - start)};
@@ -294,6 +300,7 @@ search_end(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     struct piece bytes = search_range(&search, buffer_cast(op));
     struct piece part = search.part.piece;
     size_t at = method == BASE_startswith ? 0 : bytes.nbytes - part.nbytes;
+    assert(method == BASE_startswith || method == BASE_endswith);
     found = bytes.start != NULL && part.nbytes <= bytes.nbytes &&
             memcmp(bytes.start + at, part.start, part.nbytes) == 0;
     Py_END_CRITICAL_SECTION();
@@ -350,6 +357,7 @@ growbuffer_hex(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *
     }
     if (result != NULL && length > 0) {
         char *to = (char *)PyUnicode_1BYTE_DATA(result);
+        assert(PyUnicode_GET_LENGTH(result) >= 2 * length);
         if (separator < 0) {
             methods_hex(to, from);
         }

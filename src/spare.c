@@ -42,6 +42,12 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
         PyErr_SetString(PyExc_BufferError, "only spare() makes a view of the tail");
         return -1;
     }
+    if (self == NULL || buffer_spare(self) != spare) {
+        PyErr_SetString(PyExc_BufferError,
+                        "the buffer was changed while spare() made the view: call it "
+                        "again");
+        return -1;
+    }
     if (spare->state != SPARE_RELEASED) {
         return spare_refuse(spare);
     }
@@ -261,6 +267,9 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
     }
     assert(min <= max && spare->buffer == self);
     spare->start = NULL;
+    /* Before 3.12 making an object may run the garbage collector, and so code that uses
+     * and drops this spare. */
+    Py_INCREF(spare);
     struct request before = request;
     request = (struct request){spare, min, max};
     PyObject *view = PyMemoryView_FromObject((PyObject *)spare);
@@ -269,12 +278,13 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
     if (reference == NULL) {
         Py_XDECREF(view);
         buffer_forget_spare(self);
+        Py_DECREF(spare);
         return NULL;
     }
-    assert(spare->state == SPARE_OUTSTANDING && spare->start != NULL);
     Py_XSETREF(spare->view, reference);
     spare->owner = owner;
     spare->reader = owner == SPARE_READER ? view : NULL;
+    Py_DECREF(spare);
     return view;
 }
 
@@ -378,10 +388,11 @@ PyDoc_STRVAR(spare_doc,
 "GrowBuffer(b'hi')\n\n"
 "Until commit(), nothing else may change the length while the view lives; commit() and\n"
 "this thread's next spare() release it. If code still holds it after commit(), the next\n"
-"change of the length copies the bytes of the buffer to other memory. Raise ValueError if `nbytes` is negative, MemoryError if\n"
-"the buffer cannot grow by that, BufferError while the bytes are exported and there is\n"
-"no limit, or if another thread's view, or an object made from the last view, still\n"
-"exists. Costs what growing costs.");
+"change of the length copies the bytes of the buffer to other memory.\n\n"
+"Raise ValueError if `nbytes` is negative, MemoryError if the buffer cannot grow by\n"
+"that, BufferError while the bytes are exported and there is no limit, or if another\n"
+"thread's view, or an object made from the last view, still exists. Costs what growing\n"
+"costs.");
 
 enum { SPARE_NBYTES = 64 * 1024 };
 

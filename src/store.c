@@ -522,8 +522,8 @@ store_append(struct store *store, size_t nbytes)
         return heap_begin(store, nbytes);
     }
     bool grows_heap = store_kind(store) == STORE_HEAP && store_headroom(store) == 0 &&
-                      nbytes > store_tailroom(store) &&
-                      nbytes < GROWTH_SPAN_MIN - 1 - store->length;
+                      nbytes > store_tailroom(store) && nbytes < GROWTH_SPAN_MIN &&
+                      store->length + nbytes + 1 < GROWTH_SPAN_MIN;
     int error = grows_heap ? heap_grow(store, store->length + nbytes + 1)
                            : store_make_tailroom(store, nbytes);
     if (error == 0 && nbytes > 0) {

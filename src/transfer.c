@@ -122,8 +122,8 @@ PyDoc_STRVAR(take_bytes_doc,
 "take_bytes($self, n=None, /)\n--\n\n"
 "Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
 "A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
-"while the bytes are exported and there is no limit. The removed bytes are copied once; freeze() returns a\n"
-"subclass of bytes instead, and copies nothing if they are many.\n"
+"while the bytes are exported and there is no limit. The removed bytes are copied once.\n"
+"freeze() returns a subclass of bytes instead, and copies nothing if they are many.\n"
 "Python's own bytearray has this method since 3.15.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam and eggs')\n"
@@ -322,6 +322,7 @@ is_shown_whole(PyObject *owner, const PyObject *type, const Py_buffer *view)
 {
     return owner != NULL && (PyObject *)Py_TYPE(owner) == type && !view->readonly &&
            PyBuffer_IsContiguous(view, 'C') &&
+           view->buf == buffer_bytes(buffer_cast(owner)) &&
            (size_t)view->len == buffer_length(buffer_cast(owner));
 }
 

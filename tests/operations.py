@@ -19,6 +19,13 @@ BYTES = bytes(range(1, 252)) * (4 * MIB // 251 + 1)
 MUCH = BYTES[: 400 * KIB]
 
 
+class Printer:
+    """What IPython passes to _repr_pretty_()."""
+
+    def text(self, text):
+        pass
+
+
 # ------------------------------------------------------------------------- subjects
 
 
@@ -247,6 +254,7 @@ ON_BUFFERS = {
     "rjust": lambda b: b.rjust(2 * MIB + 50),
     "rpartition": lambda b: b.rpartition(b"A"),
     "rsplit": lambda b: b.rsplit(b"A", 3),
+    "_repr_pretty_": lambda b: b._repr_pretty_(Printer(), False),
     "rstrip": lambda b: b.rstrip(),
     "split": lambda b: b.split(b"A", 3),
     "splitlines": lambda b: b[:1000].splitlines(),
@@ -262,13 +270,19 @@ ON_BUFFERS = {
     "limit": lambda b: b.limit,
 }
 
+
+def write_with_value_held(file):
+    value = file.getvalue()  # noqa: F841
+    return file.write(b"xyz")
+
+
 ON_FILES = {
     "write": lambda f: f.write(b"xyz"),
     "write: more": lambda f: f.write(BYTES[: 100 * KIB]),
     "write: much": lambda f: f.write(MUCH),
     "write: its own": lambda f: f.write(f.buffer),
-    "write: value held": lambda f: [f.getvalue(), f.write(b"xyz")],
-    "write: value dead": lambda f: len(f.getvalue()) + f.write(b"xyz"),
+    "write: value held": write_with_value_held,
+    "write: value dead": lambda f: (f.getvalue() is None) or f.write(b"xyz"),
     "writelines": lambda f: f.writelines([b"one", MUCH, b"three"]),
     "truncate": lambda f: f.truncate(),
     "truncate: all": lambda f: f.truncate(0),
@@ -302,6 +316,11 @@ ON_FILES = {
 }
 
 
+def fill_free_rows(array):
+    array.spare(20_000)[:3] = 7
+    array.commit(3)
+
+
 def block(length, dtype="u2"):
     import numpy
 
@@ -330,6 +349,10 @@ ON_ARRAYS = {
     "trim": lambda a: a.trim(),
     "clear": lambda a: a.clear(),
     "detach": lambda a: a.detach(),
+    "spare": lambda a: a.spare(20_000).shape,
+    "commit": fill_free_rows,
+    "readfrom": lambda a: a.readfrom(io.BytesIO(MUCH)),
+    "readfrom: some": lambda a: a.readfrom(io.BytesIO(MUCH), 100),
     "copy": lambda a: a.copy().array,
     "array": lambda a: a.array,
     "stable": lambda a: a.stable,

@@ -603,7 +603,9 @@ def test_changes_by_threads_keep_rows_whole_and_counted(nreaders, busy_threads):
         }
         done.set()
     assert [reader.result() for reader in readers] == [0] * nreaders
-    assert changes["append"] == 300 and changes["extend by 1 MiB"] == 12 * len(LARGE)
+    if array.stable or not nreaders:  # else views refuse them
+        assert changes["append"] == 300
+        assert changes["extend by 1 MiB"] == 12 * len(LARGE)
     assert nreaders or changes["del"] == -1800
     assert len(array) == before + sum(changes.values())
     assert not np.count_nonzero(array[:, 0] != -array[:, 1])
@@ -796,6 +798,49 @@ def test_growarray_small_uses_at_most_1_5_times_array_array_memory():
         assert len(kept) == 1000
     assert taken[ours] <= 1.5 * taken[theirs]
     assert growbuf.stats()["reserved_bytes"] == before
+
+
+LIVE_ARRAYS = """
+import array, os, growbuf
+from growbuf import GrowArray
+GrowArray().limit
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+def nmappings():
+    with open("/proc/self/maps") as file:
+        return sum(1 for line in file)
+
+def make():
+    rows = {make}
+    for number in range(10):
+        rows.append(number)
+    return rows
+
+make()
+growbuf.trim()
+memory, mappings = resident(), nmappings()
+kept = [make() for _ in range(10_000)]
+memory = resident() - memory
+{views}
+print(memory, nmappings() - mappings)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+def test_ten_thousand_arrays_of_ten_rows_take_little_memory_and_few_mappings():
+    def measure(make, views="pass"):
+        code = LIVE_ARRAYS.replace("{make}", make).replace("{views}", views)
+        return map(int, run(code).split())
+
+    ours, few = measure("GrowArray()")
+    theirs, _ = measure("array.array('d')")
+    assert ours <= 1.5 * theirs and few < 100
+    _, many = measure("GrowArray()", "views = [rows.array for rows in kept]")
+    limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+    assert many <= limit / 2
 
 
 @RESERVES
@@ -1312,8 +1357,8 @@ def test_append_array_like_resizing_array_keeps_both_changes():
     array.extend(Meddler(array, [2.0]))
     assert len(array) == 2003
     assert (array[1001], array[2002]) == (1, 2)
-    array.insert(0, Meddler(array, 3.0))  # read twice: for its axes, then for its rows
-    assert array[0] == 3 and len(array) == 4004
+    array.insert(0, Meddler(array, 3.0))
+    assert array[0] == 3 and len(array) == 3004
 
 
 def watch(array, callback):
@@ -2223,10 +2268,10 @@ def test_doctest_array_examples_pass():
     assert examples.attempted > 4 and examples.failed == 0
 
 
-def test_growarray_without_numpy_error_names_extra():
+def test_growarray_without_numpy_error_says_what_to_install():
     code = "import sys; sys.modules['numpy'] = None; import growbuf\n"
     code += "try: growbuf.GrowArray\nexcept ImportError as error: print(error)"
-    assert "pip install 'growbuf[numpy]'" in run(code)
+    assert "needs NumPy: pip install numpy" in run(code)
 
 
 # ------------------------------------------------------------------ other packages

@@ -292,3 +292,9 @@ def test_exports_leak_nothing():
             bad.__arrow_c_array__()
 
     assert_no_leak(refused)
+
+
+def test_export_of_a_field_of_no_items_raises():
+    array = GrowArray([((), 1)], dtype=[("a", "f8", (0,)), ("b", "i4")])
+    with pytest.raises(TypeError, match="lists of no items"):
+        array.__arrow_c_array__()

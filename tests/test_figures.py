@@ -13,7 +13,11 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 BENCHMARKS = CHECKOUT / "benchmarks"
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 # These pages have no figure that is not in the file.
-MEASURED = [CHECKOUT / "README.md", CHECKOUT / "docs" / "performance.md"]
+MEASURED = [
+    CHECKOUT / "README.md",
+    CHECKOUT / "docs" / "arrays.md",
+    CHECKOUT / "docs" / "performance.md",
+]
 UNMARKED = re.compile(
     r"(?<!more than )\b\d[\d.,]* (?:times as|ms|ns|µs|s for|page faults|system calls)\b"
     r"|ratio (?:is|of)\s+\d|exponent for \w+ is\s+\d|\d bytes of memory for each"
@@ -92,6 +96,29 @@ def test_figure_without_a_mark_is_found(text):
 
 def test_file_has_the_layout_that_dump_writes(figures, source):
     assert figures.FILE.read_text() == figures.dump(source)
+
+
+def test_figures_of_the_suite_name_cases_and_peers_that_it_has(source):
+    """So that `make figures` does not fail after all was measured."""
+    from growbuf.cli.cases import CASES
+    from growbuf.cli.measure import ALLOCATORS
+
+    peers = {name: {*case.peers} for name, case in CASES.items()}
+    kinds = {"GrowBuffer", "bytearray"}
+    peers |= dict.fromkeys(("scaling", "appends", "windows", "exponents"), kinds)
+    for figure in source["figures"].values():
+        where = figure["where"]
+        if figure["command"] == "bench" and where:
+            cases, names, allocators = (
+                {*part} if isinstance(part := where.get(key, default), list) else {part}
+                for key, default in (
+                    ("case", None),
+                    ("peer", None),
+                    ("allocator", "glibc"),
+                )
+            )
+            assert cases <= {*peers} and allocators <= {*ALLOCATORS}, where
+            assert all(names <= peers[case] for case in cases), where
 
 
 def suite_report():

@@ -193,7 +193,7 @@ def test_iadd_move_leaves_source_mapped_and_zeroed():
     import ctypes
 
     growbuf.trim()
-    buf = GrowBuffer(b"\xff" * (2 * MIB - 65))  # 64 bytes before it, and a NUL
+    buf = GrowBuffer(b"\xff" * (2 * MIB - 129))  # 128 bytes before it, and a NUL
     _, source, length = place(buf)
     before = growbuf.stats()
     buf += b"x"

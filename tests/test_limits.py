@@ -199,7 +199,7 @@ print(held <= 2 * pages + (1 << 20), rss() - before <= 2 * pages + (1 << 20))
 
 
 def test_append_under_mlockall_moves_pages():
-    """Under mlockall(MCL_FUTURE) the kernel moves no pages out of a locked mapping."""
+    """Under mlockall(MCL_FUTURE) mappings are locked. Pages move out of them, too."""
     printed = child(GROW, 'print("no" if LIBC.mlockall(2) else "") or tell(30 << 20)')
     if printed.startswith("no"):
         pytest.skip("locking memory is not allowed here")

@@ -384,3 +384,10 @@ def test_extend_iterator_with_wrong_length_hint_raises_and_appends_nothing(kind,
     with pytest.raises(errors.get(hint, ZeroDivisionError)):
         buf.extend(Iterator())
     assert buf == b"abc"
+
+
+@pytest.mark.parametrize("name", ["strip", "lstrip", "rstrip"])
+def test_strip_with_two_arguments_raises(name):
+    for first in (None, b"a"):
+        with pytest.raises(TypeError, match="at most 1 argument"):
+            getattr(GrowBuffer(b" a "), name)(first, 5)

@@ -230,7 +230,8 @@ class Model(Pair):
     @precondition(lambda self: len(self.model) < LARGEST // 3)
     @rule(count=st.integers(-1, 3))
     def repeat(self, count):
-        self.change(lambda b: b.__imul__(count) and None, appends=count > 0)
+        multiply = lambda b: b.__imul__(count) and None  # noqa: E731
+        self.change(multiply, appends=count > 0, front=count <= 0)
 
     @precondition(lambda self: len(self.model) < LARGEST)
     @rule(length=LENGTHS)
@@ -243,7 +244,7 @@ class Model(Pair):
             else:
                 del buf[length:]
 
-        self.change(call, appends=length > len(self.model))
+        self.change(call, appends=length > len(self.model), front=length == 0)
 
     # ----------------------------------------------------------------- shrinking
 
@@ -320,6 +321,7 @@ class Model(Pair):
         self.change(
             lambda b: b.__setitem__(slice(first, first + removed), piece),
             appends=at_end,
+            front=first == 0 and length == 0,
         )
 
     @rule(start=PLACES, stop=PLACES, step=STEPS, off=st.sampled_from([0, 0, 0, 1]))

@@ -1483,3 +1483,35 @@ def test_readfrom_descriptor_repeated_leaks_no_descriptors(tmp_path):
         before = len(os.listdir("/proc/self/fd"))
         assert_no_leak(lambda: GrowBuffer().readfrom(number))
         assert len(os.listdir("/proc/self/fd")) == before
+
+
+class UsesSpare:
+    """In a cycle: the collector calls __del__(), which uses and drops the spare."""
+
+    def __init__(self, buf):
+        self.buf, self.itself = buf, self
+
+    def __del__(self):
+        with suppress(BufferError, ValueError):
+            view = self.buf.spare(8)
+            part = view[:1]
+            self.buf.commit(1)
+            self.buf.append(1)
+            del part, view
+
+
+def test_spare_while_a_finalizer_uses_the_spare_leaves_buffer_sound():
+    """Before 3.12 making the memoryview may run the garbage collector."""
+    buf = GrowBuffer(b"x" * 10)
+    buf.spare(8).release()
+    thresholds = gc.get_threshold()
+    for _ in range(100):
+        UsesSpare(buf)
+        gc.set_threshold(1)
+        with suppress(BufferError):
+            buf.spare(8).release()
+        gc.set_threshold(*thresholds)
+    assert check(buf) is None
+    buf.spare(8)[:3] = b"abc"
+    buf.commit(3)
+    assert buf.endswith(b"abc")

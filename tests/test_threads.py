@@ -162,7 +162,7 @@ CALLS = {
 UNTOUCHED = {
     *("__class__", "__doc__", "__module__", "__new__", "__hash__", "__subclasshook__"),
     *("__init__", "__init_subclass__", "fromhex", "maketrans", "capacity"),
-    *("limit", "__buffer__", "__release_buffer__"),
+    *("limit", "__buffer__", "__release_buffer__", "_repr_pretty_"),
     *(name for name in dir(object)),
 }
 CHANGES = [

@@ -95,3 +95,74 @@ def test_summary_without_skips_is_empty():
     import conftest
 
     assert conftest.describe_skips([]) == ""
+
+
+# ------------------------------------------------------------- make retain: the kernel
+
+
+@pytest.fixture
+def retain_kernel(monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)
+    import retain_kernel
+
+    return retain_kernel
+
+
+def test_retain_kernel_changes_a_condition_in_its_function_only(retain_kernel):
+    change = retain_kernel.Change("a rule", "grow(", r"\bold != new\b", "old > new")
+    text = "int shrink(int old)\n{\n  old != new;\n}\n"
+    text += "int grow(\n  int old)\n{\n  old != new;\n}\n"
+    text += "int last(void)\n{\n  old != new;\n}\n"
+    changed = retain_kernel.apply(change, text)
+    assert changed.count("old != new") == 2
+    assert changed == text.replace(
+        "grow(\n  int old)\n{\n  old !=", "grow(\n  int old)\n{\n  old >"
+    )
+
+
+@pytest.mark.parametrize("body", ["", "  old != new;\n  old != new;\n"])
+def test_retain_kernel_condition_not_found_once_is_an_error(retain_kernel, body):
+    change = retain_kernel.Change("a rule", "grow(", r"\bold != new\b", "old > new")
+    with pytest.raises(ValueError, match=rf"has {body.count('!=')} conditions"):
+        retain_kernel.apply(change, f"int grow(int old)\n{{\n{body}}}\n")
+    with pytest.raises(ValueError, match="no function grow"):
+        retain_kernel.apply(change, "int grow(int old);\n")
+
+
+def test_retain_kernel_source_that_differs_is_named_and_unchanged(
+    retain_kernel, tmp_path
+):
+    (tmp_path / "mm").mkdir()
+    source = tmp_path / "mm" / "mremap.c"
+    source.write_text("int other(void)\n{\n}\n")
+    with pytest.raises(SystemExit, match=retain_kernel.CHANGES[0].rule):
+        retain_kernel.main(tmp_path)
+    assert source.read_text() == "int other(void)\n{\n}\n"
+
+
+# ------------------------------------------------------------- make retain: the table
+
+
+@pytest.fixture
+def retain_table(monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)
+    import retain_table
+
+    return retain_table
+
+
+def test_retain_table_replaces_what_is_between_the_marks(retain_table):
+    log = 'a line\ncounts: {"rung": "copy", "vectors": 2, "moves": 0,'
+    log += ' "copied": 1072758784, "remap": 0, "map": 11, "unmap": 10,'
+    log += ' "advise": 14, "mappings": 1, "faults": 2937}\n'
+    rows = retain_table.read_counts(log)
+    page = "before\n<!--retain counts-->\nold\n<!--/retain counts-->\nafter\n"
+    filled = retain_table.fill(page, rows)
+    assert (
+        "| `copy`, 2 | 0 | 1,072,758,784 | 0 | 11 | 10 | 14 | 1 | 2,937 |\n" in filled
+    )
+    assert filled.startswith("before\n") and filled.endswith("\nafter\n")
+    assert "old" not in filled
+    assert retain_table.fill(filled, rows) == filled
+    with pytest.raises(ValueError, match="no place"):
+        retain_table.fill("no marks", rows)

@@ -42,5 +42,5 @@ copy_sources() {
 
 # The C files without Python.h, and the flags that the C tests are compiled with.
 C_LAYERS="src/growth.c src/pages.c src/pages_linux.c src/pages_posix.c src/prefault.c
-    src/entries.c src/pool.c src/moves.c src/spans.c src/store.c"
+    src/entries.c src/pool.c src/moves.c src/spans.c src/store.c src/views.c"
 C_TESTING="-std=c11 -Wall -Wextra -Werror -UNDEBUG -pthread -Isrc -Itests/c"

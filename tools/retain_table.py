@@ -29,10 +29,10 @@ def read_counts(log):
 
 def as_table(rows):
     """Return the rows as a table in Markdown."""
-    lines = [f"| rung | {' | '.join(COLUMNS.values())} |", "|---" * 9 + "|"]
+    lines = [f"| rung, vectors | {' | '.join(COLUMNS.values())} |", "|---" * 9 + "|"]
     for row in rows:
         cells = " | ".join(f"{row[key]:,}" for key in COLUMNS)
-        lines.append(f"| `{row['rung']}` | {cells} |")
+        lines.append(f"| `{row['rung']}`, {row['vectors']} | {cells} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,10 @@
 /* counts: the loop of vector.c over growbuf's store, with what the kernel is asked for.
  *
- *     counts RUNG      the highest rung; exit code 3 if the kernel lacks it
+ *     counts RUNG NVECTORS
+ *
+ * RUNG is the highest rung; the exit code is 3 if the kernel lacks it. So many vectors
+ * double in turn, to 1 GiB in all: a vector alone may find room to grow in place, two
+ * are in each other's way.
  *
  * It prints one object of JSON: moves, copied bytes, calls of mremap and of the other
  * system calls on mappings, the most mappings at once, and page faults.
@@ -19,6 +23,8 @@
 
 #define FIRST ((size_t)4)
 #define LAST ((size_t)1 << 30)
+
+enum { MOST_VECTORS = 8 };
 
 static struct {
     size_t map, unmap, remap, advise;
@@ -76,12 +82,24 @@ count_faults(void)
     return (size_t)used.ru_minflt;
 }
 
+static void
+grow(struct store *store, size_t grown)
+{
+    size_t length = store->length;
+    if (store_append(store, grown - length) != 0) {
+        perror("store_append");
+        exit(1);
+    }
+    memset(store->start + length, 0xff, grown - length);
+}
+
 int
 main(int argc, char **argv)
 {
-    int rung = argc == 2 ? pages_rung_named(argv[1]) : -1;
-    if (rung < 0) {
-        fprintf(stderr, "usage: %s RUNG\n", argv[0]);
+    int rung = argc == 3 ? pages_rung_named(argv[1]) : -1;
+    size_t nvectors = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
+    if (rung < 0 || nvectors == 0 || nvectors > MOST_VECTORS) {
+        fprintf(stderr, "usage: %s RUNG NVECTORS\n", argv[0]);
         return 2;
     }
     pool_init((enum pages_rung)rung, NULL);
@@ -92,26 +110,28 @@ main(int argc, char **argv)
     pages_ops.unmap = counted_unmap;
     pages_ops.remap = counted_remap;
     pages_ops.advise = counted_advise;
-    struct store store;
-    store_init(&store);
+    struct store stores[MOST_VECTORS];
+    for (size_t i = 0; i < nvectors; i++) {
+        store_init(&stores[i]);
+    }
     size_t mappings = count_mappings(), most = mappings, faults = count_faults();
-    for (size_t grown = FIRST; grown <= LAST; grown *= 2) {
-        size_t length = store.length;
-        if (store_append(&store, grown - length) != 0) {
-            perror("store_append");
-            return 1;
+    for (size_t grown = FIRST; grown <= LAST / nvectors; grown *= 2) {
+        for (size_t i = 0; i < nvectors; i++) {
+            grow(&stores[i], grown);
+            size_t now = count_mappings();
+            most = now > most ? now : most;
         }
-        memset(store.start + length, 0xff, grown - length);
-        size_t now = count_mappings();
-        most = now > most ? now : most;
     }
     faults = count_faults() - faults;
     struct pool_stats stats = pool_stats();
-    printf("{\"rung\": \"%s\", \"moves\": %" PRIu64 ", \"copied\": %" PRIu64
+    printf("{\"rung\": \"%s\", \"vectors\": %zu, \"moves\": %" PRIu64
+           ", \"copied\": %" PRIu64
            ", \"remap\": %zu, \"map\": %zu, \"unmap\": %zu, \"advise\": %zu"
            ", \"mappings\": %zu, \"faults\": %zu}\n",
-           pages_rung_names[rung], stats.moves, stats.copied_nbytes, calls.remap,
-           calls.map, calls.unmap, calls.advise, most - mappings, faults);
-    store_free(&store);
+           pages_rung_names[rung], nvectors, stats.moves, stats.copied_nbytes,
+           calls.remap, calls.map, calls.unmap, calls.advise, most - mappings, faults);
+    for (size_t i = 0; i < nvectors; i++) {
+        store_free(&stores[i]);
+    }
     return 0;
 }
