@@ -44,7 +44,7 @@ TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrin
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs links clean python
 .PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix
-.PHONY: retain swap consumers typing wheel cross release-check $(TOOLS)
+.PHONY: retain swap consumers typing wheel cross windows release-check $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
@@ -53,7 +53,7 @@ help:
 	@echo "make bench | operations | programs | ends | memory | figures | pictures | seed"
 	@echo "make matrix | retain | soak | swap | consumers | guard | leaks     more tests"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
-	@echo "make typing | wheel | cross | release-check     checks of a release"
+	@echo "make typing | wheel | cross | windows | release-check     checks of a release"
 
 demo: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
@@ -189,6 +189,10 @@ cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
 	@$(RELEASE)/bin/python tests/cross/compile.py
 	@CC="$(RELEASE)/bin/python -m ziglang cc -target $$(uname -m)-linux-musl" \
 		$(VENV)/bin/python -m pytest -k "plain and test_c_program" tests/test_c.py
+
+# Run the C tests for Windows under wine.
+windows: $(RELEASE)/ready
+	@ZIG="$(abspath $(RELEASE))/bin/python -m ziglang" tools/windows $(ARGS)
 
 format: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet --fix-only .

@@ -227,7 +227,7 @@ entries_split(size_t slot, size_t length)
     struct span *rest = &pool.entries[slot].span;
     assert(pool.is_locked && pool.entries[slot].kind == ENTRY_SPAN);
     assert(length % GROWTH_QUANTUM == 0 && length > 0);
-    if (rest->dirty_end <= length) {
+    if (rest->dirty_end <= length || pages_facts.whole_only) {
         return entries_remove(slot).span;
     }
     rest->split = true;

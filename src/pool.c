@@ -72,9 +72,10 @@ suits_better(const struct span *one, const struct span *other, size_t needed)
 }
 
 /* Return the slot of the dirty span that suits `needed` bytes best and has at least
- * `min_dirty` dirty bytes; or -1. Small spans are not searched. */
+ * `min_dirty` dirty bytes; or -1. Small spans are not searched, nor spans of more than 4 times
+ * `length` that cannot be cut to it. */
 static int
-find_dirty(size_t needed, size_t min_dirty)
+find_dirty(size_t needed, size_t min_dirty, size_t length)
 {
     int found = -1;
     bool little = needed < GROWTH_HUGE_PART_MIN;
@@ -84,6 +85,7 @@ find_dirty(size_t needed, size_t min_dirty)
         if (pool.entries[slot].kind == ENTRY_SPAN && span->length >= needed &&
             span->dirty_end >= min_dirty &&
             !(little && (span->huge || span->length > GROWTH_QUANTUM)) &&
+            !(pages_facts.whole_only && span->length / 4 > length) &&
             (found < 0 || suits_better(span, &pool.entries[found].span, needed))) {
             found = (int)slot;
         }
@@ -106,7 +108,7 @@ take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
     bool found = small != NULL;
     int slot = -1;
     if (!found || (small->dirty_end < needed && needed >= GROWTH_HUGE_PART_MIN)) {
-        slot = find_dirty(needed, min_dirty);
+        slot = find_dirty(needed, min_dirty, length);
         found = found || slot >= 0;
     }
     if (slot >= 0 &&
@@ -318,8 +320,8 @@ pool_tail(const struct span *span)
 /* ------------------------------------------------------------------------- keeping */
 
 /* If one span has more dirty bytes than the limit, give back the memory after the
- * limit, which is rounded down to a multiple of 2 MiB. A reservation keeps its address
- * space. */
+ * limit, which is rounded down to a multiple of 2 MiB. A reservation, or any span if
+ * mappings cannot be cut, keeps its address space. */
 static void
 cut_to(struct span *span, size_t limit)
 {
@@ -328,7 +330,7 @@ cut_to(struct span *span, size_t limit)
     if (span->dirty_end <= limit || kept == 0) {
         return;
     }
-    if (span->reserved) {
+    if (span->reserved || pages_facts.whole_only) {
         size_t end = growth_round_up(span->dirty_end + 1, pages_facts.page_nbytes);
         if (pages_discard(span->address + kept, end - kept, span->huge) == 0) {
             span->dirty_end = kept;

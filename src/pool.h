@@ -36,7 +36,8 @@ void pool_init(enum pages_rung highest, void (*configure_once)(void));
 void pool_set_limit(size_t nbytes);
 
 /* Take a dirty span of at least `needed` bytes. If it is dirty after `length` bytes, it
- * is cut there and the rest stays. A store that needs less than GROWTH_HUGE_PART_MIN
+ * is cut there and the rest stays; where mappings cannot be cut, it is taken whole if it
+ * has at most 4 times `length` bytes. A store that needs less than GROWTH_HUGE_PART_MIN
  * gets no span longer than 2 MiB. Return false if there is no such span. */
 bool pool_take(size_t needed, size_t length, struct span *span);
 

@@ -14,7 +14,7 @@
 #include "pool.h"
 #include "span.h"
 
-/* Take a span of at least `needed` bytes. It may be dirty, but not if `zeroed` is true
+/* Take a span of at least `needed` bytes, which are accessible. It may be dirty, but not if `zeroed` is true
  * and `needed` is GROWTH_FRESH_ZEROS_MIN or more. */
 int spans_take(size_t needed, bool zeroed, struct span *span);
 
@@ -63,7 +63,8 @@ int spans_discard_front(const struct span *span, size_t from, size_t to);
 int spans_grow(struct span *span, size_t needed, size_t from, size_t to);
 
 /* Cut a span to `length`, or cut the first `nbytes` off it; both are multiples of
- * GROWTH_QUANTUM. The memory and the address space go back to the system. */
+ * GROWTH_QUANTUM. The memory and the address space go back to the system. If mappings
+ * cannot be cut, spans_cut() gives back the memory only. */
 void spans_cut(struct span *span, size_t length);
 void spans_cut_front(struct span *span, size_t nbytes);
 

@@ -6,11 +6,6 @@
 
 enum { MOST = 24 << 20 };
 
-#define EACH_KERNEL_WITH_PAGES(kind)                                                   \
-    int kind = 0;                                                                      \
-    kind < KERNEL_NO_PAGES;                                                            \
-    kind++
-
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* Memory, not address space, that a store and its tail take up. */
@@ -157,7 +152,7 @@ test_store_set_limit_without_pages_is_not_supported(void)
 static void
 test_store_set_limit_takes_address_space_only(void)
 {
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
+    for (EACH_KERNEL_THAT_CUTS(kind)) {
         struct model model;
         begin_limited(&model, kind, 5 * MIB);
         size_t page = pages_facts.page_nbytes;
@@ -277,7 +272,7 @@ static void
 test_store_splice_shrinking_leaves_no_more_than_a_tail(void)
 {
     const size_t limits_of_pool[] = {0, MIB, POOL_NBYTES};
-    for (int i = 0; i < 6 * KERNEL_NO_PAGES; i++) {
+    for (int i = 0; i < 6 * KERNEL_WHOLE; i++) {
         struct model model;
         begin_limited(&model, i / 6, 12 * MIB);
         size_t pool_limit = limits_of_pool[i % 3];
@@ -333,7 +328,7 @@ static void
 test_store_trim_keeps_what_is_in_use(void)
 {
     const size_t lengths[] = {5 * MIB, 2 * MIB, 2 * MIB - 1, 4096, 4095, 10, 0};
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
+    for (EACH_KERNEL_THAT_CUTS(kind)) {
         struct model model;
         begin_limited(&model, kind, 5 * MIB);
         for (size_t i = 0; i < COUNT(lengths); i++) {

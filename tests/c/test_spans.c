@@ -3,11 +3,6 @@
 
 #include "fixture.h"
 
-#define EACH_KERNEL_WITH_PAGES(kind)                                                   \
-    int kind = 0;                                                                      \
-    kind < KERNEL_NO_PAGES;                                                            \
-    kind++
-
 /* Take a span and write to the first `nbytes`. */
 static struct span
 take(size_t needed, size_t nbytes, uint64_t seed)
@@ -29,6 +24,14 @@ give(struct span *span)
     check_state();
 }
 
+/* The accessible bytes of a span that can be told from the struct. */
+static size_t
+opened_nbytes(const struct span *span)
+{
+    return pages_facts.in_steps ? growth_round_up(span->dirty_end + 1, PAGE)
+                                : span->length;
+}
+
 /* What is not dirty is zero, except for the tail. */
 static void
 check_span(const struct span *span, size_t length)
@@ -40,8 +43,12 @@ check_span(const struct span *span, size_t length)
         to = from + tail.length;
     }
     CHECK(span->length == length);
-    CHECK(kernel_is_mapped(span->address, length));
+    CHECK(kernel_is_mapped(span->address, opened_nbytes(span)));
     CHECK_SOUND(spans_check(span));
+    if (pages_facts.in_steps) {
+        from = to = opened_nbytes(span);
+        length = to;
+    }
     CHECK(is_zero(span->address + span->dirty_end, from - span->dirty_end));
     CHECK(is_zero(span->address + to, length - to));
     check_state();
@@ -68,6 +75,46 @@ test_spans_take_fresh_is_zero_and_aligned(void)
         }
         finish();
     }
+}
+
+/* A span that cannot be cut keeps its length when it is cut, and is taken whole. */
+static void
+test_spans_on_whole_mappings_are_never_parts(void)
+{
+    begin(KERNEL_WHOLE, ANY_RUNG);
+    struct span span = take(6 * MIB, 5 * MIB, 1), again;
+    char *address = span.address;
+    spans_cut(&span, 2 * MIB);
+    CHECK(span.length == 6 * MIB && span.dirty_end == 2 * MIB);
+    CHECK(is_filled(address, 2 * MIB, 1) && is_zero(address + 2 * MIB, PAGE));
+    CHECK(kernel_is_closed(address + 2 * MIB + PAGE, 3 * MIB - PAGE));
+    give(&span);
+    CHECK(spans_take(2 * MIB, false, &again) == 0);
+    CHECK(again.address == address && again.length == 6 * MIB);
+    give(&again);
+    finish();
+}
+
+/* Accessible memory counts, so no more is opened than is needed, and a failure to open
+ * leaves no span in use. */
+static void
+test_spans_in_steps_open_what_is_needed(void)
+{
+    begin(KERNEL_WHOLE, ANY_RUNG);
+    struct span span;
+    CHECK(spans_take(MIB, false, &span) == 0 && span.length == 2 * MIB);
+    CHECK(kernel_is_mapped(span.address, MIB));
+    CHECK(kernel_is_closed(span.address + MIB, MIB));
+    fill(span.address, 100, 1);
+    span.dirty_end = 100;
+    CHECK(spans_grow(&span, 2 * MIB + 1, 0, 100) == 0 && span.dirty_end == 100);
+    CHECK(kernel_is_closed(span.address + PAGE, span.length - PAGE));
+    give(&span);
+    (void)pool_drain();
+    kernel_fail(4, ENOMEM); /* after map, hide, and open for the first page */
+    CHECK(spans_take(MIB, false, &span) == ENOMEM && kernel.nfailed == 1);
+    CHECK(pool_stats().live == 0 && pool_stats().nentries == 1);
+    finish();
 }
 
 static void
@@ -270,7 +317,7 @@ test_spans_take_does_not_split_off_zeros(void)
 static void
 test_spans_grow_joins_the_dirty_span_after_it(void)
 {
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
+    for (EACH_KERNEL_THAT_CUTS(kind)) {
         begin(kind, ANY_RUNG);
         char *dirty = keep_dirty(16 * MIB, 15 * MIB);
         struct span span = take(2 * MIB, 2 * MIB - 1, 1);
@@ -303,7 +350,7 @@ test_spans_grow_joins_the_dirty_span_after_it(void)
 static void
 test_spans_grow_moves_joined_pieces_along(void)
 {
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
+    for (EACH_KERNEL_THAT_CUTS(kind)) {
         begin(kind, ANY_RUNG);
         keep_dirty(8 * MIB, 8 * MIB - 1);
         struct span span = take(2 * MIB, 0, 0), next;
@@ -348,7 +395,7 @@ put_after(enum obstacle obstacle, struct span *first, struct span *others)
 static void
 test_spans_grow_leaves_what_it_cannot_join(void)
 {
-    for (int i = 0; i < OBSTACLES * KERNEL_NO_PAGES; i++) {
+    for (int i = 0; i < OBSTACLES * KERNEL_WHOLE; i++) {
         int kind = i / OBSTACLES, obstacle = i % OBSTACLES;
         begin(kind, ANY_RUNG);
         CASE("a kernel %s, obstacle %d", kernel_names[kind], obstacle);
@@ -420,7 +467,7 @@ test_pool_new_mapping_numbers_do_not_repeat(void)
 static void
 test_pool_keep_of_moved_pieces_does_not_join(void)
 {
-    for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
+    for (int i = 0; i < 2 * KERNEL_WHOLE; i++) {
         begin(i / 2, ANY_RUNG);
         kernel.bottom_up = i % 2;
         keep_dirty(6 * MIB, 6 * MIB - 1);
@@ -1128,7 +1175,7 @@ test_pool_keep_meanwhile_counts_towards_the_limit(void)
 static void
 test_pool_keep_offers_huge_pages_after_16_mib(void)
 {
-    for (int i = 0; i < 3 * KERNEL_NO_PAGES; i++) {
+    for (int i = 0; i < 3 * KERNEL_WHOLE; i++) {
         const size_t dirty_end[] = {16 * MIB, 16 * MIB + 1, 20 * MIB};
         begin(i / 3, ANY_RUNG);
         struct span small = take(24 * MIB, 1, 1), large = take(24 * MIB, 1, 1);
@@ -1178,7 +1225,7 @@ static void
 test_spans_take_fresh_asks_for_small_pages(void)
 {
     for (int huge = 0; huge < PAGES_NHUGE; huge++) {
-        for (EACH_KERNEL_WITH_PAGES(kind)) {
+        for (EACH_KERNEL_THAT_CUTS(kind)) {
             begin(kind, ANY_RUNG);
             CASE("huge pages %s", pages_huge_names[huge]);
             pages_facts.huge = huge;
@@ -1628,7 +1675,7 @@ prepare_to_grow(enum kernel_kind kind, size_t to, size_t dirty_end, char **dirty
 static void
 test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
 {
-    for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
+    for (int i = 0; i < 2 * KERNEL_WHOLE; i++) {
         char *dirty;
         bool touched = i % 2;
         struct span span = prepare_to_grow(i / 2, 2 * MIB - 1, 10 * MIB - 1, &dirty);
@@ -1666,7 +1713,7 @@ test_spans_grow_copies_no_more_and_into_no_other(void)
 {
     const size_t used[] = {2 * MIB, 2 * MIB + 1, 2 * MIB};
     const size_t dirty_ends[] = {10 * MIB - 1, 10 * MIB - 1, 4 * MIB};
-    for (int i = 0; i < 3 * KERNEL_NO_PAGES; i++) {
+    for (int i = 0; i < 3 * KERNEL_WHOLE; i++) {
         char *dirty;
         struct span span =
             prepare_to_grow(i / 3, used[i % 3], dirty_ends[i % 3], &dirty);
@@ -1819,7 +1866,7 @@ grow_with_failure(enum kernel_kind kind, size_t n, bool late, bool pieces)
 static void
 test_spans_grow_with_one_call_failing_succeeds(void)
 {
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
+    for (EACH_KERNEL_THAT_CUTS(kind)) {
         for (int variant = 0; variant < 4; variant++) {
             size_t n = 1;
             while (grow_with_failure(kind, n, variant & 1, variant & 2)) {
@@ -1962,7 +2009,7 @@ test_spans_extract_failing_changes_nothing(void)
 static void
 test_spans_cut_front_gives_it_back(void)
 {
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
+    for (EACH_KERNEL_THAT_CUTS(kind)) {
         begin(kind, ANY_RUNG);
         struct span dirty = take(12 * MIB, 12 * MIB - 1, 1);
         give(&dirty);
@@ -2058,7 +2105,7 @@ test_spans_prepare_with_a_tail_asks_for_no_prefault(void)
 static void
 test_spans_reserve_takes_no_memory(void)
 {
-    for (int i = 0; i < KERNEL_NO_PAGES * PAGES_NHUGE; i++) {
+    for (int i = 0; i < KERNEL_WHOLE * PAGES_NHUGE; i++) {
         begin(i / PAGES_NHUGE, ANY_RUNG);
         pages_facts.huge = i % PAGES_NHUGE;
         bool unasked = pages_facts.huge == PAGES_HUGE_ALWAYS ||
@@ -2092,7 +2139,7 @@ test_spans_reserve_below_1_mib_takes_one_mapping(void)
         0,       1,      PAGE, MIB - GROWTH_FRONT / 2 - 1, MIB, 2 * MIB - GROWTH_FRONT,
         2 * MIB, 5 * MIB};
     const size_t lengths[] = {2, 2, 2, 2, 4, 4, 6, 12};
-    for (int i = 0; i < 8 * KERNEL_NO_PAGES; i++) {
+    for (int i = 0; i < 8 * KERNEL_WHOLE; i++) {
         begin(i / 8, ANY_RUNG);
         CASE("a kernel %s, a limit of %zu", kernel_names[i / 8], limits[i % 8]);
         struct span span = reserve(limits[i % 8]);
@@ -2322,6 +2369,8 @@ int
 main(void)
 {
     RUN(test_spans_take_fresh_is_zero_and_aligned);
+    RUN(test_spans_on_whole_mappings_are_never_parts);
+    RUN(test_spans_in_steps_open_what_is_needed);
     RUN(test_spans_take_refused_is_an_error);
     RUN(test_spans_take_gets_a_dirty_span_without_a_call);
     RUN(test_spans_take_leaves_a_dirty_span_that_is_too_short);

@@ -607,7 +607,7 @@ test_store_large_without_huge_pages_populates(void)
 static void
 test_store_small_asks_for_small_pages_where_huge_come_unasked(void)
 {
-    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+    for (int kind = 0; kind < KERNEL_WHOLE; kind++) {
         begin(kind, ANY_RUNG);
         pages_facts.huge = PAGES_HUGE_ALWAYS;
         struct store store;
@@ -633,7 +633,7 @@ test_store_small_asks_for_small_pages_where_huge_come_unasked(void)
 static void
 test_store_on_offered_memory_keeps_its_bytes(void)
 {
-    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+    for (int kind = 0; kind < KERNEL_WHOLE; kind++) {
         struct model large, small;
         begin(kind, ANY_RUNG);
         kernel.pressed = true;
