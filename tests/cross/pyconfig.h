@@ -1,5 +1,6 @@
 /* What Python's headers must know of 64-bit Windows, where CPython's own pyconfig.h is
  * not at hand: for compiling only. */
+#include <io.h> /* the real one includes it: names of ours must not clash with its */
 #define MS_WINDOWS
 #define NT_THREADS
 #define WITH_DOC_STRINGS 1
