@@ -56,8 +56,11 @@ int
 moves_open(const struct span *span, size_t end)
 {
     assert(end < span->length && span->dirty_end < span->length);
+    if (!span->reserved && !pages_facts.in_steps) {
+        return 0;
+    }
     size_t from = opened_end(span->dirty_end), to = opened_end(end);
-    if (!(span->reserved || pages_facts.in_steps) || to <= from) {
+    if (to <= from) {
         return 0;
     }
     assert(to <= span->length);

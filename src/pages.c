@@ -11,8 +11,9 @@
  * patch of 2014, and MREMAP_DONTUNMAP since Linux 5.7. */
 enum { MOVE = 1, ONTO = 2, KEEP_SOURCE = 4 };
 
-struct pages_facts pages_facts = {
-    .rung = PAGES_HEAP, .page_nbytes = 4096, .step_nbytes = GROWTH_QUANTUM};
+struct pages_facts pages_facts = {.rung = PAGES_HEAP,
+                                  .page_nbytes = 4096,
+                                  .step_nbytes = GROWTH_QUANTUM};
 
 const char *const pages_huge_names[PAGES_NHUGE] = {
     "never",
@@ -77,8 +78,8 @@ is_fit(const char *address)
     return pages_facts.whole_only || (uintptr_t)address % GROWTH_QUANTUM == 0;
 }
 
-/* Map at a multiple of 2 MiB, if mappings can be cut. Newer kernels align large mappings themselves. On others
- * map 2 MiB more and unmap both ends:
+/* Map at a multiple of 2 MiB, if mappings can be cut. Newer kernels align large mappings
+ * themselves. On others map 2 MiB more and unmap both ends:
  *
  *    |<-head->|<------length------>|<-rest->|  with head + rest = 2 MiB. */
 static int

@@ -111,7 +111,8 @@ struct pages_ops {
 
     /* How the system differs from POSIX, for the layers above. */
     bool whole_only; /* unmap() takes only what one call of map() returned, whole */
-    bool in_steps;   /* accessible memory counts as used before it is written */
+    bool in_steps;   /* accessible memory counts as used before it is written, and is
+                      * inaccessible after it was discarded */
 };
 
 /* The table in use, and the operations of the running system. */
@@ -210,7 +211,8 @@ int pages_advise_small(char *address, size_t length);
 int pages_populate(char *address, size_t length);
 
 /* Give the memory of a range back and keep the address space. pages_discard does so at
- * once, and the range reads as zero. If `huge` is true, the range may begin or end
+ * once, and the range reads as zero. Where spans are opened in steps, it is inaccessible
+ * until the next pages_open(). If `huge` is true, the range may begin or end
  * within a huge page: that one is split, because the kernel otherwise keeps all of its
  * memory until it is short of memory. pages_offer lets the system take the memory when
  * it is short of memory. Until a page is written again, it may read as zero. */

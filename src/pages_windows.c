@@ -9,7 +9,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 #include <windows.h>
 
 /* ---------------------------------------------------------------------- mappings */
@@ -62,24 +61,33 @@ windows_page_nbytes(void)
     return info.dwPageSize;
 }
 
-/* Decommitting closes a range, and committing it again may fail. The first page stays,
- * because the byte at dirty_end may be in it (span.h). */
+/* Let Windows forget what a range holds, which stays committed. Unlocking pages that are
+ * not locked removes them from the process's working set at once. */
+static bool
+offer(void *address, size_t length)
+{
+    if (VirtualAlloc(address, length, MEM_RESET, PAGE_READWRITE) == NULL) {
+        return false;
+    }
+    (void)VirtualUnlock(address, length);
+    return true;
+}
+
 static int
 windows_advise(void *address, size_t length, int advice)
 {
-    size_t page = pages_facts.page_nbytes;
-    assert((uintptr_t)address % page == 0 && length % page == 0 && length > 0);
-    if (advice != PAGES_ADVICE_DISCARD) {
+    assert((uintptr_t)address % pages_facts.page_nbytes == 0 && length > 0);
+    switch (advice) {
+    case PAGES_ADVICE_DISCARD:
+        errno = EINVAL;
+        return VirtualFree(address, length, MEM_DECOMMIT) ? 0 : -1;
+    case PAGES_ADVICE_OFFER:
+        errno = EINVAL;
+        return offer(address, length) ? 0 : -1;
+    default:
         errno = ENOTSUP;
         return -1;
     }
-    char *rest = (char *)address + page;
-    if (length > page && !VirtualFree(rest, length - page, MEM_DECOMMIT)) {
-        errno = EINVAL;
-        return -1;
-    }
-    memset(address, 0, page);
-    return 0;
 }
 
 /* ------------------------------------------------------------ locks, once, clock */

@@ -72,8 +72,8 @@ suits_better(const struct span *one, const struct span *other, size_t needed)
 }
 
 /* Return the slot of the dirty span that suits `needed` bytes best and has at least
- * `min_dirty` dirty bytes; or -1. Small spans are not searched, nor spans of more than 4 times
- * `length` that cannot be cut to it. */
+ * `min_dirty` dirty bytes; or -1. Small spans are not searched, nor spans of more than 4
+ * times `length` that cannot be cut to it. */
 static int
 find_dirty(size_t needed, size_t min_dirty, size_t length)
 {
@@ -332,18 +332,16 @@ cut_to(struct span *span, size_t limit)
     }
     if (span->reserved || pages_facts.whole_only) {
         size_t end = growth_round_up(span->dirty_end + 1, pages_facts.page_nbytes);
-        if (pages_discard(span->address + kept, end - kept, span->huge) == 0) {
-            span->dirty_end = kept;
+        if (pages_discard(span->address + kept, end - kept, span->huge) != 0) {
+            return;
         }
-        return;
     }
-    pages_unmap(span->address + kept, span->length - kept);
-    assert(kept < span->length);
-    span->length = kept;
-    if (span->dirty_end >= kept) {
-        span->address[kept - 1] = '\0';
-        span->dirty_end = kept - 1;
+    else {
+        pages_unmap(span->address + kept, span->length - kept);
+        span->length = kept;
     }
+    span->address[kept - 1] = '\0';
+    span->dirty_end = kept - 1;
 }
 
 /* The common part of pool_keep() and pool_keep_source(). */

@@ -274,18 +274,25 @@ spans_cap(struct span *span, size_t end)
 void
 spans_discard(struct span *span, size_t end)
 {
-    size_t kept = round_to_page(end);
+    /* The byte at dirty_end stays accessible. */
+    size_t kept = round_to_page(pages_facts.in_steps ? end + 1 : end);
     bool touched = span->touched;
     assert(end <= span->length);
     pool_take_tail(span, span->length);
     stop_prefault(span);
-    /* The helper may have touched pages anywhere up to the end of the span. */
-    size_t to = touched      ? span->length
+    /* The helper may have touched pages anywhere up to the end of the span. Where spans
+     * are opened in steps, pages after dirty_end may be open, which counts. */
+    bool all = touched || pages_facts.in_steps;
+    size_t to = all          ? span->length
                 : span->huge ? growth_round_up(span->dirty_end + 1, GROWTH_QUANTUM)
                              : round_to_page(span->dirty_end + 1);
     if (kept < to && pages_discard(span->address + kept, to - kept, span->huge) == 0) {
         span->touched = false;
-        span->dirty_end = kept < span->dirty_end ? kept : span->dirty_end;
+        size_t dirty_end = pages_facts.in_steps ? end : kept;
+        if (span->dirty_end > dirty_end) {
+            memset(span->address + dirty_end, 0, kept - dirty_end);
+            span->dirty_end = dirty_end;
+        }
     }
     assert(!span->has_tail && spans_check(span) == NULL);
 }
@@ -294,7 +301,9 @@ int
 spans_discard_front(const struct span *span, size_t from, size_t to)
 {
     assert(from < to && to <= span->dirty_end && !span->touched);
-    return pages_discard(span->address + from, to - from, span->huge);
+    char *address = span->address + from;
+    return pages_facts.in_steps ? pages_offer(address, to - from)
+                                : pages_discard(address, to - from, span->huge);
 }
 
 /* -------------------------------------------------------------------------- moving */

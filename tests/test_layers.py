@@ -73,7 +73,7 @@ SYSTEM_CALLS = re.compile(
     r"(?<![\w.>])(mmap|mmap64|mremap|munmap|madvise|posix_madvise|mprotect|mincore|mlock|brk|sbrk"
     r"|prctl|syscall|sysconf|getpagesize|open|read|write|close|clock_\w+|gettimeofday"
     r"|nanosleep|fork|pthread_\w+|sig(?:fill|empty)set|sigprocmask|getrlimit|setrlimit"
-    r"|Virtual(?:Alloc|Free|Protect)\w*|GetSystemInfo|GetTickCount64|InitOnce\w+"
+    r"|Virtual(?:Alloc|Free|Protect|Unlock)\w*|GetSystemInfo|GetTickCount64|InitOnce\w+"
     r"|(?:Acquire|Release)SRWLock\w+)\s*\("
 )
 STANDARD_HEADERS = {"assert.h", "errno.h", "stdlib.h", "string.h"}

@@ -422,7 +422,8 @@ is_whole(const char *from, const char *to)
     return first < nmappings && last < nmappings && mappings[first].from == from &&
            mappings[last].to == to && mappings[first].origin == mappings[last].origin &&
            (first == 0 || mappings[first - 1].origin != mappings[first].origin) &&
-           (last + 1 == nmappings || mappings[last + 1].origin != mappings[last].origin);
+           (last + 1 == nmappings ||
+            mappings[last + 1].origin != mappings[last].origin);
 }
 
 static int
@@ -705,21 +706,13 @@ take_offer(char *from, char *to)
     return 0;
 }
 
-/* What is left is a page that reads as zero; the rest must be opened again. */
+/* As Windows decommits. The range must be opened again. */
 static int
-discard_whole(char *from, char *to, int advice)
+discard_and_close(char *from, char *to)
 {
-    char *rest = from + page_nbytes;
-    if (advice != MADV_DONTNEED) {
-        return no_success(ENOTSUP);
-    }
-    memset(from, 0, page_nbytes);
-    if (rest < to) {
-        zero(rest, to);
-        protect(rest, to, PROT_NONE);
-        (void)mark(rest, to, set_protection, PROT_NONE);
-    }
-    return 0;
+    zero(from, to);
+    protect(from, to, PROT_NONE);
+    return mark(from, to, set_protection, PROT_NONE);
 }
 
 static int
@@ -744,8 +737,9 @@ fake_advise(void *address, size_t length, int advice)
     if (kernel.locked && (advice == MADV_DONTNEED || advice == MADV_FREE)) {
         return no_success(EINVAL);
     }
-    if (kernel.kind == KERNEL_WHOLE) {
-        return discard_whole(from, to, advice);
+    if (kernel.kind == KERNEL_WHOLE && advice != MADV_FREE) {
+        return advice == MADV_DONTNEED ? discard_and_close(from, to)
+                                       : no_success(ENOTSUP);
     }
     switch (advice) {
     case MADV_DONTNEED:

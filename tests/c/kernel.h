@@ -30,7 +30,7 @@ enum kernel_kind {
     KERNEL_OLD,      /* before 4.5: flag 4, MADV_POPULATE_WRITE, MADV_FREE are EINVAL */
     KERNEL_ENOSYS,   /* no mremap */
     KERNEL_EPERM,    /* mremap is forbidden */
-    KERNEL_WHOLE,    /* as Windows: only whole mappings are unmapped, discarding closes */
+    KERNEL_WHOLE, /* as Windows: only whole mappings are unmapped, discarding closes */
     KERNEL_NO_PAGES, /* no mmap either: every call is ENOSYS */
     KERNEL_KINDS
 };

@@ -96,7 +96,8 @@ model_check_limited(struct model *model)
     size_t rest = reach - model->opened;
     CHECK(store_is_limited(&model->store) && span->address == model->address);
     CHECK(store_capacity(&model->store) == model->limit);
-    if (pages_facts.in_steps) { /* what was discarded is closed, so not all stays open */
+    if (pages_facts
+            .in_steps) { /* what was discarded is closed, so not all stays open */
         CHECK(kernel_is_mapped(span->address, needed));
         return;
     }

@@ -178,6 +178,25 @@ test_store_set_limit_takes_address_space_only(void)
     }
 }
 
+/* Where accessible memory counts, a page is opened first, and then what is needed. */
+static void
+test_store_set_limit_in_steps_opens_what_is_used(void)
+{
+    struct model model;
+    begin_limited(&model, KERNEL_WHOLE, 5 * MIB);
+    size_t page = pages_facts.page_nbytes;
+    CHECK(kernel.nbytes == 12 * MIB && kernel_is_mapped(model.address, page));
+    CHECK(kernel_is_closed(model.address + page, 12 * MIB - page));
+    CHECK(model_reserve(&model, 5 * MIB) == 0 && resident(&model.store) <= page);
+    CHECK(model_append(&model, 2 * MIB) == 0 && model_append_zeros(&model, MIB) == 0);
+    CHECK(kernel_is_mapped(model.address, 3 * MIB));
+    CHECK(kernel_is_closed(model.address + 4 * MIB, 8 * MIB));
+    CHECK(model_splice(&model, 0, 3 * MIB - 1, 0) == 0);
+    model_trim(&model);
+    CHECK(kernel_is_closed(model.address + page, 12 * MIB - page));
+    end(&model);
+}
+
 static void
 test_store_set_limit_without_space_empties_the_pool(void)
 {
@@ -272,7 +291,7 @@ static void
 test_store_splice_shrinking_leaves_no_more_than_a_tail(void)
 {
     const size_t limits_of_pool[] = {0, MIB, POOL_NBYTES};
-    for (int i = 0; i < 6 * KERNEL_WHOLE; i++) {
+    for (int i = 0; i < 6 * KERNEL_NO_PAGES; i++) {
         struct model model;
         begin_limited(&model, i / 6, 12 * MIB);
         size_t pool_limit = limits_of_pool[i % 3];
@@ -328,7 +347,7 @@ static void
 test_store_trim_keeps_what_is_in_use(void)
 {
     const size_t lengths[] = {5 * MIB, 2 * MIB, 2 * MIB - 1, 4096, 4095, 10, 0};
-    for (EACH_KERNEL_THAT_CUTS(kind)) {
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
         struct model model;
         begin_limited(&model, kind, 5 * MIB);
         for (size_t i = 0; i < COUNT(lengths); i++) {
@@ -709,6 +728,7 @@ main(void)
     RUN(test_store_set_limit_too_large_is_refused);
     RUN(test_store_set_limit_without_pages_is_not_supported);
     RUN(test_store_set_limit_takes_address_space_only);
+    RUN(test_store_set_limit_in_steps_opens_what_is_used);
     RUN(test_store_set_limit_without_space_empties_the_pool);
     RUN(test_store_limited_without_mappings_empties_the_pool);
     RUN(test_store_limited_makes_few_unused_pages_present);
