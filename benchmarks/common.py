@@ -42,7 +42,7 @@ def case_parser(doc, cases=(), repeat=7):
 
 
 def add_allocators(parser):
-    """Let the command name allocators, for each of which it starts itself as a worker."""
+    """Let the command name allocators; it starts itself as a worker for each."""
     parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
@@ -109,16 +109,21 @@ def take_pairs(theirs, ours, repeat):
     return [(in_child(theirs), in_child(ours)) for _ in range(repeat)]
 
 
+def ratios(pairs):
+    return [theirs / ours for theirs, ours in pairs]
+
+
 def ratio(pairs):
-    return statistics.median(theirs / ours for theirs, ours in pairs)
+    return statistics.median(ratios(pairs))
 
 
 def compare(theirs, ours, repeat):
-    """Return the median ratio of two jobs, all ratios, and the seconds of the second."""
+    """Return the median ratio of two jobs, that of each run, and the seconds of the
+    second."""
     pairs = take_pairs(theirs, ours, repeat)
     return {
         "ratio": ratio(pairs),
-        "ratios": [theirs / ours for theirs, ours in pairs],
+        "each": {"ratio": ratios(pairs)},
         "seconds": statistics.median(ours for _, ours in pairs),
     }
 

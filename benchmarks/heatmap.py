@@ -1,7 +1,9 @@
-"""The heat maps of what operations.py measured: operation by size, a ratio in each cell.
+"""Draw what operations.py measured as heat maps: the ratio of an operation and a size.
 
     python benchmarks/operations.py --json FILE
-    python benchmarks/heatmap.py FILE [FOLDER]      SVG files, one for each kind, in docs/
+    python benchmarks/heatmap.py FILE [FOLDER]
+
+It writes an SVG file for each kind to the folder (docs/ by default).
 
 In the folder's performance.md the table after <!-- operations --> is made anew. The
 same figures make the same files, byte by byte.
@@ -86,7 +88,7 @@ def size_name(row, n):
 
 
 def sections(rows):
-    """Return the rows under each title: those of warm cells first."""
+    """Return the rows under each title: warm cells first (see operations.py)."""
     groups = {}
     for row in sorted(rows, key=lambda row: row["state"] == "cold"):
         title = row["group"] + (", cold" if row["state"] == "cold" else "")

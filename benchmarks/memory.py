@@ -3,9 +3,10 @@
     python benchmarks/memory.py --json FILE      measure, for glibc and mimalloc
     python benchmarks/memory.py --draw FILE      draw docs/memory.svg from such a file
 
-Each way builds 256 MiB from pieces of 64 KiB, in a process of its own. This process reads
-the resident memory of that one about every half millisecond, from /proc/PID/statm, so it
-also sees what is there only during a call. Needs matplotlib to draw.
+Each way builds 256 MiB from pieces of 64 KiB, in a process of its own. This process
+reads the resident memory of that one about every half millisecond, from
+/proc/PID/statm, so it also sees what is there only during a call. Needs matplotlib to
+draw.
 """
 
 import argparse
@@ -133,9 +134,7 @@ def draw(rows, file):
             ax.set_ylabel("MiB resident")
             ax.grid(True)
             ax.legend(frameon=False, loc="lower right")
-        axes[-1][0].set_xlabel(
-            "seconds since the build began; dotted: the result's length"
-        )
+        axes[-1][0].set_xlabel("seconds of building; dotted: the result's length")
 
 
 def main():

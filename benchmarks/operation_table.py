@@ -44,8 +44,8 @@ VALUES = (10, 100, 1000, 10_000)
 BLOCK_ROWS = (0, 16, 160, 1600, 16_000, 160_000, 1_600_000, 8_000_000)
 
 WARM, COLD = "warm", "cold"
-COLD_LEAST = 10_000  # bytes or rows: any process has smaller blocks of memory at hand
-COLD_MOST_ROWS = 2_000_000  # more take seconds to make anew in each process
+COLD_MIN = 10_000  # bytes or rows: any process has smaller blocks of memory at hand
+COLD_MAX_ROWS = 2_000_000  # more take seconds to make anew in each process
 
 TEXT = b" a few words\tand the Number 42 of things, then a new line.  \r\n"
 SMALL = TEXT[:13]
@@ -56,9 +56,10 @@ class Operation:
     """An operation of one kind, and how it is run at each size.
 
     setup makes what the statement uses, and x, an expression, the object it is done on:
-    once for all the times it is run in a row, or anew for each if `each` is true. values
-    is an expression of i that makes the list of that name. end undoes the setup. None of
-    these is timed. ours and peer hold fields that differ for growbuf and for its peer.
+    once for all the times it is run in a row, or anew for each if `each` is true.
+    values is an expression of i that makes the list of that name. end undoes the setup.
+    None of these is timed. ours and peer hold fields that differ for growbuf and for
+    its peer.
     """
 
     kind: str
@@ -77,9 +78,9 @@ class Operation:
     peer: dict = field(default_factory=dict)
 
     def cold_sizes(self):
-        """Return the sizes at which it is run cold."""
-        most = COLD_MOST_ROWS if self.kind == "array" else SIZES[-1]
-        return [n for n in self.sizes if self.cold and COLD_LEAST <= n <= most]
+        """Return the sizes of its cold cells; operations.py says what these are."""
+        most = COLD_MAX_ROWS if self.kind == "array" else SIZES[-1]
+        return [n for n in self.sizes if self.cold and COLD_MIN <= n <= most]
 
     def variant(self, is_ours):
         """Return the operation as growbuf or the peer does it."""

@@ -22,9 +22,9 @@ The operation runs on one object, or on as many as make 1 MiB, each made before 
 clock runs; results are kept until it stops. Below 10,000 bytes there are no cold cells:
 every process has blocks of that size free.
 
---cpu counts the processor time of the thread instead of the time that passes: where other
-processes take turns with this one, ratios then still mean something. What waits for
-another process (multiprocessing) or has a helper thread does comes out too well.
+--cpu counts the processor time of the thread instead of the time that passes: where
+other processes take turns with this one, ratios then still mean something. What waits
+for another process (multiprocessing) or has a helper thread does comes out too well.
 
 Each of the two ways is compiled for itself, so that neither runs code that the
 interpreter has adapted to the other. Sources begin at other offsets in a page from one
@@ -144,7 +144,7 @@ def bound_names(source):
 
 
 def with_result(source):
-    """Return statements that bind y: to the value of the last, if they do not already."""
+    """Return statements that bind y: if they do not, to the value of the last one."""
     tree = ast.parse(source)
     if "y" not in bound_names(source) and isinstance(tree.body[-1], ast.Expr):
         value = ast.unparse(tree.body.pop())
@@ -160,7 +160,7 @@ def compile_form(form, kind_name):
 
 
 class Way:
-    """One of the two ways to do an operation: its functions, each compiled when used."""
+    """One of the two ways to do an operation: functions, each compiled when used."""
 
     def __init__(self, operation, is_ours):
         self.operation = operation.variant(is_ours)

@@ -1,6 +1,6 @@
 """Work of real libraries that programs.py times, with bytearray and with GrowBuffer in
-its place: each a function that does its work `count` times and returns a checksum of what
-comes out, by which the two runs are compared.
+its place: each a function that does its work `count` times and returns a checksum of
+what comes out, by which the two runs are compared.
 
 Nothing here names GrowBuffer: what is written bytearray is the builtin of that name,
 which is another type before this module and the libraries are imported. All data is
@@ -367,7 +367,7 @@ def stream_reader(count):
 
 
 def asyncio_echo(count):
-    """asyncio's streams over a loopback socket: 256 KiB there and back, by lines too."""
+    """asyncio's streams over loopback: 256 KiB there and back, and by lines."""
 
     async def echo(reader, writer):
         while data := await reader.read(65_536):
@@ -400,7 +400,7 @@ def asyncio_echo(count):
 
 
 def python_io(count):
-    """Files of _pyio, the io module in Python: written, and read by lines and pieces."""
+    """Files of _pyio, the io module in Python: written, read by lines and pieces."""
     import _pyio
 
     crc = 0

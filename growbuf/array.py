@@ -685,6 +685,8 @@ class _Methods:
     def to_numpy(self):
         """Return the ndarray of all rows; libraries ask for it by this name.
 
+        It is a view: nothing is copied.
+
         >>> from growbuf import GrowArray
         >>> GrowArray([1.0, 2.0]).to_numpy()
         array([1., 2.])
@@ -716,7 +718,12 @@ class _Methods:
 
     @property
     def flags(self):
-        """The flags of the ndarray of all rows, read-only."""
+        """The flags of the ndarray of all rows, read-only.
+
+        >>> from growbuf import GrowArray
+        >>> GrowArray([1.0]).flags.writeable
+        True
+        """
         return _Flags(self.array.flags)
 
     def __arrow_array__(self, type=None):

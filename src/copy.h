@@ -1,4 +1,4 @@
-/* copy: copying plain bytes. */
+/* copy: copying bytes between places that do not overlap. */
 #ifndef GROWBUF_COPY_H
 #define GROWBUF_COPY_H
 
@@ -6,10 +6,11 @@
 #include <stdint.h>
 #include <string.h>
 
-/* From this many bytes on, memcpy() may use an instruction (rep movsb) that takes 15
- * times as long on some processors if, modulo 4 KiB, the target begins 1 to 31 bytes
- * after the source (glibc bug 30994). Large buffers all begin at the same place in a
- * page, so that padding one on the left, for example, would always meet this. */
+/* From this many bytes on, memcpy() may use an instruction (rep movsb) that is slow for
+ * some distances: if the target begins 1 to 31 bytes after the source, modulo 4 KiB, it
+ * takes 15 times as long on some processors (glibc bug 30994). Large buffers all begin
+ * at the same offset in a page. So a copy from one to another that moves the bytes a
+ * little to the right, as rjust() does, always has such a distance. */
 enum { COPY_MANY = 2048, COPY_PAGE = 4096, COPY_NEAR = 32 };
 
 /* As memcpy(), without that instruction. pre: nbytes >= COPY_MANY. */
@@ -20,8 +21,8 @@ void copy_from_end(char *to, const char *from, size_t nbytes);
 static inline void
 copy_bytes(char *to, const char *from, size_t nbytes)
 {
-    size_t ahead = ((uintptr_t)to - (uintptr_t)from) % COPY_PAGE;
-    if (nbytes >= COPY_MANY && ahead > 0 && ahead < COPY_NEAR) {
+    size_t distance = ((uintptr_t)to - (uintptr_t)from) % COPY_PAGE;
+    if (nbytes >= COPY_MANY && distance > 0 && distance < COPY_NEAR) {
         copy_from_end(to, from, nbytes);
     }
     else if (nbytes > 0) {

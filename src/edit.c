@@ -53,7 +53,7 @@ edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
 
 PyDoc_STRVAR(append_doc,
 "append($self, item, /)\n--\n\n"
-"Append one byte, an int in range(256).\n\n"
+"Append one byte, the int `item` in range(256).\n\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
 "exported and there is no limit. Costs amortized O(1): no byte that is already there\n"
 "is copied once the buffer is in pages.\n\n"
@@ -89,28 +89,21 @@ static int
 extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *refusal)
 {
     BufferObject *self = buffer_cast(op);
-    int rc;
     if (other == op) {
-        Py_BEGIN_CRITICAL_SECTION(op);
-        rc = edit_append_self(self);
-        Py_END_CRITICAL_SECTION();
+        BUFFER_LOCKED(int, rc, op, edit_append_self(self));
         return rc;
     }
-    size_t old_end;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    old_end = buffer_length(self);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(size_t, old_end, op, buffer_length(self));
     Py_buffer view;
     if (PyObject_GetBuffer(other, &view, PyBUF_SIMPLE) < 0) {
         PyErr_Format(PyExc_TypeError, refusal, Py_TYPE(other)->tp_name,
                      Py_TYPE(op)->tp_name);
         return -1;
     }
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = at_old_end && old_end < buffer_length(self)
-             ? edit_replace(self, old_end, 0, view.buf, (size_t)view.len)
-             : edit_append_bytes(self, view.buf, (size_t)view.len);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op,
+                  old_end < buffer_length(self) && at_old_end
+                      ? edit_replace(self, old_end, 0, view.buf, (size_t)view.len)
+                      : edit_append_bytes(self, view.buf, (size_t)view.len));
     PyBuffer_Release(&view);
     return rc;
 }
@@ -149,7 +142,8 @@ enum { AT_OLD_END = true };
 
 PyDoc_STRVAR(extend_doc,
 "extend($self, iterable_of_ints, /)\n--\n\n"
-"Append all bytes of a buffer, or all items of an iterable of ints in range(256).\n\n"
+"Append all bytes of a buffer, or all items of an iterable.\n\n"
+"iterable_of_ints: a bytes-like object, or an iterable of ints in range(256).\n\n"
 "All or nothing: when the iterable fails or memory runs out, the buffer is unchanged.\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
 "exported and there is no limit. The new bytes are copied once; those already there\n"
@@ -203,10 +197,8 @@ repeat_in_place(BufferObject *self, size_t count)
 PyObject *
 edit_inplace_repeat(PyObject *op, Py_ssize_t count)
 {
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = repeat_in_place(buffer_cast(op), count < 0 ? 0 : (size_t)count);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op,
+                  repeat_in_place(buffer_cast(op), count < 0 ? 0 : (size_t)count));
     return rc < 0 ? NULL : Py_NewRef(op);
 }
 
@@ -214,7 +206,7 @@ edit_inplace_repeat(PyObject *op, Py_ssize_t count)
 
 PyDoc_STRVAR(insert_doc,
 "insert($self, index, item, /)\n--\n\n"
-"Insert one byte before the given index.\n\n"
+"Insert one byte, the int `item`, before the given index.\n\n"
 "An index past either end means that end. Raise ValueError for an int out of\n"
 "range(256), BufferError while the bytes are exported. Costs one move of the bytes\n"
 "after it, or of those before it if they are fewer and the buffer has headroom.\n\n"
@@ -223,6 +215,17 @@ PyDoc_STRVAR(insert_doc,
 ">>> buf.insert(1, 112)\n"
 ">>> buf\n"
 "GrowBuffer(b'spam')");
+
+static int
+insert_byte(BufferObject *self, Py_ssize_t index, unsigned char value)
+{
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    if (index < 0) {
+        index += length;
+    }
+    index = index < 0 ? 0 : index > length ? length : index;
+    return edit_replace(self, (size_t)index, 0, (const char *)&value, 1);
+}
 
 static PyObject *
 growbuffer_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -233,15 +236,7 @@ growbuffer_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         args_index(args[0], &index) < 0 || args_byte(args[1], &value) < 0) {
         return NULL;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    Py_ssize_t length = (Py_ssize_t)buffer_length(buffer_cast(op));
-    if (index < 0) {
-        index += length;
-    }
-    index = index < 0 ? 0 : index > length ? length : index;
-    rc = edit_replace(buffer_cast(op), (size_t)index, 0, (const char *)&value, 1);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, insert_byte(buffer_cast(op), index, value));
     return buffer_none_or_null(rc);
 }
 
@@ -284,10 +279,7 @@ growbuffer_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         (nargs == 1 && args_index(args[0], &index) < 0)) {
         return NULL;
     }
-    int value;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    value = pop_byte(buffer_cast(op), index);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, value, op, pop_byte(buffer_cast(op), index));
     return value < 0 ? NULL : PyLong_FromLong(value);
 }
 
@@ -321,10 +313,7 @@ growbuffer_remove(PyObject *op, PyObject *item)
     if (args_byte(item, &value) < 0) {
         return NULL;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = remove_byte(buffer_cast(op), value);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, remove_byte(buffer_cast(op), value));
     return buffer_none_or_null(rc);
 }
 
@@ -334,7 +323,7 @@ PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
 "Remove all bytes and give the memory back: to the pool, as far as its limit allows.\n\n"
 "A limit stays. Raise BufferError while the bytes are exported and there is no limit.\n"
-"With a limit, views keep their bytes.\n\n"
+"With a limit, views keep their bytes. Costs some system calls at most.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam')\n"
 ">>> buf.clear()\n"
@@ -344,10 +333,7 @@ PyDoc_STRVAR(clear_doc,
 static PyObject *
 growbuffer_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = buffer_clear(buffer_cast(op));
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, buffer_clear(buffer_cast(op)));
     return buffer_none_or_null(rc);
 }
 
@@ -363,6 +349,14 @@ PyDoc_STRVAR(resize_doc,
 ">>> bytes(buf[4:])\n"
 "b'\\x00\\x00'");
 
+static int
+set_length(BufferObject *self, size_t to)
+{
+    size_t from = buffer_length(self);
+    return to <= from ? buffer_splice(self, to, from - to, 0)
+                      : buffer_append_zeros(self, to - from);
+}
+
 static PyObject *
 growbuffer_resize(PyObject *op, PyObject *size)
 {
@@ -375,12 +369,7 @@ growbuffer_resize(PyObject *op, PyObject *size)
                      length);
         return NULL;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    size_t to = (size_t)length, from = buffer_length(buffer_cast(op));
-    rc = to <= from ? buffer_splice(buffer_cast(op), to, from - to, 0)
-                    : buffer_append_zeros(buffer_cast(op), to - from);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, set_length(buffer_cast(op), (size_t)length));
     return buffer_none_or_null(rc);
 }
 
@@ -508,20 +497,16 @@ ass_slice(PyObject *op, PyObject *slice, PyObject *values)
     if (PySlice_Unpack(slice, &start, &stop, &step) < 0) {
         return -1;
     }
-    int rc;
+    BufferObject *self = buffer_cast(op);
     if (values == NULL) {
-        Py_BEGIN_CRITICAL_SECTION(op);
-        rc = assign_slice(buffer_cast(op), start, stop, step, NULL);
-        Py_END_CRITICAL_SECTION();
+        BUFFER_LOCKED(int, rc, op, assign_slice(self, start, stop, step, NULL));
         return rc;
     }
     struct source source;
     if (source_open(&source, op, values) < 0) {
         return -1;
     }
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = assign_slice(buffer_cast(op), start, stop, step, &source);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, assign_slice(self, start, stop, step, &source));
     source_close(&source);
     return rc;
 }
@@ -552,10 +537,8 @@ edit_ass_item(PyObject *op, Py_ssize_t index, PyObject *value)
     if (value != NULL && args_byte(value, &byte) < 0) {
         return -1;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = assign_item(buffer_cast(op), index, value == NULL, byte);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op,
+                  assign_item(buffer_cast(op), index, value == NULL, byte));
     return rc;
 }
 

@@ -38,18 +38,18 @@ set_has(const struct methods_set *set, char value)
     return set->has[(unsigned char)value];
 }
 
+/* There are few values, nearly always: making a set of them would take longer. */
 struct piece
-methods_strip(struct piece bytes, const struct methods_set *set,
-              enum methods_sides sides)
+methods_strip(struct piece bytes, struct piece values, enum methods_sides sides)
 {
     size_t start = 0, stop = bytes.nbytes;
     if (sides & METHODS_LEFT) {
-        while (start < stop && set_has(set, bytes.start[start])) {
+        while (start < stop && find_byte(values, bytes.start[start]) != FIND_NONE) {
             start++;
         }
     }
     if (sides & METHODS_RIGHT) {
-        while (stop > start && set_has(set, bytes.start[stop - 1])) {
+        while (stop > start && find_byte(values, bytes.start[stop - 1]) != FIND_NONE) {
             stop--;
         }
     }
@@ -514,6 +514,37 @@ methods_hex_separated(char *to, struct piece from, char separator)
         *to++ = digits[c >> 4];
         *to++ = digits[c & 15];
     }
+}
+
+/* The value of each hexadecimal digit plus 1; 0 for any other byte. */
+static const unsigned char digit_values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+    ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+    ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+    ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
+size_t
+methods_from_hex(char *to, struct piece from)
+{
+    const char *start = to, *at = from.start, *end = at + from.nbytes;
+    assert(is_apart(to, from.nbytes / 2, from));
+    while (at < end) {
+        unsigned high = digit_values[(unsigned char)*at++];
+        if (high == 0) {
+            if (!is_space(at[-1])) {
+                return METHODS_NONE;
+            }
+            continue;
+        }
+        unsigned low = at < end ? digit_values[(unsigned char)*at++] : 0;
+        if (low == 0) {
+            return METHODS_NONE;
+        }
+        *to++ = (char)((high - 1) << 4 | (low - 1));
+    }
+    assert((size_t)(to - start) <= from.nbytes / 2);
+    return (size_t)(to - start);
 }
 
 /* One loop for each of the commonest steps: with a constant step compilers vectorize

@@ -189,6 +189,15 @@ int pages_move_retain(char *address, size_t length, size_t new_length, char **mo
  * kernel does not move a range whose length stays the same. */
 int pages_move_dontunmap(char *address, size_t length, char *target, char **moved);
 
+/* Whether the rung in use is `dontunmap`, or is above it on a kernel that has
+ * `dontunmap` too. */
+static inline bool
+pages_have_dontunmap(void)
+{
+    return pages_facts.rung >= PAGES_DONTUNMAP &&
+           pages_facts.errors[PAGES_DONTUNMAP] == 0;
+}
+
 /* Move onto `target`, and replace what is mapped there. The kernel unmaps the target
  * before it checks its limits. But no limit refuses a move that does not grow, so the
  * target is still mapped after a failure. */

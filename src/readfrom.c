@@ -169,7 +169,9 @@ read_past_limit(PyObject *op, PyObject *reader)
     Py_ssize_t nbytes = readfrom_call(reader, byte, 1);
     Py_DECREF(byte);
     if (nbytes > 0) {
+        Py_BEGIN_CRITICAL_SECTION(op);
         buffer_past_limit(buffer_cast(op));
+        Py_END_CRITICAL_SECTION();
         return READ_ERROR;
     }
     return nbytes;

@@ -170,6 +170,7 @@ rows_copy_row(PyObject *op, Py_ssize_t index, bool remove)
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove a row and return it: an array if rows have a shape, else a scalar.\n\n"
+"index: of the row; negative numbers count from the end.\n\n"
 "Raise IndexError if there is no such row, BufferError while a view is held, except for\n"
 "the first row of a stable array. O(1) for the first and the last row; else moves the\n"
 "rows on the shorter side.\n\n"
@@ -364,18 +365,17 @@ rows_delete(PyObject *op, PyObject *key)
 /* ------------------------------------------------------------ all rows, and memory */
 
 static PyObject *
+make_detached(void *self, PyObject *taken)
+{
+    return rows_make_view(self, taken);
+}
+
+static PyObject *
 detach_rows(RowsObject *self)
 {
-    if (rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0) {
-        return NULL;
-    }
-    PyObject *taken = transfer_take((PyObject *)self->buffer, -1);
-    PyObject *rows = taken == NULL ? NULL : rows_make_view(self, taken);
-    if (taken != NULL && rows == NULL) {
-        transfer_put_back(self->buffer, buffer_cast(taken));
-    }
-    Py_XDECREF(taken);
-    return rows;
+    return rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0
+               ? NULL
+               : transfer_take_all(self->buffer, make_detached, self);
 }
 
 PyDoc_STRVAR(detach_doc,
@@ -420,8 +420,8 @@ PyDoc_STRVAR(resize_doc,
 "resize($self, nrows, /)\n--\n\n"
 "Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
 "Raise ValueError if nrows is negative or more than maxlen, MemoryError past the limit,\n"
-"BufferError if rows would be removed while a view is held. Fresh pages are zero\n"
-"already, and are not written to.\n\n"
+"BufferError if rows would be removed while a view is held. Costs one write of the new\n"
+"rows; fresh pages are zero already, and are not written to.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0])\n"
 ">>> samples.resize(3)\n"
@@ -486,7 +486,8 @@ rows_reserve(PyObject *op, PyObject *nrows)
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
 "Remove all rows and give the memory back; a view that is held keeps its rows.\n\n"
-"Raise BufferError while a view of an array that is not stable is held.\n\n"
+"Raise BufferError while a view of an array that is not stable is held. Costs some\n"
+"system calls for a large array.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.clear()\n"
@@ -505,7 +506,8 @@ rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(trim_doc,
 "trim($self, /)\n--\n\n"
-"Give back the memory the rows do not need. Raise BufferError while a view is held.\n\n"
+"Give back the memory the rows do not need. Raise BufferError while a view is held.\n"
+"Costs some system calls, and a copy of the rows if rows before them were removed.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.trim()\n"

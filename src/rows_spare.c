@@ -41,7 +41,7 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
     }
     self->view_nbytes = SIZE_MAX; /* the kept view, if any, shows other rows */
     if (buffer_spare_is_outstanding(buffer)) {
-        (void)spare_share(buffer);
+        (void)spare_make_shared(buffer);
     }
     if (maxlen_trim(buffer, self->max_nbytes) < 0) {
         buffer_uncommit(buffer, nbytes);

@@ -61,10 +61,7 @@ sequence_subscript(PyObject *op, PyObject *index)
         if (PySlice_Unpack(index, &start, &stop, &step) < 0) {
             return NULL;
         }
-        PyObject *result;
-        Py_BEGIN_CRITICAL_SECTION(op);
-        result = new_slice(op, start, stop, step);
-        Py_END_CRITICAL_SECTION();
+        BUFFER_LOCKED(PyObject *, result, op, new_slice(op, start, stop, step));
         return result;
     }
     if (!args_small_int(index, &start)) {
@@ -76,10 +73,7 @@ sequence_subscript(PyObject *op, PyObject *index)
             return NULL;
         }
     }
-    int value;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    value = get_item(buffer_cast(op), start);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, value, op, get_item(buffer_cast(op), start));
     return value < 0 ? NULL : PyLong_FromLong(value);
 }
 
@@ -154,10 +148,8 @@ new_repeated(PyObject *op, size_t count)
 PyObject *
 sequence_repeat(PyObject *op, Py_ssize_t count)
 {
-    PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    result = new_repeated(op, count < 0 ? 0 : (size_t)count);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(PyObject *, result, op,
+                  new_repeated(op, count < 0 ? 0 : (size_t)count));
     return result;
 }
 
@@ -177,11 +169,8 @@ sequence_contains(PyObject *op, PyObject *value)
     else if (!args_open_bytes(value, &part)) {
         return base_contains(op, value);
     }
-    bool found;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    struct piece bytes = buffer_piece(op);
-    found = find_first(bytes, part.piece) != FIND_NONE;
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(bool, found, op,
+                  find_first(buffer_piece(op), part.piece) != FIND_NONE);
     args_close_bytes(&part);
     return found;
 }

@@ -33,7 +33,7 @@ int spare_commit(PyObject *op, size_t nbytes, const PyObject *view);
  * committed any more, and it prevents no append. Its holder may still write to the tail,
  * and so to bytes that are appended later. Return false if the buffer has no limit: then
  * the spare stays as it is. Under the lock. */
-bool spare_share(BufferObject *self);
+bool spare_make_shared(BufferObject *self);
 
 /* End the spare of this thread: release its view; or share it, if an object made from
  * it exists. */

@@ -581,8 +581,8 @@ def repeat_call(array, name):
 
 @pytest.mark.parametrize("nreaders", [0, 2])
 def test_changes_by_threads_keep_rows_whole_and_counted(nreaders, busy_threads):
-    """Each call is one step, though indices may mean other rows by the time of the call.
-    No row of a view changes while other threads append and remove."""
+    """Each call is one step, though indices may mean other rows by the time of the
+    call. No row of a view changes while other threads append and remove."""
     array = GrowArray(pairs(np.arange(20_000)))
     before, done = len(array), threading.Event()
 
@@ -982,12 +982,60 @@ def test_detach_large_array_moves_pages():
     array = GrowArray(np.arange(4 << 20).reshape(-1, 4))
     before = growbuf.stats()["copied_bytes"]
     taken = array.detach()
-    if growbuf.info()["strategy"] == "dontunmap":
+    if growbuf.info()["strategy"] in ("retain", "dontunmap"):
         assert growbuf.stats()["copied_bytes"] - before <= 2 << 20
     assert taken.shape == (1 << 20, 4) and taken[-1, -1] == (4 << 20) - 1
     array.append(7)
     assert array.tolist() == [[7] * 4] and taken[0, 1] == 1
     assert array.stable
+
+
+DETACH_FAILS = """
+import numpy as np
+real, failing = np.frombuffer, []
+def frombuffer(*args):
+    if failing:
+        raise MemoryError
+    return real(*args)
+np.frombuffer = frombuffer
+from growbuf import GrowArray, GrowBuffer
+from growbuf._growbuf import check
+
+array = {make}
+array.extend(np.arange({length}).astype("u1"))
+view = array.array[:] if {viewed} else None
+before, limit = bytes(array._buffer), array._buffer.limit
+failing.append(True)
+try:
+    array.detach()
+    print("detached")
+except MemoryError:
+    failing.clear()
+assert check(array._buffer) is None
+assert bytes(array._buffer) == before and array._buffer.limit == limit
+assert view is None or bytes(view) == before
+del view
+assert bytes(array.detach()) == before and len(array) == 0
+array.append(1)
+print(len(array))
+"""
+
+
+@RESERVES
+@pytest.mark.parametrize(
+    "make, length, viewed",
+    [
+        ("GrowArray(dtype='u1', limit=1000)", 800, True),
+        ("GrowArray(dtype='u1', limit=1000)", 800, False),
+        ("GrowArray(dtype='u1', limit=4 << 20)", 3 << 20, True),
+        ("GrowArray(dtype='u1', limit=4 << 20)", 3 << 20, False),
+        ("GrowArray.from_buffer(GrowBuffer(), 'u1')", 800, False),
+        ("GrowArray.from_buffer(GrowBuffer(), 'u1')", 3 << 20, False),
+    ],
+)
+def test_detach_result_cannot_be_made_leaves_rows_in_array(make, length, viewed):
+    code = DETACH_FAILS.format(make=make, length=length, viewed=viewed)
+    assert run(code) == "1\n"
 
 
 # ------------------------------------------------------------------- invalid input
@@ -1262,12 +1310,13 @@ MESSAGES = {
     ),
     "limit": (
         lambda: GrowArray(limit=3).extend([1, 2, 3, 4]),
-        "the array would grow past its limit of 3 rows: make an array with a larger limit=",
+        "the array would grow past its limit of 3 rows: make an array with a larger "
+        "limit=",
     ),
     "selected": (
         lambda: delete_removed(GrowArray([1.0, 2.0, 3.0])),
-        "cannot delete the selected rows: the length was 3 when they were selected, and "
-        "other code has made it 1; select again",
+        "cannot delete the selected rows: the length was 3 when they were selected, "
+        "and other code has made it 1; select again",
     ),
     "index": (
         lambda: GrowArray([1.0, 2.0]).pop(5),
@@ -1835,8 +1884,8 @@ COMPARISONS = {
 @pytest.mark.parametrize("name", COMPARISONS)
 @pytest.mark.parametrize("second", [[1.5, 2.5], [1.5, 2.75], [2.5, 3.5], [1.5]])
 def test_numpy_testing_growarray_matches_ndarray(name, second):
-    """assert_equal() and assert_almost_equal() know arrays by their type: one of the two
-    must be an ndarray. docs/arrays.md says so."""
+    """assert_equal() and assert_almost_equal() know arrays by their type: one of the
+    two must be an ndarray. docs/arrays.md says so."""
     compare = getattr(np.testing, name)
     other = COMPARISONS[name].get("with", GrowArray)
     pairs = [(np.array, np.array), (GrowArray, other), (other, GrowArray)]

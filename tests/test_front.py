@@ -1,6 +1,6 @@
-"""Test removing bytes and rows from the front while views of a buffer with a limit, or of
-a stable array, exist: what views show, when memory goes back, what is refused; and that a
-view of spare() that is still held after commit() prevents nothing."""
+"""Test removing bytes and rows from the front while views of a buffer with a limit, or
+of a stable array, exist: what views show, when memory goes back, what is refused; and
+that a view of spare() that is still held after commit() prevents nothing."""
 
 import asyncio
 import gc
@@ -480,6 +480,41 @@ def test_commit_with_view_still_held_leaves_its_rest_to_view(limit):
 
 
 @pytest.mark.parametrize("limit", [None, LIMIT])
+@pytest.mark.parametrize("when", ["before commit", "after commit"])
+def test_commit_with_view_still_held_append_changes_no_byte_of_rest(when, limit):
+    buf = GrowBuffer(b"abc", limit=limit)
+    view = memoryview(buf.spare(1000))
+    view[:5] = b"defgh"
+    if when == "before commit":
+        view[3] = 0
+    buf.commit(3)
+    view[3] = 0
+    buf += b"X"
+    assert view[:5] == b"def\0h"
+    view.release()
+    assert_holds(buf, b"abcdefX")
+
+
+@pytest.mark.parametrize("limit", [None, LIMIT])
+def test_readfrom_fails_and_view_is_held_append_changes_no_byte_of_view(limit):
+    class Source:
+        def readinto(self, view):
+            held.append(memoryview(view))
+            raise OSError
+
+    buf, held = GrowBuffer(b"abc", limit=limit), []
+    with buf.spare(10) as view:
+        view[:1] = b"S"
+    with pytest.raises(OSError):
+        buf.readfrom(Source())
+    before = bytes(held[0][:10])
+    buf += b"X"
+    assert bytes(held[0][:10]) == before
+    held.clear()
+    assert_holds(buf, b"abcX")
+
+
+@pytest.mark.parametrize("limit", [None, LIMIT])
 def test_commit_with_view_still_held_spare_gives_another(limit):
     buf = GrowBuffer(limit=limit)
     views = []
@@ -525,8 +560,37 @@ def test_commit_with_view_still_held_through_wrap_allows_all_changes():
     buf.insert(1, 66)
     assert_holds(buf, b"aBbc")
     assert view == bytes(len(view))
+    view[:] = b"x" * len(view)
     view.release()
     assert_holds(buf, b"aBbc")
+
+
+@pytest.mark.parametrize("rest", [0, 1000])
+def test_commit_with_view_still_held_of_old_reservation_allows_all_changes(rest):
+    """The removal moves the bytes to another reservation, and the view keeps the old
+    one."""
+    buf = stable(4 * MIB, limit=8 * MIB)
+    buf += bytes(4 * MIB)
+    del buf[: 4 * MIB - 100_000]
+    where = place(buf)
+    spared = 4 * MIB - 100_000
+    view = memoryview(buf.spare(spared))
+    view[:] = (DATA * 2)[:spared]
+    buf.commit(spared - rest)
+    assert place(buf) == where
+    del buf[: 7 * MIB]
+    assert place(buf) != where, "the bytes were not moved"
+    expected = bytearray(buf)
+    for changed in buf, expected:
+        changed += b"abc"
+        changed.insert(1, 66)
+    assert_holds(buf, bytes(expected))
+    assert view == (DATA * 2)[:spared]
+    view[:] = b"x" * len(view)
+    assert_holds(buf, bytes(expected))
+    view.release()
+    assert_holds(buf, bytes(expected))
+    assert buf.limit == 8 * MIB
 
 
 def test_frame_server_example_answers_under_uvloop():

@@ -105,8 +105,8 @@ class Source:
 
 
 class Memory:
-    """The bytes at one address: those removed from the front while views exist, and then
-    the model's, unless the subject has left this memory."""
+    """The bytes at one address: those removed from the front while views exist, and
+    then the model's, unless the subject has left this memory."""
 
     def __init__(self):
         self.past, self.live = bytearray(), True
@@ -123,27 +123,27 @@ class Seen:
 
 
 class Model(Pair):
-    """`views` holds a Seen for each memoryview. `loan` is the view that the last spare()
-    returned, while it is outstanding. `others` holds (object returned by take() or
-    freeze(), a copy of its bytes)."""
+    """`views` holds a Seen for each memoryview. `outstanding` is the view that the last
+    spare() returned, while it is outstanding. `others` holds (object returned by take()
+    or freeze(), a copy of its bytes)."""
 
     @initialize(limit=LIMITS, prefault=st.booleans())
     def begin(self, limit, prefault):
         self.live = growbuf.stats()["spans_live"]
-        self.views, self.loan, self.others = [], None, []
+        self.views, self.outstanding, self.others = [], None, []
         self.memory, self.position = Memory(), 0
         self.model, self.subject = bytearray(), None
         self.start_anew(limit, prefault)
 
     def start_anew(self, limit, prefault):
-        self.limit = limit if fixed_is_possible() else None
+        self.limit = limit if limit_is_possible() else None
         self.subject = GrowBuffer(self.model, limit=self.limit, prefault=prefault)
         self.address = place(self.subject)[1]
 
     @property
     def free(self):
         """Whether the length may change: no view exists and no spare is outstanding."""
-        return not self.views and self.loan is None
+        return not self.views and self.outstanding is None
 
     def at(self, where):
         return int(where * len(self.model))
@@ -173,7 +173,9 @@ class Model(Pair):
         except MemoryError:
             assert self.passes_limit(call)
             return
-        grows = (appends or front) and self.limit is not None and self.loan is None
+        grows = (
+            (appends or front) and self.limit is not None and self.outstanding is None
+        )
         if self.free or grows:
             theirs = self.outcome(call, self.model)
         else:
@@ -263,7 +265,7 @@ class Model(Pair):
     def delete_front(self, length):
         self.change(lambda b: b.__delitem__(slice(0, length)), front=True)
 
-    @precondition(lambda self: self.limit is not None and self.loan is None)
+    @precondition(lambda self: self.limit is not None and self.outstanding is None)
     @rule(length=st.integers(1, 80 * KIB), times=st.integers(1, 60))
     def stream_under_a_view(self, length, times):
         """Append and remove as much, while a view always exists: the next one is made
@@ -306,7 +308,7 @@ class Model(Pair):
             del buf[:n]
             return first
 
-        if self.free or (self.limit is not None and self.loan is None):
+        if self.free or (self.limit is not None and self.outstanding is None):
             self.change(call, front=True)
         else:
             self.refused(lambda: self.subject.take_bytes(n))
@@ -343,7 +345,7 @@ class Model(Pair):
     @precondition(lambda self: self.free and len(self.model) < 5 * MIB)
     @rule(limit=LIMITS, prefault=st.booleans())
     def init_again(self, limit, prefault):
-        self.limit = limit if fixed_is_possible() else None
+        self.limit = limit if limit_is_possible() else None
         if self.limit is not None:
             del self.model[self.limit :]
         self.subject.__init__(self.model, limit=self.limit, prefault=prefault)
@@ -372,7 +374,7 @@ class Model(Pair):
     @rule(length=LENGTHS)
     def reserve(self, length):
         before = self.subject.capacity
-        moves = self.loan is not None or (self.views and self.limit is None)
+        moves = self.outstanding is not None or (self.views and self.limit is None)
         if length > before and moves:
             self.refused(lambda: self.subject.reserve(length))
         elif self.limit is not None and length > self.room:
@@ -405,46 +407,46 @@ class Model(Pair):
     @rule(nbytes=LENGTHS)
     def spare(self, nbytes):
         if self.lends(nbytes):
-            self.loan = self.subject.spare(nbytes)
-            assert len(self.loan) >= nbytes
+            self.outstanding = self.subject.spare(nbytes)
+            assert len(self.outstanding) >= nbytes
         else:
-            self.loan = None
+            self.outstanding = None
             with pytest.raises((BufferError, MemoryError)):
                 self.subject.spare(nbytes)
 
-    @precondition(lambda self: self.loan is not None)
+    @precondition(lambda self: self.outstanding is not None)
     @rule(length=LENGTHS, shift=SHIFTS, drop=st.booleans())
     def fill_and_commit(self, length, shift, drop):
-        piece = data(min(length, len(self.loan)), shift)
-        self.loan[: len(piece)] = piece
+        piece = data(min(length, len(self.outstanding)), shift)
+        self.outstanding[: len(piece)] = piece
         if self.views and self.limit is None and piece:
             self.refused(lambda: self.subject.commit(len(piece)))
             return
         if drop:
-            self.loan.release()
+            self.outstanding.release()
         self.subject.commit(len(piece))
-        self.loan = None
+        self.outstanding = None
         self.model += piece
 
-    @precondition(lambda self: self.loan is not None)
+    @precondition(lambda self: self.outstanding is not None)
     @rule()
     def commit_too_much(self):
         with pytest.raises(ValueError, match="cannot commit"):
-            self.subject.commit(len(self.loan) + 1)
+            self.subject.commit(len(self.outstanding) + 1)
 
-    @precondition(lambda self: self.loan is not None)
+    @precondition(lambda self: self.outstanding is not None)
     @rule()
-    def give_the_loan_up(self):
-        self.loan = None
+    def forget_the_spare(self):
+        self.outstanding = None
 
-    @precondition(lambda self: len(self.model) < LARGEST and self.loan is None)
+    @precondition(lambda self: len(self.model) < LARGEST and self.outstanding is None)
     @rule(length=LENGTHS, shift=SHIFTS, most=st.sampled_from([-1, None, 0, 3, 50_000]))
     def read_from_a_file(self, length, shift, most):
         piece = data(length, shift)
         wanted = piece if most in (-1, None) else piece[:most]
         self.read_from(io.BytesIO(piece), most, wanted, len(wanted))
 
-    @precondition(lambda self: len(self.model) < LARGEST and self.loan is None)
+    @precondition(lambda self: len(self.model) < LARGEST and self.outstanding is None)
     @rule(
         lengths=st.lists(st.integers(1, 5000), max_size=4),
         last=st.sampled_from([0, None, OSError]),
@@ -485,7 +487,7 @@ class Model(Pair):
     @rule(where=PLACES, all_=st.booleans())
     def take(self, where, all_):
         n = len(self.model) if all_ else self.at(where)
-        if self.loan is not None or (self.views and self.limit is None):
+        if self.outstanding is not None or (self.views and self.limit is None):
             self.refused(lambda: self.subject.take(n))
             return
         taken = self.subject.take(None if all_ else n)
@@ -595,12 +597,12 @@ class Model(Pair):
     def teardown(self):
         for seen in self.views:
             seen.view.release()
-        self.loan = self.subject = None
+        self.outstanding = self.subject = None
         self.others.clear()
         self.assert_none_left(self.live)
 
 
-def fixed_is_possible():
+def limit_is_possible():
     return growbuf.info()["strategy"] != "heap"
 
 

@@ -138,6 +138,15 @@ def test_retain_kernel_source_that_differs_is_named_and_unchanged(
     with pytest.raises(SystemExit, match=retain_kernel.CHANGES[0].rule):
         retain_kernel.main(tmp_path)
     assert source.read_text() == "int other(void)\n{\n}\n"
+    with pytest.raises(SystemExit, match="is not a Linux source tree"):
+        retain_kernel.main(tmp_path / "mm")
+
+
+def test_retain_kernel_without_source_prints_all_of_each_change(retain_kernel, capsys):
+    retain_kernel.main()
+    printed = capsys.readouterr().out
+    for change in retain_kernel.CHANGES:
+        assert "\n    ".join(change) + "\n" in printed
 
 
 # ------------------------------------------------------------- make retain: the table

@@ -736,3 +736,27 @@ def test_limit_on_each_rung_grows_or_is_refused(rung):
         )
     else:
         assert printed == "50000000 None"
+
+
+def test_view_more_than_exports_can_count_raises_buffer_error():
+    """A debug build counts views in 16 bits, as a 32-bit system does. Other builds can
+    count more of them than memory holds."""
+    buf, views = GrowBuffer(b"abcdef", limit=1000), []
+    try:
+        for _ in range(40_000):
+            views.append(memoryview(buf))
+    except BufferError as error:
+        assert str(error) == "the buffer has 32767 views, and cannot have more"
+        assert len(views) == 32767
+        with pytest.raises(BufferError, match="cannot have more"):
+            buf.spare(10)
+    assert check(buf) is None
+    with pytest.raises(BufferError):
+        buf.insert(0, 1)
+    buf += b"g"
+    del buf[:2], views[100:]
+    assert_holds(buf, b"cdefg")
+    assert views[99] == b"abcdef"
+    views.clear()
+    buf.insert(0, 1)
+    assert_holds(buf, b"\x01cdefg")

@@ -96,7 +96,7 @@ def make_test(python, arguments="", under=""):
 
 
 def find_python(version):
-    """Return pyenv's newest patch release of a version, else one on the path, or None."""
+    """Return pyenv's newest release of a version, else one on the path, or None."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = pyenv.glob(f"{version}.*/bin/python{version}")
     newest = max(found, key=lambda path: int(path.parts[-3].split(".")[2]), default="")
@@ -228,7 +228,7 @@ def report(done, seconds):
 
 
 def main(names):
-    # The entries of the default Python share its environment: make it before they start.
+    # The entries of the default Python share an environment, which is made first.
     subprocess.run(make_test(PYTHON, "--version"), cwd=CHECKOUT, check=True)
     everything = entries(probe_rungs())
     chosen = [entry for entry in everything if not names or entry.name in names]

@@ -1,13 +1,13 @@
 """Give the mremap() of a Linux source tree the semantics of MREMAP_RETAIN.
 
-    python3 tools/retain_kernel.py SOURCE
+    python3 tools/retain_kernel.py [SOURCE]
 
 Today's MREMAP_DONTUNMAP has the flag value of MREMAP_RETAIN, moves pages and keeps the
 source mapped, but only if the old and the new length are equal. This script changes the
 conditions in SOURCE/mm/mremap.c that refuse a move that also grows, and those that
 count what such a move takes. Each is found by a short pattern in one function. If a
 pattern is not found exactly once, the source differs from what this script knows: it
-names the condition, and the file is unchanged.
+names the condition, and the file is unchanged. Without SOURCE it prints the changes.
 """
 
 import re
@@ -82,9 +82,15 @@ def apply(change, text):
     return text[:start] + body + text[end:]
 
 
-def main(source):
-    """Change the file, and print each rule."""
+def main(source=None):
+    """Change the file, and print each rule; without a source print all of each."""
+    if source is None:
+        for change in CHANGES:
+            print(*change, sep="\n    ")
+        return
     path = Path(source, "mm/mremap.c")
+    if not path.is_file():
+        sys.exit(f"{path}: there is no such file: {source} is not a Linux source tree")
     text = path.read_text()
     for change in CHANGES:
         try:
@@ -93,7 +99,7 @@ def main(source):
             sys.exit(f"{path}: cannot make the rule '{change.rule}': {error}")
     path.write_text(text)
     for change in CHANGES:
-        print(f"  {change.rule}")
+        print(f"  {path.name}: {change.rule}")
 
 
 if __name__ == "__main__":

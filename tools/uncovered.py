@@ -3,7 +3,7 @@
     python tools/uncovered.py LINES.json      a file that gcovr --json has written
 
 It fails if fewer than 95 % of the lines are reached, or if a function with unreached
-lines is not listed in tools/uncovered.txt. That file gives the reason for each function.
+lines is not listed in tools/uncovered.txt, which gives the reason for each.
 """
 
 import json

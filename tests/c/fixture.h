@@ -26,6 +26,13 @@ static const enum pages_rung best_rung[KERNEL_KINDS] = {
     [KERNEL_WHOLE] = PAGES_COPY,         [KERNEL_NO_PAGES] = PAGES_HEAP,
 };
 
+/* Whether a kernel moves a range whose length stays the same and keeps its source. */
+static inline bool
+has_dontunmap(enum kernel_kind kind)
+{
+    return kind == KERNEL_RETAIN || kind == KERNEL_MAINLINE;
+}
+
 static inline void
 begin(enum kernel_kind kind, enum pages_rung highest)
 {

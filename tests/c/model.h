@@ -282,7 +282,7 @@ model_can_take(const struct model *model, size_t nbytes)
 {
     bool all = nbytes == model->length && model->address == NULL;
     return all || (nbytes >= MIB && store_kind(&model->store) >= STORE_SPAN &&
-                   pages_facts.rung == PAGES_DONTUNMAP);
+                   pages_have_dontunmap());
 }
 
 /* Bytes that may be copied on the way: of the 2 MiB that are shared; and of a limited

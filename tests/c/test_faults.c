@@ -374,7 +374,7 @@ work_for_every_n(enum variant variant)
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         const step *scripts[] = {steps_of_one, steps_with_the_pool, steps_with_a_limit,
                                  steps_that_take};
-        int nscripts = best_rung[kind] == PAGES_DONTUNMAP ? 4 : 3;
+        int nscripts = has_dontunmap(kind) ? 4 : 3;
         for (int i = 0; i < nscripts; i++) {
             size_t n = 1;
             while (work(scripts[i], kind, variant, n)) {

@@ -517,7 +517,7 @@ take(enum kernel_kind kind, enum way way, size_t headroom, size_t nbytes, size_t
          way_names[way], nbytes, headroom, left);
     make(&model, way, headroom, nbytes + left);
     model_init(&taken, MOST);
-    bool limited = way == LIMITED, moves = pages_facts.rung == PAGES_DONTUNMAP;
+    bool limited = way == LIMITED, moves = has_dontunmap(kind);
     struct pool_stats before = pool_stats();
     char *start = model.store.start;
     int error = model_take(&model, nbytes, &taken);
@@ -561,7 +561,7 @@ test_store_take_moves_the_pages(void)
     };
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         /* Where nothing moves, where it does not is all the same. */
-        int ncases = best_rung[kind] == PAGES_DONTUNMAP ? COUNT(cases) : 1;
+        int ncases = has_dontunmap(kind) ? COUNT(cases) : 1;
         for (int i = 0; i < ncases * WAYS; i++) {
             const size_t *sizes = cases[i / WAYS];
             take(kind, i % WAYS, sizes[0], sizes[1], sizes[2]);

@@ -782,7 +782,7 @@ use_span_with_tail(int how, struct span *span)
         spans_discard(span, MIB - 1);
         break;
     case 3:
-        if (pages_facts.rung == PAGES_DONTUNMAP) {
+        if (has_dontunmap(kernel.kind)) {
             CHECK(spans_extract(span, GROWTH_FRONT, MIB / 2, MIB - 1, &part) == 0);
             CHECK(is_filled(part.address, MIB / 2, 1));
             give(&part);
@@ -1945,10 +1945,10 @@ test_spans_grow_in_an_outage_is_an_error_only(void)
  *   extracted  |<-1->|<--from..to-->|              and where it was there is nothing
  */
 static void
-extract(size_t from, size_t to, size_t end)
+extract(enum kernel_kind kind, size_t from, size_t to, size_t end)
 {
-    begin(KERNEL_MAINLINE, ANY_RUNG);
-    CASE("%zu to %zu of %zu", from, to, end);
+    begin(kind, ANY_RUNG);
+    CASE("a kernel %s, %zu to %zu of %zu", kernel_names[kind], from, to, end);
     struct span span = take(end + 1, end, 1), extracted;
     char *was = span.address;
     size_t length = span.length;
@@ -1992,7 +1992,8 @@ test_spans_extract_leaves_the_rest_where_it_was(void)
         {5 * MIB + 7, 7 * MIB + 7, 9 * MIB},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        extract(cases[i][0], cases[i][1], cases[i][2]);
+        extract(KERNEL_MAINLINE, cases[i][0], cases[i][1], cases[i][2]);
+        extract(KERNEL_RETAIN, cases[i][0], cases[i][1], cases[i][2]);
     }
 }
 

@@ -1,25 +1,30 @@
 """Run the tests inside a guest, one line for each step.
 
-    guest.py RUNG MINUTES PROGRAMS
+    guest.py RUNG MINUTES PROGRAMS STEPS
 
 RUNG is the best rung that the guest's kernel must have; the steps are repeated for each
 lower one. The model tests are repeated for MINUTES. PROGRAMS is the folder with the
-compiled C programs. The exit code is 1 if a step failed.
+compiled C programs. Only the steps whose names match the regular expression STEPS run.
+The exit code is 1 if a step failed, or if none ran.
 """
 
 import os
+import random
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import soak
+
 RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]
-COUNTED = ["retain", "dontunmap", "maymove", "copy"]
 SUITES = [
     *("growbuffer", "methods", "traps", "views", "tail", "frozen", "limits", "fork"),
     *("array", "io", "io_base", "io_bytes"),
 ]
+STEP_SECONDS = 3600
 # A thousand buffers that grow in turn, each time in another order. Most of what they
 # reserve is never touched: each page that is costs the host of user-mode Linux a mapping.
 THOUSAND = """
@@ -47,9 +52,9 @@ print("1000 buffers,", grown["moves"], "moves,", grown["copies"], "copies")
 
 
 def run(command, **variables):
-    """Run a command; return its exit code and what it printed."""
+    """Run a command; return its exit code and what it printed. `timeout` ends it."""
     done = subprocess.run(
-        [*map(str, command)],
+        ["timeout", "--kill-after=10", str(STEP_SECONDS), *map(str, command)],
         env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -57,90 +62,102 @@ def run(command, **variables):
         text=True,
         errors="replace",
     )
-    return done.returncode, done.stdout
+    ended = f"ended after {STEP_SECONDS} seconds\n" if done.returncode == 124 else ""
+    return done.returncode, done.stdout + ended
 
 
 def last_line(text):
     return next((line for line in reversed(text.splitlines()) if line.strip()), "")
 
 
+def tail(text, nlines=60):
+    return "".join(f"    {line}\n" for line in text.splitlines()[-nlines:])
+
+
+# Each of the following runs a step. It returns whether the step passed, one line about
+# it, and output for the log.
+
+
 def run_c(programs, rung):
-    """Run each C program. Return the failures, and a summary."""
-    failed, output, nchecks = [], "", 0
     names = sorted(path.name for path in Path(programs).glob("test_*"))
+    output, nfailed, nchecks = "", 0, 0
     for name in names:
         code, text = run([Path(programs, name)], GROWBUF_EXPECT=rung)
         found = re.search(r"(\d+) checks$", text.strip())
         nchecks += int(found[1]) if found else 0
         if code:
-            failed.append(name)
+            nfailed += 1
             output += f"{name}: exit code {code}\n" + tail(text)
         elif name in ("test_remap", "test_real"):
             output += text
-    return failed, output, f"{len(names) - len(failed)} programs, {nchecks} checks"
+    passed = len(names) - nfailed
+    return not nfailed, f"{passed} of {len(names)} programs, {nchecks} checks", output
 
 
-def run_pytest(rung, files):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    paths = [f"tests/test_{name}.py" for name in files]
-    code, text = run(
-        [*command, "-m", "not slow", "--tb=short", *paths], GROWBUF_STRATEGY=rung
-    )
-    return code, text
+def run_thousand(rung):
+    command = [sys.executable, "-c", THOUSAND.format(rung=rung)]
+    code, text = run(command, GROWBUF_STRATEGY=rung)
+    return not code, last_line(text), tail(text) if code else ""
 
 
-def tail(text, nlines=60):
-    return "".join(f"    {line}\n" for line in text.splitlines()[-nlines:])
+def run_counts(programs, rung, nvectors):
+    code, text = run([Path(programs, "counts"), rung, nvectors])
+    return not code, "1 GiB", tail(text) if code else f"counts: {text}"
+
+
+def run_suites(rung):
+    options = ["-q", "-p", "no:cacheprovider", "-m", "not slow", "--tb=short"]
+    paths = [f"tests/test_{name}.py" for name in SUITES]
+    command = [sys.executable, "-m", "pytest", *options, *paths]
+    code, text = run(command, GROWBUF_STRATEGY=rung)
+    return not code, last_line(text), tail(text, 200) if code else ""
+
+
+def run_models(minutes):
+    """The first round of such a seed is by the best rung."""
+    seed = len(soak.RUNGS) * random.randrange(250_000)
+    code, text = run([sys.executable, "tests/soak.py", minutes, seed])
+    return not code, f"{text.count('SEED=')} rounds from {seed}", tail(text)
 
 
 class Steps:
-    def __init__(self):
-        self.failed = []
+    """Runs those whose names match the pattern, and prints a line for each."""
 
-    def say(self, name, ok, summary, started, output=""):
-        if output:
-            print(output, end="" if output.endswith("\n") else "\n")
+    def __init__(self, pattern):
+        self.pattern = pattern
+        self.nrun, self.failed = 0, []
+
+    def run(self, name, work, *args):
+        if not re.search(self.pattern, name):
+            return
+        started = time.monotonic()
+        passed, summary, output = work(*args)
         seconds = time.monotonic() - started
-        word = "ok" if ok else "FAILED"
+        word = "ok" if passed else "FAILED"
+        print(output, end="" if output.endswith("\n") or not output else "\n")
         print(f"step: {name}: {word}: {summary} ({seconds:.0f} s)", flush=True)
-        if not ok:
+        self.nrun += 1
+        if not passed:
             self.failed.append(name)
 
 
-def main(best, minutes, programs):
-    steps = Steps()
-    started = time.monotonic()
-    failed, output, summary = run_c(programs, best)
-    steps.say("C programs", not failed, summary, started, output)
-    for rung in RUNGS[RUNGS.index(best) :]:
-        started = time.monotonic()
-        code, text = run(
-            [sys.executable, "-c", THOUSAND.format(rung=rung)], GROWBUF_STRATEGY=rung
-        )
-        name = f"thousand buffers, {rung}"
-        steps.say(name, not code, last_line(text), started, tail(text) if code else "")
-    for rung in COUNTED:
-        started = time.monotonic()
+def main(best, minutes, programs, pattern):
+    steps, rungs = Steps(pattern), RUNGS[RUNGS.index(best) :]
+    steps.run("C programs", run_c, programs, best)
+    for rung in rungs:
+        steps.run(f"thousand buffers, {rung}", run_thousand, rung)
+    for rung in rungs[:-1]:  # on the heap the kernel is asked for nothing
         for nvectors in 1, 2:
-            code, text = run([Path(programs, "counts"), rung, nvectors])
-            if code == 3:  # the kernel has no such rung
-                break
-            name = f"counts, {rung}, {nvectors}"
-            steps.say(name, not code, "1 GiB", started, f"counts: {text}")
-    for rung in RUNGS[RUNGS.index(best) :]:
-        started = time.monotonic()
-        code, text = run_pytest(rung, SUITES)
-        name = f"suites, {rung}"
-        steps.say(name, not code, last_line(text), started, tail(text) if code else "")
+            steps.run(
+                f"counts, {rung}, {nvectors}", run_counts, programs, rung, nvectors
+            )
+    for rung in rungs:
+        steps.run(f"suites, {rung}", run_suites, rung)
     if float(minutes) > 0:
-        started = time.monotonic()
-        code, text = run([sys.executable, "tests/soak.py", minutes])
-        rounds = text.count("SEED=")
-        output = tail(text) if code else ""
-        steps.say("model tests", not code, f"{rounds} rounds", started, output)
-    print(f"steps failed: {', '.join(steps.failed) or 'none'}")
-    return bool(steps.failed)
+        steps.run("model tests", run_models, minutes)
+    print(f"steps run: {steps.nrun}; failed: {', '.join(steps.failed) or 'none'}")
+    return bool(steps.failed) or not steps.nrun
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4]))  # user-mode Linux may append an argument of its own
+    sys.exit(main(*sys.argv[1:5]))  # user-mode Linux may append an argument of its own
