@@ -1,5 +1,5 @@
 """The figures of README.md and docs/ are those of docs/figures.json, and
-benchmarks/figures.py takes them from the reports of the commands. No time is checked."""
+benchmarks/figures.py takes them from the commands' reports. No time is checked."""
 
 import json
 import os
@@ -19,7 +19,8 @@ MEASURED = [
     CHECKOUT / "docs" / "performance.md",
 ]
 UNMARKED = re.compile(
-    r"(?<!more than )\b\d[\d.,]* (?:times as|ms|ns|µs|s for|page faults|system calls)\b"
+    r"(?<!more than )\b\d[\d.,]* "
+    r"(?:times as|ms|ns|µs|s for|page faults|system calls)\b"
     r"|ratio (?:is|of)\s+\d|exponent for \w+ is\s+\d|\d bytes of memory for each"
 )
 
