@@ -16,6 +16,7 @@
 #include "rows_numpy.h"
 #include "rows_ops.h"
 #include "rows_readfrom.h"
+#include "rows_resize.h"
 #include "rows_spare.h"
 #include "state.h"
 
@@ -417,6 +418,7 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, rows_resize_methods);
     n = state_add_methods(state->rows_methods, n, arrow_methods);
     n = state_add_methods(state->rows_methods, n, rows_spare_methods);
     n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);

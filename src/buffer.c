@@ -199,15 +199,17 @@ remove_first(BufferObject *self, size_t nbytes)
     return buffer_publish_change(self, before, error);
 }
 
-/* If the buffer has a heap block and all its bytes are removed, free the block. Return
- * whether it was freed. */
+/* If the buffer has a heap block and all its bytes are removed, give the memory back.
+ * Return whether that was done. */
 static inline bool
 drop_block(BufferObject *self, size_t removed)
 {
     bool drops =
         removed == self->store.length && store_kind(&self->store) == STORE_HEAP;
     if (drops) {
-        store_free(&self->store);
+        self->store.length = 0;
+        self->store.start[0] = '\0';
+        store_shrink_to_fit(&self->store);
     }
     return drops;
 }

@@ -122,6 +122,7 @@ enum { DEAD_MAX = 1024, DEAD_NBYTES_MAX = 32 * 1024 };
 static struct {
     _Atomic(const PyTypeObject *) type; /* NULL: none are kept */
     size_t count, nbytes;
+    size_t first; /* the items before this one have no heap block */
     BufferObject *items[DEAD_MAX];
 } dead;
 
@@ -204,9 +205,16 @@ buffer_bury(BufferObject *self, PyTypeObject *type)
         type->tp_free((PyObject *)self);
         return;
     }
-    if (store_kind(store) > STORE_HEAP ||
-        store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
+    if (store_kind(store) > STORE_HEAP || store->memory.length > DEAD_NBYTES_MAX) {
         store_free(store);
+    }
+    /* The newest are used again first. So it is the oldest that lose their blocks. */
+    dead.first = dead.first < dead.count ? dead.first : dead.count;
+    while (store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
+        assert(dead.first < dead.count);
+        struct store *oldest = &dead.items[dead.first++]->store;
+        dead.nbytes -= oldest->memory.length;
+        store_free(oldest);
     }
     assert(store->memory.length <= DEAD_NBYTES_MAX - dead.nbytes);
     dead.nbytes += store->memory.length;

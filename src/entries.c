@@ -177,7 +177,7 @@ find_reservation_to_evict(void)
     return count >= POOL_MAX_RESERVATIONS ? oldest : -1;
 }
 
-/* Evict one entry, if `span` cannot be added as it is. Return whether one was evicted. */
+/* Evict one entry if `span` cannot be added now. Return whether one was evicted. */
 static bool
 evict_for(const struct span *span, enum entry_kind kind)
 {
@@ -224,7 +224,7 @@ entries_split(size_t slot, size_t length)
     struct span *rest = &entries.slots[slot].span;
     assert(entries.is_locked && entries.slots[slot].kind == ENTRY_SPAN);
     assert(slot < entries.nslots && length % GROWTH_QUANTUM == 0 && length > 0);
-    if (rest->dirty_end <= length) {
+    if (rest->dirty_end <= length || pages_facts.whole_only) {
         return entries_remove(slot).span;
     }
     rest->split = true;

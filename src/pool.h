@@ -9,7 +9,7 @@
  *   zero spans     the old addresses of moved pages: address space without memory;
  *   reservations   the spans of deallocated buffers that had a limit, with their pages.
  *
- * The pool gives entries back to the system in these cases:
+ * The pool gives entries back to the system by itself in these cases:
  *   - Another entry is added, and all together would have more memory than the limit of
  *     the pool. The oldest entries go back first.
  *   - The pool is used, and an entry was added more than POOL_IDLE_MS ago.
@@ -28,8 +28,8 @@
 #include "span.h"
 
 /* Probe the kernel (pages_probe), call `configure_once` if it is not NULL, and register
- * the hooks for fork(). Later calls in the same process do nothing. pre: no other
- * function was called before. */
+ * the hooks for fork(). Call this before all other functions. Later calls in the same
+ * process do nothing. */
 void pool_init(enum pages_rung highest, void (*configure_once)(void));
 
 /* Set how many bytes of memory the pool may keep, and give entries back until it keeps
@@ -37,7 +37,8 @@ void pool_init(enum pages_rung highest, void (*configure_once)(void));
 void pool_set_limit(size_t nbytes);
 
 /* Take a dirty span of at least `needed` bytes. If bytes after the first `length` are
- * dirty, it is cut there and the rest stays in the pool. If `needed` is less than
+ * dirty, it is cut there and the rest stays in the pool; if mappings cannot be cut, it is
+ * taken whole, and has at most 4 times `length` bytes. If `needed` is less than
  * GROWTH_HUGE_PART_MIN, no span is taken that is in huge pages or longer than 2 MiB.
  * Return false if there is no such span. */
 bool pool_take(size_t needed, size_t length, struct span *span);
@@ -62,10 +63,11 @@ bool pool_take_after(struct span *span, size_t needed, size_t length);
  * which is set to zero. */
 void pool_take_tail(struct span *span, size_t end);
 
-/* Keep the pages of `span` from offset `from` on as its tail. The byte before them is set
- * to zero and `dirty_end` becomes its offset, from - 1: the byte at dirty_end is always
- * zero, and never in the tail. Pages for which the limit of the pool leaves no space go
- * back to the system. pre: from <= dirty_end, and `from` is the offset of a page. */
+/* Keep the pages of `span` from offset `from` on as its tail. The byte before them is
+ * set to zero and `dirty_end` becomes its offset, from - 1: the byte at dirty_end is
+ * always zero, and never in the tail. Pages for which the limit of the pool leaves no
+ * space go back to the system. pre: from <= dirty_end, and `from` is the offset of a
+ * page. */
 void pool_keep_tail(struct span *span, size_t from);
 
 /* Return a span's tail. Its length is 0 if there is none, or the pool has given it back

@@ -47,7 +47,7 @@ store_make_tailroom(struct store *store, size_t nbytes)
     if (error == 0 && store_kind(store) >= STORE_SPAN &&
         end > store->memory.dirty_end) {
         struct spans_use use = use_of(store, store->length + nbytes);
-        use.exact = is_first;
+        use.exact = is_first && !use.prefault;
         error = spans_prepare(&store->memory, end, &use);
     }
     assert(error != 0 || nbytes <= store_tailroom(store));

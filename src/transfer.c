@@ -54,8 +54,8 @@ move_or_copy(BufferObject *self, size_t nbytes, BufferObject *taken)
     return 1;
 }
 
-/* Undo move_or_copy() after it has moved all bytes. Other code may have changed the
- * buffer in the meantime: the bytes become the first ones. An exception stays set. */
+/* Undo move_or_copy() after it has moved bytes. Other code may have changed the buffer
+ * in the meantime: the bytes become the first ones. An exception stays set. */
 static void
 undo_move(BufferObject *self, BufferObject *taken)
 {
@@ -76,15 +76,15 @@ undo_move(BufferObject *self, BufferObject *taken)
 }
 
 PyObject *
-transfer_take_all(BufferObject *self, PyObject *(*make)(void *, PyObject *),
-                  void *context)
+transfer_take_first(BufferObject *self, size_t nbytes,
+                    PyObject *(*make)(void *, PyObject *), void *context)
 {
     BufferObject *taken = new_buffer((PyObject *)self);
     if (taken == NULL) {
         return NULL;
     }
     PyObject *result = NULL;
-    size_t nbytes = buffer_length(self);
+    assert(nbytes <= buffer_length(self));
     int rc = move_or_copy(self, nbytes, taken);
     assert(rc != 0 || buffer_length(self) == 0);
     if (rc == 0) {
@@ -248,7 +248,9 @@ freeze_first(BufferObject *self, size_t nbytes)
 {
     PyTypeObject *type = state_of((PyObject *)self)->frozen_type;
     struct store taken;
-    int rc = buffer_check_resizable(self) < 0 ? -1 : move_out(self, nbytes, &taken);
+    int rc = buffer_check_removable(self) < 0 ? -1
+             : buffer_is_exported(self)       ? 1
+                                              : move_out(self, nbytes, &taken);
     if (rc <= 0) {
         assert(rc < 0 || taken.length == nbytes);
         return rc < 0 ? NULL : frozen_from_store(type, &taken);
@@ -277,8 +279,9 @@ PyDoc_STRVAR(freeze_doc,
 "what a copy does, if bytes were removed at the front before and their number is not a\n"
 "multiple of 16.\n\n"
 "Raise ValueError if `nbytes` is negative or more than there are, BufferError while a\n"
-"view of the buffer exists, MemoryError if there is too little memory; the buffer is\n"
-"unchanged then.\n\n"
+"view of a buffer without a limit exists, MemoryError if there is too little memory; the\n"
+"buffer is unchanged then. With a limit the bytes are copied while views exist, and the\n"
+"views keep them.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam and eggs')\n"
 ">>> buf.freeze(4), buf\n"
