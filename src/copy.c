@@ -8,10 +8,10 @@
 enum { BLOCK = 256, LINE = 64 };
 
 /* The last block is copied first, because of 4 KiB aliasing: a processor that decides
- * whether a load reads what an earlier instruction stores compares only the last 12 bits
- * of the two addresses. The target begins a few bytes after the source in these bits. So
- * if the first block were copied first, each load would seem to read what was just
- * stored, and would wait for it.
+ * whether a load reads what an earlier instruction stores compares only the last 12
+ * bits of the two addresses. The target begins a few bytes after the source in these
+ * bits. So if the first block were copied first, each load would seem to read what was
+ * just stored, and would wait for it.
  *
  *   from               |<- loaded next ->|<- loaded before ->|
  *   to, modulo 4 KiB                       |<- stored before ->|

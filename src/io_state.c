@@ -21,9 +21,8 @@ io_new_limited(PyTypeObject *type, struct piece piece, PyObject *limit)
 {
     PyObject *name = PyUnicode_FromString("limit");
     PyObject *names = name == NULL ? NULL : PyTuple_Pack(1, name);
-    PyObject *op = names == NULL ? NULL
-                                 : construct_call_type((PyObject *)type, &limit, 0,
-                                                       names);
+    PyObject *op =
+        names == NULL ? NULL : construct_call_type((PyObject *)type, &limit, 0, names);
     Py_XDECREF(names);
     Py_XDECREF(name);
     if (op != NULL && buffer_append(buffer_cast(op), piece.nbytes) < 0) {
@@ -60,10 +59,10 @@ io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
     else {
         struct piece piece = {view.buf, (size_t)view.len};
         PyTypeObject *buffer_type = io_buffer_type(type);
-        content->buffer = (BufferObject *)(limit == Py_None
-                                               ? buffer_copy(buffer_type, piece)
-                                               : io_new_limited(buffer_type, piece,
-                                                                limit));
+        content->buffer =
+            (BufferObject *)(limit == Py_None
+                                 ? buffer_copy(buffer_type, piece)
+                                 : io_new_limited(buffer_type, piece, limit));
     }
     PyBuffer_Release(&view);
     return content->bytes == NULL && content->buffer == NULL ? -1 : 0;

@@ -1,4 +1,4 @@
-/* pool: memory that no buffer uses, kept for the next buffer; and the process's counts. */
+/* pool: memory that no buffer uses, kept for the next one; and the process's counts. */
 #include "pool.h"
 
 #include <assert.h>
@@ -87,8 +87,8 @@ find_small(size_t min_dirty, size_t length)
 }
 
 /* Among the entries that are not small spans, find the dirty span of at least `needed`
- * bytes, of which `min_dirty` are dirty, that suits best. Return its slot, or -1 if none
- * suits better than `best`, which may be NULL. */
+ * bytes, of which `min_dirty` are dirty, that suits best. Return its slot, or -1 if
+ * none suits better than `best`, which may be NULL. */
 static int
 find_dirty(size_t needed, size_t min_dirty, const struct span *best)
 {
@@ -108,8 +108,8 @@ find_dirty(size_t needed, size_t min_dirty, const struct span *best)
     return found;
 }
 
-/* The common part of pool_take() and pool_take_dirty(). The slots are searched only if no
- * small span will do, or if it has fewer dirty bytes than a large request needs. */
+/* The common part of pool_take() and pool_take_dirty(). The slots are searched only if
+ * no small span will do, or if it has fewer dirty bytes than a large request needs. */
 static bool
 take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
 {
@@ -146,7 +146,7 @@ pool_take_dirty(size_t needed, size_t length, struct span *span)
     return take_dirty(needed, needed, length, span);
 }
 
-/* Take the newest zero span or reservation of exactly `length` bytes, as `kind` says. */
+/* Take the newest zero span, or reservation, of exactly `length` bytes. */
 static bool
 take_exact(enum entry_kind kind, size_t length, bool may_be_huge, struct span *span)
 {
@@ -333,7 +333,7 @@ pool_tail(const struct span *span)
 
 /* If the span alone has more dirty bytes than the limit, give back what is after the
  * limit, which is rounded down to a multiple of 2 MiB: of a reservation the memory, of
- * any other span the address space too. A limit below 2 MiB leaves the span as it is. */
+ * any other span the address space too. If the limit is below 2 MiB, do nothing. */
 static void
 cut_to(struct span *span, size_t limit)
 {

@@ -477,12 +477,11 @@ growbuffer_join(PyObject *op, PyObject *iterable)
 /* clang-format on */
 
 const PyMethodDef results_methods[] = {
-    RESULTS_NOARGS(capitalize), RESULTS_FAST(center),     RESULTS_NOARGS(copy),
-    RESULTS_NAMED(expandtabs),  RESULTS_CLASS(fromhex),   RESULTS_O(join),
-    RESULTS_FAST(ljust),
-    RESULTS_NOARGS(lower),      RESULTS_FAST(lstrip),     RESULTS_O(removeprefix),
-    RESULTS_O(removesuffix),    RESULTS_NAMED(replace),   RESULTS_FAST(rjust),
-    RESULTS_FAST(rstrip),       RESULTS_FAST(strip),      RESULTS_NOARGS(swapcase),
-    RESULTS_NOARGS(title),      RESULTS_NAMED(translate), RESULTS_NOARGS(upper),
-    RESULTS_O(zfill),           {NULL, NULL, 0, NULL},
+    RESULTS_NOARGS(capitalize), RESULTS_FAST(center),    RESULTS_NOARGS(copy),
+    RESULTS_NAMED(expandtabs),  RESULTS_CLASS(fromhex),  RESULTS_O(join),
+    RESULTS_FAST(ljust),        RESULTS_NOARGS(lower),   RESULTS_FAST(lstrip),
+    RESULTS_O(removeprefix),    RESULTS_O(removesuffix), RESULTS_NAMED(replace),
+    RESULTS_FAST(rjust),        RESULTS_FAST(rstrip),    RESULTS_FAST(strip),
+    RESULTS_NOARGS(swapcase),   RESULTS_NOARGS(title),   RESULTS_NAMED(translate),
+    RESULTS_NOARGS(upper),      RESULTS_O(zfill),        {NULL, NULL, 0, NULL},
 };

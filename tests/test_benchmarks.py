@@ -100,7 +100,9 @@ class TestOperations:
         ("kind", "peer", "others"),
         [("buffer", bytearray, set()), ("io", io.BytesIO, {"detach", "fileno"})],
     )
-    def test_operations_table_times_each_method_of_the_peer(self, operations, kind, peer, others):
+    def test_operations_table_times_each_method_of_the_peer(
+        self, operations, kind, peer, others
+    ):
         """The others raise for any BytesIO."""
         table = [op.variant(True) for op in operations.operations() if op.kind == kind]
         source = "\n".join(f"{op.x}\n{op.statement}" for op in table)
@@ -132,7 +134,9 @@ class TestOperations:
             ("y = 1", "y = 1.0", "y"),
         ],
     )
-    def test_measure_different_values_gives_error_and_no_ratio(self, operations, capfd, statement, ours, name):
+    def test_measure_different_values_gives_error_and_no_ratio(
+        self, operations, capfd, statement, ours, name
+    ):
         op = operation(operations, statement, ours={"statement": ours})
         row = operations.measure(operations.Cell(op, 1000, "warm"), operations.QUICK)
         assert "ratio" not in row and row["error"]

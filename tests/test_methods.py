@@ -1,7 +1,7 @@
 """The methods that GrowBuffer computes itself, on random bytes beside bytearray's own.
 
-Each round prints nothing unless it fails; then it tells the seed, which GROWBUF_SEED
-takes back. The algorithms alone are under test in tests/c/test_methods.c.
+Each round prints nothing unless it fails; then it prints the seed. Set GROWBUF_SEED
+to it to repeat the round. The algorithms alone are under test in tests/c/test_methods.c.
 """
 
 import array
@@ -308,7 +308,9 @@ def hex_text(given):
     text = given.random.choice([str, str.upper, str.title])(text)
     if given.random.random() < 0.4:
         at = given.random.randint(0, len(text))
-        text = text[:at] + given.random.choice("  \t\n\v\f\r\x1cg:/@`G\0éĀ0") + text[at:]
+        text = (
+            text[:at] + given.random.choice("  \t\n\v\f\r\x1cg:/@`G\0éĀ0") + text[at:]
+        )
     return given.random.choice([str, str, str, Name])(text)
 
 
@@ -448,7 +450,12 @@ def test_method_called_from_c_with_null_arguments_raises_type_error(name):
     undefined, which a build with sanitizers reports."""
     call = ctypes.pythonapi.PyObject_Vectorcall
     call.restype = ctypes.py_object
-    call.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+    call.argtypes = [
+        ctypes.py_object,
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_void_p,
+    ]
     with pytest.raises(TypeError):
         call(getattr(GrowBuffer(b"spam"), name), None, 0, None)
 
