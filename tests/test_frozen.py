@@ -157,11 +157,16 @@ def test_freeze_index_that_clears_buffer_raises_value_error():
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("length", [10, 100_000, LARGE])
 @pytest.mark.parametrize("nbytes", [None, 5])
-def test_freeze_under_export_raises_and_keeps_buffer(length, nbytes, limit):
+def test_freeze_under_export_raises_or_copies_and_keeps_view(length, nbytes, limit):
     buf, data = begun(length, limit=limit)
-    where = place(buf)
-    with memoryview(buf), pytest.raises(BufferError):
-        buf.freeze(nbytes)
+    where, end = place(buf), nbytes or length
+    with memoryview(buf) as view:
+        if limit is not None:
+            assert_is(buf.freeze(nbytes), data[:end])
+            assert buf == data[end:] and view == data
+            return
+        with pytest.raises(BufferError):
+            buf.freeze(nbytes)
     assert place(buf) == where
     assert_holds(buf, data)
 
