@@ -2,19 +2,19 @@
 
     python benchmarks/animation.py [FOLDER]
 
-Three parts, which repeat together: pages that move to a larger range of addresses, a view
-that stays valid while rows are appended, and a window whose first pages are given back.
-The picture needs no script: it is SVG with CSS animations. Where motion is not wanted
-(prefers-reduced-motion) it shows the state at the end.
+Three parts, which repeat together: pages that move to a larger range of addresses, a
+view that stays valid while rows are appended, and a window whose first pages are given
+back. The picture needs no script: it is SVG with CSS animations. Where motion is not
+wanted (prefers-reduced-motion) it shows the state at the end.
 """
 
 import sys
 from pathlib import Path
 
 GRAY, OURS, NEW, VIEW = "#7d8590", "#2f81f7", "#4c9f45", "#d4761c"
-WIDTH, PART, PAGE, STEP = 830, 150, 30, 34
+WIDTH, PART, PAGE, STEP = 480, 132, 18, 21
 SECONDS = 9
-LEFT, TOP = 20, 62
+LEFT, TOP = 10, 42
 
 
 class Picture:
@@ -95,10 +95,10 @@ def draw_moving(picture, top):
     for index in range(4, 8):
         place = far + index * STEP
         picture.page(place, y, NEW, picture.appear(38 + 5 * index))
-    picture.text(LEFT, y + 54, "four pages are full", picture.appear(18, 32))
+    picture.text(LEFT, y + 40, "four pages are full", picture.appear(18, 32))
     picture.text(
-        far,
-        y + 54,
+        LEFT,
+        y + 40,
         "the kernel changes the page tables: no byte is copied",
         picture.appear(45),
     )
@@ -115,14 +115,16 @@ def draw_view(picture, top):
     for index in range(3, 13):
         picture.page(LEFT + index * STEP, y, NEW, picture.appear(20 + 6 * index))
     view = picture.appear(10)
-    picture.bracket(LEFT, y + 34, 3, "view = samples.array", view)
-    picture.text(LEFT + 5 * STEP, y + 58, "later rows go to reserved addresses")
+    picture.bracket(LEFT, y + 22, 3, "view = samples.array", view)
+    picture.text(LEFT + 8 * STEP, y + 46, "later rows go to reserved addresses")
 
 
 def draw_window(picture, top):
     """Pages are appended at the end, and given back at the front."""
     y = top + TOP
-    picture.text(LEFT, top + 22, "A receive buffer: bytes leave at the front", "b")
+    picture.text(
+        LEFT, top + 22, "A receive buffer: del buffer[:n] moves the start, no byte", "b"
+    )
     npages, length = 20, 6
     for index in range(npages):
         start = 2 + 4.2 * (index - length)
@@ -132,8 +134,7 @@ def draw_window(picture, top):
     moves = {0: "transform:translate(0,0)", 6: "transform:translate(0,0)"}
     moves |= {6 + 4.2 * (npages - length): far, 100: far}
     names = picture.animate(moves) + " linear"
-    picture.bracket(LEFT, y + 34, length, "the bytes in the buffer", names)
-    picture.text(WIDTH - 320, top + 22, "del buffer[:n] moves the start, and no byte")
+    picture.bracket(LEFT, y + 22, length, "the bytes in the buffer", names)
 
 
 def draw():

@@ -6,13 +6,13 @@
 
 docs/figures.json is the only source of these figures. It has
 
-- the machine: what it is, as the texts tell it;
+- the machine: what it is, as the texts describe it;
 - the commands that measure, each with `needs` if it must be named to be run: it needs
   another Python or another setting of the system;
 - the figures: the command, which rows of its report a figure is taken from (`where`),
-  the value of those rows, which row counts if there are several (`pick`: min or max), the
-  form in which it is printed, and the median and spread over the runs. The spread is null
-  if the figure was made by one run.
+  the value of those rows, which row counts if there are several (`pick`: min or max),
+  the form in which it is printed, and the median and spread over the runs. The spread
+  is null if the figure was made by one run.
 
 In a text a figure stands between <!--figure NAME--> and <!--/figure-->.
 """
@@ -85,15 +85,31 @@ def bench_rows(report):
             yield {**row, "case": case, "allocator": allocator, **derived(row, first)}
     scaling = [row for row in rows if row["case"] == "scaling" and row["nbytes"] >= MIB]
     for (allocator, peer), group in grouped(scaling, "allocator", "peer"):
-        seconds = [(row["nbytes"], median(row["seconds"])) for row in group]
-        peaks = [(row["nbytes"], row["peak_nbytes"]) for row in group]
         yield {
             "case": "exponents",
             "allocator": allocator,
             "peer": peer,
-            "time exponent": exponent(seconds),
-            "peak exponent": exponent(peaks),
+            "each": {
+                "time exponent": exponents(group, "seconds"),
+                "peak exponent": exponents(group, "peak_nbytes"),
+            },
         }
+
+
+def exponents(rows, name):
+    """Return the exponent with which a figure grows with the length, for each round.
+
+    A length with fewer rounds counts in each of them with its median.
+    """
+    figures = [(row["nbytes"], row["each"][name]) for row in rows]
+    most = max(len(found) for _, found in figures)
+    return [
+        exponent(
+            (nbytes, found[index] if len(found) == most else median(found))
+            for nbytes, found in figures
+        )
+        for index in range(most)
+    ]
 
 
 def derived(row, first):
@@ -101,17 +117,17 @@ def derived(row, first):
     # A window of n bytes is measured while 2 n bytes pass through it.
     nbytes = row["nbytes"] * (2 if row["case"] == "windows" else 1)
     scale = GIB / nbytes
-    found = {"s/GiBs": [taken * scale for taken in row["seconds"]]}
-    if "peak_nbytes" in row:
-        found["peak"] = row["peak_nbytes"] / row["nbytes"]
+    each = {**row["each"], "s/GiB": [taken * scale for taken in row["seconds"]]}
+    if "peak_nbytes" in each:
+        each["peak"] = [peak / row["nbytes"] for peak in each["peak_nbytes"]]
     if first and len(first["seconds"]) == len(row["seconds"]):
         scale = first["nbytes"] / row["nbytes"]
         pairs = zip(row["seconds"], first["seconds"], strict=True)
-        found["ratios"] = [scale * theirs / ours for theirs, ours in pairs]
+        each["ratio"] = [scale * theirs / ours for theirs, ours in pairs]
     if "append_ns" in row:
-        found["slowest ms"] = max(row["append_ns"]) / MS_IN_NS
-        found["slow appends"] = sum(taken > MS_IN_NS for taken in row["append_ns"])
-    return found
+        each["slowest ms"] = [max(row["append_ns"]) / MS_IN_NS]
+        each["slow appends"] = [sum(taken > MS_IN_NS for taken in row["append_ns"])]
+    return {"each": each}
 
 
 def seed_rows(report):
@@ -138,18 +154,15 @@ def matches(row, where):
 
 
 def runs_of(row, value):
-    """Return the value of each run of a row, or of the row as the only run."""
-    return row.get(f"{value}s") or [row[value]]
+    """Return the value of each run of a row, or of the row as the only run, or []."""
+    return row.get("each", {}).get(value) or ([row[value]] if value in row else [])
 
 
 def take(figure, rows):
     """Return the median and the spread of a figure in the rows of its report."""
     value = figure["value"]
-    found = [
-        runs_of(row, value)
-        for row in rows
-        if matches(row, figure["where"]) and (value in row or f"{value}s" in row)
-    ]
+    found = [runs_of(row, value) for row in rows if matches(row, figure["where"])]
+    found = [runs for runs in found if runs]
     if not found:
         raise LookupError(f"no row has {value!r} and {figure['where']}")
     if len(found) > 1 and "pick" not in figure:

@@ -4,8 +4,8 @@
     python benchmarks/growio.py write-64k --repeat 11
 
 `ratio` is BytesIO's time divided by GrowIO's: the median over pairs of runs, taken in
-turn. Above 1, GrowIO is faster. Each file is written in a forked process. Needs the extra
-`cli`.
+turn. Above 1, GrowIO is faster. Each file is written in a forked process. Needs the
+extra `cli`.
 """
 
 import io

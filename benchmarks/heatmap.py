@@ -1,10 +1,12 @@
-"""The heat maps of what operations.py measured: operation by size, a ratio in each cell.
+"""Draw what operations.py measured as heat maps: the ratio of an operation and a size.
 
     python benchmarks/operations.py --json FILE
-    python benchmarks/heatmap.py FILE [FOLDER]      SVG files, one for each kind, in docs/
+    python benchmarks/heatmap.py FILE [FOLDER]
 
-In the folder's performance.md the table after <!-- operations --> is made anew. The
-same figures make the same files, byte by byte.
+It writes an SVG file for each kind to the folder (docs/ by default).
+
+In the folder's performance.md the table after <!-- operations --> is replaced. The same
+figures make the same files, byte by byte.
 """
 
 from html import escape
@@ -12,12 +14,12 @@ from html import escape
 from common import markdown_table, read_arguments, write_tables
 
 GRAY = "#7d8590"
-# From 1 outwards: below it growbuf takes longer, above it the peer does. Both go as far
-# from gray, so that a loss is seen as soon as a gain of the same factor.
+# The colours of ratios from 1 down, where growbuf takes longer, and from 1 up. Both get
+# equally dark, so that a loss is seen as easily as a gain of the same factor.
 LOSSES = ("#f3dcd0", "#eab093", "#dc7f55", "#c04f25", "#8c2d0b")
 GAINS = ("#d5e4f7", "#a3c8f2", "#66a3e6", "#2f76c6", "#144d91")
 EVEN = "#e9e9e6"
-STEPS = (1.05, 1.2, 1.5, 2.2, 4)  # where the colours begin, as factors either way
+STEPS = (1.05, 1.2, 1.5, 2.2, 4)  # factors at which colours begin, up and down
 DARK_FROM = 3  # the index of the first colour that needs white text
 
 WIDTH, LABEL, ROW, HEAD = 830, 236, 15, 34
@@ -86,7 +88,7 @@ def size_name(row, n):
 
 
 def sections(rows):
-    """Return the rows under each title: those of warm cells first."""
+    """Return the rows under each title: warm cells first (see operations.py)."""
     groups = {}
     for row in sorted(rows, key=lambda row: row["state"] == "cold"):
         title = row["group"] + (", cold" if row["state"] == "cold" else "")
@@ -119,7 +121,7 @@ def draw_section(title, rows, top, parts):
 
 
 def draw_key(parts):
-    """Draw which colours stand for which ratios."""
+    """Draw the key: the ratio that each colour stands for."""
     parts.append(text(0, 13, "peer's time / growbuf's", "b"))
     steps = [1 / step for step in reversed(STEPS)] + [1, *STEPS]
     for index, ratio in enumerate(steps):

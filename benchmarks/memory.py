@@ -3,9 +3,10 @@
     python benchmarks/memory.py --json FILE      measure, for glibc and mimalloc
     python benchmarks/memory.py --draw FILE      draw docs/memory.svg from such a file
 
-Each way builds 256 MiB from pieces of 64 KiB, in a process of its own. This process reads
-the resident memory of that one about every half millisecond, from /proc/PID/statm, so it
-also sees what is there only during a call. Needs matplotlib to draw.
+Each way builds 256 MiB from pieces of 64 KiB, in a process of its own. This process
+reads the resident memory of that one about every half millisecond, from
+/proc/PID/statm, so it also sees what is there only during a call. Needs matplotlib to
+draw.
 """
 
 import argparse
@@ -52,7 +53,7 @@ WAYS = {
 
 
 def work(name):
-    """Build when the parent process says so; keep the result until it closes stdin."""
+    """Wait for a line on stdin, build, and keep the result until stdin is closed."""
     job, kind = WAYS[name]
     print("ready", flush=True)
     sys.stdin.readline()
@@ -94,7 +95,7 @@ def sample(allocator, name):
 
 
 def thin(points):
-    """Return MAX_POINTS of the points; of neighbours the one with the most memory."""
+    """Return MAX_POINTS of the points: of adjacent ones the one with most memory."""
     each = -(-len(points) // MAX_POINTS)
     groups = [points[i : i + each] for i in range(0, len(points), each)]
     return [list(max(group, key=lambda point: point[1])) for group in groups]
@@ -133,9 +134,7 @@ def draw(rows, file):
             ax.set_ylabel("MiB resident")
             ax.grid(True)
             ax.legend(frameon=False, loc="lower right")
-        axes[-1][0].set_xlabel(
-            "seconds since the build began; dotted: the result's length"
-        )
+        axes[-1][0].set_xlabel("seconds of building; dotted: the result's length")
 
 
 def main():

@@ -44,8 +44,8 @@ VALUES = (10, 100, 1000, 10_000)
 BLOCK_ROWS = (0, 16, 160, 1600, 16_000, 160_000, 1_600_000, 8_000_000)
 
 WARM, COLD = "warm", "cold"
-COLD_LEAST = 10_000  # bytes or rows: any process has smaller blocks of memory at hand
-COLD_MOST_ROWS = 2_000_000  # more take seconds to make anew in each process
+COLD_MIN = 10_000  # bytes or rows: any process has smaller blocks of memory at hand
+COLD_MAX_ROWS = 2_000_000  # more take seconds to make anew in each process
 
 TEXT = b" a few words\tand the Number 42 of things, then a new line.  \r\n"
 SMALL = TEXT[:13]
@@ -56,9 +56,10 @@ class Operation:
     """An operation of one kind, and how it is run at each size.
 
     setup makes what the statement uses, and x, an expression, the object it is done on:
-    once for all the times it is run in a row, or anew for each if `each` is true. values
-    is an expression of i that makes the list of that name. end undoes the setup. None of
-    these is timed. ours and peer hold fields that differ for growbuf and for its peer.
+    once for all the times it is run in a row, or anew for each if `each` is true.
+    values is an expression of i that makes the list of that name. end undoes the setup.
+    None of these is timed. ours and peer hold fields that differ for growbuf and for
+    its peer.
     """
 
     kind: str
@@ -77,9 +78,9 @@ class Operation:
     peer: dict = field(default_factory=dict)
 
     def cold_sizes(self):
-        """Return the sizes at which it is run cold."""
-        most = COLD_MOST_ROWS if self.kind == "array" else SIZES[-1]
-        return [n for n in self.sizes if self.cold and COLD_LEAST <= n <= most]
+        """Return the sizes of its cold cells; operations.py says what these are."""
+        most = COLD_MAX_ROWS if self.kind == "array" else SIZES[-1]
+        return [n for n in self.sizes if self.cold and COLD_MIN <= n <= most]
 
     def variant(self, is_ours):
         """Return the operation as growbuf or the peer does it."""
@@ -465,7 +466,7 @@ def buffer_swinging(add, ours="T()"):
     swing("x += burst; lines out", "x += src", line, "x.clear()")
 
     def around(name, *statements):
-        """Add what happens to a burst after 1 MiB that stays."""
+        """Add operations on a burst that follows 1 MiB, which stays."""
         name = f"1 MiB kept; {name}"
         if ours != "T()":
             name = f"limit: {name}"
@@ -477,7 +478,7 @@ def buffer_swinging(add, ours="T()"):
     around("x += burst; del x[:8 KiB]..", "while len(x) > MIB: del x[:8192]")
 
     def own(name, statement, idiom, **more):
-        """Add what bytearray does in another way."""
+        """Add operations that bytearray does in another way."""
         if ours != "T()":
             name = f"limit: {name}"
         own_way = {"x": ours, "statement": statement}
@@ -643,7 +644,7 @@ def written(kind, source):
 
 
 class Doubling:
-    """An ndarray that doubles when it is full: what one writes without growbuf."""
+    """An ndarray that doubles when it is full, as programs without growbuf use it."""
 
     def __init__(self, dtype, row_shape=()):
         self.rows = np.empty((16, *row_shape), dtype)
@@ -676,13 +677,13 @@ class Doubling:
 
 @functools.lru_cache(maxsize=2)
 def values_of(expression, n):
-    """Return a list of what an expression of i is for each i below n."""
+    """Return a list of the values of an expression of i, for each i below n."""
     return eval(f"[{expression} for i in range(n)]", {**NAMES, "n": n})
 
 
 def own_values_of(expression, n):
-    """Return the same list, whose objects this process has counted a reference to: the
-    first time that copies their pages after a fork."""
+    """Return the list after changing the reference count of each object: after a fork
+    the first change copies the object's page."""
     values = values_of(expression, n)
     for _ in values:
         pass
@@ -878,7 +879,7 @@ def array_operations():
     return table
 
 
-# What statements may name: each way gets a copy, to be its globals.
+# The names that statements may use. Each way gets a copy as its globals.
 NAMES = {
     **{module.__name__: module for module in (array, copy, io, os, pickle, re)},
     **{module.__name__: module for module in (struct, zlib)},

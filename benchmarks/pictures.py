@@ -71,7 +71,7 @@ def draw_time(rows, file):
             elif allocator == "glibc":
                 ends.append((*points[-1], "GrowBuffer, any", color))
         time_and_length(axes, "length built in pieces of up to 64 KiB", lengths[::2])
-        axes.set_xlim(right=lengths[-1] * 40)
+        axes.set_xlim(right=lengths[-1] * 400)
         label_ends(axes, ends)
 
 
@@ -86,7 +86,7 @@ def draw_peak(rows, file):
     bars = dict(sorted(bars.items(), key=itemgetter(1)))
     with picture(file, 0.27 * len(bars) + 0.7) as axes:
         label_bars(axes, list(bars), list(bars.values()))
-        axes.set_xlabel("peak memory while 128 MiB are built, for each byte of them")
+        axes.set_xlabel("peak memory for each byte, of 128 MiB")
 
 
 def draw_window(rows, file):
@@ -101,7 +101,7 @@ def draw_window(rows, file):
             axes.plot(*zip(*points, strict=True), "o-", color=color, ms=4)
             ends.append((*points[-1], peer, color))
         time_and_length(axes, "length of the window", lengths)
-        axes.set_xlim(right=lengths[-1] * 2)
+        axes.set_xlim(right=lengths[-1] * 3)
         label_ends(axes, ends)
 
 

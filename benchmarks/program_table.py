@@ -1,6 +1,6 @@
 """Work of real libraries that programs.py times, with bytearray and with GrowBuffer in
-its place: each a function that does its work `count` times and returns a checksum of what
-comes out, by which the two runs are compared.
+its place: each a function that does its work `count` times and returns a checksum of
+what comes out, by which the two runs are compared.
 
 Nothing here names GrowBuffer: what is written bytearray is the builtin of that name,
 which is another type before this module and the libraries are imported. All data is
@@ -141,7 +141,7 @@ def wsproto_messages(count):
 
 
 def websockets_messages(count):
-    """The same with websockets, whose reader is a generator over one buffer."""
+    """The same messages with websockets, whose reader is a generator over a buffer."""
     from websockets.client import ClientProtocol
     from websockets.server import ServerProtocol
     from websockets.uri import parse_uri
@@ -367,7 +367,7 @@ def stream_reader(count):
 
 
 def asyncio_echo(count):
-    """asyncio's streams over a loopback socket: 256 KiB there and back, by lines too."""
+    """asyncio's streams over loopback: 256 KiB there and back, and by lines."""
 
     async def echo(reader, writer):
         while data := await reader.read(65_536):
@@ -400,7 +400,7 @@ def asyncio_echo(count):
 
 
 def python_io(count):
-    """Files of _pyio, the io module in Python: written, and read by lines and pieces."""
+    """Files of _pyio, the io module in Python: written, read by lines and pieces."""
     import _pyio
 
     crc = 0
@@ -447,7 +447,7 @@ def pickled(count):
 
 
 def line_parser(count):
-    """Lines out of one sliding buffer that is fed by 4 KiB."""
+    """Lines read from one sliding buffer that gets 4 KiB at a time."""
     crc = 0
     for _ in range(count):
         buffer = bytearray()
@@ -461,7 +461,7 @@ def line_parser(count):
 
 
 def frame_parser(count):
-    """Frames with their length in front, out of one buffer that is fed by 64 KiB."""
+    """Frames after their length, read from one buffer that gets 64 KiB at a time."""
     lengths = [10, 200, 3000, 40_000] * 20
     data = b"".join(struct.pack(">I", n) + BODY[:n] for n in lengths)
     crc = 0
@@ -531,7 +531,7 @@ def tornado_echo(count):
     return asyncio.run(talk())
 
 
-# How often each does its work: some half a second of a core.
+# How often each does its work: this takes about half a second.
 PROGRAMS = {
     "h11": (h11_messages, 1200),
     "h2": (h2_streams, 600),

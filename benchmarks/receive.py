@@ -4,10 +4,10 @@
     python benchmarks/receive.py file socket --repeat 7
 
 `ratio` is the other way's time divided by GrowBuffer's: the median over pairs of runs,
-taken in turn, each in its own process. `peak` is the peak memory of GrowBuffer's process
-while it reads, for each byte read. The case `frames` receives float32 rows into a
-GrowArray. The case `handing` measures `take` and `freeze`, which pass on bytes without a
-copy. Needs the extras `cli` and `numpy`.
+taken in turn, each in its own process. `peak` is the peak memory of GrowBuffer's
+process while it reads, for each byte read. The case `frames` receives float32 rows into
+a GrowArray. The case `handing` measures `take` and `freeze`, which pass on bytes
+without a copy. Needs the extras `cli` and `numpy`.
 """
 
 import os
@@ -54,7 +54,7 @@ def file_extend(path):
 
 
 def serve(nbytes):
-    """Start a child that sends `nbytes` to the first client; return its pid and port."""
+    """Start a child that sends `nbytes` to one client; return its pid and port."""
     server = socket.create_server(("127.0.0.1", 0))
     child = os.fork()
     if child == 0:

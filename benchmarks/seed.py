@@ -6,18 +6,18 @@
 MREMAP_RETAIN, a Linux patch of 2014, was proposed with this loop: grow to twice the
 length, fill the new half, repeat. It runs in C with growbuf's store (src/store.h) and
 with realloc of each allocator, and in Python. All of them run in turn, --repeat times,
-each in its own process. Before each run 2 GiB of memory are touched and freed, because a
-virtual machine may have to wait until its host provides memory.
+each in its own process. Before each run 2 GiB of memory are touched and freed, because
+a virtual machine may have to wait until its host provides memory.
 
 `seconds` is the median time. `of glibc` is the time divided by glibc's. `store / it` is
 the time of the store on its best rung divided by this one. Both are medians over the
-rounds. `peak` is the peak memory of the process, for each byte of the vector. `patch` is
-the time in seconds that the patch's author reported from his machine.
+rounds. `peak` is the peak memory of the process, for each byte of the vector. `patch`
+is the time in seconds that the patch's author reported from his machine.
 
 In the first table memory may be in huge pages. In the second the processes get none
-(PR_SET_THP_DISABLE). Nearly all the time then is the first touch of each page. glibc moves
-pages too, so the store can be faster only by fewer page faults: it asks the kernel to make
-many pages present at once.
+(PR_SET_THP_DISABLE). Nearly all the time then is the first touch of each page. glibc
+moves pages too, so the store can be faster only by fewer page faults: it asks the
+kernel to make many pages present at once.
 
 Needs a C compiler and the extra `cli`.
 """
@@ -40,7 +40,7 @@ from growbuf.cli.measure import ALLOCATORS, GIB, MissingError, preload
 ROOT = Path(__file__).resolve().parents[1]
 SEED = ROOT / "benchmarks" / "seed"
 LAYERS = (
-    *("store", "spans", "moves", "pool", "entries", "prefault"),
+    *("store", "store_memory", "spans", "moves", "pool", "entries", "prefault"),
     *("pages", "pages_linux", "pages_posix", "growth"),
 )
 RUNGS = ("retain", "dontunmap", "maymove", "copy", "heap")
@@ -114,8 +114,8 @@ def run(program, command, more, denied):
     return float(taken), int(peak) / GIB
 
 
-def median_ratio(times, others):
-    return statistics.median(t / other for t, other in zip(times, others, strict=True))
+def ratios(times, others):
+    return [t / other for t, other in zip(times, others, strict=True)]
 
 
 def measure(program, repeat, denied):
@@ -127,16 +127,17 @@ def measure(program, repeat, denied):
     ]
     times = {name: [each[name][0] for each in rounds] for name in over}
     best = next(name for name in over if name.startswith("store"))
-    return {
-        name: {
-            "seconds": statistics.median(times[name]),
-            "of glibc": median_ratio(times[name], times["glibc"]),
-            "store / it": median_ratio(times[best], times[name]),
-            "peak": statistics.median(each[name][1] for each in rounds),
-            "patch": PATCH_SECONDS.get(name),
+    rows = {}
+    for name in over:
+        each = {
+            "seconds": times[name],
+            "of glibc": ratios(times[name], times["glibc"]),
+            "store / it": ratios(times[best], times[name]),
+            "peak": [one[name][1] for one in rounds],
         }
-        for name in over
-    }
+        medians = {column: statistics.median(found) for column, found in each.items()}
+        rows[name] = {**medians, "patch": PATCH_SECONDS.get(name), "each": each}
+    return rows
 
 
 # ------------------------------------------------------------------------- the report

@@ -4,22 +4,23 @@
     python benchmarks/sizes.py --most 4G --allocator jemalloc,mimalloc,tcmalloc
     python benchmarks/sizes.py --least 256M --most 4G     only large sizes
 
-A cell of the table is bytearray's time divided by GrowBuffer's: the median over pairs of
-runs, taken in turn, each in a forked process. `first` builds buffers from memory that the
-process has not used. `again` builds a buffer, drops it and builds it again. Small buffers
-are built many at a time.
+A cell of the table is bytearray's time divided by GrowBuffer's: the median over pairs
+of runs, taken in turn, each in a forked process. `first` builds buffers from memory
+that the process has not used. `again` builds a buffer, drops it and builds it again.
+Small buffers are built many at a time.
 """
 
 import json
 import time
 from functools import partial
+from statistics import median
 
 from common import (
     add_allocators,
     add_json,
     case_parser,
     parse,
-    ratio,
+    ratios,
     release,
     run_worker,
     take_pairs,
@@ -33,7 +34,6 @@ from growbuf.cli.output import format_nbytes
 
 KINDS = (bytearray, GrowBuffer)
 PIECES = (64, 4 << 10, 64 << 10, 1 << 20)
-NAMES = ("length", "piece", "first", "again")
 MAX_PIECES = 1 << 24  # a build of more pieces takes minutes
 
 
@@ -68,6 +68,9 @@ def again_ns(kind, length, piece):
     return taken / count
 
 
+MEASURES = {"first": first_ns, "again": again_ns}
+
+
 def fresh(measure, kind, length, piece):
     """Measure after a small build, which loads the code, and with no memory kept."""
     build(kind, 100 << 10, piece[: 4 << 10])
@@ -77,23 +80,23 @@ def fresh(measure, kind, length, piece):
     return measure(kind, length, piece)
 
 
-def ratio_of(measure, length, piece, repeat):
+def ratios_of(measure, length, piece, repeat):
     theirs, ours = (partial(fresh, measure, kind, length, piece) for kind in KINDS)
-    return ratio(take_pairs(theirs, ours, repeat))
+    return ratios(take_pairs(theirs, ours, repeat))
 
 
-def cells(least, most, repeat):
+def cells(least, most, pieces, repeat):
     length = least
     while length <= most:
-        for nbytes in PIECES:
+        for nbytes in pieces:
             if nbytes <= length <= nbytes * MAX_PIECES:
                 times = repeat if length <= 64 << 20 else 3
-                yield (
-                    length,
-                    nbytes,
-                    ratio_of(first_ns, length, bytes(nbytes), times),
-                    ratio_of(again_ns, length, bytes(nbytes), times),
-                )
+                each = {
+                    name: ratios_of(measure, length, bytes(nbytes), times)
+                    for name, measure in MEASURES.items()
+                }
+                medians = {name: median(found) for name, found in each.items()}
+                yield {"length": length, "piece": nbytes, **medians, "each": each}
         length *= 4
 
 
@@ -101,10 +104,12 @@ def show(allocator, rows):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("length", "piece", "first", "again", title=allocator)
-    for length, piece, *ratios in rows:
-        figures = (f"[{'red' if r < 0.95 else 'default'}]{r:.2f}[/]" for r in ratios)
-        table.add_row(format_nbytes(length), format_nbytes(piece), *figures)
+    table = Table("length", "piece", *MEASURES, title=allocator)
+    for row in rows:
+        found = (row[name] for name in MEASURES)
+        figures = (f"[{'red' if r < 0.95 else 'default'}]{r:.2f}[/]" for r in found)
+        lengths = (format_nbytes(row[name]) for name in ("length", "piece"))
+        table.add_row(*lengths, *figures)
     Console().print(table)
 
 
@@ -114,20 +119,21 @@ def main():
     add_json(parser)
     for name, default in (("--least", "64"), ("--most", "64M")):
         parser.add_argument(name, type=parse_nbytes, default=default, metavar=default)
+    parser.add_argument("--piece", type=parse_nbytes, help="only pieces of this length")
     options = parse(parser)
     if options.worker:
-        print(json.dumps(list(cells(options.least, options.most, options.repeat))))
+        pieces = (options.piece,) if options.piece else PIECES
+        found = cells(options.least, options.most, pieces, options.repeat)
+        print(json.dumps(list(found)))
         return
-    limits = ("--least", options.least, "--most", options.most)
+    limits = ["--least", options.least, "--most", options.most]
+    limits += ["--piece", options.piece] if options.piece else []
     report = []
     for allocator in options.allocator:
         rows = run_worker(allocator, *limits, "--repeat", options.repeat)
         if rows is not None:
             show(allocator, rows)
-            report += [
-                {"allocator": allocator, **dict(zip(NAMES, row, strict=True))}
-                for row in rows
-            ]
+            report += [{"allocator": allocator, **row} for row in rows]
     write_json(options, {"rows": report})
 
 

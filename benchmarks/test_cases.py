@@ -1,4 +1,4 @@
-"""Measure every peer in every case: time, memory, page faults, mappings, system calls."""
+"""Measure every peer in every case: time, memory, faults, mappings, system calls."""
 
 import pytest
 from syscalls import count_system_calls

@@ -1,4 +1,4 @@
-"""Measure how time and memory grow with the length, and how long single appends take."""
+"""Measure time and memory over the length, and how long single appends take."""
 
 import pytest
 

@@ -4,12 +4,12 @@
     python benchmarks/versus.py build --allocator glibc,jemalloc,mimalloc,tcmalloc
     python benchmarks/versus.py --memory             peak memory of building 1 GiB
 
-`ratio` is bytearray's time divided by GrowBuffer's: the median over pairs of runs, taken
-in turn. Above 1, GrowBuffer is faster. Each large job runs in a forked process, so that
-the allocator does not reuse memory of the job before. Before a large job 2 GiB of memory
-are touched and freed, because a virtual machine may have to wait until its host provides
-memory. With --cold that wait is part of the time. Needs the extra `cli`, and `numpy` for
-the column `of_numpy`.
+`ratio` is bytearray's time divided by GrowBuffer's: the median over pairs of runs,
+taken in turn. Above 1, GrowBuffer is faster. Each large job runs in a forked process,
+so that the allocator does not reuse memory of the job before. Before a large job 2 GiB
+of memory are touched and freed, because a virtual machine may have to wait until its
+host provides memory. With --cold that wait is part of the time. Needs the extra `cli`,
+and `numpy` for the column `of_numpy`.
 """
 
 import importlib.util
@@ -42,7 +42,7 @@ def build(kind, nbytes=GIB):
 
 
 def fill_numpy(nbytes=GIB):
-    """Fill a preallocated array piece by piece: the least that growing can cost."""
+    """Fill a preallocated array piece by piece: growing cannot cost less."""
     import numpy
 
     array = numpy.empty(nbytes, numpy.uint8)
@@ -131,7 +131,7 @@ def result(name, count=500_000):
 
 
 def take_bytes(kind):
-    """Build 1 GiB and take it as bytes, which bytearray of Python 3.15 does not copy."""
+    """Build 1 GiB and take it as bytes, which Python 3.15's bytearray does not copy."""
     return build(kind).take_bytes()
 
 
@@ -194,7 +194,7 @@ def run_case(name, repeat, cold):
     result = {
         "case": name,
         "ratio": statistics.median(ratios),
-        "ratios": ratios,
+        "each": {"ratio": ratios},
         "seconds": statistics.median(r["GrowBuffer"] for r in rows),
     }
     if "numpy" in rows[0]:
@@ -213,7 +213,7 @@ def peak_of(kind):
 
 
 def work(options):
-    """Measure in a worker what its arguments say."""
+    """Measure, in a worker, the case that its arguments name."""
     if options.memory:
         return peak_of(options.memory)
     return run_case(options.cases[0], options.repeat, options.cold)

@@ -1,5 +1,6 @@
-"""Send bytes through a window of a buffer with a limit, and of a default GrowArray, while
-a reader always holds a view: it makes the next one before it releases the last one.
+"""Send bytes through a window of a buffer with a limit, and of a default GrowArray,
+while a reader always holds a view: it makes the next one before it releases the last
+one.
 
     python benchmarks/window.py [--gib N]
 
@@ -42,7 +43,7 @@ def look(subject):
 
 
 class Reader(threading.Thread):
-    """Hold a view of the subject, always a newer one."""
+    """Hold a view of the subject, and replace it by a new one again and again."""
 
     def __init__(self, subject):
         super().__init__(daemon=True)
@@ -101,8 +102,8 @@ def main():
             errors, nbytes_most, seconds = map(float, done.stdout.split())
             plain = plain or seconds
             print(
-                f"{kind:12}{how:14}{errors:8.0f}{nbytes_most / WINDOW:9.2f}{seconds:8.3f}"
-                f"{seconds / plain:7.2f}"
+                f"{kind:12}{how:14}{errors:8.0f}{nbytes_most / WINDOW:9.2f}"
+                f"{seconds:8.3f}{seconds / plain:7.2f}"
             )
 
 

@@ -1,14 +1,19 @@
 """The site: `make docs` builds it into build/docs."""
 
-import ast
 import re
+import sys
 import textwrap
 import tomllib
 from pathlib import Path
 
+from sphinx.util.docutils import SphinxDirective
+
 import growbuf
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+import entries  # noqa: E402
+
 SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"][
     "Source"
 ]
@@ -26,6 +31,7 @@ myst_html_meta = {
 default_role = "code"  # docstrings write `nbytes`
 autodoc_member_order = "groupwise"
 python_display_short_literal_types = True
+toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 88
 # Copy what is typed: no prompts, and no output.
 copybutton_prompt_text = r">>> |\.\.\. "
@@ -45,60 +51,8 @@ html_theme_options = {
 # A line such as "nbytes: how many" describes an argument, or an item of a returned dict.
 DESCRIPTION = re.compile(r"^  ((?:\w+, )*\w+): ", re.MULTILINE)
 
-# How the stubs name a type, and how the reference does.
-NAMES = {
-    "SupportsIndex | _Reads | _Receives": "int | BinaryIO | socket",
-    "_RowShape": "int | tuple[int, ...]",
-    "NDArray[_Item]": "ndarray",
-    "np.dtype[_Item]": "dtype",
-    "np.dtype": "dtype",
-    "SupportsIndex": "int",
-    "Self": "GrowArray",
-    "GrowArray[Any]": "GrowArray",
-}
-
-
-def readable(node):
-    """Return the source of a part of a stub, with the names that a reader knows."""
-    text = ast.unparse(node) if node is not None else ""
-    for name, other in NAMES.items():
-        text = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w\[])", other, text)
-    return text
-
-
-def arguments(function):
-    """Return the arguments of a method in a stub, without self or cls."""
-    args = readable(function.args)
-    return f"({re.sub(r'^(self|cls)(, /)?(, )?', '', args)})"
-
-
-def read_stubs():
-    """Return {full name: (arguments, type of the result)} of all functions and methods.
-
-    Of overloads the last one counts, which accepts the most.
-    """
-    found = {}
-    for file in ("_growbuf.pyi", "array.pyi"):
-        tree = ast.parse((ROOT / "growbuf" / file).read_text())
-        for part in tree.body:
-            prefix = f"growbuf.{part.name}." if isinstance(part, ast.ClassDef) else ""
-            for member in part.body if prefix else [part]:
-                if isinstance(member, ast.FunctionDef):
-                    name = (prefix or "growbuf.") + member.name
-                    found[name] = arguments(member), readable(member.returns)
-    return found
-
-
-# The stub of GrowBuffer leaves these out, since bytearray's own are the same.
-INHERITED = {
-    "append": ("(item: int, /)", "None"),
-    "clear": ("()", "None"),
-    "extend": ("(iterable_of_ints: Buffer | Iterable[int], /)", "None"),
-    "insert": ("(index: int, item: int, /)", "None"),
-    "pop": ("(index: int = -1, /)", "int"),
-    "remove": ("(value: int, /)", "None"),
-}
-SIGNATURES = read_stubs() | {f"growbuf.GrowBuffer.{k}": v for k, v in INHERITED.items()}
+SIGNATURES = entries.read_stubs()
+INHERITED = entries.read_inherited()
 
 
 def type_signature(app, what, name, obj, options, signature, result):
@@ -122,6 +76,32 @@ def shape_docstring(app, what, name, obj, options, lines):
     lines[:] = "\n\n".join(paragraphs).split("\n")
 
 
+def described(owner, name, entry):
+    """Return an entry of docs/inherited.py in reStructuredText."""
+    full = f"{owner}.{name}"
+    if entry.kind == "property":
+        head = f".. py:property:: {full}\n   :type: {entry.result}\n"
+    else:
+        head = f".. py:method:: {full}{entry.arguments} -> {entry.result}\n"
+        if entry.kind != "method":
+            head += f"   :{entry.kind}:\n"
+    head += "   :module: growbuf\n"
+    doc = "\n\n".join(listed(part) for part in entry.doc.split("\n\n"))
+    return f"{head}\n{textwrap.indent(doc, '   ')}\n"
+
+
+class Inherited(SphinxDirective):
+    """Describe all that a type inherits: `.. inherited:: GrowArray`."""
+
+    required_arguments = 1
+
+    def run(self):
+        (owner,) = self.arguments
+        parts = (described(owner, *item) for item in INHERITED[owner].items())
+        return self.parse_text_to_nodes("\n".join(parts))
+
+
 def setup(app):
+    app.add_directive("inherited", Inherited)
     app.connect("autodoc-process-docstring", shape_docstring)
     app.connect("autodoc-process-signature", type_signature)

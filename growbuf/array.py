@@ -603,6 +603,16 @@ def _selected(nrows, key):
 
 _SCALARS = "dfl?iqhbLIQHBeFDgG"
 
+
+def _api():
+    """Return the capsule with the functions of NumPy's C API."""
+    try:
+        from numpy._core._multiarray_umath import _ARRAY_API
+    except ImportError:  # NumPy 1
+        from numpy.core._multiarray_umath import _ARRAY_API
+    return _ARRAY_API
+
+
 _numpy = use_numpy(
     (
         *((np.dtype(char).kind, np.dtype(char).type()) for char in _SCALARS),
@@ -611,6 +621,7 @@ _numpy = use_numpy(
         ("U", np.str_()),
         ("S", np.bytes_()),
     ),
+    _api(),
     ndarray=np.ndarray,
     dtype=np.dtype,
     generic=np.generic,
@@ -685,6 +696,8 @@ class _Methods:
     def to_numpy(self):
         """Return the ndarray of all rows; libraries ask for it by this name.
 
+        It is a view: nothing is copied.
+
         >>> from growbuf import GrowArray
         >>> GrowArray([1.0, 2.0]).to_numpy()
         array([1., 2.])
@@ -716,7 +729,12 @@ class _Methods:
 
     @property
     def flags(self):
-        """The flags of the ndarray of all rows, read-only."""
+        """The flags of the ndarray of all rows, read-only.
+
+        >>> from growbuf import GrowArray
+        >>> GrowArray([1.0]).flags.writeable
+        True
+        """
         return _Flags(self.array.flags)
 
     def __arrow_array__(self, type=None):

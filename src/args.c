@@ -55,7 +55,7 @@ args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
 }
 
 int
-args_nbytes(PyObject *number, const char *name, Py_ssize_t least, Py_ssize_t *nbytes)
+args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes)
 {
     if (!PyIndex_Check(number)) {
         PyErr_Format(PyExc_TypeError, "%s must be an integer, got %.200s", name,
@@ -69,16 +69,26 @@ args_nbytes(PyObject *number, const char *name, Py_ssize_t least, Py_ssize_t *nb
     *nbytes = PyLong_AsSsize_t(integer);
     Py_DECREF(integer);
     if (*nbytes == -1 && PyErr_Occurred()) {
-        PyErr_Format(PyExc_OverflowError, "%s must be between %zd and %zd", name, least,
+        PyErr_Format(PyExc_OverflowError, "%s must be between %zd and %zd", name, min,
                      PY_SSIZE_T_MAX);
         return -1;
     }
-    if (*nbytes < least) {
-        PyErr_Format(PyExc_ValueError, "%s must be %zd or more, got %zd", name, least,
+    if (*nbytes < min) {
+        PyErr_Format(PyExc_ValueError, "%s must be %zd or more, got %zd", name, min,
                      *nbytes);
         return -1;
     }
     return 0;
+}
+
+/* Whether a memoryview is contiguous and not released. Asking it for its bytes would
+ * raise otherwise, and that fails with a MemoryError if memory is short. */
+static bool
+is_readable(PyObject *view)
+{
+    assert(PyMemoryView_Check(view));
+    return !(((PyMemoryViewObject *)view)->flags & _Py_MEMORYVIEW_RELEASED) &&
+           PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(view), 'C');
 }
 
 bool
@@ -90,12 +100,13 @@ args_open_bytes(PyObject *object, struct args_bytes *bytes)
             (struct piece){PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object)};
         return true;
     }
-    if (!PyByteArray_CheckExact(object) && !buffer_is_exact_type(Py_TYPE(object)) &&
-        !PyMemoryView_Check(object)) {
+    if (PyMemoryView_Check(object) ? !is_readable(object)
+                                   : !PyByteArray_CheckExact(object) &&
+                                         !buffer_is_exact_type(Py_TYPE(object))) {
         return false;
     }
     if (PyObject_GetBuffer(object, &bytes->view, PyBUF_SIMPLE) < 0) {
-        PyErr_Clear(); /* a memoryview that is not contiguous, or is released */
+        PyErr_Clear(); /* without a GIL: a memoryview that was released just now */
         return false;
     }
     bytes->piece = (struct piece){bytes->view.buf, (size_t)bytes->view.len};
@@ -122,16 +133,16 @@ args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
 }
 
 int
-args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t least, Py_ssize_t most)
+args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min, Py_ssize_t max)
 {
-    if (nargs >= least && nargs <= most) {
+    if (nargs >= min && nargs <= max) {
         return 0;
     }
-    Py_ssize_t bound = nargs < least ? least : most;
+    Py_ssize_t bound = nargs < min ? min : max;
     PyErr_Format(PyExc_TypeError, "%s expected %s%zd argument%s, got %zd", name,
-                 least == most   ? ""
-                 : nargs < least ? "at least "
-                                 : "at most ",
+                 min == max    ? ""
+                 : nargs < min ? "at least "
+                               : "at most ",
                  bound, bound == 1 ? "" : "s", nargs);
     return -1;
 }

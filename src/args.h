@@ -1,8 +1,8 @@
 /* args: the only conversions of a call's arguments.
  *
  * Converting an argument may run user code, such as an __index__ that clears a buffer.
- * So a function converts all arguments first and reads lengths afterwards. -1 comes
- * with an exception.
+ * So callers convert all arguments first and read lengths afterwards. A function that
+ * returns int returns 0, or -1 with an exception.
  */
 #ifndef GROWBUF_ARGS_H
 #define GROWBUF_ARGS_H
@@ -13,8 +13,8 @@
 
 #include "find.h"
 
-/* Read a small int without a call into Python: nearly every byte and index is small.
- * Return false for a larger int and for any other object. */
+/* Read the value of a small int. This calls no function of Python, and nearly all bytes
+ * and indexes are small. Return false for a larger int and for any other object. */
 static inline bool
 args_small_int(PyObject *item, Py_ssize_t *value)
 {
@@ -36,10 +36,10 @@ args_small_int(PyObject *item, Py_ssize_t *value)
     return true;
 }
 
-/* Convert any object to a byte, as bytearray does. args_byte() calls this for objects
- * that are not a small int in range(256). */
+/* The part of args_byte() for all objects except small ints in range(256). */
 int args_byte_slow(PyObject *item, unsigned char *value);
 
+/* Convert an object to a byte, as bytearray does. */
 static inline int
 args_byte(PyObject *item, unsigned char *value)
 {
@@ -54,30 +54,30 @@ args_byte(PyObject *item, unsigned char *value)
 /* Convert an index. Raise OverflowError if it does not fit into Py_ssize_t. */
 int args_index(PyObject *number, Py_ssize_t *index);
 
-/* The rest of args_file_size(): None, other objects, and a wrong number of arguments.
- * pre: *size is -1, which is the result for None. */
+/* The part of args_file_size() for all arguments except one small int. pre: *size is
+ * -1, which stays for None. */
 int args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
                         Py_ssize_t *size);
 
-/* Convert the only argument of a file's method such as read(). The result is a number
- * of bytes, or -1 for None and for no argument. */
+/* Convert the only argument of a file's method such as read(): a number of bytes. It is
+ * -1 for None and if there is no argument. */
 static inline int
 args_file_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
                Py_ssize_t *size)
 {
-    *size = -1; /* the result for None and for no argument */
+    *size = -1;
     return nargs == 0 || (nargs == 1 && args_small_int(args[0], size))
                ? 0
                : args_file_size_slow(name, args, nargs, size);
 }
 
-/* Convert the argument `name`, a number of bytes that is at least `min`. */
+/* Convert the argument `name`, a number of bytes. It must be `min` or more. */
 int args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes);
 
-/* The bytes of an argument. They stay in place until args_close_bytes(). */
+/* The bytes of an argument. They stay at one address until args_close_bytes(). */
 struct args_bytes {
     struct piece piece;
-    Py_buffer view; /* held if the object could change them; else `obj` is NULL */
+    Py_buffer view; /* if its `obj` is not NULL, it prevents changes of the length */
 };
 
 /* Get the bytes of a bytes, bytearray, GrowBuffer or memoryview. Return false for any
@@ -93,15 +93,15 @@ args_close_bytes(struct args_bytes *bytes)
     }
 }
 
-/* The part of args_sort() for named arguments. pre: `values` holds the positional
- * ones. */
+/* The part of args_sort() for arguments passed by name. pre: the others are stored. */
 bool args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
                      const char *const *names, Py_ssize_t nparams, PyObject **values);
 
-/* Store the arguments of a METH_FASTCALL | METH_KEYWORDS call in the order of the
- * parameters. A parameter without an argument gets NULL. A parameter whose name is NULL
- * is positional only. Return false if there are too many arguments, an unknown name, or
- * two values for one parameter. */
+/* Set values[i] to the argument for the i-th of `nparams` parameters, or to NULL if it
+ * has none. names[i] is the parameter's name, or NULL if it is positional only. The
+ * first three arguments are those of a METH_FASTCALL | METH_KEYWORDS function. Return
+ * false, without an exception, if there are too many arguments, an unknown name or two
+ * arguments for one parameter. */
 static inline bool
 args_sort(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
           const char *const *names, Py_ssize_t nparams, PyObject **values)
@@ -114,7 +114,8 @@ args_sort(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
             args_sort_named(args, nargs, kwnames, names, nparams, values));
 }
 
-/* Raise TypeError, with the interpreter's message, unless min <= nargs <= max. */
+/* Raise TypeError, with the interpreter's message, if `nargs` is less than `min` or
+ * more than `max`. */
 int args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min,
                      Py_ssize_t max);
 

@@ -1,5 +1,4 @@
-/* array: the Python type GrowArray: its construction, attributes and slot table. */
-
+/* array: the Python type GrowArray: its construction and its slot table. */
 #include "array.h"
 
 #include <errno.h>
@@ -12,10 +11,12 @@
 #include "construct.h"
 #include "rows.h"
 #include "rows_append.h"
+#include "rows_attributes.h"
 #include "rows_edit.h"
 #include "rows_numpy.h"
 #include "rows_ops.h"
 #include "rows_readfrom.h"
+#include "rows_resize.h"
 #include "rows_spare.h"
 #include "state.h"
 
@@ -33,6 +34,7 @@ new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
 {
     struct store store;
     store_init(&store);
+    assert(nbytes > 0);
     int error = store_set_limit(&store, nbytes);
     if (error) {
         PyErr_Format(PyExc_MemoryError,
@@ -57,6 +59,7 @@ reuse_reservation(struct state *state, NumPyObject *numpy)
         !store_reuse_limited(&store, limit)) {
         return NULL;
     }
+    assert(store_is_limited(&store) && store.length == 0);
     return buffer_from_store(state->buffer_type, &store);
 }
 
@@ -87,6 +90,7 @@ convert_bounds(const LayoutObject *layout, struct bounds bounds, size_t *limit,
                      bounds.maxlen);
         return -1;
     }
+    assert(*max != MAXLEN_NONE && *max <= *limit);
     *limit = Py_MAX(*limit, 2 * *max);
     return 0;
 }
@@ -101,8 +105,10 @@ new_empty(PyTypeObject *type, LayoutObject *layout, struct bounds bounds)
         return NULL;
     }
     bool has_limit = bounds.limit != Py_None;
+    assert(has_limit == (nbytes > 0) && layout->row_nbytes > 0);
     PyObject *buffer = has_limit ? new_limited_buffer(state, nbytes, bounds.limit)
                                  : reuse_reservation(state, layout->numpy);
+    assert(!has_limit || buffer != NULL || PyErr_Occurred());
     bool small = !has_limit && buffer == NULL && !PyErr_Occurred();
     if (small) {
         buffer = buffer_create(state->buffer_type, 0);
@@ -130,6 +136,7 @@ layout_of_ndarray(NumPyObject *numpy, PyObject *data)
     if (row_shape != NULL) {
         layout = layout_of(numpy, dtype, row_shape);
     }
+    assert(layout == NULL || (row_shape != NULL && dtype != NULL));
     Py_XDECREF(dtype);
     Py_XDECREF(shape);
     Py_XDECREF(row_shape);
@@ -159,6 +166,7 @@ new_filled(PyTypeObject *type, NumPyObject *numpy, PyObject *const args[3],
         op = layout == NULL ? NULL : new_with_rows(type, layout, values, bounds);
         Py_XDECREF(layout);
     }
+    assert(op != NULL || PyErr_Occurred());
     Py_XDECREF(made);
     return op;
 }
@@ -198,6 +206,7 @@ construct(PyTypeObject *type, PyObject *data, PyObject *dtype, PyObject *row_sha
                  : new_filled(type, numpy, (PyObject *[]){data, dtype, row_shape},
                               bounds);
     }
+    assert(op == NULL || rows_check(op));
     Py_XDECREF(layout);
     return op;
 }
@@ -215,8 +224,8 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                : NULL;
 }
 
-/* The same for GrowArray itself, without a tuple and a dict of the arguments. rows_new()
- * raises for wrong ones. */
+/* The same for GrowArray itself, without a tuple and a dict of the arguments.
+ * rows_new() raises for wrong ones. */
 static PyObject *
 rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -232,6 +241,7 @@ rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *
         values[i] = values[i] == NULL ? Py_None : values[i];
     }
     struct bounds bounds = {values[3], values[4]};
+    assert(rows_type((PyTypeObject *)type) == (PyTypeObject *)type);
     return construct((PyTypeObject *)type, values[0], values[1], values[2], bounds);
 }
 
@@ -275,6 +285,7 @@ rows_from_buffer(PyObject *type, PyObject *args, PyObject *kwargs)
     if (op != NULL) {
         RowsObject *self = rows_cast(op);
         self->shared = true;
+        assert(!self->small && self->max_nbytes == MAXLEN_NONE);
         int rc;
         ROWS_LOCKED(self, rc, rows_check_whole(self));
         if (rc < 0) {
@@ -294,9 +305,13 @@ copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
     if (rc < 0) {
         return -1;
     }
+    assert(from != to && from->buffer != to->buffer);
     Py_BEGIN_CRITICAL_SECTION2(from->buffer, to->buffer);
     rc = buffer_length(from->buffer) != nbytes;
     if (rc == 0) {
+        assert(store_tailroom(&to->buffer->store) >= nbytes);
+        assert(buffer_length(to->buffer) == 0 &&
+               nbytes % from->layout->row_nbytes == 0);
         memcpy(buffer_bytes(to->buffer), buffer_bytes(from->buffer), nbytes);
         buffer_commit(to->buffer, nbytes);
     }
@@ -335,182 +350,6 @@ rows_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
     return copy;
 }
 
-/* --------------------------------------------------------------------- attributes */
-
-static PyObject *
-get_array(PyObject *op, void *Py_UNUSED(closure))
-{
-    return rows_new_view(op);
-}
-
-/* Reserve address space now, so that the attributes that describe the reservation stay
- * true. */
-static int
-stabilize(RowsObject *self)
-{
-    int rc;
-    ROWS_LOCKED(self, rc, rows_stabilize(self, 0));
-    return rc;
-}
-
-/* Drop the kept view, and keep none from now on: it would prevent the caller from
- * shrinking the buffer. */
-static PyObject *
-get_buffer(PyObject *op, void *Py_UNUSED(closure))
-{
-    RowsObject *self = rows_cast(op);
-    if (stabilize(self) < 0) {
-        return NULL;
-    }
-    Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    self->shared = true;
-    Py_CLEAR(self->view);
-    Py_END_CRITICAL_SECTION();
-    return Py_NewRef(self->buffer);
-}
-
-static PyObject *
-get_own_buffer(PyObject *op, void *Py_UNUSED(closure))
-{
-    return Py_NewRef(rows_cast(op)->buffer);
-}
-
-static PyObject *
-get_dtype(PyObject *op, void *Py_UNUSED(closure))
-{
-    return Py_NewRef(rows_cast(op)->layout->dtype);
-}
-
-static PyObject *
-get_row_shape(PyObject *op, void *Py_UNUSED(closure))
-{
-    return Py_NewRef(rows_cast(op)->layout->row_shape);
-}
-
-static PyObject *
-get_shape(PyObject *op, void *Py_UNUSED(closure))
-{
-    PyObject *row_shape = rows_cast(op)->layout->row_shape;
-    Py_ssize_t ndim = PyTuple_GET_SIZE(row_shape);
-    PyObject *nrows = PyLong_FromSsize_t(rows_length(op));
-    PyObject *shape = nrows == NULL ? NULL : PyTuple_New(ndim + 1);
-    if (shape == NULL) {
-        Py_XDECREF(nrows);
-        return NULL;
-    }
-    PyTuple_SET_ITEM(shape, 0, nrows);
-    for (Py_ssize_t i = 0; i < ndim; i++) {
-        PyTuple_SET_ITEM(shape, i + 1, Py_NewRef(PyTuple_GET_ITEM(row_shape, i)));
-    }
-    return shape;
-}
-
-static int
-refuse(const char *message)
-{
-    PyErr_SetString(PyExc_AttributeError, message);
-    return -1;
-}
-
-static int
-set_shape(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(value), void *Py_UNUSED(closure))
-{
-    return refuse("only the number of rows can change: use resize(nrows); "
-                  "array.reshape(shape) is a view of another shape");
-}
-
-static int
-set_dtype(PyObject *Py_UNUSED(op), PyObject *Py_UNUSED(value), void *Py_UNUSED(closure))
-{
-    return refuse("the dtype cannot change: array.view(dtype) is a view of another "
-                  "dtype, GrowArray(array, dtype=dtype) a copy");
-}
-
-static PyObject *
-get_ndim(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyLong_FromSsize_t(1 + PyTuple_GET_SIZE(rows_cast(op)->layout->row_shape));
-}
-
-static size_t
-nbytes_of(PyObject *op)
-{
-    return (size_t)rows_length(op) * rows_cast(op)->layout->row_nbytes;
-}
-
-static PyObject *
-get_size(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyLong_FromSize_t(nbytes_of(op) / rows_cast(op)->layout->itemsize);
-}
-
-static PyObject *
-get_itemsize(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyLong_FromSize_t(rows_cast(op)->layout->itemsize);
-}
-
-static PyObject *
-get_nbytes(PyObject *op, void *Py_UNUSED(closure))
-{
-    return PyLong_FromSize_t(nbytes_of(op));
-}
-
-static PyObject *
-get_capacity(PyObject *op, void *Py_UNUSED(closure))
-{
-    RowsObject *self = rows_cast(op);
-    if (stabilize(self) < 0) {
-        return NULL;
-    }
-    size_t nbytes;
-    ROWS_LOCKED(self, nbytes, store_capacity(&self->buffer->store));
-    return PyLong_FromSize_t(nbytes / self->layout->row_nbytes);
-}
-
-static PyObject *
-get_stable(PyObject *op, void *Py_UNUSED(closure))
-{
-    RowsObject *self = rows_cast(op);
-    return stabilize(self) < 0
-               ? NULL
-               : PyBool_FromLong(store_is_limited(&self->buffer->store));
-}
-
-static PyObject *
-get_limit(PyObject *op, void *Py_UNUSED(closure))
-{
-    RowsObject *self = rows_cast(op);
-    if (stabilize(self) < 0) {
-        return NULL;
-    }
-    if (!store_is_limited(&self->buffer->store)) {
-        Py_RETURN_NONE;
-    }
-    size_t nbytes;
-    ROWS_LOCKED(self, nbytes, buffer_limit(self->buffer));
-    return PyLong_FromSize_t(nbytes / self->layout->row_nbytes);
-}
-
-static PyObject *
-get_pending_nbytes(PyObject *op, void *Py_UNUSED(closure))
-{
-    RowsObject *self = rows_cast(op);
-    size_t nbytes;
-    ROWS_LOCKED(self, nbytes, self->extra == NULL ? 0 : self->extra->pending_nbytes);
-    return PyLong_FromSize_t(nbytes);
-}
-
-static PyObject *
-get_maxlen(PyObject *op, void *Py_UNUSED(closure))
-{
-    RowsObject *self = rows_cast(op);
-    if (self->max_nbytes == MAXLEN_NONE) {
-        Py_RETURN_NONE;
-    }
-    return PyLong_FromSize_t(self->max_nbytes / self->layout->row_nbytes);
-}
-
 /* --------------------------------------------------------------------- the table */
 
 PyDoc_STRVAR(rows_doc,
@@ -540,105 +379,6 @@ PyDoc_STRVAR(rows_doc,
 "(array([[1., 2.]]), 3)\n"
 ">>> samples.mean(axis=0)\n"
 "array([3., 4.])");
-PyDoc_STRVAR(array_doc,
-"All rows as an ndarray, without a copy. Its length does not change later.\n\n"
-"Each use makes a new ndarray. That takes tens of nanoseconds, or half a microsecond\n"
-"if the length has changed since the last use.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> samples = GrowArray([1.0, 2.0])\n"
-">>> view = samples.array\n"
-">>> view[0] = 9\n"
-">>> samples\n"
-"GrowArray([9., 2.])");
-PyDoc_STRVAR(buffer_doc,
-"The GrowBuffer that holds the rows. Keep its length a multiple of the row size.\n\n"
-"From the first use on, the array no longer caches a view: it makes one for each\n"
-"operation that needs it.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> bytes(GrowArray([1, 2], dtype='u1').buffer)\n"
-"b'\\x01\\x02'");
-PyDoc_STRVAR(dtype_doc,
-"The dtype of the items.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray([1, 2], dtype='u1').dtype\n"
-"dtype('uint8')");
-PyDoc_STRVAR(shape_doc,
-"The number of rows, and a row's shape.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray([[1, 2, 3]]).shape\n"
-"(1, 3)");
-PyDoc_STRVAR(row_shape_doc,
-"The shape of one row.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray([[1, 2, 3]]).row_shape\n"
-"(3,)");
-PyDoc_STRVAR(ndim_doc,
-"The number of axes.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray([[1, 2, 3]]).ndim\n"
-"2");
-PyDoc_STRVAR(size_doc,
-"The number of items.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray([[1, 2, 3]]).size\n"
-"3");
-PyDoc_STRVAR(itemsize_doc,
-"Bytes of one item.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray([1.0, 2.0]).itemsize\n"
-"8");
-PyDoc_STRVAR(nbytes_doc,
-"Bytes of all rows.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray([1.0, 2.0]).nbytes\n"
-"16");
-PyDoc_STRVAR(capacity_doc,
-"The number of rows that fit before the array must grow; the limit if it is stable.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray(limit=1000).capacity\n"
-"1000");
-PyDoc_STRVAR(limit_doc,
-"The largest number of rows; None if there is no limit and rows may move.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray(limit=1000).limit\n"
-"1000");
-PyDoc_STRVAR(maxlen_doc,
-"The number of rows that are kept when rows are appended; None if all are.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray(maxlen=100).maxlen\n"
-"100");
-PyDoc_STRVAR(pending_nbytes_doc,
-"How many bytes readfrom() has read of a row of which the rest has not come yet. They\n"
-"are hidden; the next readfrom() continues the row.\n\n"
-">>> import io\n"
-">>> from growbuf import GrowArray\n"
-">>> samples = GrowArray(dtype='f8')\n"
-">>> samples.readfrom(io.BytesIO(bytes(11))), samples.pending_nbytes\n"
-"(1, 3)");
-PyDoc_STRVAR(stable_doc,
-"Whether no row ever moves, so that rows can be appended while views are held.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> GrowArray(limit=1000).stable\n"
-"True");
-
-static PyGetSetDef rows_getset[] = {
-    {"array", get_array, NULL, array_doc, NULL},
-    {"buffer", get_buffer, NULL, buffer_doc, NULL},
-    {"dtype", get_dtype, set_dtype, dtype_doc, NULL},
-    {"shape", get_shape, set_shape, shape_doc, NULL},
-    {"row_shape", get_row_shape, set_shape, row_shape_doc, NULL},
-    {"ndim", get_ndim, NULL, ndim_doc, NULL},
-    {"size", get_size, NULL, size_doc, NULL},
-    {"itemsize", get_itemsize, NULL, itemsize_doc, NULL},
-    {"nbytes", get_nbytes, NULL, nbytes_doc, NULL},
-    {"capacity", get_capacity, NULL, capacity_doc, NULL},
-    {"limit", get_limit, NULL, limit_doc, NULL},
-    {"maxlen", get_maxlen, NULL, maxlen_doc, NULL},
-    {"pending_nbytes", get_pending_nbytes, NULL, pending_nbytes_doc, NULL},
-    {"stable", get_stable, NULL, stable_doc, NULL},
-    {"_buffer", get_own_buffer, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
 
 static PyMemberDef rows_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(RowsObject, weakrefs), READONLY, NULL},
@@ -656,7 +396,7 @@ static const PyMethodDef own_methods[] = {
 
 static const PyType_Slot own_slots[] = {
     {Py_tp_doc, (void *)rows_doc}, {Py_tp_new, rows_new},
-    {Py_tp_dealloc, rows_dealloc}, {Py_tp_getset, rows_getset},
+    {Py_tp_dealloc, rows_dealloc}, {Py_tp_getset, rows_attributes},
     {Py_tp_members, rows_members}, {Py_mp_length, rows_length},
     {Py_sq_length, rows_length},
 };
@@ -678,6 +418,7 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, rows_resize_methods);
     n = state_add_methods(state->rows_methods, n, arrow_methods);
     n = state_add_methods(state->rows_methods, n, rows_spare_methods);
     n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);
@@ -687,6 +428,8 @@ array_make_type(PyObject *module)
     n = add_slots(slots, 1, own_slots, sizeof own_slots / sizeof *own_slots);
     n = add_slots(slots, n, rows_ops_slots, rows_ops_nslots);
     slots[n] = (PyType_Slot){0, NULL};
+    assert(n < MAX_SLOTS &&
+           state->rows_methods[STATE_MAX_ROWS_METHODS - 1].ml_name == NULL);
     PyType_Spec spec = {
         .name = "growbuf.array.GrowArray",
         .basicsize = sizeof(RowsObject),

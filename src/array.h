@@ -1,4 +1,4 @@
-/* array: the type GrowArray: its table, construction, attributes. */
+/* array: the type GrowArray: its construction and its slot table. */
 #ifndef GROWBUF_ARRAY_H
 #define GROWBUF_ARRAY_H
 

@@ -101,7 +101,9 @@ base_call(PyObject *op, enum base_method method, PyObject *const *args,
         return NULL;
     }
     all[0] = op;
-    memcpy(all + 1, args, (size_t)count * sizeof *args);
+    for (Py_ssize_t i = 0; i < count; i++) { /* not memcpy(): args may be NULL */
+        all[i + 1] = args[i];
+    }
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op); /* the base takes it itself since 3.14 */
     buffer_hold(buffer_cast(op));
@@ -201,7 +203,7 @@ find_method(PyMethodDef *methods, size_t count, const char *name)
     return NULL;
 }
 
-size_t
+Py_ssize_t
 base_complete(PyMethodDef *methods, size_t count, size_t max)
 {
 #ifdef BUFFER_UNLOCKED_BASE
@@ -217,15 +219,21 @@ base_complete(PyMethodDef *methods, size_t count, size_t max)
     }
 #endif
     size_t ours = count;
+    assert(count <= max);
     for (const PyMethodDef *def = PyByteArray_Type.tp_methods; def->ml_name; def++) {
         PyMethodDef *found = find_method(methods, ours, def->ml_name);
         if (found != NULL && found->ml_doc == NULL) {
             found->ml_doc = def->ml_doc;
         }
-        else if (found == NULL && !(def->ml_flags & (METH_CLASS | METH_STATIC)) &&
-                 count < max) {
+        else if (found == NULL && !(def->ml_flags & (METH_CLASS | METH_STATIC))) {
+            if (count == max) {
+                PyErr_Format(PyExc_SystemError,
+                             "GrowBuffer has no space for the method %s of bytearray",
+                             def->ml_name);
+                return -1;
+            }
             methods[count++] = *def;
         }
     }
-    return count;
+    return (Py_ssize_t)count;
 }

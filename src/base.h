@@ -58,7 +58,8 @@ PyObject *base_str(PyObject *op);
 /* Complete a table that has `count` methods and space for `max`, and return the new
  * count. A method without a docstring gets bytearray's. The methods of bytearray that
  * are missing are added, except class and static methods: a method in the type's own
- * dictionary is called faster than an inherited one. */
-size_t base_complete(PyMethodDef *methods, size_t count, size_t max);
+ * dictionary is called faster than an inherited one. If there is no space for them,
+ * raise SystemError and return -1. */
+Py_ssize_t base_complete(PyMethodDef *methods, size_t count, size_t max);
 
 #endif

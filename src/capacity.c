@@ -6,10 +6,11 @@
 PyDoc_STRVAR(reserve_doc,
 "reserve($self, nbytes, /)\n--\n\n"
 "Make the capacity at least `nbytes` bytes in all.\n\n"
-"The bytes do not move while the buffer grows up to that. From 72 KiB up this takes\n"
-"address space and no memory. Raise ValueError if `nbytes` is negative, MemoryError if\n"
-"the system refuses, BufferError if it would move exported bytes. An operation that\n"
-"shrinks the buffer may give the reserved capacity back.\n\n"
+"The bytes do not move while the buffer grows up to that, unless some are removed.\n"
+"From 72 KiB up this takes address space and no memory. Raise ValueError if `nbytes`\n"
+"is negative, MemoryError if the system refuses or a limit is less. If the capacity\n"
+"must grow and there is no limit, raise BufferError while the bytes are exported. An\n"
+"operation that removes bytes may give the reserved capacity back.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> buf.reserve(1 << 20)\n"
@@ -23,10 +24,8 @@ growbuffer_reserve(PyObject *op, PyObject *nbytes)
     if (args_nbytes(nbytes, "nbytes", 0, &capacity) < 0) {
         return NULL;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = buffer_reserve(buffer_cast(op), (size_t)capacity);
-    Py_END_CRITICAL_SECTION();
+    assert(capacity >= 0);
+    BUFFER_LOCKED(int, rc, op, buffer_reserve(buffer_cast(op), (size_t)capacity));
     return buffer_none_or_null(rc);
 }
 
@@ -45,20 +44,16 @@ PyDoc_STRVAR(trim_doc,
 static PyObject *
 growbuffer_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = buffer_trim(buffer_cast(op));
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, buffer_trim(buffer_cast(op)));
     return buffer_none_or_null(rc);
 }
 
 static size_t
 memory_nbytes(PyObject *op)
 {
-    size_t nbytes;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    nbytes = store_nbytes(&buffer_cast(op)->store) + buffer_held(buffer_cast(op));
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(size_t, nbytes, op,
+                  store_nbytes(&buffer_cast(op)->store) + buffer_held(buffer_cast(op)));
+    assert(nbytes <= PY_SSIZE_T_MAX);
     return nbytes;
 }
 
@@ -70,12 +65,13 @@ PyDoc_STRVAR(sizeof_doc,
 static PyObject *
 growbuffer_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    assert((size_t)Py_TYPE(op)->tp_basicsize >= sizeof(BufferObject));
     return PyLong_FromSize_t((size_t)Py_TYPE(op)->tp_basicsize + memory_nbytes(op));
 }
 
 PyDoc_STRVAR(alloc_doc,
 "__alloc__($self, /)\n--\n\n"
-"Return the bytes of memory that the contents may occupy, including the NUL after them.");
+"Return the bytes of memory that the contents may occupy, the NUL included.");
 
 static PyObject *
 growbuffer_alloc(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -94,10 +90,8 @@ PyDoc_STRVAR(capacity_doc,
 static PyObject *
 growbuffer_capacity(PyObject *op, void *Py_UNUSED(closure))
 {
-    size_t capacity;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    capacity = store_capacity(&buffer_cast(op)->store);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(size_t, capacity, op, store_capacity(&buffer_cast(op)->store));
+    assert(capacity < GROWTH_MAX);
     return PyLong_FromSize_t(capacity);
 }
 
@@ -110,10 +104,8 @@ PyDoc_STRVAR(limit_doc,
 static PyObject *
 growbuffer_limit(PyObject *op, void *Py_UNUSED(closure))
 {
-    size_t limit;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    limit = buffer_limit(buffer_cast(op));
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(size_t, limit, op, buffer_limit(buffer_cast(op)));
+    assert(limit <= SPAN_MAX_LIMIT);
     if (limit == 0) {
         Py_RETURN_NONE;
     }

@@ -6,13 +6,13 @@
 
 #include "args.h"
 #include "copy.h"
-#include "pages.h"
 
 /* ------------------------------------------------ bytes out of Python objects */
 
 static int
 construct_append(struct store *store, size_t nbytes)
 {
+    assert(!PyErr_Occurred());
     int error = store_append(store, nbytes);
     if (error) {
         buffer_no_memory(store, error);
@@ -41,6 +41,7 @@ from_items(struct store *store, PyObject *sequence)
 {
     size_t at = store->length, count = (size_t)PySequence_Fast_GET_SIZE(sequence);
     size_t i = 0;
+    assert(PyList_CheckExact(sequence) || PyTuple_CheckExact(sequence));
     if (construct_append(store, count) < 0) {
         return -1;
     }
@@ -78,6 +79,7 @@ from_items(struct store *store, PyObject *sequence)
 int
 construct_from_iterable(struct store *store, PyObject *iterable, const char *refusal)
 {
+    assert(refusal != NULL && store_check(store) == NULL);
     if (PyList_CheckExact(iterable) || PyTuple_CheckExact(iterable)) {
         int rc;
         Py_BEGIN_CRITICAL_SECTION(iterable);
@@ -102,6 +104,7 @@ construct_from_iterable(struct store *store, PyObject *iterable, const char *ref
         }
     }
     Py_DECREF(iterator);
+    assert(store_check(store) == NULL);
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -139,7 +142,10 @@ from_buffer(struct store *store, PyObject *source)
     size_t at = store->length;
     int rc = construct_append(store, (size_t)view.len);
     assert(view.len >= 0 && (rc < 0 || store->length == at + (size_t)view.len));
-    if (rc == 0 && view.len > 0) {
+    if (rc == 0 && PyBuffer_IsContiguous(&view, 'C')) {
+        copy_bytes(store->start + at, view.buf, (size_t)view.len);
+    }
+    else if (rc == 0 && view.len > 0) {
         rc = PyBuffer_ToContiguous(store->start + at, &view, view.len, 'C');
     }
     PyBuffer_Release(&view);
@@ -158,6 +164,7 @@ static int
 from_str(struct store *store, PyObject *source, const char *encoding,
          const char *errors)
 {
+    assert(PyUnicode_Check(source));
     if (encoding == NULL) {
         PyErr_SetString(PyExc_TypeError, "string argument without an encoding");
         return -1;
@@ -171,6 +178,7 @@ from_str(struct store *store, PyObject *source, const char *encoding,
     if (encoded == NULL) {
         return -1;
     }
+    assert(PyBytes_Check(encoded));
     int rc = from_bytes(store, PyBytes_AS_STRING(encoded),
                         (size_t)PyBytes_GET_SIZE(encoded));
     Py_DECREF(encoded);
@@ -182,6 +190,7 @@ from_str(struct store *store, PyObject *source, const char *encoding,
 static int
 from_count(struct store *store, PyObject *source)
 {
+    assert(PyIndex_Check(source));
     Py_ssize_t count = PyNumber_AsSsize_t(source, PyExc_OverflowError);
     if (count == -1 && PyErr_Occurred()) {
         if (!PyErr_ExceptionMatches(PyExc_TypeError)) {
@@ -206,6 +215,7 @@ int
 construct_from(struct store *store, PyObject *source, const char *encoding,
                const char *errors)
 {
+    assert(store_check(store) == NULL && !PyErr_Occurred());
     if (source != NULL && PyUnicode_Check(source)) {
         return from_str(store, source, encoding, errors);
     }
@@ -248,6 +258,7 @@ construct_parse(PyObject *args, PyObject *kwargs, struct init_args *parsed)
 {
     static char *names[] = {"source", "encoding", "errors", "prefault", "limit", NULL};
     PyObject *limit = Py_None;
+    assert(PyTuple_Check(args) && (kwargs == NULL || PyDict_Check(kwargs)));
     *parsed = (struct init_args){.prefault = store_prefault};
     if (kwargs == NULL && PyTuple_GET_SIZE(args) <= 1) {
         parsed->source = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
@@ -265,10 +276,11 @@ construct_parse(PyObject *args, PyObject *kwargs, struct init_args *parsed)
 static const char *
 limit_advice(int error, Py_ssize_t limit)
 {
+    assert(error != 0 && limit > 0);
     if (error == ENOTSUP) {
         return "this system has none to reserve, leave it out";
     }
-    switch (pages_shortage(2 * (size_t)limit)) {
+    switch (store_shortage((size_t)limit)) {
     case PAGES_SHORT_OF_MAPPINGS:
         return "the process has as many mappings as vm.max_map_count allows, drop "
                "some buffers or raise it";
@@ -283,6 +295,7 @@ limit_advice(int error, Py_ssize_t limit)
 static int
 reserve_limit(struct store *store, Py_ssize_t limit)
 {
+    assert(limit >= 0 && store_kind(store) == STORE_EMPTY);
     int error = limit > 0 ? store_set_limit(store, (size_t)limit) : 0;
     if (error) {
         PyErr_Format(PyExc_MemoryError,
@@ -338,6 +351,7 @@ construct_call_type(PyObject *type, PyObject *const *args, Py_ssize_t nargs,
                     PyObject *kwnames)
 {
     PyObject *result = NULL;
+    assert(PyType_Check(type) && nargs >= 0);
     PyObject *kwargs = PyDict_New();
     PyObject *positional = PyTuple_New(nargs);
     if (kwargs == NULL || positional == NULL) {
@@ -358,8 +372,8 @@ done:
     return result;
 }
 
-/* Store the text of the argument `encoding` or `errors`, which is NULL if it is missing.
- * Return false if construct_init() must convert it, or raise. */
+/* Store the text of the argument `encoding` or `errors` in `*text`: NULL if it is
+ * missing. Return false if construct_init() must convert it, or raise. */
 static bool
 read_text(PyObject *arg, const char **text)
 {
@@ -391,6 +405,7 @@ construct_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
         return construct_call_type(type, args, nargs, kwnames);
     }
     struct store store;
+    assert(buffer_is_exact_type((PyTypeObject *)type));
     store_init(&store);
     if (construct_from(&store, values[0], encoding, errors) < 0) {
         store_free(&store);

@@ -1,18 +1,26 @@
-/* copy: copying plain bytes. */
+/* copy: copying bytes between places that do not overlap. */
 #include "copy.h"
 
 #include <assert.h>
 
-/* So few bytes are copied with vector instructions, which write whole lines of the
- * cache. From the end, because a load would otherwise wait for the store before it, whose
- * address differs only in the higher bits. */
+/* memcpy() copies a block of this many bytes with vector instructions. In the target
+ * each block begins at a multiple of LINE, so whole lines of the cache are written. */
 enum { BLOCK = 256, LINE = 64 };
 
-void
+/* The last block is copied first, because of 4 KiB aliasing: a processor that decides
+ * whether a load reads what an earlier instruction stores compares only the last 12
+ * bits of the two addresses. The target begins a few bytes after the source in these
+ * bits. So if the first block were copied first, each load would seem to read what was
+ * just stored, and would wait for it.
+ *
+ *   from               |<- loaded next ->|<- loaded before ->|
+ *   to, modulo 4 KiB                       |<- stored before ->|
+ */
+static void
 copy_from_end(char *to, const char *from, size_t nbytes)
 {
     assert(to >= from + nbytes || from >= to + nbytes);
-    assert(nbytes >= LINE);
+    assert(nbytes >= COPY_MANY);
     size_t odd = (uintptr_t)(to + nbytes) % LINE;
     nbytes -= odd;
     memcpy(to + nbytes, from + nbytes, odd);
@@ -21,4 +29,17 @@ copy_from_end(char *to, const char *from, size_t nbytes)
         memcpy(to + nbytes, from + nbytes, BLOCK);
     }
     memcpy(to, from, nbytes);
+}
+
+void
+copy_many(char *to, const char *from, size_t nbytes)
+{
+    size_t ahead = ((uintptr_t)to - (uintptr_t)from) % COPY_PAGE;
+    assert(nbytes >= COPY_MANY);
+    if (ahead > 0 && ahead < COPY_NEAR) {
+        copy_from_end(to, from, nbytes);
+    }
+    else {
+        memcpy(to, from, nbytes);
+    }
 }

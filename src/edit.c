@@ -21,6 +21,7 @@ edit_append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
+    assert(buffer_length(self) == at + nbytes);
     copy_bytes(buffer_bytes(self) + at, bytes, nbytes);
     return 0;
 }
@@ -32,7 +33,8 @@ edit_append_self(BufferObject *self)
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
-    memcpy(buffer_bytes(self) + nbytes, buffer_bytes(self), nbytes);
+    assert(buffer_length(self) == 2 * nbytes);
+    copy_bytes(buffer_bytes(self) + nbytes, buffer_bytes(self), nbytes);
     return 0;
 }
 
@@ -42,9 +44,13 @@ static int
 edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
              size_t nbytes)
 {
+    assert(at <= buffer_length(self) && removed <= buffer_length(self) - at);
+    assert(nbytes == 0 || bytes + nbytes <= buffer_bytes(self) ||
+           bytes >= buffer_bytes(self) + buffer_length(self));
     if (buffer_splice(self, at, removed, nbytes) < 0) {
         return -1;
     }
+    assert(nbytes <= buffer_length(self) - at);
     copy_bytes(buffer_bytes(self) + at, bytes, nbytes);
     return 0;
 }
@@ -53,7 +59,7 @@ edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
 
 PyDoc_STRVAR(append_doc,
 "append($self, item, /)\n--\n\n"
-"Append one byte, an int in range(256).\n\n"
+"Append one byte, the int `item` in range(256).\n\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
 "exported and there is no limit. Costs amortized O(1): no byte that is already there\n"
 "is copied once the buffer is in pages.\n\n"
@@ -75,6 +81,7 @@ growbuffer_append(PyObject *op, PyObject *item)
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = buffer_append(self, 1);
     if (rc == 0) {
+        assert(buffer_length(self) > 0);
         buffer_bytes(self)[buffer_length(self) - 1] = (char)value;
     }
     Py_END_CRITICAL_SECTION();
@@ -89,28 +96,22 @@ static int
 extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *refusal)
 {
     BufferObject *self = buffer_cast(op);
-    int rc;
     if (other == op) {
-        Py_BEGIN_CRITICAL_SECTION(op);
-        rc = edit_append_self(self);
-        Py_END_CRITICAL_SECTION();
+        BUFFER_LOCKED(int, rc, op, edit_append_self(self));
         return rc;
     }
-    size_t old_end;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    old_end = buffer_length(self);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(size_t, old_end, op, buffer_length(self));
     Py_buffer view;
     if (PyObject_GetBuffer(other, &view, PyBUF_SIMPLE) < 0) {
         PyErr_Format(PyExc_TypeError, refusal, Py_TYPE(other)->tp_name,
                      Py_TYPE(op)->tp_name);
         return -1;
     }
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = at_old_end && old_end < buffer_length(self)
-             ? edit_replace(self, old_end, 0, view.buf, (size_t)view.len)
-             : edit_append_bytes(self, view.buf, (size_t)view.len);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op,
+                  old_end < buffer_length(self) && at_old_end
+                      ? edit_replace(self, old_end, 0, view.buf, (size_t)view.len)
+                      : edit_append_bytes(self, view.buf, (size_t)view.len));
+    assert(view.obj != NULL && view.itemsize == 1);
     PyBuffer_Release(&view);
     return rc;
 }
@@ -149,7 +150,8 @@ enum { AT_OLD_END = true };
 
 PyDoc_STRVAR(extend_doc,
 "extend($self, iterable_of_ints, /)\n--\n\n"
-"Append all bytes of a buffer, or all items of an iterable of ints in range(256).\n\n"
+"Append all bytes of a buffer, or all items of an iterable.\n\n"
+"iterable_of_ints: a bytes-like object, or an iterable of ints in range(256).\n\n"
 "All or nothing: when the iterable fails or memory runs out, the buffer is unchanged.\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
 "exported and there is no limit. The new bytes are copied once; those already there\n"
@@ -194,6 +196,7 @@ repeat_in_place(BufferObject *self, size_t count)
     if (buffer_append(self, unit * (count - 1)) < 0) {
         return -1;
     }
+    assert(buffer_length(self) == unit * count);
     if (unit > 0) {
         store_repeat(buffer_bytes(self), unit, unit * count);
     }
@@ -203,10 +206,8 @@ repeat_in_place(BufferObject *self, size_t count)
 PyObject *
 edit_inplace_repeat(PyObject *op, Py_ssize_t count)
 {
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = repeat_in_place(buffer_cast(op), count < 0 ? 0 : (size_t)count);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op,
+                  repeat_in_place(buffer_cast(op), count < 0 ? 0 : (size_t)count));
     return rc < 0 ? NULL : Py_NewRef(op);
 }
 
@@ -214,7 +215,7 @@ edit_inplace_repeat(PyObject *op, Py_ssize_t count)
 
 PyDoc_STRVAR(insert_doc,
 "insert($self, index, item, /)\n--\n\n"
-"Insert one byte before the given index.\n\n"
+"Insert one byte, the int `item`, before the given index.\n\n"
 "An index past either end means that end. Raise ValueError for an int out of\n"
 "range(256), BufferError while the bytes are exported. Costs one move of the bytes\n"
 "after it, or of those before it if they are fewer and the buffer has headroom.\n\n"
@@ -223,6 +224,18 @@ PyDoc_STRVAR(insert_doc,
 ">>> buf.insert(1, 112)\n"
 ">>> buf\n"
 "GrowBuffer(b'spam')");
+
+static int
+insert_byte(BufferObject *self, Py_ssize_t index, unsigned char value)
+{
+    Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    if (index < 0) {
+        index += length;
+    }
+    index = index < 0 ? 0 : index > length ? length : index;
+    assert(index >= 0 && index <= length);
+    return edit_replace(self, (size_t)index, 0, (const char *)&value, 1);
+}
 
 static PyObject *
 growbuffer_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -233,15 +246,7 @@ growbuffer_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         args_index(args[0], &index) < 0 || args_byte(args[1], &value) < 0) {
         return NULL;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    Py_ssize_t length = (Py_ssize_t)buffer_length(buffer_cast(op));
-    if (index < 0) {
-        index += length;
-    }
-    index = index < 0 ? 0 : index > length ? length : index;
-    rc = edit_replace(buffer_cast(op), (size_t)index, 0, (const char *)&value, 1);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, insert_byte(buffer_cast(op), index, value));
     return buffer_none_or_null(rc);
 }
 
@@ -272,6 +277,7 @@ pop_byte(BufferObject *self, Py_ssize_t index)
         PyErr_SetString(PyExc_IndexError, "pop index out of range");
         return -1;
     }
+    assert(index >= 0 && (size_t)index < buffer_length(self));
     unsigned char value = (unsigned char)buffer_bytes(self)[index];
     return buffer_splice(self, (size_t)index, 1, 0) < 0 ? -1 : value;
 }
@@ -284,10 +290,7 @@ growbuffer_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         (nargs == 1 && args_index(args[0], &index) < 0)) {
         return NULL;
     }
-    int value;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    value = pop_byte(buffer_cast(op), index);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, value, op, pop_byte(buffer_cast(op), index));
     return value < 0 ? NULL : PyLong_FromLong(value);
 }
 
@@ -311,6 +314,7 @@ remove_byte(BufferObject *self, unsigned char value)
         PyErr_SetString(PyExc_ValueError, "value not found in bytearray");
         return -1;
     }
+    assert(found >= bytes && (size_t)(found - bytes) < buffer_length(self));
     return buffer_splice(self, (size_t)(found - bytes), 1, 0);
 }
 
@@ -321,10 +325,7 @@ growbuffer_remove(PyObject *op, PyObject *item)
     if (args_byte(item, &value) < 0) {
         return NULL;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = remove_byte(buffer_cast(op), value);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, remove_byte(buffer_cast(op), value));
     return buffer_none_or_null(rc);
 }
 
@@ -334,7 +335,7 @@ PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
 "Remove all bytes and give the memory back: to the pool, as far as its limit allows.\n\n"
 "A limit stays. Raise BufferError while the bytes are exported and there is no limit.\n"
-"With a limit, views keep their bytes.\n\n"
+"With a limit, views keep their bytes. Costs some system calls at most.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam')\n"
 ">>> buf.clear()\n"
@@ -344,10 +345,7 @@ PyDoc_STRVAR(clear_doc,
 static PyObject *
 growbuffer_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = buffer_clear(buffer_cast(op));
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, buffer_clear(buffer_cast(op)));
     return buffer_none_or_null(rc);
 }
 
@@ -363,6 +361,15 @@ PyDoc_STRVAR(resize_doc,
 ">>> bytes(buf[4:])\n"
 "b'\\x00\\x00'");
 
+static int
+set_length(BufferObject *self, size_t to)
+{
+    size_t from = buffer_length(self);
+    assert(to <= PY_SSIZE_T_MAX && from <= PY_SSIZE_T_MAX);
+    return to <= from ? buffer_splice(self, to, from - to, 0)
+                      : buffer_append_zeros(self, to - from);
+}
+
 static PyObject *
 growbuffer_resize(PyObject *op, PyObject *size)
 {
@@ -375,12 +382,7 @@ growbuffer_resize(PyObject *op, PyObject *size)
                      length);
         return NULL;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    size_t to = (size_t)length, from = buffer_length(buffer_cast(op));
-    rc = to <= from ? buffer_splice(buffer_cast(op), to, from - to, 0)
-                    : buffer_append_zeros(buffer_cast(op), to - from);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, set_length(buffer_cast(op), (size_t)length));
     return buffer_none_or_null(rc);
 }
 
@@ -397,6 +399,7 @@ struct source {
 static void
 source_close(struct source *source)
 {
+    assert(source->view.obj == NULL || store_kind(&source->store) == STORE_EMPTY);
     PyBuffer_Release(&source->view);
     store_free(&source->store);
 }
@@ -413,6 +416,7 @@ source_open(struct source *source, PyObject *op, PyObject *values)
         if (PyObject_GetBuffer(values, &source->view, PyBUF_SIMPLE) < 0) {
             return -1;
         }
+        assert(source->view.len >= 0 && source->view.itemsize == 1);
         source->bytes = source->view.buf;
         source->nbytes = (size_t)source->view.len;
         return 0;
@@ -426,6 +430,7 @@ source_open(struct source *source, PyObject *op, PyObject *values)
         store_free(&source->store);
         return -1;
     }
+    assert(store_check(&source->store) == NULL);
     source->bytes = source->store.start;
     source->nbytes = source->store.length;
     return 0;
@@ -445,6 +450,8 @@ delete_every(BufferObject *self, size_t first, size_t step, size_t count)
     if (count == 0) {
         return 0;
     }
+    assert(step >= 1 && first < buffer_length(self));
+    assert((count - 1) * step < buffer_length(self) - first);
     char *bytes = buffer_bytes(self);
     char *end = bytes + buffer_length(self);
     char *to = bytes + first, *from = to;
@@ -455,6 +462,7 @@ delete_every(BufferObject *self, size_t first, size_t step, size_t count)
         to += run;
         from += run;
     }
+    assert(from == end && (size_t)(end - to) == count);
     return buffer_splice(self, (size_t)(to - bytes), count, 0);
 }
 
@@ -470,6 +478,9 @@ assign_every(BufferObject *self, Py_ssize_t first, Py_ssize_t step, Py_ssize_t c
         return -1;
     }
     char *bytes = buffer_bytes(self);
+    assert(count == 0 || (first >= 0 && (size_t)first < buffer_length(self)));
+    assert(count == 0 || first + (count - 1) * step >= 0);
+    assert(count == 0 || (size_t)(first + (count - 1) * step) < buffer_length(self));
     for (Py_ssize_t i = 0; i < count; i++) {
         bytes[first + i * step] = source->bytes[i];
     }
@@ -484,6 +495,7 @@ assign_slice(BufferObject *self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t s
 {
     Py_ssize_t length = (Py_ssize_t)buffer_length(self);
     Py_ssize_t count = PySlice_AdjustIndices(length, &start, &stop, step);
+    assert(step != 0 && count >= 0 && count <= length);
     if (step == 1 && source == NULL) {
         return buffer_splice(self, (size_t)start, (size_t)count, 0);
     }
@@ -498,6 +510,7 @@ assign_slice(BufferObject *self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t s
         start += step * (count - 1);
         step = -step;
     }
+    assert(count == 0 || (start >= 0 && step > 1) || step == 1);
     return delete_every(self, (size_t)start, (size_t)step, (size_t)count);
 }
 
@@ -508,20 +521,16 @@ ass_slice(PyObject *op, PyObject *slice, PyObject *values)
     if (PySlice_Unpack(slice, &start, &stop, &step) < 0) {
         return -1;
     }
-    int rc;
+    BufferObject *self = buffer_cast(op);
     if (values == NULL) {
-        Py_BEGIN_CRITICAL_SECTION(op);
-        rc = assign_slice(buffer_cast(op), start, stop, step, NULL);
-        Py_END_CRITICAL_SECTION();
+        BUFFER_LOCKED(int, rc, op, assign_slice(self, start, stop, step, NULL));
         return rc;
     }
     struct source source;
     if (source_open(&source, op, values) < 0) {
         return -1;
     }
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = assign_slice(buffer_cast(op), start, stop, step, &source);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, assign_slice(self, start, stop, step, &source));
     source_close(&source);
     return rc;
 }
@@ -538,6 +547,7 @@ assign_item(BufferObject *self, Py_ssize_t index, bool delete, unsigned char val
         PyErr_SetString(PyExc_IndexError, "bytearray index out of range");
         return -1;
     }
+    assert(index >= 0 && (size_t)index < buffer_length(self));
     if (delete) {
         return buffer_splice(self, (size_t)index, 1, 0);
     }
@@ -552,10 +562,8 @@ edit_ass_item(PyObject *op, Py_ssize_t index, PyObject *value)
     if (value != NULL && args_byte(value, &byte) < 0) {
         return -1;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = assign_item(buffer_cast(op), index, value == NULL, byte);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op,
+                  assign_item(buffer_cast(op), index, value == NULL, byte));
     return rc;
 }
 

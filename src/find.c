@@ -22,6 +22,7 @@ find_byte(struct piece bytes, char value)
         return FIND_NONE;
     }
     const char *found = memchr(bytes.start, value, bytes.nbytes);
+    assert(found == NULL || *found == value);
     return found == NULL ? FIND_NONE : (size_t)(found - bytes.start);
 }
 
@@ -84,6 +85,7 @@ words_without_pair(const char *word, ptrdiff_t stride, size_t nwords,
                    size_t last_offset, uint64_t first, uint64_t last)
 {
     size_t n = 0;
+    assert(last_offset > 0 && (stride == WORD || stride == -WORD));
     for (; n < nwords; n++, word += stride) {
         uint64_t difference =
             (word_of(word) ^ first) | (word_of(word + last_offset) ^ last);
@@ -210,6 +212,7 @@ static inline size_t
 search_run(const struct search *search, int step)
 {
     size_t nleft = 0, at;
+    assert(search->npositions > 0 && search->step == step);
     bool skips =
         search->part.nbytes >= SKIPS_PART_MIN && search->npositions >= SKIPS_BYTES_MIN;
     at = skips ? find_by_skips(search, step, &nleft) : find_pair(search, step, &nleft);

@@ -1,4 +1,4 @@
-/* find: searching plain bytes. */
+/* find: searching bytes. */
 #ifndef GROWBUF_FIND_H
 #define GROWBUF_FIND_H
 
@@ -12,7 +12,7 @@ struct piece {
     size_t nbytes;
 };
 
-/* Return a piece without its first `nbytes` bytes. */
+/* Return a piece without its first `nbytes` bytes. pre: it has that many. */
 static inline struct piece
 piece_after(struct piece bytes, size_t nbytes)
 {
@@ -20,20 +20,20 @@ piece_after(struct piece bytes, size_t nbytes)
     return (struct piece){bytes.start + nbytes, bytes.nbytes - nbytes};
 }
 
-/* Returned if there is no such offset. */
+/* The functions below return this instead of an offset if there is no occurrence. */
 #define FIND_NONE SIZE_MAX
 
 /* Return the offset of the first or the last occurrence of `part`, or FIND_NONE. An
  * empty part occurs before each byte and after the last. The time is linear in the
- * length for all input. */
+ * number of bytes, whatever they are. */
 size_t find_first(struct piece bytes, struct piece part);
 size_t find_last(struct piece bytes, struct piece part);
 
 /* Return the offset of the first byte of that value, or FIND_NONE. */
 size_t find_byte(struct piece bytes, char value);
 
-/* Return how often `part` occurs without overlaps, at most `max`. pre: it is not
- * empty. */
+/* Count the occurrences of `part` that do not overlap, up to `max` of them. pre: `part`
+ * is not empty. */
 size_t find_count(struct piece bytes, struct piece part, size_t max);
 
 #endif

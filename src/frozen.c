@@ -59,7 +59,8 @@ heap_memory(char *block, size_t allocated)
                          .tag = STORE_HEAP};
 }
 
-/* Store the description of its memory before the object whose bytes begin at `start`. */
+/* Store the description of its memory before the object whose bytes begin at
+ * `start`. */
 static inline void
 describe_memory(char *start, const struct span *memory)
 {
@@ -235,9 +236,15 @@ static PyMethodDef frozen_methods[] = {
 
 PyDoc_STRVAR(frozen_doc,
 "The bytes that GrowBuffer.freeze() or GrowIO.getvalue() returns.\n\n"
-"It is a bytes object in every respect except for its memory: it can have the pages of\n"
-"the buffer, so that they need not be copied. Its slices, copies made by bytes() and all\n"
-"other results are plain bytes. It cannot be called, nor have subclasses.\n\n"
+"It is a bytes object in every respect except for its memory: it can have the pages\n"
+"of the buffer, so that they need not be copied. Its slices, copies made by bytes()\n"
+"and other results are plain bytes. As of every subclass of bytes, partition() and\n"
+"rpartition() return the object itself if they do not find the separator. It cannot\n"
+"be called, nor have subclasses.\n\n"
+"The program may crash if C code resizes the object with _PyBytes_Resize(), which\n"
+"is for new bytes objects only. Of Python itself only input() does so, with a line\n"
+"that sys.stdin.readline() returned: a replacement for sys.stdin must not return a\n"
+"FrozenBytes there, but bytes(frozen).\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> frozen = GrowBuffer(b'spam and eggs').freeze()\n"
 ">>> frozen, isinstance(frozen, bytes), {b'spam and eggs': 1}[frozen]\n"

@@ -1,7 +1,7 @@
 /* frozen: the Python type FrozenBytes, bytes that were taken out of a GrowBuffer.
  *
- * Its instances differ from other bytes objects only in where they are: in the span that
- * has their bytes, or in a heap block. The free bytes at the start of a span
+ * Its instances differ from other bytes objects only in where they are: in the span
+ * that has their bytes, or in a heap block. The free bytes at the start of a span
  * (GROWTH_FRONT) hold a description of the memory and the header of the object:
  *
  *   memory      |<------- headroom ------->| start                  dirty_end
@@ -32,15 +32,15 @@ PyObject *frozen_create(PyTypeObject *type, size_t nbytes);
 /* Whether frozen_from_store() can take over the memory of this store. */
 bool frozen_can_take(const struct store *store);
 
-/* Return a FrozenBytes with the bytes of `store`, which is empty afterwards. This cannot
- * fail. The bytes are moved by less than 16 if the header could not be aligned otherwise:
- * if bytes were removed before them, and their number is not a multiple of 16. pre:
- * frozen_can_take(store). */
+/* Return a FrozenBytes with the bytes of `store`, which is empty afterwards. This
+ * cannot fail. The header must be aligned to 16, and the bytes with it. So if bytes
+ * were removed at the front, and their number is not a multiple of 16, then all bytes
+ * are moved once, to the start of the memory. pre: frozen_can_take(store). */
 PyObject *frozen_from_store(PyTypeObject *type, struct store *store);
 
-/* Undo frozen_from_store(): move the memory of the object to `store`, and deallocate the
- * object. Return false, and do nothing, if it is not in a span. pre: the caller has the
- * only reference, and gives it up. */
+/* Undo frozen_from_store(): move the memory of the object to `store`, and deallocate
+ * the object. Return false, and do nothing, if it is not in a span. pre: the caller has
+ * the only reference, and gives it up. */
 bool frozen_into_store(PyObject *op, struct store *store);
 
 /* Return the bytes and the memory of the object as a store, to be read only. */

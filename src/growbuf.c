@@ -46,17 +46,19 @@ PyDoc_STRVAR(buffer_doc,
 "source, encoding, errors: as for bytearray.\n"
 "prefault: a helper thread touches pages ahead of the writer. It has no effect on a\n"
 "buffer with a limit.\n"
-"limit: the largest number of bytes that the buffer can hold; None for no limit. Address\n"
-"space for them is reserved, which takes no memory. So bytes can be appended, and\n"
-"removed from the front, while views of it exist. A view keeps its length and sees\n"
-"later writes. The limit counts the removed bytes that a view still sees. Growing past\n"
-"the limit raises MemoryError, and so does a limit that the system has no address space\n"
-"for. Copies and slices have no limit.");
+"limit: the largest number of bytes that the buffer can hold; None for no limit.\n"
+"Address space for them is reserved, which takes no memory. So bytes can be appended,\n"
+"and removed from the front, while views of it exist. A view keeps its length and\n"
+"sees later writes. The limit counts the removed bytes that a view still sees.\n"
+"Growing past the limit raises MemoryError. So does a limit for which the system has\n"
+"no address space. Copies and slices have no limit.");
 
+/* Make a type. `base` is the type that it derives from, or NULL for object. */
 static PyTypeObject *
-make_type(PyObject *module, PyType_Spec *spec)
+make_type(PyObject *module, PyType_Spec *spec, PyObject *base)
 {
-    return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    assert(!PyErr_Occurred());
+    return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, base);
 }
 
 /* The most bytes that a prompt shows in full, and how many of each end of more. */
@@ -98,7 +100,8 @@ prompt_text(PyObject *op)
 
 PyDoc_STRVAR(repr_pretty_doc,
 "_repr_pretty_($self, printer, cycle, /)\n--\n\n"
-"Show the buffer at IPython's prompt: only both ends if it has more than 1,000 bytes.\n\n"
+"Show the buffer at IPython's prompt. Of more than 1,000 bytes, show only both ends.\n"
+"\n"
 "repr() shows all bytes, because programs may write it to a file.");
 
 static PyObject *
@@ -134,8 +137,12 @@ make_buffer_type(PyObject *module, struct state *state)
     n = state_add_methods(state->methods, n, readfrom_methods);
     n = state_add_methods(state->methods, n, transfer_methods);
     n = state_add_methods(state->methods, n, prompt_methods);
-    n = base_complete(state->methods, n, STATE_MAX_METHODS - 1);
-    state->methods[n] = (PyMethodDef){NULL, NULL, 0, NULL};
+    Py_ssize_t count = base_complete(state->methods, n, STATE_MAX_METHODS - 1);
+    if (count < 0) {
+        return NULL;
+    }
+    assert(count < STATE_MAX_METHODS);
+    state->methods[count] = (PyMethodDef){NULL, NULL, 0, NULL};
 
     PyType_Slot slots[] = {
         {Py_tp_doc, (void *)buffer_doc},
@@ -169,8 +176,7 @@ make_buffer_type(PyObject *module, struct state *state)
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_IMMUTABLETYPE,
         .slots = slots,
     };
-    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(
-        module, &spec, (PyObject *)&PyByteArray_Type);
+    PyTypeObject *type = make_type(module, &spec, (PyObject *)&PyByteArray_Type);
     if (type != NULL) {
         type->tp_vectorcall = construct_vectorcall; /* a slot only since 3.14 */
     }
@@ -181,7 +187,7 @@ make_buffer_type(PyObject *module, struct state *state)
 
 /* Return the name of an errno value that a probe may return. */
 static PyObject *
-answer(int error)
+errno_name(int error)
 {
     switch (error) {
     case 0:
@@ -201,6 +207,7 @@ answer(int error)
     }
 }
 
+/* Store a value in a dict. The reference to it is consumed; it may be NULL. */
 static int
 set_new(PyObject *dict, const char *key, PyObject *value)
 {
@@ -209,23 +216,24 @@ set_new(PyObject *dict, const char *key, PyObject *value)
     return rc;
 }
 
+/* Return what the probe of each rung returned. */
 static PyObject *
-probe_answers(void)
+probe_results(void)
 {
-    PyObject *answers = PyDict_New();
-    for (int rung = PAGES_NRUNGS - 1; answers != NULL && rung > PAGES_HEAP; rung--) {
-        if (set_new(answers, pages_rung_names[rung], answer(pages_facts.errors[rung])) <
-            0) {
-            Py_CLEAR(answers);
+    PyObject *results = PyDict_New();
+    for (int rung = PAGES_NRUNGS - 1; results != NULL && rung > PAGES_HEAP; rung--) {
+        PyObject *name = errno_name(pages_facts.errors[rung]);
+        if (set_new(results, pages_rung_names[rung], name) < 0) {
+            Py_CLEAR(results);
         }
     }
-    return answers;
+    return results;
 }
 
 PyDoc_STRVAR(facts_doc,
 "facts()\n--\n\n"
-"Return what was found out about the system: strategy, probe, populate, page_size,\n"
-"huge_page_size (bytes), transparent_hugepage.");
+"Return a dict of facts about the system: strategy, probe, populate, page_size and\n"
+"huge_page_size (in bytes), transparent_hugepage.");
 
 static PyObject *
 facts(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
@@ -236,8 +244,8 @@ facts(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     }
     if (set_new(dict, "strategy",
                 PyUnicode_FromString(pages_rung_names[pages_facts.rung])) < 0 ||
-        set_new(dict, "probe", probe_answers()) < 0 ||
-        set_new(dict, "populate", answer(pages_facts.populate_error)) < 0 ||
+        set_new(dict, "probe", probe_results()) < 0 ||
+        set_new(dict, "populate", errno_name(pages_facts.populate_error)) < 0 ||
         set_new(dict, "page_size", PyLong_FromSize_t(pages_facts.page_nbytes)) < 0 ||
         set_new(dict, "huge_page_size", PyLong_FromSize_t(GROWTH_QUANTUM)) < 0 ||
         set_new(dict, "transparent_hugepage",
@@ -249,10 +257,10 @@ facts(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(stats_doc,
 "stats()\n--\n\n"
-"Return exact counts since the process began, and what there is now, as a dict of int.\n\n"
+"Return a dict of ints: counts since the process began, and what there is now.\n\n"
 "moves, moved_bytes: moves of pages (growing, take()), and the address space moved.\n"
-"copies, copied_bytes: bytes copied within a buffer or from the heap to a span or back;\n"
-"growth of small buffers on the heap, where realloc may copy, is not counted.\n"
+"copies, copied_bytes: copies within a buffer, or from the heap to a span or back.\n"
+"The growth of small buffers on the heap, where realloc may copy, is not counted.\n"
 "spans_live: spans in use.\n"
 "pool_spans, pool_bytes: spans kept for the next buffer, and the memory (not\n"
 "address space) they may hold; trim() gives them back.\n"
@@ -276,17 +284,20 @@ stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(trim_doc,
 "trim()\n--\n\n"
 "Give all memory and address space that is kept for the next buffer back to the\n"
-"system. The bytes of buffers in use are not touched; what they do not need of their\n"
-"memory is given back by their own trim(). Costs a system call for each entry of the\n"
-"pool: see pool_spans in stats().\n\n"
+"system, and the small objects that are kept back to Python's allocator. The bytes of\n"
+"buffers in use are not touched; what they do not need of their memory is given back\n"
+"by their own trim(). Costs a system call for each entry of the pool: see pool_spans\n"
+"in stats().\n\n"
 ">>> import growbuf\n"
 ">>> growbuf.trim()\n"
 ">>> growbuf.stats()['pool_bytes']\n"
 "0");
 
 static PyObject *
-trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+trim(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
+    struct state *state = PyModule_GetState(module);
+    buffer_free_dead(state->buffer_type);
     (void)pool_drain();
     Py_RETURN_NONE;
 }
@@ -331,8 +342,8 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 
 PyDoc_STRVAR(check_doc,
 "check(buffer, /)\n--\n\n"
-"Return why a GrowBuffer, a FrozenBytes or the pool is not as it should be, or None. For\n"
-"tests.");
+"Return what is wrong with a GrowBuffer or a FrozenBytes, or with the pool; None if\n"
+"nothing is. For tests.");
 
 static PyObject *
 check(PyObject *Py_UNUSED(module), PyObject *op)
@@ -350,8 +361,9 @@ check(PyObject *Py_UNUSED(module), PyObject *op)
 
 PyDoc_STRVAR(place_doc,
 "place(buffer, /)\n--\n\n"
-"Return (kind, address, length) of the memory of a GrowBuffer or a FrozenBytes: kind is\n"
-"'empty', 'heap', 'span' or 'limited', length is in bytes of address space. For tests.");
+"Return (kind, address, length) of the memory of a GrowBuffer or a FrozenBytes. The\n"
+"kind is 'empty', 'heap', 'span' or 'limited'; the length is in bytes of address\n"
+"space. For tests.");
 
 static PyObject *
 place(PyObject *Py_UNUSED(module), PyObject *op)
@@ -390,15 +402,17 @@ static PyMethodDef functions[] = {
 
 /* -------------------------------------------------------------------- the module */
 
-/* Return the highest rung allowed, or -1 with an exception. */
+/* Return the highest rung that may be used: that of GROWBUF_STRATEGY, if it is set. If
+ * there is no such rung, raise ImportError and return -1. */
 static int
-forced_rung(void)
+read_highest_rung(void)
 {
     const char *name = getenv("GROWBUF_STRATEGY");
     if (name == NULL || *name == '\0') {
         return PAGES_NRUNGS - 1;
     }
     int rung = pages_rung_named(name);
+    assert(rung < PAGES_NRUNGS);
     if (rung < 0) {
         PyErr_Format(PyExc_ImportError,
                      "GROWBUF_STRATEGY=%s: no such strategy; it is one of retain, "
@@ -408,10 +422,10 @@ forced_rung(void)
     return rung;
 }
 
-/* Read the pool's limit from GROWBUF_POOL_LIMIT. If that is not a number of bytes,
- * raise ImportError and return false. */
+/* Read the pool's limit from GROWBUF_POOL_LIMIT, if it is set. Return false, without an
+ * exception, if that is not a number of bytes. */
 static bool
-asked_budget(size_t *nbytes)
+read_pool_limit(size_t *nbytes)
 {
     *nbytes = POOL_NBYTES;
     const char *text = getenv("GROWBUF_POOL_LIMIT");
@@ -421,13 +435,8 @@ asked_budget(size_t *nbytes)
     char *end;
     errno = 0;
     long long number = strtoll(text, &end, 10);
-    if (errno != 0 || *end != '\0' || number < 0 || number > PY_SSIZE_T_MAX) {
-        PyErr_Format(PyExc_ImportError, "GROWBUF_POOL_LIMIT=%s: not a number of bytes",
-                     text);
-        return false;
-    }
     *nbytes = (size_t)number;
-    return true;
+    return errno == 0 && *end == '\0' && number >= 0 && number <= PY_SSIZE_T_MAX;
 }
 
 /* Configure the pool and the heap once in a process. A later import in another
@@ -435,11 +444,11 @@ asked_budget(size_t *nbytes)
  * come from bytearray's allocator, so that the block of a bytearray can be taken
  * over. */
 static void
-settle(void)
+configure_once(void)
 {
-    size_t budget;
-    if (asked_budget(&budget)) {
-        pool_set_limit(budget);
+    size_t nbytes;
+    if (read_pool_limit(&nbytes)) {
+        pool_set_limit(nbytes);
     }
 #if PY_VERSION_HEX < 0x030D0000
     store_heap.reallocate = PyObject_Realloc;
@@ -462,14 +471,12 @@ add_type(PyObject *module, PyTypeObject *type)
 static int
 add_types(PyObject *module, struct state *state)
 {
-    state->spare_type = make_type(module, &spare_type_spec);
-    state->frozen_type = (PyTypeObject *)PyType_FromModuleAndSpec(
-        module, &frozen_spec, (PyObject *)&PyBytes_Type);
-    state->buffer_type = make_buffer_type(module, state);
-    state->numpy_type = make_type(module, &layout_numpy_spec);
-    state->layout_type = make_type(module, &layout_spec);
-    if (!state->spare_type || !state->frozen_type || !state->buffer_type ||
-        !state->numpy_type || !state->layout_type ||
+    PyObject *bytes = (PyObject *)&PyBytes_Type;
+    if (!(state->spare_type = make_type(module, &spare_type_spec, NULL)) ||
+        !(state->frozen_type = make_type(module, &frozen_spec, bytes)) ||
+        !(state->buffer_type = make_buffer_type(module, state)) ||
+        !(state->numpy_type = make_type(module, &layout_numpy_spec, NULL)) ||
+        !(state->layout_type = make_type(module, &layout_spec, NULL)) ||
         PyModule_AddType(module, state->buffer_type) < 0 ||
         PyModule_AddType(module, state->frozen_type) < 0 ||
         PyModule_AddType(module, state->layout_type) < 0) {
@@ -485,17 +492,21 @@ static int
 module_exec(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
-    int highest = forced_rung();
-    size_t budget;
-    if (highest < 0 || !asked_budget(&budget)) {
+    int highest = read_highest_rung();
+    size_t nbytes;
+    if (highest < 0) {
         return -1;
     }
-    pool_init((enum pages_rung)highest, settle);
-    state->release_name = PyUnicode_InternFromString("release");
-    state->dtype_name = PyUnicode_InternFromString("dtype");
-    state->rebuild = PyObject_GetAttrString(module, "_rebuild");
-    if (state->release_name == NULL || state->rebuild == NULL ||
-        state->dtype_name == NULL || base_state_init(state) < 0) {
+    if (!read_pool_limit(&nbytes)) {
+        PyErr_Format(PyExc_ImportError, "GROWBUF_POOL_LIMIT=%s: not a number of bytes",
+                     getenv("GROWBUF_POOL_LIMIT"));
+        return -1;
+    }
+    pool_init((enum pages_rung)highest, configure_once);
+    if (!(state->release_name = PyUnicode_InternFromString("release")) ||
+        !(state->dtype_name = PyUnicode_InternFromString("dtype")) ||
+        !(state->rebuild = PyObject_GetAttrString(module, "_rebuild")) ||
+        base_state_init(state) < 0) {
         return -1;
     }
     return add_types(module, state);
@@ -524,7 +535,7 @@ static int
 module_clear(PyObject *module)
 {
     struct state *state = PyModule_GetState(module);
-    buffer_free_dead(state->buffer_type);
+    buffer_drop_dead(state->buffer_type);
     Py_CLEAR(state->buffer_type);
     Py_CLEAR(state->spare_type);
     Py_CLEAR(state->frozen_type);

@@ -3,9 +3,12 @@
 
 #include <assert.h>
 
+/* Thresholds of growth_heap(). */
 #define HEAP_SMALL ((size_t)16 << 10)
 #define HEAP_LARGE ((size_t)256 << 10)
-#define AHEAD_LEAST ((size_t)4 << 10)
+
+/* Bounds of what growth_ahead() adds. */
+#define AHEAD_TINY ((size_t)4 << 10)
 #define AHEAD_MIN ((size_t)64 << 10)
 #define AHEAD_MAX ((size_t)32 << 20)
 
@@ -52,6 +55,7 @@ growth_span_modest(size_t needed)
     return growth_round_up(more, GROWTH_QUANTUM);
 }
 
+/* Return `value`, or the bound that it is beyond. */
 static size_t
 between(size_t min, size_t value, size_t max)
 {
@@ -63,7 +67,8 @@ size_t
 growth_ahead(size_t end, size_t length)
 {
     assert(length <= end);
-    size_t min = between(AHEAD_LEAST, length, AHEAD_MIN);
+    size_t min = between(AHEAD_TINY, length, AHEAD_MIN);
     size_t step = between(min, length / 8, AHEAD_MAX);
+    assert(step <= AHEAD_MAX && step >= AHEAD_TINY);
     return end > GROWTH_MAX - step ? end : end + step;
 }

@@ -1,7 +1,8 @@
 /* growth: how much memory to ask for. Pure functions of sizes.
  *
- * A function that returns a size returns 0 if the size would pass SIZE_MAX / 2, the
- * largest length of a Python object. Callers report that as ENOMEM.
+ * Each function returns a number of bytes. growth_round_up(), growth_heap(),
+ * growth_span() and growth_span_modest() return 0 if it would be more than GROWTH_MAX.
+ * Callers report that as ENOMEM.
  */
 #ifndef GROWBUF_GROWTH_H
 #define GROWBUF_GROWTH_H
@@ -9,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The largest length in bytes of anything. */
+/* The largest number of bytes of any memory: the largest length of a Python object. */
 #define GROWTH_MAX (SIZE_MAX / 2)
 
 /* The length of a span is a multiple of this. On x86-64 and arm64 it is the size of a
@@ -17,10 +18,12 @@
  * tables. */
 #define GROWTH_QUANTUM ((size_t)2 << 20)
 
-/* The first bytes of a span hold no bytes of its store. An object that takes over the
- * span has its header there (frozen.c). So the first byte in use is aligned to this.
- * It is not 64, because large bytes objects begin 48 bytes after a page: memcpy() from
- * one to a buffer would be slow (copy.h). */
+/* A store leaves at least this many bytes at the start of its span unused. An object
+ * that takes over the span has its header there (frozen.c). A span begins at a page
+ * boundary, so a store that leaves exactly these bytes unused begins at a multiple of
+ * 128. If they were 64, it would be slow on some processors to copy from a large bytes
+ * object (copy.h): its bytes begin 48 bytes into a page, and those of the store would
+ * begin 16 bytes after that. */
 #define GROWTH_FRONT ((size_t)128)
 
 /* A store moves from the heap to a span at this many bytes. If it were larger, more
@@ -39,7 +42,7 @@
 #define GROWTH_HUGE_MIN ((size_t)4 << 20)
 
 /* A store that needs fewer bytes than this gets no span in huge pages, nor a part of
- * one. */
+ * one: its first byte would take a page of 2 MiB. */
 #define GROWTH_HUGE_PART_MIN ((size_t)1 << 20)
 
 /* From this many zero bytes on, fresh pages are used, which the kernel clears when they
@@ -49,27 +52,29 @@
 /* Return `nbytes` rounded up to a multiple of `unit`, a power of two. */
 size_t growth_round_up(size_t nbytes, size_t unit);
 
-/* Return the size of the heap block for `needed` bytes (the NUL included) if the
- * present block has `allocated` bytes. If `needed` is more than a quarter above that,
- * the size is `needed`. Otherwise some bytes are added:
- *   below 16 KiB  a quarter, since there may be many such stores;
- *   from 16 KiB   a half, since a copy takes time and the store will soon be in a span;
+/* Return the size of the heap block that `needed` bytes (the NUL included) get, when
+ * the present block has `allocated` bytes (0 if there is none). If `needed` is more
+ * than 1.25 times `allocated`, that is `needed`. Otherwise the store grows in small
+ * steps, and its block gets more than `needed`:
+ *   below 16 KiB  a quarter more, since there may be many such stores;
+ *   from 16 KiB   a half, since copies take time and the store will soon be in a span;
  *   from 256 KiB  an eighth, as in bytearray: only the rung `heap` has such blocks.
  */
 size_t growth_heap(size_t needed, size_t allocated);
 
-/* Return the length of the span for `needed` bytes (the NUL included) if the present
- * span has `length`, or 0 if there is none. It is at least twice `length`, because
- * address space costs nothing. */
+/* Return the length of the span that `needed` bytes (the NUL included) get, when the
+ * present span has `length` bytes (0 if there is none). It is at least twice `length`,
+ * because address space costs nothing. */
 size_t growth_span(size_t needed, size_t length);
 
-/* Return the length to ask for when the system refuses the doubled one: an eighth more
- * than `needed`. */
+/* Return the length of the span to ask for when the system refuses that of
+ * growth_span(): an eighth more than `needed`. */
 size_t growth_span_modest(size_t needed);
 
-/* Return the offset up to which pages are made present when `length` bytes in use end
- * at offset `end`. It is `end` plus an eighth of the length: at most 32 MiB, and at
- * least 64 KiB, or the length if that is less, or 4 KiB if even the length is less. */
+/* Return the offset up to which pages are made present, if `length` bytes are in use
+ * and the last of them ends at offset `end`. It is `end` plus length / 8, except that
+ * no fewer than 64 KiB and no more than 32 MiB are added. If `length` is below 64 KiB,
+ * `length` is added, or 4 KiB if that is more. */
 size_t growth_ahead(size_t end, size_t length);
 
 #endif

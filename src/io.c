@@ -6,13 +6,13 @@
 #include "io_state.h"
 #include "io_write.h"
 
-/* ----------------------------------------------------------------- whether it is open */
+/* --------------------------------------------------------------- whether it is open */
 
 PyDoc_STRVAR(io_close_doc,
 "close($self, /)\n--\n\n"
-"Close the file. It drops its bytes, and its other file methods raise ValueError.\n\n"
-"Raise BufferError while a view of the bytes exists. A reference to the file's buffer\n"
-"stays valid, and the buffer keeps its bytes. Closing a closed file does nothing.\n\n"
+"Close the file. Its bytes are freed, and its other file methods raise ValueError.\n\n"
+"Raise BufferError while a view of the bytes exists. A buffer that other code has\n"
+"keeps its bytes. Closing a closed file does nothing.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam')\n"
 ">>> file.close(), file.closed\n"
@@ -21,7 +21,23 @@ PyDoc_STRVAR(io_close_doc,
 static PyObject *
 io_close(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return buffer_none_or_null(io_replace(op, NULL, NULL, 0));
+    IOObject *self = io_cast(op);
+    PyObject *bytes = NULL;
+    BufferObject *buffer = NULL;
+    int rc;
+    IO_BEGIN(self);
+    rc = self->finalizing ? 0 : io_check_no_views_locked(self, "close the file");
+    if (rc == 0) {
+        bytes = self->bytes;
+        buffer = self->buffer;
+        self->bytes = NULL;
+        self->buffer = NULL;
+    }
+    IO_END(self);
+    /* The lock is released by now, since deallocating them may run user code. */
+    Py_XDECREF(bytes);
+    Py_XDECREF(buffer);
+    return buffer_none_or_null(rc);
 }
 
 PyDoc_STRVAR(io_closed_doc,
@@ -38,14 +54,14 @@ io_get_closed(PyObject *op, void *Py_UNUSED(closure))
     IO_BEGIN(self);
     closed = io_is_closed(self);
     IO_END(self);
-    return PyBool_FromLong(closed);
+    return Py_NewRef(closed ? Py_True : Py_False);
 }
 
-/* Return `answer`; raise ValueError if the file is closed. */
+/* Return a new reference to `value`. Raise ValueError if the file is closed. */
 static PyObject *
-io_answer(PyObject *op, PyObject *answer)
+io_return_if_open(PyObject *op, PyObject *value)
 {
-    return io_check_open(op) < 0 ? NULL : Py_NewRef(answer);
+    return io_check_open(op) < 0 ? NULL : Py_NewRef(value);
 }
 
 PyDoc_STRVAR(io_flush_doc,
@@ -58,13 +74,13 @@ PyDoc_STRVAR(io_flush_doc,
 static PyObject *
 io_flush(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return io_answer(op, Py_None);
+    return io_return_if_open(op, Py_None);
 }
 
 PyDoc_STRVAR(io_isatty_doc,
 "isatty($self, /)\n--\n\n"
 "Return False: the file is not a terminal.\n\n"
-"Raise ValueError if the file is closed.\n\n"
+"Raise ValueError if the file is closed. Costs nothing more than the call.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> GrowIO().isatty()\n"
 "False");
@@ -72,13 +88,13 @@ PyDoc_STRVAR(io_isatty_doc,
 static PyObject *
 io_isatty(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return io_answer(op, Py_False);
+    return io_return_if_open(op, Py_False);
 }
 
 PyDoc_STRVAR(io_readable_doc,
 "readable($self, /)\n--\n\n"
 "Return True: the file can be read.\n\n"
-"Raise ValueError if the file is closed.\n\n"
+"Raise ValueError if the file is closed. Costs nothing more than the call.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> GrowIO().readable()\n"
 "True");
@@ -86,7 +102,7 @@ PyDoc_STRVAR(io_readable_doc,
 PyDoc_STRVAR(io_writable_doc,
 "writable($self, /)\n--\n\n"
 "Return True: the file can be written to.\n\n"
-"Raise ValueError if the file is closed.\n\n"
+"Raise ValueError if the file is closed. Costs nothing more than the call.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> GrowIO().writable()\n"
 "True");
@@ -94,7 +110,7 @@ PyDoc_STRVAR(io_writable_doc,
 PyDoc_STRVAR(io_seekable_doc,
 "seekable($self, /)\n--\n\n"
 "Return True: the position can be moved.\n\n"
-"Raise ValueError if the file is closed.\n\n"
+"Raise ValueError if the file is closed. Costs nothing more than the call.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> GrowIO().seekable()\n"
 "True");
@@ -102,16 +118,16 @@ PyDoc_STRVAR(io_seekable_doc,
 static PyObject *
 io_true(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return io_answer(op, Py_True);
+    return io_return_if_open(op, Py_True);
 }
 
 /* ---------------------------------------------------- the buffer, and memory use */
 
 PyDoc_STRVAR(io_buffer_doc,
-"The GrowBuffer with the file's bytes.\n\n"
-"The file and the buffer share the bytes: a change of one is a change of the other.\n"
-"If the bytes are not in a buffer yet, the first use copies them to one. Raises\n"
-"ValueError if the file is closed.\n\n"
+"The GrowBuffer that has the file's bytes.\n\n"
+"A change of the buffer is a change of the file, and the reverse. If the bytes are\n"
+"not in a buffer yet, they are copied to one. Raises ValueError if the file is\n"
+"closed.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam')\n"
 ">>> file.buffer.extend(b' and eggs')\n"
@@ -127,7 +143,7 @@ io_get_buffer(PyObject *op, void *Py_UNUSED(closure))
 PyDoc_STRVAR(io_sizeof_doc,
 "__sizeof__($self, /)\n--\n\n"
 "Return how many bytes of memory the file and its bytes may occupy.\n\n"
-"A bytes object to which other code may refer is not counted.\n\n"
+"A bytes object that other code may have too is not counted.\n\n"
 ">>> import sys\n"
 ">>> from growbuf import GrowIO\n"
 ">>> sys.getsizeof(GrowIO(bytes(1000))) < 1000\n"
@@ -140,7 +156,8 @@ io_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
     size_t nbytes = (size_t)Py_TYPE(op)->tp_basicsize;
     IO_BEGIN(self);
     if (self->buffer != NULL) {
-        nbytes += sizeof(BufferObject) + store_nbytes(&self->buffer->store);
+        nbytes += sizeof(BufferObject) + store_nbytes(&self->buffer->store) +
+                  buffer_held(self->buffer);
     }
     else if (self->bytes != NULL && !self->shared) {
         nbytes += (size_t)(Py_TYPE(self->bytes)->tp_basicsize +
@@ -154,21 +171,20 @@ io_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(io_doc,
 "GrowIO(initial_bytes=b'', *, buffer=None, limit=None)\n--\n\n"
-"A binary file in memory: an io.BytesIO whose bytes are in a GrowBuffer when they are\n"
-"many.\n\n"
-"initial_bytes: a bytes-like object. A bytes object is not copied until the file is\n"
-"written to; others are copied.\n"
-"buffer: a GrowBuffer to work on in place, from position 0, with no copy.\n"
+"A binary file in memory: an io.BytesIO that keeps many bytes in a GrowBuffer.\n\n"
+"initial_bytes: a bytes-like object. A bytes object is not copied before the first\n"
+"write. Other objects are copied.\n"
+"buffer: a GrowBuffer that the file reads and writes in place, without a copy.\n"
 "limit: the largest length of the file in bytes. Address space for it is reserved at\n"
-"once: the file can grow while views of its bytes exist, and no byte ever moves.\n\n"
+"once, so that no byte ever moves, and the file can grow while views of it exist.\n\n"
 "Raise TypeError for other objects, MemoryError if there is too little memory or\n"
 "address space.\n\n"
-"The bytes are in a GrowBuffer from the start with buffer, with limit, and if they\n"
-"were copied and are 72 KiB or more. Otherwise they are in a bytes object, as a\n"
-"BytesIO's are. They move to a GrowBuffer if a write makes the file 72 KiB long or\n"
-"longer, or if getbuffer() or the attribute buffer is used. A GrowBuffer grows by\n"
-"moving pages. After any exception except one in writelines() the bytes and the\n"
-"position are unchanged.\n\n"
+"With buffer or limit the bytes are in a GrowBuffer from the start, and so is a\n"
+"copy of 120 KiB or more. Other files keep their bytes in a bytes object, as a\n"
+"BytesIO does. These bytes move to a GrowBuffer when a write makes the file 120 KiB\n"
+"long or longer, or when getbuffer() or the attribute buffer is used. A GrowBuffer\n"
+"grows by moving pages. After an exception the bytes and the position are\n"
+"unchanged, except if writelines() raised it.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam and eggs')\n"

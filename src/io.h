@@ -1,5 +1,6 @@
-/* io: the Python type GrowIO, a binary file in memory. It is a subclass of io.BytesIO that
- * overrides every method and slot, and keeps its bytes in fields of its own (io_file.h).
+/* io: the Python type GrowIO, a binary file in memory. It is a subclass of io.BytesIO
+ * that overrides every method and slot, and keeps its bytes in fields of its own
+ * (io_file.h).
  */
 #ifndef GROWBUF_IO_H
 #define GROWBUF_IO_H

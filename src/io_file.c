@@ -1,8 +1,9 @@
-/* io_file: one GrowIO: its bytes, its position, its lock, and how it opens and closes. */
+/* io_file: one GrowIO: its bytes, position and lock, and how it opens and closes. */
 #include "io_file.h"
 
 #include <string.h>
 
+#include "copy.h"
 #include "frozen.h"
 #include "growth.h"
 #include "state.h"
@@ -17,7 +18,7 @@ io_find_fault(const IOObject *self)
         return "a method of BytesIO's own has opened the file";
     }
     if (self->bytes != NULL && self->buffer != NULL) {
-        return "the file has its bytes twice";
+        return "the file has both a bytes object and a buffer";
     }
     if (self->position > PY_SSIZE_T_MAX) {
         return "the position is too large";
@@ -29,11 +30,11 @@ io_find_fault(const IOObject *self)
     if (!(is_frozen || PyBytes_CheckExact(self->bytes)) ||
         (is_frozen && !self->shared) ||
         self->nbytes > (size_t)PyBytes_GET_SIZE(self->bytes)) {
-        return "the file has other bytes than it says";
+        return "the bytes object is of another type or too short";
     }
     if (!self->shared &&
         (PyBytes_GET_SIZE(self->bytes) == 0 || Py_REFCNT(self->bytes) != 1)) {
-        return "other code sees what the file writes to";
+        return "other code has the bytes object that the file writes to";
     }
     return NULL;
 }
@@ -85,11 +86,8 @@ io_raise_closed(void)
 }
 
 int
-io_check_no_views_locked(const IOObject *self, const char *action)
+io_raise_views(const char *action)
 {
-    if (self->buffer == NULL || !buffer_is_exported(self->buffer)) {
-        return 0;
-    }
     PyErr_Format(PyExc_BufferError,
                  "cannot %s while a view of its bytes exists: release the view first",
                  action);
@@ -100,12 +98,10 @@ int
 io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position)
 {
     IOObject *self = io_cast(op);
-    bool closes = bytes == NULL && buffer == NULL;
+    assert((bytes == NULL) != (buffer == NULL) && position <= PY_SSIZE_T_MAX);
     int rc;
     IO_BEGIN(self);
-    rc = self->finalizing ? 0
-         : closes         ? io_check_no_views_locked(self, "close the file")
-                          : io_check_replaceable_locked(self);
+    rc = io_check_replaceable_locked(self);
     if (rc == 0) {
         PyObject *old_bytes = self->bytes;
         BufferObject *old_buffer = self->buffer;
@@ -174,7 +170,8 @@ io_is_unique(PyObject *op)
 #endif
 }
 
-/* Take the memory of a FrozenBytes, to which only the file refers, for a new buffer. */
+/* Make a buffer of a FrozenBytes to which only the file refers. A FrozenBytes on the
+ * heap is left as it is. */
 static int
 io_thaw_locked(IOObject *self)
 {
@@ -193,14 +190,110 @@ io_thaw_locked(IOObject *self)
     int rc = buffer_exchange(self->buffer, &store);
     store_free(&store);
     size_t length = buffer_length(self->buffer);
-    if (rc == 0 && length > self->nbytes) { /* truncate() has left these bytes */
+    if (rc == 0 && length > self->nbytes) { /* truncate() has removed these bytes */
         rc = buffer_splice(self->buffer, self->nbytes, length - self->nbytes, 0);
     }
     assert(rc == 0 && buffer_length(self->buffer) == self->nbytes);
     return rc;
 }
 
-void
+/* If only the file still refers to `bytes`, make it writable: a FrozenBytes becomes a
+ * buffer, and the cached hash of another object is removed. */
+static int
+io_reclaim_bytes_locked(IOObject *self)
+{
+    if (!io_is_unique(self->bytes)) {
+        return 0;
+    }
+    if (frozen_is_frozen(self->bytes)) {
+        return io_thaw_locked(self);
+    }
+    if (PyBytes_GET_SIZE(self->bytes) > 0) {
+        _Py_COMP_DIAG_PUSH;
+        _Py_COMP_DIAG_IGNORE_DEPR_DECLS;
+        ((PyBytesObject *)self->bytes)->ob_shash = -1;
+        _Py_COMP_DIAG_POP;
+        self->shared = false;
+    }
+    return 0;
+}
+
+/* Copy the bytes to a new buffer of `length` bytes, and drop the bytes object. The caller
+ * writes the values of the other bytes before any other code runs. */
+static int
+io_move_to_buffer_locked(IOObject *self, size_t length)
+{
+    assert(self->nbytes <= length && self->buffer == NULL);
+    PyObject *op = buffer_create(io_buffer_type(Py_TYPE(self)), length);
+    if (op == NULL) {
+        return -1;
+    }
+    self->buffer = buffer_cast(op);
+    copy_bytes(buffer_bytes(self->buffer), PyBytes_AS_STRING(self->bytes),
+               self->nbytes);
+    Py_CLEAR(self->bytes);
+    return 0;
+}
+
+/* Return the size of the bytes object for `length` bytes, if the present one has `size`.
+ * If `length` is more than an eighth above that, it is `length`. Otherwise some bytes
+ * are added: an eighth, since there may be many small files; or a half from 16 KiB on,
+ * since a copy takes time. */
+static size_t
+io_grown_size(size_t length, size_t size)
+{
+    assert(length < IO_BUFFER_MIN);
+    if (length > size + size / 8) {
+        return length;
+    }
+    size_t wanted = length + (length < 16 << 10 ? length / 8 + 6 : length / 2);
+    return wanted < IO_BUFFER_MIN ? wanted : IO_BUFFER_MIN;
+}
+
+int
+io_make_writable_locked(IOObject *self, size_t end)
+{
+    if (self->shared && io_reclaim_bytes_locked(self) < 0) {
+        return -1;
+    }
+    if (self->buffer != NULL) {
+        return 0;
+    }
+    size_t size = (size_t)PyBytes_GET_SIZE(self->bytes);
+    if (!self->shared && end <= size) {
+        return 0;
+    }
+    if (end > PY_SSIZE_T_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "new buffer size too large");
+        return -1;
+    }
+    size_t length = end > self->nbytes ? end : self->nbytes;
+    if (length >= IO_BUFFER_MIN) {
+        /* Zeros before the position come from io_grow_buffer_locked(). */
+        return io_move_to_buffer_locked(
+            self, self->position > self->nbytes ? self->nbytes : length);
+    }
+    size_t wanted = io_grown_size(length, size);
+    return self->shared ? io_copy_bytes_locked(self, wanted)
+                        : io_resize_bytes_locked(self, wanted);
+}
+
+int
+io_grow_buffer_locked(IOObject *self, size_t end)
+{
+    BufferObject *buffer = self->buffer;
+    size_t length = buffer_length(buffer);
+    if (end > PY_SSIZE_T_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "new buffer size too large");
+        return -1;
+    }
+    return self->position > length ? buffer_append_zeros(buffer, end - length)
+                                   : buffer_append(buffer, end - length);
+}
+
+/* Make a FrozenBytes of the file's buffer, without a copy. Do nothing if other code has
+ * the buffer, if the buffer has a limit, or if its memory is no span. */
+static void
 io_freeze_buffer_locked(IOObject *self)
 {
     BufferObject *buffer = self->buffer;
@@ -224,120 +317,52 @@ io_freeze_buffer_locked(IOObject *self)
     assert(!PyErr_Occurred());
 }
 
-/* If only the file still refers to `bytes`, make it writable again, and reset the hash
- * that it may have cached; a FrozenBytes becomes a buffer. */
+/* Make the bytes object as long as the bytes in use, but one byte at least; or make a
+ * buffer of it, if it is a FrozenBytes to which only the file refers. */
 static int
-io_reclaim_bytes_locked(IOObject *self)
-{
-    if (!io_is_unique(self->bytes)) {
-        return 0;
-    }
-    if (frozen_is_frozen(self->bytes)) {
-        return io_thaw_locked(self);
-    }
-    if (PyBytes_GET_SIZE(self->bytes) > 0) {
-        _Py_COMP_DIAG_PUSH;
-        _Py_COMP_DIAG_IGNORE_DEPR_DECLS;
-        ((PyBytesObject *)self->bytes)->ob_shash = -1;
-        _Py_COMP_DIAG_POP;
-        self->shared = false;
-    }
-    return 0;
-}
-
-/* Move the bytes to a new buffer with a capacity of `capacity`, at least the length. */
-static int
-io_move_to_buffer_locked(IOObject *self, size_t capacity)
-{
-    PyTypeObject *type = io_buffer_type(Py_TYPE(self));
-    BufferObject *buffer = (BufferObject *)buffer_new(type, NULL, NULL);
-    if (buffer == NULL) {
-        return -1;
-    }
-    if (buffer_reserve(buffer, capacity) < 0 ||
-        buffer_append(buffer, self->nbytes) < 0) {
-        Py_DECREF(buffer);
-        return -1;
-    }
-    memcpy(buffer_bytes(buffer), PyBytes_AS_STRING(self->bytes), self->nbytes);
-    self->buffer = buffer;
-    Py_CLEAR(self->bytes);
-    return 0;
-}
-
-int
-io_make_writable_locked(IOObject *self, size_t end)
-{
-    if (self->shared && io_reclaim_bytes_locked(self) < 0) {
-        return -1;
-    }
-    if (self->buffer != NULL) {
-        return 0;
-    }
-    size_t size = (size_t)PyBytes_GET_SIZE(self->bytes);
-    if (!self->shared && end <= size) {
-        return 0;
-    }
-    if (end > PY_SSIZE_T_MAX) {
-        PyErr_SetString(PyExc_OverflowError, "new buffer size too large");
-        return -1;
-    }
-    size_t length = end > self->nbytes ? end : self->nbytes;
-    if (length >= GROWTH_SPAN_MIN - 1) {
-        return io_move_to_buffer_locked(self, length);
-    }
-    size_t wanted = growth_heap(length + 1, size + 1) - 1; /* each with a NUL */
-    return self->shared ? io_copy_bytes_locked(self, wanted)
-                        : io_resize_bytes_locked(self, wanted);
-}
-
-int
-io_truncate_bytes_locked(IOObject *self, size_t nbytes)
-{
-    size_t before = self->nbytes;
-    assert(self->buffer == NULL && nbytes <= before);
-    self->nbytes = nbytes;
-    if (nbytes >= (size_t)PyBytes_GET_SIZE(self->bytes) / 2) {
-        return 0;
-    }
-    if (!self->shared) {
-        if (io_resize_bytes_locked(self, nbytes + 1) < 0) {
-            PyErr_Clear(); /* the memory is kept */
-        }
-        return 0;
-    }
-    if (io_make_writable_locked(self, nbytes) < 0) {
-        self->nbytes = before;
-        return -1;
-    }
-    return 0;
-}
-
-int
-io_grow_buffer_locked(IOObject *self, size_t end)
-{
-    BufferObject *buffer = self->buffer;
-    size_t length = buffer_length(buffer);
-    if (end > PY_SSIZE_T_MAX) {
-        PyErr_SetString(PyExc_OverflowError, "new buffer size too large");
-        return -1;
-    }
-    return self->position > length ? buffer_append_zeros(buffer, end - length)
-                                   : buffer_append(buffer, end - length);
-}
-
-int
 io_fit_bytes_locked(IOObject *self)
 {
     if (self->shared && io_reclaim_bytes_locked(self) < 0) {
         return -1;
     }
+    size_t size = self->nbytes > 0 ? self->nbytes : 1;
     return self->buffer != NULL ? 0
-           : self->shared       ? io_copy_bytes_locked(self, self->nbytes)
-                                : io_resize_bytes_locked(self, self->nbytes);
+           : self->shared       ? io_copy_bytes_locked(self, size)
+                                : io_resize_bytes_locked(self, size);
 }
 
-/* Make sure that the bytes are in a buffer. */
+PyObject *
+io_get_all_locked(IOObject *self)
+{
+    size_t length = io_length(self);
+    assert(length > 1);
+    if (self->bytes != NULL && length < (size_t)PyBytes_GET_SIZE(self->bytes) &&
+        io_fit_bytes_locked(self) < 0) {
+        return NULL;
+    }
+    if (self->buffer != NULL && length >= GROWTH_HEAP_AGAIN) {
+        io_freeze_buffer_locked(self);
+    }
+    if (self->bytes == NULL) {
+        return PyBytes_FromStringAndSize(io_start(self), (Py_ssize_t)length);
+    }
+    assert(length == (size_t)PyBytes_GET_SIZE(self->bytes));
+    self->shared = true;
+    return Py_NewRef(self->bytes);
+}
+
+void
+io_truncate_bytes_locked(IOObject *self, size_t nbytes)
+{
+    assert(self->buffer == NULL && nbytes <= self->nbytes);
+    self->nbytes = nbytes;
+    if (nbytes < (size_t)PyBytes_GET_SIZE(self->bytes) / 2 &&
+        io_fit_bytes_locked(self) < 0) {
+        PyErr_Clear();
+    }
+}
+
+/* Ensure that the bytes are in a buffer. */
 static int
 io_make_buffer_locked(IOObject *self)
 {
@@ -353,11 +378,9 @@ io_hold_buffer(PyObject *op)
 {
     IOObject *self = io_cast(op);
     BufferObject *buffer = NULL;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0 && io_make_buffer_locked(self) == 0) {
-        buffer = (BufferObject *)Py_NewRef(self->buffer);
-    }
-    IO_END(self);
+    IO_IF_OPEN(self, buffer = io_make_buffer_locked(self) < 0
+                                  ? NULL
+                                  : (BufferObject *)Py_NewRef(self->buffer));
     return buffer;
 }
 
@@ -405,8 +428,9 @@ io_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs
     return nothing == NULL ? NULL : io_make(type, nothing, NULL);
 }
 
-/* The base's finalizer calls close(), which a subclass may override. GrowIO's own
- * close() ignores views then: a view keeps the bytes alive without the file. */
+/* The base's finalizer calls close(), which a subclass may override. During the call
+ * GrowIO's own close() ignores views, because a view keeps the bytes without the
+ * file. */
 void
 io_finalize(PyObject *op)
 {
@@ -415,8 +439,8 @@ io_finalize(PyObject *op)
     io_cast(op)->finalizing = false; /* a subclass's close() may have kept the file */
 }
 
-/* `bytes` is not visited. It refers to no other object, and gc.get_referents() must not
- * return an object that the file writes to. */
+/* `bytes` is not visited: it refers to no other object, and gc.get_referents() would
+ * return an object that the file later writes to. */
 int
 io_traverse(PyObject *op, visitproc visit, void *arg)
 {

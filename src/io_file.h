@@ -1,23 +1,28 @@
-/* io_file: one GrowIO: its bytes, its position, its lock, and how it opens and closes.
+/* io_file: one GrowIO: its bytes, position and lock, and how it opens and closes.
  *
- * The bytes are in one of two objects. A closed file has neither.
+ * An open file has its bytes in one of two objects. A closed file has neither object.
  *
- *   bytes   a bytes object: the one that the file was made from, of any length; or one
- *           to which only the file refers, and which is written in place:
+ *   bytes   a bytes object, the first `nbytes` bytes of which are those of the file:
  *
  *             |<----- nbytes ----->|   unspecified   |NUL
  *             |<--------- PyBytes_GET_SIZE --------->|
  *
- *           It is a FrozenBytes after a read of all bytes of a buffer. The next write
- *           makes its memory a buffer again, or copies it if other code has the object.
- *   buffer  a GrowBuffer: once the file is longer, or when the caller gives it or asks
- *           for it. It raises BufferError itself if an export forbids a new length.
+ *           The object is shared if the file was made from it, or if a read of all
+ *           bytes has returned it. Shared objects may have any length, and are not
+ *           written to. The next write copies the bytes, unless only the file refers
+ *           to the object by then.
  *
- * Methods of io.BytesIO itself, if they are called on a GrowIO, find a closed file.
+ *           A read of all bytes of a buffer makes a FrozenBytes of its memory. The next
+ *           write makes a buffer of it again, or copies the bytes.
+ *   buffer  a GrowBuffer. A file gets one when it is written to and has IO_BUFFER_MIN
+ *           bytes or more, or when the caller passes one or asks for it. The buffer
+ *           itself raises BufferError if an export forbids a change of its length.
  *
- * Inline functions, and those that end in _locked, are called between IO_BEGIN and IO_END.
- * There no other code uses the file, nor its buffer if it has one.
- * -1 and NULL come with an exception; then the file is unchanged.
+ * To the methods of io.BytesIO itself a GrowIO is a closed file.
+ *
+ * Functions that end in _locked, and inline functions that take an IOObject, are called
+ * between IO_BEGIN and IO_END. There no other code uses the file or its buffer. A
+ * function that returns -1 or NULL has set an exception and left the file unchanged.
  */
 #ifndef GROWBUF_IO_FILE_H
 #define GROWBUF_IO_FILE_H
@@ -38,7 +43,7 @@ typedef struct {
     struct io_base base;
     BufferObject *buffer;
     PyObject *bytes;
-    size_t nbytes;   /* of `bytes` in use */
+    size_t nbytes;   /* how many of `bytes` are in use */
     size_t position; /* at most PY_SSIZE_T_MAX, and may be past the end */
     bool shared;     /* other code may have a reference to `bytes` */
     bool finalizing; /* close() succeeds even while views exist */
@@ -49,6 +54,12 @@ io_cast(PyObject *op)
 {
     return (IOObject *)op;
 }
+
+/* Below this length a file that is written to has its bytes in a bytes object. Few files
+ * grow far past it, and for a file that does not, a heap block costs less than a span:
+ * it takes no system call and fewer pages. It is below 128 KiB, from where on glibc maps
+ * each block by itself. */
+#define IO_BUFFER_MIN ((size_t)120 << 10)
 
 /* ------------------------------------------------------------------------ the lock */
 
@@ -75,6 +86,15 @@ void io_lock(IOObject *self, PyCriticalSection2 *section);
     }
 #endif
 
+/* Lock the file, and execute `statement` if it is open. If it is closed, raise
+ * ValueError. */
+#define IO_IF_OPEN(self, statement)                                                    \
+    IO_BEGIN(self);                                                                    \
+    if (io_check_open_locked(self) == 0) {                                             \
+        statement;                                                                     \
+    }                                                                                  \
+    IO_END(self)
+
 /* ------------------------------------------------------------------- open or closed */
 
 static inline bool
@@ -95,15 +115,22 @@ io_check_open_locked(const IOObject *self)
 static inline int
 io_check_open(PyObject *op)
 {
-    int rc;
-    IO_BEGIN(io_cast(op));
-    rc = io_check_open_locked(io_cast(op));
-    IO_END(io_cast(op));
+    int rc = -1;
+    IO_IF_OPEN(io_cast(op), rc = 0);
     return rc;
 }
 
-/* Raise BufferError if a view of the bytes exists. `action` completes "cannot ...". */
-int io_check_no_views_locked(const IOObject *self, const char *action);
+/* Raise BufferError. `action` follows "cannot" in the message. Returns -1. */
+int io_raise_views(const char *action);
+
+/* Raise BufferError if a view of the bytes exists. */
+static inline int
+io_check_no_views_locked(const IOObject *self, const char *action)
+{
+    return self->buffer != NULL && buffer_is_exported(self->buffer)
+               ? io_raise_views(action)
+               : 0;
+}
 
 static inline int
 io_check_replaceable_locked(const IOObject *self)
@@ -111,9 +138,9 @@ io_check_replaceable_locked(const IOObject *self)
     return io_check_no_views_locked(self, "give the file other bytes");
 }
 
-/* Replace the file's bytes by `bytes` or by `buffer`; close the file if both are NULL.
- * Takes over both references, on failure too. Raise BufferError while a view of the old
- * bytes exists. */
+/* Replace the file's bytes by `bytes` or by `buffer`, of which the other is NULL. The
+ * file is open afterwards. The references are consumed, on failure too. Raise
+ * BufferError if a view of the old bytes exists. */
 int io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position);
 
 /* ----------------------------------------------------- the bytes of an open file */
@@ -131,7 +158,8 @@ io_start(const IOObject *self)
                                 : PyBytes_AS_STRING(self->bytes);
 }
 
-/* Return how many bytes there are from the position on, at most `max`; -1: all. */
+/* Return the number of bytes from the position to the end, but `max` at most. A
+ * negative `max` is no maximum. */
 static inline size_t
 io_available(const IOObject *self, Py_ssize_t max)
 {
@@ -140,52 +168,41 @@ io_available(const IOObject *self, Py_ssize_t max)
     return max >= 0 && (size_t)max < rest ? (size_t)max : rest;
 }
 
-/* Make the file's bytes object of its buffer, without a copy. Do nothing if other code
- * has the buffer, if the buffer has a limit, or if its memory is no span. */
-void io_freeze_buffer_locked(IOObject *self);
+/* Return all bytes of the file, which are 2 or more, as a bytes object. That is the
+ * file's own object, which becomes shared. If the bytes are in a buffer, a FrozenBytes
+ * takes its memory over. The bytes of the buffer are copied if that is not possible:
+ * other code has the buffer or a view of it, it has a limit, or its memory is no
+ * span. */
+PyObject *io_get_all_locked(IOObject *self);
 
-/* Return `nbytes` bytes from `at` on as a bytes object: the file's own object if it has
- * no other bytes, else a copy. */
+/* Return a bytes object of the `nbytes` bytes at offset `at`: a copy, or what
+ * io_get_all_locked() returns if they are all bytes of the file. Objects of fewer than
+ * 2 bytes are always Python's own. */
 static inline PyObject *
 io_get_bytes(IOObject *self, size_t at, size_t nbytes)
 {
-    if (self->buffer != NULL && nbytes >= GROWTH_HEAP_AGAIN &&
-        nbytes == buffer_length(self->buffer)) {
-        io_freeze_buffer_locked(self);
-    }
-    if (self->bytes != NULL && nbytes == (size_t)PyBytes_GET_SIZE(self->bytes) &&
-        nbytes > 1) {
+    if (nbytes == io_length(self) && nbytes > 1) {
+        if (self->bytes == NULL || nbytes < (size_t)PyBytes_GET_SIZE(self->bytes)) {
+            return io_get_all_locked(self);
+        }
         self->shared = true;
         return Py_NewRef(self->bytes);
     }
-    /* Past the end there is no address to point to. */
+    assert(nbytes == 0 || (at < io_length(self) && nbytes <= io_length(self) - at));
+    /* If the position is past the end, then no address belongs to it. */
     return PyBytes_FromStringAndSize(nbytes > 0 ? io_start(self) + at : NULL,
                                      (Py_ssize_t)nbytes);
 }
 
-/* Make the bytes object as long as the bytes in use, or move them to a buffer. */
-int io_fit_bytes_locked(IOObject *self);
-
-/* Return all bytes as a bytes object, the file's own if it has no buffer. */
-static inline PyObject *
-io_get_value(IOObject *self)
-{
-    size_t length = io_length(self);
-    if (self->bytes != NULL && length > 1 &&
-        length < (size_t)PyBytes_GET_SIZE(self->bytes) &&
-        io_fit_bytes_locked(self) < 0) {
-        return NULL;
-    }
-    return io_get_bytes(self, 0, length);
-}
-
-/* Make `bytes` writable and `end` bytes long at least, or move the bytes to a buffer.
- * Only the file refers to the bytes object afterwards, if there is one. The file's length does not change. */
+/* Prepare a write that ends at `end`: make sure that only the file refers to `bytes`,
+ * and that it has `end` bytes or more; or else that the bytes are in a buffer. A buffer
+ * made here has `end` bytes already, unless zeros must be added before the position. */
 int io_make_writable_locked(IOObject *self, size_t end);
 
 /* Shorten a file that has no buffer to `nbytes`, at most its length. If less than half
- * of its bytes object is then in use, free the rest of the memory. */
-int io_truncate_bytes_locked(IOObject *self, size_t nbytes);
+ * of its bytes object is then in use, free the memory of the rest, or keep it if there
+ * is too little memory to do so. */
+void io_truncate_bytes_locked(IOObject *self, size_t nbytes);
 
 /* Make the buffer `end` bytes long. The bytes between its old length and the position
  * become zeros; fresh pages are zero already:
@@ -196,13 +213,15 @@ int io_truncate_bytes_locked(IOObject *self, size_t nbytes);
  */
 int io_grow_buffer_locked(IOObject *self, size_t end);
 
-/* Make `nbytes` > 0 bytes from the position on writable, and return the address of the
- * first. The file grows if it must, and its bytes may move. The caller writes all of
- * them before any other code runs. */
+/* Make the `nbytes` bytes from the position on writable, and return the address of the
+ * first. The file grows if they reach past its end, and then all its bytes may move.
+ * The caller writes the values of these bytes before any other code runs. pre:
+ * nbytes > 0. */
 static inline char *
 io_make_place(IOObject *self, size_t nbytes)
 {
     size_t end = self->position + nbytes;
+    assert(nbytes > 0 && end > self->position);
     if (self->buffer == NULL &&
         (self->shared || end > (size_t)PyBytes_GET_SIZE(self->bytes)) &&
         io_make_writable_locked(self, end) < 0) {
@@ -220,19 +239,22 @@ io_make_place(IOObject *self, size_t nbytes)
         }
         self->nbytes = end;
     }
+    assert(end <= io_length(self));
     return io_start(self) + self->position;
 }
 
-/* Return a new reference to the file's buffer. If the bytes are not in one, move them
- * there first. */
+/* Return a new reference to the file's buffer. If the bytes are not in a buffer, move
+ * them to one first. */
 BufferObject *io_hold_buffer(PyObject *op);
 
 /* --------------------------------------------------- construction and deallocation */
 
-/* Return the GrowBuffer type that belongs to GrowIO or a subclass of it. Borrowed. */
+/* Return the GrowBuffer type of the interpreter of `type`, which is GrowIO or a
+ * subclass. The reference is borrowed. */
 PyTypeObject *io_buffer_type(PyTypeObject *type);
 
-/* Return a new file, with the bytes that io_replace takes. */
+/* Return a new file of `bytes` or of `buffer`. Both references are consumed, on failure
+ * too. */
 PyObject *io_make(PyTypeObject *type, PyObject *bytes, BufferObject *buffer);
 
 /* The type's slots. A file is empty until its __init__ is called. */

@@ -9,7 +9,7 @@
 
 /* ---------------------------------------------------------------------------- bytes */
 
-/* Return the next `nbytes` and move the position past them. */
+/* Return the `nbytes` bytes from the position on, and move the position past them. */
 static inline PyObject *
 io_read_nbytes(IOObject *self, size_t nbytes)
 {
@@ -29,21 +29,18 @@ io_read_size(PyObject *op, const char *name, PyObject *const *args, Py_ssize_t n
         return NULL;
     }
     PyObject *result = NULL;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0) {
-        result = io_read_nbytes(self, io_available(self, size));
-    }
-    IO_END(self);
+    IO_IF_OPEN(self, result = io_read_nbytes(self, io_available(self, size)));
     return result;
 }
 
 const char io_read_doc[] = PyDoc_STR(
 "read($self, size=-1, /)\n--\n\n"
-"Read bytes from the position on and move it past them.\n\n"
-"size: the largest number of bytes to read; all that follow if it is negative or None.\n\n"
-"Return them as bytes, empty at the end of the file. Raise ValueError if the file is\n"
-"closed, TypeError if size is no integer. Copies the bytes once; if they are all bytes\n"
-"of the file, returns what getvalue() returns.\n\n"
+"Read bytes, starting at the position, and move the position after them.\n\n"
+"size: the largest number of bytes to read. If it is negative or None, read to the\n"
+"end of the file.\n\n"
+"Return a bytes object, which is empty at the end of the file. Raise ValueError if\n"
+"the file is closed, TypeError if size is no integer. Copies the bytes once. If\n"
+"they are all bytes of the file, returns what getvalue() returns.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.read(4), file.read(), file.read()\n"
@@ -74,11 +71,12 @@ io_read1(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 const char io_peek_doc[] = PyDoc_STR(
 "peek($self, size=0, /)\n--\n\n"
-"Return bytes from the position on without moving it.\n\n"
-"size: the largest number of bytes, at most 8 KiB; 8 KiB if it is less than 1.\n\n"
-"Return bytes, empty at the end of the file only. Raise ValueError if the file is\n"
-"closed, TypeError if size is no integer. Costs one copy of the bytes. Python's own\n"
-"BytesIO has this method from 3.16 on.\n\n"
+"Return the bytes that begin at the position, and leave the position where it is.\n\n"
+"size: the largest number of bytes to return. If it is less than 1 or more than 8\n"
+"KiB, return 8 KiB at most.\n\n"
+"Return a bytes object, which is empty only at the end of the file. Raise\n"
+"ValueError if the file is closed, TypeError if size is no integer. Copies the\n"
+"bytes once. Python's own BytesIO has this method from 3.16 on.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.peek(4), file.read(4)\n"
@@ -93,26 +91,22 @@ io_peek(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         (nargs == 1 && args_index(args[0], &size) < 0)) {
         return NULL;
     }
+    size = size < 1 || size > IO_PEEK_MAX ? IO_PEEK_MAX : size;
     PyObject *result = NULL;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0) {
-        size = size < 1 || size > IO_PEEK_MAX ? IO_PEEK_MAX : size;
-        size_t nbytes = io_available(self, size);
-        result = io_get_bytes(self, self->position, nbytes);
-    }
-    IO_END(self);
+    IO_IF_OPEN(self,
+               result = io_get_bytes(self, self->position, io_available(self, size)));
     return result;
 }
 
 const char io_readinto_doc[] = PyDoc_STR(
 "readinto($self, buffer, /)\n--\n\n"
-"Read bytes from the position on into a buffer and move it past them.\n\n"
-"buffer: a writable bytes-like object; it is filled from its start. It may be a view of\n"
-"the file's own bytes.\n\n"
-"Return how many bytes were read: as many as there are, or as the buffer holds; 0 at\n"
-"the end of the file. Raise ValueError if the file is closed, or if its own buffer's\n"
-"readfrom() calls this; TypeError if the buffer cannot be written to. Costs one copy of\n"
-"the bytes.\n\n"
+"Read bytes into a buffer, and move the position after them.\n\n"
+"buffer: a writable bytes-like object. It is filled from its start. It may be a\n"
+"view of the file's own bytes.\n\n"
+"Return how many bytes were read: all up to the end of the file, or as many as the\n"
+"buffer holds; 0 at the end of the file. Raise ValueError if the file is closed, or\n"
+"if readfrom() of its own buffer calls this; TypeError if the buffer cannot be\n"
+"written to. Copies the bytes once.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> target = bytearray(4)\n"
 ">>> GrowIO(b'spam and eggs').readinto(target), target\n"
@@ -137,6 +131,7 @@ io_readinto_view(IOObject *self, const PyObject *target, const Py_buffer *view)
         return NULL;
     }
     size_t nbytes = io_available(self, view->len);
+    assert(!view->readonly && nbytes <= (size_t)view->len);
     PyObject *result = PyLong_FromSize_t(nbytes);
     if (result != NULL && nbytes > 0) {
         memmove(view->buf, io_start(self) + self->position, nbytes);
@@ -158,43 +153,60 @@ io_readinto(PyObject *op, PyObject *target)
         return NULL;
     }
     PyObject *result = NULL;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0) {
-        result = io_readinto_view(self, target, &view);
-    }
-    IO_END(self);
+    IO_IF_OPEN(self, result = io_readinto_view(self, target, &view));
     PyBuffer_Release(&view);
     return result;
 }
 
 /* ---------------------------------------------------------------------------- lines */
 
-/* Return the length of the line at `position`, its newline included; at most
- * `available`. */
+/* Return how many of the `available` bytes at `start` belong to their first line. Its
+ * newline is one of them. */
 static inline size_t
-io_line_nbytes(const IOObject *self, size_t position, size_t available)
+io_line_nbytes(const char *start, size_t available)
 {
-    if (available == 0) {
-        return 0;
-    }
-    const char *start = io_start(self) + position;
+    assert(available > 0);
     const char *newline = memchr(start, '\n', available);
     return newline == NULL ? available : (size_t)(newline - start) + 1;
 }
 
+/* Return a line that begins at position 0. It may be all bytes of the file. This is not
+ * inline, so that the function for the other lines saves fewer registers. */
+Py_NO_INLINE static PyObject *
+io_read_first_line(IOObject *self, size_t nbytes)
+{
+    return io_read_nbytes(self, nbytes);
+}
+
+/* Return the line at the position, but `available` bytes at most, and move the position
+ * past it. */
 static inline PyObject *
 io_read_line(IOObject *self, size_t available)
 {
-    return io_read_nbytes(self, io_line_nbytes(self, self->position, available));
+    if (available == 0) {
+        return PyBytes_FromStringAndSize(NULL, 0);
+    }
+    const char *start = io_start(self) + self->position;
+    size_t nbytes = io_line_nbytes(start, available);
+    if (self->position == 0) {
+        return io_read_first_line(self, nbytes);
+    }
+    PyObject *line = PyBytes_FromStringAndSize(start, (Py_ssize_t)nbytes);
+    if (line != NULL) {
+        self->position += nbytes;
+    }
+    return line;
 }
 
 const char io_readline_doc[] = PyDoc_STR(
 "readline($self, size=-1, /)\n--\n\n"
-"Read up to and with the next newline, b'\\n', and move the position past it.\n\n"
-"size: the largest number of bytes to read; no limit if it is negative or None.\n\n"
-"Return bytes: one line, the part of it that size allows, or the rest of a file that\n"
-"ends without a newline; empty at the end of the file. Raise ValueError if the file is\n"
-"closed, TypeError if size is no integer. Costs one copy of the line.\n\n"
+"Read one line, starting at the position, and move the position after it.\n\n"
+"size: the largest number of bytes to read. If it is negative or None, there is no\n"
+"such limit.\n\n"
+"Return a bytes object: the line, or its first size bytes. The last line may end\n"
+"without a newline. At the end of the file the bytes object is empty. Raise\n"
+"ValueError if the file is closed, TypeError if size is no integer. Copies the line\n"
+"once.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam\\neggs')\n"
 ">>> file.readline(), file.readline(), file.readline()\n"
@@ -209,11 +221,7 @@ io_readline(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     PyObject *result = NULL;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0) {
-        result = io_read_line(self, io_available(self, size));
-    }
-    IO_END(self);
+    IO_IF_OPEN(self, result = io_read_line(self, io_available(self, size)));
     return result;
 }
 
@@ -223,34 +231,33 @@ io_iternext(PyObject *op)
 {
     IOObject *self = io_cast(op);
     PyObject *line = NULL;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0) {
+    IO_IF_OPEN(self, {
         size_t available = io_available(self, -1);
         line = available == 0 ? NULL : io_read_line(self, available);
-    }
-    IO_END(self);
+    });
     return line;
 }
 
 const char io_readlines_doc[] = PyDoc_STR(
 "readlines($self, size=None, /)\n--\n\n"
-"Read lines from the position on and move it past them.\n\n"
-"size: stop after the line that completes this many bytes. If it is None or less than\n"
-"1, read the rest of the file.\n\n"
-"Return a list of bytes, one for each line, with its newline. Raise ValueError if the\n"
-"file is closed, TypeError if size is no int. Costs one copy of the bytes. To use the\n"
-"lines one by one, iterate over the file.\n\n"
+"Read lines, starting at the position, and move the position after them.\n\n"
+"size: stop after the line with which this many bytes have been read. If it is None\n"
+"or less than 1, read to the end of the file.\n\n"
+"Return a list with a bytes object for each line. Newlines are kept. Raise\n"
+"ValueError if the file is closed, TypeError if size is no int. Copies the bytes\n"
+"once. To use the lines one by one, iterate over the file.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> GrowIO(b'spam\\nand\\neggs').readlines()\n"
 "[b'spam\\n', b'and\\n', b'eggs']");
 
-/* Append lines to a list until `hint` bytes are reached. */
+/* Append lines to a list until they have `hint` bytes or more; all lines if `hint` is 0
+ * or negative. */
 static int
 io_read_lines(IOObject *self, Py_ssize_t hint, PyObject *lines)
 {
     size_t length = io_length(self), position = self->position, nread = 0;
     while (position < length && (hint <= 0 || nread < (size_t)hint)) {
-        size_t nbytes = io_line_nbytes(self, position, length - position);
+        size_t nbytes = io_line_nbytes(io_start(self) + position, length - position);
         PyObject *line = io_get_bytes(self, position, nbytes);
         int rc = line == NULL ? -1 : PyList_Append(lines, line);
         Py_XDECREF(line);
@@ -283,16 +290,14 @@ io_readlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
             return NULL;
         }
     }
-    /* Made before locking: making a list may run the garbage collector and so user
-     * code. */
+    /* The list is made before the file is locked, because making it may run the garbage
+     * collector, which may run user code. */
     PyObject *lines = PyList_New(0);
     if (lines == NULL) {
         return NULL;
     }
-    int rc;
-    IO_BEGIN(self);
-    rc = io_check_open_locked(self) < 0 ? -1 : io_read_lines(self, hint, lines);
-    IO_END(self);
+    int rc = -1;
+    IO_IF_OPEN(self, rc = io_read_lines(self, hint, lines));
     if (rc < 0) {
         Py_CLEAR(lines);
     }
@@ -304,18 +309,19 @@ io_readlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 const char io_seek_doc[] = PyDoc_STR(
 "seek($self, pos, whence=0, /)\n--\n\n"
 "Move the position.\n\n"
-"pos: an offset in bytes.\n"
-"whence: from where it counts: 0 the start, 1 the position, 2 the end.\n\n"
-"Return the new position, in bytes from the start. It may be past the end; a position\n"
-"before the start becomes 0. Raise ValueError if the file is closed, whence is\n"
-"another number, or pos is negative and counts from the start; OverflowError if the\n"
-"position would not fit. Changes no bytes and not the length.\n\n"
+"pos: how far from the place that whence names, in bytes.\n"
+"whence: 0 for the start of the file, 1 for the present position, 2 for the end.\n\n"
+"Return the new position, in bytes from the start. It may be past the end. If it\n"
+"would be before the start, it becomes 0. Raise ValueError if the file is closed,\n"
+"if whence is another number, or if pos is negative and whence is 0; OverflowError\n"
+"if the position is too large for a C ssize_t. Neither the bytes nor the length\n"
+"change.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.seek(-4, 2), file.read()\n"
 "(9, b'eggs')");
 
-/* Return the position that `offset` means, or -1. */
+/* Return the position that seek() moves to, or -1 with an exception. */
 static Py_ssize_t
 io_find_position(const IOObject *self, Py_ssize_t offset, int whence)
 {
@@ -371,21 +377,18 @@ io_seek(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     PyObject *result = NULL;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0) {
+    IO_IF_OPEN(self, {
         Py_ssize_t position = io_find_position(self, offset, whence);
         result = position < 0 ? NULL : PyLong_FromSsize_t(position);
-        if (result != NULL) {
-            self->position = (size_t)position;
-        }
-    }
-    IO_END(self);
+        self->position = result == NULL ? self->position : (size_t)position;
+    });
     return result;
 }
 
 const char io_tell_doc[] = "tell($self, /)\n--\n\n"
                            "Return the position, in bytes from the start.\n\n"
-                           "Raise ValueError if the file is closed.\n\n"
+                           "Raise ValueError if the file is closed. Costs nothing more "
+                           "than the call.\n\n"
                            ">>> from growbuf import GrowIO\n"
                            ">>> file = GrowIO(b'spam and eggs')\n"
                            ">>> file.read(4), file.tell()\n"
@@ -396,25 +399,21 @@ io_tell(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     IOObject *self = io_cast(op);
     PyObject *result = NULL;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0) {
-        result = PyLong_FromSize_t(self->position);
-    }
-    IO_END(self);
+    IO_IF_OPEN(self, result = PyLong_FromSize_t(self->position));
     return result;
 }
 
-/* ------------------------------------------------------------------ all of it at once */
+/* ---------------------------------------------------------------------- all bytes */
 
 const char io_getvalue_doc[] = PyDoc_STR(
 "getvalue($self, /)\n--\n\n"
-"Return all bytes of the file, wherever the position is.\n\n"
-"Return a bytes object; a FrozenBytes if the file's bytes are in a buffer. Raise\n"
-"ValueError if the file is closed. The file and the object share the bytes, so nothing\n"
-"is copied, and the next call returns the same object. The next write copies the bytes\n"
-"if other code still refers to the object. The bytes are copied here if other code has\n"
-"the buffer or a view of it, if the buffer has a limit or fewer than 32 KiB, and in a\n"
-"free-threaded Python.\n\n"
+"Return all bytes of the file. The position is neither used nor changed.\n\n"
+"Return a bytes object, which is a FrozenBytes if the file's bytes are in a buffer.\n"
+"Raise ValueError if the file is closed. The file and the object share the bytes:\n"
+"nothing is copied, and until the next write the call returns the same object. The\n"
+"next write copies the bytes if other code still refers to the object. This call\n"
+"copies the bytes of a buffer if other code has the buffer or a view of it, if the\n"
+"buffer has a limit or fewer than 32 KiB, and in a free-threaded Python.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam')\n"
@@ -427,21 +426,17 @@ io_getvalue(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     IOObject *self = io_cast(op);
     PyObject *result = NULL;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0) {
-        result = io_get_value(self);
-    }
-    IO_END(self);
+    IO_IF_OPEN(self, result = io_get_bytes(self, 0, io_length(self)));
     return result;
 }
 
 const char io_getbuffer_doc[] = PyDoc_STR(
 "getbuffer($self, /)\n--\n\n"
-"Return a memoryview of the file's bytes, through which they can be written.\n\n"
-"While the view exists the length cannot change (a file made with limit= may still grow\n"
-"at its end) and the file cannot be closed: these raise BufferError. Raise ValueError if\n"
-"the file is closed. Copies the bytes to the file's buffer once, if they are not\n"
-"there yet.\n\n"
+"Return a writable memoryview of the file's bytes.\n\n"
+"While the view exists the file cannot be closed and its length cannot change:\n"
+"methods that would do so raise BufferError. But a file that was made with limit=\n"
+"may grow at its end. Raise ValueError if the file is closed. If the bytes are not\n"
+"in a buffer yet, they are copied to one, once.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> with file.getbuffer() as view:\n"

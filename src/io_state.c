@@ -1,55 +1,43 @@
 /* io_state: construction and pickling of a GrowIO. */
 #include "io_state.h"
 
-#include <string.h>
-
 #include "args.h"
 #include "construct.h"
+#include "copy.h"
 #include "frozen.h"
-#include "growth.h"
 #include "io_file.h"
 
 /* --------------------------------------------------------------------- construction */
 
-/* The content of a file, in one of these two objects. */
+/* The bytes of a file are in one of these two objects. The other one is NULL. */
 struct io_content {
     PyObject *bytes;
     BufferObject *buffer;
 };
 
-/* Return a new buffer with a copy of the bytes of `view`. It has a limit unless `limit`
- * is None. */
-static BufferObject *
-io_new_buffer(PyTypeObject *type, const Py_buffer *view, PyObject *limit)
+/* Return a new buffer with this limit and a copy of the bytes. */
+static PyObject *
+io_new_limited(PyTypeObject *type, struct piece piece, PyObject *limit)
 {
-    PyObject *op;
-    if (limit == Py_None) {
-        op = buffer_new(type, NULL, NULL);
+    PyObject *name = PyUnicode_FromString("limit");
+    PyObject *names = name == NULL ? NULL : PyTuple_Pack(1, name);
+    PyObject *op =
+        names == NULL ? NULL : construct_call_type((PyObject *)type, &limit, 0, names);
+    Py_XDECREF(names);
+    Py_XDECREF(name);
+    if (op != NULL && buffer_append(buffer_cast(op), piece.nbytes) < 0) {
+        Py_CLEAR(op);
     }
-    else {
-        PyObject *name = PyUnicode_FromString("limit");
-        PyObject *names = name == NULL ? NULL : PyTuple_Pack(1, name);
-        op = names == NULL ? NULL
-                           : construct_call_type((PyObject *)type, &limit, 0, names);
-        Py_XDECREF(names);
-        Py_XDECREF(name);
+    if (op != NULL) {
+        copy_bytes(buffer_bytes(buffer_cast(op)), piece.start, piece.nbytes);
     }
-    BufferObject *buffer = (BufferObject *)op;
-    size_t nbytes = (size_t)view->len;
-    if (buffer != NULL && nbytes > 0) {
-        if (buffer_append(buffer, nbytes) < 0) {
-            Py_CLEAR(buffer);
-        }
-        else {
-            memcpy(buffer_bytes(buffer), view->buf, nbytes);
-        }
-    }
-    return buffer;
+    return op;
 }
 
-/* Make the content of a file from `source`; NULL stands for no bytes. A bytes object or a
- * FrozenBytes is shared with the caller. Other objects are copied: to a bytes object if they are
- * shorter than 72 KiB, else to a buffer. With a limit all are copied to a buffer. */
+/* Make the content of a file from `source`; NULL stands for no bytes. A bytes object or
+ * a FrozenBytes is shared with the caller. The bytes of other objects are copied, to a
+ * bytes object if they are fewer than IO_BUFFER_MIN, else to a buffer. If there is a
+ * limit, the bytes of every object are copied to a buffer. */
 static int
 io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
                 struct io_content *content)
@@ -65,17 +53,23 @@ io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
     if (source != NULL && PyObject_GetBuffer(source, &view, PyBUF_CONTIG_RO) < 0) {
         return -1;
     }
-    if (limit == Py_None && (size_t)view.len < GROWTH_SPAN_MIN - 1) {
+    if (limit == Py_None && (size_t)view.len < IO_BUFFER_MIN) {
         content->bytes = PyBytes_FromStringAndSize(view.buf, view.len);
     }
     else {
-        content->buffer = io_new_buffer(io_buffer_type(type), &view, limit);
+        struct piece piece = {view.buf, (size_t)view.len};
+        PyTypeObject *buffer_type = io_buffer_type(type);
+        content->buffer =
+            (BufferObject *)(limit == Py_None
+                                 ? buffer_copy(buffer_type, piece)
+                                 : io_new_limited(buffer_type, piece, limit));
     }
     PyBuffer_Release(&view);
     return content->bytes == NULL && content->buffer == NULL ? -1 : 0;
 }
 
-/* Make the argument `buffer` the content, after a check of the arguments. */
+/* Check that `op`, the argument `buffer`, is a GrowBuffer and that there are no other
+ * arguments. Make it the content. */
 static int
 io_take_buffer(PyObject *op, PyObject *source, PyObject *limit,
                struct io_content *content)
@@ -103,8 +97,8 @@ io_take_buffer(PyObject *op, PyObject *source, PyObject *limit,
     return 0;
 }
 
-/* Converting the arguments may run user code, which may close the file or give it other
- * bytes. The content made here replaces them all the same. */
+/* Converting the arguments may run user code, which may close the file or replace its
+ * bytes. The content of the arguments then replaces what the user code has left. */
 int
 io_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
@@ -153,13 +147,11 @@ io_getstate(PyObject *op, PyObject *Py_UNUSED(ignored))
     IOObject *self = io_cast(op);
     PyObject *value = NULL, *attributes = NULL;
     size_t position = 0;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0) {
-        value = io_get_value(self);
+    IO_IF_OPEN(self, {
+        value = io_get_bytes(self, 0, io_length(self));
         position = self->position;
         attributes = Py_XNewRef(self->base.dict);
-    }
-    IO_END(self);
+    });
     if (value == NULL) {
         Py_XDECREF(attributes);
         return NULL;
@@ -208,16 +200,14 @@ io_check_state(PyObject *op, PyObject *state)
     return position;
 }
 
-/* Add the attributes of a state. First check again that the bytes can be replaced: user
- * code that ran while they were read may have closed the file or made a view of it. */
+/* Add the attributes of a state. Before that, check that the file is open and has no
+ * view: reading the state may have run user code, which closed it or made a view. */
 static int
 io_update_attributes(PyObject *op, PyObject *more)
 {
     IOObject *self = io_cast(op);
-    int rc;
-    IO_BEGIN(self);
-    rc = io_check_open_locked(self) < 0 ? -1 : io_check_replaceable_locked(self);
-    IO_END(self);
+    int rc = -1;
+    IO_IF_OPEN(self, rc = io_check_replaceable_locked(self));
     if (rc < 0 || more == Py_None) {
         return rc;
     }
@@ -229,11 +219,11 @@ io_update_attributes(PyObject *op, PyObject *more)
 
 const char io_setstate_doc[] = PyDoc_STR(
 "__setstate__($self, object, /)\n--\n\n"
-"Take the bytes, the position and the attributes that __getstate__ returned.\n\n"
-"object: the tuple. Its bytes may be any bytes-like object. Attributes are added to those\n"
-"that the file has.\n\n"
+"Restore the bytes, the position and the attributes that __getstate__ returned.\n\n"
+"object: the tuple. Its first item may be any bytes-like object; a bytes object is\n"
+"shared, and other objects are copied. Attributes that only the file has are kept.\n\n"
 "Raise ValueError if the file is closed, TypeError or ValueError for another tuple,\n"
-"BufferError while a view of the bytes exists. Shares a bytes object, and copies others.\n\n"
+"BufferError while a view of the file's bytes exists.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.__setstate__((b'spam', 2, None))\n"

@@ -8,9 +8,10 @@
 
 /* ---------------------------------------------------------------------------- write */
 
-/* Write at the position and move it. The bytes may be a view of the file's own. The GIL
- * is not released, however many there are: that would need an export, and other
- * threads' writes would then raise BufferError. */
+/* Write `nbytes` bytes at the position, and move the position past them. They may be
+ * bytes of the file itself. The GIL is not released, not even for a long copy: the
+ * buffer would need an export during it, and a write of another thread would raise
+ * BufferError. */
 static inline int
 io_put(IOObject *self, const char *bytes, size_t nbytes)
 {
@@ -19,68 +20,86 @@ io_put(IOObject *self, const char *bytes, size_t nbytes)
         if (place == NULL) {
             return -1;
         }
+        assert(place + nbytes <= io_start(self) + io_length(self));
         memmove(place, bytes, nbytes);
         self->position += nbytes;
     }
     return 0;
 }
 
-/* If `data` is the file's own buffer, write all its bytes. This takes no export, since
- * an exported buffer cannot grow. Return 1 if they are written, 0 if `data` is another
- * object, -1 with an exception. */
+/* What write() returns is made before the bytes are written, because making it can fail.
+ * For writelines(), which returns no numbers, `number` is NULL. */
 static int
-io_write_own_buffer(PyObject *op, PyObject *data, PyObject **result)
+io_make_number(PyObject **number, size_t nbytes)
 {
-    IOObject *self = io_cast(op);
-    int rc;
-    *result = NULL;
-    IO_BEGIN(self);
-    rc = io_check_open_locked(self);
-    if (rc == 0 && (PyObject *)self->buffer == data) {
-        size_t nbytes = buffer_length(self->buffer);
-        *result = PyLong_FromSize_t(nbytes);
-        if (*result != NULL && nbytes > 0 && io_make_place(self, nbytes) == NULL) {
-            Py_CLEAR(*result);
-        }
-        if (*result != NULL) {
-            (void)io_put(self, buffer_bytes(self->buffer), nbytes);
-        }
-        rc = *result == NULL ? -1 : 1;
+    if (number != NULL) {
+        *number = PyLong_FromSize_t(nbytes);
     }
-    IO_END(self);
+    return number != NULL && *number == NULL ? -1 : 0;
+}
+
+static int
+io_write_bytes(IOObject *self, const char *bytes, Py_ssize_t nbytes, PyObject **number)
+{
+    if (io_make_number(number, (size_t)nbytes) < 0) {
+        return -1;
+    }
+    int rc = -1;
+    IO_IF_OPEN(self, rc = io_put(self, bytes, (size_t)nbytes));
     return rc;
 }
 
-/* Write bytes and return their number. The result is made before the write, because
- * making it can fail. */
-static PyObject *
-io_write_nbytes(PyObject *op, const char *bytes, Py_ssize_t nbytes)
+/* Write all bytes of the file's own buffer. No export is taken, because an exported
+ * buffer cannot grow. */
+static int
+io_put_own_buffer(IOObject *self, PyObject **number)
 {
-    IOObject *self = io_cast(op);
-    PyObject *result = PyLong_FromSsize_t(nbytes);
-    if (result == NULL) {
-        return NULL;
+    size_t nbytes = buffer_length(self->buffer);
+    if (io_make_number(number, nbytes) < 0) {
+        return -1;
     }
-    int rc;
-    IO_BEGIN(self);
-    rc = io_check_open_locked(self) < 0 ? -1 : io_put(self, bytes, (size_t)nbytes);
-    IO_END(self);
-    if (rc < 0) {
-        Py_CLEAR(result);
+    /* First make the place, since that may move the bytes. */
+    return nbytes > 0 && io_make_place(self, nbytes) == NULL
+               ? -1
+               : io_put(self, buffer_bytes(self->buffer), nbytes);
+}
+
+/* Write the bytes of an object. On failure `*number` may be an object all the same. */
+static int
+io_write_object(IOObject *self, PyObject *data, PyObject **number)
+{
+    if (PyBytes_CheckExact(data)) {
+        return io_write_bytes(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data),
+                              number);
     }
-    return result;
+    bool is_own = false;
+    int rc = -1;
+    IO_IF_OPEN(self, {
+        is_own = (PyObject *)self->buffer == data;
+        rc = is_own ? io_put_own_buffer(self, number) : 0;
+    });
+    if (is_own || rc < 0) {
+        return rc;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_CONTIG_RO) < 0) {
+        return -1;
+    }
+    rc = io_write_bytes(self, view.buf, view.len, number);
+    PyBuffer_Release(&view);
+    return rc;
 }
 
 const char io_write_doc[] = PyDoc_STR(
 "write($self, b, /)\n--\n\n"
-"Write bytes at the position and move it past them.\n\n"
+"Write bytes at the position, and move the position after them.\n\n"
 "b: a bytes-like object.\n\n"
-"Return how many bytes were written: all of them. If the position is past the end the\n"
-"bytes between become zeros. Raise ValueError if the file is closed, TypeError if b is\n"
-"not bytes-like; MemoryError if there is too little memory; BufferError if the file\n"
-"would become longer while a view of its bytes exists and it has no limit. Then\n"
-"nothing is written. Copies b once; while the file is shorter than 72 KiB, growing\n"
-"now and then copies it, too.\n\n"
+"Return the number of bytes in b. All of them are written. If the position is past\n"
+"the end of the file, the bytes between become zeros. Raise ValueError if the file\n"
+"is closed, TypeError if b is not bytes-like; MemoryError if there is too little\n"
+"memory; BufferError if the file would become longer while a view of its bytes\n"
+"exists and it has no limit. After an exception nothing is written. Copies b once.\n"
+"While the file is shorter than 120 KiB, growing copies its bytes now and then.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam'), file.write(bytearray(b' and eggs'))\n"
@@ -91,28 +110,19 @@ const char io_write_doc[] = PyDoc_STR(
 PyObject *
 io_write(PyObject *op, PyObject *data)
 {
-    if (PyBytes_CheckExact(data)) {
-        return io_write_nbytes(op, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
+    PyObject *number = NULL;
+    if (io_write_object(io_cast(op), data, &number) < 0) {
+        Py_CLEAR(number);
     }
-    PyObject *result;
-    if (io_write_own_buffer(op, data, &result) != 0) {
-        return result;
-    }
-    Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_CONTIG_RO) < 0) {
-        return NULL;
-    }
-    result = io_write_nbytes(op, view.buf, view.len);
-    PyBuffer_Release(&view);
-    return result;
+    return number;
 }
 
 const char io_writelines_doc[] = PyDoc_STR(
 "writelines($self, lines, /)\n--\n\n"
-"Write one bytes-like object after the other.\n\n"
+"Write each of several bytes-like objects.\n\n"
 "lines: an iterable of bytes-like objects. No newlines are added.\n\n"
-"Raise the exceptions of write() or of the iterable; bytes that are written already\n"
-"stay. Costs as much as one write() for each object.\n\n"
+"Raise the exceptions of write() or of the iterable. What was written before stays\n"
+"written. Costs as much as one write() for each object.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.writelines([b'spam\\n', b'eggs\\n'])\n"
@@ -128,12 +138,11 @@ io_writelines(PyObject *op, PyObject *lines)
     }
     PyObject *line;
     while ((line = PyIter_Next(iterator)) != NULL) {
-        PyObject *written = io_write(op, line);
+        int rc = io_write_object(io_cast(op), line, NULL);
         Py_DECREF(line);
-        if (written == NULL) {
+        if (rc < 0) {
             break;
         }
-        Py_DECREF(written);
     }
     Py_DECREF(iterator);
     return buffer_none_or_null(PyErr_Occurred() ? -1 : 0);
@@ -143,32 +152,36 @@ io_writelines(PyObject *op, PyObject *lines)
 
 const char io_truncate_doc[] = PyDoc_STR(
 "truncate($self, size=None, /)\n--\n\n"
-"Cut the file off after a number of bytes. The position does not change.\n\n"
-"size: the new length in bytes; the position if it is None. A shorter file is\n"
-"unchanged.\n\n"
-"Return size. Raise ValueError if the file is closed or size is negative, TypeError if\n"
-"it is no integer, BufferError while a view of the bytes exists, if the file would\n"
-"become shorter. Copies at most half of a bytes object that the file was made from, and\n"
-"otherwise nothing.\n\n"
+"Remove all bytes after the first size bytes. The position does not change.\n\n"
+"size: the new length in bytes. If it is None, the position is used. If the file is\n"
+"not longer than that, it is unchanged.\n\n"
+"Return size. Raise ValueError if the file is closed or size is negative, TypeError\n"
+"if it is no integer, BufferError if bytes would be removed while a view of them\n"
+"exists. Copies the bytes that stay if they are less than half of a bytes object\n"
+"that other code has, and otherwise nothing.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.truncate(4), file.getvalue()\n"
 "(4, b'spam')");
 
-static int
-io_truncate_locked(IOObject *self, size_t size)
+/* Shorten the file to `size` bytes; -1: to the position. Return the size as an int. */
+static PyObject *
+io_truncate_locked(IOObject *self, Py_ssize_t size)
 {
     size_t length = io_length(self);
-    if (size >= length) {
-        return 0;
+    size = size < 0 ? (Py_ssize_t)self->position : size;
+    PyObject *result = PyLong_FromSsize_t(size);
+    if (result == NULL || (size_t)size >= length) {
+        return result;
     }
     if (self->buffer == NULL) {
-        return io_truncate_bytes_locked(self, size);
+        io_truncate_bytes_locked(self, (size_t)size);
     }
-    if (io_check_no_views_locked(self, "truncate the file") < 0) {
-        return -1;
+    else if (io_check_no_views_locked(self, "truncate the file") < 0 ||
+             buffer_splice(self->buffer, (size_t)size, length - (size_t)size, 0) < 0) {
+        Py_CLEAR(result);
     }
-    return buffer_splice(self->buffer, size, length - size, 0);
+    return result;
 }
 
 PyObject *
@@ -179,21 +192,13 @@ io_truncate(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     if (args_file_size("truncate", args, nargs, &size) < 0) {
         return NULL;
     }
-    bool at_position = nargs == 0 || args[0] == Py_None;
-    PyObject *result = NULL;
-    IO_BEGIN(self);
-    if (io_check_open_locked(self) == 0) {
-        size = at_position ? (Py_ssize_t)self->position : size;
-        if (size < 0) {
+    if (size < 0 && nargs == 1 && args[0] != Py_None) {
+        if (io_check_open(op) == 0) {
             PyErr_Format(PyExc_ValueError, "negative size value %zd", size);
         }
-        else {
-            result = PyLong_FromSsize_t(size);
-        }
-        if (result != NULL && io_truncate_locked(self, (size_t)size) < 0) {
-            Py_CLEAR(result);
-        }
+        return NULL;
     }
-    IO_END(self);
+    PyObject *result = NULL;
+    IO_IF_OPEN(self, result = io_truncate_locked(self, size));
     return result;
 }

@@ -38,18 +38,18 @@ set_has(const struct methods_set *set, char value)
     return set->has[(unsigned char)value];
 }
 
+/* There are few values, nearly always: making a set of them would take longer. */
 struct piece
-methods_strip(struct piece bytes, const struct methods_set *set,
-              enum methods_sides sides)
+methods_strip(struct piece bytes, struct piece values, enum methods_sides sides)
 {
     size_t start = 0, stop = bytes.nbytes;
     if (sides & METHODS_LEFT) {
-        while (start < stop && set_has(set, bytes.start[start])) {
+        while (start < stop && find_byte(values, bytes.start[start]) != FIND_NONE) {
             start++;
         }
     }
     if (sides & METHODS_RIGHT) {
-        while (stop > start && set_has(set, bytes.start[stop - 1])) {
+        while (stop > start && find_byte(values, bytes.start[stop - 1]) != FIND_NONE) {
             stop--;
         }
     }
@@ -514,6 +514,68 @@ methods_hex_separated(char *to, struct piece from, char separator)
         *to++ = digits[c >> 4];
         *to++ = digits[c & 15];
     }
+}
+
+static inline unsigned char
+is_digit(unsigned char c)
+{
+    return is_between(c, '0', '9') | is_between(c | CASE, 'a', 'f');
+}
+
+/* Return the value of a hexadecimal digit. */
+static inline unsigned char
+digit_value(unsigned char c)
+{
+    return (unsigned char)((c & 15) + 9 * (c >> 6));
+}
+
+/* Read a block of digits as methods_from_hex() does. Return false if there are other
+ * bytes among them. The loops have no branches, so that compilers vectorize them. */
+enum { HEX_BLOCK = 32 };
+static inline bool
+read_hex_block(char *to, const char *from)
+{
+    unsigned char values[2 * HEX_BLOCK], valid = 1;
+    for (size_t i = 0; i < 2 * HEX_BLOCK; i++) {
+        unsigned char c = (unsigned char)from[i];
+        valid &= is_digit(c);
+        values[i] = digit_value(c);
+    }
+    for (size_t i = 0; valid && i < HEX_BLOCK; i++) {
+        to[i] = (char)(values[2 * i] << 4 | values[2 * i + 1]);
+    }
+    return valid;
+}
+
+size_t
+methods_from_hex(char *to, struct piece from)
+{
+    const char *start = to, *at = from.start, *end = at + from.nbytes, *scattered = at;
+    assert(is_apart(to, from.nbytes / 2, from));
+    while (at < end) {
+        if (at >= scattered && end - at >= 2 * HEX_BLOCK) {
+            if (read_hex_block(to, at)) {
+                to += HEX_BLOCK;
+                at += 2 * HEX_BLOCK;
+                continue;
+            }
+            scattered = at + 2 * HEX_BLOCK; /* not only digits before this */
+        }
+        unsigned char high = (unsigned char)at[0];
+        unsigned char low = end - at > 1 ? (unsigned char)at[1] : '\0';
+        if (is_digit(high) & is_digit(low)) {
+            *to++ = (char)(digit_value(high) << 4 | digit_value(low));
+            at += 2;
+        }
+        else if (is_space(*at)) {
+            at++;
+        }
+        else {
+            return METHODS_NONE;
+        }
+    }
+    assert((size_t)(to - start) <= from.nbytes / 2);
+    return (size_t)(to - start);
 }
 
 /* One loop for each of the commonest steps: with a constant step compilers vectorize

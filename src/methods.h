@@ -1,9 +1,10 @@
-/* methods: what the methods of bytearray compute, on plain bytes.
+/* methods: what the methods of bytearray compute, as functions of bytes.
  *
  * Text is ASCII, as in bytearray. Only the functions that add to a list of pieces
  * allocate memory, and only they can fail. A function that writes a result needs a
- * target that does not overlap the source. The target is as long as the source, or as
- * long as the function of the same name that ends in _nbytes returns.
+ * target that does not overlap the source and has space for all of it. The result is as
+ * long as the source, unless the function says otherwise. For two functions another
+ * one, whose name ends in _nbytes, returns the length.
  */
 #ifndef GROWBUF_METHODS_H
 #define GROWBUF_METHODS_H
@@ -14,7 +15,7 @@
 
 #include "find.h"
 
-/* Returned if a length is too large. */
+/* A function that returns a length returns this if the length would be too large. */
 #define METHODS_NONE SIZE_MAX
 
 /* A set of byte values. */
@@ -27,10 +28,10 @@ void methods_set_values(struct methods_set *set, struct piece values);
 
 enum methods_sides { METHODS_LEFT = 1, METHODS_RIGHT = 2, METHODS_BOTH = 3 };
 
-/* Return the bytes without those at the given ends whose values are in the set; or
- * without white space: blank, tab, newline, vertical tab, form feed, carriage
- * return. */
-struct piece methods_strip(struct piece bytes, const struct methods_set *set,
+/* Return the bytes without those at the given ends whose values occur in `values`. For
+ * methods_strip_space() they are white space: blank, tab, newline, vertical tab, form
+ * feed, carriage return. */
+struct piece methods_strip(struct piece bytes, struct piece values,
                            enum methods_sides sides);
 struct piece methods_strip_space(struct piece bytes, enum methods_sides sides);
 
@@ -47,14 +48,15 @@ struct methods_pieces {
 void methods_pieces_init(struct methods_pieces *pieces);
 void methods_pieces_free(struct methods_pieces *pieces);
 
-/* Split at the separator, at most `max` times: at its first occurrences, or for rsplit
- * at its last. pre: the separator is not empty. */
+/* Split at the first `max` occurrences of the separator; methods_rsplit() at the last
+ * `max`. pre: the separator is not empty. */
 int methods_split(struct methods_pieces *pieces, struct piece bytes,
                   struct piece separator, size_t max);
 int methods_rsplit(struct methods_pieces *pieces, struct piece bytes,
                    struct piece separator, size_t max);
 
-/* Split at runs of white space; there are no empty pieces. */
+/* Split at the first `max` runs of white space; methods_rsplit_space() at the last
+ * `max`. Runs at the two ends do not count, so no piece is empty. */
 int methods_split_space(struct methods_pieces *pieces, struct piece bytes, size_t max);
 int methods_rsplit_space(struct methods_pieces *pieces, struct piece bytes, size_t max);
 
@@ -63,7 +65,6 @@ int methods_splitlines(struct methods_pieces *pieces, struct piece bytes, bool k
 
 /* ------------------------------------------------------------------ translating */
 
-/* Each writes as many bytes as it reads. */
 void methods_lower(char *to, struct piece from);
 void methods_upper(char *to, struct piece from);
 void methods_swapcase(char *to, struct piece from);
@@ -79,14 +80,14 @@ void methods_translate(char *to, struct piece from, const char *table);
 size_t methods_translate_kept(char *to, struct piece from, const char *table,
                               const struct methods_set *deleted);
 
-/* Replace the first `count` occurrences of `old` by `new`. There must be that many,
- * unless `old` and `new` have the same length. */
+/* Replace the first `count` occurrences of `old` by `new`. pre: `old` is not empty. It
+ * occurs that often, or `new` has the same length. */
 size_t methods_replaced_nbytes(struct piece from, struct piece old, struct piece new,
                                size_t count);
 void methods_replace(char *to, size_t nbytes, struct piece from, struct piece old,
                      struct piece new, size_t count);
 
-/* Put blanks in place of each tab, up to the next multiple of `tabsize` columns. */
+/* Replace each tab by blanks, up to the next column that is a multiple of `tabsize`. */
 size_t methods_expanded_nbytes(struct piece from, size_t tabsize);
 void methods_expand_tabs(char *to, struct piece from, size_t tabsize);
 
@@ -94,6 +95,11 @@ void methods_expand_tabs(char *to, struct piece from, size_t tabsize);
  * separator between bytes. */
 void methods_hex(char *to, struct piece from);
 void methods_hex_separated(char *to, struct piece from, char separator);
+
+/* Write the bytes that pairs of hexadecimal digits stand for. White space between pairs
+ * is skipped. Return how many bytes were written, or METHODS_NONE if there is anything
+ * else in `from`. pre: the target has space for from.nbytes / 2 bytes. */
+size_t methods_from_hex(char *to, struct piece from);
 
 /* Write every step-th byte, beginning with *from. */
 void methods_stride(char *to, const char *from, ptrdiff_t step, size_t count);

@@ -116,8 +116,7 @@ new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnam
     static const char *const names[] = {"sep", "maxsplit"};
     PyObject *values[2], *result = NULL;
     Py_ssize_t max = -1;
-    struct args_bytes separator;
-    separator.view.obj = NULL;
+    struct args_bytes separator = {.piece = {NULL, 0}};
     bool plain = args_sort(args, nargs, kwnames, names, 2, values) &&
                  (values[1] == NULL || args_small_int(values[1], &max));
     bool at_space = plain && (values[0] == NULL || values[0] == Py_None);

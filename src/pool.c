@@ -8,7 +8,8 @@
 #include "growth.h"
 #include "prefault.h"
 
-/* In a span in huge pages, the bytes after this offset are offered to the system. */
+/* Of a span in huge pages, the memory from this offset on is offered to the system: it
+ * takes the memory if it becomes short of it, and otherwise leaves it in the pool. */
 #define OFFER_MIN ((size_t)16 << 20)
 
 /* A longer reservation is not kept, because it takes too much address space. */
@@ -61,7 +62,8 @@ pool_init(enum pages_rung highest, void (*configure_once)(void))
 /* -------------------------------------------------------------------------- taking */
 
 /* Whether the dirty span `one` suits `needed` bytes better than `other`. Of spans with
- * that many dirty bytes, the one with fewer is better; otherwise the one with more. */
+ * at least that many dirty bytes, the one with the fewest is best. Any other span is
+ * worse than these, and the better the more dirty bytes it has. */
 static bool
 suits_better(const struct span *one, const struct span *other, size_t needed)
 {
@@ -71,52 +73,62 @@ suits_better(const struct span *one, const struct span *other, size_t needed)
     return one->dirty_end > other->dirty_end;
 }
 
-/* Return the slot of the dirty span that suits `needed` bytes best and has at least
- * `min_dirty` dirty bytes; or -1. Small spans are not searched. */
+/* Return the newest small span. Return NULL if there is none, if it has fewer than
+ * `min_dirty` dirty bytes, or if a small span is shorter than `length`. */
+static const struct span *
+find_small(size_t min_dirty, size_t length)
+{
+    assert(entries.is_locked && min_dirty > 0);
+    if (length > GROWTH_QUANTUM || entries.nsmall == 0) {
+        return NULL;
+    }
+    const struct span *span = &entries_small_end(true)->span;
+    return span->dirty_end >= min_dirty ? span : NULL;
+}
+
+/* Among the entries that are not small spans, find the dirty span of at least `needed`
+ * bytes, of which `min_dirty` are dirty, that suits best. Return its slot, or -1 if
+ * none suits better than `best`, which may be NULL. */
 static int
-find_dirty(size_t needed, size_t min_dirty)
+find_dirty(size_t needed, size_t min_dirty, const struct span *best)
 {
     int found = -1;
     bool little = needed < GROWTH_HUGE_PART_MIN;
-    assert(pool.is_locked && min_dirty > 0);
-    for (size_t slot = 0; slot < pool.nentries; slot++) {
-        const struct span *span = &pool.entries[slot].span;
-        if (pool.entries[slot].kind == ENTRY_SPAN && span->length >= needed &&
+    assert(entries.is_locked && min_dirty > 0);
+    for (size_t slot = 0; slot < entries.nslots; slot++) {
+        const struct span *span = &entries.slots[slot].span;
+        if (entries.slots[slot].kind == ENTRY_SPAN && span->length >= needed &&
             span->dirty_end >= min_dirty &&
             !(little && (span->huge || span->length > GROWTH_QUANTUM)) &&
-            (found < 0 || suits_better(span, &pool.entries[found].span, needed))) {
+            (best == NULL || suits_better(span, best, needed))) {
+            best = span;
             found = (int)slot;
         }
     }
     return found;
 }
 
+/* The common part of pool_take() and pool_take_dirty(). The slots are searched only if
+ * no small span will do, or if it has fewer dirty bytes than a large request needs. */
 static bool
 take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
 {
     assert(length >= needed && length % GROWTH_QUANTUM == 0);
     uint64_t now_ms = pages_ops.clock_ms();
     entries_lock();
-    const struct span *small = length == GROWTH_QUANTUM && pool.nsmall > 0
-                                   ? &entries_small_end(true)->span
-                                   : NULL;
-    if (small != NULL && small->dirty_end < min_dirty) {
-        small = NULL;
-    }
-    bool found = small != NULL;
-    int slot = -1;
-    if (!found || (small->dirty_end < needed && needed >= GROWTH_HUGE_PART_MIN)) {
-        slot = find_dirty(needed, min_dirty);
-        found = found || slot >= 0;
-    }
-    if (slot >= 0 &&
-        (small == NULL || suits_better(&pool.entries[slot].span, small, needed))) {
+    const struct span *small = find_small(min_dirty, length);
+    bool searches =
+        small == NULL || (small->dirty_end < needed && needed >= GROWTH_HUGE_PART_MIN);
+    int slot = searches ? find_dirty(needed, min_dirty, small) : -1;
+    bool found = slot >= 0 || small != NULL;
+    if (slot >= 0) {
         *span = entries_split((size_t)slot, length);
     }
-    else if (found) {
+    else if (small != NULL) {
         *span = entries_remove_small(true);
     }
-    assert(!found || (span->dirty_end >= min_dirty && span->length >= needed));
+    assert(!found || span->dirty_end >= min_dirty);
+    assert(!found || (span->length >= needed && !span->reserved && !span->has_tail));
     entries_evict_idle(now_ms);
     entries_unlock();
     return found;
@@ -134,8 +146,7 @@ pool_take_dirty(size_t needed, size_t length, struct span *span)
     return take_dirty(needed, needed, length, span);
 }
 
-/* Take the newest entry of that kind that has exactly that length. A span must be
- * zero. */
+/* Take the newest zero span, or reservation, of exactly `length` bytes. */
 static bool
 take_exact(enum entry_kind kind, size_t length, bool may_be_huge, struct span *span)
 {
@@ -143,8 +154,8 @@ take_exact(enum entry_kind kind, size_t length, bool may_be_huge, struct span *s
     assert(kind != ENTRY_TAIL && length % GROWTH_QUANTUM == 0);
     uint64_t now_ms = pages_ops.clock_ms();
     entries_lock();
-    for (size_t slot = pool.nentries; slot-- > 0 && !found;) {
-        const struct entry *entry = &pool.entries[slot];
+    for (size_t slot = entries.nslots; slot-- > 0 && !found;) {
+        const struct entry *entry = &entries.slots[slot];
         found = entry->kind == kind && entry->span.length == length &&
                 (kind == ENTRY_RESERVATION ||
                  (entry->span.dirty_end == 0 && (may_be_huge || !entry->span.huge)));
@@ -182,7 +193,7 @@ pool_take_after(struct span *span, size_t needed, size_t length)
     entries_lock();
     int slot = entries_find_neighbour(span, true);
     if (slot >= 0) {
-        const struct span *next = &pool.entries[slot].span;
+        const struct span *next = &entries.slots[slot].span;
         enough = next->dirty_end > 0 && span->length + next->length >= needed;
     }
     if (enough) {
@@ -200,9 +211,9 @@ pool_take_after(struct span *span, size_t needed, size_t length)
 static int
 find_tail(const struct span *span)
 {
-    assert(pool.is_locked && span->has_tail);
-    for (size_t slot = pool.nentries; slot-- > 0;) {
-        const struct entry *entry = &pool.entries[slot];
+    assert(entries.is_locked && span->has_tail);
+    for (size_t slot = entries.nslots; slot-- > 0;) {
+        const struct entry *entry = &entries.slots[slot];
         if (entry->kind == ENTRY_TAIL && entry->span.address >= span->address &&
             entry->span.address < span->address + span->length) {
             return (int)slot;
@@ -216,7 +227,8 @@ find_tail(const struct span *span)
 static size_t
 shorten_tail(size_t slot, size_t nbytes)
 {
-    struct span *tail = &pool.entries[slot].span;
+    struct span *tail = &entries.slots[slot].span;
+    assert(entries.slots[slot].kind == ENTRY_TAIL && tail->length == tail->dirty_end);
     assert(nbytes > 0 && nbytes % pages_facts.page_nbytes == 0);
     if (tail->length <= nbytes) {
         return entries_remove(slot).span.length;
@@ -224,27 +236,28 @@ shorten_tail(size_t slot, size_t nbytes)
     tail->address += nbytes;
     tail->length -= nbytes;
     tail->dirty_end -= nbytes;
-    pool.stats.nbytes -= nbytes;
+    entries.stats.nbytes -= nbytes;
     return nbytes;
 }
 
-/* Take the tail back, up to the end of the page of the byte at `end`. The byte at
- * dirty_end belongs to the owner and is never in the tail.
+/* Take back the first pages of the tail, up to the page that contains offset `end`. The
+ * last byte of them becomes the zero byte at dirty_end, which is never in the tail.
  *
- *   |<----- dirty ---->|zero|<------------- tail ------------>|
- *   |<-------------- dirty ------------>|zero|<----- tail --->|
- *                                   end^
+ *   before  |<-- dirty -->|<-zeros->|<--------------- tail ------------->|
+ *   after   |<---------------- dirty --------------->|0|<---- tail ----->|
+ *                                              ^ end
  */
 static void
 take_tail(struct span *span, size_t end)
 {
+    assert(entries.is_locked && end < span->length);
     int slot = find_tail(span);
     span->has_tail = slot >= 0;
     if (slot < 0) {
         return;
     }
-    size_t all = pool.entries[slot].span.length;
-    size_t from = (size_t)(pool.entries[slot].span.address - span->address);
+    size_t all = entries.slots[slot].span.length;
+    size_t from = (size_t)(entries.slots[slot].span.address - span->address);
     assert(span->dirty_end < from && from + all <= span->length);
     if (end >= from) {
         size_t to = growth_round_up(end + 1, pages_facts.page_nbytes);
@@ -271,7 +284,7 @@ void
 pool_keep_tail(struct span *span, size_t from)
 {
     size_t page = pages_facts.page_nbytes;
-    assert(from > 0 && from % page == 0 && !span->touched);
+    assert(from > 0 && from % page == 0 && from < span->length && !span->touched);
     uint64_t now_ms = pages_ops.clock_ms();
     entries_lock();
     if (span->has_tail) {
@@ -279,14 +292,15 @@ pool_keep_tail(struct span *span, size_t from)
     }
     assert(from <= span->dirty_end && !span->has_tail);
     size_t length = growth_round_up(span->dirty_end + 1, page) - from;
-    size_t kept = length < pool.limit ? length : pool.limit & ~(page - 1);
+    size_t kept = length < entries.limit ? length : entries.limit & ~(page - 1);
     struct span tail = {.address = span->address + from,
                         .length = kept,
                         .dirty_end = kept,
                         .huge = span->huge};
-    if (!entries_make_room(&tail, ENTRY_TAIL, now_ms)) {
+    if (!entries_make_space(&tail, ENTRY_TAIL, now_ms)) {
         kept = 0; /* another thread has lowered the limit */
     }
+    assert(kept <= length);
     struct span rest = {
         .address = tail.address + kept, .length = length - kept, .huge = span->huge};
     if (kept > 0) {
@@ -309,7 +323,7 @@ pool_tail(const struct span *span)
     if (span->has_tail) {
         entries_lock();
         int slot = find_tail(span);
-        tail = slot < 0 ? tail : pool.entries[slot].span;
+        tail = slot < 0 ? tail : entries.slots[slot].span;
         entries_unlock();
     }
     return tail;
@@ -317,9 +331,9 @@ pool_tail(const struct span *span)
 
 /* ------------------------------------------------------------------------- keeping */
 
-/* If one span has more dirty bytes than the limit, give back the memory after the
- * limit, which is rounded down to a multiple of 2 MiB. A reservation keeps its address
- * space. */
+/* If the span alone has more dirty bytes than the limit, give back what is after the
+ * limit, which is rounded down to a multiple of 2 MiB: of a reservation the memory, of
+ * any other span the address space too. If the limit is below 2 MiB, do nothing. */
 static void
 cut_to(struct span *span, size_t limit)
 {
@@ -352,11 +366,11 @@ keep_span(struct span span, bool was_live)
     assert(!span.has_tail && !span.touched);
     uint64_t now_ms = pages_ops.clock_ms();
     entries_lock();
-    assert(!was_live || pool.stats.live > 0);
-    pool.stats.live -= was_live;
-    assert(!span.reserved || !was_live || pool.stats.reserved_nbytes >= span.length);
-    pool.stats.reserved_nbytes -= was_live && span.reserved ? span.length : 0;
-    size_t limit = pool.limit;
+    assert(!was_live || entries.stats.live > 0);
+    entries.stats.live -= was_live;
+    assert(!span.reserved || !was_live || entries.stats.reserved_nbytes >= span.length);
+    entries.stats.reserved_nbytes -= was_live && span.reserved ? span.length : 0;
+    size_t limit = entries.limit;
     if (span.dirty_end > limit || (span.huge && span.dirty_end > OFFER_MIN)) {
         entries_unlock();
         cut_to(&span, limit);
@@ -371,7 +385,7 @@ keep_span(struct span span, bool was_live)
     }
     enum entry_kind kind = span.reserved ? ENTRY_RESERVATION : ENTRY_SPAN;
     bool fits = (!span.reserved || span.length <= RESERVATION_MAX) &&
-                entries_make_room(&span, kind, now_ms);
+                entries_make_space(&span, kind, now_ms);
     if (fits) {
         entries_insert(&span, kind, now_ms);
     }
@@ -399,9 +413,9 @@ pool_set_limit(size_t nbytes)
 {
     uint64_t now_ms = pages_ops.clock_ms();
     entries_lock();
-    pool.limit = nbytes;
+    entries.limit = nbytes;
     entries_evict_idle(now_ms);
-    while (pool.stats.nbytes > pool.limit) {
+    while (entries.stats.nbytes > entries.limit) {
         entries_evict_oldest();
     }
     entries_unlock();
@@ -411,8 +425,8 @@ bool
 pool_drain(void)
 {
     entries_lock();
-    bool any = pool.stats.nentries > 0;
-    while (pool.stats.nentries > 0) {
+    bool any = entries.stats.nentries > 0;
+    while (entries.stats.nentries > 0) {
         entries_evict_oldest();
     }
     entries_unlock();
@@ -425,9 +439,9 @@ void
 pool_count_live(int change, size_t reserved_nbytes)
 {
     entries_lock();
-    assert(change > 0 || pool.stats.live > 0);
-    pool.stats.live += (uint64_t)change;
-    pool.stats.reserved_nbytes += (uint64_t)change * reserved_nbytes;
+    assert(change > 0 || entries.stats.live > 0);
+    entries.stats.live += (uint64_t)change;
+    entries.stats.reserved_nbytes += (uint64_t)change * reserved_nbytes;
     entries_unlock();
 }
 
@@ -436,8 +450,8 @@ pool_count_move(size_t nbytes)
 {
     assert(nbytes > 0);
     entries_lock();
-    pool.stats.moves++;
-    pool.stats.moved_nbytes += nbytes;
+    entries.stats.moves++;
+    entries.stats.moved_nbytes += nbytes;
     entries_unlock();
 }
 
@@ -445,8 +459,8 @@ void
 pool_count_copy(size_t nbytes)
 {
     entries_lock();
-    pool.stats.copies++;
-    pool.stats.copied_nbytes += nbytes;
+    entries.stats.copies++;
+    entries.stats.copied_nbytes += nbytes;
     entries_unlock();
 }
 
@@ -454,7 +468,7 @@ uint64_t
 pool_new_mapping(void)
 {
     entries_lock();
-    uint64_t number = ++pool.mappings;
+    uint64_t number = ++entries.mappings;
     entries_unlock();
     return number;
 }
@@ -463,13 +477,49 @@ struct pool_stats
 pool_stats(void)
 {
     entries_lock();
-    struct pool_stats stats = pool.stats;
+    struct pool_stats stats = entries.stats;
     entries_unlock();
     return stats;
+}
+
+/* --------------------------------------------------------------------------- check */
+
+static const char *
+check_entry(const struct entry *entry)
+{
+    const struct span *span = &entry->span;
+    size_t unit = entry->kind == ENTRY_TAIL ? pages_facts.page_nbytes : GROWTH_QUANTUM;
+    return span->length == 0          ? "an entry of the pool is empty"
+           : span->length % unit != 0 ? "an entry of the pool has an odd length"
+           : span->has_tail           ? "an entry of the pool has a tail"
+           : entry->kind == ENTRY_TAIL
+               ? (span->dirty_end != span->length ? "a tail is not dirty" : NULL)
+           : span->dirty_end >= span->length ? "a kept span is dirty to its end"
+                                             : NULL;
 }
 
 const char *
 pool_check(void)
 {
-    return entries_check();
+    const char *reason = NULL;
+    size_t nbytes = 0;
+    entries_lock();
+    for (size_t slot = 0; slot < entries.nslots && reason == NULL; slot++) {
+        nbytes += entries.slots[slot].span.dirty_end;
+        reason = check_entry(&entries.slots[slot]);
+    }
+    for (size_t i = 0; i < entries.nsmall && reason == NULL; i++) {
+        const struct entry *entry = &entries.small[entries.first_small + i];
+        nbytes += entry->span.dirty_end;
+        reason = entries_is_small(&entry->span) ? check_entry(entry)
+                                                : "a span is in the wrong array";
+    }
+    if (reason == NULL && entries.nslots + entries.nsmall != entries.stats.nentries) {
+        reason = "the entries of the pool are miscounted";
+    }
+    if (reason == NULL && (nbytes != entries.stats.nbytes || nbytes > entries.limit)) {
+        reason = "the memory of the pool is miscounted or over the limit";
+    }
+    entries_unlock();
+    return reason;
 }

@@ -7,26 +7,26 @@
 #include "pages.h"
 
 enum {
-    MAX_ORDERS = 16,                /* a further order is ignored */
+    MAX_REQUESTS = 16,              /* a further request is ignored */
     PIECE_NBYTES = 2 * 1024 * 1024, /* a huge page */
-    IDLE_MS = 20 /* the helper ends after this time without an order */
+    IDLE_MS = 20 /* the helper ends after this time without a request */
 };
 
-/* An order: a range of pages to make present; or a piece of one. */
+/* The pages to make present: those of a request, or of a piece of one. */
 struct range {
     char *start, *end;
 };
 
-/* PAGES_LOCK_PREFAULT protects all fields. The helper releases it while it touches a
- * piece; `busy` is that piece. */
+/* PAGES_LOCK_PREFAULT protects all fields, and its condition variable is signalled when
+ * `busy` or `joining` changes and when there is something to do for the helper. */
 static struct {
-    struct range orders[MAX_ORDERS];
-    size_t norders;
-    struct range busy;
-    bool running; /* false makes the helper end; the helper sets it so when it ends */
-    bool started; /* the helper was started and not joined yet */
-    bool joining; /* a thread waits, without the lock, for the helper to end */
-    bool forking; /* a fork is running: start no helper */
+    struct range requests[MAX_REQUESTS]; /* oldest first */
+    size_t nrequests;
+    struct range busy; /* the piece that the helper is touching, without the lock */
+    bool running; /* the helper was started, has not ended and was not told to end */
+    bool started; /* the helper was started, and no thread has begun to join it */
+    bool joining; /* a thread is joining it, without the lock */
+    bool forking; /* between the hooks of fork(): start no helper */
 } helper;
 
 static void
@@ -48,43 +48,43 @@ overlap(const struct range *one, const struct range *two)
 }
 
 static void
-remove_order(size_t i)
+remove_request(size_t i)
 {
-    assert(i < helper.norders);
-    helper.norders--;
-    for (; i < helper.norders; i++) {
-        helper.orders[i] = helper.orders[i + 1];
+    assert(i < helper.nrequests && helper.nrequests <= MAX_REQUESTS);
+    helper.nrequests--;
+    for (; i < helper.nrequests; i++) {
+        helper.requests[i] = helper.requests[i + 1];
     }
 }
 
-/* Remove the last piece of the oldest order and return it. */
+/* Remove the last piece of the oldest request and return it. */
 static struct range
 next_piece(void)
 {
-    struct range *order = &helper.orders[0];
-    struct range piece = *order;
-    assert(helper.norders > 0 && piece.start < piece.end);
+    struct range *request = &helper.requests[0];
+    struct range piece = *request;
+    assert(helper.nrequests > 0 && piece.start < piece.end);
     if ((size_t)(piece.end - piece.start) > PIECE_NBYTES) {
         piece.start = piece.end - PIECE_NBYTES;
     }
-    order->end = piece.start;
-    if (order->end == order->start) {
-        remove_order(0);
+    request->end = piece.start;
+    if (request->end == request->start) {
+        remove_request(0);
     }
     return piece;
 }
 
-/* Wait for an order. Return false if none came in IDLE_MS, or if the helper is to
- * end. */
+/* Wait until there is a request. Return false if none came in IDLE_MS, or if the helper
+ * was told to end. */
 static bool
-wait_for_order(void)
+wait_for_request(void)
 {
-    while (helper.norders == 0 && helper.running) {
+    while (helper.nrequests == 0 && helper.running) {
         if (!pages_ops.wait(PAGES_LOCK_PREFAULT, IDLE_MS)) {
             break;
         }
     }
-    return helper.norders > 0 && helper.running;
+    return helper.nrequests > 0 && helper.running;
 }
 
 /* The function that the helper thread runs. */
@@ -92,7 +92,7 @@ static void
 work(void)
 {
     lock();
-    while (wait_for_order()) {
+    while (wait_for_request()) {
         assert(helper.busy.start == NULL);
         struct range piece = helper.busy = next_piece();
         unlock();
@@ -106,9 +106,9 @@ work(void)
 }
 
 /* Wait until the helper, which was told to end, has ended. The lock is released for
- * that, because the helper takes it before it ends. */
+ * that, because the helper takes it before it ends. pre: the caller holds the lock. */
 static void
-join(void)
+join_helper(void)
 {
     assert(!helper.running && !helper.joining);
     if (helper.started) {
@@ -126,16 +126,18 @@ void
 prefault_ask(char *address, size_t length)
 {
     assert(length == 0 || address != NULL);
+    assert((uintptr_t)address % pages_facts.page_nbytes == 0);
+    assert(length % pages_facts.page_nbytes == 0);
     lock();
-    if (length > 0 && helper.norders < MAX_ORDERS && !helper.forking) {
-        helper.orders[helper.norders++] = (struct range){address, address + length};
+    if (length > 0 && helper.nrequests < MAX_REQUESTS && !helper.forking) {
+        helper.requests[helper.nrequests++] = (struct range){address, address + length};
         if (!helper.running && !helper.joining) {
-            join();
+            join_helper();
             helper.started = helper.running =
                 !helper.forking && pages_ops.start_thread(work);
         }
         if (!helper.running) {
-            helper.norders = 0;
+            helper.nrequests = 0;
         }
         pages_ops.wake(PAGES_LOCK_PREFAULT);
     }
@@ -148,9 +150,9 @@ prefault_stop(const char *address, size_t length)
     struct range range = {(char *)address, (char *)address + length};
     assert(length > 0);
     lock();
-    for (size_t i = helper.norders; i-- > 0;) {
-        if (overlap(&helper.orders[i], &range)) {
-            remove_order(i);
+    for (size_t i = helper.nrequests; i-- > 0;) {
+        if (overlap(&helper.requests[i], &range)) {
+            remove_request(i);
         }
     }
     while (overlap(&helper.busy, &range)) {
@@ -160,7 +162,6 @@ prefault_stop(const char *address, size_t length)
     unlock();
 }
 
-/* End the helper, drop all orders, and hold the lock until prefault_after_fork(). */
 void
 prefault_before_fork(void)
 {
@@ -168,24 +169,24 @@ prefault_before_fork(void)
     assert(!helper.forking);
     helper.forking = true;
     while (helper.started || helper.joining) {
-        helper.norders = 0;
+        helper.nrequests = 0;
         helper.running = false;
         pages_ops.wake(PAGES_LOCK_PREFAULT);
         if (helper.joining) {
             (void)pages_ops.wait(PAGES_LOCK_PREFAULT, 0);
         }
         else {
-            join();
+            join_helper();
         }
     }
     assert(helper.busy.start == NULL);
-    helper.norders = 0;
+    helper.nrequests = 0;
 }
 
 void
 prefault_after_fork(void)
 {
-    assert(helper.forking && !helper.started && helper.norders == 0);
+    assert(helper.forking && !helper.started && helper.nrequests == 0);
     helper.forking = false;
     unlock();
 }

@@ -1,13 +1,13 @@
 /* prefault: a helper thread that makes pages present before the writer reaches them.
  *
- * A process has at most one helper. It starts when a range is asked for, and ends when
- * none has been asked for during 20 ms. It works through a range in pieces, from the
- * end to the start, while the writer comes from the start. The writer faults in all
- * pages that the helper has not reached, so no function here can fail.
+ * A process has at most one helper. It starts when a range is requested, and ends when
+ * no range has been requested for 20 ms. It works through a range in pieces, from the
+ * end to the start, while the writer begins at the start. No function here can fail: a
+ * page that the helper has not reached becomes present when it is written to.
  *
  * The helper uses no Python object and handles no signal. A process can end while it
  * runs. The helper ends before a fork, so that a program without other threads forks
- * with one thread only. The next range starts it again.
+ * with one thread only. The next request starts it again.
  */
 #ifndef GROWBUF_PREFAULT_H
 #define GROWBUF_PREFAULT_H
@@ -15,14 +15,15 @@
 #include <stddef.h>
 
 /* Ask the helper to make the pages of a range present. The request may be ignored. The
- * range must stay mapped until prefault_stop(). */
+ * range must stay mapped until prefault_stop(). Nothing happens if `length` is 0. */
 void prefault_ask(char *address, size_t length);
 
-/* Drop all requests that overlap a range. Return when the helper touches no page of
- * it. */
+/* Drop all requests that overlap a range. Then wait until the helper touches no page of
+ * the range. */
 void prefault_stop(const char *address, size_t length);
 
-/* The hooks of fork(): before it, and afterwards in the parent and in the child. */
+/* The hooks of fork(). The first ends the helper, drops all requests, and takes the
+ * lock. The second, which runs in the parent and in the child, releases it. */
 void prefault_before_fork(void);
 void prefault_after_fork(void);
 

@@ -17,6 +17,7 @@ static PyObject *
 new_mapped(PyObject *op, void (*map)(char *, struct piece))
 {
     PyObject *result;
+    assert(buffer_type(Py_TYPE(op)) != NULL);
     Py_BEGIN_CRITICAL_SECTION(op);
     struct piece from = buffer_piece(op);
     result = buffer_create(buffer_type(Py_TYPE(op)), from.nbytes);
@@ -58,14 +59,16 @@ new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
     struct piece from = buffer_piece(op);
     PyTypeObject *type = buffer_type(Py_TYPE(op));
     size_t count = max, nbytes = from.nbytes;
+    assert(old.nbytes > 0);
     if (old.nbytes != new.nbytes) {
         count = find_count(from, old, max);
+        assert(count <= max && count <= from.nbytes / old.nbytes);
         nbytes = methods_replaced_nbytes(from, old, new, count);
     }
     if (nbytes == METHODS_NONE) {
         return NULL;
     }
-    assert(old.nbytes > 0 && nbytes <= GROWTH_MAX);
+    assert(nbytes <= GROWTH_MAX);
     PyObject *result = buffer_create(type, nbytes);
     if (result != NULL) {
         assert(buffer_length(buffer_cast(result)) == nbytes);
@@ -86,6 +89,7 @@ new_translated(PyObject *op, const char *table, const struct methods_set *delete
     result = buffer_create(buffer_type(Py_TYPE(op)), from.nbytes);
     if (result != NULL && from.nbytes > 0) {
         char *to = buffer_bytes(buffer_cast(result));
+        assert(buffer_length(buffer_cast(result)) == from.nbytes);
         if (deleted != NULL) {
             size_t nbytes = methods_translate_kept(to, from, table, deleted);
             assert(nbytes <= from.nbytes);
@@ -121,6 +125,7 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (plain) {
         struct methods_set set;
         bool deletes = values[1] != NULL && deleted.piece.nbytes > 0;
+        assert(values[0] == Py_None || table.piece.nbytes == 256);
         if (deletes && deleted.piece.nbytes == 1 && values[0] == Py_None) {
             const struct piece nothing = {"", 0};
             Py_BEGIN_CRITICAL_SECTION(op);
@@ -146,26 +151,20 @@ static PyObject *
 new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              enum methods_sides sides, enum base_method method)
 {
-    struct methods_set set, *values = NULL; /* NULL: white space */
-    if (nargs > 1) {
+    bool space = nargs == 0 || args[0] == Py_None;
+    struct args_bytes values = {.piece = {NULL, 0}};
+    assert(nargs >= 0 && (sides & METHODS_BOTH) != 0);
+    if (nargs > 1 || (!space && !args_open_bytes(args[0], &values))) {
         return base_call(op, method, args, nargs, NULL);
-    }
-    if (nargs > 0 && args[0] != Py_None) {
-        struct args_bytes bytes;
-        if (!args_open_bytes(args[0], &bytes)) {
-            return base_call(op, method, args, nargs, NULL);
-        }
-        values = &set;
-        methods_set_values(values, bytes.piece);
-        args_close_bytes(&bytes);
     }
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
     struct piece all = buffer_piece(op);
     result = buffer_copy(buffer_type(Py_TYPE(op)),
-                         values == NULL ? methods_strip_space(all, sides)
-                                        : methods_strip(all, values, sides));
+                         space ? methods_strip_space(all, sides)
+                               : methods_strip(all, values.piece, sides));
     Py_END_CRITICAL_SECTION();
+    args_close_bytes(&values);
     return result;
 }
 
@@ -187,6 +186,7 @@ new_without(PyObject *op, PyObject *arg, enum methods_sides side,
             enum base_method method)
 {
     struct args_bytes part;
+    assert(side == METHODS_LEFT || side == METHODS_RIGHT);
     if (!args_open_bytes(arg, &part)) {
         return base_call(op, method, &arg, 1, NULL);
     }
@@ -221,6 +221,47 @@ growbuffer_removesuffix(PyObject *op, PyObject *suffix)
     return new_without(op, suffix, METHODS_RIGHT, BASE_removesuffix);
 }
 
+/* Return a new buffer of the bytes that a str of hexadecimal digits stands for. Return
+ * NULL without an exception if it has any other characters. */
+static PyObject *
+new_from_hex(PyTypeObject *type, PyObject *text)
+{
+    struct piece digits = {(const char *)PyUnicode_1BYTE_DATA(text),
+                           (size_t)PyUnicode_GET_LENGTH(text)};
+    size_t max = digits.nbytes / 2;
+    assert(buffer_is_exact_type(type) && PyUnicode_IS_ASCII(text));
+    PyObject *result = buffer_create(type, max);
+    if (result == NULL || digits.nbytes == 0) {
+        return result;
+    }
+    size_t nbytes = methods_from_hex(buffer_bytes(buffer_cast(result)), digits);
+    if (nbytes == METHODS_NONE) {
+        Py_CLEAR(result);
+    }
+    else {
+        (void)buffer_splice(buffer_cast(result), nbytes, max - nbytes, 0);
+    }
+    return result;
+}
+
+/* A class method. As in bytearray, a subclass is called with a bytes object. */
+static PyObject *
+growbuffer_fromhex(PyObject *type, PyObject *text)
+{
+    if (buffer_is_exact_type((PyTypeObject *)type) && PyUnicode_CheckExact(text) &&
+        PyUnicode_IS_READY(text) && PyUnicode_IS_ASCII(text)) {
+        PyObject *result = new_from_hex((PyTypeObject *)type, text);
+        if (result != NULL || PyErr_Occurred()) {
+            return result;
+        }
+    }
+    PyObject *bytes =
+        PyObject_CallMethod((PyObject *)&PyBytes_Type, "fromhex", "O", text);
+    PyObject *result = bytes == NULL ? NULL : PyObject_CallOneArg(type, bytes);
+    Py_XDECREF(bytes);
+    return result;
+}
+
 /* ----------------------------------------------------------------------- longer */
 
 /* Return a new buffer of `width` bytes: `left` fill bytes, the bytes, and more fill
@@ -234,6 +275,7 @@ new_padded(PyObject *op, size_t left, size_t width, char fill)
     result = buffer_create(buffer_type(Py_TYPE(op)), width);
     if (result != NULL && width > 0) {
         char *to = buffer_bytes(buffer_cast(result));
+        assert(buffer_length(buffer_cast(result)) == width);
         memset(to, fill, left);
         copy_bytes(to + left, from.start, from.nbytes);
         memset(to + left + from.nbytes, fill, width - left - from.nbytes);
@@ -247,6 +289,7 @@ new_justified(PyObject *op, PyObject *const *args, Py_ssize_t nargs, int share,
               enum base_method method)
 {
     Py_ssize_t wanted;
+    assert(share >= 0 && share <= 2);
     if (nargs < 1 || nargs > 2 || !args_small_int(args[0], &wanted) ||
         (nargs == 2 &&
          (!PyBytes_CheckExact(args[1]) || PyBytes_GET_SIZE(args[1]) != 1))) {
@@ -262,7 +305,7 @@ new_justified(PyObject *op, PyObject *const *args, Py_ssize_t nargs, int share,
     size_t left = share == 2   ? padding
                   : share == 1 ? padding / 2 + (padding & width & 1)
                                : 0;
-    assert(left <= padding);
+    assert(width >= length && left <= padding);
     result = new_padded(op, left, width, fill);
     Py_END_CRITICAL_SECTION();
     return result;
@@ -291,6 +334,7 @@ growbuffer_zfill(PyObject *op, PyObject *arg)
     size_t length = buffer_length(buffer_cast(op));
     size_t width = wanted < (Py_ssize_t)length ? length : (size_t)wanted;
     size_t left = width - length;
+    assert(length <= width);
     result = new_padded(op, left, width, '0');
     if (result != NULL && left > 0 && length > 0) {
         char *to = buffer_bytes(buffer_cast(result));
@@ -318,6 +362,7 @@ growbuffer_expandtabs(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         Py_BEGIN_CRITICAL_SECTION(op);
         struct piece from = buffer_piece(op);
         size_t nbytes = methods_expanded_nbytes(from, size);
+        assert(nbytes == METHODS_NONE || nbytes <= GROWTH_MAX);
         plain = nbytes != METHODS_NONE;
         result = plain ? buffer_create(buffer_type(Py_TYPE(op)), nbytes) : NULL;
         if (result != NULL) {
@@ -386,6 +431,7 @@ joined_nbytes(struct piece separator, PyObject **items, Py_ssize_t count)
         }
         nbytes += before + piece.nbytes;
     }
+    assert(nbytes <= GROWTH_MAX);
     return nbytes;
 }
 
@@ -423,17 +469,19 @@ growbuffer_join(PyObject *op, PyObject *iterable)
 /* clang-format off */
 #define RESULTS_NOARGS(name) {#name, growbuffer_##name, METH_NOARGS, NULL}
 #define RESULTS_O(name) {#name, growbuffer_##name, METH_O, NULL}
-#define RESULTS_FAST(name) {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL, NULL}
+#define RESULTS_CLASS(name) {#name, growbuffer_##name, METH_O | METH_CLASS, NULL}
+#define RESULTS_FAST(name)                                                             \
+    {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL, NULL}
 #define RESULTS_NAMED(name)                                                            \
     {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL | METH_KEYWORDS, NULL}
 /* clang-format on */
 
 const PyMethodDef results_methods[] = {
-    RESULTS_NOARGS(capitalize), RESULTS_FAST(center),     RESULTS_NOARGS(copy),
-    RESULTS_NAMED(expandtabs),  RESULTS_O(join),          RESULTS_FAST(ljust),
-    RESULTS_NOARGS(lower),      RESULTS_FAST(lstrip),     RESULTS_O(removeprefix),
-    RESULTS_O(removesuffix),    RESULTS_NAMED(replace),   RESULTS_FAST(rjust),
-    RESULTS_FAST(rstrip),       RESULTS_FAST(strip),      RESULTS_NOARGS(swapcase),
-    RESULTS_NOARGS(title),      RESULTS_NAMED(translate), RESULTS_NOARGS(upper),
-    RESULTS_O(zfill),           {NULL, NULL, 0, NULL},
+    RESULTS_NOARGS(capitalize), RESULTS_FAST(center),    RESULTS_NOARGS(copy),
+    RESULTS_NAMED(expandtabs),  RESULTS_CLASS(fromhex),  RESULTS_O(join),
+    RESULTS_FAST(ljust),        RESULTS_NOARGS(lower),   RESULTS_FAST(lstrip),
+    RESULTS_O(removeprefix),    RESULTS_O(removesuffix), RESULTS_NAMED(replace),
+    RESULTS_FAST(rjust),        RESULTS_FAST(rstrip),    RESULTS_FAST(strip),
+    RESULTS_NOARGS(swapcase),   RESULTS_NOARGS(title),   RESULTS_NAMED(translate),
+    RESULTS_NOARGS(upper),      RESULTS_O(zfill),        {NULL, NULL, 0, NULL},
 };

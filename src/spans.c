@@ -139,6 +139,13 @@ spans_reserve(size_t limit, struct span *span)
     return 0;
 }
 
+enum pages_shortage
+spans_shortage(size_t limit)
+{
+    assert(limit > 0 && limit <= GROWTH_MAX);
+    return pages_shortage(2 * limit);
+}
+
 /* Stop the helper from touching pages of the span, before they move or are unmapped.
  * Pages after dirty_end that it has touched stay present until they are discarded. */
 static void
@@ -237,7 +244,8 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
 {
     assert(span->dirty_end < end && end <= use->max_end && use->nbytes <= end);
     assert(use->max_end < span->length);
-    size_t ahead = growth_ahead(end, use->nbytes);
+    size_t ahead =
+        use->exact ? round_to_page(end + 1) - 1 : growth_ahead(end, use->nbytes);
     ahead = ahead < use->max_end ? ahead : use->max_end;
     pool_take_tail(span, ahead);
     spans_cap(span, use->max_end); /* taking the tail back adds whole pages */

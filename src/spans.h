@@ -23,6 +23,10 @@ int spans_take(size_t needed, bool zeroed, struct span *span);
  * ENOTSUP on the rung `heap`. */
 int spans_reserve(size_t limit, struct span *span);
 
+/* Return why spans_reserve() failed with ENOMEM. This may read megabytes of text from the
+ * system. */
+enum pages_shortage spans_shortage(size_t limit);
+
 /* As spans_reserve(), but only if the pool has kept such a reservation. Its first bytes
  * may be dirty. Return false if there is none. */
 bool spans_reserve_kept(size_t limit, struct span *span);
@@ -35,6 +39,7 @@ struct spans_use {
     size_t max_end; /* no byte from this offset on is ever written; < length */
     size_t nbytes;  /* the number of bytes in use afterwards */
     bool prefault;  /* a helper thread touches pages ahead of the writer */
+    bool exact;     /* prepare the page of the last byte, and none after it */
 };
 
 /* Make the bytes up to offset `end`, and some after it, dirty: they may then be

@@ -48,6 +48,7 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
                         "again");
         return -1;
     }
+    assert(spare->buffer == self && request.min <= request.max);
     if (spare->state != SPARE_RELEASED) {
         return spare_refuse(spare);
     }
@@ -56,6 +57,7 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
         return -1;
     }
     size_t tailroom = store_tailroom(&self->store);
+    assert(tailroom >= request.min);
     spare->start = buffer_bytes(self) + buffer_length(self);
     spare->nbytes = tailroom < request.max ? tailroom : request.max;
     if (store_kind(&self->store) == STORE_HEAP) {
@@ -66,10 +68,13 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
         0) {
         return -1;
     }
+    if (buffer_acquire_view(self, &spare->position) < 0) {
+        Py_CLEAR(view->obj);
+        return -1;
+    }
     assert(buffer_spare(self) == spare && spare->state == SPARE_RELEASED);
     assert(spare->nbytes <= store_tailroom(&self->store));
     Py_INCREF(self);
-    spare->position = buffer_begin_view(self);
     spare->state = SPARE_OUTSTANDING;
     spare->owner = SPARE_READER;
     spare->reader = NULL;
@@ -77,10 +82,10 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
     return 0;
 }
 
-/* Write the NUL to the first byte of the tail again, and remember that byte, because
- * commit() may still append it. After a commit() and a turn the tail is elsewhere. */
+/* End the bytes of the buffer with a NUL, and keep the byte that it replaces: it is the
+ * first byte of the spare, and commit() may still append it. */
 static void
-spare_restore_nul(SpareObject *spare, struct store *store)
+spare_write_nul(SpareObject *spare, struct store *store)
 {
     assert(store_check_layout(store) == NULL);
     if (store_kind(store) != STORE_EMPTY) {
@@ -97,22 +102,24 @@ spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
     BufferObject *self = spare->buffer;
     assert(self != NULL && spare->state != SPARE_RELEASED);
     Py_BEGIN_CRITICAL_SECTION(self);
-    if (spare->state == SPARE_LEFT) {
+    if (spare->state == SPARE_DETACHED) {
+        assert(buffer_spare(self) != spare);
         store_free(&spare->store);
         spare->buffer = NULL;
     }
     else if (spare->state == SPARE_SHARED) {
+        assert(buffer_spare(self) != spare && self->extra->nshared > 0);
         spare->buffer = NULL;
         self->extra->nshared--;
         if (!buffer_spare_is_outstanding(self)) {
             self->store.start[self->store.length] = '\0'; /* it may be overwritten */
         }
-        buffer_end_view(self, spare->position);
+        buffer_release_view(self, spare->position);
     }
     else {
         assert(buffer_spare(self) == spare);
-        spare_restore_nul(spare, &self->store);
-        buffer_end_view(self, spare->position);
+        spare_write_nul(spare, &self->store);
+        buffer_release_view(self, spare->position);
         Py_INCREF(spare);
     }
     spare->state = SPARE_RELEASED;
@@ -200,6 +207,7 @@ spare_release(PyObject *op)
     Py_BEGIN_CRITICAL_SECTION(op);
     SpareObject *spare = buffer_spare(self);
     if (spare != NULL && spare->owner == PyThread_get_thread_ident()) {
+        assert(spare->buffer == self);
         reference = Py_XNewRef(spare->view);
     }
     Py_END_CRITICAL_SECTION();
@@ -219,7 +227,7 @@ spare_release(PyObject *op)
 }
 
 bool
-spare_share(BufferObject *self)
+spare_make_shared(BufferObject *self)
 {
     SpareObject *spare = buffer_spare(self);
     assert(spare != NULL && spare->state == SPARE_OUTSTANDING);
@@ -231,6 +239,7 @@ spare_share(BufferObject *self)
     spare->state = SPARE_SHARED;
     self->extra->spare = NULL; /* the memoryview has the reference */
     self->extra->nshared++;
+    assert(self->extra->nshared <= buffer_nviews(self));
     return true;
 }
 
@@ -243,7 +252,7 @@ spare_abandon(PyObject *op)
     const SpareObject *spare = buffer_spare(self);
     if (spare != NULL && spare->state == SPARE_OUTSTANDING &&
         spare->owner == PyThread_get_thread_ident()) {
-        (void)spare_share(self);
+        (void)spare_make_shared(self);
     }
     Py_END_CRITICAL_SECTION();
 }
@@ -281,6 +290,7 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
         Py_DECREF(spare);
         return NULL;
     }
+    assert(spare->state == SPARE_OUTSTANDING && buffer_nviews(self) > 0);
     Py_XSETREF(spare->view, reference);
     spare->owner = owner;
     spare->reader = owner == SPARE_READER ? view : NULL;
@@ -291,21 +301,19 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
 PyObject *
 spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
 {
-    PyObject *view;
     spare_release(op);
-    Py_BEGIN_CRITICAL_SECTION(op);
-    view = spare_view_locked(buffer_cast(op), min, max, owner);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(PyObject *, view, op,
+                  spare_view_locked(buffer_cast(op), min, max, owner));
     return view;
 }
 
 /* ------------------------------------------------------------------- committing */
 
-/* Mark the spare as committed: nothing can be committed, and this thread may release
- * the view. */
+/* Let nothing more be committed. This thread may release the view. */
 static void
-spare_finish(SpareObject *spare)
+spare_close(SpareObject *spare)
 {
+    assert(spare->state <= SPARE_OUTSTANDING && spare->buffer != NULL);
     spare->start = NULL;
     spare->reader = NULL;
     spare->owner = PyThread_get_thread_ident();
@@ -340,22 +348,22 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
         }
         assert(nbytes <= store_tailroom(&self->store));
     }
-    if (spare->state == SPARE_OUTSTANDING && nbytes < spare->nbytes) {
-        spare->first = spare->start[nbytes]; /* the view's: a NUL replaces it */
+    if (nbytes > 0 && spare->state == SPARE_OUTSTANDING && nbytes < spare->nbytes) {
+        /* The view shows the next byte. The NUL is written when the view is
+         * released. */
+        buffer_commit_without_nul(self, nbytes);
     }
-    spare->nbytes -= nbytes;
-    buffer_commit(self, nbytes);
-    spare_finish(spare);
+    else {
+        buffer_commit(self, nbytes);
+    }
+    spare_close(spare);
     return 0;
 }
 
 int
 spare_commit(PyObject *op, size_t nbytes, const PyObject *view)
 {
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = spare_commit_locked(buffer_cast(op), nbytes, view);
-    Py_END_CRITICAL_SECTION();
+    BUFFER_LOCKED(int, rc, op, spare_commit_locked(buffer_cast(op), nbytes, view));
     return rc;
 }
 
@@ -366,7 +374,7 @@ spare_end_reader(PyObject *op, const PyObject *view)
     Py_BEGIN_CRITICAL_SECTION(op);
     SpareObject *spare = buffer_spare(buffer_cast(op));
     if (spare != NULL && spare->reader == view) {
-        spare_finish(spare);
+        spare_close(spare);
     }
     Py_END_CRITICAL_SECTION();
     spare_release(op);
@@ -386,9 +394,9 @@ PyDoc_STRVAR(spare_doc,
 ">>> buf.commit(2)\n"
 ">>> buf\n"
 "GrowBuffer(b'hi')\n\n"
-"Until commit(), nothing else may change the length while the view lives; commit() and\n"
-"this thread's next spare() release it. If code still holds it after commit(), the next\n"
-"change of the length copies the bytes of the buffer to other memory.\n\n"
+"Until commit(), nothing else may change the length while the view exists. commit()\n"
+"and this thread's next spare() release it. If code still holds it after commit(),\n"
+"the next change of the length copies the bytes of the buffer to other memory.\n\n"
 "Raise ValueError if `nbytes` is negative, MemoryError if the buffer cannot grow by\n"
 "that, BufferError while the bytes are exported and there is no limit, or if another\n"
 "thread's view, or an object made from the last view, still exists. Costs what growing\n"
@@ -414,9 +422,11 @@ PyDoc_STRVAR(commit_doc,
 "Append the first `nbytes` bytes of what spare() returned.\n\n"
 "The rest of it is free again and the view is released. Raise ValueError if `nbytes`\n"
 "is negative or more than spare() returned, or if spare() was not called or the buffer\n"
-"has changed since; BufferError while the bytes are exported and there is\n"
-"no limit. Any thread may commit the bytes that another thread spared: two threads that\n"
-"both spare and commit need a lock of their own. Costs O(1): nothing is copied.\n\n"
+"has changed since; BufferError while the bytes are exported and there is no limit.\n"
+"While code still holds the view, no NUL follows the bytes: int(buf) and float(buf),\n"
+"which need one, may raise ValueError, and int(bytes(buf)) does not. Any thread may\n"
+"commit the bytes that another thread spared: two threads that both spare and commit\n"
+"need a lock of their own. Costs O(1): nothing is copied.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> view = buf.spare(100)\n"

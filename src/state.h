@@ -1,4 +1,4 @@
-/* state: the state of the module in each interpreter. */
+/* state: what the module keeps for each interpreter. */
 #ifndef GROWBUF_STATE_H
 #define GROWBUF_STATE_H
 
@@ -12,19 +12,20 @@ struct state {
     PyTypeObject *frozen_type;      /* frozen.c */
     PyTypeObject *numpy_type;       /* layout.c */
     PyTypeObject *layout_type;      /* layout.c */
-    PyObject *numpy;                /* what growbuf/array.py passed in, or NULL */
+    PyObject *numpy;                /* made by use_numpy() (layout.c), or NULL */
     PyObject *release_name;         /* "release" */
     PyObject *rebuild;              /* the function _rebuild, to which pickles refer */
     PyObject *dtype_name;           /* "dtype" */
     PyObject *base[STATE_MAX_BASE]; /* bytearray's own methods: base.c */
 
-    /* Not static tables: their docstrings are taken from the running Python. */
+    /* The types' tables of methods. They are filled in when the module is imported,
+     * with docstrings of the running Python. */
     PyMethodDef methods[STATE_MAX_METHODS];
     PyMethodDef rows_methods[STATE_MAX_ROWS_METHODS];
 };
 
-/* Copy the methods of `more`, which ends in a NULL name, to `methods` after the first
- * `n`. Return the new number of methods. */
+/* Copy the methods of `more`, a table that ends in a NULL name, to `methods`, which has
+ * `n` methods so far. Return how many it has then. */
 static inline size_t
 state_add_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)
 {
@@ -34,7 +35,7 @@ state_add_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)
     return n;
 }
 
-/* Return the state of the module that made this GrowBuffer's type. */
+/* Return the state of the module that made the type of a GrowBuffer. */
 static inline struct state *
 state_of(PyObject *op)
 {

@@ -1,366 +1,18 @@
-/* store: the bytes of one buffer, in a heap block or in a span. */
+/* store: the bytes of one buffer: appended, replaced, removed. */
 #include "store.h"
 
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "growth.h"
-
-_Alignas(16) char store_nothing[1];
-_Atomic bool store_prefault;
-struct store_heap store_heap = {realloc, free};
-
-void
-store_init(struct store *store)
-{
-    *store = (struct store){.start = store_nothing,
-                            .memory.tag = store_prefault ? STORE_TAG_PREFAULT : 0};
-}
-
-void
-store_set_prefault(struct store *store, bool prefault)
-{
-    unsigned tag = store->memory.tag & ~(unsigned)STORE_TAG_PREFAULT;
-    store->memory.tag = prefault ? tag | STORE_TAG_PREFAULT : tag;
-}
-
-/* Replace the memory and the kind of a store. The prefault setting stays. */
-static void
-set_memory(struct store *store, const struct span *memory, enum store_kind kind)
-{
-    unsigned prefault = store->memory.tag & STORE_TAG_PREFAULT;
-    assert(memory->address != NULL && memory->dirty_end < memory->length);
-    store->memory = *memory;
-    store->memory.tag = prefault | (unsigned)kind;
-}
-
-/* Return an empty store with the prefault setting of `store`. */
-static struct store
-emptied(const struct store *store)
-{
-    return (struct store){.start = store_nothing,
-                          .memory.tag = store->memory.tag & STORE_TAG_PREFAULT};
-}
-
-void
-store_free(struct store *store)
-{
-    struct store empty = emptied(store);
-    assert(store_check_layout(store) == NULL);
-    switch (store_kind(store)) {
-    case STORE_HEAP:
-        store_heap.release(store->memory.address);
-        break;
-    case STORE_SPAN:
-    case STORE_LIMITED:
-        if (store_is_advanced(store)) {
-            spans_discard(&store->memory, 0); /* the pool keeps its address space */
-        }
-        spans_give(&store->memory);
-        break;
-    default: /* STORE_EMPTY */
-        break;
-    }
-    *store = empty;
-}
-
-/* Return the largest value that `dirty_end` may have. The byte at it is for the NUL. */
-static size_t
-max_dirty_end(const struct store *store)
-{
-    assert(store_kind(store) != STORE_EMPTY);
-    return store_kind(store) == STORE_LIMITED
-               ? store_headroom(store) + store->memory.number
-               : store->memory.length - 1;
-}
-
-size_t
-store_capacity(const struct store *store)
-{
-    return store_kind(store) == STORE_EMPTY
-               ? 0
-               : max_dirty_end(store) - store_headroom(store);
-}
-
-size_t
-store_nbytes(const struct store *store)
-{
-    size_t headroom = store_headroom(store);
-    return store_kind(store) < STORE_SPAN ? store->memory.length
-           : store_is_advanced(store)
-               ? spans_nbytes(&store->memory) - (headroom & ~(STORE_GIVE_BACK_MIN - 1))
-               : spans_nbytes(&store->memory);
-}
-
-static void
-end_with_nul(struct store *store)
-{
-    if (store_kind(store) != STORE_EMPTY) {
-        assert(store_headroom(store) + store->length <= store->memory.dirty_end);
-        store->start[store->length] = '\0';
-    }
-}
-
-/* Move the bytes in use to the start of the memory, or after GROWTH_FRONT in a span.
- *
- *   |<-- headroom -->|<--- in use --->| tailroom |
- *   |<--- in use --->|         tailroom          |
- */
-static void
-slide(struct store *store)
-{
-    size_t nbytes = store_free_headroom(store);
-    if (nbytes > 0) {
-        assert(store->length <= store->memory.dirty_end - store_headroom(store));
-        memmove(store->start - nbytes, store->start, store->length);
-        if (store_kind(store) >= STORE_SPAN) { /* moves in the heap are not counted */
-            pool_count_copy(store->length);
-        }
-        store->start -= nbytes;
-        end_with_nul(store);
-    }
-    if (store_is_advanced(store)) {
-        spans_discard(&store->memory, GROWTH_FRONT + store->length + 1);
-        store->memory.tag &= ~(uint64_t)STORE_TAG_ADVANCED;
-    }
-}
-
-void
-store_align(struct store *store)
-{
-    if ((uintptr_t)store->start % STORE_ALIGNMENT != 0) {
-        slide(store);
-    }
-    assert((uintptr_t)store->start % STORE_ALIGNMENT == 0 ||
-           store_kind(store) < STORE_SPAN);
-}
-
-void
-store_slide(struct store *store)
-{
-    slide(store);
-    if (store_is_limited(store)) {
-        /* The end of the limit moves with the headroom. */
-        spans_cap(&store->memory, max_dirty_end(store));
-    }
-}
-
-/* ------------------------------------------------------------------------- the heap */
-
-/* Give an empty store its first block, with `nbytes` bytes in use and no tailroom: most
- * buffers never grow. */
-static int
-heap_begin(struct store *store, size_t nbytes)
-{
-    assert(store_kind(store) == STORE_EMPTY && nbytes < GROWTH_SPAN_MIN);
-    char *block = store_heap.reallocate(NULL, nbytes + 1);
-    if (block == NULL) {
-        return ENOMEM;
-    }
-    block[nbytes] = '\0';
-    store_adopt(store, block, nbytes + 1, block, nbytes);
-    return 0;
-}
-
-/* Make the size of the heap block `nbytes`. The headroom stays. */
-static int
-heap_resize(struct store *store, size_t nbytes)
-{
-    size_t headroom = store_headroom(store);
-    assert(store_kind(store) <= STORE_HEAP && headroom + store->length < nbytes);
-    char *block = store_heap.reallocate(store->memory.address, nbytes);
-    if (block == NULL) {
-        return ENOMEM;
-    }
-    store->memory.address = block;
-    store->memory.length = nbytes;
-    store->memory.dirty_end = nbytes - 1;
-    if (store_kind(store) == STORE_EMPTY) {
-        store->memory.tag |= STORE_HEAP;
-    }
-    store->start = block + headroom;
-    store->start[store->length] = '\0';
-    return 0;
-}
-
-/* Make the heap block hold `needed` bytes after the headroom, and some more. If memory
- * runs out, remove the headroom and ask for `needed` bytes only. */
-static int
-heap_grow(struct store *store, size_t needed)
-{
-    assert(store_kind(store) <= STORE_HEAP && needed > store->length);
-    size_t nbytes = growth_heap(store_headroom(store) + needed, store->memory.length);
-    if (nbytes != 0 && heap_resize(store, nbytes) == 0) {
-        return 0;
-    }
-    slide(store);
-    return needed <= store->memory.length ? 0 : heap_resize(store, needed);
-}
-
-void
-store_adopt(struct store *store, char *block, size_t allocated, char *start,
-            size_t length)
-{
-    assert(store_kind(store) == STORE_EMPTY && length < allocated);
-    assert(start >= block && start + length < block + allocated);
-    const struct span memory = {
-        .address = block, .length = allocated, .dirty_end = allocated - 1};
-    set_memory(store, &memory, STORE_HEAP);
-    store->start = start;
-    store->length = length;
-}
-
-/* ------------------------------------------------------------------------- the span */
-
-static bool
-wants_span(size_t needed)
-{
-    return needed >= GROWTH_SPAN_MIN && pages_facts.rung > PAGES_HEAP;
-}
+/* ----------------------------------------------------------------------- at the end */
 
 static struct spans_use
 use_of(const struct store *store, size_t nbytes)
 {
-    return (struct spans_use){.max_end = max_dirty_end(store),
+    assert(store_kind(store) >= STORE_SPAN && nbytes <= store_capacity(store));
+    return (struct spans_use){.max_end = store_max_dirty_end(store),
                               .nbytes = nbytes,
                               .prefault = store_prefaults(store)};
-}
-
-/* Copy the bytes of a store into a span, and give its former memory back. */
-static void
-move_into(struct store *store, const struct span *span)
-{
-    struct store moved = emptied(store);
-    assert(span->length > GROWTH_FRONT + store->length && !span->reserved);
-    assert(!store_is_limited(store));
-    set_memory(&moved, span, STORE_SPAN);
-    moved.start = span->address + GROWTH_FRONT;
-    moved.length = store->length;
-    if (store->length > 0) {
-        memcpy(moved.start, store->start, store->length);
-        pool_count_copy(store->length);
-    }
-    if (moved.memory.dirty_end < GROWTH_FRONT + store->length) {
-        moved.memory.dirty_end = GROWTH_FRONT + store->length;
-    }
-    store_free(store);
-    *store = moved;
-    end_with_nul(store);
-}
-
-/* Move a store that is empty, or in a heap block, to a span. */
-static int
-enter_span(struct store *store, size_t needed, bool zeroed)
-{
-    struct span span;
-    int error = spans_take(GROWTH_FRONT + needed, zeroed, &span);
-    if (error == 0) {
-        move_into(store, &span);
-    }
-    return error;
-}
-
-/* Move a store out of a span of which little is in use: to the heap, or from huge pages
- * to small ones. Return false if it stays, since too much is in use or memory runs
- * out. */
-static bool
-leave_span(struct store *store)
-{
-    size_t length = store->length;
-    struct span span;
-    assert(store_kind(store) == STORE_SPAN);
-    if (length < GROWTH_HEAP_AGAIN) {
-        char *block = store_heap.reallocate(NULL, length + 1);
-        if (block != NULL) {
-            memcpy(block, store->start, length);
-            block[length] = '\0';
-            pool_count_copy(length);
-            store_free(store);
-            store_adopt(store, block, length + 1, block, length);
-            return true;
-        }
-    }
-    if (store->memory.huge && length < STORE_HUGE_LEAVE &&
-        spans_take(GROWTH_FRONT + length + 1, false, &span) == 0) {
-        move_into(store, &span);
-        return true;
-    }
-    return false;
-}
-
-/* Make the span hold `needed` bytes after the headroom. If it cannot grow but holds
- * them without the headroom, move the bytes in use to its start. */
-static int
-span_grow(struct store *store, size_t needed)
-{
-    size_t headroom = store_headroom(store);
-    assert(store_kind(store) == STORE_SPAN && needed > store->length);
-    if (headroom + needed <= store->memory.length) {
-        return 0;
-    }
-    int error = spans_grow(&store->memory, headroom + needed, headroom,
-                           headroom + store->length);
-    store->start = store->memory.address + headroom;
-    if (error && GROWTH_FRONT + needed <= store->memory.length) {
-        slide(store);
-        error = 0;
-    }
-    end_with_nul(store);
-    return error;
-}
-
-int
-store_set_limit(struct store *store, size_t limit)
-{
-    assert(store_kind(store) == STORE_EMPTY);
-    struct span span;
-    int error = spans_reserve(limit, &span);
-    if (error) {
-        return error;
-    }
-    span.dirty_end = GROWTH_FRONT;
-    set_memory(store, &span, STORE_LIMITED);
-    store->start = span.address + GROWTH_FRONT;
-    return 0;
-}
-
-bool
-store_reuse_limited(struct store *store, size_t limit)
-{
-    assert(store_kind(store) == STORE_EMPTY);
-    struct span span;
-    if (!spans_reserve_kept(limit, &span)) {
-        return false;
-    }
-    if (span.dirty_end < GROWTH_FRONT) {
-        span.dirty_end = GROWTH_FRONT;
-    }
-    set_memory(store, &span, STORE_LIMITED);
-    store->start = span.address + GROWTH_FRONT;
-    end_with_nul(store);
-    return true;
-}
-
-/* -------------------------------------------------------------- growing and shrinking */
-
-/* Make the capacity at least `needed` bytes, the NUL included. The added bytes are not
- * touched. */
-static int
-grow_capacity(struct store *store, size_t needed, bool zeroed)
-{
-    assert(needed > store->length);
-    if (store_kind(store) == STORE_LIMITED) {
-        return needed <= store->memory.number + 1 ? 0 : EFBIG;
-    }
-    if (store_kind(store) == STORE_SPAN) {
-        return span_grow(store, needed);
-    }
-    if (wants_span(needed) && enter_span(store, needed, zeroed) == 0) {
-        return 0;
-    }
-    return heap_grow(store, needed);
 }
 
 #define SLIDE_SHORT ((size_t)1 << 10)
@@ -384,78 +36,75 @@ store_make_tailroom(struct store *store, size_t nbytes)
                     nbytes <= store_tailroom(store) + headroom;
     if (headroom > 0 && (is_short || headroom >= store->length) &&
         !store_is_limited(store)) {
-        slide(store);
+        store_slide(store);
         if (nbytes <= store_tailroom(store)) {
             return 0;
         }
     }
-    int error = grow_capacity(store, store->length + nbytes + 1, false);
+    bool is_first = store_kind(store) == STORE_EMPTY; /* most buffers never grow */
+    int error = store_grow_capacity(store, store->length + nbytes + 1, false);
     size_t end = store_headroom(store) + store->length + nbytes;
     if (error == 0 && store_kind(store) >= STORE_SPAN &&
         end > store->memory.dirty_end) {
         struct spans_use use = use_of(store, store->length + nbytes);
+        use.exact = is_first && !use.prefault;
         error = spans_prepare(&store->memory, end, &use);
     }
     assert(error != 0 || nbytes <= store_tailroom(store));
     return error;
 }
 
-/* If much more than three times the length is dirty, give the pages after the bytes in
- * use to the pool as a tail. The store takes them back if it grows soon; the pool gives
- * them back to the system when it is full or they have been idle too long. */
-static void
-keep_little(struct store *store)
+int
+store_append(struct store *store, size_t nbytes)
 {
-    size_t length = store->length;
-    assert(store_kind(store) >= STORE_SPAN);
-    if (store->memory.dirty_end > growth_ahead(3 * length, length)) {
-        spans_cap(&store->memory, store_headroom(store) + length);
+    if (store_kind(store) == STORE_EMPTY && nbytes > 0 && nbytes < STORE_SMALL) {
+        return store_begin(store, nbytes, store_prefaults(store));
     }
+    bool grows_block = store_kind(store) == STORE_HEAP && store_headroom(store) == 0 &&
+                       nbytes > store_tailroom(store) && nbytes < GROWTH_SPAN_MIN &&
+                       store->length + nbytes + 1 < GROWTH_SPAN_MIN;
+    int error = grows_block
+                    ? store_grow_capacity(store, store->length + nbytes + 1, false)
+                    : store_make_tailroom(store, nbytes);
+    if (error == 0 && nbytes > 0) {
+        store_commit(store, nbytes);
+    }
+    return error;
 }
 
-/* Give memory of a span back after bytes were removed. */
-static void
-span_shrink(struct store *store)
+int
+store_append_zeros(struct store *store, size_t nbytes)
 {
-    if (store_kind(store) == STORE_SPAN && leave_span(store)) {
-        return;
+    if (nbytes == 0) {
+        return 0;
     }
-    if (store_free_headroom(store) > store->length) {
-        slide(store);
+    if (nbytes > GROWTH_MAX - 1 - store->length) {
+        return ENOMEM;
     }
-    keep_little(store);
-    if (store_is_limited(store)) {
-        spans_cap(&store->memory, max_dirty_end(store));
+    size_t needed = store->length + nbytes + 1;
+    int error =
+        nbytes > store_tailroom(store) ? store_grow_capacity(store, needed, true) : 0;
+    size_t end = store_headroom(store) + store->length + nbytes;
+    if (error == 0 && store_kind(store) >= STORE_SPAN &&
+        end > store->memory.dirty_end) {
+        struct spans_use use = use_of(store, nbytes);
+        error = spans_prepare_zeros(&store->memory, end, &use);
     }
+    if (error) {
+        return error;
+    }
+    assert(end <= store_max_dirty_end(store));
+    size_t dirty = store_tailroom(store) + 1; /* the NUL is one of the zeros to write */
+    memset(store->start + store->length, 0, nbytes + 1 < dirty ? nbytes + 1 : dirty);
+    if (store->memory.dirty_end < end) {
+        store->memory.dirty_end = end;
+    }
+    store->length += nbytes;
+    assert(store_check_layout(store) == NULL);
+    return 0;
 }
 
-/* Make the heap block as small as the length allows. A failure is ignored, because the
- * store is valid with the larger block too. */
-static void
-heap_shrink(struct store *store)
-{
-    assert(store_kind(store) == STORE_HEAP);
-    slide(store);
-    (void)heap_resize(store, store->length + 1);
-}
-
-/* Give memory back, of any kind, after bytes were removed. */
-static void
-shrink_to_fit(struct store *store)
-{
-    if (store_keeps_memory(store, store_headroom(store), store->length)) {
-        return;
-    }
-    if (store->length == 0 && store_kind(store) != STORE_LIMITED) {
-        store_free(store);
-    }
-    else if (store_kind(store) >= STORE_SPAN) {
-        span_shrink(store);
-    }
-    else {
-        heap_shrink(store);
-    }
-}
+/* ------------------------------------------------------------------------- anywhere */
 
 /* Insert `nbytes` of unspecified value at offset `at`.
  *
@@ -477,7 +126,7 @@ open_hole(struct store *store, size_t at, size_t nbytes)
         store->length += nbytes;
         if (store_is_limited(store)) {
             /* The end of the limit moves with the headroom. */
-            spans_cap(&store->memory, max_dirty_end(store));
+            spans_cap(&store->memory, store_max_dirty_end(store));
         }
         return 0;
     }
@@ -510,26 +159,8 @@ close_hole(struct store *store, size_t at, size_t nbytes)
         memmove(hole, hole + nbytes, rest);
     }
     store->length -= nbytes;
-    end_with_nul(store);
-    shrink_to_fit(store);
-}
-
-/* nbytes == 0 takes the second path: nbytes - 1 wraps to SIZE_MAX. */
-int
-store_append(struct store *store, size_t nbytes)
-{
-    if (store_kind(store) == STORE_EMPTY && nbytes - 1 < GROWTH_SPAN_MIN - 2) {
-        return heap_begin(store, nbytes);
-    }
-    bool grows_heap = store_kind(store) == STORE_HEAP && store_headroom(store) == 0 &&
-                      nbytes > store_tailroom(store) && nbytes < GROWTH_SPAN_MIN &&
-                      store->length + nbytes + 1 < GROWTH_SPAN_MIN;
-    int error = grows_heap ? heap_grow(store, store->length + nbytes + 1)
-                           : store_make_tailroom(store, nbytes);
-    if (error == 0 && nbytes > 0) {
-        store_commit(store, nbytes);
-    }
-    return error;
+    store_end_with_nul(store);
+    store_shrink_to_fit(store);
 }
 
 int
@@ -548,87 +179,6 @@ store_splice(struct store *store, size_t at, size_t removed, size_t inserted)
     return 0;
 }
 
-int
-store_append_zeros(struct store *store, size_t nbytes)
-{
-    if (nbytes == 0) {
-        return 0;
-    }
-    if (nbytes > GROWTH_MAX - 1 - store->length) {
-        return ENOMEM;
-    }
-    size_t needed = store->length + nbytes + 1;
-    int error = nbytes > store_tailroom(store) ? grow_capacity(store, needed, true) : 0;
-    size_t end = store_headroom(store) + store->length + nbytes;
-    if (error == 0 && store_kind(store) >= STORE_SPAN &&
-        end > store->memory.dirty_end) {
-        struct spans_use use = use_of(store, nbytes);
-        error = spans_prepare_zeros(&store->memory, end, &use);
-    }
-    if (error) {
-        return error;
-    }
-    assert(end <= max_dirty_end(store));
-    size_t dirty = store_tailroom(store) + 1; /* the NUL is one of the zeros to write */
-    memset(store->start + store->length, 0, nbytes + 1 < dirty ? nbytes + 1 : dirty);
-    if (store->memory.dirty_end < end) {
-        store->memory.dirty_end = end;
-    }
-    store->length += nbytes;
-    assert(store_check_layout(store) == NULL);
-    return 0;
-}
-
-int
-store_reserve(struct store *store, size_t capacity)
-{
-    if (capacity <= store_capacity(store)) {
-        return 0;
-    }
-    if (capacity > GROWTH_MAX - 1) {
-        return ENOMEM;
-    }
-    if (store_kind(store) >= STORE_SPAN || wants_span(capacity + 1)) {
-        int error = grow_capacity(store, capacity + 1, false);
-        if (error == 0 && store_kind(store) == STORE_SPAN) {
-            keep_little(store);
-        }
-        assert(error != 0 || capacity <= store_capacity(store));
-        return error;
-    }
-    slide(store);
-    return heap_resize(store, capacity + 1);
-}
-
-static void
-trim_limited(struct store *store)
-{
-    slide(store);
-    spans_discard(&store->memory, GROWTH_FRONT + store->length + 1);
-    spans_cap(&store->memory, max_dirty_end(store));
-}
-
-void
-store_trim(struct store *store)
-{
-    if (store_kind(store) == STORE_LIMITED) {
-        trim_limited(store);
-    }
-    else if (store->length == 0) {
-        store_free(store);
-    }
-    else if (store_kind(store) == STORE_HEAP) {
-        heap_shrink(store);
-    }
-    else if (!leave_span(store)) {
-        size_t end = GROWTH_FRONT + store->length + 1;
-        slide(store);
-        spans_cut(&store->memory, growth_round_up(end, GROWTH_QUANTUM));
-        spans_discard(&store->memory, end);
-    }
-    assert(store_free_headroom(store) == 0 && store_check_layout(store) == NULL);
-}
-
 /* Fewer bytes than this are copied, which costs less than the calls that move pages. */
 #define TAKE_MIN ((size_t)1 << 20)
 
@@ -638,7 +188,7 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     assert(nbytes <= store->length && store_kind(taken) == STORE_EMPTY);
     if (nbytes == store->length && !store_is_limited(store)) {
         *taken = *store;
-        *store = emptied(taken);
+        *store = store_emptied(taken);
         return 0;
     }
     if (nbytes < TAKE_MIN || store_kind(store) < STORE_SPAN) {
@@ -650,21 +200,21 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
                               headroom + store->length, &span);
     if (error) {
         /* The tail may have been taken back. */
-        spans_cap(&store->memory, max_dirty_end(store));
+        spans_cap(&store->memory, store_max_dirty_end(store));
         return error;
     }
-    set_memory(taken, &span, STORE_SPAN);
+    store_set_memory(taken, &span, STORE_SPAN);
     taken->start = span.address + spans_extracted_at(headroom);
     taken->length = nbytes;
-    end_with_nul(taken);
+    store_end_with_nul(taken);
     store->start += nbytes;
     store->length -= nbytes;
-    end_with_nul(store);
+    store_end_with_nul(store);
     if (store_kind(store) == STORE_SPAN) {
         spans_cut_front(&store->memory,
                         store_free_headroom(store) & ~(GROWTH_QUANTUM - 1));
     }
-    shrink_to_fit(store);
+    store_shrink_to_fit(store);
     assert(store_check(store) == NULL && store_check(taken) == NULL);
     return 0;
 }
@@ -682,47 +232,4 @@ store_repeat(char *bytes, size_t unit, size_t nbytes)
         memcpy(bytes + done, bytes, piece);
         done += piece;
     }
-}
-
-/* ---------------------------------------------------------------------------- check */
-
-const char *
-store_check_layout(const struct store *store)
-{
-    const struct span *memory = &store->memory;
-    if (store_kind(store) == STORE_EMPTY) {
-        return store->length != 0              ? "an empty store has a length"
-               : store->start != store_nothing ? "an empty store starts somewhere"
-               : memory->address != NULL       ? "an empty store has memory"
-               : memory->dirty_end != 0        ? "an empty store has tailroom"
-                                               : NULL;
-    }
-    if (store->start < memory->address || memory->dirty_end > max_dirty_end(store)) {
-        return "the headroom is negative or the tailroom has no place for a NUL";
-    }
-    if (store_kind(store) >= STORE_SPAN && store_headroom(store) < GROWTH_FRONT) {
-        return "the headroom has no place for the header of an object";
-    }
-    if (store_is_limited(store) && store_free_headroom(store) > store->length &&
-        !store_is_advanced(store)) {
-        return "the headroom is in the way of growing to the limit";
-    }
-    if (store_kind(store) >= STORE_SPAN && max_dirty_end(store) >= memory->length) {
-        return "the limit is past the end of the reservation";
-    }
-    if (store_headroom(store) > memory->dirty_end ||
-        store->length > memory->dirty_end - store_headroom(store)) {
-        return "the bytes in use are not dirty";
-    }
-    return store_kind(store) >= STORE_SPAN ? spans_check(memory) : NULL;
-}
-
-const char *
-store_check(const struct store *store)
-{
-    const char *reason = store_check_layout(store);
-    if (reason == NULL && store->start[store->length] != '\0') {
-        return "the byte after the last is not NUL";
-    }
-    return reason;
 }

@@ -2,6 +2,7 @@
 #include "transfer.h"
 
 #include "args.h"
+#include "copy.h"
 #include "frozen.h"
 #include "growth.h"
 #include "state.h"
@@ -22,64 +23,88 @@ static int
 check_nbytes(const BufferObject *self, const char *action, Py_ssize_t *nbytes)
 {
     Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    assert(*nbytes >= -1);
     if (*nbytes > length) {
         PyErr_Format(PyExc_ValueError, "cannot %s %zd bytes: the buffer holds %zd",
                      action, *nbytes, length);
         return -1;
     }
     *nbytes = *nbytes < 0 ? length : *nbytes;
+    assert(*nbytes >= 0 && *nbytes <= length);
     return 0;
 }
 
-/* Move the first `nbytes` bytes to `taken`, without a copy if the store can do that. */
+/* Move the first `nbytes` bytes to `taken`, a new buffer. If the store cannot do that,
+ * copy them there, and return 1: they are in both buffers then. */
 static int
-take_into(BufferObject *self, size_t nbytes, BufferObject *taken)
+move_or_copy(BufferObject *self, size_t nbytes, BufferObject *taken)
 {
     struct store store;
+    assert(buffer_length(taken) == 0 && !buffer_is_exported(taken));
     int rc = buffer_take(self, nbytes, &store);
     if (rc == 0) {
+        assert(store.length == nbytes && !store_is_limited(&store));
         return buffer_exchange(taken, &store);
     }
-    if (rc < 0 || nbytes == 0) {
-        return rc < 0 ? -1 : 0;
-    }
-    if (buffer_append(taken, nbytes) < 0) {
+    if (rc < 0 || buffer_append(taken, nbytes) < 0) {
         return -1;
     }
-    memcpy(buffer_bytes(taken), buffer_bytes(self), nbytes);
-    return buffer_splice(self, 0, nbytes, 0);
+    assert(buffer_length(taken) == nbytes && nbytes <= buffer_length(self));
+    copy_bytes(buffer_bytes(taken), buffer_bytes(self), nbytes);
+    return 1;
+}
+
+/* Undo move_or_copy() after it has moved bytes. Other code may have changed the buffer
+ * in the meantime: the bytes become the first ones. An exception stays set. */
+static void
+undo_move(BufferObject *self, BufferObject *taken)
+{
+    PyObject *type, *value, *traceback;
+    assert(PyErr_Occurred() && !store_is_limited(&taken->store));
+    PyErr_Fetch(&type, &value, &traceback);
+    size_t nbytes = buffer_length(taken);
+    bool is_limited = store_is_limited(&self->store);
+    if (is_limited || buffer_swap(self, taken) < 0) {
+        if (buffer_splice(self, 0, 0, nbytes) == 0) {
+            copy_bytes(buffer_bytes(self), buffer_bytes(taken), nbytes);
+        }
+        else {
+            (void)buffer_swap(self, taken);
+        }
+    }
+    PyErr_Restore(type, value, traceback);
 }
 
 PyObject *
-transfer_take(PyObject *op, Py_ssize_t nbytes)
+transfer_take_first(BufferObject *self, size_t nbytes,
+                    PyObject *(*make)(void *, PyObject *), void *context)
 {
-    BufferObject *taken = new_buffer(op);
+    BufferObject *taken = new_buffer((PyObject *)self);
     if (taken == NULL) {
         return NULL;
     }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = check_nbytes(buffer_cast(op), "take", &nbytes) < 0
-             ? -1
-             : take_into(buffer_cast(op), (size_t)nbytes, taken);
-    Py_END_CRITICAL_SECTION();
-    if (rc < 0) {
-        Py_CLEAR(taken);
+    PyObject *result = NULL;
+    assert(nbytes <= buffer_length(self));
+    int rc = move_or_copy(self, nbytes, taken);
+    assert(rc != 0 || buffer_length(self) == 0);
+    if (rc == 0) {
+        result = make(context, (PyObject *)taken);
+        assert((result == NULL) == (PyErr_Occurred() != NULL));
+        if (result == NULL) {
+            undo_move(self, taken);
+        }
     }
-    return (PyObject *)taken;
-}
-
-void
-transfer_put_back(BufferObject *self, BufferObject *taken)
-{
-    size_t nbytes = buffer_length(taken);
-    if (!buffer_is_exported(taken) && buffer_put_back(self, &taken->store) == 0) {
-        return;
+    else if (rc > 0) {
+        buffer_hold(self); /* until the bytes are removed, no other code removes any */
+        result = make(context, (PyObject *)taken);
+        buffer_unhold(self);
+        assert(buffer_length(self) >= nbytes && buffer_length(taken) == nbytes);
+        if (result != NULL && buffer_splice(self, 0, nbytes, 0) < 0) {
+            Py_CLEAR(result);
+        }
     }
-    if (buffer_append(self, nbytes) == 0 && nbytes > 0) {
-        memcpy(buffer_bytes(self) + buffer_length(self) - nbytes, buffer_bytes(taken),
-               nbytes);
-    }
+    Py_DECREF(taken);
+    return result;
 }
 
 PyDoc_STRVAR(take_doc,
@@ -113,9 +138,27 @@ static PyObject *
 growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     Py_ssize_t nbytes;
-    return parse_nbytes(args, kwargs, "|O:take", &nbytes) < 0
-               ? NULL
-               : transfer_take(op, nbytes);
+    if (parse_nbytes(args, kwargs, "|O:take", &nbytes) < 0) {
+        return NULL;
+    }
+    BufferObject *self = buffer_cast(op), *taken = new_buffer(op);
+    if (taken == NULL) {
+        return NULL;
+    }
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = check_nbytes(self, "take", &nbytes);
+    if (rc == 0) {
+        rc = move_or_copy(self, (size_t)nbytes, taken);
+    }
+    if (rc > 0) {
+        rc = buffer_splice(self, 0, (size_t)nbytes, 0);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (rc < 0) {
+        Py_CLEAR(taken);
+    }
+    return (PyObject *)taken;
 }
 
 PyDoc_STRVAR(take_bytes_doc,
@@ -130,20 +173,13 @@ PyDoc_STRVAR(take_bytes_doc,
 ">>> buf.take_bytes(4), buf\n"
 "(b'spam', GrowBuffer(b' and eggs'))");
 
+/* Remove the first `n` bytes, or all, and return them as bytes. A negative `n` counts
+ * from the end. */
 static PyObject *
-take_first(BufferObject *self, PyObject *n)
+take_first(BufferObject *self, Py_ssize_t n, bool all)
 {
-    Py_ssize_t taken = 0;
-    if (n != Py_None) {
-        taken = PyNumber_AsSsize_t(n, PyExc_IndexError);
-        if (taken == -1 && PyErr_Occurred()) {
-            return NULL;
-        }
-    }
     Py_ssize_t length = (Py_ssize_t)buffer_length(self);
-    if (n == Py_None || taken < 0) {
-        taken += length;
-    }
+    Py_ssize_t taken = all ? length : n < 0 ? n + length : n;
     if (taken < 0 || taken > length) {
         PyErr_Format(PyExc_IndexError, "can't take %zd bytes outside size %zd", taken,
                      length);
@@ -156,7 +192,8 @@ take_first(BufferObject *self, PyObject *n)
     if (bytes == NULL) {
         return NULL;
     }
-    memcpy(PyBytes_AS_STRING(bytes), buffer_bytes(self), (size_t)taken);
+    assert(taken <= (Py_ssize_t)buffer_length(self));
+    copy_bytes(PyBytes_AS_STRING(bytes), buffer_bytes(self), (size_t)taken);
     if (buffer_splice(self, 0, (size_t)taken, 0) < 0) {
         Py_CLEAR(bytes);
     }
@@ -174,17 +211,20 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         PyErr_SetString(PyExc_TypeError, "n must be an integer or None");
         return NULL;
     }
-    PyObject *bytes;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    bytes = take_first(buffer_cast(op), n);
-    Py_END_CRITICAL_SECTION();
+    Py_ssize_t number = n == Py_None ? 0 : PyNumber_AsSsize_t(n, PyExc_IndexError);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    BUFFER_LOCKED(PyObject *, bytes, op,
+                  take_first(buffer_cast(op), number, n == Py_None));
     return bytes;
 }
 
 /* ----------------------------------------------------------------------- freeze */
 
-/* Fewer bytes than this are copied, which costs less than the calls that move pages. From
- * GROWTH_HEAP_AGAIN on, a whole span without a limit is handed over, with no call. */
+/* Fewer bytes than this are copied, which costs less than the calls that move pages.
+ * From GROWTH_HEAP_AGAIN on, a whole span without a limit is handed over, with no
+ * call. */
 #define FREEZE_MIN ((size_t)1 << 20)
 
 /* Move the first `nbytes` bytes out of the buffer, with their pages. Return 1, and do
@@ -194,6 +234,7 @@ move_out(BufferObject *self, size_t nbytes, struct store *taken)
 {
     const struct store *store = &self->store;
     bool whole = nbytes == store->length, limited = store_is_limited(store);
+    assert(nbytes <= store->length && !buffer_is_exported(self));
     if (!frozen_can_take(store) ||
         nbytes < (whole && !limited ? GROWTH_HEAP_AGAIN : FREEZE_MIN)) {
         return 1;
@@ -207,15 +248,19 @@ freeze_first(BufferObject *self, size_t nbytes)
 {
     PyTypeObject *type = state_of((PyObject *)self)->frozen_type;
     struct store taken;
-    int rc = buffer_check_resizable(self) < 0 ? -1 : move_out(self, nbytes, &taken);
+    int rc = buffer_check_removable(self) < 0 ? -1
+             : buffer_is_exported(self)       ? 1
+                                              : move_out(self, nbytes, &taken);
     if (rc <= 0) {
+        assert(rc < 0 || taken.length == nbytes);
         return rc < 0 ? NULL : frozen_from_store(type, &taken);
     }
     PyObject *frozen = frozen_create(type, nbytes);
     if (frozen == NULL) {
         return NULL;
     }
-    memcpy(PyBytes_AS_STRING(frozen), buffer_bytes(self), nbytes);
+    assert(PyBytes_GET_SIZE(frozen) == (Py_ssize_t)nbytes);
+    copy_bytes(PyBytes_AS_STRING(frozen), buffer_bytes(self), nbytes);
     if (buffer_splice(self, 0, nbytes, 0) < 0) {
         Py_CLEAR(frozen);
     }
@@ -230,11 +275,13 @@ PyDoc_STRVAR(freeze_doc,
 "pages of a part move to it. That costs microseconds, and a copy of 2 MiB at most. A\n"
 "buffer with a limit keeps the limit. The bytes are copied once if all are less than\n"
 "32 KiB, if a part is less than 1 MiB, if the kernel cannot move pages and keep the\n"
-"source mapped, and in a free-threaded Python. They are moved by a few bytes if bytes\n"
-"were removed at the front before, and their number is not a multiple of 16.\n\n"
+"source mapped, and in a free-threaded Python. All of them are moved once, which costs\n"
+"what a copy does, if bytes were removed at the front before and their number is not a\n"
+"multiple of 16.\n\n"
 "Raise ValueError if `nbytes` is negative or more than there are, BufferError while a\n"
-"view of the buffer exists, MemoryError if there is too little memory; the buffer is\n"
-"unchanged then.\n\n"
+"view of a buffer without a limit exists, MemoryError if there is too little memory; the\n"
+"buffer is unchanged then. With a limit the bytes are copied while views exist, and the\n"
+"views keep them.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam and eggs')\n"
 ">>> buf.freeze(4), buf\n"
@@ -297,6 +344,7 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
     if (number == -1 && PyErr_Occurred()) {
         return NULL;
     }
+    assert(buffer_type(Py_TYPE(op)) != NULL);
     if (number >= 5) {
         return reduce_out_of_band(op);
     }
@@ -318,12 +366,14 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
 /* Whether `owner` is a buffer of exactly that type, and `view` is a writable,
  * contiguous view of all its bytes. */
 static bool
-is_shown_whole(PyObject *owner, const PyObject *type, const Py_buffer *view)
+is_view_of_all(PyObject *owner, const PyObject *type, const Py_buffer *view)
 {
-    return owner != NULL && (PyObject *)Py_TYPE(owner) == type && !view->readonly &&
-           PyBuffer_IsContiguous(view, 'C') &&
-           view->buf == buffer_bytes(buffer_cast(owner)) &&
-           (size_t)view->len == buffer_length(buffer_cast(owner));
+    if (owner == NULL || (PyObject *)Py_TYPE(owner) != type || view->readonly ||
+        !PyBuffer_IsContiguous(view, 'C')) {
+        return false;
+    }
+    BUFFER_LOCKED(struct piece, all, owner, buffer_piece(owner));
+    return view->buf == all.start && (size_t)view->len == all.nbytes;
 }
 
 /* Return a new buffer of the bytes of a bytes or bytearray. */
@@ -335,6 +385,7 @@ rebuild_in_band(PyTypeObject *type, PyObject *bytes)
         return PyObject_CallOneArg((PyObject *)type, bytes);
     }
     PyObject *result = buffer_copy(type, args.piece);
+    assert(result != NULL || PyErr_Occurred());
     args_close_bytes(&args);
     return result;
 }
@@ -362,11 +413,12 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (view == NULL) {
         return NULL;
     }
+    assert(type != NULL && PyType_Check(type));
     const Py_buffer *shown =
         view == bytes ? PyPickleBuffer_GetBuffer(view) : PyMemoryView_GET_BUFFER(view);
     PyObject *result = NULL;
     if (shown != NULL) {
-        result = is_shown_whole(shown->obj, type, shown)
+        result = is_view_of_all(shown->obj, type, shown)
                      ? Py_NewRef(shown->obj)
                      : PyObject_CallOneArg(type, bytes);
     }
@@ -380,10 +432,8 @@ static PyObject *
 copy_object(PyObject *op, PyObject *memo)
 {
     if (buffer_is_exact_type(Py_TYPE(op))) {
-        PyObject *result;
-        Py_BEGIN_CRITICAL_SECTION(op);
-        result = buffer_copy(Py_TYPE(op), buffer_piece(op));
-        Py_END_CRITICAL_SECTION();
+        BUFFER_LOCKED(PyObject *, result, op,
+                      buffer_copy(Py_TYPE(op), buffer_piece(op)));
         return result;
     }
     PyObject *reduced = PyObject_CallMethod(op, "__reduce_ex__", "i", 4);

@@ -74,9 +74,9 @@ find_front(const struct views *views, size_t position)
 }
 
 static void
-forget_views(struct views *views)
+clear_views(struct views *views)
 {
-    assert(views->former.address == NULL);
+    assert(views->old.address == NULL);
     if (views->fronts != NULL) {
         store_heap.release(views->fronts);
     }
@@ -98,14 +98,15 @@ give_back(struct span *span, size_t *freed, size_t end)
 
 /* Give a reservation back whose bytes no view can see. */
 static void
-give_former(struct span *span)
+give_back_old(struct span *span)
 {
     spans_discard(span, 0);
     spans_give(span);
     *span = (struct span){0};
 }
 
-/* Set `held` and the store's capacity, and give back what is before the oldest start. */
+/* Set `held` and the store's capacity, and give back what is before the oldest
+ * start. */
 static void
 update_held(struct views *views, struct store *store)
 {
@@ -114,18 +115,18 @@ update_held(struct views *views, struct store *store)
     views->held = views->position - oldest;
     assert(views->held <= limit && store->length <= limit - views->held);
     store->memory.number = limit - views->held;
-    if (views_are_former(views, oldest)) {
-        give_back(&views->former, &views->former_freed,
-                  views->former_start - (views->turned - oldest));
+    if (views_see_old(views, oldest)) {
+        give_back(&views->old, &views->old_freed,
+                  views->old_start - (views->moved - oldest));
         return;
     }
-    if (views->former.address != NULL) {
-        give_former(&views->former);
+    if (views->old.address != NULL) {
+        give_back_old(&views->old);
     }
     give_back(&store->memory, &views->freed, store_headroom(store) - views->held);
 }
 
-/* ------------------------------------------------------------------------- the turn */
+/* ----------------------------------------------- moving the store */
 
 /* Make `fresh` a limited store with the bytes of `store` after the first `nbytes`. Its
  * capacity is the limit less `held`. */
@@ -150,20 +151,20 @@ copy_to_fresh(const struct store *store, size_t nbytes, size_t limit, size_t hel
     return 0;
 }
 
-/* Replace the store by `fresh`. The former memory stays for the views. */
+/* Replace the store by `fresh`. The old reservation stays for the views. */
 static void
-turn_to(struct views *views, struct store *store, size_t nbytes, bool sees_tail,
+move_to(struct views *views, struct store *store, size_t nbytes, bool sees_tail,
         const struct store *fresh)
 {
     size_t headroom = store_headroom(store);
-    assert(views->former.address == NULL);
-    views->former = store->memory;
+    assert(views->old.address == NULL);
+    views->old = store->memory;
     if (!sees_tail) {
-        spans_discard(&views->former, headroom + store->length);
+        spans_discard(&views->old, headroom + store->length);
     }
-    views->former_start = headroom + nbytes;
-    views->former_freed = views->freed;
-    views->turned = views->position + nbytes;
+    views->old_start = headroom + nbytes;
+    views->old_freed = views->freed;
+    views->moved = views->position + nbytes;
     views->freed = 0;
     *store = *fresh;
 }
@@ -186,7 +187,7 @@ views_advance(struct views *views, struct store *store, size_t nbytes, size_t nv
 {
     assert(nbytes > 0 && nbytes <= store->length && nviews > 0);
     assert(views_check(views, store, nviews) == NULL);
-    size_t present = nviews - views->nolder;
+    size_t present = nviews - views->nearlier;
     if (present > 0 && make_space(views) != 0) {
         return ENOMEM;
     }
@@ -197,14 +198,14 @@ views_advance(struct views *views, struct store *store, size_t nbytes, size_t nv
         if (error) {
             return error;
         }
-        turn_to(views, store, nbytes, sees_tail, &fresh);
+        move_to(views, store, nbytes, sees_tail, &fresh);
     }
     else {
         advance_in_place(views, store, nbytes);
     }
     if (present > 0) {
         views->fronts[views->end++] = (struct views_front){views->position, present};
-        views->nolder = nviews;
+        views->nearlier = nviews;
     }
     views->position += nbytes;
     views->held = held;
@@ -218,9 +219,9 @@ views_release(struct views *views, struct store *store, size_t position, size_t 
     assert(views->fronts != NULL);
     if (position != views->position) {
         struct views_front *front = find_front(views, position);
-        assert(front->count > 0 && views->nolder > 0);
+        assert(front->count > 0 && views->nearlier > 0);
         front->count--;
-        views->nolder--;
+        views->nearlier--;
         if (front != &views->fronts[views->first] || front->count > 0) {
             return;
         }
@@ -230,25 +231,21 @@ views_release(struct views *views, struct store *store, size_t position, size_t 
         update_held(views, store);
     }
     if (nviews == 0) {
-        assert(views->nolder == 0 && views->held == 0);
-        forget_views(views);
+        assert(views->nearlier == 0 && views->held == 0);
+        clear_views(views);
     }
     assert(views_check(views, store, nviews) == NULL);
 }
 
-bool
-views_leave(struct views *views, struct store *store, size_t position,
-            struct span *seen)
+struct span
+views_forget(struct views *views, struct store *store)
 {
-    bool is_former = views_are_former(views, position);
-    if (is_former) {
-        *seen = views->former;
-        views->former = (struct span){0};
-    }
-    assert(views->former.address == NULL);
+    struct span old = views->old;
+    views->old = (struct span){0};
     store->memory.number = views_limit(views, store);
-    forget_views(views);
-    return is_former;
+    clear_views(views);
+    assert(views->fronts == NULL && views->held == 0);
+    return old;
 }
 
 /* ---------------------------------------------------------------------------- check */
@@ -267,7 +264,7 @@ check_fronts(const struct views *views, size_t nviews)
     }
     return views->first > views->end || views->end > views->allocated
                ? "the fronts are not in their array"
-           : sum != views->nolder || sum > nviews ? "the views are not counted"
+           : sum != views->nearlier || sum > nviews ? "the views are not counted"
            : views->first < views->end && views->fronts[views->first].count == 0
                ? "the oldest front has no view"
                : NULL;
@@ -277,8 +274,8 @@ const char *
 views_check(const struct views *views, const struct store *store, size_t nviews)
 {
     if (views->fronts == NULL) {
-        return views->nolder != 0 || views->position != 0 || views->held != 0 ||
-                       views->former.address != NULL
+        return views->nearlier != 0 || views->position != 0 || views->held != 0 ||
+                       views->old.address != NULL
                    ? "bytes are held and no view is counted"
                    : NULL;
     }
@@ -297,12 +294,12 @@ views_check(const struct views *views, const struct store *store, size_t nviews)
         limit >= store->memory.length - store_headroom(store)) {
         return "there is no address space to grow to the limit";
     }
-    if (views_are_former(views, oldest)) {
-        return views->former_freed <= views->former_start - (views->turned - oldest)
+    if (views_see_old(views, oldest)) {
+        return views->old_freed <= views->old_start - (views->moved - oldest)
                    ? NULL
                    : "memory was given back that a view may see";
     }
-    return views->former.address != NULL ? "no view sees the former reservation"
+    return views->old.address != NULL ? "no view sees the old reservation"
            : !store_is_advanced(store) && views->held > 0 ? "the store is not advanced"
            : views->held > store_headroom(store) ||
                    (store_is_advanced(store) &&

@@ -11,21 +11,21 @@
  *                      |<-------------- at most the limit ------------->|
  *
  * The invariant, which views_check() checks:
- *   - A *front* is a start that the store had, with the number of views made then that
- *     still exist. Its position is how many bytes were removed before it. Positions
- *     increase from front to front. The views of the present start are not counted in a
- *     front: they are all views but `nolder`.
+ *   - A *front* is an earlier start of the store, with the number of views made then
+ *     that still exist. Its position is how many bytes were removed before it.
+ *     Positions increase from front to front. `nearlier` is the number of views of all
+ *     fronts. The other views were made at the present start.
  *   - `held` is how many removed bytes a view may see: from the oldest front to the
  *     start. The store's capacity is the limit less `held`. So from the oldest byte
  *     that a view may see to the last byte in use there are at most `limit` bytes.
  *   - headroom + limit < memory.length: there is address space to grow to the limit.
- *     When the start would come too near to the end of the reservation, the store takes
- *     another one and copies the bytes in use there (it *turns*). Views made before
- *     keep the former reservation, which is `former` here.
- *   - There is one former reservation at most. Between two turns more than `limit`
- *     bytes are removed; a view made before the first turn would have held them.
+ *     When the start would come too near to the end of the reservation, the store is
+ *     moved: it takes another reservation, and copies the bytes in use there. The views
+ *     made before see the old reservation, which is kept for them.
+ *   - There is one old reservation at most. Between two moves more than `limit` bytes
+ *     are removed; a view made before the first move would have held them.
  *
- * After a turn, views that were made before it keep their bytes, but do not show what
+ * After a move, views that were made before it keep their bytes, but do not show what
  * is written to the store later.
  */
 #ifndef GROWBUF_VIEWS_H
@@ -42,20 +42,23 @@ struct views_front {
 struct views {
     struct views_front *fronts; /* NULL: none. Those in use are [first, end) */
     size_t first, end, allocated;
-    size_t nolder;   /* the sum of the counts */
+    size_t nearlier; /* the number of views that were made at an earlier start */
     size_t position; /* of the present start; differences are correct if it wraps */
-    size_t held;
-    size_t freed; /* the memory of the store before this offset was given back */
-    struct span
-        former; /* the former reservation; its address is NULL if there is none */
-    size_t former_freed; /* as `freed`, in it */
-    size_t former_start; /* the offset in it of the bytes at `turned` */
-    size_t turned;       /* the position of the first start after the turn */
+    size_t held;     /* the number of removed bytes that a view may see */
+    size_t freed;    /* the memory of the store before this offset was given back */
+
+    /* The old reservation. Its address is NULL if there is none. */
+    struct span old;
+    size_t old_freed; /* as `freed`, in it */
+    size_t old_start; /* the offset in it of the byte at position `moved` */
+    size_t moved;     /* the position of the first start in the present reservation */
 };
 
 /* Remove the first `nbytes` bytes of a limited store, of which `nviews` views exist.
- * `sees_tail`: one of them, a spare, sees bytes after the last one, too. ENOMEM if there is no memory to count the views, or, for a turn, no reservation or no
- * memory for the bytes in use. pre: 0 < nbytes <= store->length and nviews > 0. */
+ * `sees_tail`: one of them, a spare, sees bytes after the last one, too. ENOMEM if
+ * there is no memory to count the views; or if the store must be moved and there is no
+ * reservation, or no memory for the bytes in use. pre: 0 < nbytes <= store->length and
+ * nviews > 0. */
 int views_advance(struct views *views, struct store *store, size_t nbytes,
                   size_t nviews, bool sees_tail);
 
@@ -65,17 +68,15 @@ int views_advance(struct views *views, struct store *store, size_t nbytes,
 void views_release(struct views *views, struct store *store, size_t position,
                    size_t nviews);
 
-/* Forget all views. If `position` is before the turn, *seen becomes the former
- * reservation; else there is none, and *seen is unchanged. pre: the view made at
- * `position` is the only one. */
-bool views_leave(struct views *views, struct store *store, size_t position,
-                 struct span *seen);
+/* Forget all views, and return the old reservation, which the caller then owns. Its
+ * address is NULL if there is none. pre: there is one view. */
+struct span views_forget(struct views *views, struct store *store);
 
-/* Whether a view made at `position` sees the former reservation. */
+/* Whether a view made at `position` sees the old reservation. */
 static inline bool
-views_are_former(const struct views *views, size_t position)
+views_see_old(const struct views *views, size_t position)
 {
-    return views->former.address != NULL && views->turned - position - 1 < SIZE_MAX / 2;
+    return views->old.address != NULL && views->moved - position - 1 < SIZE_MAX / 2;
 }
 
 /* Return the limit of a limited store. */

@@ -111,9 +111,9 @@ def tests_about(module: types.ModuleType) -> Iterator[unittest.TestCase]:
 def reaches(case: type, method: str, module: types.ModuleType) -> bool:
     """Return whether a test may use the type under test, directly or through a helper.
 
-    The search follows every name that the test's code uses. A name can mean an attribute
-    of the test's classes or a global of the module, so it follows all of them. It may
-    select a test that does not use the type, but misses none that does.
+    The search follows every name that the test's code uses. A name can mean an
+    attribute of the test's classes or a global of the module, so it follows all of
+    them. It may select a test that does not use the type, but misses none that does.
     """
     seen, todo = set(), [method]
     while todo:

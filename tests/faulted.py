@@ -60,7 +60,9 @@ PARTLY = {
         "writelines": lambda before, now, after: b"one" in now,
         "__init__": lambda before, now, after: now == b"",
     },
-    "arrays": {},
+    "arrays": {
+        "readfrom": lambda before, now, after: after.startswith(now),
+    },
 }
 
 # Operations in which the interpreter itself leaks if an allocation fails: bytearray's

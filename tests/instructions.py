@@ -1,5 +1,5 @@
-"""Count how many instructions an operation executes: of growbuf's own code, or of all code
-as a percentage of what bytearray takes in the same run.
+"""Count how many instructions an operation executes: of growbuf's own code, or of all
+code as a percentage of what bytearray takes in the same run.
 
     python tests/instructions.py            compare with tests/instructions.json
     python tests/instructions.py --write    write tests/instructions.json
@@ -7,13 +7,13 @@ as a percentage of what bytearray takes in the same run.
 The comparison fails if a count differs by more than 3%. It detects slower code without
 measuring time.
 
-Of the operations in OPERATIONS, Valgrind counts the instructions of the extension module,
-and the calls that leave it. It does not count what Python, NumPy and libc execute, which
-differs between machines. Of the small results in RESULTS it counts all instructions, the
-interpreter's and the allocator's too, because they are most of what a result costs.
-The extension is compiled for this with fixed flags. Its counts still depend on the
-compiler and on Python's headers, so they are compared only if both are the same as when
-the file was written.
+Of the operations in OPERATIONS, Valgrind counts the instructions of the extension
+module, and the calls that leave it. It does not count what Python, NumPy and libc
+execute, which differs between machines. Of the small results in RESULTS it counts all
+instructions, the interpreter's and the allocator's too, because they are most of what a
+result costs. The extension is compiled for this with fixed flags. Its counts still
+depend on the compiler and on Python's headers, so they are compared only if both are
+the same as when the file was written.
 """
 
 import argparse
@@ -238,8 +238,8 @@ def total(path):
 
 
 def count():
-    """Return {operation: {"instructions": ..., "calls": ...}}, each for one repetition, and
-    {statement: {"percent": ...}} of what bytearray takes."""
+    """Return {operation: {"instructions": ..., "calls": ...}}, each for one repetition,
+    and {statement: {"percent": ...}} of what bytearray takes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build(folder)
@@ -298,9 +298,9 @@ def is_off(what, now, figure):
     """Return whether a count differs from the written one by more than is allowed.
 
     Instructions of growbuf's own code may differ by 3%, up or down: if a lower count is
-    intended, write it to the file, so that the code cannot become slower again unnoticed.
-    A percentage of bytearray's is of all code that runs. It depends on the state of the
-    heap, and may be lower, or up to 12 points higher.
+    intended, write it to the file, so that the code cannot become slower again
+    unnoticed. A percentage of bytearray's is of all code that runs. It depends on the
+    state of the heap, and may be lower, or up to 12 points higher.
     """
     if what == "percent":
         return now > figure + ALLOWED_POINTS

@@ -27,8 +27,8 @@ from conftest import held
 KIB, MIB = 1 << 10, 1 << 20
 SIZES = [10, 40 * KIB, 100 * KIB, 5 * MIB]
 ROUNDS, REPEATS = 9, 15
-# RSS varies this much without a leak: the allocator keeps arenas, and the kernel updates
-# the figure in batches.
+# RSS varies this much without a leak: the allocator keeps arenas, and the kernel
+# updates the figure in batches.
 RSS_NOISE = MIB
 
 
@@ -91,8 +91,8 @@ def limit(nbytes):
 
 def tail(nbytes):
     buf = GrowBuffer()
-    with buf.spare(nbytes) as room:
-        room[:3] = b"abc"
+    with buf.spare(nbytes) as tail:
+        tail[:3] = b"abc"
     buf.commit(3)
     buf.readfrom(io.BytesIO(b"x" * nbytes))
     buf.reserve(2 * nbytes)
@@ -172,7 +172,7 @@ def watch(operation):
     counts, resident, spans = later[::3], later[1::3], later[2::3]
     assert check(GrowBuffer()) is None
     problems = []
-    # A leak adds at least one for each repetition; Python's caches grow by a few at times.
+    # A leak adds at least one for each repetition. Python's caches add a few in all.
     rises = [after - before for before, after in zip(counts, counts[1:], strict=False)]
     if min(rises) >= REPEATS:
         problems.append(f"references or blocks: {counts}")

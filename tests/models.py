@@ -46,9 +46,8 @@ class Pair(RuleBasedStateMachine):
     def both(self, call):
         """Make the call on both; assert that the results or errors are equal."""
         theirs, ours = self.outcome(call, self.model), self.outcome(call, self.subject)
-        equal = self.same(
-            theirs, ours
-        )  # a variable keeps pytest from comparing megabytes
+        # A variable keeps pytest from showing how megabytes differ.
+        equal = self.same(theirs, ours)
         assert equal
 
     def outcome(self, call, each):

@@ -29,16 +29,16 @@ class Printer:
 # ------------------------------------------------------------------------- subjects
 
 
-def grown(length, gap=0, **options):
-    """Append piece by piece, then delete the first `gap` bytes; return the buffer."""
+def grown(length, headroom=0, **options):
+    """Append piece by piece, delete the first `headroom` bytes, return the buffer."""
     buf = GrowBuffer(**options)
-    for start in range(0, length + gap, 64 * KIB):
-        buf += BYTES[start : min(start + 64 * KIB, length + gap)]
-    del buf[:gap]
+    for start in range(0, length + headroom, 64 * KIB):
+        buf += BYTES[start : min(start + 64 * KIB, length + headroom)]
+    del buf[:headroom]
     return buf
 
 
-def on_warm_pages():
+def on_dirty_pages():
     """Return a buffer whose pages come from the pool and hold old data."""
     dropped = grown(3 * MIB)
     del dropped
@@ -47,12 +47,12 @@ def on_warm_pages():
 
 BUFFERS = {
     "empty": GrowBuffer,
-    "heap": lambda: grown(1000, gap=10),
+    "heap": lambda: grown(1000, headroom=10),
     "full heap": lambda: grown(70 * KIB),
-    "span": lambda: grown(300 * KIB, gap=5000),
+    "span": lambda: grown(300 * KIB, headroom=5000),
     "full span": lambda: grown(2 * MIB - 1),
-    "warm": on_warm_pages,
-    "limit": lambda: grown(2 * MIB - 10, gap=KIB, limit=LIMIT),
+    "warm": on_dirty_pages,
+    "limit": lambda: grown(2 * MIB - 10, headroom=KIB, limit=LIMIT),
     "helped": lambda: grown(2 * MIB - 10, prefault=True),
 }
 
@@ -82,7 +82,7 @@ FILES = {name: over(name) for name in BUFFERS} | {
     "shared": lambda: GrowIO(BYTES[:1000]),
     "much shared": lambda: GrowIO(MUCH),
     "written": lambda: written(1000),
-    "nearly in a buffer": lambda: written(72 * KIB - 5),
+    "nearly in a buffer": lambda: written(120 * KIB - 5),
 }
 
 
@@ -243,6 +243,8 @@ ON_BUFFERS = {
     "capitalize": lambda b: b.capitalize(),
     "center": lambda b: b.center(2 * MIB + 50),
     "expandtabs": lambda b: b.expandtabs(),
+    "fromhex": lambda b: b.fromhex(BYTES.hex()),
+    "fromhex: spaced": lambda b: b.fromhex(BYTES[:40_000].hex(" ")),
     "join": lambda b: b.join([b"x", BYTES[:1000], b"y"]),
     "ljust": lambda b: b.ljust(2 * MIB + 50),
     "lower": lambda b: b.lower(),
@@ -327,6 +329,11 @@ def block(length, dtype="u2"):
     return numpy.full((length, 3), 7, dtype)
 
 
+def detach_under_view(a):
+    view = a.array
+    return a.detach(len(a) // 2), len(view)
+
+
 ON_ARRAYS = {
     "append": lambda a: a.append((4, 5, 6)),
     "append: ndarray": lambda a: a.append(block(1)[0]),
@@ -349,6 +356,8 @@ ON_ARRAYS = {
     "trim": lambda a: a.trim(),
     "clear": lambda a: a.clear(),
     "detach": lambda a: a.detach(),
+    "detach: part": lambda a: a.detach(len(a) // 3),
+    "detach: under view": detach_under_view,
     "spare": lambda a: a.spare(20_000).shape,
     "commit": fill_free_rows,
     "readfrom": lambda a: a.readfrom(io.BytesIO(MUCH)),

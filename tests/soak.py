@@ -2,9 +2,9 @@
 
     python tests/soak.py [MINUTES] [SEED]
 
-It stops at the first failure. SEED is that of the first round, and each round adds one to
-it. The seed alone determines the steps and the rung of a round, so starting with the seed
-of a failed round repeats the failure.
+It stops at the first failure. SEED is that of the first round, and each round adds one
+to it. The seed alone determines the steps and the rung of a round, so starting with the
+seed of a failed round repeats the failure.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Packages that use bytearray work when GrowBuffer replaces the builtin bytearray.
 
-Each of their own tests that passes without the replacement must pass with it, except for
-those that are listed with a reason. `make swap` runs this. The source distributions come
-from PyPI and stay in build/swap. Their tests run in the virtual environment of the
+Each of their own tests that passes without the replacement must pass with it, except
+for those that are listed with a reason. `make swap` runs this. The source distributions
+come from PyPI and stay in build/swap. Their tests run in the virtual environment of the
 dependency group `swap`.
 """
 
@@ -20,7 +20,7 @@ STORE = Path(__file__).resolve().parent.parent / "build" / "swap"
 
 
 class Package(NamedTuple):
-    """A source distribution: where its code and tests are, and which tests must fail."""
+    """A source distribution: its code, its tests, and which of these must fail."""
 
     version: str
     code: str

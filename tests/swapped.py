@@ -137,7 +137,7 @@ class Result(unittest.TestResult):
 
 
 def name_of(test):
-    """Return the name of a test, of a subtest's test, or of a fixture's class or module."""
+    """Return the name of a test, a subtest's test, or a fixture's class or module."""
     name = getattr(test, "test_case", test).id()
     return name.partition(" (")[2].rstrip(")") or name
 
@@ -186,7 +186,7 @@ def load(outcomes, modules):
 
 
 class Plugin:
-    """Notes how tests end under pytest; a file that cannot be collected is a test too."""
+    """Notes how tests end under pytest. A file that cannot be collected counts."""
 
     def __init__(self, outcomes, only):
         self.outcomes, self.only = outcomes, only

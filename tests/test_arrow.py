@@ -111,7 +111,7 @@ def rows_of(dtype, *shape):
 
 @pytest.mark.parametrize("dtype, format", NUMBERS.items())
 @pytest.mark.parametrize("nrows", [0, 1, 5000])
-def test_items_are_passed_without_a_copy(dtype, format, nrows):
+def test_arrow_export_of_items_copies_nothing(dtype, format, nrows):
     rows = rows_of(dtype, nrows)
     array = GrowArray(rows)
     schema, data, _capsules = structs(array)
@@ -122,7 +122,7 @@ def test_items_are_passed_without_a_copy(dtype, format, nrows):
     assert values(data, dtype).tobytes() == rows.tobytes()
 
 
-def test_rows_of_columns_are_lists_without_a_copy():
+def test_arrow_export_of_rows_with_shape_is_lists_without_a_copy():
     array = GrowArray(rows_of("f4", 10, 3, 2))
     schema, data, _capsules = structs(array)
     assert formats(schema) == ("+w:3", "", ("+w:2", "item", ("f", "item")))
@@ -134,7 +134,7 @@ def test_rows_of_columns_are_lists_without_a_copy():
 
 
 @pytest.mark.parametrize("nrows", [0, 1, 8, 9, 1000])
-def test_bools_become_bits(nrows):
+def test_arrow_export_of_bools_is_bits(nrows):
     rows = np.arange(nrows) % 3 == 0
     schema, data, _capsules = structs(GrowArray(rows))
     assert formats(schema) == ("b", "")
@@ -142,7 +142,7 @@ def test_bools_become_bits(nrows):
     assert np.unpackbits(bits, bitorder="little")[:nrows].tolist() == rows.tolist()
 
 
-def test_records_are_structs_of_copied_fields():
+def test_arrow_export_of_records_is_structs_of_copied_fields():
     dtype = np.dtype(
         [
             ("t", "f8"),
@@ -172,7 +172,7 @@ def test_records_are_structs_of_copied_fields():
 
 
 @pytest.mark.parametrize("dtype", ["M8[ns]", ">M8[s]", "m8[us]", "M8[D]"])
-def test_nat_is_null(dtype):
+def test_arrow_export_of_nat_is_null(dtype):
     rows = np.array([1, "NaT", 3, "NaT"], dtype)
     schema, data, _capsules = structs(GrowArray(rows))
     assert data.null_count == 2
@@ -181,7 +181,7 @@ def test_nat_is_null(dtype):
     assert found[::2].tolist() == [1, 3]
 
 
-def test_days_become_32_bits():
+def test_arrow_export_of_days_has_32_bits():
     schema, data, _capsules = structs(GrowArray(np.array(["1969-12-30"], "M8[D]")))
     assert formats(schema) == ("tdD", "")
     assert values(data, "i4").tolist() == [-2]
@@ -190,14 +190,14 @@ def test_days_become_32_bits():
 
 
 @pytest.mark.parametrize("dtype", [">i4", ">f8", ">M8[s]", ">f2"])
-def test_items_of_other_byte_order_are_swapped(dtype):
+def test_arrow_export_of_other_byte_order_is_swapped(dtype):
     rows = rows_of(dtype, 7)
     _schema, data, _capsules = structs(GrowArray(rows))
     native = np.dtype(dtype).newbyteorder("=")
     assert values(data, native).tolist() == rows.tolist()
 
 
-def test_items_that_are_not_aligned_are_copied():
+def test_arrow_export_of_unaligned_items_is_copied():
     buffer = GrowBuffer(b"x" * 81)
     del buffer[:1]
     array = GrowArray.from_buffer(buffer, "f8")
@@ -207,7 +207,7 @@ def test_items_that_are_not_aligned_are_copied():
 
 
 @pytest.mark.parametrize("dtype", ["c16", "g", "U3", "M8[h]", "M8[10s]", "m8[D]"])
-def test_dtype_without_arrow_type_raises(dtype):
+def test_arrow_export_of_dtype_without_arrow_type_raises(dtype):
     array = GrowArray(dtype=dtype)
     with pytest.raises(TypeError, match="Arrow"):
         array.__arrow_c_array__()
@@ -215,7 +215,7 @@ def test_dtype_without_arrow_type_raises(dtype):
         array.__arrow_c_schema__()
 
 
-def test_schema_alone_equals_the_schema_of_the_array():
+def test_arrow_schema_alone_equals_that_of_the_array():
     array = GrowArray(dtype=[("a", "i4"), ("b", "?")], row_shape=2)
     capsule = array.__arrow_c_schema__()
     alone = Schema.from_address(pointer_of(capsule, b"arrow_schema"))
@@ -229,7 +229,7 @@ class Buffer(GrowBuffer):
 
 
 @pytest.mark.skipif(growbuf.info()["strategy"] == "heap", reason="needs pages")
-def test_array_grows_under_an_export_and_outlives_it():
+def test_append_under_arrow_export_keeps_exported_rows():
     array = GrowArray.from_buffer(Buffer(limit=1000), "f8")
     array.extend(np.arange(10.0))
     _schema, data, capsules = structs(array)
@@ -255,7 +255,7 @@ def move(struct):
     return moved
 
 
-def test_children_may_be_moved_out_and_released_in_any_thread():
+def test_arrow_children_released_in_any_thread_free_the_export():
     array = GrowArray.from_buffer(Buffer(rows_of("f4", 10, 3).tobytes()), "f4", 3)
     buffer = weakref.ref(array._buffer)
     _schema, data, capsules = structs(array)
@@ -279,7 +279,7 @@ def test_children_may_be_moved_out_and_released_in_any_thread():
     assert buffer() is None
 
 
-def test_exports_leak_nothing():
+def test_arrow_exports_repeated_leak_nothing():
     nested = np.dtype([("a", "f8"), ("b", ">i2", (2,)), ("c", "?"), ("d", "M8[D]")])
     for rows in (np.arange(5.0), rows_of("f4", 5, 2), np.zeros(5, nested)):
         array = GrowArray(rows)
@@ -294,7 +294,30 @@ def test_exports_leak_nothing():
     assert_no_leak(refused)
 
 
-def test_export_of_a_field_of_no_items_raises():
+def test_arrow_export_of_a_field_of_no_items_raises():
     array = GrowArray([((), 1)], dtype=[("a", "f8", (0,)), ("b", "i4")])
     with pytest.raises(TypeError, match="lists of no items"):
         array.__arrow_c_array__()
+
+
+def test_days_are_copied_and_hold_no_rows():
+    array = GrowArray(np.arange(5).astype("M8[D]"))
+    schema, data, capsules = structs(array)
+    array.pop()
+    assert data.length == 5 and len(array) == 4
+    assert capsules is not None
+
+
+set_name = ctypes.pythonapi.PyCapsule_SetName
+set_name.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+
+def test_capsules_that_were_renamed_are_freed():
+    array = GrowArray([1.0, 2.0])
+    capsules = array.__arrow_c_array__()
+    for capsule in capsules:
+        set_name(capsule, b"used")
+    with pytest.raises(BufferError):
+        array.pop()
+    del capsules, capsule
+    array.pop()

@@ -188,13 +188,13 @@ class TestMeasure:
         kept = bytearray(nbytes)
 
         def job():
-            """Use a mapping: an allocator might keep freed memory, or merge mappings."""
+            """Map memory, since an allocator might keep it, or merge mappings."""
             memory = mmap.mmap(-1, nbytes)
             memory[:: mmap.PAGESIZE] = bytes(nbytes // mmap.PAGESIZE)
             return memory
 
         row = measure.in_child(measure.figures, job)
-        # The bounds are not exact, because the allocator may give back memory meanwhile.
+        # The bounds are not exact: the allocator may give back memory meanwhile.
         assert 0.95 * nbytes < row["peak_nbytes"] < 1.5 * nbytes
         assert row["after_nbytes"] < 0.5 * nbytes
         assert row["faults"] > 0 and row["mappings"] >= 1

@@ -67,7 +67,7 @@ def operation(operations, statement, **more):
 
 
 class TestOperations:
-    def test_json_has_every_cell(self, tmp_path):
+    def test_operations_json_has_a_row_for_each_cell(self, tmp_path):
         pattern = r"T\(n\) / (13|10,000) B|: x.read\(\) / 0 B|: floats: list.* 10 rows"
         file = tmp_path / "operations.json"
         done = script("operations", "--quick", "--only", pattern, "--json", file)
@@ -92,7 +92,7 @@ class TestOperations:
         assert total["kind"] == "all" and total["cells"] == len(names)
         assert report["growbuf"] == growbuf.info()
 
-    def test_pattern_without_a_cell_fails(self):
+    def test_operations_only_pattern_without_a_cell_fails(self):
         done = script("operations", "--only", "no such cell")
         assert done.returncode == 1 and "no such cell" in done.stderr
 
@@ -100,7 +100,9 @@ class TestOperations:
         ("kind", "peer", "others"),
         [("buffer", bytearray, set()), ("io", io.BytesIO, {"detach", "fileno"})],
     )
-    def test_every_method_is_timed(self, operations, kind, peer, others):
+    def test_operations_table_times_each_method_of_the_peer(
+        self, operations, kind, peer, others
+    ):
         """The others raise for any BytesIO."""
         table = [op.variant(True) for op in operations.operations() if op.kind == kind]
         source = "\n".join(f"{op.x}\n{op.statement}" for op in table)
@@ -108,12 +110,12 @@ class TestOperations:
         public = {name for name in dir(peer) if not name.startswith("_")}
         assert public - others <= timed
 
-    def test_each_operation_has_a_name_of_its_own(self, operations):
+    def test_operations_table_names_are_unique(self, operations):
         names = [(op.kind, op.name) for op in operations.operations()]
         assert len(set(names)) == len(names)
 
     @pytest.mark.parametrize("n", [0, 13, 1000])
-    def test_both_ways_come_to_the_same_values(self, operations, n):
+    def test_way_values_of_both_kinds_are_equal(self, operations, n):
         """For every operation that has this size."""
         for op in operations.operations():
             if n in op.sizes:
@@ -132,25 +134,27 @@ class TestOperations:
             ("y = 1", "y = 1.0", "y"),
         ],
     )
-    def test_other_values_fail(self, operations, capfd, statement, ours, name):
+    def test_measure_different_values_gives_error_and_no_ratio(
+        self, operations, capfd, statement, ours, name
+    ):
         op = operation(operations, statement, ours={"statement": ours})
         row = operations.measure(operations.Cell(op, 1000, "warm"), operations.QUICK)
         assert "ratio" not in row and row["error"]
         assert f"{name} is not the same" in capfd.readouterr().err
 
-    def test_nothing_to_compare_fails(self, operations):
+    def test_way_without_values_raises(self, operations):
         op = operation(operations, "z = T(n)", x=None)
         ways = operations.Way(op, False), operations.Way(op, True)
         with pytest.raises(AssertionError, match="nothing to compare"):
             operations.check(operations.Cell(op, 13, "warm"), *ways)
 
-    def test_each_way_has_code_of_its_own(self, operations):
+    def test_way_code_is_not_shared_between_kinds(self, operations):
         op = operation(operations, "x.find(b'a')")
         theirs, ours = (operations.Way(op, is_ours)._warm for is_ours in (False, True))
         assert theirs.__code__ is not ours.__code__
         assert theirs.__globals__ is not ours.__globals__
 
-    def test_runs_the_statement_so_often(self, operations):
+    def test_way_warm_ns_runs_the_statement_n_times(self, operations):
         seen = []
         op = operation(operations, "x(n)", x="T")
         way = operations.Way(op, True)
@@ -159,14 +163,14 @@ class TestOperations:
         assert way.warm_ns(cell, 0, 5) >= 0 and seen == [13] * 5
         assert way.cold_ns(cell, 0, 2) >= 0 and seen == [13] * 7
 
-    def test_makes_an_object_for_each_run_where_it_must(self, operations):
+    def test_way_of_each_makes_an_object_for_each_run(self, operations):
         op = operation(operations, "assert len(x) == n; x.clear()", each=True)
         way, cell = operations.Way(op, True), operations.Cell(op, 100, "warm")
         way.warm_ns(cell, 0, 3)
         way.cold_ns(cell, 0, 3)
 
     @pytest.mark.parametrize("n", [0, 13, 60_000, 300_000])
-    def test_sources_are_the_text_at_various_places(self, operations, n):
+    def test_material_sources_are_equal_at_different_offsets(self, operations, n):
         material = operations.Material(n)
         assert len(material.data) == n
         assert {bytes(source) for source in material.sources} == {material.data}
@@ -199,7 +203,7 @@ class TestHeatMap:
         {"kind": "all", "state": "", "cells": 2, "mean": 1, "losing": 1, "lowest": 0.5},
     ]
 
-    def test_the_same_cells_make_the_same_files(self, load, tmp_path, monkeypatch):
+    def test_heatmap_of_same_cells_writes_same_files(self, load, tmp_path, monkeypatch):
         heatmap = load("heatmap")
         report = {"summary": self.SUMMARY, "cells": [*cells(a=0.5, b=2.0), {"x": 1}]}
         source = tmp_path / "operations.json"
@@ -217,14 +221,14 @@ class TestHeatMap:
         assert "| buffer | warm | 2 | 1.00 | 1 | .50 |\n\nafter" in text
         assert "old" not in text and "all" not in text
 
-    def test_a_loss_is_as_strong_as_a_gain(self, load):
+    def test_class_of_loss_and_gain_of_same_factor_have_same_step(self, load):
         heatmap = load("heatmap")
         for factor in (1.06, 1.3, 1.7, 3, 10):
             loss, gain = heatmap.class_of(1 / factor), heatmap.class_of(factor)
             assert (loss[0], gain[0]) == ("l", "g") and loss[1:] == gain[1:]
         assert heatmap.class_of(1) == heatmap.class_of(0.96) == "e"
 
-    def test_every_number_is_there(self, load):
+    def test_draw_shows_each_ratio(self, load):
         svg = load("heatmap").draw(list(cells(a=0.5, b=2.0, c=0.004, d=140)))
         for number in (".50", "2.0", ".004", "140"):
             assert svg.count(f">{number}</text>") == 2
@@ -232,7 +236,7 @@ class TestHeatMap:
 
 
 class TestPrograms:
-    def test_json_has_every_program(self, tmp_path):
+    def test_programs_json_has_a_row_for_each_program(self, tmp_path):
         file = tmp_path / "programs.json"
         words = "--quick", "--repeat", 1, "--only", "line parser|_pyio", "--json", file
         done = script("programs", *words)
@@ -247,33 +251,33 @@ class TestPrograms:
             assert min(value for key, value in row.items() if key != "program") > 0
         assert report["summary"]["programs"] == 2
 
-    def test_names_a_library_that_is_missing(self, programs):
+    def test_measure_without_library_names_it(self, programs):
         if importlib.util.find_spec("kafka"):
             pytest.skip("it is there")
         row = programs.measure("kafka-python", repeat=1, quick=True)
         assert row == {"program": "kafka-python", "missing": "kafka"}
 
-    def test_there_are_a_dozen(self, programs):
+    def test_programs_table_has_twelve_libraries_or_more(self, programs):
         libraries = [name for name in programs.PROGRAMS if not name.startswith("a ")]
         assert len(libraries) >= 12
 
-    def test_another_value_fails(self, programs, monkeypatch):
+    def test_measure_different_value_raises(self, programs, monkeypatch):
         monkeypatch.setattr(programs, "KINDS", {"bytearray": "", "Find": "broken.Find"})
         with pytest.raises(AssertionError, match="not the same value"):
             programs.measure("a line parser", repeat=1, quick=True)
 
-    def test_the_builtin_must_be_replaced(self, programs, monkeypatch):
+    def test_measure_without_replaced_builtin_raises(self, programs, monkeypatch):
         monkeypatch.setitem(programs.KINDS, "GrowBuffer", "")
         with pytest.raises(RuntimeError, match="bytearray was bytearray"):
             programs.measure("a line parser", repeat=1, quick=True)
 
 
 class TestAnimation:
-    def test_file_is_what_the_program_draws(self, load):
+    def test_animation_file_in_docs_is_up_to_date(self, load):
         drawn = load("animation").draw()
         assert (CHECKOUT / "docs" / "growing.svg").read_text() == drawn
 
-    def test_picture_is_valid_and_can_be_still(self, load):
+    def test_animation_is_valid_and_stops_for_reduced_motion(self, load):
         picture = load("animation").draw()
         root = ElementTree.fromstring(picture)
         assert root.tag.endswith("svg") and len(root) > 50
@@ -288,7 +292,7 @@ class TestMemory:
         assert len(kept) <= memory.MAX_POINTS
         assert [777, 1000] in kept and kept == sorted(kept)
 
-    def test_sample_sees_the_result(self, load, monkeypatch):
+    def test_memory_sample_reaches_the_length_of_the_result(self, load, monkeypatch):
         memory = load("memory")
         monkeypatch.setattr(memory, "warm_up", lambda nbytes: None)
         monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
@@ -308,6 +312,30 @@ def test_ends_jobs_of_each_case_have_equal_results(load):
         assert job(io.BytesIO, 1 << 20) == job(growbuf.GrowIO, 1 << 20)
     assert ends.take_all(growbuf.GrowBuffer, ends.GrowBuffer.freeze, 1024, 4096) > 0
     assert ends.take_all(bytearray, ends.copy_and_clear, 1024, 4096) > 0
+
+
+def test_sizes_writes_the_ratio_of_each_run(tmp_path):
+    pytest.importorskip("rich")
+    file = tmp_path / "sizes.json"
+    words = (
+        "--least",
+        256,
+        "--most",
+        256,
+        "--piece",
+        64,
+        "--repeat",
+        2,
+        "--json",
+        file,
+    )
+    done = script("sizes", *words)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(file.read_text())["rows"]
+    assert (row["length"], row["piece"]) == (256, 64)
+    for name in ("first", "again"):
+        low, high = sorted(row["each"][name])
+        assert 0 < low <= row[name] <= high
 
 
 def test_ends_uses_and_reading_give_ratios(load):

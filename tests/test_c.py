@@ -1,7 +1,7 @@
 """Compile and run each program of tests/c, once without sanitizers and once with the
 address and undefined behaviour sanitizers. test_threads also runs under the thread
-sanitizer. Those that use the system's own calls also run with the table of operations of
-POSIX systems without mremap(). All run with pages of 16 KiB and of 64 KiB, too.
+sanitizer. Those that use the system's own calls also run with the table of operations
+of POSIX systems without mremap(). All run with pages of 16 KiB and of 64 KiB, too.
 
 A random test that fails prints its seed; set GROWBUF_SEED to it to repeat the run.
 CFLAGS are appended to the compiler's flags. GROWBUF_UNDER is a command that runs each
@@ -45,7 +45,8 @@ FLAVOURS = {
 # Linked into each program: the layers that need no Python, and the fake kernel.
 LAYERS = [
     *("growth", "pages", "pages_linux", "pages_posix"),
-    *("prefault", "entries", "pool", "moves", "spans", "store", "views"),
+    *("prefault", "entries", "pool", "moves", "spans"),
+    *("store_memory", "store", "views"),
 ]
 SHARED = [
     *(SOURCE / f"{layer}.c" for layer in LAYERS),
@@ -179,7 +180,7 @@ def test_c_program_with_operations_of_posix_succeeds(posix_results, program):
 
 @pytest.mark.parametrize("program", ON_PAGES)
 def test_c_program_with_larger_pages_succeeds(larger_results, program):
-    """The kernel under the tests tells and demands pages of these sizes."""
+    """The fake kernel reports pages of these sizes, and refuses parts of a page."""
     for done in larger_results[program].result():
         check(program, done)
 

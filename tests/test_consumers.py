@@ -1,5 +1,5 @@
-"""Pass a GrowArray to libraries that take arrays: each line of the table in docs/arrays.md
-is a test here.
+"""Pass a GrowArray to libraries that take arrays: each line of the table in
+docs/arrays.md is a test here.
 
 `make consumers` installs the libraries. Those that are missing are skipped.
 """
@@ -76,14 +76,14 @@ def test_each_line_of_the_table_is_tested():
 
 
 @consumer("np.ctypeslib.as_ctypes(a)")
-def test_as_ctypes():
+def test_as_ctypes_of_growarray_shares_the_rows():
     array = floats()
     np.ctypeslib.as_ctypes(array)[2] = 9.0
     assert array[2] == 9.0
 
 
 @consumer("np.rec.array(a)")
-def test_rec_array():
+def test_rec_array_of_growarray_has_its_fields():
     assert np.rec.array(records()).y.tolist() == [2, 3]
 
 
@@ -91,7 +91,7 @@ def test_rec_array():
 
 
 @consumer("pd.Series(a)")
-def test_pandas_series():
+def test_pandas_series_of_growarray_has_its_values():
     pd = pytest.importorskip("pandas")
     array = floats()
     series = pd.Series(array, copy=False)
@@ -99,7 +99,7 @@ def test_pandas_series():
 
 
 @consumer("pd.DataFrame(a)")
-def test_pandas_frame():
+def test_pandas_frame_of_growarray_has_its_values():
     pd = pytest.importorskip("pandas")
     assert pd.DataFrame(columns()).to_numpy().tolist() == columns().tolist()
     assert list(pd.DataFrame(records()).columns) == [0]
@@ -107,7 +107,7 @@ def test_pandas_frame():
 
 
 @consumer("df[mask]")
-def test_pandas_mask():
+def test_pandas_mask_by_growarray_selects_rows():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"x": np.arange(6.0)})
     with pytest.raises(KeyError):
@@ -117,7 +117,7 @@ def test_pandas_mask():
 
 
 @consumer("series.isin(a)")
-def test_pandas_isin():
+def test_pandas_isin_growarray_finds_values():
     pd = pytest.importorskip("pandas")
     series = pd.Series([1.0, 7.0])
     assert series.isin(floats()).tolist() == [True, False]
@@ -130,7 +130,7 @@ def test_pandas_isin():
 
 
 @consumer("pa.array(a)")
-def test_pyarrow():
+def test_pyarrow_array_of_growarray_shares_the_rows():
     pa = pytest.importorskip("pyarrow")
     for array in (floats(), GrowArray(np.arange(4).astype("M8[us]"))):
         arrow = pa.array(array)
@@ -151,7 +151,7 @@ def test_pyarrow():
 
 
 @consumer("pa.record_batch(a)")
-def test_pyarrow_record_batch():
+def test_pyarrow_record_batch_of_growarray_has_its_fields():
     pa = pytest.importorskip("pyarrow")
     batch = pa.record_batch(records())
     assert batch.schema.names == ["x", "y"]
@@ -159,7 +159,7 @@ def test_pyarrow_record_batch():
 
 
 @consumer("pl.Series(a)")
-def test_polars_series():
+def test_polars_series_of_growarray_has_its_values():
     pl = pytest.importorskip("polars")
     assert pl.Series(floats()).to_list() == floats().tolist()
     assert pl.Series(mask()).to_list() == mask().tolist()
@@ -168,7 +168,7 @@ def test_polars_series():
 
 
 @consumer("pl.DataFrame(a)")
-def test_polars_frame():
+def test_polars_frame_of_growarray_has_its_fields():
     pl = pytest.importorskip("polars")
     assert pl.DataFrame(records()).columns == ["x", "y"]
     with pytest.raises(pl.exceptions.SchemaError):
@@ -181,7 +181,7 @@ def test_polars_frame():
 
 
 @consumer("scipy.signal.lfilter(b, x, a)")
-def test_scipy():
+def test_scipy_functions_take_growarray():
     signal = pytest.importorskip("scipy.signal")
     sparse = pytest.importorskip("scipy.sparse")
     assert signal.lfilter([1], [1], floats()).tolist() == floats().tolist()
@@ -189,14 +189,14 @@ def test_scipy():
 
 
 @consumer("LinearRegression().fit(a, y)")
-def test_sklearn():
+def test_sklearn_model_fits_growarrays():
     linear_model = pytest.importorskip("sklearn.linear_model")
     model = linear_model.LinearRegression().fit(columns(), GrowArray([1.0, 2.0, 3.0]))
     assert np.allclose(model.predict(columns()), [1, 2, 3])
 
 
 @consumer("xr.DataArray(a)")
-def test_xarray():
+def test_xarray_of_growarray_has_its_values():
     xr = pytest.importorskip("xarray")
     array = floats()
     made = xr.DataArray(array)
@@ -204,13 +204,13 @@ def test_xarray():
 
 
 @consumer("da.from_array(a)")
-def test_dask():
+def test_dask_from_growarray_has_its_values():
     da = pytest.importorskip("dask.array")
     assert da.from_array(floats(), chunks=2).sum().compute() == 15
 
 
 @consumer("numba.njit(f)(a)")
-def test_numba():
+def test_numba_function_takes_growarray():
     numba = pytest.importorskip("numba")
 
     @numba.njit
@@ -224,7 +224,7 @@ def test_numba():
 
 
 @consumer("astropy.table.Table(a)")
-def test_astropy_table():
+def test_astropy_table_of_growarray_has_its_values():
     table = pytest.importorskip("astropy.table")
     with pytest.raises(ValueError):
         table.Table(records())
@@ -233,7 +233,7 @@ def test_astropy_table():
 
 
 @consumer("astropy.units.Quantity(a)")
-def test_astropy_quantity():
+def test_astropy_quantity_of_growarray_has_its_values():
     units = pytest.importorskip("astropy.units")
     array = floats()
     assert shares(array, units.Quantity(array, "m", copy=False).value)
@@ -244,7 +244,7 @@ def test_astropy_quantity():
 
 
 @consumer("file.create_dataset(name, data=a)")
-def test_h5py(tmp_path):
+def test_h5py_dataset_of_growarray_has_its_values(tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "x.h5", "w") as file:
         assert file.create_dataset("x", data=floats())[:].tolist() == floats().tolist()
@@ -253,7 +253,7 @@ def test_h5py(tmp_path):
 
 
 @consumer("dataset.read_direct(a)")
-def test_h5py_direct(tmp_path):
+def test_h5py_read_direct_fills_growarray(tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "x.h5", "w") as file:
         dataset = file.create_dataset("x", data=np.arange(6.0))
@@ -266,7 +266,7 @@ def test_h5py_direct(tmp_path):
 
 
 @consumer("zarr.array(a)")
-def test_zarr():
+def test_zarr_array_of_growarray_has_its_values():
     zarr = pytest.importorskip("zarr")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -274,7 +274,7 @@ def test_zarr():
 
 
 @consumer("soundfile.read(file, out=a)")
-def test_soundfile(tmp_path):
+def test_soundfile_write_and_read_use_growarray(tmp_path):
     soundfile = pytest.importorskip("soundfile")
     path, sound = tmp_path / "x.wav", np.linspace(-0.5, 0.5, 200).reshape(100, 2)
     soundfile.write(path, GrowArray(sound), 8000, subtype="DOUBLE")
@@ -290,7 +290,7 @@ def test_soundfile(tmp_path):
 
 
 @consumer("plt.hist(a)")
-def test_matplotlib_hist():
+def test_matplotlib_hist_of_growarray_counts_its_values():
     pyplot = matplotlib_pyplot()
     figure, axes = pyplot.subplots()
     assert axes.hist(Whole(floats()))[0].sum() == 6
@@ -298,7 +298,7 @@ def test_matplotlib_hist():
 
 
 @consumer("plt.plot(a)")
-def test_matplotlib_plot():
+def test_matplotlib_plot_of_growarray_draws_its_values():
     pyplot = matplotlib_pyplot()
     figure, axes = pyplot.subplots()
     (line,) = axes.plot(floats())
@@ -316,7 +316,7 @@ def matplotlib_pyplot():
 
 
 @consumer("PIL.Image.fromarray(a)")
-def test_pillow():
+def test_pillow_image_of_growarray_has_its_values():
     image = pytest.importorskip("PIL.Image")
     array = GrowArray(np.arange(60, dtype="u1").reshape(4, 5, 3))
     made = image.fromarray(array)
@@ -325,7 +325,7 @@ def test_pillow():
 
 
 @consumer("cv2.GaussianBlur(a, (3, 3), 0)")
-def test_opencv():
+def test_opencv_functions_take_growarray():
     cv2 = pytest.importorskip("cv2")
     array = GrowArray(np.zeros((4, 5), "u1"))
     with pytest.raises(cv2.error):

@@ -1,4 +1,4 @@
-"""`python -m growbuf` and its commands demo and info, run as processes on small files."""
+"""`python -m growbuf`: its commands demo and info, run as processes on small files."""
 
 import bz2
 import errno
@@ -337,7 +337,7 @@ class TestEnds:
 
     @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["parent", "group"])
     def test_demo_interrupted_exits_with_130(self, tmp_path, send):
-        """Ctrl-C interrupts the process group; a supervisor may interrupt the parent."""
+        """Ctrl-C interrupts all processes; a supervisor may interrupt the parent."""
         with self.start("--size=64M", "--repeat=500", cwd=tmp_path) as process:
             assert "standard library" in process.stdout.readline()
             send(process.pid, signal.SIGINT)

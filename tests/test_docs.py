@@ -1,14 +1,17 @@
 """The code blocks of README.md, CONTRIBUTING.md and docs/ work.
 
-The Python blocks of a page are run in one namespace. A shell command is not run: a check
-tells whether the target, file, module or extra that it names exists.
+The Python blocks of a page are run in one namespace. A shell command is not run: a
+check finds out whether the target, file, module or extra that it names exists.
 """
 
+import ast
 import doctest
+import inspect
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -58,7 +61,7 @@ def check_pip(words):
 
 
 def check_python(words):
-    """Check `python FILE` or `python -m growbuf COMMAND`: the file or command exists."""
+    """Check that the file or command of `python ...` exists."""
     if words[1] != "-m":
         assert (CHECKOUT / words[1]).exists()
         return
@@ -67,10 +70,11 @@ def check_python(words):
 
 
 def check_cc(words):
-    """Check `cc FLAG... -o PROGRAM SOURCE...`: the sources compile."""
-    at = words.index("-o")
-    syntax = [*words[:at], *words[at + 2 :], "-Werror", "-fsyntax-only"]
-    subprocess.run(syntax, cwd=CHECKOUT, check=True, capture_output=True)
+    """Check `cc FLAG... -o PROGRAM SOURCE...`: the sources compile to a program."""
+    at = words.index("-o") + 1
+    with tempfile.TemporaryDirectory() as folder:
+        words = [*words[:at], f"{folder}/program", *words[at + 1 :], "-Werror"]
+        subprocess.run(words, cwd=CHECKOUT, check=True, capture_output=True)
 
 
 CHECKS = {
@@ -116,9 +120,18 @@ def test_page_code_blocks_are_all_found(page):
     text = page.read_text()
     languages = FENCE.findall(text)
     assert set(languages) <= RUN | NOT_CODE
-    # Count the fences before each example: all examples of a block have the same number.
+    # Count the fences before each example: it is the same for all of a block.
     found = {text[: example.start].count("```") for example in parse(page).examples()}
     assert len(found) == sum(language in RUN for language in languages)
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_page_names_functions_that_exist(name):
+    sources = [*CHECKOUT.glob("src/*.[ch]"), *CHECKOUT.glob("tests/c/*.[ch]")]
+    code = "\n".join(file.read_text() for file in sources)
+    named = set(re.findall(r"`([a-z]+_[a-z_]+)`", (CHECKOUT / name).read_text()))
+    assert named
+    assert [word for word in named if not re.search(rf"\b{word}\b", code)] == []
 
 
 def test_architecture_table_names_every_file():
@@ -168,6 +181,111 @@ def test_reference_names_every_public_member(name):
         *directives,
         *re.findall(r"`(\w+)`", page),
     }
+
+
+# ---------------------------------------------------------- the entries of the reference
+
+TYPES = ["GrowBuffer", "FrozenBytes", "GrowIO", "GrowArray"]
+OLD_OF_NUMPY = {"itemset", "newbyteorder", "ptp", "tostring"}  # no longer in NumPy 2.3
+NEW_IN_NUMPY = {"device", "mT", "to_device", "copy", "mean", "stable"}  # not in 1.26
+RENAMED = {"b": "other"}  # of dot(), until NumPy 2.3
+UNNAMED = {"self", "args", "kwargs"}  # in place of names that NumPy does not show
+COST = re.compile(
+    r"\b(costs?|copie[sd]|copy|moves?|reads?|writes?|takes?|nothing)\b|O\(1\)",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture
+def entries(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import entries
+
+    return entries
+
+
+def public_type(name):
+    if name == "GrowArray":
+        pytest.importorskip("numpy")
+    return getattr(growbuf, name)
+
+
+def own_entries(name):
+    """Return the names of a type that the page of the reference has entries for."""
+    page = (DOCS / "reference.md").read_text()
+    found = set(re.findall(rf":: growbuf\.{name}\.(\w+)$", page, re.MULTILINE))
+    if re.search(rf":: growbuf\.{name}\n +:members:$", page, re.MULTILINE):
+        found |= {one for one in vars(public_type(name)) if not one.startswith("_")}
+    return found
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_reference_has_an_entry_for_each_public_name(entries, name):
+    kind, inherited = public_type(name), {*entries.read_inherited()[name]}
+    public = {one for one in dir(kind) if not one.startswith("_")}
+    assert public - inherited - own_entries(name) <= OLD_OF_NUMPY
+    assert inherited - public <= NEW_IN_NUMPY
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_inherited_entry_has_the_arguments_of_the_method(entries, name):
+    kind = public_type(name)
+    for member, entry in entries.read_inherited()[name].items():
+        try:
+            real = inspect.signature(getattr(kind, member)).parameters
+        except (ValueError, TypeError, AttributeError):  # not told, or no method
+            continue
+        told = [one.arg for one in arguments_of(entry.arguments)]
+        names = [RENAMED.get(one, one) for one in real if one not in UNNAMED]
+        assert [one for one in told if one in names] == names, member
+        assert real.keys() & {"args", "kwargs"} or {*told} <= {*names, *NEW_IN_NUMPY}
+
+
+def arguments_of(text):
+    """Return the arguments in a text such as "(n: int, /)"."""
+    args = ast.parse(f"def f{text}: ...").body[0].args
+    named = [*args.posonlyargs, *args.args, args.vararg, *args.kwonlyargs, args.kwarg]
+    return [one for one in named if one is not None]
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_entry_of_each_method_is_complete(entries, name):
+    """It has types, a description of each argument, the cost, and an example."""
+    kind = public_type(name)
+    methods = {
+        member: (entry.arguments, entry.result, entry.doc)
+        for member, entry in entries.read_inherited()[name].items()
+        if entry.kind != "property"
+    }
+    stubs = entries.read_stubs()
+    for member in own_entries(name):
+        if member in dir(kind) and callable(getattr(kind, member)):
+            told = stubs[f"growbuf.{name}.{member}"]
+            methods.setdefault(member, (*told, getattr(kind, member).__doc__))
+    lacks = []
+    for member, (arguments, result, doc) in methods.items():
+        about, _, example = doc.partition(">>> ")
+        if not (result and example):
+            lacks.append(f"{member}: type of the result, or example")
+        if not COST.search(about):
+            lacks.append(f"{member}: cost")
+        for one in arguments_of(arguments):
+            if one.annotation is None or not re.search(rf"\b{one.arg}\b", about):
+                lacks.append(f"{member}: argument {one.arg}")
+    assert not lacks, "; ".join(lacks)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_examples_of_inherited_entries_run(entries, name, tmp_path, monkeypatch):
+    kind = public_type(name)
+    monkeypatch.chdir(tmp_path)
+    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
+    inherited = entries.read_inherited()[name]
+    found = {member: entry.doc for member, entry in inherited.items()}
+    for member in found.keys() & {*dir(kind)}:
+        runner.run(parser.get_doctest(found[member], {}, member, "inherited.py", 0))
+    assert runner.tries > 2 * len(found) - len(NEW_IN_NUMPY)
+    assert runner.failures == 0
 
 
 def test_reference_names_every_public_name():

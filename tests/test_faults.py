@@ -5,6 +5,7 @@ tests run faulted.py on every rung, with a preloaded library that makes calls fa
 (c/failing.c).
 """
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -101,6 +102,26 @@ def test_operation_with_failing_allocation_recovers_or_raises(library, kind):
 def test_operation_with_failing_allocation_on_heap_rung_recovers_or_raises(library):
     counts = run_with_allocation_faults(library, "heap", "buffers")
     assert counts["faults"] > 300
+
+
+def test_module_made_with_failing_allocation_raises_memory_error():
+    """In a build with assertions, no type is made while an exception is set."""
+    _imp, _testcapi = pytest.importorskip("_imp"), pytest.importorskip("_testcapi")
+    spec = importlib.util.find_spec("growbuf._growbuf")
+    nraised, nmade = 0, 0
+    for n in range(10_000):
+        module = importlib.util.module_from_spec(spec)
+        _testcapi.set_nomemory(n, n + 1)
+        try:
+            _imp.exec_dynamic(module)
+            nmade += 1
+        except MemoryError:
+            nraised, nmade = nraised + 1, 0
+        finally:
+            _testcapi.remove_mem_hooks()
+        if nmade == 30:  # in a row: there are no more allocations
+            break
+    assert nraised > 100 and nmade == 30
 
 
 def public(cls):

@@ -1,6 +1,6 @@
-"""Test removing bytes and rows from the front while views of a buffer with a limit, or of
-a stable array, exist: what views show, when memory goes back, what is refused; and that a
-view of spare() that is still held after commit() prevents nothing."""
+"""Test removing bytes and rows from the front while views of a buffer with a limit, or
+of a stable array, exist: what views show, when memory goes back, what is refused; and
+that a view of spare() that is still held after commit() prevents nothing."""
 
 import asyncio
 import gc
@@ -41,6 +41,8 @@ REMOVALS = {
     "take": (lambda b: b.take(7), 7, GrowBuffer),
     "take all": (lambda b: b.take(), None, GrowBuffer),
     "take_bytes": (lambda b: b.take_bytes(7), 7, bytes),
+    "freeze": (lambda b: b.freeze(7), 7, bytes),
+    "freeze all": (lambda b: b.freeze(), None, bytes),
     "clear": (lambda b: b.clear(), None, None),
     "times nothing": (lambda b: b.__imul__(0), None, GrowBuffer),
     "resize": (lambda b: b.resize(0), None, None),
@@ -349,7 +351,10 @@ def test_array_front_removal_under_views_keeps_rows():
     ):
         with pytest.raises(BufferError, match="only the first rows can be removed"):
             refused()
-    assert array.detach().tolist() == [*range(25, 1000), *range(5)]
+    first = array.detach(5)
+    first[:] = 0
+    assert plot[25:31].tolist() == [*range(25, 31)]
+    assert array.detach().tolist() == [*range(30, 1000), *range(5)]
     assert len(array) == 0 and plot[-1] == 999
     array.append(1)
     assert array.tolist() == [1]
@@ -480,6 +485,41 @@ def test_commit_with_view_still_held_leaves_its_rest_to_view(limit):
 
 
 @pytest.mark.parametrize("limit", [None, LIMIT])
+@pytest.mark.parametrize("when", ["before commit", "after commit"])
+def test_commit_with_view_still_held_append_changes_no_byte_of_rest(when, limit):
+    buf = GrowBuffer(b"abc", limit=limit)
+    view = memoryview(buf.spare(1000))
+    view[:5] = b"defgh"
+    if when == "before commit":
+        view[3] = 0
+    buf.commit(3)
+    view[3] = 0
+    buf += b"X"
+    assert view[:5] == b"def\0h"
+    view.release()
+    assert_holds(buf, b"abcdefX")
+
+
+@pytest.mark.parametrize("limit", [None, LIMIT])
+def test_readfrom_fails_and_view_is_held_append_changes_no_byte_of_view(limit):
+    class Source:
+        def readinto(self, view):
+            held.append(memoryview(view))
+            raise OSError
+
+    buf, held = GrowBuffer(b"abc", limit=limit), []
+    with buf.spare(10) as view:
+        view[:1] = b"S"
+    with pytest.raises(OSError):
+        buf.readfrom(Source())
+    before = bytes(held[0][:10])
+    buf += b"X"
+    assert bytes(held[0][:10]) == before
+    held.clear()
+    assert_holds(buf, b"abcX")
+
+
+@pytest.mark.parametrize("limit", [None, LIMIT])
 def test_commit_with_view_still_held_spare_gives_another(limit):
     buf = GrowBuffer(limit=limit)
     views = []
@@ -525,8 +565,37 @@ def test_commit_with_view_still_held_through_wrap_allows_all_changes():
     buf.insert(1, 66)
     assert_holds(buf, b"aBbc")
     assert view == bytes(len(view))
+    view[:] = b"x" * len(view)
     view.release()
     assert_holds(buf, b"aBbc")
+
+
+@pytest.mark.parametrize("rest", [0, 1000])
+def test_commit_with_view_still_held_of_old_reservation_allows_all_changes(rest):
+    """The removal moves the bytes to another reservation, and the view keeps the old
+    one."""
+    buf = stable(4 * MIB, limit=8 * MIB)
+    buf += bytes(4 * MIB)
+    del buf[: 4 * MIB - 100_000]
+    where = place(buf)
+    spared = 4 * MIB - 100_000
+    view = memoryview(buf.spare(spared))
+    view[:] = (DATA * 2)[:spared]
+    buf.commit(spared - rest)
+    assert place(buf) == where
+    del buf[: 7 * MIB]
+    assert place(buf) != where, "the bytes were not moved"
+    expected = bytearray(buf)
+    for changed in buf, expected:
+        changed.insert(1, 66)
+        changed += b"abc"
+    assert_holds(buf, bytes(expected))
+    assert view == (DATA * 2)[:spared]
+    view[:] = b"x" * len(view)
+    assert_holds(buf, bytes(expected))
+    view.release()
+    assert_holds(buf, bytes(expected))
+    assert buf.limit == 8 * MIB
 
 
 def test_frame_server_example_answers_under_uvloop():

@@ -15,7 +15,7 @@ import tracemalloc
 import weakref
 
 import pytest
-from conftest import assert_holds
+from conftest import assert_holds, together
 from test_growbuffer import MIB, ON_LINUX, RUNGS, difference, run
 from test_owner import LARGE, LIMITS, MOVES_PARTS, RESERVES, begun, pattern
 
@@ -46,10 +46,10 @@ def assert_is(frozen, data):
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("gap", [0, 1, 16, 5000])
+@pytest.mark.parametrize("headroom", [0, 1, 16, 5000])
 @pytest.mark.parametrize("length", LENGTHS)
-def test_freeze_all_returns_bytes_and_empties_buffer(length, gap, limit):
-    buf, data = begun(length, gap, limit)
+def test_freeze_all_returns_bytes_and_empties_buffer(length, headroom, limit):
+    buf, data = begun(length, headroom, limit)
     frozen = buf.freeze()
     assert_is(frozen, data)
     assert_holds(buf, b"")
@@ -61,10 +61,10 @@ def test_freeze_all_returns_bytes_and_empties_buffer(length, gap, limit):
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("gap", [0, 3, 2 * MIB - 64, 2 * MIB])
+@pytest.mark.parametrize("headroom", [0, 3, 2 * MIB - 64, 2 * MIB])
 @pytest.mark.parametrize("nbytes", [0, 1, 1000, MIB - 1, MIB, 4 * MIB + 5, LARGE - 1])
-def test_freeze_part_leaves_the_rest(nbytes, gap, limit):
-    buf, data = begun(LARGE, gap, limit)
+def test_freeze_part_leaves_the_rest(nbytes, headroom, limit):
+    buf, data = begun(LARGE, headroom, limit)
     frozen = buf.freeze(nbytes)
     assert_is(frozen, data[:nbytes])
     assert_holds(buf, data[nbytes:])
@@ -76,10 +76,10 @@ def test_freeze_part_leaves_the_rest(nbytes, gap, limit):
 
 
 @NEEDS_SPANS
-@pytest.mark.parametrize("gap", [0, 16, 4096, 2 * MIB + 16])
+@pytest.mark.parametrize("headroom", [0, 16, 4096, 2 * MIB + 16])
 @pytest.mark.parametrize("length", [32_768, 80_000, LARGE])
-def test_freeze_all_copies_nothing(length, gap):
-    buf, data = begun(LARGE, gap)
+def test_freeze_all_copies_nothing(length, headroom):
+    buf, data = begun(LARGE, headroom)
     buf.resize(length)
     where, before = ctypes.addressof(ctypes.c_char.from_buffer(buf)), growbuf.stats()
     frozen = buf.freeze()
@@ -104,7 +104,7 @@ def test_freeze_part_moves_pages_and_copies_at_most_2_mib(limit):
 @NEEDS_SPANS
 def test_freeze_after_odd_deletion_moves_bytes_once():
     """The header of an object is aligned, and so are its bytes."""
-    buf, data = begun(LARGE, gap=13)
+    buf, data = begun(LARGE, headroom=13)
     before = growbuf.stats()
     frozen = buf.freeze()
     assert difference(before)["copied_bytes"] == len(data)
@@ -192,8 +192,8 @@ ON_A_RUNG = """
         buf += piece
         expected += piece
         if chance.random() < 0.3:
-            gap = min(len(buf), chance.choice([1, 16, 100_000]))
-            del buf[:gap], expected[:gap]
+            headroom = min(len(buf), chance.choice([1, 16, 100_000]))
+            del buf[:headroom], expected[:headroom]
         nbytes = chance.choice([0, 1, 50_000, 1 << 20, 3 << 20, len(buf)])
         nbytes = min(nbytes, len(buf))
         frozen = buf.freeze(nbytes)
@@ -326,6 +326,46 @@ def test_frozen_bytes_copies_are_the_object_itself(pair):
     assert type(bytes(frozen)) is bytes and type(frozen[:]) is bytes
 
 
+RESULTS = {  # calls that find nothing to change or to split
+    "strip": lambda b: b.strip(b"#"),
+    "lstrip": lambda b: b.lstrip(b"#"),
+    "rstrip": lambda b: b.rstrip(b"#"),
+    "replace": lambda b: b.replace(b"#", b""),
+    "translate": lambda b: b.translate(None, b"#"),
+    "removeprefix": lambda b: b.removeprefix(b"#"),
+    "removesuffix": lambda b: b.removesuffix(b"#"),
+    "expandtabs": lambda b: b.expandtabs(),
+    "ljust": lambda b: b.ljust(0),
+    "rjust": lambda b: b.rjust(0),
+    "center": lambda b: b.center(0),
+    "zfill": lambda b: b.zfill(0),
+    "lower": lambda b: b.lower(),
+    "split": lambda b: b.split(b"#")[0],
+    "rsplit": lambda b: b.rsplit(b"#")[0],
+    "splitlines": lambda b: b.splitlines()[0],
+    "partition": lambda b: b.partition(b"#")[0],
+    "rpartition": lambda b: b.rpartition(b"#")[2],
+    "join": lambda b: b"".join([b]),
+    "plus nothing": lambda b: b + b"",
+    "nothing plus": lambda b: b"" + b,
+    "times one": lambda b: b * 1,
+    "percent": lambda b: b"%b" % (b,),
+    "slice": lambda b: b[:],
+    "bytes": bytes,
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_frozen_bytes_unchanged_result_is_plain_but_for_partition(name, pair):
+    frozen, data = pair
+    result = RESULTS[name](frozen)
+    assert result == data
+    if name in ("partition", "rpartition"):
+        assert result is frozen
+    else:
+        assert type(result) is bytes
+
+
 NOT_MADE = {
     "call": lambda: FrozenBytes(b"x"),
     "call without arguments": lambda: FrozenBytes(),
@@ -450,7 +490,8 @@ def test_frozen_bytes_alive_at_exit_do_no_harm():
     code = """
         import builtins
         from growbuf import GrowBuffer
-        builtins.frozen = GrowBuffer(bytes(3_000_000)).freeze(), GrowBuffer(b"x").freeze()
+        large, small = GrowBuffer(bytes(3_000_000)), GrowBuffer(b"x")
+        builtins.frozen = large.freeze(), small.freeze()
         class Late:
             def __del__(self, frozen=builtins.frozen):
                 print(len(frozen[0]))
@@ -458,6 +499,33 @@ def test_frozen_bytes_alive_at_exit_do_no_harm():
     """
     done = subprocess.run([sys.executable, "-c", code.replace("\n        ", "\n")])
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("length", [100, 100_000, LARGE])
+def test_threads_read_lists_and_dicts_that_lose_frozen_bytes(length):
+    """Free-threaded lists and dicts read the reference count of an item without a lock,
+    and another thread may have deallocated the item by then."""
+    data = pattern(length)[:length]
+    items, table, rounds = [None] * 4, {}, 40 if length == LARGE else 400
+    finished = []
+
+    def lose():
+        for n in range(rounds):
+            items[n % 4] = GrowBuffer(data).freeze()
+            table[n % 4] = GrowBuffer(data).freeze()
+            if n % 3 == 0:
+                items[n % 4] = table.pop(n % 4, None)
+        finished.append(True)
+
+    def read():
+        while len(finished) < 2:
+            values = [items[n] for n in range(4)] + [table.get(n) for n in range(4)]
+            for value in [*values, *items.copy(), *table.copy().values()]:
+                assert value is None or (value[:9], value[-9:]) == (data[:9], data[-9:])
+
+    together(lose, read, read, lose)
+    for value in [*items, *table.values()]:
+        assert_is(value, data)
 
 
 # --------------------------------------------------------------------------- GrowIO

@@ -1,8 +1,8 @@
 """GrowIO is an io.BytesIO, and uses nothing of the base's state.
 
-Every attribute and slot of the running Python's BytesIO is overridden, or listed here with
-the reason why it need not be. The base's own methods, called on a GrowIO, find a closed
-file: they never see other bytes than those of the GrowIO.
+Every attribute and slot of the running Python's BytesIO is overridden, or listed here
+with the reason why it need not be. The base's own methods, called on a GrowIO, find a
+closed file: they never see other bytes than those of the GrowIO.
 """
 
 import copyreg
@@ -42,7 +42,7 @@ INHERITED_SLOTS = {
 }
 
 
-def test_is_a_bytesio():
+def test_growio_is_an_instance_of_bytesio():
     assert GrowIO.__mro__[1] is io.BytesIO
     assert isinstance(GrowIO(), io.BytesIO)
 
@@ -52,7 +52,7 @@ def test_every_attribute_of_bytesio_is_overridden_or_listed():
     assert [name for name in own_names(io.BytesIO) if name not in known] == []
 
 
-def test_every_attribute_listed_is_inherited():
+def test_attributes_listed_as_inherited_are_inherited():
     names = " ".join(INHERITED.values()).split()
     assert [name for name in names if not hasattr(io.BytesIO, name)] == []
     assert set(names) & set(vars(GrowIO)) <= {"__module__"}
@@ -120,7 +120,7 @@ def test_class_of_a_file_cannot_be_exchanged():
             file.__class__ = other
 
 
-def test_subclass_of_both_uses_growio():
+def test_subclass_of_growio_and_another_bytesio_uses_growio():
     class Upper(io.BytesIO):
         def write(self, data):
             return super().write(data.upper())
@@ -146,11 +146,11 @@ def test_old_pickle_protocols_are_refused_as_for_bytesio():
             pickle.dumps(kind(b"spam"), protocol)
 
 
-def test_copyreg_makes_an_empty_file():
+def test_copyreg_new_of_growio_makes_an_empty_file():
     assert copyreg.__newobj__(GrowIO).getvalue() == b""
 
 
-def test_c_code_that_asks_for_a_file_takes_it():
+def test_growio_passed_to_c_code_that_asks_for_a_file_is_taken():
     """C code of the standard library uses files by their methods only."""
     file = GrowIO()
     text = io.TextIOWrapper(file, "utf-8", write_through=True)
@@ -162,7 +162,7 @@ def test_c_code_that_asks_for_a_file_takes_it():
     assert memoryview(file.getbuffer()).obj is file.buffer
 
 
-def test_memory_of_a_file_is_counted():
+def test_getsizeof_of_growio_counts_its_bytes():
     """The base's own __sizeof__ would count another bytes object."""
     file = GrowIO()
     file.write(bytes(50_000))

@@ -1,25 +1,27 @@
-"""What GrowIO does with bytes objects: it shares those that it is given until it is written
-to, and hands out its own.
+"""What GrowIO does with bytes objects: it shares those that it is given until it is
+written to, and hands out its own.
 
-Nothing that a caller holds may ever change, whatever is done to the file, and a file that
-is written to and asked for its value in turn does no more work than a BytesIO.
+Nothing that a caller holds may ever change, whatever is done to the file, and a file
+that is written to and asked for its value in turn does no more work than a BytesIO.
 """
 
 import io
 import sys
 import sysconfig
+import tracemalloc
 from functools import partial
 from itertools import product
 
 import pytest
 from conftest import together
+from test_growbuffer import RESERVES
 
 from growbuf import FrozenBytes, GrowBuffer, GrowIO, info, stats
 from growbuf._growbuf import check, place
 
 KIB, MIB = 1 << 10, 1 << 20
 # The file moves its bytes to a buffer as it reaches this length.
-SMALL = 72 * KIB - 1
+SMALL = 120 * KIB
 LENGTHS = [0, 1, 2, 100, SMALL - 1, SMALL, SMALL + 1, 3 * MIB]
 PAGES = info()["strategy"] != "heap"
 GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -60,7 +62,7 @@ def fill(view):
 
 
 @pytest.mark.parametrize("length", [n for n in LENGTHS if n > 1])
-def test_file_of_bytes_returns_that_object(length):
+def test_getvalue_of_file_of_bytes_returns_that_object(length):
     data = made(length)
     file = GrowIO(data)
     assert file.getvalue() is data
@@ -112,7 +114,7 @@ def test_change_of_a_file_leaves_the_bytes_that_it_gave(length, take, change):
     assert taken == made(length)
 
 
-def test_subclass_of_bytes_is_copied():
+def test_growio_of_bytes_subclass_copies_it():
     class Bytes(bytes):
         pass
 
@@ -123,7 +125,7 @@ def test_subclass_of_bytes_is_copied():
 
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("kind", [bytearray, memoryview, GrowBuffer])
-def test_file_of_what_can_change_has_a_copy(kind, length):
+def test_growio_of_mutable_source_has_a_copy(kind, length):
     data = bytearray(made(length))
     source = kind(data)
     file = GrowIO(source)
@@ -139,7 +141,7 @@ def test_file_of_what_can_change_has_a_copy(kind, length):
 
 
 @pytest.mark.parametrize("length", [2, 100, SMALL - 1])
-def test_value_of_an_unchanged_file_is_the_same_object(length):
+def test_getvalue_of_unchanged_file_is_the_same_object(length):
     file = GrowIO()
     for start in range(0, length, 1000):
         file.write(made(length)[start : start + 1000])
@@ -180,7 +182,7 @@ def test_write_after_a_held_value_copies_once():
     assert values == [b"x" * (n + 1) + bytes(999 - n) for n in range(100)]
 
 
-def test_hash_of_a_value_is_that_of_its_bytes():
+def test_getvalue_hash_is_that_of_its_bytes():
     """BytesIO keeps the hash of a value that was dropped."""
     file = GrowIO()
     file.write(b"spam and eggs")
@@ -196,7 +198,7 @@ def test_hash_of_a_value_is_that_of_its_bytes():
     assert len(seen) == 21
 
 
-def test_value_of_one_byte_and_of_none():
+def test_write_to_file_of_one_byte_or_none_leaves_shared_bytes():
     """Python has one object for each, which nothing may write to."""
     for data in b"", b"a":
         file = GrowIO(data)
@@ -211,7 +213,7 @@ def test_value_of_one_byte_and_of_none():
     assert file.getvalue() == b"b" and bytes([97]) == b"a" and b"" == b""
 
 
-def test_value_ends_with_a_nul():
+def test_getvalue_ends_with_a_nul():
     """float() reads on after the digits; there must be no old ones."""
     file = GrowIO()
     file.write(b"1" * 1000)
@@ -223,7 +225,7 @@ def test_value_ends_with_a_nul():
     assert float(file.getvalue()) == 11.0
 
 
-def test_threads_take_values_that_no_write_changes():
+def test_getvalue_in_threads_returns_values_that_no_write_changes():
     """Some drop their value before the next write, and some keep it."""
     file = GrowIO()
     file.write(bytes(1000))
@@ -250,7 +252,7 @@ def test_threads_take_values_that_no_write_changes():
 
 
 @pytest.mark.parametrize("length", [SMALL - 1, SMALL])
-def test_file_of_72_kib_has_a_buffer(length):
+def test_file_of_120_kib_has_a_buffer(length):
     spans = stats()["spans_live"]
     file = GrowIO()
     file.write(bytes(length))
@@ -283,7 +285,7 @@ def test_first_write_past_the_end_makes_zeros_by_pages():
     assert file.buffer[:10] == b"spam" + bytes(6) and len(file.buffer) == (1 << 33) + 4
 
 
-def test_limit_is_that_of_the_buffer():
+def test_growio_buffer_limit_is_that_of_the_buffer():
     for data, limit in product((b"", b"spam", bytearray(b"spam")), (100, 1 << 30)):
         try:
             file = GrowIO(data, limit=limit)
@@ -291,7 +293,7 @@ def test_limit_is_that_of_the_buffer():
             assert "this system has none" in str(error)
             continue
         assert file.buffer.limit == limit and file.getvalue() == data
-        assert place(file.buffer)[0] in ("fixed", "limited")
+        assert place(file.buffer)[0] == "limited"
 
 
 def test_truncate_gives_memory_back():
@@ -308,7 +310,67 @@ def test_truncate_gives_memory_back():
     assert big.getvalue() == made(100)
 
 
-def test_iteration_and_lines_are_the_same_in_each_object():
+@pytest.mark.parametrize("nbytes", [0, 1, 100, MIB])
+@pytest.mark.parametrize("held", [False, True], ids=["only the file", "held"])
+def test_truncate_of_bytes_that_the_file_was_made_from_frees_the_rest(nbytes, held):
+    data = made(3 * MIB)
+    tracemalloc.start()
+    try:
+        file = GrowIO(bytes(bytearray(data)))
+        value = file.getvalue() if held else None
+        before = tracemalloc.get_traced_memory()[0]
+        assert before > 3 * MIB
+        file.truncate(nbytes)
+        value = None
+        left = tracemalloc.get_traced_memory()[0] - (before - 3 * MIB)
+        assert nbytes <= left + 1000 and left < nbytes + 1000
+    finally:
+        tracemalloc.stop()
+    assert value is None and file.getvalue() == data[:nbytes]
+    file.seek(nbytes)
+    file.write(b"more")
+    assert file.getvalue() == data[:nbytes] + b"more"
+
+
+def test_truncate_without_memory_for_a_copy_succeeds():
+    testcapi = pytest.importorskip("_testcapi")
+    for value in made(1000), GrowBuffer(made(300_000)).freeze():
+        file = GrowIO(value)
+        twin = made(len(value))
+        testcapi.set_nomemory(0, 0)
+        try:
+            result = file.truncate(100)
+        finally:
+            testcapi.remove_mem_hooks()
+        assert result == 100 and file.getvalue() == twin[:100] and value == twin
+        file.seek(0, 2)
+        file.write(b"more")
+        assert file.getvalue() == twin[:100] + b"more"
+
+
+@pytest.mark.parametrize("length", [2, 1000, SMALL - 1])
+def test_read_of_all_bytes_returns_what_getvalue_returns(length):
+    """The bytes object of a file that was written to has more bytes than the file."""
+    file = GrowIO()
+    for _ in range(length):
+        file.write(b"x")
+    file.seek(0)
+    value = file.read()
+    assert value == b"x" * length and file.getvalue() is value
+    file.write(b"y")
+    assert value == b"x" * length and file.getvalue() == value + b"y"
+
+
+@RESERVES
+def test_getsizeof_counts_bytes_that_a_view_holds():
+    buf = GrowBuffer(bytes(MIB), limit=4 * MIB)
+    file = GrowIO(buffer=buf)
+    with memoryview(buf):
+        del buf[: MIB // 2]
+        assert file.__sizeof__() - GrowIO.__basicsize__ == buf.__sizeof__() > MIB
+
+
+def test_iter_and_readlines_of_each_state_are_equal():
     lines = [b"%d\n" % n for n in range(30_000)]
     shared, viewed, written = GrowIO(b"".join(lines)), GrowIO(b"".join(lines)), GrowIO()
     viewed.getbuffer().release()
@@ -325,7 +387,7 @@ def test_iteration_and_lines_are_the_same_in_each_object():
 # --------------------------------------------------------------------------------- peek
 
 
-def test_peek_reads_and_stays():
+def test_peek_returns_bytes_and_keeps_the_position():
     for file in GrowIO(b"spam and eggs"), GrowIO(buffer=GrowBuffer(b"spam and eggs")):
         file.seek(5)
         assert file.peek() == file.peek(0) == file.peek(-1) == b"and eggs"

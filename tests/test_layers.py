@@ -24,7 +24,9 @@ LAYERS = [
         "io_state",
         "rows_ops",
         "rows_numpy",
+        "rows_attributes",
         "rows_readfrom",
+        "rows_resize",
         "arrow",
     },
     {"io_file", "rows_edit", "rows_spare", "rows_swap"},
@@ -33,11 +35,13 @@ LAYERS = [
     {"edit", "results", "pieces", "sequence", "capacity", "readfrom", "transfer"},
     {"base", "spare", "layout", "maxlen"},
     {"state"},
-    {"setitem", "construct"},
+    {"setitem", "construct", "ndarray"},
     {"args", "scalars", "dates", "frozen"},
     {"buffer"},
+    {"buffer_object"},
     {"views"},
     {"store"},
+    {"store_memory"},
     {"spans"},
     {"moves"},
     {"pool"},
@@ -55,6 +59,7 @@ WITHOUT_PYTHON = {
     "copy",
     "views",
     "store",
+    "store_memory",
     "spans",
     "moves",
     "pool",
@@ -70,10 +75,11 @@ LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # What only pages_<system>.c may call or include: memory, clocks, threads, locks, files.
 SYSTEM_CALLS = re.compile(
-    r"(?<![\w.>])(mmap|mmap64|mremap|munmap|madvise|posix_madvise|mprotect|mincore|mlock|brk|sbrk"
-    r"|prctl|syscall|sysconf|getpagesize|open|read|write|close|clock_\w+|gettimeofday"
-    r"|nanosleep|fork|pthread_\w+|sig(?:fill|empty)set|sigprocmask|getrlimit|setrlimit"
-    r"|Virtual(?:Alloc|Free|Protect)\w*|GetTickCount64|InitOnce\w+"
+    r"(?<![\w.>])(mmap|mmap64|mremap|munmap|madvise|posix_madvise|mprotect|mincore"
+    r"|mlock|brk|sbrk|prctl|syscall|sysconf|getpagesize|open|read|write|close"
+    r"|clock_\w+|gettimeofday|nanosleep|fork|pthread_\w+|sig(?:fill|empty)set"
+    r"|sigprocmask|getrlimit|setrlimit|Virtual(?:Alloc|Free|Protect)\w*"
+    r"|GetTickCount64|InitOnce\w+"
     r"|(?:Acquire|Release)SRWLock\w+)\s*\("
 )
 STANDARD_HEADERS = {"assert.h", "errno.h", "stdlib.h", "string.h"}
@@ -158,14 +164,17 @@ def test_system_call_patterns_match_the_system_files(system, calls, header):
     assert all(map(SYSTEM_HEADERS.match, system_headers(path) - STANDARD_HEADERS))
 
 
-# Fields of the base struct that only buffer.c and buffer.h read or write.
+# Fields of the base struct that only buffer_object.c and buffer_object.h read or write,
+# and the functions that publish a change of the length, which only buffer.c and buffer.h
+# call, too.
 BASE_FIELDS = re.compile(
-    r"\b(ob_exports|ob_alloc|Py_SET_SIZE|buffer_publish)\b|\bbase\.ob_(start|bytes)\b"
+    r"\b(ob_exports|ob_alloc|Py_SET_SIZE)\b|\bbase\.ob_(start|bytes)\b"
 )
+PUBLISHING = re.compile(r"\bbuffer_publish(_change)?\b")
 
 
-@named([path for path in SOURCES if path.stem != "buffer"])
-def test_base_fields_outside_buffer_are_not_accessed(path):
+@named([path for path in SOURCES if path.stem != "buffer_object"])
+def test_base_fields_outside_buffer_object_are_not_accessed(path):
     """Exempt are bytearrays that a method of the base has returned, and the bytes
     object of a GrowIO: they are no GrowBuffers."""
     found = [
@@ -178,13 +187,20 @@ def test_base_fields_outside_buffer_are_not_accessed(path):
     assert not found
 
 
-def test_base_field_patterns_match_buffer():
-    """The pattern of the test above must match real fields."""
-    text = code(CHECKOUT / "src" / "buffer.h") + code(CHECKOUT / "src" / "buffer.c")
+@named([path for path in SOURCES if path.stem not in ("buffer_object", "buffer")])
+def test_lengths_outside_buffer_are_not_published(path):
+    assert not PUBLISHING.search(code(path))
+
+
+def test_base_field_patterns_match_buffer_object():
+    """The patterns of the tests above must match real fields and calls."""
+    paths = [CHECKOUT / "src" / f"buffer_object.{suffix}" for suffix in "hc"]
+    text = "".join(map(code, paths))
     assert {"ob_exports", "ob_alloc", "Py_SET_SIZE"} <= set(
         re.findall(r"\b(ob_exports|ob_alloc|Py_SET_SIZE)\b", text)
     )
     assert text.count("Py_SET_SIZE(") == 1
+    assert PUBLISHING.search(code(CHECKOUT / "src" / "buffer.h"))
 
 
 # Functions that <io.h> declares on Windows; Python's headers include it there.
@@ -223,8 +239,8 @@ def test_function_names_do_not_collide_with_windows_io_h(path):
 
 
 def test_function_names_are_unique():
-    """A debugger, a profile and a search then lead to one function. Each pages_<system>.c
-    defines what its system has."""
+    """A debugger, a profile and a search then lead to one function. Each
+    pages_<system>.c defines what its system has."""
     paths = [path for path in SOURCES if path.stem not in SYSTEMS]
     counts = Counter(name for path in paths for name in defined_functions(path))
     assert len(counts) > 500
@@ -236,3 +252,17 @@ def test_includes_of_each_file_begin_with_its_own_header(path):
     own = path.with_suffix(".h")
     if own.exists():
         assert included(path, ANY_HEADER)[0] == own.name
+
+
+def test_picture_of_layers_has_a_box_for_each_layer():
+    """docs/layers.svg shows LAYERS, from the top down."""
+    picture = (CHECKOUT / "docs" / "layers.svg").read_text()
+    boxes = [
+        {
+            name
+            for line in re.findall(r'font-size="14">([^<]*)<', box)
+            for name in line.split(" · ")
+        }
+        for box in picture.split('<rect class="box"')[1:]
+    ]
+    assert boxes == LAYERS

@@ -30,7 +30,7 @@ def assert_rows(array, expected):
 
 
 @pytest.mark.parametrize("maxlen", [0, 1, 2, 7, 1000])
-def test_append_keeps_the_last_rows(maxlen):
+def test_append_to_full_array_keeps_the_last_rows(maxlen):
     array, model = GrowArray(maxlen=maxlen), deque(maxlen=maxlen)
     for i in range(3 * maxlen + 5):
         array.append(i / 2)
@@ -44,7 +44,7 @@ def test_append_keeps_the_last_rows(maxlen):
 @pytest.mark.parametrize(
     "make", [list, tuple, np.array, iter, lambda rows: (row for row in rows)]
 )
-def test_extend_keeps_the_last_rows(maxlen, count, make):
+def test_extend_of_full_array_keeps_the_last_rows(maxlen, count, make):
     array, model = GrowArray(maxlen=maxlen), deque(maxlen=maxlen)
     for start in (0.0, 100.0, 200.0):
         rows = [start + i for i in range(count)]
@@ -66,7 +66,7 @@ def test_extend_by_itself_keeps_the_last_rows(maxlen):
     [("u1", ()), ("f8", (3,)), (PAIR, ()), ("S5", ()), ("i2", (2, 2))],
 )
 @pytest.mark.parametrize("maxlen", [1, 5, 300])
-def test_rows_of_any_layout_are_kept(dtype, row_shape, maxlen):
+def test_append_with_maxlen_rows_of_any_layout_are_kept(dtype, row_shape, maxlen):
     rows = np.zeros((1000, *row_shape), dtype)
     flat = rows.reshape(-1).view("u1")
     flat[:] = np.arange(flat.size) % 60 + 1
@@ -78,7 +78,7 @@ def test_rows_of_any_layout_are_kept(dtype, row_shape, maxlen):
         assert array.array.tobytes() == rows[max(0, i + 40 - maxlen) : i + 40].tobytes()
 
 
-def test_random_calls_match_a_deque():
+def test_maxlen_random_calls_match_a_deque():
     seed = random.randrange(1 << 32)
     print("seed", seed)
     rng = random.Random(seed)
@@ -162,7 +162,7 @@ class Named(GrowArray):
 
 
 @pytest.mark.parametrize("kind", [GrowArray, Named])
-def test_copies_keep_maxlen(kind):
+def test_copy_and_pickle_keep_maxlen(kind):
     array = kind([1.0, 2.0, 3.0], maxlen=3)
     copies = [array.copy(), copy.copy(array), copy.deepcopy(array)]
     copies += [pickle.loads(pickle.dumps(array, n)) for n in range(2, 6)]
@@ -179,14 +179,14 @@ def test_pickle_of_array_without_maxlen_has_four_arguments():
     assert len(GrowArray([1.0]).__reduce_ex__(4)[1]) == 4
 
 
-def test_constructor_keeps_the_last_rows():
+def test_growarray_with_maxlen_and_data_keeps_the_last_rows():
     assert_rows(GrowArray(range(10), dtype="i8", maxlen=3), [7, 8, 9])
     assert_rows(GrowArray(np.arange(10), maxlen=3), [7, 8, 9])
     assert_rows(GrowArray(np.arange(10), maxlen=0), [])
     assert_rows(GrowArray(np.arange(3), maxlen=10), [0, 1, 2])
 
 
-def test_results_of_slices_and_operators_are_ndarrays():
+def test_slice_and_operator_with_maxlen_return_ndarrays():
     array = GrowArray([1.0, 2.0, 3.0], maxlen=3)
     assert type(array[1:]) is np.ndarray
     assert type(array + 1) is np.ndarray
@@ -206,7 +206,7 @@ def test_resize_past_maxlen_raises():
     assert_rows(array, [2.0, 0.0, 5.0])
 
 
-def test_reserve_past_maxlen_takes_room_for_maxlen():
+def test_reserve_past_maxlen_reserves_maxlen_rows():
     array = GrowArray([1.0], maxlen=3)
     array.reserve(1 << 40)
     assert_rows(array, [1.0])
@@ -222,7 +222,7 @@ def test_detach_leaves_an_array_with_the_same_maxlen():
     assert_rows(array, [2.0, 3.0, 4.0])
 
 
-def test_rows_that_do_not_fit_leave_the_array_unchanged():
+def test_append_and_extend_of_misfit_rows_leave_array_unchanged():
     array = GrowArray([1.0, 2.0, 3.0], maxlen=3)
     for rows in ([4.0, "x"], iter([4.0, 5.0, 6.0, 7.0, "x"]), ["x"] + [4.0] * 9):
         with pytest.raises((TypeError, ValueError)):
@@ -292,7 +292,7 @@ def test_append_to_full_array_under_views_never_raises():
 
 
 @needs_pages
-def test_threads_append_and_read_whole_windows():
+def test_append_and_read_in_threads_show_whole_windows():
     array = GrowArray(np.full((8, 4), -1.0), maxlen=8)
     done = []
 
@@ -318,7 +318,7 @@ def test_threads_append_and_read_whole_windows():
 
 
 @pytest.mark.parametrize("block", [1, 7, 1000, 40_000])
-def test_memory_is_at_most_about_two_windows(block):
+def test_append_with_maxlen_takes_memory_of_two_windows(block):
     nrows = 40_000
     array = GrowArray(maxlen=nrows)
     rows = np.arange(float(block))
@@ -329,7 +329,7 @@ def test_memory_is_at_most_about_two_windows(block):
     assert array._buffer.__sizeof__() < 2.3 * nbytes + (128 << 10)
 
 
-def test_generator_of_many_rows_is_gathered_in_little_memory():
+def test_extend_by_generator_with_maxlen_takes_little_memory():
     import tracemalloc
 
     array = GrowArray(maxlen=10)

@@ -1,10 +1,11 @@
 """The methods that GrowBuffer computes itself, on random bytes beside bytearray's own.
 
-Each round prints nothing unless it fails; then it tells the seed, which GROWBUF_SEED takes
-back. The algorithms alone are under test in tests/c/test_methods.c.
+Each round prints nothing unless it fails; then it prints the seed. Set GROWBUF_SEED
+to it to repeat the round. The algorithms alone are under test in tests/c/test_methods.c.
 """
 
 import array
+import ctypes
 import os
 import random
 import sys
@@ -296,6 +297,55 @@ def test_method_on_random_bytes_does_what_bytearray_does(name):
         assert_holds(subject, data)
 
 
+class Peer(bytearray):
+    """A subclass of bytearray."""
+
+
+def hex_text(given):
+    """Return digits as fromhex() takes them, at times with something else among them."""
+    data = given.bytes(given.random.choice(LENGTHS))
+    text = data.hex(*given.random.choice([(), (), (" ",), (" ", 3)]))
+    text = given.random.choice([str, str.upper, str.title])(text)
+    if given.random.random() < 0.4:
+        at = given.random.randint(0, len(text))
+        text = (
+            text[:at] + given.random.choice("  \t\n\v\f\r\x1cg:/@`G\0éĀ0") + text[at:]
+        )
+    return given.random.choice([str, str, str, Name])(text)
+
+
+class Name(str):
+    """A subclass of str."""
+
+
+@pytest.mark.parametrize(
+    "peer, kind", [(bytearray, GrowBuffer), (Peer, Part)], ids=["buffer", "subclass"]
+)
+def test_fromhex_of_random_text_does_what_bytearray_does(peer, kind):
+    for turn in range(3 * ROUNDS):
+        given = Given(f"{SEED} fromhex {turn}")
+        text = hex_text(given)
+        outcomes = []
+        for each in (peer, kind):
+            try:
+                outcomes.append(each.fromhex(text))
+                assert type(outcomes[-1]) is each
+            except ValueError as error:
+                outcomes.append(str(error))
+        told = f"GROWBUF_SEED={SEED}, turn {turn}: {text!r:.300}"
+        assert outcomes[0] == outcomes[1], told
+        assert isinstance(outcomes[1], str) or check(outcomes[1]) is None
+
+
+@pytest.mark.parametrize("wrong", [None, 3, [], "é0"])
+def test_fromhex_of_wrong_argument_raises_as_bytearray_does(wrong):
+    with pytest.raises((TypeError, ValueError)) as expected:
+        bytearray.fromhex(wrong)
+    with pytest.raises(expected.type) as raised:
+        GrowBuffer.fromhex(wrong)
+    assert str(raised.value) == str(expected.value)
+
+
 @pytest.mark.parametrize("name", ["find", "rfind", "count", "split", "rsplit"])
 def test_search_for_what_resembles_everything_is_linear(name):
     """Comparing at every position would take hours."""
@@ -391,3 +441,38 @@ def test_strip_with_two_arguments_raises(name):
     for first in (None, b"a"):
         with pytest.raises(TypeError, match="at most 1 argument"):
             getattr(GrowBuffer(b" a "), name)(first, 5)
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs the C API")
+@pytest.mark.parametrize("name", ["replace", "zfill", "translate", "startswith"])
+def test_method_called_from_c_with_null_arguments_raises_type_error(name):
+    """A C extension may pass NULL for no arguments; copying 0 bytes from NULL is
+    undefined, which a build with sanitizers reports."""
+    call = ctypes.pythonapi.PyObject_Vectorcall
+    call.restype = ctypes.py_object
+    call.argtypes = [
+        ctypes.py_object,
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_void_p,
+    ]
+    with pytest.raises(TypeError):
+        call(getattr(GrowBuffer(b"spam"), name), None, 0, None)
+
+
+@pytest.mark.parametrize("name", ["find", "split", "strip", "removeprefix"])
+def test_method_given_scattered_view_without_memory_raises_memory_error(name):
+    """The first allocation is that of an exception, and fails."""
+    _testcapi = pytest.importorskip("_testcapi")
+    method, view = getattr(GrowBuffer(b"spam"), name), memoryview(b"abcd")[::2]
+    with pytest.raises((BufferError, TypeError)):
+        method(view)
+    _testcapi.set_nomemory(0, 1)
+    try:
+        method(view)
+        raised = None
+    except BaseException as error:
+        raised = type(error)
+    finally:
+        _testcapi.remove_mem_hooks()
+    assert raised is MemoryError

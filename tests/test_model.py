@@ -105,8 +105,8 @@ class Source:
 
 
 class Memory:
-    """The bytes at one address: those removed from the front while views exist, and then
-    the model's, unless the subject has left this memory."""
+    """The bytes at one address: those removed from the front while views exist, and
+    then the model's, unless the subject has left this memory."""
 
     def __init__(self):
         self.past, self.live = bytearray(), True
@@ -123,33 +123,33 @@ class Seen:
 
 
 class Model(Pair):
-    """`views` holds a Seen for each memoryview. `loan` is the view that the last spare()
-    returned, while it is outstanding. `others` holds (object returned by take() or
-    freeze(), a copy of its bytes)."""
+    """`views` holds a Seen for each memoryview. `outstanding` is the view that the last
+    spare() returned, while it is outstanding. `others` holds (object returned by take()
+    or freeze(), a copy of its bytes)."""
 
     @initialize(limit=LIMITS, prefault=st.booleans())
     def begin(self, limit, prefault):
         self.live = growbuf.stats()["spans_live"]
-        self.views, self.loan, self.others = [], None, []
+        self.views, self.outstanding, self.others = [], None, []
         self.memory, self.position = Memory(), 0
         self.model, self.subject = bytearray(), None
         self.start_anew(limit, prefault)
 
     def start_anew(self, limit, prefault):
-        self.limit = limit if fixed_is_possible() else None
+        self.limit = limit if limit_is_possible() else None
         self.subject = GrowBuffer(self.model, limit=self.limit, prefault=prefault)
         self.address = place(self.subject)[1]
 
     @property
     def free(self):
         """Whether the length may change: no view exists and no spare is outstanding."""
-        return not self.views and self.loan is None
+        return not self.views and self.outstanding is None
 
     def at(self, where):
         return int(where * len(self.model))
 
     @property
-    def room(self):
+    def capacity(self):
         """The limit, less the removed bytes that a view holds; None without a limit."""
         if self.limit is None:
             return None
@@ -160,7 +160,7 @@ class Model(Pair):
         """Apply the change to a copy; return whether that exceeds the limit."""
         tried = self.model.copy()
         self.outcome(change, tried)
-        return self.limit is not None and len(tried) > self.room
+        return self.limit is not None and len(tried) > self.capacity
 
     def change(self, call, *, appends=False, front=False):
         """Make a call that may change the length on both objects, and compare. If the
@@ -173,7 +173,9 @@ class Model(Pair):
         except MemoryError:
             assert self.passes_limit(call)
             return
-        grows = (appends or front) and self.limit is not None and self.loan is None
+        grows = (
+            (appends or front) and self.limit is not None and self.outstanding is None
+        )
         if self.free or grows:
             theirs = self.outcome(call, self.model)
         else:
@@ -263,14 +265,14 @@ class Model(Pair):
     def delete_front(self, length):
         self.change(lambda b: b.__delitem__(slice(0, length)), front=True)
 
-    @precondition(lambda self: self.limit is not None and self.loan is None)
+    @precondition(lambda self: self.limit is not None and self.outstanding is None)
     @rule(length=st.integers(1, 80 * KIB), times=st.integers(1, 60))
     def stream_under_a_view(self, length, times):
         """Append and remove as much, while a view always exists: the next one is made
         before the last one is released."""
         for shift in range(times):
             self.take_view(0, 1, True)
-            self.grow(min(length, max(1, self.room - len(self.model))), shift, "+")
+            self.grow(min(length, max(1, self.capacity - len(self.model))), shift, "+")
             if len(self.views) > 1:
                 self.drop_view(-2)
             self.delete_front(length)
@@ -306,7 +308,7 @@ class Model(Pair):
             del buf[:n]
             return first
 
-        if self.free or (self.limit is not None and self.loan is None):
+        if self.free or (self.limit is not None and self.outstanding is None):
             self.change(call, front=True)
         else:
             self.refused(lambda: self.subject.take_bytes(n))
@@ -343,7 +345,7 @@ class Model(Pair):
     @precondition(lambda self: self.free and len(self.model) < 5 * MIB)
     @rule(limit=LIMITS, prefault=st.booleans())
     def init_again(self, limit, prefault):
-        self.limit = limit if fixed_is_possible() else None
+        self.limit = limit if limit_is_possible() else None
         if self.limit is not None:
             del self.model[self.limit :]
         self.subject.__init__(self.model, limit=self.limit, prefault=prefault)
@@ -372,10 +374,10 @@ class Model(Pair):
     @rule(length=LENGTHS)
     def reserve(self, length):
         before = self.subject.capacity
-        moves = self.loan is not None or (self.views and self.limit is None)
+        moves = self.outstanding is not None or (self.views and self.limit is None)
         if length > before and moves:
             self.refused(lambda: self.subject.reserve(length))
-        elif self.limit is not None and length > self.room:
+        elif self.limit is not None and length > self.capacity:
             with pytest.raises(MemoryError):
                 self.subject.reserve(length)
         else:
@@ -396,55 +398,55 @@ class Model(Pair):
 
     # ------------------------------------------------------------------ the tail
 
-    def lends(self, nbytes):
+    def can_spare(self, nbytes):
         """Whether spare() must succeed, once the last spare is given up."""
-        within = self.limit is None or len(self.model) + nbytes <= self.room
+        within = self.limit is None or len(self.model) + nbytes <= self.capacity
         return within and (not self.views or self.limit is not None)
 
     @precondition(lambda self: len(self.model) < LARGEST)
     @rule(nbytes=LENGTHS)
     def spare(self, nbytes):
-        if self.lends(nbytes):
-            self.loan = self.subject.spare(nbytes)
-            assert len(self.loan) >= nbytes
+        if self.can_spare(nbytes):
+            self.outstanding = self.subject.spare(nbytes)
+            assert len(self.outstanding) >= nbytes
         else:
-            self.loan = None
+            self.outstanding = None
             with pytest.raises((BufferError, MemoryError)):
                 self.subject.spare(nbytes)
 
-    @precondition(lambda self: self.loan is not None)
+    @precondition(lambda self: self.outstanding is not None)
     @rule(length=LENGTHS, shift=SHIFTS, drop=st.booleans())
     def fill_and_commit(self, length, shift, drop):
-        piece = data(min(length, len(self.loan)), shift)
-        self.loan[: len(piece)] = piece
+        piece = data(min(length, len(self.outstanding)), shift)
+        self.outstanding[: len(piece)] = piece
         if self.views and self.limit is None and piece:
             self.refused(lambda: self.subject.commit(len(piece)))
             return
         if drop:
-            self.loan.release()
+            self.outstanding.release()
         self.subject.commit(len(piece))
-        self.loan = None
+        self.outstanding = None
         self.model += piece
 
-    @precondition(lambda self: self.loan is not None)
+    @precondition(lambda self: self.outstanding is not None)
     @rule()
     def commit_too_much(self):
         with pytest.raises(ValueError, match="cannot commit"):
-            self.subject.commit(len(self.loan) + 1)
+            self.subject.commit(len(self.outstanding) + 1)
 
-    @precondition(lambda self: self.loan is not None)
+    @precondition(lambda self: self.outstanding is not None)
     @rule()
-    def give_the_loan_up(self):
-        self.loan = None
+    def forget_the_spare(self):
+        self.outstanding = None
 
-    @precondition(lambda self: len(self.model) < LARGEST and self.loan is None)
+    @precondition(lambda self: len(self.model) < LARGEST and self.outstanding is None)
     @rule(length=LENGTHS, shift=SHIFTS, most=st.sampled_from([-1, None, 0, 3, 50_000]))
     def read_from_a_file(self, length, shift, most):
         piece = data(length, shift)
         wanted = piece if most in (-1, None) else piece[:most]
         self.read_from(io.BytesIO(piece), most, wanted, len(wanted))
 
-    @precondition(lambda self: len(self.model) < LARGEST and self.loan is None)
+    @precondition(lambda self: len(self.model) < LARGEST and self.outstanding is None)
     @rule(
         lengths=st.lists(st.integers(1, 5000), max_size=4),
         last=st.sampled_from([0, None, OSError]),
@@ -458,7 +460,9 @@ class Model(Pair):
 
     def read_from(self, source, most, wanted, expected):
         """Read; `expected` is the result, or the type of the source's exception."""
-        room = len(wanted) + 1 if self.limit is None else self.room - len(self.model)
+        left = (
+            len(wanted) + 1 if self.limit is None else self.capacity - len(self.model)
+        )
         if self.views and self.limit is None and most != 0:
             self.refused(lambda: self.subject.readfrom(source, most))
             return
@@ -466,9 +470,11 @@ class Model(Pair):
             assert self.subject.readfrom(source, most) == expected
         except (MemoryError, OSError, ValueError) as error:
             # A Source writes a piece in one call, and fails if the view is shorter.
-            assert type(error) is expected or len(wanted) > room
-            if len(wanted) > room:
-                wanted = wanted[: min(room, len(self.subject) - len(self.model))]
+            assert type(error) is expected or len(wanted) > left
+            if len(wanted) > left:
+                kept = len(self.subject) - len(self.model)
+                assert kept == left or isinstance(source, Source)
+                wanted = wanted[: min(left, kept)]
         self.model += wanted
 
     # ------------------------------------------------------------ results kept
@@ -485,7 +491,7 @@ class Model(Pair):
     @rule(where=PLACES, all_=st.booleans())
     def take(self, where, all_):
         n = len(self.model) if all_ else self.at(where)
-        if self.loan is not None or (self.views and self.limit is None):
+        if self.outstanding is not None or (self.views and self.limit is None):
             self.refused(lambda: self.subject.take(n))
             return
         taken = self.subject.take(None if all_ else n)
@@ -590,17 +596,17 @@ class Model(Pair):
         assert buf.__sizeof__() >= GrowBuffer().__sizeof__() + len(buf)
         if self.limit is not None:
             assert kind == "limited" and address == self.address
-            assert buf.capacity == self.room
+            assert buf.capacity == self.capacity
 
     def teardown(self):
         for seen in self.views:
             seen.view.release()
-        self.loan = self.subject = None
+        self.outstanding = self.subject = None
         self.others.clear()
         self.assert_none_left(self.live)
 
 
-def fixed_is_possible():
+def limit_is_possible():
     return growbuf.info()["strategy"] != "heap"
 
 

@@ -43,12 +43,12 @@ def pattern(length):
     return random.Random(length).randbytes(min(length, 99_991)) * (length // 99_991 + 1)
 
 
-def begun(length, gap=0, limit=None):
-    """Return a buffer of `length` bytes after a headroom of `gap`, and its bytes."""
-    data = pattern(length + gap)[: length + gap]
+def begun(length, headroom=0, limit=None):
+    """Return a buffer of `length` bytes after that much headroom, and its bytes."""
+    data = pattern(length + headroom)[: length + headroom]
     buf = GrowBuffer(data, limit=limit)
-    del buf[:gap]
-    return buf, data[gap:]
+    del buf[:headroom]
+    return buf, data[headroom:]
 
 
 def address(buf):
@@ -59,14 +59,14 @@ def address(buf):
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("gap", [0, 1, 5000, 2 * MIB + 3])
+@pytest.mark.parametrize("headroom", [0, 1, 5000, 2 * MIB + 3])
 @pytest.mark.parametrize(
     "nbytes",
     [0, 1, 1000, MIB - 1, MIB, 2 * MIB - 1, 2 * MIB, 4 * MIB + 5, LARGE - 1, LARGE],
 )
-def test_take_leaves_two_independent_growable_buffers(nbytes, gap, limit):
+def test_take_leaves_two_independent_growable_buffers(nbytes, headroom, limit):
     """Both buffers can grow afterwards, also by zeros, each on its own pages."""
-    buf, data = begun(LARGE, gap, limit)
+    buf, data = begun(LARGE, headroom, limit)
     taken = buf.take(nbytes)
     assert type(taken) is GrowBuffer and taken.limit is None and buf.limit == limit
     assert_holds(taken, data[:nbytes])

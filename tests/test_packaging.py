@@ -64,7 +64,7 @@ def run(*words, cwd):
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    """Return a function that builds an sdist or a wheel from a tree, without network."""
+    """Return a function that builds an sdist or a wheel, without network."""
 
     def build_one(kind, tree):
         folder = tmp_path_factory.mktemp(kind)

@@ -4,6 +4,7 @@ import ctypes
 import gc
 
 import pytest
+from conftest import assert_no_leak
 
 import growbuf
 from growbuf._growbuf import check
@@ -42,7 +43,7 @@ def test_append_takes_nested_dicts_and_lists():
 @pytest.mark.parametrize(
     "row", [{}, {"x": 1}, {"x": 1, "y": 2, "z": 3}, {"x": 1, "z": 2}, [1], [1, 2, 3]]
 )
-def test_record_with_other_fields_raises(row):
+def test_append_of_record_with_other_fields_raises(row):
     array = GrowArray(dtype=POINT)
     with pytest.raises((ValueError, TypeError)):
         array.append(row)
@@ -51,7 +52,7 @@ def test_record_with_other_fields_raises(row):
     assert_rows(array, [])
 
 
-def test_dict_for_rows_without_fields_raises():
+def test_append_of_dict_to_rows_without_fields_raises():
     array = GrowArray()
     with pytest.raises(TypeError):
         array.append({"x": 1})
@@ -127,7 +128,12 @@ def test_address_of_array_interface_stays_valid():
     assert ctypes.c_double.from_address(address + 8).value == 2.0
 
 
-def test_as_ctypes_shares_the_rows():
+def test_address_of_array_interface_takes_memory_once():
+    array = GrowArray([1.0, 2.0, 3.0])
+    assert_no_leak(lambda: array.__array_interface__["data"])
+
+
+def test_as_ctypes_of_array_shares_the_rows():
     array = GrowArray([1.0, 2.0, 3.0])
     shared = np.ctypeslib.as_ctypes(array)
     shared[1] = 7.0

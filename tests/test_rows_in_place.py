@@ -62,7 +62,7 @@ def test_commit_appends_the_first_rows_of_the_spare():
     assert_rows(array, [[1, 2], [3, 4], [5, 6], [7, 7]])
 
 
-def test_rows_of_a_dropped_spare_can_be_committed():
+def test_commit_after_spare_was_dropped_appends_its_rows():
     array = GrowArray(dtype="u1")
     array.spare(4)[:2] = 65
     array.commit(2)
@@ -112,7 +112,7 @@ def test_append_after_commit_is_allowed_while_the_rows_are_held():
 
 
 @needs_pages
-def test_rows_held_after_commit_survive_the_array():
+def test_spare_rows_held_after_commit_survive_the_array():
     array = GrowArray(dtype="i4")
     rows = array.spare(100_000)
     rows[:] = 7
@@ -125,7 +125,7 @@ def test_rows_held_after_commit_survive_the_array():
     assert (rows == 8).all()
 
 
-def test_appends_wait_until_a_spare_is_committed_or_dropped():
+def test_append_while_a_spare_is_outstanding_raises():
     array = GrowArray([1.0])
     rows = array.spare(2)
     for change in (
@@ -196,7 +196,7 @@ def test_spare_of_another_thread_is_refused():
     assert_rows(array, [4, 4, 4])
 
 
-def test_unstable_array_refuses_to_spare_under_views():
+def test_spare_of_unstable_array_under_views_raises():
     array = GrowArray.from_buffer(GrowBuffer(), "f8")
     array.append(1.0)
     view = array.array
@@ -232,7 +232,7 @@ def test_commit_to_a_full_array_keeps_the_last_rows(held):
 
 
 def refuse_leaking_numpy():
-    """Skip the test if NumPy itself leaks references, as NumPy 2.5 does on Python 3.15."""
+    """Skip the test if NumPy itself leaks references (2.5 does, on Python 3.15)."""
     before = held()
     for _ in range(100):
         np.frombuffer(bytearray(8))[:] = 1
@@ -254,7 +254,7 @@ def test_spare_and_commit_leak_nothing():
 
 
 @needs_pages
-def test_view_of_numpy_functions_fills_the_spare():
+def test_spare_as_out_of_numpy_functions_is_filled():
     array = GrowArray()
     np.add(np.arange(5.0), 1, out=array.spare(5))
     array.commit(5)
@@ -310,7 +310,7 @@ def test_readfrom_reads_at_most_nrows():
 
 
 @pytest.mark.parametrize("nbytes", range(40))
-def test_part_of_a_row_is_hidden_until_the_rest_comes(nbytes):
+def test_readfrom_part_of_a_row_is_hidden_until_the_rest_comes(nbytes):
     rows = rows_of(5)
     data = rows.tobytes()
     array = GrowArray(dtype="f4", row_shape=3)
@@ -337,7 +337,7 @@ def test_readfrom_nonblocking_source_without_a_row_returns_none():
     assert_rows(array, rows[:1])
 
 
-def test_rows_that_came_before_an_exception_are_kept():
+def test_readfrom_exception_keeps_rows_that_came_before():
     rows = rows_of(3)
     array = GrowArray(dtype="f4", row_shape=3)
     source = Pieces(rows.tobytes(), [30, OSError("lost")])
@@ -396,7 +396,7 @@ def test_readfrom_of_no_source_raises():
 
 
 @pytest.mark.parametrize("claimed", [-1, 1 << 40])
-def test_source_that_claims_a_wrong_number_raises(claimed):
+def test_readfrom_source_that_claims_a_wrong_number_raises(claimed):
     class Liar:
         def readinto(self, view):
             return claimed
@@ -425,7 +425,7 @@ def test_readfrom_past_the_limit_raises_and_keeps_the_rows(extra):
         assert_rows(array, rows[5:11])
 
 
-def test_source_that_uses_the_array_cannot_change_it():
+def test_readfrom_source_that_changes_the_array_raises():
     rows = rows_of(4)
     array = GrowArray(dtype="f4", row_shape=3)
 
@@ -448,7 +448,7 @@ def test_source_that_uses_the_array_cannot_change_it():
 
 
 @needs_pages
-def test_view_that_a_source_keeps_does_not_hinder():
+def test_readfrom_view_that_a_source_keeps_prevents_nothing():
     rows, kept = rows_of(40), []
     array = GrowArray(dtype="f4", row_shape=3)
 
@@ -464,7 +464,7 @@ def test_view_that_a_source_keeps_does_not_hinder():
     assert check(array._buffer) is None
 
 
-def test_subclass_and_shared_buffer_read_rows():
+def test_readfrom_of_subclass_and_of_shared_buffer_reads_rows():
     class Named(GrowArray):
         pass
 
@@ -489,7 +489,7 @@ def test_readfrom_leaks_nothing():
     assert_no_leak(lambda: GrowArray(dtype="f4").readfrom(io.BytesIO(data[:-3])))
 
 
-def test_random_reads_equal_the_bytes():
+def test_readfrom_random_pieces_equal_the_bytes():
     seed = random.randrange(1 << 32)
     print("seed", seed)
     rng = random.Random(seed)
@@ -512,7 +512,7 @@ def test_random_reads_equal_the_bytes():
 
 @needs_pages
 @pytest.mark.parametrize("maxlen", [None, 50])
-def test_reader_sees_whole_rows_only(maxlen):
+def test_readfrom_in_thread_shows_whole_rows_only(maxlen):
     ours, theirs = socket.socketpair()
     array = GrowArray(dtype="i8", row_shape=100, maxlen=maxlen)
     done, looks = threading.Event(), []
@@ -560,3 +560,46 @@ def test_readfrom_source_that_releases_the_view_raises():
         array.readfrom(Source())
     assert len(array) == 0
     array.append(b"x")
+
+
+@pytest.mark.parametrize("piece", [9, 12, 29, 120])
+@pytest.mark.parametrize("nrows", [-1, 1])
+def test_readfrom_keeps_rows_that_a_view_does_not_let_it_append(piece, nrows):
+    """A view that is made during a read prevents an array without a limit from growing."""
+    rows = rows_of(10)
+    array = GrowArray.from_buffer(GrowBuffer(), "f4", 3)
+    source, views = Pieces(rows.tobytes(), [piece] * 20), []
+    source.seen = lambda: views.append(array.array)
+    with pytest.raises(BufferError):
+        array.readfrom(source)
+    assert len(array) == 0 and array.pending_nbytes == 120 - len(source.data)
+    with pytest.raises(BufferError):
+        array.readfrom(io.BytesIO(source.data))
+    assert array.pending_nbytes == 120 - len(source.data)
+    views.clear()
+    source.seen, total = None, 0
+    while total < 10:
+        total += array.readfrom(source, nrows)
+    assert array.pending_nbytes == 0
+    assert_rows(array, rows)
+
+
+def test_clear_drops_the_part_of_a_row():
+    rows = rows_of(2)
+    array = GrowArray(dtype="f4", row_shape=3)
+    assert array.readfrom(io.BytesIO(rows.tobytes()[:17])) == 1
+    assert array.pending_nbytes == 5
+    array.clear()
+    assert array.pending_nbytes == 0
+    assert array.readfrom(io.BytesIO(rows.tobytes())) == 2
+    assert_rows(array, rows)
+
+
+def test_clear_that_raises_keeps_the_part_of_a_row():
+    array = GrowArray.from_buffer(GrowBuffer(), "f4", 3)
+    assert array.readfrom(io.BytesIO(rows_of(2).tobytes()[:17])) == 1
+    view = array.array
+    with pytest.raises(BufferError):
+        array.clear()
+    assert array.pending_nbytes == 5
+    del view

@@ -625,7 +625,8 @@ def test_pool_shared_by_interpreters_keeps_bytes():
         import growbuf
         work, failures = {textwrap.dedent(work)!r}, []
         def interpret(one, value):
-            failed = interpreters.run_string(one, work.format(path=sys.path, value=value))
+            code = work.format(path=sys.path, value=value)
+            failed = interpreters.run_string(one, code)
             failures.extend([failed] if failed else [])
         # One after another: CPython has races of its own between making and running.
         those = [interpreters.create() for _ in range(3)]

@@ -37,8 +37,9 @@ def run(module, *words):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# The stub declares GrowArray as a subclass of ndarray. These are ndarray's declarations,
-# which are narrower than what GrowArray has: keyword-only or named arguments, a setter.
+# The stub declares GrowArray as a subclass of ndarray. These are ndarray's
+# declarations, which are narrower than what GrowArray has: keyword-only or named
+# arguments, a setter.
 INHERITED = (
     "__array__",
     "__array_function__",

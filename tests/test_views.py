@@ -121,20 +121,20 @@ def test_growth_under_each_view_type_keeps_view_valid(name, length):
     buf.pop()
 
 
-@pytest.mark.parametrize("gap", [1, 50_000, 99_999, 100_000])
-def test_iadd_headroom_under_view_keeps_address(gap):
+@pytest.mark.parametrize("headroom", [1, 50_000, 99_999, 100_000])
+def test_iadd_headroom_under_view_keeps_address(headroom):
     """Without a view, the bytes may move to the front of the block.
 
     They move if there are no more of them than bytes were deleted.
     """
-    buf, data = stable(100_000 + gap)
-    del buf[:gap]
+    buf, data = stable(100_000 + headroom)
+    del buf[:headroom]
     with memoryview(buf) as view:
         where = address(buf)
         buf += b"x" * MIB
         buf.resize(LIMIT)
-        assert address(buf) == where and bytes(view) == data[gap:]
-    assert buf.startswith(data[gap:] + b"x" * MIB + bytes(MIB))
+        assert address(buf) == where and bytes(view) == data[headroom:]
+    assert buf.startswith(data[headroom:] + b"x" * MIB + bytes(MIB))
 
 
 def test_iadd_under_numpy_and_ctypes_shares_later_writes():
@@ -736,3 +736,27 @@ def test_limit_on_each_rung_grows_or_is_refused(rung):
         )
     else:
         assert printed == "50000000 None"
+
+
+def test_view_more_than_exports_can_count_raises_buffer_error():
+    """A debug build counts views in 16 bits, as a 32-bit system does. Other builds can
+    count more of them than memory holds."""
+    buf, views = GrowBuffer(b"abcdef", limit=1000), []
+    try:
+        for _ in range(40_000):
+            views.append(memoryview(buf))
+    except BufferError as error:
+        assert str(error) == "the buffer has 32767 views, and cannot have more"
+        assert len(views) == 32767
+        with pytest.raises(BufferError, match="cannot have more"):
+            buf.spare(10)
+    assert check(buf) is None
+    with pytest.raises(BufferError):
+        buf.insert(0, 1)
+    buf += b"g"
+    del buf[:2], views[100:]
+    assert_holds(buf, b"cdefg")
+    assert views[99] == b"abcdef"
+    views.clear()
+    buf.insert(0, 1)
+    assert_holds(buf, b"\x01cdefg")

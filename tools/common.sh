@@ -1,4 +1,4 @@
-# Functions for the scripts in tools/. To be sourced; it changes to the checkout's folder.
+# Functions for the scripts in tools/, which source it. It changes to the checkout.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -31,8 +31,8 @@ ignoring() {
     printf -- '--ignore=tests/test_%s.py ' "$@"
 }
 
-# copy_sources FOLDER: copy the checkout, for a tool that builds it with other flags. What
-# has been built in FOLDER stays; tests that have been deleted since do not.
+# copy_sources FOLDER: copy the checkout, for a tool that builds it with other flags.
+# What has been built in FOLDER stays; tests that have been deleted since do not.
 copy_sources() {
     mkdir -p "$1"
     rm -rf "$1/tests"
@@ -42,5 +42,6 @@ copy_sources() {
 
 # The C files without Python.h, and the flags that the C tests are compiled with.
 C_LAYERS="src/growth.c src/pages.c src/pages_linux.c src/pages_posix.c src/prefault.c
-    src/entries.c src/pool.c src/moves.c src/spans.c src/store.c src/views.c"
+    src/entries.c src/pool.c src/moves.c src/spans.c src/store_memory.c src/store.c \
+    src/views.c"
 C_TESTING="-std=c11 -Wall -Wextra -Werror -UNDEBUG -pthread -Isrc -Itests/c"

@@ -28,8 +28,8 @@ fetch_source() {
     SOURCE=$(echo "$1/python${VERSION}_"*.orig.tar.xz)
 }
 
-# configure_and_make FOLDER ARGUMENT...: install to FOLDER, configured with ARGUMENTS. It
-# compiles no .pyc files; Python compiles each module when it is imported.
+# configure_and_make FOLDER ARGUMENT...: install to FOLDER, configured with ARGUMENTS.
+# It compiles no .pyc files; Python compiles each module when it is imported.
 configure_and_make() {
     cd "$1/src" &&
         ./configure -q --prefix="$1" --disable-gil "${@:2}" &&
@@ -37,8 +37,8 @@ configure_and_make() {
         make -s altinstall COMPILEALL_OPTS="-r 0"
 }
 
-# build_python FOLDER ARGUMENT...: build FOLDER/bin/python3.13t, configured with ARGUMENTS,
-# unless it exists.
+# build_python FOLDER ARGUMENT...: build FOLDER/bin/python3.13t, configured with
+# ARGUMENTS, unless it exists.
 build_python() {
     local python="$1/bin/python${VERSION}t" missing
     [ ! -x "$python" ] || return 0

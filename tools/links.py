@@ -5,7 +5,8 @@
 Every link within the site must lead to a page and, with a #, to a place on it. Every
 relative link of README.md and the other pages in the checkout must lead to a file. Links
 to other sites are only listed: checking them needs a network. The search of the site
-must find the words of SEARCHES in the titles of the pages that answer.
+must find the words of SEARCHES in the titles of the pages that answer. Each public name
+of each type must have an entry, with a signature, a cost and an example.
 """
 
 import json
@@ -14,6 +15,8 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
+
+import growbuf
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "build" / "docs"
@@ -25,6 +28,11 @@ SEARCHES = {
     "MemoryError": {"troubleshooting"},
 }
 LINK = re.compile(r"\]\((?!#)([^)\s]+)\)")
+TYPES = growbuf.FrozenBytes, growbuf.GrowArray, growbuf.GrowBuffer, growbuf.GrowIO
+ENTRY = re.compile(
+    r'<dt class="sig[^"]*" id="(growbuf\.\w+\.\w+)">(.*?)(?=<dt class="sig|\Z)',
+    re.DOTALL,
+)
 
 
 class Page(HTMLParser):
@@ -83,6 +91,20 @@ def not_found_by_search():
             yield f"search for {word}: in no title of {', '.join(wanted - found)}"
 
 
+def not_described():
+    """Yield a line for each public name of a type whose entry is not complete."""
+    entries = {}
+    for path in SITE.glob("reference*.html"):
+        entries.update(ENTRY.findall(path.read_text()))
+    for kind in TYPES:
+        for name in (name for name in dir(kind) if not name.startswith("_")):
+            entry = entries.get(full := f"growbuf.{kind.__name__}.{name}", "")
+            if ">&gt;&gt;&gt; <" not in entry:
+                yield f"reference: no entry with an example: {full}"
+            elif callable(getattr(kind, name)) and "sig-return-typehint" not in entry:
+                yield f"reference: no type of the result: {full}"
+
+
 def main():
     if not (SITE / "index.html").exists():
         sys.exit("there is no site: run make docs")
@@ -92,7 +114,12 @@ def main():
     for link in sorted(filter(is_external, external)):
         if "/edit/main/" not in link and "?plain=1" not in link:
             print(f"not checked: {link}")
-    broken = [*broken_on_site(pages), *broken_in_checkout(), *not_found_by_search()]
+    broken = [
+        *broken_on_site(pages),
+        *broken_in_checkout(),
+        *not_found_by_search(),
+        *not_described(),
+    ]
     print(*broken, sep="\n", end="\n" if broken else "")
     count = sum(len(page.links) for page in pages.values())
     print(f"links: {count} on {len(pages)} pages, {len(broken)} broken")

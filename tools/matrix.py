@@ -94,7 +94,7 @@ def make_test(python, arguments="", under=""):
 
 
 def find_python(version):
-    """Return pyenv's newest patch release of a version, else one on the path, or None."""
+    """Return pyenv's newest release of a version, else one on the path, or None."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = pyenv.glob(f"{version}.*/bin/python{version}")
     newest = max(found, key=lambda path: int(path.parts[-3].split(".")[2]), default="")
@@ -123,7 +123,7 @@ def on_allocator(name):
 
 
 def probe_rungs():
-    """Return the kernel's answer for each rung: "ok" or the name of an errno."""
+    """Return what the probe of each rung returned: "ok" or the name of an errno."""
     info = ["make", "--no-print-directory", "info", f"PYTHON={PYTHON}", "ARGS=--json"]
     done = subprocess.run(info, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)["probe"]
@@ -223,7 +223,7 @@ def report(done, seconds):
 
 
 def main(names):
-    # The entries of the default Python share its environment: make it before they start.
+    # The entries of the default Python share an environment, which is made first.
     subprocess.run(make_test(PYTHON, "--version"), cwd=CHECKOUT, check=True)
     everything = entries(probe_rungs())
     chosen = [entry for entry in everything if not names or entry.name in names]

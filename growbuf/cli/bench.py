@@ -175,16 +175,20 @@ def measure_case(
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the medians of the runs' figures; of ``seconds`` the list of all."""
+    """Return the medians of the runs' figures, and ``each`` with those of each run.
+
+    Of ``seconds``, return the list of all instead of the median.
+    """
     errors = [run["error"] for run in runs if "error" in run]
     if errors:
         return {"error": errors[0]}
-    medians = {
-        name: median(run[name] for run in runs)
+    each = {
+        name: [run[name] for run in runs]
         for name, figure in runs[0].items()
         if not isinstance(figure, list)
     }
-    return {**runs[0], **medians, "seconds": [run["seconds"] for run in runs]}
+    medians = {name: median(found) for name, found in each.items()}
+    return {**runs[0], **medians, "seconds": each["seconds"], "each": each}
 
 
 def add_ratios(rows: list[dict[str, Any]]) -> None:

@@ -144,10 +144,9 @@ remove_first(struct viewed *viewed, size_t nbytes)
 static size_t
 resident(const struct viewed *viewed)
 {
-    const struct span *span = &viewed->store.memory, *former = &viewed->views.former;
+    const struct span *span = &viewed->store.memory, *old = &viewed->views.old;
     return kernel_resident(span->address, span->length) +
-           (former->address == NULL ? 0
-                                    : kernel_resident(former->address, former->length));
+           (old->address == NULL ? 0 : kernel_resident(old->address, old->length));
 }
 
 static void
@@ -158,7 +157,7 @@ end(struct viewed *viewed)
             drop_view(viewed, i);
         }
     }
-    CHECK(viewed->views.fronts == NULL && viewed->views.former.address == NULL);
+    CHECK(viewed->views.fronts == NULL && viewed->views.old.address == NULL);
     store_free(&viewed->store);
     free(viewed->bytes);
     finish();
@@ -341,7 +340,7 @@ test_views_of_many_starts_are_released_in_any_order(void)
                 CHECK(remove_first(&viewed, 1 + i % viewed.length) == 0);
             }
         }
-        CHECK(viewed.views.nolder == MOST_VIEWS);
+        CHECK(viewed.views.nearlier == MOST_VIEWS);
         while (viewed.nviews > 0) {
             size_t slot = next_random(&random) % MOST_VIEWS;
             if (viewed.seen[slot].bytes != NULL) {
@@ -354,7 +353,7 @@ test_views_of_many_starts_are_released_in_any_order(void)
 }
 
 static void
-test_views_leave_gives_former_reservation_to_its_only_view(void)
+test_views_forget_returns_old_reservation(void)
 {
     struct viewed viewed;
     begin_viewed(&viewed, KERNEL_MAINLINE, LIMIT);
@@ -368,15 +367,15 @@ test_views_leave_gives_former_reservation_to_its_only_view(void)
             drop_view(&viewed, i % 2);
         }
     }
-    CHECK(viewed.views.former.address != NULL && viewed.nviews == 1);
+    CHECK(viewed.views.old.address != NULL && viewed.nviews == 1);
     struct seen *seen = &viewed.seen[viewed.seen[0].bytes == NULL];
-    struct span former;
-    CHECK(views_leave(&viewed.views, &viewed.store, seen->position, &former));
+    struct span old = views_forget(&viewed.views, &viewed.store);
+    CHECK(old.address != NULL && viewed.views.old.address == NULL);
     CHECK(memcmp(seen->start, seen->bytes, seen->length) == 0);
     free(seen->bytes);
     seen->bytes = NULL;
     viewed.nviews = 0;
-    spans_give(&former);
+    spans_give(&old);
     check(&viewed);
     CHECK(append(&viewed, LIMIT - viewed.length) == 0);
     end(&viewed);
@@ -391,6 +390,6 @@ main(void)
     RUN(test_views_random_changes_keep_what_each_view_saw);
     RUN(test_views_removal_that_fails_leaves_all_unchanged);
     RUN(test_views_of_many_starts_are_released_in_any_order);
-    RUN(test_views_leave_gives_former_reservation_to_its_only_view);
+    RUN(test_views_forget_returns_old_reservation);
     return check_done();
 }

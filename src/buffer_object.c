@@ -1,0 +1,414 @@
+/* buffer_object: the Python object GrowBuffer: construction, exports. */
+#include "buffer_object.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "copy.h"
+
+/* -------------------------------------------------------------- publishing a change */
+
+void
+buffer_trace_change(struct buffer_trace before, const struct store *store)
+{
+    struct buffer_trace now = buffer_trace_of(store);
+    assert(before.is_span || now.is_span);
+    if (now.address == before.address && now.dirty_end == before.dirty_end) {
+        return;
+    }
+    if (before.is_span) {
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, (uintptr_t)before.address);
+    }
+    if (now.is_span) {
+        assert(store_nbytes(store) > store->length);
+        (void)PyTraceMalloc_Track(BUFFER_TRACE_DOMAIN, (uintptr_t)now.address,
+                                  store_nbytes(store));
+    }
+}
+
+size_t
+buffer_limit(const BufferObject *self)
+{
+    const struct store *store = &self->store;
+    return store_is_limited(store) ? store_capacity(store) + buffer_held(self) : 0;
+}
+
+size_t
+buffer_held(const BufferObject *self)
+{
+    return self->extra == NULL ? 0 : self->extra->views.held;
+}
+
+void
+buffer_no_memory(const struct store *store, int error)
+{
+    assert(error != 0 && !PyErr_Occurred());
+    if (error == EFBIG) {
+        PyErr_Format(PyExc_MemoryError,
+                     "the buffer would grow past its limit of %zu bytes",
+                     store_capacity(store));
+    }
+    else {
+        PyErr_NoMemory();
+    }
+}
+
+void
+buffer_past_limit(const BufferObject *self)
+{
+    size_t held = buffer_held(self);
+    if (held == 0) {
+        buffer_no_memory(&self->store, EFBIG);
+        return;
+    }
+    PyErr_Format(
+        PyExc_MemoryError,
+        "the buffer would grow past its limit of %zu bytes: views that were "
+        "made before bytes were removed from its front still hold %zu of them: "
+        "release these views",
+        buffer_limit(self), held);
+}
+
+int
+buffer_raise_error(const BufferObject *self, int error)
+{
+    assert(error != 0);
+    if (error == EFBIG) {
+        buffer_past_limit(self);
+    }
+    else {
+        buffer_no_memory(&self->store, error);
+    }
+    return -1;
+}
+
+/* ------------------------------------------------------- construction, deallocation */
+
+/* Initialize a new object except for its store, which the caller makes and
+ * publishes. */
+static void
+buffer_init(BufferObject *self)
+{
+    assert(Py_REFCNT(self) == 1);
+    self->extra = NULL;
+    self->base.ob_exports = 1;
+#if PY_VERSION_HEX >= 0x030F0000
+    /* Since 3.15 a bytearray keeps its bytes in a bytes object. Ours is an empty one,
+     * not NULL: if it were NULL, bytearray.__init__ would reset the exports and so the
+     * pin. */
+    self->base.ob_bytes_object = Py_GetConstant(Py_CONSTANT_EMPTY_BYTES);
+#endif
+}
+
+PyObject *
+buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *op = type->tp_alloc(type, 0);
+    assert(buffer_type(type) != NULL);
+    if (op != NULL) {
+        buffer_init(buffer_cast(op));
+        store_init(&buffer_cast(op)->store);
+        buffer_publish(buffer_cast(op));
+    }
+    return op;
+}
+
+/* Most buffers are small results that exist for a short time. So some deallocated
+ * buffers are kept, with their heap blocks, and used again. Only the type of the first
+ * interpreter does this. Its GIL protects all fields except `type`, which is atomic
+ * because other interpreters read it. */
+enum { DEAD_MAX = 1024, DEAD_NBYTES_MAX = 32 * 1024 };
+
+static struct {
+    _Atomic(const PyTypeObject *) type; /* NULL: none are kept */
+    size_t count, nbytes;
+    size_t first; /* the items before this one have no heap block */
+    BufferObject *items[DEAD_MAX];
+} dead;
+
+void
+buffer_keep_dead(const PyTypeObject *type)
+{
+#if !defined(Py_GIL_DISABLED) && !defined(GROWBUF_DEBUG)
+    const PyTypeObject *none = NULL;
+    (void)atomic_compare_exchange_strong(&dead.type, &none, type);
+#else
+    (void)type; /* no GIL protects `dead`; or debug tools must see each free() */
+#endif
+}
+
+/* Whether deallocated buffers of this type are kept. */
+static bool
+keeps_dead(const PyTypeObject *type)
+{
+    return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
+}
+
+void
+buffer_free_dead(const PyTypeObject *type)
+{
+    if (type == NULL || !keeps_dead(type)) {
+        return;
+    }
+    assert(dead.count <= DEAD_MAX && dead.nbytes <= DEAD_NBYTES_MAX);
+    while (dead.count > 0) {
+        BufferObject *self = dead.items[--dead.count];
+        assert(dead.nbytes >= self->store.memory.length);
+        dead.nbytes -= self->store.memory.length;
+        store_drop(&self->store);
+        PyObject_Free(self);
+    }
+}
+
+void
+buffer_drop_dead(const PyTypeObject *type)
+{
+    buffer_free_dead(type);
+    if (type != NULL && keeps_dead(type)) {
+        dead.type = NULL;
+    }
+}
+
+/* Return an object that is initialized except for its store. The store is empty or has
+ * a heap block, which the caller uses again or frees. pre: `type` is GrowBuffer
+ * itself. */
+static BufferObject *
+buffer_allocate(PyTypeObject *type)
+{
+    assert(buffer_is_exact_type(type));
+    BufferObject *self;
+    if (keeps_dead(type) && dead.count > 0) {
+        self = dead.items[--dead.count];
+        assert(store_kind(&self->store) <= STORE_HEAP);
+        assert(dead.nbytes >= self->store.memory.length);
+        dead.nbytes -= self->store.memory.length;
+        (void)PyObject_Init((PyObject *)self, type);
+    }
+    else {
+        self = PyObject_New(BufferObject, type);
+        if (self == NULL) {
+            return NULL;
+        }
+        store_init(&self->store);
+    }
+    buffer_init(self);
+    return self;
+}
+
+/* Keep a deallocated buffer for buffer_allocate(), or free it. */
+static void
+buffer_bury(BufferObject *self, PyTypeObject *type)
+{
+    struct store *store = &self->store;
+    if (!keeps_dead(type) || dead.count == DEAD_MAX) {
+        store_drop(store);
+        type->tp_free((PyObject *)self);
+        return;
+    }
+    if (store_kind(store) > STORE_HEAP || store->memory.length > DEAD_NBYTES_MAX) {
+        store_free(store);
+    }
+    /* The newest are used again first. So it is the oldest that lose their blocks. */
+    dead.first = dead.first < dead.count ? dead.first : dead.count;
+    while (store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
+        assert(dead.first < dead.count);
+        struct store *oldest = &dead.items[dead.first++]->store;
+        dead.nbytes -= oldest->memory.length;
+        store_free(oldest);
+    }
+    assert(store->memory.length <= DEAD_NBYTES_MAX - dead.nbytes);
+    dead.nbytes += store->memory.length;
+    assert(dead.count < DEAD_MAX);
+    dead.items[dead.count++] = self;
+}
+
+PyObject *
+buffer_create(PyTypeObject *type, size_t nbytes)
+{
+    BufferObject *self = buffer_allocate(type);
+    if (self == NULL) {
+        return NULL;
+    }
+    int error;
+    if (nbytes < STORE_SMALL) {
+        error = store_begin(&self->store, nbytes, store_prefault);
+    }
+    else {
+        store_free(&self->store);
+        error = store_append(&self->store, nbytes);
+        if (store_kind(&self->store) >= STORE_SPAN) {
+            buffer_trace_change((struct buffer_trace){0}, &self->store);
+        }
+    }
+    buffer_publish(self);
+    if (error) {
+        buffer_no_memory(&self->store, error);
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+PyObject *
+buffer_copy(PyTypeObject *type, struct piece piece)
+{
+    PyObject *result = buffer_create(type, piece.nbytes);
+    if (result != NULL) {
+        copy_bytes(buffer_bytes(buffer_cast(result)), piece.start, piece.nbytes);
+    }
+    return result;
+}
+
+PyObject *
+buffer_from_store(PyTypeObject *type, struct store *store)
+{
+    assert(store_check(store) == NULL);
+    BufferObject *self = buffer_allocate(type);
+    if (self == NULL) {
+        store_free(store);
+        return NULL;
+    }
+    store_drop(&self->store);
+    self->store = *store;
+    store_init(store);
+    if (store_kind(&self->store) >= STORE_SPAN) {
+        buffer_trace_change((struct buffer_trace){0}, &self->store);
+    }
+    buffer_publish(self);
+    return (PyObject *)self;
+}
+
+int
+buffer_ensure_extra(BufferObject *self)
+{
+    if (self->extra == NULL) {
+        self->extra = PyMem_Calloc(1, sizeof *self->extra);
+        if (self->extra == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void
+free_extra(BufferObject *self)
+{
+    SpareObject *spare = self->extra->spare;
+    if (spare != NULL) {
+        assert(spare->buffer == self && spare->state == SPARE_RELEASED);
+        spare->buffer = NULL;
+        spare->start = NULL;
+        Py_DECREF(spare);
+    }
+    PyMem_Free(self->extra);
+}
+
+void
+buffer_dealloc(PyObject *op)
+{
+    BufferObject *self = buffer_cast(op);
+    PyTypeObject *type = Py_TYPE(op);
+    assert(self->base.ob_exports >= 1 && self->base.ob_start == self->store.start);
+    if (self->base.ob_exports > 1) {
+        /* As in bytearray: an extension did not release a view. */
+        PyErr_SetString(PyExc_SystemError,
+                        "deallocated bytearray object has exported buffers");
+        PyErr_Print();
+    }
+    if (self->extra != NULL) {
+        free_extra(self);
+    }
+    if (buffer_trace_of(&self->store).address != NULL) {
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN,
+                              (uintptr_t)self->store.memory.address);
+    }
+#if PY_VERSION_HEX >= 0x030F0000
+    Py_XDECREF(self->base.ob_bytes_object);
+#endif
+    buffer_bury(self, type);
+    Py_DECREF(type);
+}
+
+/* -------------------------------------------------------------- the buffer protocol */
+
+int
+buffer_acquire_view(BufferObject *self, size_t *position)
+{
+    if (buffer_nviews(self) == BUFFER_MAX_VIEWS) {
+        PyErr_Format(PyExc_BufferError,
+                     "the buffer has %zu views, and cannot have more",
+                     BUFFER_MAX_VIEWS);
+        return -1;
+    }
+    self->base.ob_exports += BUFFER_VIEW;
+    *position = self->extra == NULL ? 0 : self->extra->views.position;
+    return 0;
+}
+
+void
+buffer_release_view(BufferObject *self, size_t position)
+{
+    assert(buffer_nviews(self) > 0 && buffer_nexports(self) >= buffer_nviews(self));
+    self->base.ob_exports -= BUFFER_VIEW;
+    if (self->extra != NULL && self->extra->views.fronts != NULL) {
+        views_release(&self->extra->views, &self->store, position, buffer_nviews(self));
+    }
+}
+
+int
+buffer_getbuffer(PyObject *op, Py_buffer *view, int flags)
+{
+    BufferObject *self = buffer_cast(op);
+    size_t position = 0;
+    int rc;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    rc = PyBuffer_FillInfo(view, op, self->store.start, (Py_ssize_t)self->store.length,
+                           0, flags);
+    if (rc == 0) {
+        rc = buffer_acquire_view(self, &position);
+        view->internal = (void *)position;
+        if (rc < 0) {
+            Py_CLEAR(view->obj);
+        }
+    }
+    Py_END_CRITICAL_SECTION();
+    return rc;
+}
+
+void
+buffer_releasebuffer(PyObject *op, Py_buffer *view)
+{
+    Py_BEGIN_CRITICAL_SECTION(op);
+    buffer_release_view(buffer_cast(op), (size_t)view->internal);
+    Py_END_CRITICAL_SECTION();
+}
+
+/* ---------------------------------------------------------------------------- check */
+
+const char *
+buffer_check(BufferObject *self)
+{
+    const PyByteArrayObject *base = &self->base;
+    if (base->ob_exports < 1) {
+        return "the pin is lost";
+    }
+    if (base->ob_start != self->store.start || base->ob_bytes != self->store.start) {
+        return "the base looks at other bytes";
+    }
+    if ((size_t)Py_SIZE(self) != self->store.length) {
+        return "the base has another length";
+    }
+    if (base->ob_alloc > Py_SIZE(self) + 1) {
+        return "the base sees room to append into";
+    }
+    if (buffer_nviews(self) > buffer_nexports(self)) {
+        return "views are counted that are no exports";
+    }
+    const char *reason = NULL;
+    if (self->extra != NULL) {
+        reason = views_check(&self->extra->views, &self->store, buffer_nviews(self));
+    }
+    return reason != NULL                 ? reason
+           : buffer_tail_is_written(self) ? store_check_layout(&self->store)
+                                          : store_check(&self->store);
+}
