@@ -103,7 +103,7 @@ memory: $(VENV)/$(BUILD)-bench
 
 # Measure the figures of README.md and docs/, draw the pictures of what was measured, and
 # write both into the texts. ARGS names some commands of docs/figures.json. It takes about
-# 40 minutes on a quiet machine.
+# half an hour on a quiet machine.
 figures: $(VENV)/$(BUILD)-bench
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/figures.py --measure $(ARGS)
 	@$(MAKE) --no-print-directory memory pictures ARGS=

@@ -6,11 +6,13 @@ Everything else is in pyproject.toml.
 import os
 import re
 import shlex
+import shutil
 import sys
 import tomllib
 from glob import glob
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 # CPython's own flags usually contain -g; -g0 undoes it.
 RELEASE = ["-O3", "-g0"]
@@ -53,7 +55,20 @@ def long_description() -> str:
     return re.sub(r"(!?)(\[[^]]*\])\((?!https?:|#)([^)]+)\)", absolute, text)
 
 
+class BuildExtension(build_ext):
+    def build_extensions(self) -> None:
+        """Build, or say in one line that there is no compiler."""
+        words = getattr(self.compiler, "compiler", None)  # that of Windows has none
+        if words and shutil.which(words[0]) is None:
+            sys.exit(
+                f"growbuf needs a C compiler, and {words[0]!r} is not there: install "
+                "gcc, or set CC"
+            )
+        super().build_extensions()
+
+
 setup(
+    cmdclass={"build_ext": BuildExtension},
     long_description=long_description(),
     long_description_content_type="text/markdown",
     ext_modules=[

@@ -29,10 +29,18 @@ import time
 from pathlib import Path
 from statistics import median
 
+from syscalls import has_strace
+
 import growbuf
 from growbuf.cli.bench import machine
-from growbuf.cli.measure import GIB, exponent, grouped
-from growbuf.cli.output import format_nbytes
+from growbuf.cli.measure import (
+    ALLOCATORS,
+    GIB,
+    MissingError,
+    exponent,
+    grouped,
+    preload,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "docs" / "figures.json"
@@ -64,9 +72,12 @@ def fill(text, source):
 def describe_machine():
     """Return one or two sentences about this machine, for the texts."""
     facts, here = growbuf.info(), machine()
+    kernel = re.match(r"\w+ \d+\.\d+", facts["kernel"])[0]
+    virtual = " hypervisor" in Path("/proc/cpuinfo").read_text()
     return (
-        f"It has {here['cores']} processors ({here['processor']}), "
-        f"{format_nbytes(here['memory_nbytes'])} of memory, {facts['kernel']}, "
+        f"It has {here['cores']} processors ({here['processor']}"
+        f"{', in a virtual machine' if virtual else ''}), "
+        f"{here['memory_nbytes'] / GIB:.0f} GiB of memory, {kernel}, "
         f"{' '.join(os.confstr('CS_GNU_LIBC_VERSION').split())} and {here['python']}. "
         f"Transparent huge pages are set to `{facts['transparent_hugepage']}`, and "
         f"buffers grow by the rung `{facts['strategy']}`."
@@ -200,6 +211,20 @@ def measure(name, command):
         return [*rows_of(json.loads(file.read_text())), {"minutes": minutes}]
 
 
+def missing(source, names):
+    """Yield a line for each program and library that figures of these commands need."""
+    figures = [one for one in source["figures"].values() if one["command"] in names]
+    needed = json.dumps([one["where"] for one in figures])
+    for allocator in ALLOCATORS:
+        try:
+            if json.dumps(allocator) in needed:
+                preload(allocator)
+        except MissingError as error:
+            yield str(error)
+    if any(one["value"] == "system_calls" for one in figures) and not has_strace():
+        yield "strace: not found or not permitted"
+
+
 def update(source, names):
     """Measure the figures of these commands and write them into the source."""
     source["machine"] = describe_machine()
@@ -239,7 +264,10 @@ def main():
     if unknown := set(names or ()) - set(commands):
         parser.error(f"no such command: {', '.join(sorted(unknown))}")
     if names is not None:
-        update(source, names or [k for k, v in commands.items() if "needs" not in v])
+        chosen = names or [k for k, v in commands.items() if "needs" not in v]
+        if lines := [*missing(source, chosen)]:
+            parser.exit(2, "\n".join(lines) + "\n")
+        update(source, chosen)
         for name, command in commands.items():
             if "needs" in command and name not in names:
                 print(

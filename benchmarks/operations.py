@@ -1,6 +1,6 @@
 """Every operation at every size, beside what growbuf stands in for.
 
-    python benchmarks/operations.py                  all, ten minutes on two cores
+    python benchmarks/operations.py                  all, some minutes on two cores
     python benchmarks/operations.py --quick          fewer sizes and rounds: two minutes
     python benchmarks/operations.py --only 'upper.* 13 B'     cells, by their names
     python benchmarks/operations.py --kind io --allocator glibc,jemalloc --json FILE
@@ -334,19 +334,19 @@ class Effort:
     budget_ns: int
     min_rounds: int
     max_rounds: int
-    slow_ns: int = 60_000_000  # of rounds that take longer, three are enough
+    slow_ns: int = 60_000_000  # of rounds that take longer, two are enough
     clock: Callable = time.perf_counter_ns
 
     def goes_on(self, rounds, spent_ns):
         needed = self.min_rounds
         if rounds and spent_ns / rounds > self.slow_ns:
-            needed = min(3, needed)
+            needed = min(2, needed)
         if rounds < needed:
             return True
         return rounds < self.max_rounds and spent_ns < self.budget_ns
 
 
-FULL = Effort(1_500_000, 40_000_000, 5, 15)
+FULL = Effort(1_500_000, 25_000_000, 3, 15)
 QUICK = Effort(200_000, 8_000_000, 3, 7)
 NOT_QUICK = {  # bytes, or rows of an array
     "buffer": (60_000, 300_000, 16 * MIB, 64 * MIB),

@@ -44,7 +44,7 @@ def test_scaling(timed, worker_of, any_allocator, size, peer, nbytes):
             count=max(1, FIRST_NBYTES // nbytes),
             warm_nbytes=2 * nbytes if 16 * MIB <= nbytes <= 4 * GIB else nbytes,
         ),
-        rounds=1 if copies and nbytes >= GIB else None,
+        rounds=None if nbytes < GIB else 1 if copies else 2,
         allocator=any_allocator,
         case="scaling",
         peer=peer,

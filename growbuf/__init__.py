@@ -21,7 +21,8 @@ except ModuleNotFoundError as _error:
 __version__ = "0.1.0"
 _NAMES = ["FrozenBytes", "GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]
 
-TYPE_CHECKING = False
+# Not written as False: jedi, which completes names, would ignore what depends on it.
+TYPE_CHECKING = bool()  # noqa: UP018
 if TYPE_CHECKING:
     from typing import Any
 

@@ -183,6 +183,32 @@ def test_reference_names_every_public_member(name):
     }
 
 
+def buffer_errors():
+    """Yield the message of each kind of BufferError that a view causes."""
+    np = pytest.importorskip("numpy")
+    array = growbuf.GrowArray([1.0, 2.0])
+    loose = growbuf.GrowArray.from_buffer(growbuf.GrowBuffer(bytes(16)), "f8")
+    file, buffer = growbuf.GrowIO(b"spam"), growbuf.GrowBuffer(b"spam")
+    views = array.array, loose.array, file.getbuffer(), np.frombuffer(buffer, "u1")
+    calls = array.pop, loose.pop, lambda: loose.append(1), file.close, buffer.pop
+    for call in calls:
+        with pytest.raises(BufferError) as caught:
+            call()
+        yield str(caught.value)
+    del views
+
+
+@pytest.mark.skipif(growbuf.info()["strategy"] == "heap", reason="a limit needs pages")
+def test_troubleshooting_lists_each_buffer_error_of_a_view():
+    page = (DOCS / "troubleshooting.md").read_text()
+    table = page.partition("\n## ")[0]
+    listed = re.findall(
+        r"^\| `BufferError: (.*?)(?: \.\.\..*)?` \|", table, re.MULTILINE
+    )
+    for message in buffer_errors():
+        assert any(message.startswith(start) for start in listed), message
+
+
 # ---------------------------------------------------------- the entries of the reference
 
 TYPES = ["GrowBuffer", "FrozenBytes", "GrowIO", "GrowArray"]

@@ -207,6 +207,7 @@ def test_measured_command_writes_file_and_page(figures, source, tmp_path, monkey
     page.write_text("upper: <!--figure small.upper-->?<!--/figure--> (`upper`)\n")
     run = "python benchmarks/versus.py upper strip --repeat 2"
     source["commands"]["small"]["run"] = run
+    source["machine"] = "another"
     file.write_text(figures.dump(source))
     monkeypatch.setattr(figures, "FILE", file)
     monkeypatch.setattr(figures, "pages", lambda: [page])
@@ -219,10 +220,30 @@ def test_measured_command_writes_file_and_page(figures, source, tmp_path, monkey
     low, high = figure["spread"]
     assert 0 < low <= figure["median"] <= high
     assert f"-->{figure['median']:.2f}<!--" in page.read_text()
-    assert measured["machine"] != source["machine"]
+    assert measured["machine"] == figures.describe_machine()
     others = {**measured["figures"], "small.upper": None, "small.strip": None}
     before = {**source["figures"], "small.upper": None, "small.strip": None}
     assert others == before
+
+
+def test_missing_names_what_figures_of_chosen_commands_need(
+    figures, source, monkeypatch
+):
+    def preload(name):
+        raise figures.MissingError(f"{name}: not found")
+
+    monkeypatch.setattr(figures, "preload", preload)
+    monkeypatch.setattr(figures, "has_strace", lambda: False)
+    allocators = [f"{name}: not found" for name in figures.ALLOCATORS]
+    assert [*figures.missing(source, ["build"])] == allocators
+    assert [*figures.missing(source, ["bench"])][:-1] == allocators
+    assert "strace" in [*figures.missing(source, ["bench"])][-1]
+    assert [*figures.missing(source, ["small", "arrays"])] == []
+
+
+def test_machine_is_described_without_the_name_of_its_kernel_build(figures):
+    text = figures.describe_machine()
+    assert re.search(r" \d+ GiB of memory, \w+ \d+\.\d+, ", text)
 
 
 def test_measured_command_does_not_inherit_arguments_of_make(

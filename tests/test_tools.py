@@ -71,6 +71,19 @@ def test_make_without_compiler_says_so_in_one_line():
     assert all(re.match(r"make(\[\d+\])?: ", line) for line in others)
 
 
+def test_setup_without_compiler_says_so_in_its_last_line(tmp_path):
+    words = ["--quiet", "build_ext", "--build-temp", tmp_path, "--build-lib", tmp_path]
+    done = subprocess.run(
+        [sys.executable, "setup.py", *words],
+        cwd=CHECKOUT,
+        env={**os.environ, "CC": "no-such-cc"},
+        capture_output=True,
+        text=True,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode and "no-such-cc" in last and "install gcc" in last
+
+
 def test_summary_of_skips_is_one_line_in_groups():
     import conftest
 

@@ -73,6 +73,24 @@ def test_basedpyright_strict_accepts_uses(version):
 
 
 @needs("jedi")
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("from growbuf import Gr", "GrowArray"),
+        ("import growbuf\ngrowbuf.Gr", "GrowArray"),
+        ("from growbuf import *\nGrowA", "GrowArray"),
+        ("from growbuf import GrowArray\na = GrowArray([1.0])\na.me", "mean"),
+        ("import growbuf\na = growbuf.GrowArray([1.0])\na.app", "append"),
+    ],
+)
+def test_jedi_completes_from_source_without_running_it(code, name):
+    import jedi
+
+    found = jedi.Script(code, project=jedi.Project(CHECKOUT)).complete()
+    assert name in [completion.name for completion in found]
+
+
+@needs("jedi")
 def test_jedi_completes_methods_of_ndarray_and_growarray():
     import jedi
 

@@ -71,7 +71,9 @@ def run(file: str | None, nbytes: int | None, repeat: int, cold: bool) -> None:
     if file is not None and (warning := misnamed(file)):
         Console(stderr=True).print(f"growbuf: warning: {warning}", soft_wrap=True)
     length = nbytes or default_nbytes() if file is None else length_of(file)
-    out.print(announcement(file, length, repeat), soft_wrap=True)
+    if length is not None:
+        check_fits(length)
+        out.print(announcement(file, length, repeat), soft_wrap=True)
     with open_source(file, nbytes) as source:
         reference = digest(source)
         check_fits(reference.length)
@@ -94,26 +96,23 @@ def run(file: str | None, nbytes: int | None, repeat: int, cold: bool) -> None:
 
 
 def length_of(file: str) -> int | None:
-    """Return the length of a file, None if it cannot be read; that is reported later."""
-    try:
-        return os.path.getsize(file)
-    except OSError:
-        return None
+    """Return the length of a file, None if there is none; that is reported later."""
+    return os.path.getsize(file) if os.path.isfile(file) else None
 
 
-def announcement(file: str | None, length: int | None, repeat: int) -> str:
+def announcement(file: str | None, length: int, repeat: int) -> str:
     """Return what the demo will do and how long that takes, roughly."""
     what = (
         "data of Python's standard library" if file is None else f"the data of {file}"
     )
-    nbytes = "" if length is None else f"{format_nbytes(length)} of "
-    seconds = 3 + (length or 0) / GIB * (1 + len(KINDS) * repeat) * SECONDS_PER_GIB
+    seconds = 3 + length / GIB * (1 + len(KINDS) * repeat) * SECONDS_PER_GIB
     took = f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    times = "once" if repeat == 1 else f"{repeat} times"
     if file is not None:
         took += ", and longer if it is compressed"
     return (
-        f"Building {nbytes}{what}, in turn {repeat} times as a bytearray and {repeat} "
-        f"times as a GrowBuffer: about {took}."
+        f"Building {format_nbytes(length)} of {what}, in turn {times} as a bytearray and "
+        f"{times} as a GrowBuffer: about {took}."
     )
 
 
@@ -123,7 +122,6 @@ def open_source(file: str | None, nbytes: int | None) -> Iterator[Source]:
         yield Source(file)
         return
     length = nbytes or default_nbytes()
-    check_fits(length)
     with tempfile.TemporaryDirectory(prefix="growbuf-") as folder:
         path = os.path.join(folder, "stdlib.tar.gz")
         with show_progress(DownloadColumn(binary_units=True)) as progress:

@@ -90,7 +90,7 @@ def add_bench(commands: "argparse._SubParsersAction") -> None:
         "bench",
         help="compare with other libraries that collect data, in about a minute",
         description="Collect data of unknown length with growbuf and with other "
-        "libraries, in turn. Print memory use and the ratios of their times.",
+        "libraries, in turn.\nPrint memory use and the ratios of their times.",
         epilog=list_cases(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
