@@ -39,19 +39,19 @@ RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
 PROGRAMS := .venv/programs-$(TAG)
 CONSUMERS := .venv/consumers-$(TAG)
-TOOLS := analyze coverage freethreaded fuzz posix races refleak sanitize valgrind
+TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs links clean python
 .PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix
-.PHONY: retain swap consumers typing wheel cross release-check $(TOOLS)
+.PHONY: retain swap consumers typing wheel cross posix windows release-check $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | info | test | lint | format | docs | links | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 	@echo "make bench | operations | programs | ends | memory | figures | pictures | seed"
-	@echo "make matrix | retain | soak | swap | consumers | guard | leaks     more tests"
+	@echo "make matrix | posix | windows | retain | soak | swap | consumers | guard | leaks"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross | release-check     checks of a release"
 
@@ -189,6 +189,15 @@ cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
 	@$(RELEASE)/bin/python tests/cross/compile.py
 	@CC="$(RELEASE)/bin/python -m ziglang cc -target $$(uname -m)-linux-musl" \
 		$(VENV)/bin/python -m pytest -k "plain and test_c_program" tests/test_c.py
+
+# Run the tests as for macOS and the BSDs: ARGS="-q tests/test_views.py".
+posix: $(VENV)/$(BUILD)-test
+	@VENV="$(abspath $(VENV))" tools/posix $(ARGS)
+
+# Run the C tests and the Python tests on Windows, which is wine here: ARGS=c.
+windows: $(RELEASE)/ready
+	@PYTHON="$(PYTHON)" ZIG="$(abspath $(RELEASE))/bin/python -m ziglang" \
+		tools/windows $(ARGS)
 
 format: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet --fix-only .

@@ -224,7 +224,7 @@ entries_split(size_t slot, size_t length)
     struct span *rest = &entries.slots[slot].span;
     assert(entries.is_locked && entries.slots[slot].kind == ENTRY_SPAN);
     assert(slot < entries.nslots && length % GROWTH_QUANTUM == 0 && length > 0);
-    if (rest->dirty_end <= length) {
+    if (rest->dirty_end <= length || pages_facts.whole_only) {
         return entries_remove(slot).span;
     }
     rest->split = true;

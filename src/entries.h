@@ -87,7 +87,8 @@ void entries_evict_idle(uint64_t now_ms);
 void entries_discard_tail(const struct span *tail);
 
 /* Cut the span at a slot after `length` bytes, remove the first part and return it. If
- * no bytes after these are dirty, remove and return the whole span. */
+ * no bytes after these are dirty, or mappings cannot be cut, remove and return the whole
+ * span. */
 struct span entries_split(size_t slot, size_t length);
 
 /* Return the span that two spans make together. pre: `next` follows `span` in memory

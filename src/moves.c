@@ -11,15 +11,62 @@
 #include "pool.h"
 
 int
+moves_map_opened(size_t length, size_t opened, char **address)
+{
+    assert(opened > 0 && opened <= length && length % GROWTH_QUANTUM == 0);
+    bool whole = opened == length;
+    int error = whole ? pages_map(length, address) : pages_reserve(length, address);
+    if (error) {
+        return error;
+    }
+    (void)pages_advise_small(*address, length);
+    if (!whole) {
+        (void)pages_hide(*address, length);
+        error = pages_open(*address, opened);
+    }
+    if (error) {
+        pages_unmap(*address, length);
+    }
+    return error;
+}
+
+int
 moves_map(size_t length, struct span *span)
 {
+    size_t opened = pages_facts.in_steps ? pages_facts.step_nbytes : length;
     char *address;
     assert(length % GROWTH_QUANTUM == 0);
-    int error = length == 0 ? ENOMEM : pages_map(length, &address);
+    int error = length == 0 ? ENOMEM : moves_map_opened(length, opened, &address);
     if (error == 0) {
-        (void)pages_advise_small(address, length);
         *span = (struct span){
             .address = address, .length = length, .number = pool_new_mapping()};
+    }
+    return error;
+}
+
+/* Return the end of the accessible part of a span that is opened in steps, from its
+ * `dirty_end`. More may be accessible, because `dirty_end` was larger before. */
+static size_t
+opened_end(size_t dirty_end)
+{
+    return growth_round_up(dirty_end + 1, pages_facts.step_nbytes);
+}
+
+int
+moves_open(const struct span *span, size_t end)
+{
+    assert(end < span->length && span->dirty_end < span->length);
+    if (!span->reserved && !pages_facts.in_steps) {
+        return 0;
+    }
+    size_t from = opened_end(span->dirty_end), to = opened_end(end);
+    if (to <= from) {
+        return 0;
+    }
+    assert(to <= span->length);
+    int error = pages_open(span->address + from, to - from);
+    if (error == ENOMEM && pool_drain()) {
+        error = pages_open(span->address + from, to - from);
     }
     return error;
 }
@@ -207,6 +254,11 @@ copy(struct span *span, size_t length, size_t from, size_t to)
     struct span target;
     int error = moves_map(length, &target);
     if (error) {
+        return error;
+    }
+    error = moves_open(&target, to);
+    if (error) {
+        pages_unmap(target.address, length);
         return error;
     }
     if (span->huge) {

@@ -11,8 +11,15 @@
 
 #include "span.h"
 
-/* Map a span of `length` zero bytes. ENOMEM if `length` is 0. */
+/* Map a span of `length` zero bytes. ENOMEM if `length` is 0. If spans are opened in
+ * steps, only its first page is accessible. */
 int moves_map(size_t length, struct span *span);
+
+/* Map `length` bytes, of which the first `opened` are accessible. */
+int moves_map_opened(size_t length, size_t opened, char **address);
+
+/* Make a span accessible up to offset `end`, if it is opened in steps. */
+int moves_open(const struct span *span, size_t end);
 
 /* Ask for huge pages for a span, unless that was done before. */
 void moves_use_huge(struct span *span);

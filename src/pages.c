@@ -11,7 +11,9 @@
  * patch of 2014, and MREMAP_DONTUNMAP since Linux 5.7. */
 enum { MOVE = 1, ONTO = 2, KEEP_SOURCE = 4 };
 
-struct pages_facts pages_facts = {.rung = PAGES_HEAP, .page_nbytes = 4096};
+struct pages_facts pages_facts = {.rung = PAGES_HEAP,
+                                  .page_nbytes = 4096,
+                                  .step_nbytes = GROWTH_QUANTUM};
 
 const char *const pages_huge_names[PAGES_NHUGE] = {
     "never",
@@ -68,8 +70,16 @@ map_somewhere(size_t length, enum pages_access access, char **address)
     return 0;
 }
 
-/* Map at a multiple of 2 MiB. Newer kernels align large mappings themselves. On others
- * map 2 MiB more and unmap both ends:
+/* Whether a span may begin there. */
+static bool
+is_fit(const char *address)
+{
+    assert(address != NULL);
+    return pages_facts.whole_only || (uintptr_t)address % GROWTH_QUANTUM == 0;
+}
+
+/* Map at a multiple of 2 MiB, if mappings can be cut. Newer kernels align large mappings
+ * themselves. On others map 2 MiB more and unmap both ends:
  *
  *    |<-head->|<------length------>|<-rest->|  with head + rest = 2 MiB. */
 static int
@@ -78,7 +88,7 @@ map_aligned(size_t length, enum pages_access access, char **address)
     assert(length % GROWTH_QUANTUM == 0);
     char *mapped;
     int error = map_somewhere(length, access, &mapped);
-    if (error == 0 && (uintptr_t)mapped % GROWTH_QUANTUM != 0) {
+    if (error == 0 && !is_fit(mapped)) {
         pages_unmap(mapped, length);
         error = map_somewhere(length + GROWTH_QUANTUM, access, &mapped);
         if (error == 0) {
@@ -94,7 +104,7 @@ map_aligned(size_t length, enum pages_access access, char **address)
         }
     }
     if (error == 0) {
-        assert((uintptr_t)mapped % GROWTH_QUANTUM == 0);
+        assert(is_fit(mapped));
         *address = mapped;
     }
     return error;
@@ -118,8 +128,8 @@ pages_unmap(char *address, size_t length)
     assert(is_aligned(address, length));
     /* This fails only if it would cut a mapping in two and the process already has
      * vm.max_map_count mappings. Then the range stays mapped and only its memory goes
-     * back. */
-    if (pages_ops.unmap(address, length) != 0) {
+     * back. A system that cuts no mapping does not fail. */
+    if (pages_ops.unmap(address, length) != 0 && !pages_facts.whole_only) {
         (void)pages_ops.advise(address, length, PAGES_ADVICE_DISCARD);
     }
 }
@@ -333,6 +343,10 @@ pages_probe(enum pages_rung highest)
         pages_facts.page_nbytes = pages_ops.page_nbytes();
     }
     assert(GROWTH_QUANTUM % pages_facts.page_nbytes == 0);
+    pages_facts.whole_only = pages_ops.whole_only;
+    pages_facts.in_steps = pages_ops.in_steps;
+    pages_facts.step_nbytes =
+        pages_ops.in_steps ? pages_facts.page_nbytes : GROWTH_QUANTUM;
     for (int rung = PAGES_COPY; rung < PAGES_NRUNGS; rung++) {
         pages_facts.errors[rung] = try_rung((enum pages_rung)rung);
     }

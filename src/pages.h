@@ -108,6 +108,11 @@ struct pages_ops {
     /* Call the function, unless it was called in this process before. */
     void (*once)(void (*function)(void));
     void (*at_fork)(const struct pages_fork_hooks *hooks);
+
+    /* How the system differs from POSIX, for the layers above. */
+    bool whole_only; /* unmap() takes only what one call of map() returned, whole */
+    bool in_steps;   /* accessible memory counts as used before it is written, and is
+                      * inaccessible after it was discarded */
 };
 
 /* The table in use, and the operations of the running system. */
@@ -134,6 +139,9 @@ struct pages_facts {
     int populate_error;       /* the same for MADV_POPULATE_WRITE (Linux 5.14) */
     enum pages_huge huge;
     size_t page_nbytes;
+    bool whole_only;    /* a mapping cannot be cut in two */
+    bool in_steps;      /* every span is opened in steps, as it is used */
+    size_t step_nbytes; /* the unit of these steps, and of those of a reserved span */
 };
 
 extern struct pages_facts pages_facts;
@@ -150,12 +158,13 @@ enum pages_shortage pages_shortage(size_t length);
 /* Return the rung with that name, or -1. */
 int pages_rung_named(const char *name);
 
-/* Map `length` zero bytes, at an address that is a multiple of 2 MiB. */
+/* Map `length` zero bytes, at an address that is a multiple of 2 MiB, unless mappings
+ * cannot be cut. */
 int pages_map(size_t length, char **address);
 
-/* Reserve `length` bytes of address space, at an address that is a multiple of 2 MiB.
- * They cannot be accessed, take no memory, and do not count as memory that the kernel
- * has promised (overcommit). */
+/* Reserve `length` bytes of address space, at such an address. They cannot be accessed,
+ * take no memory, and do not count as memory that the kernel has promised
+ * (overcommit). */
 int pages_reserve(size_t length, char **address);
 
 /* Make a range of reserved address space accessible. */
@@ -164,7 +173,8 @@ int pages_open(char *address, size_t length);
 /* Leave a range out of core files until pages_open(). */
 int pages_hide(char *address, size_t length);
 
-/* Unmap a range: its memory and its address space go back to the system. */
+/* Unmap a range: its memory and its address space go back to the system. pre: it is what
+ * one call mapped, if mappings cannot be cut. */
 void pages_unmap(char *address, size_t length);
 
 /* The moves. Each moves the pages of `length` bytes to another address. The first two
@@ -211,7 +221,8 @@ int pages_advise_small(char *address, size_t length);
 int pages_populate(char *address, size_t length);
 
 /* Give the memory of a range back and keep the address space. pages_discard does so at
- * once, and the range reads as zero. If `huge` is true, the range may begin or end
+ * once, and the range reads as zero. Where spans are opened in steps, it is inaccessible
+ * until the next pages_open(). If `huge` is true, the range may begin or end
  * within a huge page: that one is split, because the kernel otherwise keeps all of its
  * memory until it is short of memory. pages_offer lets the system take the memory when
  * it is short of memory. Until a page is written again, it may read as zero. */

@@ -1,15 +1,103 @@
-/* pages_windows: locks of Windows, and a table without mappings or a helper thread. */
+/* pages_windows: the mappings and locks of Windows. There is no helper thread.
+ *
+ * Windows tells address space (reserved) from memory (committed), and promises memory for
+ * every committed page. So spans are committed in steps, as they are used. A reservation
+ * is released as a whole only. */
 #include "pages_system.h"
 
 #ifdef _WIN32
 
+#include <assert.h>
+#include <errno.h>
 #include <windows.h>
+
+/* ---------------------------------------------------------------------- mappings */
+
+static void *
+windows_map(size_t length, int access)
+{
+    bool opened = access == PAGES_OPENED;
+    assert(length > 0 && (opened || access == PAGES_CLOSED));
+    DWORD type = opened ? MEM_RESERVE | MEM_COMMIT : MEM_RESERVE;
+    void *mapped = VirtualAlloc(NULL, length, type, PAGE_READWRITE);
+    if (mapped == NULL) {
+        errno = ENOMEM;
+        return PAGES_FAILED;
+    }
+    return mapped;
+}
+
+static int
+windows_unmap(void *address, size_t length)
+{
+    assert(address != NULL && length > 0);
+    (void)length; /* of the whole reservation, which Windows knows */
+    if (!VirtualFree(address, 0, MEM_RELEASE)) {
+        errno = EINVAL;
+        return -1;
+    }
+    return 0;
+}
+
+/* Committing a page a second time does nothing. */
+static int
+windows_protect(void *address, size_t length, int access)
+{
+    assert(address != NULL && length > 0 && access == PAGES_OPENED);
+    (void)access;
+    if (VirtualAlloc(address, length, MEM_COMMIT, PAGE_READWRITE) == NULL) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return 0;
+}
+
+static size_t
+windows_page_nbytes(void)
+{
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    assert(info.dwPageSize > 0 && (info.dwPageSize & (info.dwPageSize - 1)) == 0);
+    return info.dwPageSize;
+}
+
+/* Let Windows forget what a range holds, which stays committed. Unlocking pages that are
+ * not locked removes them from the process's working set at once. */
+static bool
+offer(void *address, size_t length)
+{
+    if (VirtualAlloc(address, length, MEM_RESET, PAGE_READWRITE) == NULL) {
+        return false;
+    }
+    (void)VirtualUnlock(address, length);
+    return true;
+}
+
+static int
+windows_advise(void *address, size_t length, int advice)
+{
+    assert((uintptr_t)address % pages_facts.page_nbytes == 0 && length > 0);
+    switch (advice) {
+    case PAGES_ADVICE_DISCARD:
+        errno = EINVAL;
+        return VirtualFree(address, length, MEM_DECOMMIT) ? 0 : -1;
+    case PAGES_ADVICE_OFFER:
+        errno = EINVAL;
+        return offer(address, length) ? 0 : -1;
+    default:
+        errno = ENOTSUP;
+        return -1;
+    }
+}
+
+/* ------------------------------------------------------------ locks, once, clock */
 
 static SRWLOCK locks[PAGES_NLOCKS] = {SRWLOCK_INIT, SRWLOCK_INIT};
 
 static void
 windows_lock(enum pages_lock lock)
 {
+    assert((int)lock >= 0 && lock < PAGES_NLOCKS);
     AcquireSRWLockExclusive(&locks[lock]);
 }
 
@@ -73,7 +161,14 @@ windows_clock_ms(void)
 }
 
 #define WINDOWS_OPS                                                                    \
-    {.clock_ms = windows_clock_ms,                                                     \
+    {.map = windows_map,                                                               \
+     .unmap = windows_unmap,                                                           \
+     .advise = windows_advise,                                                         \
+     .protect = windows_protect,                                                       \
+     .page_nbytes = windows_page_nbytes,                                               \
+     .whole_only = true,                                                               \
+     .in_steps = true,                                                                 \
+     .clock_ms = windows_clock_ms,                                                     \
      .lock = windows_lock,                                                             \
      .unlock = windows_unlock,                                                         \
      .wait = windows_wait,                                                             \

@@ -88,9 +88,10 @@ find_small(size_t min_dirty, size_t length)
 
 /* Among the entries that are not small spans, find the dirty span of at least `needed`
  * bytes, of which `min_dirty` are dirty, that suits best. Return its slot, or -1 if
- * none suits better than `best`, which may be NULL. */
+ * none suits better than `best`, which may be NULL. A span that cannot be cut to
+ * `length` must not be longer than 4 times that. */
 static int
-find_dirty(size_t needed, size_t min_dirty, const struct span *best)
+find_dirty(size_t needed, size_t min_dirty, size_t length, const struct span *best)
 {
     int found = -1;
     bool little = needed < GROWTH_HUGE_PART_MIN;
@@ -100,6 +101,7 @@ find_dirty(size_t needed, size_t min_dirty, const struct span *best)
         if (entries.slots[slot].kind == ENTRY_SPAN && span->length >= needed &&
             span->dirty_end >= min_dirty &&
             !(little && (span->huge || span->length > GROWTH_QUANTUM)) &&
+            !(pages_facts.whole_only && span->length / 4 > length) &&
             (best == NULL || suits_better(span, best, needed))) {
             best = span;
             found = (int)slot;
@@ -119,7 +121,7 @@ take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
     const struct span *small = find_small(min_dirty, length);
     bool searches =
         small == NULL || (small->dirty_end < needed && needed >= GROWTH_HUGE_PART_MIN);
-    int slot = searches ? find_dirty(needed, min_dirty, small) : -1;
+    int slot = searches ? find_dirty(needed, min_dirty, length, small) : -1;
     bool found = slot >= 0 || small != NULL;
     if (slot >= 0) {
         *span = entries_split((size_t)slot, length);
@@ -332,8 +334,9 @@ pool_tail(const struct span *span)
 /* ------------------------------------------------------------------------- keeping */
 
 /* If the span alone has more dirty bytes than the limit, give back what is after the
- * limit, which is rounded down to a multiple of 2 MiB: of a reservation the memory, of
- * any other span the address space too. If the limit is below 2 MiB, do nothing. */
+ * limit, which is rounded down to a multiple of 2 MiB: of a reservation, or if mappings
+ * cannot be cut, the memory; of any other span the address space too. If the limit is
+ * below 2 MiB, do nothing. */
 static void
 cut_to(struct span *span, size_t limit)
 {
@@ -342,20 +345,18 @@ cut_to(struct span *span, size_t limit)
     if (span->dirty_end <= limit || kept == 0) {
         return;
     }
-    if (span->reserved) {
+    if (span->reserved || pages_facts.whole_only) {
         size_t end = growth_round_up(span->dirty_end + 1, pages_facts.page_nbytes);
-        if (pages_discard(span->address + kept, end - kept, span->huge) == 0) {
-            span->dirty_end = kept;
+        if (pages_discard(span->address + kept, end - kept, span->huge) != 0) {
+            return;
         }
-        return;
     }
-    pages_unmap(span->address + kept, span->length - kept);
-    assert(kept < span->length);
-    span->length = kept;
-    if (span->dirty_end >= kept) {
-        span->address[kept - 1] = '\0';
-        span->dirty_end = kept - 1;
+    else {
+        pages_unmap(span->address + kept, span->length - kept);
+        span->length = kept;
     }
+    span->address[kept - 1] = '\0';
+    span->dirty_end = kept - 1;
 }
 
 /* The common part of pool_keep() and pool_keep_source(). */

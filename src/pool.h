@@ -37,7 +37,8 @@ void pool_init(enum pages_rung highest, void (*configure_once)(void));
 void pool_set_limit(size_t nbytes);
 
 /* Take a dirty span of at least `needed` bytes. If bytes after the first `length` are
- * dirty, it is cut there and the rest stays in the pool. If `needed` is less than
+ * dirty, it is cut there and the rest stays in the pool; if mappings cannot be cut, it is
+ * taken whole, and has at most 4 times `length` bytes. If `needed` is less than
  * GROWTH_HUGE_PART_MIN, no span is taken that is in huge pages or longer than 2 MiB.
  * Return false if there is no such span. */
 bool pool_take(size_t needed, size_t length, struct span *span);

@@ -291,7 +291,7 @@ refuse_viewed(const RowsObject *self, const char *refusal)
 {
     const char *views =
         self->shared ? "a view of them or of the buffer is held"
-        : buffer_nexports(self->buffer) <= (Py_ssize_t)self->nexports
+        : buffer_nexports(self->buffer) <= (size_t)self->nexports
             ? "a memoryview of them is held: release() it"
             : "an ndarray of them is held, such as .array, a slice, a row, an "
               "iterator: keep a .copy() instead. In IPython %xdel NAME drops what Out "

@@ -46,11 +46,14 @@ spans_take(size_t needed, bool zeroed, struct span *span)
     if (length == 0) {
         return ENOMEM;
     }
-    if (fresh || !pool_take(needed, length, span)) {
-        int error = take_zero(length, span);
-        if (error) {
-            return error;
-        }
+    int error = fresh || !pool_take(needed, length, span) ? take_zero(length, span) : 0;
+    if (error) {
+        return error;
+    }
+    error = moves_open(span, needed - 1);
+    if (error) {
+        pool_keep_source(span);
+        return error;
     }
     pool_count_live(1, 0);
     size_t kept = round_to_page(growth_ahead(needed, needed) + 1);
@@ -73,24 +76,13 @@ limit_reach(size_t limit)
 static int
 reserve_fresh(size_t length, struct span *span)
 {
-    bool whole = length == GROWTH_QUANTUM;
     char *address;
     assert(length % GROWTH_QUANTUM == 0 && length > 0);
-    int error = whole ? pages_map(length, &address) : pages_reserve(length, &address);
-    if (error) {
-        return error;
+    int error = moves_map_opened(length, pages_facts.step_nbytes, &address);
+    if (error == 0) {
+        *span = (struct span){.address = address, .length = length, .reserved = true};
     }
-    (void)pages_advise_small(address, length);
-    if (!whole) {
-        (void)pages_hide(address, length);
-        error = pages_open(address, GROWTH_QUANTUM);
-    }
-    if (error) {
-        pages_unmap(address, length);
-        return error;
-    }
-    *span = (struct span){.address = address, .length = length, .reserved = true};
-    return 0;
+    return error;
 }
 
 bool
@@ -174,7 +166,10 @@ spans_cut(struct span *span, size_t length)
 {
     assert(length > 0 && length % GROWTH_QUANTUM == 0 && !span->reserved);
     pool_take_tail(span, span->length);
-    if (length < span->length) {
+    if (pages_facts.whole_only) {
+        spans_discard(span, length);
+    }
+    else if (length < span->length) {
         stop_prefault(span);
         pages_unmap(span->address + length, span->length - length);
         span->length = length;
@@ -189,7 +184,7 @@ void
 spans_cut_front(struct span *span, size_t nbytes)
 {
     assert(nbytes <= span->dirty_end && nbytes % GROWTH_QUANTUM == 0);
-    assert(!span->reserved);
+    assert(!span->reserved && !(pages_facts.whole_only && nbytes > 0));
     if (nbytes > 0) {
         assert(nbytes < span->length);
         stop_prefault(span);
@@ -201,30 +196,6 @@ spans_cut_front(struct span *span, size_t nbytes)
 }
 
 /* -------------------------------------------------------------- preparing to write */
-
-/* Return the end of the accessible part of a reserved span, from its `dirty_end`. More
- * may be accessible, because `dirty_end` was larger before. */
-static size_t
-opened_end(size_t dirty_end)
-{
-    return growth_round_up(dirty_end + 1, GROWTH_QUANTUM);
-}
-
-/* Make a reserved span accessible up to offset `end`. Do nothing for any other span. */
-static int
-open_to(struct span *span, size_t end)
-{
-    size_t from = opened_end(span->dirty_end), to = opened_end(end);
-    if (!span->reserved || to <= from) {
-        return 0;
-    }
-    assert(to <= span->length);
-    int error = pages_open(span->address + from, to - from);
-    if (error == ENOMEM && pool_drain()) {
-        error = pages_open(span->address + from, to - from);
-    }
-    return error;
-}
 
 /* Ask the helper to touch `length` bytes from offset `from` on. */
 static void
@@ -252,9 +223,9 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
     if (end <= span->dirty_end) {
         return 0;
     }
-    if (open_to(span, ahead) != 0) {
+    if (moves_open(span, ahead) != 0) {
         ahead = end;
-        int error = open_to(span, ahead);
+        int error = moves_open(span, ahead);
         if (error) {
             return error;
         }
@@ -262,7 +233,7 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
     if (use->nbytes >= GROWTH_HUGE_MIN) {
         moves_use_huge(span);
     }
-    if (use->prefault && !span->reserved) {
+    if (use->prefault && !span->reserved && pages_facts.populate_error == 0) {
         assert(!span->has_tail); /* all of it was taken back, and was not enough */
         prefault_from(span, ahead, ahead - end);
     }
@@ -281,7 +252,7 @@ spans_prepare_zeros(struct span *span, size_t end, const struct spans_use *use)
     assert(end <= use->max_end && use->max_end < span->length);
     pool_take_tail(span, end);
     spans_cap(span, use->max_end);
-    int error = end > span->dirty_end ? open_to(span, end) : 0;
+    int error = end > span->dirty_end ? moves_open(span, end) : 0;
     if (error == 0 && end > span->dirty_end && use->nbytes >= GROWTH_HUGE_MIN) {
         moves_use_huge(span);
     }
@@ -311,18 +282,25 @@ spans_cap(struct span *span, size_t end)
 void
 spans_discard(struct span *span, size_t end)
 {
-    size_t kept = round_to_page(end);
+    /* The byte at dirty_end stays accessible. */
+    size_t kept = round_to_page(pages_facts.in_steps ? end + 1 : end);
     bool touched = span->touched;
     assert(end <= span->length);
     pool_take_tail(span, span->length);
     stop_prefault(span);
-    /* The helper may have touched pages anywhere up to the end of the span. */
-    size_t to = touched      ? span->length
+    /* The helper may have touched pages anywhere up to the end of the span. Where spans
+     * are opened in steps, pages after dirty_end may be open, which counts. */
+    bool all = touched || pages_facts.in_steps;
+    size_t to = all          ? span->length
                 : span->huge ? growth_round_up(span->dirty_end + 1, GROWTH_QUANTUM)
                              : round_to_page(span->dirty_end + 1);
     if (kept < to && pages_discard(span->address + kept, to - kept, span->huge) == 0) {
         span->touched = false;
-        span->dirty_end = kept < span->dirty_end ? kept : span->dirty_end;
+        size_t dirty_end = pages_facts.in_steps ? end : kept;
+        if (span->dirty_end > dirty_end) {
+            memset(span->address + dirty_end, 0, kept - dirty_end);
+            span->dirty_end = dirty_end;
+        }
     }
     assert(!span->has_tail && spans_check(span) == NULL);
 }
@@ -331,7 +309,9 @@ int
 spans_discard_front(const struct span *span, size_t from, size_t to)
 {
     assert(from < to && to <= span->dirty_end && !span->touched);
-    return pages_discard(span->address + from, to - from, span->huge);
+    char *address = span->address + from;
+    return pages_facts.in_steps ? pages_offer(address, to - from)
+                                : pages_discard(address, to - from, span->huge);
 }
 
 /* -------------------------------------------------------------------------- moving */

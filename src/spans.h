@@ -14,8 +14,8 @@
 #include "pool.h"
 #include "span.h"
 
-/* Take a span of at least `needed` bytes. It may be dirty, but not if `zeroed` is true
- * and `needed` is GROWTH_FRESH_ZEROS_MIN or more. */
+/* Take a span of at least `needed` bytes, which are accessible. It may be dirty, but not
+ * if `zeroed` is true and `needed` is GROWTH_FRESH_ZEROS_MIN or more. */
 int spans_take(size_t needed, bool zeroed, struct span *span);
 
 /* Reserve address space as a span that never moves and is made accessible in steps. It
@@ -59,8 +59,9 @@ void spans_cap(struct span *span, size_t end);
  * stays. */
 void spans_discard(struct span *span, size_t end);
 
-/* Give the pages of [from, to) back to the system, although later bytes are in use.
- * Both are multiples of the page size. */
+/* Give the memory of [from, to) back to the system, although later bytes are in use. The
+ * range can still be written; what it holds is unspecified. Both are multiples of the
+ * page size. */
 int spans_discard_front(const struct span *span, size_t from, size_t to);
 
 /* Grow a span to at least `needed` bytes by the best rung that works. The bytes of
@@ -68,7 +69,8 @@ int spans_discard_front(const struct span *span, size_t from, size_t to);
 int spans_grow(struct span *span, size_t needed, size_t from, size_t to);
 
 /* Cut a span to `length`, or cut the first `nbytes` off it; both are multiples of
- * GROWTH_QUANTUM. The memory and the address space go back to the system. */
+ * GROWTH_QUANTUM. The memory and the address space go back to the system. If mappings
+ * cannot be cut, spans_cut() gives back the memory only. */
 void spans_cut(struct span *span, size_t length);
 void spans_cut_front(struct span *span, size_t nbytes);
 

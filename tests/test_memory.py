@@ -524,7 +524,9 @@ def test_small_result_after_many_were_dropped_uses_their_memory_again():
         assert can_copy_without_memory(buf), nbytes
 
 
-@pytest.mark.parametrize("empty", [GrowBuffer.clear, lambda buf: buf.__delitem__(slice(None))])
+@pytest.mark.parametrize(
+    "empty", [GrowBuffer.clear, lambda buf: buf.__delitem__(slice(None))]
+)
 def test_clear_of_long_heap_block_leaves_one_byte_of_it(empty):
     for length in (600, 10_000, 60_000):
         buf = GrowBuffer(length)

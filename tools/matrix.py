@@ -24,7 +24,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LOGS = CHECKOUT / "build" / "matrix"
 PYTHON = os.environ.get("PYTHON", "python3")
 LONGEST_S = 1800
-MISSING = 77  # exit code of tools/sid when it cannot make a root of Debian sid
+MISSING = 77  # exit code of tools/sid and tools/windows without what they need
 
 HOST_PYTHONS = ["3.13", "3.12"]
 SID_PYTHONS = ["3.15-dbg", "3.15", "3.14"]
@@ -53,6 +53,8 @@ WHAT_BUFFERS_DO = [
     *("array", "array_model", "growbuffer", "memory", "model", "owner", "tail"),
     *("traps", "views"),
 ]
+# Tests whose result may depend on what the system offers in place of mremap().
+WHAT_PAGES_DO = ["growbuffer", "views", "front", "owner", "tail", "memory", "maxlen"]
 
 
 @dataclass
@@ -148,8 +150,9 @@ def with_setting(name, setting):
     return Entry(name, make_test(PYTHON, only(WHAT_BUFFERS_DO), f"env {setting}"))
 
 
-def on_target(name):
-    return Entry(name, ["make", "--no-print-directory", name, f"PYTHON={PYTHON}"])
+def on_target(name, arguments=""):
+    words = [name, f"PYTHON={PYTHON}", f"ARGS={arguments}"]
+    return Entry(name, ["make", "--no-print-directory", *words])
 
 
 def entries(probed):
@@ -160,6 +163,8 @@ def entries(probed):
         *map(on_python, HOST_PYTHONS),
         *map(on_allocator, ALLOCATORS),
         *(on_rung(name, probed) for name in RUNGS),
+        on_target("posix", only(WHAT_PAGES_DO)),
+        on_target("windows", "c"),
         *map(on_target, ["swap", "typing"]),
     ]
 

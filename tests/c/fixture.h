@@ -23,7 +23,7 @@ static const enum pages_rung best_rung[KERNEL_KINDS] = {
     [KERNEL_2014] = PAGES_RETAIN,        [KERNEL_RETAIN] = PAGES_RETAIN,
     [KERNEL_MAINLINE] = PAGES_DONTUNMAP, [KERNEL_OLD] = PAGES_MAYMOVE,
     [KERNEL_ENOSYS] = PAGES_COPY,        [KERNEL_EPERM] = PAGES_COPY,
-    [KERNEL_NO_PAGES] = PAGES_HEAP,
+    [KERNEL_WHOLE] = PAGES_COPY,         [KERNEL_NO_PAGES] = PAGES_HEAP,
 };
 
 /* Whether a kernel moves a range whose length stays the same and keeps its source. */

@@ -48,6 +48,7 @@ const char *const kernel_names[KERNEL_KINDS] = {
     [KERNEL_OLD] = "old",
     [KERNEL_ENOSYS] = "without mremap",
     [KERNEL_EPERM] = "that forbids mremap",
+    [KERNEL_WHOLE] = "that unmaps whole mappings",
     [KERNEL_NO_PAGES] = "without mmap",
 };
 
@@ -413,6 +414,18 @@ squat(char *from)
     }
 }
 
+/* Whether [from, to) is all that one call mapped. */
+static bool
+is_whole(const char *from, const char *to)
+{
+    size_t first = find(from), last = find(to - 1);
+    return first < nmappings && last < nmappings && mappings[first].from == from &&
+           mappings[last].to == to && mappings[first].origin == mappings[last].origin &&
+           (first == 0 || mappings[first - 1].origin != mappings[first].origin) &&
+           (last + 1 == nmappings ||
+            mappings[last + 1].origin != mappings[last].origin);
+}
+
 static int
 fake_unmap(void *address, size_t length)
 {
@@ -431,6 +444,10 @@ fake_unmap(void *address, size_t length)
     if (!kernel.late && !belongs(from, to, OURS)) {
         wrong("unmaps what it has not mapped");
     }
+    if (kernel.kind == KERNEL_WHOLE && !is_whole(from, to)) {
+        wrong("unmaps a part of a mapping");
+        return no_success(EINVAL);
+    }
     if (failed || (cuts_in_two(from, to) && is_refused(0, 0, 1))) {
         lose(from, to);
         return no_success(failed ? fail_with : ENOMEM);
@@ -447,7 +464,7 @@ static int
 remap_forbidden(const void *address, size_t length, size_t new_length, int flags)
 {
     bool keep = flags & KEEP_SOURCE, may_move = flags & MREMAP_MAYMOVE;
-    if (kernel.kind == KERNEL_ENOSYS || kernel.kind == KERNEL_NO_PAGES) {
+    if (kernel.kind == KERNEL_ENOSYS || kernel.kind >= KERNEL_WHOLE) {
         return ENOSYS;
     }
     if (kernel.kind == KERNEL_EPERM) {
@@ -620,7 +637,7 @@ set_hidden(struct mapping *mapping, int hidden)
 /* A part of a mapping that is told something else is a mapping of its own, until all of
  * it has been told. */
 static int
-tell(char *from, char *to, void (*set)(struct mapping *, int), int value)
+mark(char *from, char *to, void (*set)(struct mapping *, int), int value)
 {
     (void)split(from);
     (void)split(to);
@@ -661,7 +678,7 @@ fake_protect(void *address, size_t length, int protection)
         return no_success(ENOMEM);
     }
     protect(from, to, protection);
-    return tell(from, to, set_protection, protection);
+    return mark(from, to, set_protection, protection);
 }
 
 /* ----------------------------------------------------------------------- advise */
@@ -700,6 +717,15 @@ take_offer(char *from, char *to)
     return 0;
 }
 
+/* As Windows decommits. The range must be opened again. */
+static int
+discard_and_close(char *from, char *to)
+{
+    zero(from, to);
+    protect(from, to, PROT_NONE);
+    return mark(from, to, set_protection, PROT_NONE);
+}
+
 static int
 fake_advise(void *address, size_t length, int advice)
 {
@@ -722,18 +748,22 @@ fake_advise(void *address, size_t length, int advice)
     if (kernel.locked && (advice == MADV_DONTNEED || advice == MADV_FREE)) {
         return no_success(EINVAL);
     }
+    if (kernel.kind == KERNEL_WHOLE && advice != MADV_FREE) {
+        return advice == MADV_DONTNEED ? discard_and_close(from, to)
+                                       : no_success(ENOTSUP);
+    }
     switch (advice) {
     case MADV_DONTNEED:
         zero(from, to);
         return 0;
     case MADV_HUGEPAGE:
-        return tell(from, to, set_huge, KERNEL_HUGE_ASKED);
+        return mark(from, to, set_huge, KERNEL_HUGE_ASKED);
     case MADV_NOHUGEPAGE:
-        return tell(from, to, set_huge, KERNEL_HUGE_REFUSED);
+        return mark(from, to, set_huge, KERNEL_HUGE_REFUSED);
     case MADV_DONTDUMP:
-        return tell(from, to, set_hidden, true);
+        return mark(from, to, set_hidden, true);
     case MADV_DODUMP:
-        return tell(from, to, set_hidden, false);
+        return mark(from, to, set_hidden, false);
     case MADV_FREE:
         return take_offer(from, to);
     case MADV_POPULATE_WRITE:
@@ -885,6 +915,7 @@ kernel_boot(enum kernel_kind kind)
     pages_ops.protect = fake_protect;
     pages_ops.huge = fake_huge;
     pages_ops.clock_ms = fake_clock_ms;
+    pages_ops.whole_only = pages_ops.in_steps = kind == KERNEL_WHOLE;
     store_heap = (struct store_heap){fake_reallocate, fake_release};
 }
 

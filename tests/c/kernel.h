@@ -30,11 +30,23 @@ enum kernel_kind {
     KERNEL_OLD,      /* before 4.5: flag 4, MADV_POPULATE_WRITE, MADV_FREE are EINVAL */
     KERNEL_ENOSYS,   /* no mremap */
     KERNEL_EPERM,    /* mremap is forbidden */
+    KERNEL_WHOLE, /* as Windows: only whole mappings are unmapped, discarding closes */
     KERNEL_NO_PAGES, /* no mmap either: every call is ENOSYS */
     KERNEL_KINDS
 };
 
 extern const char *const kernel_names[KERNEL_KINDS];
+
+/* For loops over the kernels that have pages, and over those that can also cut a mapping
+ * in two and open all of a span at once. */
+#define EACH_KERNEL_WITH_PAGES(kind)                                                   \
+    int kind = 0;                                                                      \
+    kind < KERNEL_NO_PAGES;                                                            \
+    kind++
+#define EACH_KERNEL_THAT_CUTS(kind)                                                    \
+    int kind = 0;                                                                      \
+    kind < KERNEL_WHOLE;                                                               \
+    kind++
 
 enum kernel_call {
     KERNEL_MAP,

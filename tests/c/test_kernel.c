@@ -105,7 +105,11 @@ static void
 test_kernel_others_refuse_flag_4(void)
 {
     const int errors[KERNEL_KINDS] = {
-        [KERNEL_OLD] = EINVAL, [KERNEL_ENOSYS] = ENOSYS, [KERNEL_EPERM] = EPERM};
+        [KERNEL_OLD] = EINVAL,
+        [KERNEL_ENOSYS] = ENOSYS,
+        [KERNEL_EPERM] = EPERM,
+        [KERNEL_WHOLE] = ENOSYS,
+    };
     for (int kind = KERNEL_OLD; kind < KERNEL_NO_PAGES; kind++) {
         kernel_boot(kind);
         char *source = map(MIB);

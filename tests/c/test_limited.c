@@ -6,11 +6,6 @@
 
 enum { MOST = 24 << 20 };
 
-#define EACH_KERNEL_WITH_PAGES(kind)                                                   \
-    int kind = 0;                                                                      \
-    kind < KERNEL_NO_PAGES;                                                            \
-    kind++
-
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* Memory, not address space, that a store and its tail take up. */
@@ -157,7 +152,7 @@ test_store_set_limit_without_pages_is_not_supported(void)
 static void
 test_store_set_limit_takes_address_space_only(void)
 {
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
+    for (EACH_KERNEL_THAT_CUTS(kind)) {
         struct model model;
         begin_limited(&model, kind, 5 * MIB);
         size_t page = pages_facts.page_nbytes;
@@ -181,6 +176,25 @@ test_store_set_limit_takes_address_space_only(void)
         CHECK(pool_drain() && kernel.nbytes == 0);
         end(&model);
     }
+}
+
+/* Where accessible memory counts, a page is opened first, and then what is needed. */
+static void
+test_store_set_limit_in_steps_opens_what_is_used(void)
+{
+    struct model model;
+    begin_limited(&model, KERNEL_WHOLE, 5 * MIB);
+    size_t page = pages_facts.page_nbytes;
+    CHECK(kernel.nbytes == 12 * MIB && kernel_is_mapped(model.address, page));
+    CHECK(kernel_is_closed(model.address + page, 12 * MIB - page));
+    CHECK(model_reserve(&model, 5 * MIB) == 0 && resident(&model.store) <= page);
+    CHECK(model_append(&model, 2 * MIB) == 0 && model_append_zeros(&model, MIB) == 0);
+    CHECK(kernel_is_mapped(model.address, 3 * MIB));
+    CHECK(kernel_is_closed(model.address + 4 * MIB, 8 * MIB));
+    CHECK(model_splice(&model, 0, 3 * MIB - 1, 0) == 0);
+    model_trim(&model);
+    CHECK(kernel_is_closed(model.address + page, 12 * MIB - page));
+    end(&model);
 }
 
 static void
@@ -714,6 +728,7 @@ main(void)
     RUN(test_store_set_limit_too_large_is_refused);
     RUN(test_store_set_limit_without_pages_is_not_supported);
     RUN(test_store_set_limit_takes_address_space_only);
+    RUN(test_store_set_limit_in_steps_opens_what_is_used);
     RUN(test_store_set_limit_without_space_empties_the_pool);
     RUN(test_store_limited_without_mappings_empties_the_pool);
     RUN(test_store_limited_makes_few_unused_pages_present);

@@ -10,13 +10,14 @@ static const int expected_errors[KERNEL_KINDS][PAGES_NRUNGS] = {
     [KERNEL_OLD] = {0, 0, 0, EINVAL, EINVAL},
     [KERNEL_ENOSYS] = {0, 0, ENOSYS, ENOSYS, ENOSYS},
     [KERNEL_EPERM] = {0, 0, EPERM, EPERM, EPERM},
+    [KERNEL_WHOLE] = {0, 0, ENOSYS, ENOSYS, ENOSYS},
     [KERNEL_NO_PAGES] = {0, ENOSYS, ENOSYS, ENOSYS, ENOSYS},
 };
 
 static const int expected_populate[KERNEL_KINDS] = {
     [KERNEL_2014] = EINVAL, [KERNEL_OLD] = EINVAL,    [KERNEL_MAINLINE] = 0,
     [KERNEL_RETAIN] = 0,    [KERNEL_ENOSYS] = EINVAL, [KERNEL_NO_PAGES] = ENOSYS,
-    [KERNEL_EPERM] = 0,
+    [KERNEL_EPERM] = 0,     [KERNEL_WHOLE] = ENOTSUP,
 };
 
 static void
@@ -421,6 +422,22 @@ test_pages_offer_may_leave_zeros(void)
 }
 
 static void
+test_pages_discard_where_spans_open_in_steps_closes(void)
+{
+    begin(KERNEL_WHOLE, ANY_RUNG);
+    char *mapped;
+    CHECK(pages_facts.whole_only && pages_facts.in_steps);
+    CHECK(pages_facts.step_nbytes == pages_facts.page_nbytes);
+    CHECK(pages_map(2 * MIB, &mapped) == 0);
+    fill(mapped, 2 * MIB, 1);
+    CHECK(pages_discard(mapped + MIB, MIB, false) == 0 && is_filled(mapped, MIB, 1));
+    CHECK(kernel_is_mapped(mapped, MIB) && kernel_is_closed(mapped + MIB, MIB));
+    CHECK(pages_open(mapped + MIB, MIB) == 0 && is_zero(mapped + MIB, MIB));
+    pages_unmap(mapped, 2 * MIB);
+    check_nothing_left();
+}
+
+static void
 test_pages_discard_leaves_zeros(void)
 {
     begin(KERNEL_OLD, ANY_RUNG);
@@ -440,7 +457,7 @@ test_pages_discard_leaves_zeros(void)
 static void
 test_pages_open_opens_in_steps(void)
 {
-    for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
+    for (int kind = 0; kind < KERNEL_WHOLE; kind++) {
         begin(kind, ANY_RUNG);
         char *reserved;
         CHECK(pages_reserve(8 * MIB, &reserved) == 0);
@@ -460,9 +477,10 @@ test_pages_open_opens_in_steps(void)
         check_nothing_left();
     }
     begin(KERNEL_NO_PAGES, ANY_RUNG);
-    static _Alignas(1 << 16) char page[1 << 16];
-    CHECK(pages_open(page, sizeof page) == ENOSYS);
-    CHECK(pages_hide(page, sizeof page) == ENOSYS);
+    static char bytes[2 << 16];
+    char *page = bytes + -(uintptr_t)bytes % PAGE;
+    CHECK(pages_open(page, PAGE) == ENOSYS);
+    CHECK(pages_hide(page, PAGE) == ENOSYS);
 }
 
 /* To be opened again, as after a failure half way, does no harm to what is in it. */
@@ -521,6 +539,7 @@ main(void)
     RUN(test_pages_advise_small_asks_where_huge_ones_may_come_unasked);
     RUN(test_pages_probe_reports_the_setting_of_huge_pages);
     RUN(test_pages_offer_may_leave_zeros);
+    RUN(test_pages_discard_where_spans_open_in_steps_closes);
     RUN(test_pages_discard_leaves_zeros);
     RUN(test_pages_open_opens_in_steps);
     RUN(test_pages_open_twice_does_no_harm);

@@ -2,11 +2,7 @@
 #include <errno.h>
 
 #include "fixture.h"
-
-#define EACH_KERNEL_WITH_PAGES(kind)                                                   \
-    int kind = 0;                                                                      \
-    kind < KERNEL_NO_PAGES;                                                            \
-    kind++
+#include "moves.h"
 
 /* Take a span and write to the first `nbytes`. */
 static struct span
@@ -29,6 +25,14 @@ give(struct span *span)
     check_state();
 }
 
+/* The accessible bytes of a span that can be told from the struct. */
+static size_t
+opened_nbytes(const struct span *span)
+{
+    return pages_facts.in_steps ? growth_round_up(span->dirty_end + 1, PAGE)
+                                : span->length;
+}
+
 /* What is not dirty is zero, except for the tail. */
 static void
 check_span(const struct span *span, size_t length)
@@ -40,8 +44,12 @@ check_span(const struct span *span, size_t length)
         to = from + tail.length;
     }
     CHECK(span->length == length);
-    CHECK(kernel_is_mapped(span->address, length));
+    CHECK(kernel_is_mapped(span->address, opened_nbytes(span)));
     CHECK_SOUND(spans_check(span));
+    if (pages_facts.in_steps) {
+        from = to = opened_nbytes(span);
+        length = to;
+    }
     CHECK(is_zero(span->address + span->dirty_end, from - span->dirty_end));
     CHECK(is_zero(span->address + to, length - to));
     check_state();
@@ -65,6 +73,70 @@ test_spans_take_fresh_is_zero_and_aligned(void)
         }
         for (int i = 0; i < 4; i++) {
             give(&spans[i]);
+        }
+        finish();
+    }
+}
+
+/* A span that cannot be cut keeps its length when it is cut, and is taken whole. */
+static void
+test_spans_on_whole_mappings_are_never_parts(void)
+{
+    begin(KERNEL_WHOLE, ANY_RUNG);
+    struct span span = take(6 * MIB, 5 * MIB, 1), again;
+    char *address = span.address;
+    spans_cut(&span, 2 * MIB);
+    CHECK(span.length == 6 * MIB && span.dirty_end == 2 * MIB);
+    CHECK(is_filled(address, 2 * MIB, 1) && is_zero(address + 2 * MIB, PAGE));
+    CHECK(kernel_is_closed(address + 2 * MIB + PAGE, 4 * MIB - PAGE));
+    give(&span);
+    CHECK(spans_take(2 * MIB, false, &again) == 0);
+    CHECK(again.address == address && again.length == 6 * MIB);
+    give(&again);
+    finish();
+}
+
+/* Accessible memory counts, so no more is opened than is needed, and a failure to open
+ * leaves no span in use. */
+static void
+test_spans_in_steps_open_what_is_needed(void)
+{
+    begin(KERNEL_WHOLE, ANY_RUNG);
+    struct span span;
+    CHECK(spans_take(MIB, false, &span) == 0 && span.length == 2 * MIB);
+    CHECK(kernel_is_mapped(span.address, MIB));
+    CHECK(kernel_is_closed(span.address + MIB, MIB));
+    fill(span.address, 100, 1);
+    span.dirty_end = 100;
+    CHECK(spans_grow(&span, 2 * MIB + 1, 0, 100) == 0 && span.dirty_end == 100);
+    CHECK(kernel_is_closed(span.address + PAGE, span.length - PAGE));
+    give(&span);
+    (void)pool_drain();
+    finish();
+}
+
+/* No call is tried twice, because the pool is empty: an error unless the call was only
+ * advice. */
+static void
+test_spans_take_in_steps_with_one_call_failing_leaves_none(void)
+{
+    const enum kernel_call calls[] = {KERNEL_MAP,    KERNEL_ADVISE,  KERNEL_PROTECT,
+                                      KERNEL_ADVISE, KERNEL_PROTECT, KERNEL_ADVISE};
+    for (size_t n = 1; n <= 7; n++) {
+        begin(KERNEL_WHOLE, ANY_RUNG);
+        CASE("call %zu fails", n);
+        size_t protects = kernel.calls[KERNEL_PROTECT];
+        struct span span;
+        kernel_fail(n, ENOMEM);
+        int error = spans_take(MIB, false, &span);
+        CHECK(kernel.nfailed == (n <= 6));
+        CHECK(error == (n <= 6 && calls[n - 1] != KERNEL_ADVISE ? ENOMEM : 0));
+        CHECK(error == 0 || kernel.calls[KERNEL_PROTECT] - protects == n / 2);
+        CHECK(pool_stats().live == (error == 0));
+        if (error == 0) {
+            check_span(&span, 2 * MIB);
+            CHECK(kernel_is_mapped(span.address, MIB));
+            give(&span);
         }
         finish();
     }
@@ -270,7 +342,7 @@ test_spans_take_does_not_split_off_zeros(void)
 static void
 test_spans_grow_joins_the_dirty_span_after_it(void)
 {
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
+    for (EACH_KERNEL_THAT_CUTS(kind)) {
         begin(kind, ANY_RUNG);
         char *dirty = keep_dirty(16 * MIB, 15 * MIB);
         struct span span = take(2 * MIB, 2 * MIB - 1, 1);
@@ -303,7 +375,7 @@ test_spans_grow_joins_the_dirty_span_after_it(void)
 static void
 test_spans_grow_moves_joined_pieces_along(void)
 {
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
+    for (EACH_KERNEL_THAT_CUTS(kind)) {
         begin(kind, ANY_RUNG);
         keep_dirty(8 * MIB, 8 * MIB - 1);
         struct span span = take(2 * MIB, 0, 0), next;
@@ -348,7 +420,7 @@ put_after(enum obstacle obstacle, struct span *first, struct span *others)
 static void
 test_spans_grow_leaves_what_it_cannot_join(void)
 {
-    for (int i = 0; i < OBSTACLES * KERNEL_NO_PAGES; i++) {
+    for (int i = 0; i < OBSTACLES * KERNEL_WHOLE; i++) {
         int kind = i / OBSTACLES, obstacle = i % OBSTACLES;
         begin(kind, ANY_RUNG);
         CASE("a kernel %s, obstacle %d", kernel_names[kind], obstacle);
@@ -420,7 +492,7 @@ test_pool_new_mapping_numbers_do_not_repeat(void)
 static void
 test_pool_keep_of_moved_pieces_does_not_join(void)
 {
-    for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
+    for (int i = 0; i < 2 * KERNEL_WHOLE; i++) {
         begin(i / 2, ANY_RUNG);
         kernel.bottom_up = i % 2;
         keep_dirty(6 * MIB, 6 * MIB - 1);
@@ -1178,7 +1250,7 @@ static void
 test_spans_take_fresh_asks_for_small_pages(void)
 {
     for (int huge = 0; huge < PAGES_NHUGE; huge++) {
-        for (EACH_KERNEL_WITH_PAGES(kind)) {
+        for (EACH_KERNEL_THAT_CUTS(kind)) {
             begin(kind, ANY_RUNG);
             CASE("huge pages %s", pages_huge_names[huge]);
             pages_facts.huge = huge;
@@ -1631,6 +1703,9 @@ test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
     for (int i = 0; i < 2 * KERNEL_NO_PAGES; i++) {
         char *dirty;
         bool touched = i % 2;
+        if (touched && i / 2 == KERNEL_WHOLE) {
+            continue; /* it has no helper */
+        }
         struct span span = prepare_to_grow(i / 2, 2 * MIB - 1, 10 * MIB - 1, &dirty);
         char *source = span.address;
         if (touched) { /* what the helper touched is not kept with the source */
@@ -1639,20 +1714,22 @@ test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
             span.touched = true;
         }
         size_t from = touched ? 0 : 100, to = touched ? MIB : 2 * MIB - 1;
+        size_t length = pages_facts.whole_only ? 10 * MIB : 4 * MIB;
+        size_t left = pages_facts.whole_only ? 0 : 6 * MIB - 1;
         struct pool_stats before = pool_stats();
         CHECK(spans_grow(&span, 2 * MIB + 1, from, to) == 0);
         struct pool_stats after = pool_stats();
-        CHECK(span.address == dirty && span.length == 4 * MIB && span.tag == 5);
-        CHECK(span.dirty_end == 4 * MIB - 1 && !span.touched);
-        check_span(&span, 4 * MIB);
+        CHECK(span.address == dirty && span.tag == 5);
+        CHECK(span.dirty_end == length - 1 && !span.touched);
+        check_span(&span, length);
         char *expected = malloc(to);
         fill(expected, to, 1);
         CHECK(memcmp(span.address + from, expected + from, to - from) == 0);
         free(expected);
         CHECK(after.copies == before.copies + 1 && after.moves == before.moves);
         CHECK(after.copied_nbytes - before.copied_nbytes == to - from);
-        CHECK(after.live == before.live && after.nentries == 2);
-        CHECK(after.nbytes == 6 * MIB - 1 + (touched ? MIB : 2 * MIB - 1));
+        CHECK(after.live == before.live && after.nentries == 1 + (left > 0));
+        CHECK(after.nbytes == left + (touched ? MIB : 2 * MIB - 1));
         CHECK(kernel_is_mapped(source, 2 * MIB));
         CHECK(!touched || kernel_resident(source, 2 * MIB) == MIB);
         give(&span);
@@ -1675,7 +1752,7 @@ test_spans_grow_copies_no_more_and_into_no_other(void)
         CHECK((span.address == dirty) == (i % 3 == 0));
         CHECK(is_filled(span.address, used[i % 3], 1));
         CHECK(kept_nbytes() >= (i % 3 == 0 ? 2 * MIB : dirty_ends[i % 3]));
-        check_span(&span, 8 * MIB);
+        check_span(&span, pages_facts.whole_only && i % 3 == 0 ? 10 * MIB : 8 * MIB);
         give(&span);
         finish();
     }
@@ -1817,11 +1894,12 @@ grow_with_failure(enum kernel_kind kind, size_t n, bool late, bool pieces)
     }
     give(&dirty);
     give(&zero);
+    const size_t used = 4 * MIB - 1;
+    CHECK(pieces || moves_open(&span, used) == 0);
     kernel.late = late;
     kernel_fail(n, ENOMEM);
     CHECK(!pieces || spans_grow(&span, 2 * MIB + 1, 0, 2 * MIB - 1) == 0);
     CHECK(kernel.nfailed == 0); /* that was no call at all */
-    const size_t used = 4 * MIB - 1;
     fill(span.address, used, 1);
     span.dirty_end = used;
     give(&large);
@@ -1830,9 +1908,7 @@ grow_with_failure(enum kernel_kind kind, size_t n, bool late, bool pieces)
     CHECK(spans_grow(&span, 2 * span.length - 1, 0, used) == 0);
     bool failed = kernel.nfailed > 0;
     CHECK(is_filled(span.address, used, 1));
-    CHECK(kernel_is_mapped(span.address, span.length));
-    CHECK(is_zero(span.address + span.dirty_end, span.length - span.dirty_end));
-    check_state();
+    check_span(&span, span.length);
     if (!pieces) {
         give(&wall);
     }
@@ -1846,7 +1922,7 @@ static void
 test_spans_grow_with_one_call_failing_succeeds(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
-        for (int variant = 0; variant < 4; variant++) {
+        for (int variant = 0; variant < (kind < KERNEL_WHOLE ? 4 : 2); variant++) {
             size_t n = 1;
             while (grow_with_failure(kind, n, variant & 1, variant & 2)) {
                 n++;
@@ -1989,7 +2065,7 @@ test_spans_extract_failing_changes_nothing(void)
 static void
 test_spans_cut_front_gives_it_back(void)
 {
-    for (EACH_KERNEL_WITH_PAGES(kind)) {
+    for (EACH_KERNEL_THAT_CUTS(kind)) {
         begin(kind, ANY_RUNG);
         struct span dirty = take(12 * MIB, 12 * MIB - 1, 1);
         give(&dirty);
@@ -2085,7 +2161,7 @@ test_spans_prepare_with_a_tail_asks_for_no_prefault(void)
 static void
 test_spans_reserve_takes_no_memory(void)
 {
-    for (int i = 0; i < KERNEL_NO_PAGES * PAGES_NHUGE; i++) {
+    for (int i = 0; i < KERNEL_WHOLE * PAGES_NHUGE; i++) {
         begin(i / PAGES_NHUGE, ANY_RUNG);
         pages_facts.huge = i % PAGES_NHUGE;
         bool unasked = pages_facts.huge == PAGES_HUGE_ALWAYS ||
@@ -2119,7 +2195,7 @@ test_spans_reserve_below_1_mib_takes_one_mapping(void)
         0,       1,      PAGE, MIB - GROWTH_FRONT / 2 - 1, MIB, 2 * MIB - GROWTH_FRONT,
         2 * MIB, 5 * MIB};
     const size_t lengths[] = {2, 2, 2, 2, 4, 4, 6, 12};
-    for (int i = 0; i < 8 * KERNEL_NO_PAGES; i++) {
+    for (int i = 0; i < 8 * KERNEL_WHOLE; i++) {
         begin(i / 8, ANY_RUNG);
         CASE("a kernel %s, a limit of %zu", kernel_names[i / 8], limits[i % 8]);
         struct span span = reserve(limits[i % 8]);
@@ -2349,6 +2425,9 @@ int
 main(void)
 {
     RUN(test_spans_take_fresh_is_zero_and_aligned);
+    RUN(test_spans_on_whole_mappings_are_never_parts);
+    RUN(test_spans_in_steps_open_what_is_needed);
+    RUN(test_spans_take_in_steps_with_one_call_failing_leaves_none);
     RUN(test_spans_take_refused_is_an_error);
     RUN(test_spans_take_gets_a_dirty_span_without_a_call);
     RUN(test_spans_take_leaves_a_dirty_span_that_is_too_short);

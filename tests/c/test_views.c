@@ -8,10 +8,6 @@
 enum { MOST_VIEWS = 32 };
 
 #define LIMIT (3 * MIB)
-#define EACH_KERNEL_WITH_PAGES(kind)                                                   \
-    int kind = 0;                                                                      \
-    kind < KERNEL_NO_PAGES;                                                            \
-    kind++
 
 struct seen {
     const char *start;
@@ -63,6 +59,7 @@ static void
 begin_viewed(struct viewed *viewed, enum kernel_kind kind, size_t limit)
 {
     begin(kind, ANY_RUNG);
+    kernel.pressed = kind == KERNEL_WHOLE; /* what is offered there goes at once */
     *viewed = (struct viewed){.limit = limit, .bytes = malloc(limit), .seed = 1};
     store_init(&viewed->store);
     CHECK(viewed->bytes != NULL && store_set_limit(&viewed->store, limit) == 0);

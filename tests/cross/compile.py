@@ -14,11 +14,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SOURCES = sorted((HERE.parents[1] / "src").glob("*.c"))
 COMPILER = [sys.executable, "-m", "ziglang", "cc"]
-FLAGS = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror"]
+FLAGS = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-UNDEBUG"]
 TARGETS = [
     "x86_64-linux-musl",
     "aarch64-linux-gnu",
     "aarch64-linux-musl",
+    "x86_64-freebsd",
+    "aarch64-freebsd",
     "x86_64-macos",
     "aarch64-macos",
     "x86_64-windows-gnu",

@@ -1,6 +1,12 @@
 /* What Python's headers must know of 64-bit Windows, where CPython's own pyconfig.h is
- * not at hand: for compiling only. */
+ * not at hand. */
+#include <io.h> /* the real one includes it: names of ours must not clash with its */
 #define MS_WINDOWS
+#define MS_WIN32
+#define MS_WIN64
+#define MS_COREDLL
+#define Py_ENABLE_SHARED 1
+#define HAVE_DECLSPEC_DLL 1
 #define NT_THREADS
 #define WITH_DOC_STRINGS 1
 #define HAVE_STDDEF_H 1
