@@ -3,14 +3,14 @@
     python benchmarks/arrays.py                       all cases
     python benchmarks/arrays.py floats rows --repeat 7
 
-`ratio` is the other library's time divided by GrowArray's: the median over pairs of runs,
-taken in turn, each in a forked process. Both jobs end with an ndarray of all rows. `peak`
-is the peak memory of the process during the job, for each byte of the result. `overhead`
-is how many nanoseconds longer a call takes than on an ndarray: the median over rounds of
-the difference of minima. The time on the ndarray (`of`) is the minimum of many. `last`
-appends rows one by one to an array that keeps the last 10,000, and looks at these after
-every 100 rows. Libraries that are not installed are left out. Needs the extras `cli` and
-`numpy`.
+`ratio` is the other library's time divided by GrowArray's: the median over pairs of
+runs, taken in turn, each in a forked process. Both jobs end with an ndarray of all
+rows. `peak` is the peak memory of the process during the job, for each byte of the
+result. `overhead` is how many nanoseconds longer a call takes than on an ndarray: the
+median over rounds of the difference of minima. The time on the ndarray (`of`) is the
+minimum of many. `last` appends rows one by one to an array that keeps the last 10,000,
+and looks at these after every 100 rows. Libraries that are not installed are left out.
+Needs the extras `cli` and `numpy`.
 """
 
 import array
@@ -122,7 +122,7 @@ LOOK_EVERY = 100  # rows
 
 
 class Ring:
-    """The last rows, in an array of twice as many, as one writes it by hand."""
+    """The last rows in an ndarray of twice as many, without any library."""
 
     def __init__(self, nrows):
         self.rows, self.nrows, self.end = np.empty(2 * nrows), nrows, 0
@@ -248,14 +248,14 @@ def overhead_case(repeat):
         timers = [
             timeit.Timer(code, globals={"np": np, "x": x}) for x in (plain, grown)
         ]
-        rounds = [least_of_each(timers) for _ in range(repeat)]
+        rounds = [fastest_of_each(timers) for _ in range(repeat)]
         each = {"overhead": [ours - plain for plain, ours in rounds]}
-        least = min(plain for plain, _ in rounds)
-        yield code, {"overhead": median(each["overhead"]), "of": least, "each": each}
+        best = min(plain for plain, _ in rounds)
+        yield code, {"overhead": median(each["overhead"]), "of": best, "each": each}
 
 
-def least_of_each(timers):
-    """Return the least nanoseconds of ten runs of each, taken in turn."""
+def fastest_of_each(timers):
+    """Return the nanoseconds of the fastest of ten runs of each, taken in turn."""
     runs = [[timer.timeit(2000) / 2000 * 1e9 for timer in timers] for _ in range(10)]
     return [min(taken) for taken in zip(*runs, strict=True)]
 

@@ -20,7 +20,7 @@ from growbuf.cli.measure import (
     touch,
 )
 
-# For the scripts, beside what is defined here.
+# The scripts import these from here.
 __all__ = ["in_child", "memory_nbytes", "touch"]
 
 PIECE = bytes(range(256)) * 256  # 64 KiB
@@ -33,7 +33,7 @@ RELEASE = (  # how glibc, jemalloc, mimalloc and TCMalloc are told to
 
 
 def case_parser(doc, cases=(), repeat=7):
-    """Return a parser; where there are cases, they are the words of the command."""
+    """Return a parser. Its positional arguments name cases, if there are any."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     if cases:
         parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(cases))
@@ -42,13 +42,13 @@ def case_parser(doc, cases=(), repeat=7):
 
 
 def add_allocators(parser):
-    """Let the command name allocators; it starts itself as a worker for each."""
+    """Add an option that names allocators; the script starts a worker for each."""
     parser.add_argument("--allocator", default="glibc", help=",".join(ALLOCATORS))
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
 
 def add_json(parser):
-    """Let the command write its figures to a file, for figures.py and the pictures."""
+    """Add an option to write the figures to a file, for figures.py and the pictures."""
     parser.add_argument(
         "--json",
         metavar="FILE",
@@ -65,7 +65,7 @@ def write_json(options, report):
 
 
 def parse(parser, cases=()):
-    """Parse the command line: all cases, if none is named."""
+    """Parse the command line. If it names no cases, select all."""
     options = parser.parse_args()
     refuse_unknown(parser, "case", getattr(options, "cases", ()), cases)
     if hasattr(options, "allocator"):
@@ -83,7 +83,7 @@ def refuse_unknown(parser, what, names, there):
 
 
 def run_worker(allocator, *words):
-    """Return what this script prints as a worker under the allocator, or None."""
+    """Run this script as a worker under an allocator. Return its report, or None."""
     try:
         environment = preload(allocator)
     except MissingError as error:
@@ -118,8 +118,7 @@ def ratio(pairs):
 
 
 def compare(theirs, ours, repeat):
-    """Return the median ratio of two jobs, that of each run, and the seconds of the
-    second."""
+    """Return the median ratio of two jobs, each ratio, and the second's seconds."""
     pairs = take_pairs(theirs, ours, repeat)
     return {
         "ratio": ratio(pairs),
@@ -129,7 +128,7 @@ def compare(theirs, ours, repeat):
 
 
 def show(rows, forms, title=None):
-    """Print a table: of the columns in `forms` those that some row has."""
+    """Print a table with those columns of `forms` that at least one row has."""
     from rich.console import Console
     from rich.table import Table
 
@@ -158,7 +157,7 @@ def read_arguments(doc):
 
 
 def write_tables(folder, name, make):
-    """Make each table after a comment <!-- NAME: WORDS --> of performance.md anew.
+    """Replace each table after a comment <!-- NAME: WORDS --> of performance.md.
 
     `make` gets the words, and returns the lines of a table in Markdown.
     """

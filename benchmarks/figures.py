@@ -6,7 +6,7 @@
 
 docs/figures.json is the only source of these figures. It has
 
-- the machine: what it is, as the texts tell it;
+- the machine: what it is, as the texts describe it;
 - the commands that measure, each with `needs` if it must be named to be run: it needs
   another Python or another setting of the system;
 - the figures: the command, which rows of its report a figure is taken from (`where`),

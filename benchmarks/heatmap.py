@@ -5,8 +5,8 @@
 
 It writes an SVG file for each kind to the folder (docs/ by default).
 
-In the folder's performance.md the table after <!-- operations --> is made anew. The
-same figures make the same files, byte by byte.
+In the folder's performance.md the table after <!-- operations --> is replaced. The same
+figures make the same files, byte by byte.
 """
 
 from html import escape
@@ -14,12 +14,12 @@ from html import escape
 from common import markdown_table, read_arguments, write_tables
 
 GRAY = "#7d8590"
-# From 1 outwards: below it growbuf takes longer, above it the peer does. Both go as far
-# from gray, so that a loss is seen as soon as a gain of the same factor.
+# The colours of ratios from 1 down, where growbuf takes longer, and from 1 up. Both get
+# equally dark, so that a loss is seen as easily as a gain of the same factor.
 LOSSES = ("#f3dcd0", "#eab093", "#dc7f55", "#c04f25", "#8c2d0b")
 GAINS = ("#d5e4f7", "#a3c8f2", "#66a3e6", "#2f76c6", "#144d91")
 EVEN = "#e9e9e6"
-STEPS = (1.05, 1.2, 1.5, 2.2, 4)  # where the colours begin, as factors either way
+STEPS = (1.05, 1.2, 1.5, 2.2, 4)  # factors at which colours begin, up and down
 DARK_FROM = 3  # the index of the first colour that needs white text
 
 WIDTH, LABEL, ROW, HEAD = 830, 236, 15, 34
@@ -121,7 +121,7 @@ def draw_section(title, rows, top, parts):
 
 
 def draw_key(parts):
-    """Draw which colours stand for which ratios."""
+    """Draw the key: the ratio that each colour stands for."""
     parts.append(text(0, 13, "peer's time / growbuf's", "b"))
     steps = [1 / step for step in reversed(STEPS)] + [1, *STEPS]
     for index, ratio in enumerate(steps):

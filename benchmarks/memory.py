@@ -53,7 +53,7 @@ WAYS = {
 
 
 def work(name):
-    """Build when the parent process says so; keep the result until it closes stdin."""
+    """Wait for a line on stdin, build, and keep the result until stdin is closed."""
     job, kind = WAYS[name]
     print("ready", flush=True)
     sys.stdin.readline()
@@ -95,7 +95,7 @@ def sample(allocator, name):
 
 
 def thin(points):
-    """Return MAX_POINTS of the points; of neighbours the one with the most memory."""
+    """Return MAX_POINTS of the points: of adjacent ones the one with most memory."""
     each = -(-len(points) // MAX_POINTS)
     groups = [points[i : i + each] for i in range(0, len(points), each)]
     return [list(max(group, key=lambda point: point[1])) for group in groups]

@@ -466,7 +466,7 @@ def buffer_swinging(add, ours="T()"):
     swing("x += burst; lines out", "x += src", line, "x.clear()")
 
     def around(name, *statements):
-        """Add what happens to a burst after 1 MiB that stays."""
+        """Add operations on a burst that follows 1 MiB, which stays."""
         name = f"1 MiB kept; {name}"
         if ours != "T()":
             name = f"limit: {name}"
@@ -478,7 +478,7 @@ def buffer_swinging(add, ours="T()"):
     around("x += burst; del x[:8 KiB]..", "while len(x) > MIB: del x[:8192]")
 
     def own(name, statement, idiom, **more):
-        """Add what bytearray does in another way."""
+        """Add operations that bytearray does in another way."""
         if ours != "T()":
             name = f"limit: {name}"
         own_way = {"x": ours, "statement": statement}
@@ -644,7 +644,7 @@ def written(kind, source):
 
 
 class Doubling:
-    """An ndarray that doubles when it is full: what one writes without growbuf."""
+    """An ndarray that doubles when it is full, as programs without growbuf use it."""
 
     def __init__(self, dtype, row_shape=()):
         self.rows = np.empty((16, *row_shape), dtype)
@@ -677,13 +677,13 @@ class Doubling:
 
 @functools.lru_cache(maxsize=2)
 def values_of(expression, n):
-    """Return a list of what an expression of i is for each i below n."""
+    """Return a list of the values of an expression of i, for each i below n."""
     return eval(f"[{expression} for i in range(n)]", {**NAMES, "n": n})
 
 
 def own_values_of(expression, n):
-    """Return the same list, whose objects this process has counted a reference to: the
-    first time that copies their pages after a fork."""
+    """Return the list after changing the reference count of each object: after a fork
+    the first change copies the object's page."""
     values = values_of(expression, n)
     for _ in values:
         pass
@@ -879,7 +879,7 @@ def array_operations():
     return table
 
 
-# What statements may name: each way gets a copy, to be its globals.
+# The names that statements may use. Each way gets a copy as its globals.
 NAMES = {
     **{module.__name__: module for module in (array, copy, io, os, pickle, re)},
     **{module.__name__: module for module in (struct, zlib)},

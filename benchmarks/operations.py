@@ -8,27 +8,27 @@
 
 A cell is one operation at one size: GrowBuffer beside bytearray, GrowIO beside
 io.BytesIO, GrowArray beside other ways to an ndarray. Its ratio is the peer's time
-divided by growbuf's, the median over rounds in which the peer runs first and growbuf
-next: above 1, growbuf is faster. Both ways are run once before the clock, on the same
-bytes, and a cell fails unless they come to the same values. What is timed is in
-operation_table.py, and `--list` prints it.
+divided by growbuf's: the median over rounds, in each of which the peer runs first.
+Above 1, growbuf is faster. Before the time is taken, both ways run once on the same
+bytes, and the cell fails unless their values are equal. operation_table.py lists the
+operations, and `--list` prints them.
 
-warm: a forked process runs the operation again and again, and drops each result within
-the time. Objects and the pool find memory that those before them gave back.
-cold: each time is taken in a process forked for it, in which no buffer of this size has
-been made. growbuf.trim() has emptied the pool, and the allocator has been told to give
-back what it had free (malloc_trim with glibc). The code has run before, on 100 bytes.
-The operation runs on one object, or on as many as make 1 MiB, each made before the
-clock runs; results are kept until it stops. Below 10,000 bytes there are no cold cells:
-every process has blocks of that size free.
+warm: a forked process runs the operation again and again. The time includes dropping
+each result, so each run can use the memory that the run before it freed.
+cold: each run has a forked process of its own, in which no buffer of this size has been
+made. growbuf.trim() has emptied the pool, and the allocator has been told to give back
+its free memory (malloc_trim with glibc). The code has run before, on 100 bytes. The
+operation runs on one object, or on as many as make 1 MiB. They are made before the time
+begins, and the results are kept until it ends. Below 10,000 bytes there are no cold
+cells, because every process has free blocks of that size.
 
---cpu counts the processor time of the thread instead of the time that passes: where
-other processes take turns with this one, ratios then still mean something. What waits
-for another process (multiprocessing) or has a helper thread does comes out too well.
+--cpu counts the processor time of the thread instead of the time that passes, so that
+ratios are of use on a busy machine too. Time that an operation spends in another
+process (multiprocessing) or in a helper thread is then not counted.
 
-Each of the two ways is compiled for itself, so that neither runs code that the
-interpreter has adapted to the other. Sources begin at other offsets in a page from one
-round to the next.
+Each of the two ways has compiled code of its own, so that neither runs code that the
+interpreter has specialized for the other. In each round the sources begin at other
+offsets in a page.
 """
 
 import array
@@ -125,7 +125,7 @@ def run(T, n, half, src, data):
 
 
 def fill_in(form, **parts):
-    """Put source text into a form, each part indented as its place is."""
+    """Put source text into a form, each part with the indentation of its place."""
 
     def indented(found):
         return textwrap.indent(parts[found[2]] or "pass", found[1])
@@ -216,7 +216,7 @@ class Way:
         return self._cold(*self.arguments(cell, index), count, clock)
 
     def values(self, cell):
-        """Return what x and y are in the end, of those that there are."""
+        """Return the values of x and y at the end, if they exist."""
         names = self._check(*self.arguments(cell, 0))
         return {name: names[name] for name in ("x", "y") if name in names}
 
@@ -230,7 +230,7 @@ class Way:
 
 
 class Material:
-    """What operations of one size are run on: the text, and sources of it that begin at
+    """The bytes that operations of one size use: a text, and copies of it that begin at
     various offsets in a page."""
 
     COUNT = 7
@@ -244,7 +244,7 @@ class Material:
             self.sources = self.views(length)
 
     def small(self, length):
-        """Return bytes objects, with blocks between them that move them in the page."""
+        """Return bytes objects, with blocks between them that shift their offsets."""
         sources, self.spacers = [], []
         for index in range(self.COUNT):
             self.spacers.append(bytes(592 * index + 16))
@@ -252,7 +252,7 @@ class Material:
         return sources
 
     def views(self, length):
-        """Return views of the text that begin a number of its lines apart."""
+        """Return views of the text that begin at different lines of it."""
         around = 4096 + 2 * len(TEXT)
         text = TEXT * ((length + around) // len(TEXT))
         self.memory = mmap.mmap(-1, len(text), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -276,15 +276,14 @@ def material_of(length):
 
 
 def as_ndarray(value):
-    """Return the array that one of the kinds of arrays stands for, or anything else as
-    it is."""
+    """Return an ndarray for any kind of array; return anything else unchanged."""
     if isinstance(value, array.array):
         return from_array(value)
     return value.array if type(value).__name__ == "GrowArray" else value
 
 
 def same(theirs, ours):
-    """Tell whether a value of growbuf's is what the peer's is."""
+    """Return whether a value of growbuf's equals the peer's."""
     theirs, ours = as_ndarray(theirs), as_ndarray(ours)
     if hasattr(theirs, "dtype") and hasattr(ours, "dtype"):
         facts = [(v.dtype, v.shape, v.tobytes()) for v in (theirs, ours)]
@@ -312,7 +311,7 @@ def brief(values):
 
 
 def check(cell, theirs, ours):
-    """Fail unless both ways come to the same values."""
+    """Fail unless both ways give the same values."""
     values = theirs.values(cell), ours.values(cell)
     names = values[0].keys() & values[1].keys()
     if cell.n and not names:
@@ -328,23 +327,23 @@ def check(cell, theirs, ours):
 
 @dataclass
 class Effort:
-    """How long a cell is measured: a run of one way lasts target_ns at least, if it can
-    be repeated, and rounds go on until budget_ns are spent."""
+    """How long a cell is measured: a run of one way repeats the operation, if it can,
+    for target_ns or longer. Rounds go on until budget_ns are spent."""
 
     target_ns: int
     budget_ns: int
-    least_rounds: int
-    most_rounds: int
-    slow_ns: int = 60_000_000  # where rounds last so long, three will do
+    min_rounds: int
+    max_rounds: int
+    slow_ns: int = 60_000_000  # of rounds that take longer, three are enough
     clock: Callable = time.perf_counter_ns
 
     def goes_on(self, rounds, spent_ns):
-        least = self.least_rounds
+        needed = self.min_rounds
         if rounds and spent_ns / rounds > self.slow_ns:
-            least = min(3, least)
-        if rounds < least:
+            needed = min(3, needed)
+        if rounds < needed:
             return True
-        return rounds < self.most_rounds and spent_ns < self.budget_ns
+        return rounds < self.max_rounds and spent_ns < self.budget_ns
 
 
 FULL = Effort(1_500_000, 40_000_000, 5, 15)
@@ -377,7 +376,7 @@ class Cell:
         return material_of(self.n if self.operation.kind != "array" else 0)
 
     def prepare(self):
-        """Make in this process what its children need, and share."""
+        """Make in this process what its children need, so that they share it."""
         assert self.material
         if self.operation.values:
             values_of(self.operation.values, self.n)
@@ -394,14 +393,14 @@ def readable_size(op, n):
 
 
 def most_runs(cell):
-    """Return how many runs in a row there may be: as many as there is memory for."""
+    """Return how many runs in a row fit into memory."""
     if cell.operation.each:
         return max(1, min(1000, 32 * MIB // (cell.n + 64)))
     return 1 << 20
 
 
 def run_count(take, target_ns, most):
-    """Return how many runs in a row last for target_ns, of the slower way."""
+    """Return how many runs in a row of the slower way take target_ns."""
     count = 1
     while True:
         taken = take(count)
@@ -414,7 +413,7 @@ def run_count(take, target_ns, most):
 
 
 def measure_warm(cell, effort):
-    """Measure in this process; return nanoseconds of both ways, and how they came."""
+    """Measure both ways in this process; return the figures of the row."""
     ways = theirs, ours = Way(cell.operation, False), Way(cell.operation, True)
     start = time.perf_counter_ns()
     check(cell, theirs, ours)
@@ -433,7 +432,7 @@ def measure_warm(cell, effort):
 
 
 def first_ns(way, cell, index, count, clock):
-    """Run an operation for the first time in this process, but on 100 bytes before."""
+    """Return the time of a first run; only the code has run before, on 100 bytes."""
     small = Cell(cell.operation, 100, COLD)
     for _ in range(20):
         way.cold_ns(small, 0, 1)
@@ -499,7 +498,7 @@ def chosen_cells(options):
 
 
 def measure_all(options):
-    """Measure the cells; say on stderr how far it has come."""
+    """Measure the cells; print the progress to stderr."""
     effort = QUICK if options.quick else FULL
     if options.cpu:
         effort = replace(effort, clock=time.thread_time_ns)
@@ -520,7 +519,7 @@ def measure_all(options):
     return rows
 
 
-# ------------------------------------------------------------------------ telling
+# ---------------------------------------------------------------------- reporting
 
 
 def summary(rows):
@@ -576,7 +575,7 @@ def facts():
 
 
 def list_operations():
-    """Print what each operation runs: once, where both ways run the same."""
+    """Print the code of each operation: once, if both ways run the same code."""
     for op in operations():
         print(f"{op.kind}, {op.group}: {op.name}")
         ours, theirs = op.variant(True), op.variant(False)

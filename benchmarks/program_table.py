@@ -141,7 +141,7 @@ def wsproto_messages(count):
 
 
 def websockets_messages(count):
-    """The same with websockets, whose reader is a generator over one buffer."""
+    """The same messages with websockets, whose reader is a generator over a buffer."""
     from websockets.client import ClientProtocol
     from websockets.server import ServerProtocol
     from websockets.uri import parse_uri
@@ -447,7 +447,7 @@ def pickled(count):
 
 
 def line_parser(count):
-    """Lines out of one sliding buffer that is fed by 4 KiB."""
+    """Lines read from one sliding buffer that gets 4 KiB at a time."""
     crc = 0
     for _ in range(count):
         buffer = bytearray()
@@ -461,7 +461,7 @@ def line_parser(count):
 
 
 def frame_parser(count):
-    """Frames with their length in front, out of one buffer that is fed by 64 KiB."""
+    """Frames after their length, read from one buffer that gets 64 KiB at a time."""
     lengths = [10, 200, 3000, 40_000] * 20
     data = b"".join(struct.pack(">I", n) + BODY[:n] for n in lengths)
     crc = 0
@@ -531,7 +531,7 @@ def tornado_echo(count):
     return asyncio.run(talk())
 
 
-# How often each does its work: some half a second of a core.
+# How often each does its work: this takes about half a second.
 PROGRAMS = {
     "h11": (h11_messages, 1200),
     "h2": (h2_streams, 600),

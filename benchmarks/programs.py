@@ -55,7 +55,7 @@ def work(name, quick):
 
 
 def run(name, kind, quick):
-    """Return what work() returns in a process in which `kind` is bytearray."""
+    """Return the result of work() in a process in which `kind` replaces bytearray."""
     path = [str(CHECKOUT / "tests" / "swap"), str(CHECKOUT)]
     path += filter(None, [os.environ.get("PYTHONPATH")])
     swap = {"GROWBUF_SWAP": KINDS[kind], "PYTHONPATH": os.pathsep.join(path)}

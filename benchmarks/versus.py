@@ -42,7 +42,7 @@ def build(kind, nbytes=GIB):
 
 
 def fill_numpy(nbytes=GIB):
-    """Fill a preallocated array piece by piece: the least that growing can cost."""
+    """Fill a preallocated array piece by piece: growing cannot cost less."""
     import numpy
 
     array = numpy.empty(nbytes, numpy.uint8)
@@ -213,7 +213,7 @@ def peak_of(kind):
 
 
 def work(options):
-    """Measure in a worker what its arguments say."""
+    """Measure, in a worker, the case that its arguments name."""
     if options.memory:
         return peak_of(options.memory)
     return run_case(options.cases[0], options.repeat, options.cold)

@@ -43,7 +43,7 @@ def look(subject):
 
 
 class Reader(threading.Thread):
-    """Hold a view of the subject, always a newer one."""
+    """Hold a view of the subject, and replace it by a new one again and again."""
 
     def __init__(self, subject):
         super().__init__(daemon=True)

@@ -31,6 +31,7 @@ myst_html_meta = {
 default_role = "code"  # docstrings write `nbytes`
 autodoc_member_order = "groupwise"
 python_display_short_literal_types = True
+toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 88
 # Copy what is typed: no prompts, and no output.
 copybutton_prompt_text = r">>> |\.\.\. "
@@ -77,13 +78,14 @@ def shape_docstring(app, what, name, obj, options, lines):
 
 def described(owner, name, entry):
     """Return an entry of docs/inherited.py in reStructuredText."""
-    full = f"growbuf.{owner}.{name}"
+    full = f"{owner}.{name}"
     if entry.kind == "property":
         head = f".. py:property:: {full}\n   :type: {entry.result}\n"
     else:
         head = f".. py:method:: {full}{entry.arguments} -> {entry.result}\n"
         if entry.kind != "method":
             head += f"   :{entry.kind}:\n"
+    head += "   :module: growbuf\n"
     doc = "\n\n".join(listed(part) for part in entry.doc.split("\n\n"))
     return f"{head}\n{textwrap.indent(doc, '   ')}\n"
 

@@ -603,6 +603,16 @@ def _selected(nrows, key):
 
 _SCALARS = "dfl?iqhbLIQHBeFDgG"
 
+
+def _api():
+    """Return the capsule with the functions of NumPy's C API."""
+    try:
+        from numpy._core._multiarray_umath import _ARRAY_API
+    except ImportError:  # NumPy 1
+        from numpy.core._multiarray_umath import _ARRAY_API
+    return _ARRAY_API
+
+
 _numpy = use_numpy(
     (
         *((np.dtype(char).kind, np.dtype(char).type()) for char in _SCALARS),
@@ -611,6 +621,7 @@ _numpy = use_numpy(
         ("U", np.str_()),
         ("S", np.bytes_()),
     ),
+    _api(),
     ndarray=np.ndarray,
     dtype=np.dtype,
     generic=np.generic,

@@ -54,8 +54,8 @@ args_byte(PyObject *item, unsigned char *value)
 /* Convert an index. Raise OverflowError if it does not fit into Py_ssize_t. */
 int args_index(PyObject *number, Py_ssize_t *index);
 
-/* The part of args_file_size() for all arguments except one small int. pre: *size is -1,
- * which stays for None. */
+/* The part of args_file_size() for all arguments except one small int. pre: *size is
+ * -1, which stays for None. */
 int args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
                         Py_ssize_t *size);
 
@@ -93,7 +93,7 @@ args_close_bytes(struct args_bytes *bytes)
     }
 }
 
-/* The part of args_sort() for arguments passed by name. pre: `values` has the others. */
+/* The part of args_sort() for arguments passed by name. pre: the others are stored. */
 bool args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
                      const char *const *names, Py_ssize_t nparams, PyObject **values);
 
@@ -114,8 +114,8 @@ args_sort(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
             args_sort_named(args, nargs, kwnames, names, nparams, values));
 }
 
-/* Raise TypeError, with the interpreter's message, if `nargs` is less than `min` or more
- * than `max`. */
+/* Raise TypeError, with the interpreter's message, if `nargs` is less than `min` or
+ * more than `max`. */
 int args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min,
                      Py_ssize_t max);
 

@@ -16,6 +16,7 @@
 #include "rows_numpy.h"
 #include "rows_ops.h"
 #include "rows_readfrom.h"
+#include "rows_resize.h"
 #include "rows_spare.h"
 #include "state.h"
 
@@ -33,6 +34,7 @@ new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
 {
     struct store store;
     store_init(&store);
+    assert(nbytes > 0);
     int error = store_set_limit(&store, nbytes);
     if (error) {
         PyErr_Format(PyExc_MemoryError,
@@ -57,6 +59,7 @@ reuse_reservation(struct state *state, NumPyObject *numpy)
         !store_reuse_limited(&store, limit)) {
         return NULL;
     }
+    assert(store_is_limited(&store) && store.length == 0);
     return buffer_from_store(state->buffer_type, &store);
 }
 
@@ -87,6 +90,7 @@ convert_bounds(const LayoutObject *layout, struct bounds bounds, size_t *limit,
                      bounds.maxlen);
         return -1;
     }
+    assert(*max != MAXLEN_NONE && *max <= *limit);
     *limit = Py_MAX(*limit, 2 * *max);
     return 0;
 }
@@ -101,8 +105,10 @@ new_empty(PyTypeObject *type, LayoutObject *layout, struct bounds bounds)
         return NULL;
     }
     bool has_limit = bounds.limit != Py_None;
+    assert(has_limit == (nbytes > 0) && layout->row_nbytes > 0);
     PyObject *buffer = has_limit ? new_limited_buffer(state, nbytes, bounds.limit)
                                  : reuse_reservation(state, layout->numpy);
+    assert(!has_limit || buffer != NULL || PyErr_Occurred());
     bool small = !has_limit && buffer == NULL && !PyErr_Occurred();
     if (small) {
         buffer = buffer_create(state->buffer_type, 0);
@@ -130,6 +136,7 @@ layout_of_ndarray(NumPyObject *numpy, PyObject *data)
     if (row_shape != NULL) {
         layout = layout_of(numpy, dtype, row_shape);
     }
+    assert(layout == NULL || (row_shape != NULL && dtype != NULL));
     Py_XDECREF(dtype);
     Py_XDECREF(shape);
     Py_XDECREF(row_shape);
@@ -159,6 +166,7 @@ new_filled(PyTypeObject *type, NumPyObject *numpy, PyObject *const args[3],
         op = layout == NULL ? NULL : new_with_rows(type, layout, values, bounds);
         Py_XDECREF(layout);
     }
+    assert(op != NULL || PyErr_Occurred());
     Py_XDECREF(made);
     return op;
 }
@@ -198,6 +206,7 @@ construct(PyTypeObject *type, PyObject *data, PyObject *dtype, PyObject *row_sha
                  : new_filled(type, numpy, (PyObject *[]){data, dtype, row_shape},
                               bounds);
     }
+    assert(op == NULL || rows_check(op));
     Py_XDECREF(layout);
     return op;
 }
@@ -215,8 +224,8 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                : NULL;
 }
 
-/* The same for GrowArray itself, without a tuple and a dict of the arguments. rows_new()
- * raises for wrong ones. */
+/* The same for GrowArray itself, without a tuple and a dict of the arguments.
+ * rows_new() raises for wrong ones. */
 static PyObject *
 rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -232,6 +241,7 @@ rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *
         values[i] = values[i] == NULL ? Py_None : values[i];
     }
     struct bounds bounds = {values[3], values[4]};
+    assert(rows_type((PyTypeObject *)type) == (PyTypeObject *)type);
     return construct((PyTypeObject *)type, values[0], values[1], values[2], bounds);
 }
 
@@ -275,6 +285,7 @@ rows_from_buffer(PyObject *type, PyObject *args, PyObject *kwargs)
     if (op != NULL) {
         RowsObject *self = rows_cast(op);
         self->shared = true;
+        assert(!self->small && self->max_nbytes == MAXLEN_NONE);
         int rc;
         ROWS_LOCKED(self, rc, rows_check_whole(self));
         if (rc < 0) {
@@ -294,9 +305,13 @@ copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
     if (rc < 0) {
         return -1;
     }
+    assert(from != to && from->buffer != to->buffer);
     Py_BEGIN_CRITICAL_SECTION2(from->buffer, to->buffer);
     rc = buffer_length(from->buffer) != nbytes;
     if (rc == 0) {
+        assert(store_tailroom(&to->buffer->store) >= nbytes);
+        assert(buffer_length(to->buffer) == 0 &&
+               nbytes % from->layout->row_nbytes == 0);
         memcpy(buffer_bytes(to->buffer), buffer_bytes(from->buffer), nbytes);
         buffer_commit(to->buffer, nbytes);
     }
@@ -403,6 +418,7 @@ array_make_type(PyObject *module)
     size_t n = state_add_methods(state->rows_methods, 0, own_methods);
     n = state_add_methods(state->rows_methods, n, rows_append_methods);
     n = state_add_methods(state->rows_methods, n, rows_edit_methods);
+    n = state_add_methods(state->rows_methods, n, rows_resize_methods);
     n = state_add_methods(state->rows_methods, n, arrow_methods);
     n = state_add_methods(state->rows_methods, n, rows_spare_methods);
     n = state_add_methods(state->rows_methods, n, rows_readfrom_methods);
@@ -412,6 +428,8 @@ array_make_type(PyObject *module)
     n = add_slots(slots, 1, own_slots, sizeof own_slots / sizeof *own_slots);
     n = add_slots(slots, n, rows_ops_slots, rows_ops_nslots);
     slots[n] = (PyType_Slot){0, NULL};
+    assert(n < MAX_SLOTS &&
+           state->rows_methods[STATE_MAX_ROWS_METHODS - 1].ml_name == NULL);
     PyType_Spec spec = {
         .name = "growbuf.array.GrowArray",
         .basicsize = sizeof(RowsObject),

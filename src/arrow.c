@@ -136,7 +136,9 @@ make_schema(struct ArrowSchema *schema, PyObject *tuple)
 static void
 free_schema(PyObject *capsule)
 {
-    struct ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
+    struct ArrowSchema *schema =
+        PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)); /* of any name */
+    assert(schema != NULL);
     if (schema->release != NULL) {
         schema->release(schema);
     }
@@ -235,6 +237,7 @@ new_block(size_t count, size_t nbytes)
 static void *
 gather_items(const struct items *items, bool swapped)
 {
+    assert(items->count >= 0 && items->nbytes > 0 && items->stride >= items->nbytes);
     char *block = new_block((size_t)items->count, (size_t)items->nbytes), *to = block;
     for (Py_ssize_t i = 0; block != NULL && i < items->count; i++) {
         const char *from = items->start + i * items->stride;
@@ -291,7 +294,7 @@ find_nulls(struct ArrowArray *array, struct owned *owned, const char *values)
     return bits == NULL ? -1 : 0;
 }
 
-/* Convert days to 32 bits. NaT becomes 0. */
+/* Convert days to 32 bits. NaT becomes 0. Nothing refers to the rows then. */
 static int
 shorten_days(struct owned *owned, Py_ssize_t count)
 {
@@ -312,6 +315,7 @@ shorten_days(struct owned *owned, Py_ssize_t count)
     }
     PyMem_RawFree(owned->values);
     owned->buffers[1] = owned->values = days;
+    Py_CLEAR(owned->rows);
     return 0;
 }
 
@@ -378,8 +382,8 @@ make_children(struct ArrowArray *array, const struct part *part, struct items it
     return 0;
 }
 
-/* Make the array of the items of a list. If the lists do not lie one after another, they
- * are copied first. */
+/* Make the array of the items of a list. If the lists do not lie one after another,
+ * they are copied first. */
 static int
 make_list(struct ArrowArray *array, const struct part *part, struct items items,
           PyObject *rows)
@@ -393,6 +397,7 @@ make_list(struct ArrowArray *array, const struct part *part, struct items items,
         items.start = block;
         rows = NULL;
     }
+    assert(part->count > 0 && items.nbytes % part->count == 0);
     items.count *= part->count;
     items.nbytes /= part->count;
     items.stride = items.nbytes;
@@ -418,6 +423,7 @@ make_array(struct ArrowArray *array, PyObject *tuple, struct items items,
     if (read_part(tuple, &part) < 0) {
         return -1;
     }
+    assert(part.offset >= 0 && part.offset + part.nbytes <= items.nbytes);
     items.start += part.offset;
     items.nbytes = part.nbytes;
     return PyTuple_GET_SIZE(part.parts) == 0 ? make_items(array, &part, &items, rows)
@@ -428,7 +434,9 @@ make_array(struct ArrowArray *array, PyObject *tuple, struct items items,
 static void
 free_array(PyObject *capsule)
 {
-    struct ArrowArray *array = PyCapsule_GetPointer(capsule, "arrow_array");
+    struct ArrowArray *array =
+        PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule));
+    assert(array != NULL);
     if (array->release != NULL) {
         array->release(array);
     }
@@ -451,7 +459,7 @@ new_array(PyObject *tuple, struct items items, PyObject *rows)
     return capsule;
 }
 
-/* ----------------------------------------------------------------------- the methods */
+/* --------------------------------------------------------------------- the methods */
 
 /* Return a memoryview of the bytes of all rows. Under the lock. */
 static PyObject *
@@ -465,8 +473,8 @@ view_bytes(RowsObject *self)
 PyDoc_STRVAR(arrow_c_array_doc,
 "__arrow_c_array__($self, requested_schema=None)\n--\n\n"
 "Return the rows as two capsules, an ArrowSchema and an ArrowArray.\n\n"
-"Numbers, times and strings of fixed length are not copied, unless they are fields of a\n"
-"record. Booleans are: Arrow has bits. requested_schema is ignored.\n"
+"Numbers, times and strings of fixed length are not copied, unless they are fields of\n"
+"a record. Booleans are: Arrow has bits. requested_schema is ignored.\n"
 "Raise TypeError if Arrow has no type for the dtype.");
 
 static PyObject *

@@ -17,6 +17,7 @@ static int
 refuse_exported(const BufferObject *self, enum change change)
 {
     bool limited = store_is_limited(&self->store);
+    assert(buffer_is_exported(self));
     PyErr_Format(
         PyExc_BufferError, "Existing exports of data: object cannot be re-sized%s",
         buffer_nexports(self) > buffer_nviews(self)
@@ -50,8 +51,8 @@ is_committed(const BufferObject *self)
     return buffer_spare_is_outstanding(self) && self->extra->spare->start == NULL;
 }
 
-/* Whether the memoryview of the spare shows memory of the buffer's store. After the store
- * was moved to another reservation it shows the old one. */
+/* Whether the memoryview of the spare shows memory of the buffer's store. After the
+ * store was moved to another reservation it shows the old one. */
 static bool
 spare_shows_store(const BufferObject *self)
 {
@@ -59,8 +60,8 @@ spare_shows_store(const BufferObject *self)
     return !views_see_old(&extra->views, extra->spare->position);
 }
 
-/* Make `copy` a store with a copy of the bytes of the buffer, its limit and its prefault
- * setting. */
+/* Make `copy` a store with a copy of the bytes of the buffer, its limit and its
+ * prefault setting. */
 static int
 copy_store(const BufferObject *self, struct store *copy)
 {
@@ -76,14 +77,15 @@ copy_store(const BufferObject *self, struct store *copy)
         buffer_no_memory(copy, error);
         return -1;
     }
+    assert(copy->length == store->length);
     copy_bytes(copy->start, store->start, store->length);
     return 0;
 }
 
 /* Give the memory that the memoryview of a committed spare shows to the spare, which
- * frees it when the memoryview is released. The buffer continues with a copy of its bytes
- * in other memory; or with its own memory, if that is not what the memoryview shows.
- * pre: there is no other export. */
+ * frees it when the memoryview is released. The buffer continues with a copy of its
+ * bytes in other memory; or with its own memory, if that is not what the memoryview
+ * shows. pre: there is no other export. */
 static int
 detach_spare(BufferObject *self)
 {
@@ -110,6 +112,7 @@ detach_spare(BufferObject *self)
     spare->state = SPARE_DETACHED;
     self->extra->spare = NULL;
     buffer_release_view(self, spare->position);
+    assert(!buffer_is_exported(self) && store_check_layout(&spare->store) == NULL);
     return buffer_publish_change(self, before, 0);
 }
 
@@ -173,6 +176,7 @@ buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbyt
     if (buffer_check_growable(self) < 0) {
         return -1;
     }
+    assert(!buffer_is_exported(self) || store_is_limited(&self->store));
     struct buffer_trace before = buffer_trace_of(&self->store);
     return buffer_publish_change(self, before, grow(&self->store, nbytes));
 }
@@ -194,20 +198,23 @@ remove_first(BufferObject *self, size_t nbytes)
     if (buffer_ensure_extra(self) < 0) {
         return -1;
     }
+    assert(store_is_limited(&self->store) && nbytes <= self->store.length);
     int error = views_advance(&self->extra->views, &self->store, nbytes,
                               buffer_nviews(self), buffer_tail_is_written(self));
     return buffer_publish_change(self, before, error);
 }
 
-/* If the buffer has a heap block and all its bytes are removed, free the block. Return
- * whether it was freed. */
+/* If the buffer has a heap block and all its bytes are removed, give the memory back.
+ * Return whether that was done. */
 static inline bool
 drop_block(BufferObject *self, size_t removed)
 {
     bool drops =
         removed == self->store.length && store_kind(&self->store) == STORE_HEAP;
     if (drops) {
-        store_free(&self->store);
+        self->store.length = 0;
+        self->store.start[0] = '\0';
+        store_shrink_to_fit(&self->store);
     }
     return drops;
 }
@@ -237,6 +244,7 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     if (buffer_check_resizable(self) < 0) {
         return -1;
     }
+    assert(!buffer_is_exported(self) && removed != inserted);
     struct buffer_trace before = buffer_trace_of(&self->store);
     return buffer_publish_change(self, before,
                                  store_splice(&self->store, at, removed, inserted));

@@ -1,6 +1,6 @@
-/* buffer: every change of the bytes of a GrowBuffer: appended, inserted, removed, moved to
- * another store. Each function checks the exports, calls the store, and publishes what
- * the store is then.
+/* buffer: every change of the bytes of a GrowBuffer: appended, inserted, removed, moved
+ * to another store. Each function checks the exports, calls the store, and publishes
+ * what the store is then.
  *
  * An export other than the pin prevents most changes, because code that is running, or
  * that has a view, uses the bytes. Exceptions are made for a buffer with a limit, and
@@ -136,13 +136,13 @@ int buffer_clear(BufferObject *self);
 
 /* Move the first `nbytes` bytes to a store, by moving their pages or the whole store.
  * Return 1 if the store cannot do that, or if views see the bytes but do not prevent
- * removing them: then the buffer has all its bytes, and `*taken` is empty. `*taken` need
- * not be initialized. */
+ * removing them: then the buffer has all its bytes, and `*taken` is empty. `*taken`
+ * need not be initialized. */
 int buffer_take(BufferObject *self, size_t nbytes, struct store *taken);
 
 /* Move the whole store of a buffer with a limit to `*taken`. The buffer gets a new and
- * empty store with that limit. Return 1, and do nothing, if there is no address space for
- * it. */
+ * empty store with that limit. Return 1, and do nothing, if there is no address space
+ * for it. */
 int buffer_hand_over(BufferObject *self, struct store *taken);
 
 /* Swap the buffer's store and `store`. Raise BufferError if there are exports. Swapping

@@ -8,11 +8,11 @@
 
 /* -------------------------------------------------------------- publishing a change */
 
-/* Report a change of the memory of a store since `before`. */
-static void
-update_trace(struct buffer_trace before, const struct store *store)
+void
+buffer_trace_change(struct buffer_trace before, const struct store *store)
 {
     struct buffer_trace now = buffer_trace_of(store);
+    assert(before.is_span || now.is_span);
     if (now.address == before.address && now.dirty_end == before.dirty_end) {
         return;
     }
@@ -70,28 +70,16 @@ buffer_past_limit(const BufferObject *self)
 }
 
 int
-buffer_publish_change(BufferObject *self, struct buffer_trace before, int error)
+buffer_raise_error(const BufferObject *self, int error)
 {
-    struct store *store = &self->store;
-    assert(self->base.ob_exports >= 1);
-    buffer_forget_spare(self);
-    update_trace(before, store);
-    buffer_publish(self);
-#ifdef GROWBUF_DEBUG
-    const char *reason = buffer_check(self);
-    if (reason != NULL) {
-        Py_FatalError(reason);
-    }
-#endif
+    assert(error != 0);
     if (error == EFBIG) {
         buffer_past_limit(self);
-        return -1;
     }
-    if (error) {
-        buffer_no_memory(store, error);
-        return -1;
+    else {
+        buffer_no_memory(&self->store, error);
     }
-    return 0;
+    return -1;
 }
 
 /* ------------------------------------------------------- construction, deallocation */
@@ -134,6 +122,7 @@ enum { DEAD_MAX = 1024, DEAD_NBYTES_MAX = 32 * 1024 };
 static struct {
     _Atomic(const PyTypeObject *) type; /* NULL: none are kept */
     size_t count, nbytes;
+    size_t first; /* the items before this one have no heap block */
     BufferObject *items[DEAD_MAX];
 } dead;
 
@@ -161,6 +150,7 @@ buffer_free_dead(const PyTypeObject *type)
     if (type == NULL || !keeps_dead(type)) {
         return;
     }
+    assert(dead.count <= DEAD_MAX && dead.nbytes <= DEAD_NBYTES_MAX);
     while (dead.count > 0) {
         BufferObject *self = dead.items[--dead.count];
         assert(dead.nbytes >= self->store.memory.length);
@@ -215,9 +205,16 @@ buffer_bury(BufferObject *self, PyTypeObject *type)
         type->tp_free((PyObject *)self);
         return;
     }
-    if (store_kind(store) > STORE_HEAP ||
-        store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
+    if (store_kind(store) > STORE_HEAP || store->memory.length > DEAD_NBYTES_MAX) {
         store_free(store);
+    }
+    /* The newest are used again first. So it is the oldest that lose their blocks. */
+    dead.first = dead.first < dead.count ? dead.first : dead.count;
+    while (store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
+        assert(dead.first < dead.count);
+        struct store *oldest = &dead.items[dead.first++]->store;
+        dead.nbytes -= oldest->memory.length;
+        store_free(oldest);
     }
     assert(store->memory.length <= DEAD_NBYTES_MAX - dead.nbytes);
     dead.nbytes += store->memory.length;
@@ -234,12 +231,14 @@ buffer_create(PyTypeObject *type, size_t nbytes)
     }
     int error;
     if (nbytes < STORE_SMALL) {
-        error = store_begin(&self->store, nbytes);
+        error = store_begin(&self->store, nbytes, store_prefault);
     }
     else {
         store_free(&self->store);
         error = store_append(&self->store, nbytes);
-        update_trace((struct buffer_trace){0}, &self->store);
+        if (store_kind(&self->store) >= STORE_SPAN) {
+            buffer_trace_change((struct buffer_trace){0}, &self->store);
+        }
     }
     buffer_publish(self);
     if (error) {
@@ -271,7 +270,9 @@ buffer_from_store(PyTypeObject *type, struct store *store)
     store_drop(&self->store);
     self->store = *store;
     store_init(store);
-    update_trace((struct buffer_trace){0}, &self->store);
+    if (store_kind(&self->store) >= STORE_SPAN) {
+        buffer_trace_change((struct buffer_trace){0}, &self->store);
+    }
     buffer_publish(self);
     return (PyObject *)self;
 }
@@ -294,6 +295,7 @@ free_extra(BufferObject *self)
 {
     SpareObject *spare = self->extra->spare;
     if (spare != NULL) {
+        assert(spare->buffer == self && spare->state == SPARE_RELEASED);
         spare->buffer = NULL;
         spare->start = NULL;
         Py_DECREF(spare);

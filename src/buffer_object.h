@@ -35,8 +35,8 @@
 #define Py_END_CRITICAL_SECTION2() }
 #endif
 
-/* Evaluate `call` under the lock of the object `op`, and assign what it returns to a new
- * variable `result` of that type. */
+/* Evaluate `call` under the lock of the object `op`, and assign what it returns to a
+ * new variable `result` of that type. */
 #define BUFFER_LOCKED(type, result, op, call)                                          \
     type result;                                                                       \
     Py_BEGIN_CRITICAL_SECTION(op);                                                     \
@@ -154,9 +154,10 @@ buffer_type(PyTypeObject *type)
 
 /* --------------------------------------------------------------------- construction */
 
-/* From now on keep deallocated buffers of this type, so that their memory is used again.
- * This does nothing if those of another type are kept already. buffer_free_dead() frees
- * the buffers of `type` that are kept; buffer_drop_dead() also keeps none from now on. */
+/* From now on keep deallocated buffers of this type, so that their memory is used
+ * again. This does nothing if those of another type are kept already.
+ * buffer_free_dead() frees the buffers of `type` that are kept; buffer_drop_dead() also
+ * keeps none from now on. */
 void buffer_keep_dead(const PyTypeObject *type);
 void buffer_free_dead(const PyTypeObject *type);
 void buffer_drop_dead(const PyTypeObject *type);
@@ -180,6 +181,7 @@ static inline void
 buffer_publish(BufferObject *self)
 {
     Py_ssize_t length = (Py_ssize_t)self->store.length;
+    assert(self->base.ob_exports >= 1 && length >= 0);
     self->base.ob_start = self->base.ob_bytes = self->store.start;
     self->base.ob_alloc = length > 0 ? length + 1 : 0;
     Py_SET_SIZE(self, length);
@@ -199,25 +201,65 @@ buffer_trace_of(const struct store *store)
                                  store_kind(store) >= STORE_SPAN};
 }
 
-/* Publish the store, which may have changed since `before` was made of it, also to
- * tracemalloc. Raise MemoryError if `error`, an errno value, is not 0. */
-int buffer_publish_change(BufferObject *self, struct buffer_trace before, int error);
-
-/* Raise the MemoryError for an errno value that the store returned. */
-void buffer_no_memory(const struct store *store, int error);
+/* Report to tracemalloc that the memory of a store may have changed since `before` was
+ * made of it. pre: it is or was a span. */
+void buffer_trace_change(struct buffer_trace before, const struct store *store);
 
 /* Return the limit, or 0 if the buffer has none, and how many bytes that were removed
  * from the front a view may still see. The capacity is the limit less those bytes. */
 size_t buffer_limit(const BufferObject *self);
 size_t buffer_held(const BufferObject *self);
 
-/* Raise the MemoryError for an append past the limit. */
+/* Raise the MemoryError for an errno value that `store` returned. */
+void buffer_no_memory(const struct store *store, int error);
+
+/* Raise the MemoryError for an append past the limit of the buffer. */
 void buffer_past_limit(const BufferObject *self);
+
+/* Raise the MemoryError for an errno value that the store of the buffer returned, and
+ * return -1. */
+int buffer_raise_error(const BufferObject *self, int error);
+
+/* Return the spare of the buffer, or NULL. */
+static inline SpareObject *
+buffer_spare(const BufferObject *self)
+{
+    return self->extra == NULL ? NULL : self->extra->spare;
+}
+
+/* Make a later commit() of a released spare fail: its bytes were overwritten, or the
+ * end of the buffer has moved. */
+static inline void
+buffer_forget_spare(BufferObject *self)
+{
+    SpareObject *spare = buffer_spare(self);
+    if (spare != NULL && spare->state == SPARE_RELEASED) {
+        assert(spare->buffer == self);
+        spare->start = NULL;
+    }
+}
+
+/* Return what is wrong with the buffer, or NULL. */
+const char *buffer_check(BufferObject *self);
+
+/* Publish the store, which may have changed since `before` was made of it, also to
+ * tracemalloc. Raise MemoryError if `error`, an errno value, is not 0. */
+static inline int
+buffer_publish_change(BufferObject *self, struct buffer_trace before, int error)
+{
+    buffer_forget_spare(self);
+    if (before.is_span || store_kind(&self->store) >= STORE_SPAN) {
+        buffer_trace_change(before, &self->store);
+    }
+    buffer_publish(self);
+    assert(buffer_check(self) == NULL);
+    return error == 0 ? 0 : buffer_raise_error(self, error);
+}
 
 /* -------------------------------------------------------------------------- exports */
 
-/* The bits of the lower half of ob_exports. A debug build has as many as a 32-bit system,
- * so that a test can reach BUFFER_MAX_VIEWS. */
+/* The bits of the lower half of ob_exports. A debug build has as many as a 32-bit
+ * system, so that a test can reach BUFFER_MAX_VIEWS. */
 #ifdef GROWBUF_DEBUG
 #define BUFFER_HALF 16
 #else
@@ -262,6 +304,7 @@ static inline void
 buffer_hold(BufferObject *self)
 {
     self->base.ob_exports++;
+    assert(buffer_nexports(self) > buffer_nviews(self));
 }
 
 static inline void
@@ -275,13 +318,6 @@ buffer_unhold(BufferObject *self)
 
 /* Ensure that the buffer has `extra`. */
 int buffer_ensure_extra(BufferObject *self);
-
-/* Return the spare of the buffer, or NULL. */
-static inline SpareObject *
-buffer_spare(const BufferObject *self)
-{
-    return self->extra == NULL ? NULL : self->extra->spare;
-}
 
 /* Whether a view that spare() or readfrom() made of the tail exists. */
 static inline bool
@@ -300,17 +336,6 @@ buffer_tail_is_written(const BufferObject *self)
            (self->extra != NULL && self->extra->nshared > 0);
 }
 
-/* Make a later commit() of a released spare fail: its bytes were overwritten, or the
- * end of the buffer has moved. */
-static inline void
-buffer_forget_spare(BufferObject *self)
-{
-    SpareObject *spare = buffer_spare(self);
-    if (spare != NULL && spare->state == SPARE_RELEASED) {
-        spare->start = NULL;
-    }
-}
-
 /* -------------------------------------------------------------------------- methods */
 
 /* Cast a function that takes more than two arguments for a PyMethodDef. */
@@ -320,13 +345,11 @@ buffer_forget_spare(BufferObject *self)
 static inline PyObject *
 buffer_none_or_null(int rc)
 {
+    assert((rc < 0) == (PyErr_Occurred() != NULL));
     if (rc < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
 }
-
-/* Return what is wrong with the buffer, or NULL. */
-const char *buffer_check(BufferObject *self);
 
 #endif

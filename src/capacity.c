@@ -6,11 +6,11 @@
 PyDoc_STRVAR(reserve_doc,
 "reserve($self, nbytes, /)\n--\n\n"
 "Make the capacity at least `nbytes` bytes in all.\n\n"
-"The bytes do not move while the buffer grows up to that, unless bytes are removed from\n"
-"it. From 72 KiB up this takes address space and no memory. Raise ValueError if `nbytes`\n"
-"is negative, MemoryError if the system refuses or a limit is less. If the capacity is\n"
-"less than `nbytes` and there is no limit, raise BufferError while the bytes are\n"
-"exported. An operation that removes bytes may give the reserved capacity back.\n\n"
+"The bytes do not move while the buffer grows up to that, unless some are removed.\n"
+"From 72 KiB up this takes address space and no memory. Raise ValueError if `nbytes`\n"
+"is negative, MemoryError if the system refuses or a limit is less. If the capacity\n"
+"must grow and there is no limit, raise BufferError while the bytes are exported. An\n"
+"operation that removes bytes may give the reserved capacity back.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> buf.reserve(1 << 20)\n"
@@ -24,6 +24,7 @@ growbuffer_reserve(PyObject *op, PyObject *nbytes)
     if (args_nbytes(nbytes, "nbytes", 0, &capacity) < 0) {
         return NULL;
     }
+    assert(capacity >= 0);
     BUFFER_LOCKED(int, rc, op, buffer_reserve(buffer_cast(op), (size_t)capacity));
     return buffer_none_or_null(rc);
 }
@@ -52,6 +53,7 @@ memory_nbytes(PyObject *op)
 {
     BUFFER_LOCKED(size_t, nbytes, op,
                   store_nbytes(&buffer_cast(op)->store) + buffer_held(buffer_cast(op)));
+    assert(nbytes <= PY_SSIZE_T_MAX);
     return nbytes;
 }
 
@@ -63,12 +65,13 @@ PyDoc_STRVAR(sizeof_doc,
 static PyObject *
 growbuffer_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    assert((size_t)Py_TYPE(op)->tp_basicsize >= sizeof(BufferObject));
     return PyLong_FromSize_t((size_t)Py_TYPE(op)->tp_basicsize + memory_nbytes(op));
 }
 
 PyDoc_STRVAR(alloc_doc,
 "__alloc__($self, /)\n--\n\n"
-"Return the bytes of memory that the contents may occupy, including the NUL after them.");
+"Return the bytes of memory that the contents may occupy, the NUL included.");
 
 static PyObject *
 growbuffer_alloc(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -88,6 +91,7 @@ static PyObject *
 growbuffer_capacity(PyObject *op, void *Py_UNUSED(closure))
 {
     BUFFER_LOCKED(size_t, capacity, op, store_capacity(&buffer_cast(op)->store));
+    assert(capacity < GROWTH_MAX);
     return PyLong_FromSize_t(capacity);
 }
 
@@ -101,6 +105,7 @@ static PyObject *
 growbuffer_limit(PyObject *op, void *Py_UNUSED(closure))
 {
     BUFFER_LOCKED(size_t, limit, op, buffer_limit(buffer_cast(op)));
+    assert(limit <= SPAN_MAX_LIMIT);
     if (limit == 0) {
         Py_RETURN_NONE;
     }

@@ -8,15 +8,15 @@
 enum { BLOCK = 256, LINE = 64 };
 
 /* The last block is copied first, because of 4 KiB aliasing: a processor that decides
- * whether a load reads what an earlier instruction stores compares only the last 12 bits
- * of the two addresses. The target begins a few bytes after the source in these bits. So
- * if the first block were copied first, each load would seem to read what was just
- * stored, and would wait for it.
+ * whether a load reads what an earlier instruction stores compares only the last 12
+ * bits of the two addresses. The target begins a few bytes after the source in these
+ * bits. So if the first block were copied first, each load would seem to read what was
+ * just stored, and would wait for it.
  *
  *   from               |<- loaded next ->|<- loaded before ->|
  *   to, modulo 4 KiB                       |<- stored before ->|
  */
-void
+static void
 copy_from_end(char *to, const char *from, size_t nbytes)
 {
     assert(to >= from + nbytes || from >= to + nbytes);
@@ -29,4 +29,17 @@ copy_from_end(char *to, const char *from, size_t nbytes)
         memcpy(to + nbytes, from + nbytes, BLOCK);
     }
     memcpy(to, from, nbytes);
+}
+
+void
+copy_many(char *to, const char *from, size_t nbytes)
+{
+    size_t ahead = ((uintptr_t)to - (uintptr_t)from) % COPY_PAGE;
+    assert(nbytes >= COPY_MANY);
+    if (ahead > 0 && ahead < COPY_NEAR) {
+        copy_from_end(to, from, nbytes);
+    }
+    else {
+        memcpy(to, from, nbytes);
+    }
 }

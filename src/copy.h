@@ -13,17 +13,16 @@
  * little to the right, as rjust() does, always has such a distance. */
 enum { COPY_MANY = 2048, COPY_PAGE = 4096, COPY_NEAR = 32 };
 
-/* As memcpy(), without that instruction. pre: nbytes >= COPY_MANY. */
-void copy_from_end(char *to, const char *from, size_t nbytes);
+/* As memcpy(), without that instruction where it is slow. pre: nbytes >= COPY_MANY. */
+void copy_many(char *to, const char *from, size_t nbytes);
 
 /* Copy bytes that do not overlap. Nothing is read or written for 0 bytes, so the
- * pointers may be NULL then. */
+ * pointers may be NULL then. The length is looked at first: most copies are short. */
 static inline void
 copy_bytes(char *to, const char *from, size_t nbytes)
 {
-    size_t distance = ((uintptr_t)to - (uintptr_t)from) % COPY_PAGE;
-    if (nbytes >= COPY_MANY && distance > 0 && distance < COPY_NEAR) {
-        copy_from_end(to, from, nbytes);
+    if (nbytes >= COPY_MANY) {
+        copy_many(to, from, nbytes);
     }
     else if (nbytes > 0) {
         memcpy(to, from, nbytes);

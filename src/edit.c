@@ -21,6 +21,7 @@ edit_append_bytes(BufferObject *self, const char *bytes, size_t nbytes)
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
+    assert(buffer_length(self) == at + nbytes);
     copy_bytes(buffer_bytes(self) + at, bytes, nbytes);
     return 0;
 }
@@ -32,7 +33,8 @@ edit_append_self(BufferObject *self)
     if (buffer_append(self, nbytes) < 0) {
         return -1;
     }
-    memcpy(buffer_bytes(self) + nbytes, buffer_bytes(self), nbytes);
+    assert(buffer_length(self) == 2 * nbytes);
+    copy_bytes(buffer_bytes(self) + nbytes, buffer_bytes(self), nbytes);
     return 0;
 }
 
@@ -42,9 +44,13 @@ static int
 edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
              size_t nbytes)
 {
+    assert(at <= buffer_length(self) && removed <= buffer_length(self) - at);
+    assert(nbytes == 0 || bytes + nbytes <= buffer_bytes(self) ||
+           bytes >= buffer_bytes(self) + buffer_length(self));
     if (buffer_splice(self, at, removed, nbytes) < 0) {
         return -1;
     }
+    assert(nbytes <= buffer_length(self) - at);
     copy_bytes(buffer_bytes(self) + at, bytes, nbytes);
     return 0;
 }
@@ -75,6 +81,7 @@ growbuffer_append(PyObject *op, PyObject *item)
     Py_BEGIN_CRITICAL_SECTION(op);
     rc = buffer_append(self, 1);
     if (rc == 0) {
+        assert(buffer_length(self) > 0);
         buffer_bytes(self)[buffer_length(self) - 1] = (char)value;
     }
     Py_END_CRITICAL_SECTION();
@@ -104,6 +111,7 @@ extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *r
                   old_end < buffer_length(self) && at_old_end
                       ? edit_replace(self, old_end, 0, view.buf, (size_t)view.len)
                       : edit_append_bytes(self, view.buf, (size_t)view.len));
+    assert(view.obj != NULL && view.itemsize == 1);
     PyBuffer_Release(&view);
     return rc;
 }
@@ -188,6 +196,7 @@ repeat_in_place(BufferObject *self, size_t count)
     if (buffer_append(self, unit * (count - 1)) < 0) {
         return -1;
     }
+    assert(buffer_length(self) == unit * count);
     if (unit > 0) {
         store_repeat(buffer_bytes(self), unit, unit * count);
     }
@@ -224,6 +233,7 @@ insert_byte(BufferObject *self, Py_ssize_t index, unsigned char value)
         index += length;
     }
     index = index < 0 ? 0 : index > length ? length : index;
+    assert(index >= 0 && index <= length);
     return edit_replace(self, (size_t)index, 0, (const char *)&value, 1);
 }
 
@@ -267,6 +277,7 @@ pop_byte(BufferObject *self, Py_ssize_t index)
         PyErr_SetString(PyExc_IndexError, "pop index out of range");
         return -1;
     }
+    assert(index >= 0 && (size_t)index < buffer_length(self));
     unsigned char value = (unsigned char)buffer_bytes(self)[index];
     return buffer_splice(self, (size_t)index, 1, 0) < 0 ? -1 : value;
 }
@@ -303,6 +314,7 @@ remove_byte(BufferObject *self, unsigned char value)
         PyErr_SetString(PyExc_ValueError, "value not found in bytearray");
         return -1;
     }
+    assert(found >= bytes && (size_t)(found - bytes) < buffer_length(self));
     return buffer_splice(self, (size_t)(found - bytes), 1, 0);
 }
 
@@ -353,6 +365,7 @@ static int
 set_length(BufferObject *self, size_t to)
 {
     size_t from = buffer_length(self);
+    assert(to <= PY_SSIZE_T_MAX && from <= PY_SSIZE_T_MAX);
     return to <= from ? buffer_splice(self, to, from - to, 0)
                       : buffer_append_zeros(self, to - from);
 }
@@ -386,6 +399,7 @@ struct source {
 static void
 source_close(struct source *source)
 {
+    assert(source->view.obj == NULL || store_kind(&source->store) == STORE_EMPTY);
     PyBuffer_Release(&source->view);
     store_free(&source->store);
 }
@@ -402,6 +416,7 @@ source_open(struct source *source, PyObject *op, PyObject *values)
         if (PyObject_GetBuffer(values, &source->view, PyBUF_SIMPLE) < 0) {
             return -1;
         }
+        assert(source->view.len >= 0 && source->view.itemsize == 1);
         source->bytes = source->view.buf;
         source->nbytes = (size_t)source->view.len;
         return 0;
@@ -415,6 +430,7 @@ source_open(struct source *source, PyObject *op, PyObject *values)
         store_free(&source->store);
         return -1;
     }
+    assert(store_check(&source->store) == NULL);
     source->bytes = source->store.start;
     source->nbytes = source->store.length;
     return 0;
@@ -434,6 +450,8 @@ delete_every(BufferObject *self, size_t first, size_t step, size_t count)
     if (count == 0) {
         return 0;
     }
+    assert(step >= 1 && first < buffer_length(self));
+    assert((count - 1) * step < buffer_length(self) - first);
     char *bytes = buffer_bytes(self);
     char *end = bytes + buffer_length(self);
     char *to = bytes + first, *from = to;
@@ -444,6 +462,7 @@ delete_every(BufferObject *self, size_t first, size_t step, size_t count)
         to += run;
         from += run;
     }
+    assert(from == end && (size_t)(end - to) == count);
     return buffer_splice(self, (size_t)(to - bytes), count, 0);
 }
 
@@ -459,6 +478,9 @@ assign_every(BufferObject *self, Py_ssize_t first, Py_ssize_t step, Py_ssize_t c
         return -1;
     }
     char *bytes = buffer_bytes(self);
+    assert(count == 0 || (first >= 0 && (size_t)first < buffer_length(self)));
+    assert(count == 0 || first + (count - 1) * step >= 0);
+    assert(count == 0 || (size_t)(first + (count - 1) * step) < buffer_length(self));
     for (Py_ssize_t i = 0; i < count; i++) {
         bytes[first + i * step] = source->bytes[i];
     }
@@ -473,6 +495,7 @@ assign_slice(BufferObject *self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t s
 {
     Py_ssize_t length = (Py_ssize_t)buffer_length(self);
     Py_ssize_t count = PySlice_AdjustIndices(length, &start, &stop, step);
+    assert(step != 0 && count >= 0 && count <= length);
     if (step == 1 && source == NULL) {
         return buffer_splice(self, (size_t)start, (size_t)count, 0);
     }
@@ -487,6 +510,7 @@ assign_slice(BufferObject *self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t s
         start += step * (count - 1);
         step = -step;
     }
+    assert(count == 0 || (start >= 0 && step > 1) || step == 1);
     return delete_every(self, (size_t)start, (size_t)step, (size_t)count);
 }
 
@@ -523,6 +547,7 @@ assign_item(BufferObject *self, Py_ssize_t index, bool delete, unsigned char val
         PyErr_SetString(PyExc_IndexError, "bytearray index out of range");
         return -1;
     }
+    assert(index >= 0 && (size_t)index < buffer_length(self));
     if (delete) {
         return buffer_splice(self, (size_t)index, 1, 0);
     }

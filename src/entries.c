@@ -177,7 +177,7 @@ find_reservation_to_evict(void)
     return count >= POOL_MAX_RESERVATIONS ? oldest : -1;
 }
 
-/* Evict one entry, if `span` cannot be added as it is. Return whether one was evicted. */
+/* Evict one entry if `span` cannot be added now. Return whether one was evicted. */
 static bool
 evict_for(const struct span *span, enum entry_kind kind)
 {

@@ -1,12 +1,12 @@
 /* entries: the entries of the pool (pool.h), in two arrays, each oldest first.
  *
- * `small` holds dirty spans of 2 MiB that were never cut and are not in huge pages. Each
- * buffer of 72 KiB to 2 MiB leaves one, so there may be many. The newest is taken and
- * the oldest is evicted, so this array is never searched.
+ * `small` holds dirty spans of 2 MiB that were never cut and are not in huge pages.
+ * Each buffer of 72 KiB to 2 MiB leaves one, so there may be many. The newest is taken
+ * and the oldest is evicted, so this array is never searched.
  *
- * `slots` holds all other entries. It is searched linearly, because they are few. A slot
- * is an index into it. When an entry is removed, the later entries move to the slot
- * before theirs.
+ * `slots` holds all other entries. It is searched linearly, because they are few. A
+ * slot is an index into it. When an entry is removed, the later entries move to the
+ * slot before theirs.
  *
  * pre, of all functions except entries_lock() and entries_discard_tail(): the caller
  * holds the lock.
@@ -66,10 +66,10 @@ struct span entries_remove_small(bool newest);
 /* Return the newest or oldest entry of `small`. pre: there is one. */
 const struct entry *entries_small_end(bool newest);
 
-/* Make the pool able to add an entry: evict idle entries, and then the oldest ones until
- * its array has a free place and the limit is kept. The lock may be released for some
- * time, but it is held when this returns. Return false if the entry alone is over the
- * limit. */
+/* Make the pool able to add an entry: evict idle entries, and then the oldest ones
+ * until its array has a free place and the limit is kept. The lock may be released for
+ * some time, but it is held when this returns. Return false if the entry alone is over
+ * the limit. */
 bool entries_make_space(const struct span *span, enum entry_kind kind, uint64_t now_ms);
 
 /* Add an entry. pre: entries_make_space() returned true for it, and the lock was held

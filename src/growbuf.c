@@ -286,9 +286,10 @@ stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(trim_doc,
 "trim()\n--\n\n"
 "Give all memory and address space that is kept for the next buffer back to the\n"
-"system, and small objects that are kept to Python's allocator. The bytes of buffers in\n"
-"use are not touched; what they do not need of their memory is given back by their own\n"
-"trim(). Costs a system call for each entry of the pool: see pool_spans in stats().\n\n"
+"system, and the small objects that are kept back to Python's allocator. The bytes of\n"
+"buffers in use are not touched; what they do not need of their memory is given back\n"
+"by their own trim(). Costs a system call for each entry of the pool: see pool_spans\n"
+"in stats().\n\n"
 ">>> import growbuf\n"
 ">>> growbuf.trim()\n"
 ">>> growbuf.stats()['pool_bytes']\n"

@@ -18,12 +18,12 @@
  * tables. */
 #define GROWTH_QUANTUM ((size_t)2 << 20)
 
-/* A store leaves so many bytes at the start of its span unused. An object that takes
- * over the span has its header there (frozen.c). A span begins at a page boundary, so a
- * store that leaves no more bytes unused begins at a multiple of 128.
- * They are not 64, because the bytes of a large bytes object begin 48 bytes into a page:
- * memcpy() from there to 64 bytes into another page is slow on some processors
- * (copy.h). */
+/* A store leaves at least this many bytes at the start of its span unused. An object
+ * that takes over the span has its header there (frozen.c). A span begins at a page
+ * boundary, so a store that leaves exactly these bytes unused begins at a multiple of
+ * 128. If they were 64, it would be slow on some processors to copy from a large bytes
+ * object (copy.h): its bytes begin 48 bytes into a page, and those of the store would
+ * begin 16 bytes after that. */
 #define GROWTH_FRONT ((size_t)128)
 
 /* A store moves from the heap to a span at this many bytes. If it were larger, more
@@ -42,7 +42,7 @@
 #define GROWTH_HUGE_MIN ((size_t)4 << 20)
 
 /* A store that needs fewer bytes than this gets no span in huge pages, nor a part of
- * one. */
+ * one: its first byte would take a page of 2 MiB. */
 #define GROWTH_HUGE_PART_MIN ((size_t)1 << 20)
 
 /* From this many zero bytes on, fresh pages are used, which the kernel clears when they
@@ -52,10 +52,10 @@
 /* Return `nbytes` rounded up to a multiple of `unit`, a power of two. */
 size_t growth_round_up(size_t nbytes, size_t unit);
 
-/* Return the size of the heap block that `needed` bytes (the NUL included) get, when the
- * present block has `allocated` bytes (0 if there is none). If `needed` is more than
- * 1.25 times `allocated`, that is `needed`. Otherwise the store grows in small steps,
- * and its block gets more than `needed`:
+/* Return the size of the heap block that `needed` bytes (the NUL included) get, when
+ * the present block has `allocated` bytes (0 if there is none). If `needed` is more
+ * than 1.25 times `allocated`, that is `needed`. Otherwise the store grows in small
+ * steps, and its block gets more than `needed`:
  *   below 16 KiB  a quarter more, since there may be many such stores;
  *   from 16 KiB   a half, since copies take time and the store will soon be in a span;
  *   from 256 KiB  an eighth, as in bytearray: only the rung `heap` has such blocks.
@@ -71,9 +71,9 @@ size_t growth_span(size_t needed, size_t length);
  * growth_span(): an eighth more than `needed`. */
 size_t growth_span_modest(size_t needed);
 
-/* Return the offset up to which pages are made present, if `length` bytes are in use and
- * the last of them ends at offset `end`. It is `end` plus length / 8, except that no
- * fewer than 64 KiB and no more than 32 MiB are added. If `length` is below 64 KiB,
+/* Return the offset up to which pages are made present, if `length` bytes are in use
+ * and the last of them ends at offset `end`. It is `end` plus length / 8, except that
+ * no fewer than 64 KiB and no more than 32 MiB are added. If `length` is below 64 KiB,
  * `length` is added, or 4 KiB if that is more. */
 size_t growth_ahead(size_t end, size_t length);
 

@@ -182,7 +182,11 @@ static inline PyObject *
 io_get_bytes(IOObject *self, size_t at, size_t nbytes)
 {
     if (nbytes == io_length(self) && nbytes > 1) {
-        return io_get_all_locked(self);
+        if (self->bytes == NULL || nbytes < (size_t)PyBytes_GET_SIZE(self->bytes)) {
+            return io_get_all_locked(self);
+        }
+        self->shared = true;
+        return Py_NewRef(self->bytes);
     }
     assert(nbytes == 0 || (at < io_length(self) && nbytes <= io_length(self) - at));
     /* If the position is past the end, then no address belongs to it. */

@@ -27,53 +27,67 @@ io_put(IOObject *self, const char *bytes, size_t nbytes)
     return 0;
 }
 
-/* Write all bytes of the file's own buffer. Return their number, as write() does. */
-static PyObject *
-io_put_own_buffer(IOObject *self)
+/* What write() returns is made before the bytes are written, because making it can fail.
+ * For writelines(), which returns no numbers, `number` is NULL. */
+static int
+io_make_number(PyObject **number, size_t nbytes)
 {
-    size_t nbytes = buffer_length(self->buffer);
-    PyObject *result = PyLong_FromSize_t(nbytes);
-    /* First make the place, since that may move the bytes. */
-    if (result != NULL && nbytes > 0 && io_make_place(self, nbytes) == NULL) {
-        Py_CLEAR(result);
+    if (number != NULL) {
+        *number = PyLong_FromSize_t(nbytes);
     }
-    if (result != NULL) {
-        (void)io_put(self, buffer_bytes(self->buffer), nbytes);
-    }
-    return result;
+    return number != NULL && *number == NULL ? -1 : 0;
 }
 
-/* If `data` is the file's own buffer, write its bytes, and assign what write() returns
- * to `*result`: NULL if there was an exception. No export is taken, because an exported
- * buffer cannot grow. Return false, and do nothing, if `data` is another object. */
-static bool
-io_write_own_buffer(IOObject *self, PyObject *data, PyObject **result)
+static int
+io_write_bytes(IOObject *self, const char *bytes, Py_ssize_t nbytes, PyObject **number)
 {
-    bool own = true; /* if the file is closed there is nothing more to do */
-    *result = NULL;
-    IO_IF_OPEN(self, {
-        own = (PyObject *)self->buffer == data;
-        *result = own ? io_put_own_buffer(self) : NULL;
-    });
-    return own;
-}
-
-/* Write `nbytes` bytes and return their number as an int. The int is made before the
- * write, because making it can fail. */
-static PyObject *
-io_write_nbytes(PyObject *op, const char *bytes, Py_ssize_t nbytes)
-{
-    IOObject *self = io_cast(op);
-    PyObject *result = PyLong_FromSsize_t(nbytes);
-    if (result == NULL) {
-        return NULL;
+    if (io_make_number(number, (size_t)nbytes) < 0) {
+        return -1;
     }
     int rc = -1;
     IO_IF_OPEN(self, rc = io_put(self, bytes, (size_t)nbytes));
-    if (rc < 0) {
-        Py_CLEAR(result);
+    return rc;
+}
+
+/* Write all bytes of the file's own buffer. No export is taken, because an exported
+ * buffer cannot grow. */
+static int
+io_put_own_buffer(IOObject *self, PyObject **number)
+{
+    size_t nbytes = buffer_length(self->buffer);
+    if (io_make_number(number, nbytes) < 0) {
+        return -1;
     }
-    return result;
+    /* First make the place, since that may move the bytes. */
+    return nbytes > 0 && io_make_place(self, nbytes) == NULL
+               ? -1
+               : io_put(self, buffer_bytes(self->buffer), nbytes);
+}
+
+/* Write the bytes of an object. On failure `*number` may be an object all the same. */
+static int
+io_write_object(IOObject *self, PyObject *data, PyObject **number)
+{
+    if (PyBytes_CheckExact(data)) {
+        return io_write_bytes(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data),
+                              number);
+    }
+    bool is_own = false;
+    int rc = -1;
+    IO_IF_OPEN(self, {
+        is_own = (PyObject *)self->buffer == data;
+        rc = is_own ? io_put_own_buffer(self, number) : 0;
+    });
+    if (is_own || rc < 0) {
+        return rc;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_CONTIG_RO) < 0) {
+        return -1;
+    }
+    rc = io_write_bytes(self, view.buf, view.len, number);
+    PyBuffer_Release(&view);
+    return rc;
 }
 
 const char io_write_doc[] = PyDoc_STR(
@@ -96,20 +110,11 @@ const char io_write_doc[] = PyDoc_STR(
 PyObject *
 io_write(PyObject *op, PyObject *data)
 {
-    if (PyBytes_CheckExact(data)) {
-        return io_write_nbytes(op, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
+    PyObject *number = NULL;
+    if (io_write_object(io_cast(op), data, &number) < 0) {
+        Py_CLEAR(number);
     }
-    PyObject *result;
-    if (io_write_own_buffer(io_cast(op), data, &result)) {
-        return result;
-    }
-    Py_buffer view;
-    if (PyObject_GetBuffer(data, &view, PyBUF_CONTIG_RO) < 0) {
-        return NULL;
-    }
-    result = io_write_nbytes(op, view.buf, view.len);
-    PyBuffer_Release(&view);
-    return result;
+    return number;
 }
 
 const char io_writelines_doc[] = PyDoc_STR(
@@ -133,12 +138,11 @@ io_writelines(PyObject *op, PyObject *lines)
     }
     PyObject *line;
     while ((line = PyIter_Next(iterator)) != NULL) {
-        PyObject *written = io_write(op, line);
+        int rc = io_write_object(io_cast(op), line, NULL);
         Py_DECREF(line);
-        if (written == NULL) {
+        if (rc < 0) {
             break;
         }
-        Py_DECREF(written);
     }
     Py_DECREF(iterator);
     return buffer_none_or_null(PyErr_Occurred() ? -1 : 0);

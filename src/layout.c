@@ -24,6 +24,7 @@ numpy_traverse(PyObject *op, visitproc visit, void *arg)
     for (int i = 0; i < NUMPY_NHOOKS; i++) {
         Py_VISIT(self->hooks[i]);
     }
+    Py_VISIT(self->ndarray.holder_type);
     for (int i = 0; i < NUMPY_NKEPT; i++) {
         Py_VISIT(self->kept[i].dtype);
         Py_VISIT(self->kept[i].row_shape);
@@ -59,6 +60,7 @@ numpy_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
     (void)numpy_clear(op);
+    Py_CLEAR(((NumPyObject *)op)->ndarray.holder_type);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -122,9 +124,10 @@ add_hooks(NumPyObject *self, PyObject *kwargs)
 }
 
 const char layout_use_numpy_doc[] = PyDoc_STR(
-"use_numpy(scalars, /, **hooks)\n--\n\n"
+"use_numpy(scalars, api, /, **hooks)\n--\n\n"
 "Set the types and functions that arrays use. growbuf.array calls this.\n\n"
 "scalars: a tuple of (dtype.kind, scalar), one for each scalar type.\n"
+"api: the capsule with the functions of NumPy's C API.\n"
 "hooks: types and functions, named in layout.h.\n\n"
 "Return the object that holds them.");
 
@@ -137,8 +140,9 @@ layout_use_numpy(PyObject *module, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     ((NumPyObject *)op)->space_nbytes = -1;
-    PyObject *scalars;
-    if (!PyArg_ParseTuple(args, "O:use_numpy", &scalars) || dates_init() < 0 ||
+    PyObject *scalars, *api;
+    if (!PyArg_ParseTuple(args, "OO:use_numpy", &scalars, &api) || dates_init() < 0 ||
+        ndarray_open(&((NumPyObject *)op)->ndarray, module, api) < 0 ||
         add_scalars((NumPyObject *)op, scalars) < 0 ||
         add_hooks((NumPyObject *)op, kwargs) < 0) {
         Py_DECREF(op);
@@ -269,6 +273,7 @@ PyType_Spec layout_spec = {
 void
 layout_clean_slow(const LayoutObject *layout, char *rows, size_t nbytes)
 {
+    assert(nbytes % layout->itemsize == 0);
     for (char *item = rows; item < rows + nbytes; item += layout->itemsize) {
         for (Py_ssize_t i = 0; i < layout->npaddings; i++) {
             memset(item + layout->paddings[i].offset, 0, layout->paddings[i].nbytes);
@@ -356,6 +361,7 @@ layout_choose_limit(NumPyObject *numpy, size_t nbytes, size_t max, size_t *limit
     }
     size_t space = (size_t)numpy->space_nbytes;
     size_t used = (size_t)numpy->others_nbytes + (size_t)pool_stats().reserved_nbytes;
+    assert(numpy->space_nbytes >= 0);
     *limit = 0;
     for (size_t i = 0; i < sizeof limits / sizeof *limits && *limit == 0; i++) {
         size_t reserved = 2 * limits[i].limit;
@@ -368,7 +374,7 @@ layout_choose_limit(NumPyObject *numpy, size_t nbytes, size_t max, size_t *limit
     return 0;
 }
 
-/* -------------------------------------------------------------- layouts that are kept */
+/* ------------------------------------------------------------ layouts that are kept */
 
 /* Whether an argument always means the same dtype. A list of fields may change, and so
  * may the attribute `dtype` of a class. */

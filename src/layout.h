@@ -3,7 +3,7 @@
  * growbuf/array.py is the only code that imports NumPy. At its import it passes
  * functions of NumPy's and its own to this file. Later it makes a Layout for each dtype
  * and row shape. Arrays share layouts. No NumPy header is needed: the code uses
- * ndarrays by their attributes and the buffer protocol only.
+ * ndarrays by their attributes and the buffer protocol, and ndarray.h makes them.
  */
 #ifndef GROWBUF_LAYOUT_H
 #define GROWBUF_LAYOUT_H
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "ndarray.h"
 #include "setitem.h"
 
 /* The types and functions that growbuf/array.py passes. */
@@ -47,9 +48,10 @@ typedef struct {
     PyObject_HEAD
     PyObject *hooks[NUMPY_NHOOKS];
     struct scalars scalars;
+    struct ndarray_api ndarray;
     struct kept kept[NUMPY_NKEPT];
-    Py_ssize_t space_nbytes,
-        others_nbytes; /* what address_space() returned; -1: not called */
+    /* What address_space() returned; -1: not called. */
+    Py_ssize_t space_nbytes, others_nbytes;
 } NumPyObject;
 
 /* Padding: a run of bytes of an item that belong to no value. */
@@ -81,11 +83,12 @@ layout_cast(PyObject *op)
     return (LayoutObject *)op;
 }
 
-/* use_numpy(scalars, **hooks): store what growbuf/array.py passes. */
+/* use_numpy(scalars, api, **hooks): store what growbuf/array.py passes. */
 PyObject *layout_use_numpy(PyObject *module, PyObject *args, PyObject *kwargs);
 extern const char layout_use_numpy_doc[];
 
-/* Return the layout for two arguments of GrowArray, which may be None. A new reference. */
+/* Return the layout for two arguments of GrowArray, which may be None. A new reference.
+ */
 PyObject *layout_of(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape);
 
 /* Return the buffer protocol's format of an item; the string lives as long as the

@@ -1,8 +1,8 @@
 /* maxlen: appending to a buffer that keeps its last `max` bytes only.
  *
- * What is removed from the front becomes headroom. When that is longer than the bytes in
- * use, these move to the start of the memory: one byte moves for each byte appended at
- * most, and the memory is about twice `max`.
+ * What is removed from the front becomes headroom. When that is longer than the bytes
+ * in use, these move to the start of the memory: one byte moves for each byte appended
+ * at most, and the memory is about twice `max`.
  *
  *   | headroom |<---- max bytes ---->|  tailroom  |
  *   | headroom      |<---- max bytes ---->| tailr.|    after an append

@@ -516,32 +516,63 @@ methods_hex_separated(char *to, struct piece from, char separator)
     }
 }
 
-/* The value of each hexadecimal digit plus 1; 0 for any other byte. */
-static const unsigned char digit_values[256] = {
-    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
-    ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
-    ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
-    ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
-};
+static inline unsigned char
+is_digit(unsigned char c)
+{
+    return is_between(c, '0', '9') | is_between(c | CASE, 'a', 'f');
+}
+
+/* Return the value of a hexadecimal digit. */
+static inline unsigned char
+digit_value(unsigned char c)
+{
+    return (unsigned char)((c & 15) + 9 * (c >> 6));
+}
+
+/* Read a block of digits as methods_from_hex() does. Return false if there are other
+ * bytes among them. The loops have no branches, so that compilers vectorize them. */
+enum { HEX_BLOCK = 32 };
+static inline bool
+read_hex_block(char *to, const char *from)
+{
+    unsigned char values[2 * HEX_BLOCK], valid = 1;
+    for (size_t i = 0; i < 2 * HEX_BLOCK; i++) {
+        unsigned char c = (unsigned char)from[i];
+        valid &= is_digit(c);
+        values[i] = digit_value(c);
+    }
+    for (size_t i = 0; valid && i < HEX_BLOCK; i++) {
+        to[i] = (char)(values[2 * i] << 4 | values[2 * i + 1]);
+    }
+    return valid;
+}
 
 size_t
 methods_from_hex(char *to, struct piece from)
 {
-    const char *start = to, *at = from.start, *end = at + from.nbytes;
+    const char *start = to, *at = from.start, *end = at + from.nbytes, *scattered = at;
     assert(is_apart(to, from.nbytes / 2, from));
     while (at < end) {
-        unsigned high = digit_values[(unsigned char)*at++];
-        if (high == 0) {
-            if (!is_space(at[-1])) {
-                return METHODS_NONE;
+        if (at >= scattered && end - at >= 2 * HEX_BLOCK) {
+            if (read_hex_block(to, at)) {
+                to += HEX_BLOCK;
+                at += 2 * HEX_BLOCK;
+                continue;
             }
-            continue;
+            scattered = at + 2 * HEX_BLOCK; /* not only digits before this */
         }
-        unsigned low = at < end ? digit_values[(unsigned char)*at++] : 0;
-        if (low == 0) {
+        unsigned char high = (unsigned char)at[0];
+        unsigned char low = end - at > 1 ? (unsigned char)at[1] : '\0';
+        if (is_digit(high) & is_digit(low)) {
+            *to++ = (char)(digit_value(high) << 4 | digit_value(low));
+            at += 2;
+        }
+        else if (is_space(*at)) {
+            at++;
+        }
+        else {
             return METHODS_NONE;
         }
-        *to++ = (char)((high - 1) << 4 | (low - 1));
     }
     assert((size_t)(to - start) <= from.nbytes / 2);
     return (size_t)(to - start);

@@ -3,8 +3,8 @@
  * Text is ASCII, as in bytearray. Only the functions that add to a list of pieces
  * allocate memory, and only they can fail. A function that writes a result needs a
  * target that does not overlap the source and has space for all of it. The result is as
- * long as the source, unless the function says otherwise. For two functions another one,
- * whose name ends in _nbytes, returns the length.
+ * long as the source, unless the function says otherwise. For two functions another
+ * one, whose name ends in _nbytes, returns the length.
  */
 #ifndef GROWBUF_METHODS_H
 #define GROWBUF_METHODS_H
@@ -80,8 +80,8 @@ void methods_translate(char *to, struct piece from, const char *table);
 size_t methods_translate_kept(char *to, struct piece from, const char *table,
                               const struct methods_set *deleted);
 
-/* Replace the first `count` occurrences of `old` by `new`. pre: `old` is not empty and
- * occurs that often; if `old` and `new` have the same length, it may occur less often. */
+/* Replace the first `count` occurrences of `old` by `new`. pre: `old` is not empty. It
+ * occurs that often, or `new` has the same length. */
 size_t methods_replaced_nbytes(struct piece from, struct piece old, struct piece new,
                                size_t count);
 void methods_replace(char *to, size_t nbytes, struct piece from, struct piece old,

@@ -183,12 +183,15 @@ move_maymove(struct span *span, size_t length)
         return error;
     }
     error = pages_move_onto(span->address, span->length, target);
-    if (error) {
+    if (error && error != EFAULT) {
         pages_unmap(target, length);
         return error;
     }
-    pool_count_move(span->length);
     pages_unmap(target + span->length, length - span->length);
+    if (error) {
+        return error;
+    }
+    pool_count_move(span->length);
     span->address = target;
     span->number = pool_new_mapping();
     return extend(span, length);

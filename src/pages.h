@@ -198,9 +198,10 @@ pages_have_dontunmap(void)
            pages_facts.errors[PAGES_DONTUNMAP] == 0;
 }
 
-/* Move onto `target`, and replace what is mapped there. The kernel unmaps the target
- * before it checks its limits. But no limit refuses a move that does not grow, so the
- * target is still mapped after a failure. */
+/* Move onto `target`, and replace what is mapped there. The target is still mapped after
+ * a failure, except after EFAULT: the source is more than one mapping, as it is if the
+ * program has locked a part of it. A kernel before 6.17 has unmapped the target by then,
+ * and another thread may have mapped something there. */
 int pages_move_onto(char *address, size_t length, char *target);
 
 /* Grow in place, or move to any free address. This needs additional address space for

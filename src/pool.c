@@ -1,4 +1,4 @@
-/* pool: memory that no buffer uses, kept for the next buffer; and the process's counts. */
+/* pool: memory that no buffer uses, kept for the next one; and the process's counts. */
 #include "pool.h"
 
 #include <assert.h>
@@ -87,9 +87,9 @@ find_small(size_t min_dirty, size_t length)
 }
 
 /* Among the entries that are not small spans, find the dirty span of at least `needed`
- * bytes, of which `min_dirty` are dirty, that suits best. Return its slot, or -1 if none
- * suits better than `best`, which may be NULL. A span that cannot be cut to `length` must
- * not be longer than 4 times that. */
+ * bytes, of which `min_dirty` are dirty, that suits best. Return its slot, or -1 if
+ * none suits better than `best`, which may be NULL. A span that cannot be cut to
+ * `length` must not be longer than 4 times that. */
 static int
 find_dirty(size_t needed, size_t min_dirty, size_t length, const struct span *best)
 {
@@ -110,8 +110,8 @@ find_dirty(size_t needed, size_t min_dirty, size_t length, const struct span *be
     return found;
 }
 
-/* The common part of pool_take() and pool_take_dirty(). The slots are searched only if no
- * small span will do, or if it has fewer dirty bytes than a large request needs. */
+/* The common part of pool_take() and pool_take_dirty(). The slots are searched only if
+ * no small span will do, or if it has fewer dirty bytes than a large request needs. */
 static bool
 take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
 {
@@ -148,7 +148,7 @@ pool_take_dirty(size_t needed, size_t length, struct span *span)
     return take_dirty(needed, needed, length, span);
 }
 
-/* Take the newest zero span or reservation of exactly `length` bytes, as `kind` says. */
+/* Take the newest zero span, or reservation, of exactly `length` bytes. */
 static bool
 take_exact(enum entry_kind kind, size_t length, bool may_be_huge, struct span *span)
 {
@@ -335,7 +335,8 @@ pool_tail(const struct span *span)
 
 /* If the span alone has more dirty bytes than the limit, give back what is after the
  * limit, which is rounded down to a multiple of 2 MiB: of a reservation, or if mappings
- * cannot be cut, the memory; of any other span the address space too. A limit below 2 MiB leaves the span as it is. */
+ * cannot be cut, the memory; of any other span the address space too. If the limit is
+ * below 2 MiB, do nothing. */
 static void
 cut_to(struct span *span, size_t limit)
 {

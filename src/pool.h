@@ -9,7 +9,7 @@
  *   zero spans     the old addresses of moved pages: address space without memory;
  *   reservations   the spans of deallocated buffers that had a limit, with their pages.
  *
- * The pool gives entries back to the system in these cases:
+ * The pool gives entries back to the system by itself in these cases:
  *   - Another entry is added, and all together would have more memory than the limit of
  *     the pool. The oldest entries go back first.
  *   - The pool is used, and an entry was added more than POOL_IDLE_MS ago.
@@ -28,8 +28,8 @@
 #include "span.h"
 
 /* Probe the kernel (pages_probe), call `configure_once` if it is not NULL, and register
- * the hooks for fork(). Later calls in the same process do nothing. pre: no other
- * function was called before. */
+ * the hooks for fork(). Call this before all other functions. Later calls in the same
+ * process do nothing. */
 void pool_init(enum pages_rung highest, void (*configure_once)(void));
 
 /* Set how many bytes of memory the pool may keep, and give entries back until it keeps
@@ -63,10 +63,11 @@ bool pool_take_after(struct span *span, size_t needed, size_t length);
  * which is set to zero. */
 void pool_take_tail(struct span *span, size_t end);
 
-/* Keep the pages of `span` from offset `from` on as its tail. The byte before them is set
- * to zero and `dirty_end` becomes its offset, from - 1: the byte at dirty_end is always
- * zero, and never in the tail. Pages for which the limit of the pool leaves no space go
- * back to the system. pre: from <= dirty_end, and `from` is the offset of a page. */
+/* Keep the pages of `span` from offset `from` on as its tail. The byte before them is
+ * set to zero and `dirty_end` becomes its offset, from - 1: the byte at dirty_end is
+ * always zero, and never in the tail. Pages for which the limit of the pool leaves no
+ * space go back to the system. pre: from <= dirty_end, and `from` is the offset of a
+ * page. */
 void pool_keep_tail(struct span *span, size_t from);
 
 /* Return a span's tail. Its length is 0 if there is none, or the pool has given it back

@@ -8,7 +8,7 @@
 
 /* How many bytes of the tail one call of the source may fill, unless there is less
  * space. */
-enum { OFFERED_MIN = 64 * 1024, OFFERED_MAX = 16 * 1024 * 1024 };
+enum { VIEW_MIN = 64 * 1024, VIEW_MAX = 16 * 1024 * 1024 };
 
 /* ------------------------------------------------------------------- the source */
 
@@ -106,10 +106,10 @@ reserve_expected(PyObject *op, size_t nbytes)
     return rc;
 }
 
-/* Convert the result of a call of the source that could fill `offered` bytes, or NULL
- * and its exception, to a number of bytes or one of the READ_ values. */
+/* Convert the result of a call of the source with a view of `view_nbytes` bytes, or
+ * NULL and its exception, to a number of bytes or one of the READ_ values. */
 static Py_ssize_t
-convert_result(PyObject *result, Py_ssize_t offered)
+convert_result(PyObject *result, Py_ssize_t view_nbytes)
 {
     if (result == NULL && PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
         PyErr_Clear();
@@ -119,27 +119,25 @@ convert_result(PyObject *result, Py_ssize_t offered)
         return result == NULL ? READ_ERROR : READ_NOTHING_YET;
     }
     Py_ssize_t nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
-    if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > offered) {
+    if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > view_nbytes) {
         PyErr_Format(PyExc_OSError,
                      "the source says it read %zd bytes into a buffer of %zd", nbytes,
-                     offered);
+                     view_nbytes);
     }
     return PyErr_Occurred() ? READ_ERROR : nbytes;
 }
 
 size_t
-readfrom_offered(size_t expected)
+readfrom_min_view(size_t expected)
 {
-    return expected < OFFERED_MIN   ? OFFERED_MIN
-           : expected > OFFERED_MAX ? OFFERED_MAX
-                                    : expected;
+    return expected < VIEW_MIN ? VIEW_MIN : expected > VIEW_MAX ? VIEW_MAX : expected;
 }
 
 Py_ssize_t
-readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t offered)
+readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t view_nbytes)
 {
     PyObject *result = PyObject_CallOneArg(reader, view);
-    Py_ssize_t nbytes = convert_result(result, offered);
+    Py_ssize_t nbytes = convert_result(result, view_nbytes);
     Py_XDECREF(result);
     return nbytes;
 }
@@ -187,13 +185,13 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
         return read_past_limit(op, reader);
     }
     max = max < left ? max : left;
-    size_t min = readfrom_offered(expected);
+    size_t min = readfrom_min_view(expected);
     PyObject *view = spare_view(op, min < max ? min : max, max, SPARE_READER);
     if (view == NULL) {
         return READ_ERROR;
     }
-    Py_ssize_t offered = PyMemoryView_GET_BUFFER(view)->len;
-    Py_ssize_t nbytes = readfrom_call(reader, view, offered);
+    Py_ssize_t view_nbytes = PyMemoryView_GET_BUFFER(view)->len;
+    Py_ssize_t nbytes = readfrom_call(reader, view, view_nbytes);
     if (nbytes > 0 && spare_commit(op, (size_t)nbytes, view) < 0) {
         nbytes = READ_ERROR;
     }

@@ -18,16 +18,16 @@ PyObject *readfrom_find_reader(PyObject *source, PyObject **file);
  * are cleared, except one that does not derive from Exception (KeyboardInterrupt). */
 size_t readfrom_find_expected(PyObject *file);
 
-/* Return how many bytes of the tail to offer to a source that seems to have `expected`
- * more. */
-size_t readfrom_offered(size_t expected);
+/* Return the number of bytes that a view for a source should have, or more, if the
+ * source seems to have `expected` bytes left. */
+size_t readfrom_min_view(size_t expected);
 
 /* Return how many bytes can be appended to a buffer up to its limit; without one,
  * PY_SSIZE_T_MAX. */
 size_t readfrom_left(PyObject *op);
 
-/* Call the source's method with a view of `offered` bytes. Return the number of bytes
- * that it read, or one of the READ_ values. */
-Py_ssize_t readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t offered);
+/* Call the source's method with a view of `view_nbytes` bytes. Return the number of
+ * bytes that it read, or one of the READ_ values. */
+Py_ssize_t readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t view_nbytes);
 
 #endif

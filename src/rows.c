@@ -144,6 +144,7 @@ move_to_reservation(BufferObject *buffer, size_t limit)
         store_free(&fresh);
         return 1;
     }
+    assert(fresh.length == length);
     memcpy(fresh.start, buffer_bytes(buffer), length);
     int rc = buffer_exchange(buffer, &fresh);
     store_free(&fresh);
@@ -191,6 +192,12 @@ PyObject *
 rows_make_view(RowsObject *self, PyObject *bytes)
 {
     LayoutObject *layout = self->layout;
+    const struct ndarray_api *api = &layout->numpy->ndarray;
+    if (api->functions != NULL && buffer_is_exact_type(Py_TYPE(bytes))) {
+        BufferObject *buffer = buffer_cast(bytes);
+        return ndarray_make(api, buffer, layout->view_dtype,
+                            buffer_length(buffer) / layout->row_nbytes);
+    }
     PyObject *args[] = {bytes, layout->view_dtype};
     return PyObject_Vectorcall(layout->numpy->hooks[NUMPY_frombuffer], args, 2, NULL);
 }
@@ -232,8 +239,8 @@ kept_view(RowsObject *self)
      * because it is the base of all views of the kept one. */
     PyObject *view = view_of(rows_make_view(self, (PyObject *)self->buffer));
     /* Making the view may run the garbage collector, and so code that changed the
-     * length before the view was an export, or removed rows from the front. Keep it only
-     * if it shows all rows. */
+     * length before the view was an export, or removed rows from the front. Keep it
+     * only if it shows all rows. */
     if (view != NULL && !self->shared && nbytes == buffer_length(self->buffer) &&
         start == buffer_bytes(self->buffer) &&
         PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
@@ -286,9 +293,9 @@ refuse_viewed(const RowsObject *self, const char *refusal)
         self->shared ? "a view of them or of the buffer is held"
         : buffer_nexports(self->buffer) <= (size_t)self->nexports
             ? "a memoryview of them is held: release() it"
-            : "an ndarray of them is held, such as .array, a slice, a row, an iterator: "
-              "keep a .copy() instead. In IPython %xdel NAME drops what Out and _ hold; "
-              "a traceback that is kept may hold one, too";
+            : "an ndarray of them is held, such as .array, a slice, a row, an "
+              "iterator: keep a .copy() instead. In IPython %xdel NAME drops what Out "
+              "and _ hold; a traceback that is kept may hold one, too";
     PyErr_Format(PyExc_BufferError, "%s while %s", refusal, views);
     return -1;
 }

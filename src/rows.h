@@ -19,9 +19,11 @@ struct rows_extra {
      * objects are compared only: no reference is held. */
     const PyObject *views[2];
     Py_ssize_t rows[2];
-    char *before; /* the bytes that rows[0] had before it was set to rows[1], or NULL */
-    PyObject *pinned; /* views that are kept as long as the array, a list; or NULL */
-    char *pending; /* the first bytes of a row that readfrom() read in part; or NULL */
+    /* After rows[0] was set to rows[1]: two rows of bytes, what rows[0] had before that
+     * and what it was set to. Else NULL. */
+    char *before;
+    PyObject *pinned; /* a view that is kept as long as the array; or NULL */
+    char *pending;    /* what readfrom() has read and not appended (rows_readfrom.c) */
     size_t pending_nbytes;
 };
 
@@ -79,8 +81,8 @@ rows_check(PyObject *op)
     return rows_type(Py_TYPE(op)) != NULL;
 }
 
-/* Return a new object of a type that derives from GrowArray. Takes over `buffer`, which may
- * be NULL with an exception. */
+/* Return a new object of a type that derives from GrowArray. Takes over `buffer`, which
+ * may be NULL with an exception. */
 PyObject *rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout);
 
 Py_ssize_t rows_length(PyObject *op);
@@ -94,8 +96,8 @@ int rows_check_whole(const RowsObject *self);
  * Under the lock. */
 int rows_stabilize(RowsObject *self, size_t nbytes);
 
-/* Return an ndarray of the rows in an object that exports bytes: the array's own buffer,
- * one that took over its bytes, or a memoryview. */
+/* Return an ndarray of the rows in an object that exports bytes: the array's own
+ * buffer, under the lock; a new buffer; or a memoryview. */
 PyObject *rows_make_view(RowsObject *self, PyObject *bytes);
 
 /* Return the kept view if it still shows all rows, else make a new one and keep it.
@@ -106,8 +108,8 @@ PyObject *rows_kept_view(PyObject *op);
 PyObject *rows_new_view(PyObject *op);
 
 /* Drop the kept view, and raise BufferError if another view prevents rows from being
- * moved or removed. If `front` is true, only first rows are to be removed: then views of
- * a stable array do not prevent it. Dropping may run other code. Under the lock. */
+ * moved or removed. If `front` is true, only first rows are to be removed: then views
+ * of a stable array do not prevent it. Dropping may run other code. Under the lock. */
 int rows_drop_views(RowsObject *self, bool front);
 
 /* Raise an exception unless the buffer's length is a multiple of the row size and may

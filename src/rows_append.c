@@ -20,6 +20,8 @@ write_rows(RowsObject *self, PyObject *const *rows, size_t count)
 {
     LayoutObject *layout = self->layout;
     char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer), *to = end;
+    assert(count > 0);
+    assert(count * layout->row_nbytes <= store_tailroom(&self->buffer->store));
     for (size_t i = 0; i < count; i++, to += layout->row_nbytes) {
         if (!layout_write(layout, to, rows[i])) {
             *end = '\0';
@@ -78,6 +80,8 @@ rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
         return -1;
     }
     char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer);
+    assert(nbytes % self->layout->row_nbytes == 0);
+    assert(nbytes <= store_tailroom(&self->buffer->store));
     memcpy(end, bytes, nbytes);
     layout_clean(self->layout, end, nbytes);
     return rows_commit(self, nbytes) < 0 ? -1 : 1;
@@ -326,8 +330,8 @@ rows_append(PyObject *op, PyObject *row)
 PyDoc_STRVAR(extend_doc,
 "extend($self, rows, /)\n--\n\n"
 "Append all rows of an array or an iterable.\n\n"
-"rows: an array-like whose first axis counts rows, or an iterable of rows; each row is\n"
-"broadcast and cast as append() does.\n\n"
+"rows: an array-like whose first axis counts rows, or an iterable of rows; each row\n"
+"is broadcast and cast as append() does.\n\n"
 "Raise as append() does, or an exception of the iterable; then no row is appended. A\n"
 "contiguous array of the same dtype is copied once; other arrays, and the rows of an\n"
 "iterable, are first copied to memory beside the array.\n\n"

@@ -236,8 +236,9 @@ get_limit(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(pending_nbytes_doc,
-"How many bytes readfrom() has read of a row of which the rest has not come yet. They\n"
-"are hidden; the next readfrom() continues the row.\n\n"
+"How many bytes readfrom() has read of a row of which the rest has not come yet, and\n"
+"of rows that it could not append. They are hidden; the next readfrom() continues\n"
+"with them, and clear() drops them.\n\n"
 ">>> import io\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray(dtype='f8')\n"

@@ -1,10 +1,9 @@
-/* rows_edit: inserting and removing rows of a GrowArray, and setting their number. */
+/* rows_edit: inserting and removing rows of a GrowArray. */
 
 #include "rows_edit.h"
 
 #include "args.h"
 #include "rows_append.h"
-#include "transfer.h"
 
 /* ------------------------------------------------------------------------ indices */
 
@@ -79,6 +78,7 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbyte
     if (buffer_splice(self->buffer, at, 0, nbytes) < 0) {
         return -1;
     }
+    assert(at + nbytes <= buffer_length(self->buffer));
     memcpy(buffer_bytes(self->buffer) + at, bytes, nbytes);
     return 0;
 }
@@ -124,6 +124,7 @@ static int
 remove_row(RowsObject *self, Py_ssize_t row)
 {
     size_t nbytes = self->layout->row_nbytes;
+    assert(row >= 0 && (size_t)row < buffer_length(self->buffer) / nbytes);
     return buffer_splice(self->buffer, (size_t)row * nbytes, nbytes, 0);
 }
 
@@ -171,9 +172,9 @@ PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove a row and return it: an array if rows have a shape, else a scalar.\n\n"
 "index: of the row; negative numbers count from the end.\n\n"
-"Raise IndexError if there is no such row, BufferError while a view is held, except for\n"
-"the first row of a stable array. O(1) for the first and the last row; else moves the\n"
-"rows on the shorter side.\n\n"
+"Raise IndexError if there is no such row, BufferError while a view is held, except\n"
+"for the first row of a stable array. O(1) for the first and the last row; else moves\n"
+"the rows on the shorter side.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> float(samples.pop()), len(samples)\n"
@@ -266,11 +267,13 @@ delete_where(RowsObject *self, const char *gone, size_t count)
     }
     char *bytes = buffer_bytes(buffer);
     for (; next < count; next = find_bool(gone, from, count, true)) {
+        assert(to < from && from < next);
         memmove(bytes + to * row_nbytes, bytes + from * row_nbytes,
                 (next - from) * row_nbytes);
         to += next - from;
         from = find_bool(gone, next, count, false);
     }
+    assert(to < from && from <= count);
     return buffer_splice(buffer, to * row_nbytes, (from - to) * row_nbytes, 0);
 }
 
@@ -362,175 +365,8 @@ rows_delete(PyObject *op, PyObject *key)
     return rc;
 }
 
-/* ------------------------------------------------------------ all rows, and memory */
-
-static PyObject *
-make_detached(void *self, PyObject *taken)
-{
-    return rows_make_view(self, taken);
-}
-
-static PyObject *
-detach_rows(RowsObject *self)
-{
-    return rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0
-               ? NULL
-               : transfer_take_all(self->buffer, make_detached, self);
-}
-
-PyDoc_STRVAR(detach_doc,
-"detach($self, /)\n--\n\n"
-"Remove all rows and return them as an ndarray that owns their memory.\n\n"
-"Moves the pages of the rows, which takes microseconds; less than 1 MiB may be copied.\n"
-"While a view is held all rows are copied, and the view keeps its rows; an array that is\n"
-"not stable raises BufferError then.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> samples = GrowArray([1.0, 2.0])\n"
-">>> samples.detach(), len(samples)\n"
-"(array([1., 2.]), 0)");
-
-static PyObject *
-rows_detach(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    RowsObject *self = rows_cast(op);
-    PyObject *rows;
-    ROWS_LOCKED(self, rows, detach_rows(self));
-    return rows;
-}
-
-static int
-resize_to(RowsObject *self, size_t nbytes)
-{
-    if (nbytes < buffer_length(self->buffer) &&
-        rows_drop_views(self, nbytes == 0) < 0) {
-        return -1;
-    }
-    size_t length = buffer_length(self->buffer);
-    if (nbytes <= length) {
-        return buffer_splice(self->buffer, nbytes, length - nbytes, 0);
-    }
-    if (rows_check_growable(self, nbytes - length) < 0) {
-        return -1;
-    }
-    length = buffer_length(self->buffer);
-    return nbytes <= length ? 0 : buffer_append_zeros(self->buffer, nbytes - length);
-}
-
-PyDoc_STRVAR(resize_doc,
-"resize($self, nrows, /)\n--\n\n"
-"Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
-"Raise ValueError if nrows is negative or more than maxlen, MemoryError past the limit,\n"
-"BufferError if rows would be removed while a view is held. Costs one write of the new\n"
-"rows; fresh pages are zero already, and are not written to.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> samples = GrowArray([1.0])\n"
-">>> samples.resize(3)\n"
-">>> samples\n"
-"GrowArray([1., 0., 0.])");
-
-static PyObject *
-rows_resize(PyObject *op, PyObject *nrows)
-{
-    RowsObject *self = rows_cast(op);
-    size_t nbytes;
-    if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
-        return NULL;
-    }
-    if (nbytes > self->max_nbytes) {
-        PyErr_Format(PyExc_ValueError, "cannot resize to %zu rows: maxlen is %zu",
-                     nbytes / self->layout->row_nbytes,
-                     self->max_nbytes / self->layout->row_nbytes);
-        return NULL;
-    }
-    int rc;
-    ROWS_LOCKED(self, rc, resize_to(self, nbytes));
-    return buffer_none_or_null(rc);
-}
-
-static int
-reserve(RowsObject *self, size_t nbytes)
-{
-    if (nbytes <= store_capacity(&self->buffer->store)) {
-        return 0;
-    }
-    size_t more = nbytes - buffer_length(self->buffer);
-    return rows_check_growable(self, more) < 0 ? -1
-                                               : buffer_reserve(self->buffer, nbytes);
-}
-
-PyDoc_STRVAR(reserve_doc,
-"reserve($self, nrows, /)\n--\n\n"
-"Make the capacity nrows or more, the present rows included.\n\n"
-"Raise ValueError if nrows is negative, MemoryError past the limit or if the system\n"
-"refuses, BufferError if it would move rows while a view is held.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> samples = GrowArray()\n"
-">>> samples.reserve(1000)\n"
-">>> samples.capacity >= 1000\n"
-"True");
-
-static PyObject *
-rows_reserve(PyObject *op, PyObject *nrows)
-{
-    RowsObject *self = rows_cast(op);
-    size_t nbytes;
-    if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
-        return NULL;
-    }
-    nbytes = Py_MIN(nbytes, self->max_nbytes);
-    int rc;
-    ROWS_LOCKED(self, rc, reserve(self, nbytes));
-    return buffer_none_or_null(rc);
-}
-
-PyDoc_STRVAR(clear_doc,
-"clear($self, /)\n--\n\n"
-"Remove all rows and give the memory back; a view that is held keeps its rows.\n\n"
-"Raise BufferError while a view of an array that is not stable is held. Costs some\n"
-"system calls for a large array.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> samples = GrowArray([1.0, 2.0])\n"
-">>> samples.clear()\n"
-">>> len(samples)\n"
-"0");
-
-static PyObject *
-rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    RowsObject *self = rows_cast(op);
-    int rc;
-    ROWS_LOCKED(self, rc,
-                rows_drop_views(self, true) < 0 ? -1 : buffer_clear(self->buffer));
-    return buffer_none_or_null(rc);
-}
-
-PyDoc_STRVAR(trim_doc,
-"trim($self, /)\n--\n\n"
-"Give back the memory the rows do not need. Raise BufferError while a view is held.\n"
-"Costs some system calls, and a copy of the rows if rows before them were removed.\n\n"
-">>> from growbuf import GrowArray\n"
-">>> samples = GrowArray([1.0, 2.0])\n"
-">>> samples.trim()\n"
-">>> samples\n"
-"GrowArray([1., 2.])");
-
-static PyObject *
-rows_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    RowsObject *self = rows_cast(op);
-    int rc;
-    ROWS_LOCKED(self, rc,
-                rows_drop_views(self, false) < 0 ? -1 : buffer_trim(self->buffer));
-    return buffer_none_or_null(rc);
-}
-
 const PyMethodDef rows_edit_methods[] = {
     {"insert", BUFFER_METHOD(rows_insert), METH_FASTCALL, insert_doc},
     {"pop", BUFFER_METHOD(rows_pop), METH_FASTCALL, pop_doc},
-    {"detach", rows_detach, METH_NOARGS, detach_doc},
-    {"resize", rows_resize, METH_O, resize_doc},
-    {"reserve", rows_reserve, METH_O, reserve_doc},
-    {"clear", rows_clear, METH_NOARGS, clear_doc},
-    {"trim", rows_trim, METH_NOARGS, trim_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -1,4 +1,4 @@
-/* rows_edit: inserting and removing rows of a GrowArray, and setting their number. */
+/* rows_edit: inserting and removing rows of a GrowArray. */
 #ifndef GROWBUF_ROWS_EDIT_H
 #define GROWBUF_ROWS_EDIT_H
 

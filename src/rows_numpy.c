@@ -279,30 +279,21 @@ rows_clean_method(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(pin_doc,
 "_pin($self, view, /)\n--\n\n"
-"Keep a view as long as the array, since its address was given out.");
+"Keep a view as long as the array, since its address was given out.\n\n"
+"The first one is enough: while it exists, no row after its start is moved or freed.");
 
 static PyObject *
 rows_pin(PyObject *op, PyObject *view)
 {
     RowsObject *self = rows_cast(op);
-    PyObject *list = PyList_New(0);
-    int rc = -1;
-    if (list != NULL) {
-        Py_BEGIN_CRITICAL_SECTION(self->buffer);
-        struct rows_extra *extra = rows_ensure_extra(self);
-        if (extra == NULL) {
-            PyErr_NoMemory();
-        }
-        else {
-            if (extra->pinned == NULL) {
-                extra->pinned = Py_NewRef(list);
-            }
-            rc = PyList_Append(extra->pinned, view);
-        }
-        Py_END_CRITICAL_SECTION();
-        Py_DECREF(list);
+    struct rows_extra *extra;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    extra = rows_ensure_extra(self);
+    if (extra != NULL && extra->pinned == NULL) {
+        extra->pinned = Py_NewRef(view);
     }
-    return buffer_none_or_null(rc);
+    Py_END_CRITICAL_SECTION();
+    return extra == NULL ? PyErr_NoMemory() : Py_NewRef(Py_None);
 }
 
 const PyMethodDef rows_numpy_methods[] = {

@@ -1,12 +1,15 @@
 /* rows_readfrom: reading whole rows from a file, a descriptor or a socket.
  *
- * The source writes to the tail of the buffer until a row is complete. Then all complete
- * rows are appended at once. The bytes of the next row are copied to `pending` of the
- * array, and to the tail again before the next read. So no other code sees them, and
- * less than a row is copied for each row or more that is appended.
+ * The source writes to the tail of the buffer until a row is complete. Then all
+ * complete rows are appended at once. The bytes of the next row are copied to `pending`
+ * of the array, and to the tail again before the next read. So no other code sees them,
+ * and less than a row is copied for each row or more that is appended.
  *
  *   | rows | row | row | part |  tail  |      after a read
  *   | rows           |NUL              |      appended;  pending: |part|
+ *
+ * If complete rows cannot be appended, because a view of an array that is not stable
+ * was made meanwhile, they become pending too, and the next call appends them.
  */
 #include "rows_readfrom.h"
 
@@ -20,7 +23,8 @@ struct reading {
     size_t expected, max;
 };
 
-/* Make the memory for a part of a row. It may hold a whole row, if the array is full. */
+/* Make the memory for a part of a row. It may hold a whole row, if the array is full.
+ */
 static int
 ensure_pending(RowsObject *self)
 {
@@ -38,27 +42,64 @@ ensure_pending(RowsObject *self)
     return rc;
 }
 
+/* Move pending bytes to the tail: the part of a row, or as many complete rows as there
+ * is space for. Return their number. */
 static size_t
-take_pending(RowsObject *self, char *to)
+take_pending(RowsObject *self, char *to, size_t max)
 {
-    size_t nbytes;
+    size_t row_nbytes = self->layout->row_nbytes, nbytes;
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    nbytes = self->extra->pending_nbytes;
-    memcpy(to, self->extra->pending, nbytes);
-    self->extra->pending_nbytes = 0;
+    struct rows_extra *extra = self->extra;
+    nbytes = extra->pending_nbytes;
+    if (nbytes >= row_nbytes) {
+        nbytes = Py_MIN(nbytes, max);
+        nbytes -= nbytes % row_nbytes;
+    }
+    assert(nbytes <= max);
+    extra->pending_nbytes -= nbytes;
+    memcpy(to, extra->pending, nbytes);
+    memmove(extra->pending, extra->pending + nbytes, extra->pending_nbytes);
     Py_END_CRITICAL_SECTION();
     return nbytes;
 }
 
-/* Append bytes to the part of a row. If two threads read at once from sources for a full
- * array, there may be no place for the last byte. */
+/* Append bytes to the part of a row. If two threads read at once from sources for a
+ * full array, there may be no place for the last byte. */
 static void
 put_pending(RowsObject *self, const char *bytes, size_t nbytes)
 {
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    nbytes = Py_MIN(nbytes, self->layout->row_nbytes - self->extra->pending_nbytes);
-    memcpy(self->extra->pending + self->extra->pending_nbytes, bytes, nbytes);
-    self->extra->pending_nbytes += nbytes;
+    struct rows_extra *extra = self->extra;
+    size_t row_nbytes = self->layout->row_nbytes;
+    size_t max = row_nbytes - Py_MIN(extra->pending_nbytes, row_nbytes);
+    nbytes = Py_MIN(nbytes, max);
+    assert(extra->pending_nbytes + nbytes <= row_nbytes || nbytes == 0);
+    memcpy(extra->pending + extra->pending_nbytes, bytes, nbytes);
+    extra->pending_nbytes += nbytes;
+    Py_END_CRITICAL_SECTION();
+}
+
+/* Make complete rows pending, before the part of a row that follows them. `first` is
+ * their first byte, which a NUL may have replaced. If there is no memory for them,
+ * raise MemoryError: they are lost. */
+static void
+put_back_pending(RowsObject *self, const char *bytes, size_t nbytes, char first)
+{
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    struct rows_extra *extra = self->extra;
+    size_t all = nbytes + extra->pending_nbytes;
+    char *pending =
+        PyMem_Realloc(extra->pending, Py_MAX(all, self->layout->row_nbytes));
+    if (pending == NULL) {
+        PyErr_NoMemory();
+    }
+    else {
+        memmove(pending + nbytes, pending, extra->pending_nbytes);
+        memcpy(pending, bytes, nbytes);
+        pending[0] = first;
+        extra->pending = pending;
+        extra->pending_nbytes = all;
+    }
     Py_END_CRITICAL_SECTION();
 }
 
@@ -113,6 +154,37 @@ read_into(PyObject *reader, PyObject *view, size_t offset)
     return nbytes;
 }
 
+/* Append the complete rows at the start of a view of the tail. If that is refused, keep
+ * them for the next call. An exception that the source has raised stays set. */
+static int
+append_complete(PyObject *op, PyObject *view, size_t nbytes, char first)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (rows_spare_commit(op, nbytes, view) == 0) {
+        PyErr_Restore(type, value, traceback);
+        return 0;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_buffer held; /* the source may have kept the view, and release it */
+    if (PyObject_GetBuffer(view, &held, PyBUF_SIMPLE) == 0) {
+        put_back_pending(rows_cast(op), held.buf, nbytes, first);
+        PyBuffer_Release(&held);
+    }
+    if (PyErr_Occurred()) {
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+    }
+    else {
+        PyErr_Restore(type, value, traceback);
+    }
+    return -1;
+}
+
 /* Read into a view of the tail until a row is complete. Append the complete rows, and
  * keep the part of the next one. Return as readfrom_call(), and the number of bytes of
  * the rows in *appended. */
@@ -121,13 +193,12 @@ read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
 {
     RowsObject *self = rows_cast(op);
     size_t row_nbytes = self->layout->row_nbytes;
-    Py_buffer
-        held; /* until the bytes were looked at, the source cannot release the view */
+    Py_buffer held; /* the source cannot release the view before its bytes are read */
     if (PyObject_GetBuffer(view, &held, PyBUF_SIMPLE) < 0) {
         return READ_ERROR;
     }
     char *bytes = held.buf;
-    size_t filled = take_pending(self, bytes);
+    size_t filled = take_pending(self, bytes, (size_t)held.len);
     Py_ssize_t nbytes = 1;
     while (filled < row_nbytes && nbytes > 0) {
         nbytes = read_into(reader, view, filled);
@@ -136,23 +207,15 @@ read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
             nbytes = READ_ERROR;
         }
     }
-    size_t part = filled % row_nbytes;
-    put_pending(self, bytes + (filled - part), part);
+    assert(filled <= (size_t)held.len);
+    size_t part = filled % row_nbytes, complete = filled - part;
+    char first = bytes[0];
+    put_pending(self, bytes + complete, part);
     PyBuffer_Release(&held);
-    *appended = filled - part;
-    if (*appended == 0) {
-        return nbytes;
-    }
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    if (rows_spare_commit(op, *appended, view) < 0) {
-        *appended = 0;
-        Py_XDECREF(type);
-        Py_XDECREF(value);
-        Py_XDECREF(traceback);
+    if (complete > 0 && append_complete(op, view, complete, first) < 0) {
         return READ_ERROR;
     }
-    PyErr_Restore(type, value, traceback);
+    *appended = complete;
     return nbytes;
 }
 
@@ -167,7 +230,7 @@ read_rows_once(PyObject *op, const struct reading *reading, size_t *appended)
     }
     size_t max = Py_MIN(reading->max, left);
     max = Py_MIN(max, Py_MAX(self->max_nbytes, row_nbytes));
-    size_t min = Py_MAX(readfrom_offered(reading->expected), row_nbytes);
+    size_t min = Py_MAX(readfrom_min_view(reading->expected), row_nbytes);
     PyObject *view = rows_spare_view(op, Py_MIN(min, max), max, SPARE_READER);
     if (view == NULL) {
         return READ_ERROR;
@@ -182,14 +245,14 @@ read_rows_once(PyObject *op, const struct reading *reading, size_t *appended)
 static PyObject *
 read_all_rows(PyObject *op, struct reading *reading)
 {
-    size_t done = 0, appended = 0;
+    size_t done = 0;
     Py_ssize_t nbytes = 1;
     while (nbytes > 0 && reading->max > 0) {
+        size_t appended = 0;
         nbytes = read_rows_once(op, reading, &appended);
         done += appended;
         reading->max -= appended;
         reading->expected -= Py_MIN(appended, reading->expected);
-        appended = 0;
     }
     if (nbytes == READ_ERROR) {
         return NULL;
@@ -206,13 +269,16 @@ PyDoc_STRVAR(readfrom_doc,
 "source: a file descriptor, an object with readinto() (a file) or with recv_into()\n"
 "(a socket). It reads into the array's own memory. Its bytes are rows as they lie in\n"
 "memory.\n"
-"nrows: the largest number of rows to read; -1 or None reads to the end of the source.\n\n"
-"If the source has only a part of a row, its bytes are hidden until a later call reads\n"
-"the rest; pending_nbytes is their number. So a view never shows a row that is not\n"
-"whole. Return None if a non-blocking source has nothing yet and no row came before.\n"
-"When the source raises, or the array reaches its limit (MemoryError), all rows and\n"
-"bytes that have arrived are kept. Other threads run while the source waits. They may\n"
-"read the array, but cannot change its length (BufferError).\n\n"
+"nrows: the largest number of rows to read; -1 or None reads to the end of the\n"
+"source.\n\n"
+"If the source has only a part of a row, its bytes are hidden until a later call\n"
+"reads the rest; pending_nbytes is their number. So a view never shows a row that is\n"
+"not whole. Return None if a non-blocking source has nothing yet and no row came\n"
+"before. When the source raises, or the array reaches its limit (MemoryError), all\n"
+"rows and bytes that have arrived are kept. If a view of an array that is not stable\n"
+"is made meanwhile, BufferError is raised, and the next call appends the rows. Other\n"
+"threads run while the source waits. They may read the array, but cannot change its\n"
+"length (BufferError).\n\n"
 ">>> import io\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray(dtype='u1', row_shape=2)\n"

@@ -20,8 +20,9 @@ rows_spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
     return rc < 0 ? NULL : spare_view(buffer, min, max, owner);
 }
 
-/* Append rows of the spare. With more rows than maxlen, remove the first ones now if the
- * array is stable; else that must wait until the spare is released. Under the lock. */
+/* Append rows of the spare. With more rows than maxlen, remove the first ones now if
+ * the array is stable; else that must wait until the spare is released. Under the lock.
+ */
 static int
 commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
 {
@@ -34,6 +35,7 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
         spare_commit((PyObject *)buffer, nbytes, view) < 0) {
         return -1;
     }
+    assert(buffer_length(buffer) == length + nbytes);
     layout_clean(self->layout, buffer_bytes(buffer) + length, nbytes);
     if (buffer_length(buffer) <= self->max_nbytes ||
         !store_is_limited(&buffer->store)) {
@@ -88,9 +90,10 @@ PyDoc_STRVAR(spare_doc,
 "array before that.\n\n"
 "Until commit(), or until the ndarray is dropped, nothing else may change the length\n"
 "(BufferError); this thread's next spare() replaces it. After commit() it is a view\n"
-"like others. Do not write to its other rows then: they are the next to be appended.\n\n"
+"like others. Do not write to its other rows then: later rows are appended there.\n\n"
 "Raise ValueError if nrows is negative, MemoryError past the limit, BufferError if\n"
-"another thread's spare is in use, or if the array is not stable and a view is held.\n\n"
+"another thread's spare is in use, or if the array is not stable and a view is\n"
+"held.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0])\n"
 ">>> rows = samples.spare(100)\n"
@@ -116,10 +119,10 @@ rows_spare(PyObject *op, PyObject *nrows)
 PyDoc_STRVAR(commit_doc,
 "commit($self, nrows, /)\n--\n\n"
 "Append the first `nrows` rows of what spare() returned.\n\n"
-"Raise ValueError if nrows is negative or more than spare() returned, or if spare() was\n"
-"not called or the array has changed since; BufferError if the array is not stable and\n"
-"another view is held. Any thread may commit the rows that another one spared. O(1):\n"
-"nothing is copied.\n\n"
+"Raise ValueError if nrows is negative or more than spare() returned, or if spare()\n"
+"was not called or the array has changed since; BufferError if the array is not\n"
+"stable and another view is held. Any thread may commit the rows that another one\n"
+"spared. O(1): nothing is copied.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray()\n"
 ">>> samples.spare(100)[:2] = 1, 2\n"

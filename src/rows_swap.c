@@ -97,13 +97,16 @@ set_locked(RowsObject *self, PyObject *key, PyObject *value)
     }
     char *to = address_of(self, row);
     if (!is_second) {
-        swap->before = PyMem_Malloc(nbytes);
+        swap->before = PyMem_Malloc(2 * nbytes);
         if (swap->before != NULL) {
             memcpy(swap->before, to, nbytes);
+            memcpy(swap->before + nbytes, memory, nbytes);
         }
         return false;
     }
-    bool was_set = memcmp(memory, to, nbytes) == 0; /* the first assignment succeeded */
+    /* The first assignment succeeded, and nothing has written to the two rows since. */
+    const char *set = swap->before + nbytes;
+    bool was_set = memcmp(memory, set, nbytes) == 0 && memcmp(to, set, nbytes) == 0;
     if (was_set) {
         memcpy(to, swap->before, nbytes);
     }

@@ -20,6 +20,7 @@ new_slice(PyObject *op, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step)
     BufferObject *self = buffer_cast(op);
     Py_ssize_t count =
         PySlice_AdjustIndices((Py_ssize_t)buffer_length(self), &start, &stop, step);
+    assert(step != 0 && count >= 0 && (size_t)count <= buffer_length(self));
     PyObject *result = buffer_create(buffer_type(Py_TYPE(op)), (size_t)count);
     if (result == NULL || count == 0) {
         return result;
@@ -50,6 +51,7 @@ get_item(BufferObject *self, Py_ssize_t index)
         PyErr_SetString(PyExc_IndexError, "bytearray index out of range");
         return -1;
     }
+    assert(index >= 0 && (size_t)index < buffer_length(self));
     return (unsigned char)buffer_bytes(self)[index];
 }
 
@@ -129,6 +131,7 @@ new_repeated(PyObject *op, size_t count)
     if (unit > 0 && count > (size_t)PY_SSIZE_T_MAX / unit) {
         return PyErr_NoMemory();
     }
+    assert(type != NULL && unit * count <= PY_SSIZE_T_MAX);
     if (unit == 1 && bytes[0] == '\0') {
         PyObject *result = buffer_create(type, 0);
         if (result != NULL && buffer_append_zeros(buffer_cast(result), count) < 0) {
@@ -216,6 +219,7 @@ search_range(struct search *search, BufferObject *self)
     stop = stop < 0 ? 0 : stop;
     search->start = start;
     assert(start >= 0 && stop >= 0 && stop <= length);
+    assert(start > stop || (size_t)stop <= buffer_length(self));
     return start > stop
                ? (struct piece){NULL, 0}
                : (struct piece){buffer_bytes(self) + start, (size_t)(stop - start)};
@@ -241,6 +245,7 @@ search_offset(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         PyErr_SetString(PyExc_ValueError, "subsection not found");
         return NULL;
     }
+    assert(at == FIND_NONE || at <= (size_t)(PY_SSIZE_T_MAX - search.start));
     return PyLong_FromSsize_t(at == FIND_NONE ? -1 : search.start + (Py_ssize_t)at);
 }
 
@@ -270,6 +275,7 @@ growbuffer_count(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
             : search.part.piece.nbytes == 0
                 ? bytes.nbytes + 1
                 : find_count(bytes, search.part.piece, FIND_NONE);
+    assert(count <= bytes.nbytes + 1);
     Py_END_CRITICAL_SECTION();
     args_close_bytes(&search.part);
     return PyLong_FromSize_t(count);
@@ -347,6 +353,7 @@ growbuffer_hex(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *
     if (result != NULL && length > 0) {
         char *to = (char *)PyUnicode_1BYTE_DATA(result);
         assert(PyUnicode_GET_LENGTH(result) >= 2 * length);
+        assert(PyUnicode_KIND(result) == PyUnicode_1BYTE_KIND && separator < 128);
         if (separator < 0) {
             methods_hex(to, from);
         }
@@ -359,7 +366,8 @@ growbuffer_hex(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *
 }
 
 /* clang-format off */
-#define SEQUENCE_FAST(name) {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL, NULL}
+#define SEQUENCE_FAST(name)                                                            \
+    {#name, BUFFER_METHOD(growbuffer_##name), METH_FASTCALL, NULL}
 /* clang-format on */
 
 const PyMethodDef sequence_methods[] = {

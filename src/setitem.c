@@ -23,20 +23,23 @@ reverse(char *bytes, size_t nbytes)
 static inline void
 store_value(const struct field *field, char *to, const void *value, size_t nbytes)
 {
+    assert(nbytes > 0 && nbytes <= field->nbytes);
     memcpy(to, value, nbytes);
     if (field->swapped) {
         reverse(to, nbytes);
     }
 }
 
-/* Copy the value of a NumPy scalar that has the field's own type. */
+/* Copy the value of a NumPy scalar that has the field's own type. A constant `nbytes`
+ * lets the compiler copy without a call. */
 static inline bool
-write_own(const struct field *field, char *to, PyObject *item)
+write_own(const struct field *field, char *to, PyObject *item, size_t nbytes)
 {
     if (field->own == NULL || Py_TYPE(item) != field->own->type) {
         return false;
     }
-    store_value(field, to, scalar_value(field->own, item), field->nbytes);
+    assert(field->own->nbytes == nbytes && field->nbytes == nbytes);
+    store_value(field, to, scalar_value(field->own, item), nbytes);
     return true;
 }
 
@@ -123,7 +126,7 @@ read_complex(const struct field *field, PyObject *item, Py_complex *value)
     static bool write_##name(const struct field *field, char *to, PyObject *item)      \
     {                                                                                  \
         long long integer;                                                             \
-        if (write_own(field, to, item)) {                                              \
+        if (write_own(field, to, item, sizeof(type))) {                                \
             return true;                                                               \
         }                                                                              \
         if (!read_integer(field, item, is_signed, &integer) || integer < (min) ||      \
@@ -152,13 +155,16 @@ write_b1(const struct field *field, char *to, PyObject *item)
         *to = (char)(item == Py_True);
         return true;
     }
-    return write_own(field, to, item);
+    return write_own(field, to, item, 1);
 }
 
 static bool
 write_f8(const struct field *field, char *to, PyObject *item)
 {
     double value;
+    if (!PyFloat_CheckExact(item) && write_own(field, to, item, sizeof value)) {
+        return true;
+    }
     if (!read_double(field, item, &value)) {
         return false;
     }
@@ -167,11 +173,17 @@ write_f8(const struct field *field, char *to, PyObject *item)
 }
 
 static bool
+write_f2(const struct field *field, char *to, PyObject *item)
+{
+    return write_own(field, to, item, 2);
+}
+
+static bool
 write_f4(const struct field *field, char *to, PyObject *item)
 {
     double value;
     float narrowed;
-    if (write_own(field, to, item)) {
+    if (write_own(field, to, item, sizeof narrowed)) {
         return true;
     }
     if (!read_double(field, item, &value) || !narrow(value, &narrowed)) {
@@ -212,7 +224,8 @@ static bool
 write_c16(const struct field *field, char *to, PyObject *item)
 {
     Py_complex value;
-    if (!field->swapped && write_own(field, to, item)) { /* each half is swapped */
+    if (!field->swapped && /* each half is swapped */
+        write_own(field, to, item, 2 * sizeof value.real)) {
         return true;
     }
     if (!read_complex(field, item, &value)) {
@@ -228,7 +241,7 @@ write_c8(const struct field *field, char *to, PyObject *item)
 {
     Py_complex value;
     float real, imag;
-    if (!field->swapped && write_own(field, to, item)) {
+    if (!field->swapped && write_own(field, to, item, 2 * sizeof real)) {
         return true;
     }
     if (!read_complex(field, item, &value) || !narrow(value.real, &real) ||
@@ -263,6 +276,7 @@ write_bytes(const struct field *field, char *to, PyObject *item)
     }
     size_t length = (size_t)PyBytes_GET_SIZE(item);
     size_t nbytes = length < field->nbytes ? length : field->nbytes;
+    assert(field->nbytes > 0);
     memcpy(to, PyBytes_AS_STRING(item), nbytes);
     memset(to + nbytes, 0, field->nbytes - nbytes);
     return true;
@@ -281,6 +295,7 @@ write_str(const struct field *field, char *to, PyObject *item)
 #endif
     Py_ssize_t length = PyUnicode_GET_LENGTH(item);
     Py_ssize_t max = (Py_ssize_t)(field->nbytes / sizeof(Py_UCS4));
+    assert(field->nbytes % sizeof(Py_UCS4) == 0);
     for (Py_ssize_t i = 0; i < max; i++, to += sizeof(Py_UCS4)) {
         Py_UCS4 character = i < length ? PyUnicode_READ_CHAR(item, i) : 0;
         store_value(field, to, &character, sizeof character);
@@ -307,7 +322,7 @@ write_own_ticks(const struct field *field, char *to, PyObject *item)
     return field->own != NULL && Py_TYPE(item) == field->own->type &&
            memcmp(scalar_meta(field->own, item), field->unit->meta,
                   sizeof field->unit->meta) == 0 &&
-           write_own(field, to, item);
+           write_own(field, to, item, sizeof(int64_t));
 }
 
 static bool
@@ -355,6 +370,7 @@ write_record(const struct field *field, char *to, PyObject *item)
     }
     for (Py_ssize_t i = 0; i < field->count; i++) {
         const struct field *part = &field->parts[i];
+        assert(part->offset + part->nbytes <= field->nbytes);
         if (!part->write(part, to + part->offset, PyTuple_GET_ITEM(item, i))) {
             return false;
         }
@@ -380,6 +396,7 @@ write_sequence(const struct field *field, char *to, PyObject *item)
         return false;
     }
     const struct field *part = field->parts;
+    assert(part->nbytes * (size_t)field->count == field->nbytes);
     PyObject **items = PySequence_Fast_ITEMS(item);
     for (Py_ssize_t i = 0; i < field->count; i++, to += part->nbytes) {
         if (!part->write(part, to, items[i])) {
@@ -401,7 +418,7 @@ static const struct writer {
 } writers[] = {
     {'b', 1, write_b1},       {'f', sizeof(long double), write_long_double},
     {'f', 8, write_f8},       {'f', 4, write_f4},
-    {'f', 2, write_own},      {'i', 1, write_i1},
+    {'f', 2, write_f2},       {'i', 1, write_i1},
     {'i', 2, write_i2},       {'i', 4, write_i4},
     {'i', 8, write_i8},       {'u', 1, write_u1},
     {'u', 2, write_u2},       {'u', 4, write_u4},

@@ -37,8 +37,8 @@ struct field {
 /* Make a field from a description by growbuf/array.py:
  *   (kind, offset, nbytes, swapped)            kind is the character of dtype.kind
  *   (kind, offset, nbytes, swapped, unit, scalar, other)
- *                                              the same for 'M' and 'm': the unit's name,
- *                                              a scalar of it, one of another unit
+ *                                              for 'M' and 'm': also the unit's name, a
+ *                                              scalar of it, and one of another unit
  *   ("record", offset, nbytes, (part, ...))
  *   ("sequence", offset, nbytes, count, part)
  * If one part is of a kind that cannot be written here, the whole field refuses every

@@ -1,4 +1,4 @@
-/* span: a run of pages with one owner: a store, the pool, or a function that moves it. */
+/* span: a run of pages with one owner: a store, the pool or a function moving it. */
 #ifndef GROWBUF_SPAN_H
 #define GROWBUF_SPAN_H
 

@@ -48,6 +48,7 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
                         "again");
         return -1;
     }
+    assert(spare->buffer == self && request.min <= request.max);
     if (spare->state != SPARE_RELEASED) {
         return spare_refuse(spare);
     }
@@ -56,6 +57,7 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
         return -1;
     }
     size_t tailroom = store_tailroom(&self->store);
+    assert(tailroom >= request.min);
     spare->start = buffer_bytes(self) + buffer_length(self);
     spare->nbytes = tailroom < request.max ? tailroom : request.max;
     if (store_kind(&self->store) == STORE_HEAP) {
@@ -101,10 +103,12 @@ spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
     assert(self != NULL && spare->state != SPARE_RELEASED);
     Py_BEGIN_CRITICAL_SECTION(self);
     if (spare->state == SPARE_DETACHED) {
+        assert(buffer_spare(self) != spare);
         store_free(&spare->store);
         spare->buffer = NULL;
     }
     else if (spare->state == SPARE_SHARED) {
+        assert(buffer_spare(self) != spare && self->extra->nshared > 0);
         spare->buffer = NULL;
         self->extra->nshared--;
         if (!buffer_spare_is_outstanding(self)) {
@@ -203,6 +207,7 @@ spare_release(PyObject *op)
     Py_BEGIN_CRITICAL_SECTION(op);
     SpareObject *spare = buffer_spare(self);
     if (spare != NULL && spare->owner == PyThread_get_thread_ident()) {
+        assert(spare->buffer == self);
         reference = Py_XNewRef(spare->view);
     }
     Py_END_CRITICAL_SECTION();
@@ -234,6 +239,7 @@ spare_make_shared(BufferObject *self)
     spare->state = SPARE_SHARED;
     self->extra->spare = NULL; /* the memoryview has the reference */
     self->extra->nshared++;
+    assert(self->extra->nshared <= buffer_nviews(self));
     return true;
 }
 
@@ -284,6 +290,7 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
         Py_DECREF(spare);
         return NULL;
     }
+    assert(spare->state == SPARE_OUTSTANDING && buffer_nviews(self) > 0);
     Py_XSETREF(spare->view, reference);
     spare->owner = owner;
     spare->reader = owner == SPARE_READER ? view : NULL;
@@ -306,6 +313,7 @@ spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
 static void
 spare_close(SpareObject *spare)
 {
+    assert(spare->state <= SPARE_OUTSTANDING && spare->buffer != NULL);
     spare->start = NULL;
     spare->reader = NULL;
     spare->owner = PyThread_get_thread_ident();
@@ -341,7 +349,8 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
         assert(nbytes <= store_tailroom(&self->store));
     }
     if (nbytes > 0 && spare->state == SPARE_OUTSTANDING && nbytes < spare->nbytes) {
-        /* The view shows the next byte. The NUL is written when the view is released. */
+        /* The view shows the next byte. The NUL is written when the view is
+         * released. */
         buffer_commit_without_nul(self, nbytes);
     }
     else {
@@ -385,9 +394,9 @@ PyDoc_STRVAR(spare_doc,
 ">>> buf.commit(2)\n"
 ">>> buf\n"
 "GrowBuffer(b'hi')\n\n"
-"Until commit(), nothing else may change the length while the view lives; commit() and\n"
-"this thread's next spare() release it. If code still holds it after commit(), the next\n"
-"change of the length copies the bytes of the buffer to other memory.\n\n"
+"Until commit(), nothing else may change the length while the view exists. commit()\n"
+"and this thread's next spare() release it. If code still holds it after commit(),\n"
+"the next change of the length copies the bytes of the buffer to other memory.\n\n"
 "Raise ValueError if `nbytes` is negative, MemoryError if the buffer cannot grow by\n"
 "that, BufferError while the bytes are exported and there is no limit, or if another\n"
 "thread's view, or an object made from the last view, still exists. Costs what growing\n"

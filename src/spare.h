@@ -29,10 +29,10 @@ PyObject *spare_view(PyObject *op, size_t min, size_t max, unsigned long owner);
  * longer the tail of the buffer. */
 int spare_commit(PyObject *op, size_t nbytes, const PyObject *view);
 
-/* Let the memoryview of an outstanding spare be a view like others: nothing of it can be
- * committed any more, and it prevents no append. Its holder may still write to the tail,
- * and so to bytes that are appended later. Return false if the buffer has no limit: then
- * the spare stays as it is. Under the lock. */
+/* Let the memoryview of an outstanding spare be a view like others: nothing of it can
+ * be committed any more, and it prevents no append. Its holder may still write to the
+ * tail, and so to bytes that are appended later. Return false if the buffer has no
+ * limit: then the spare stays as it is. Under the lock. */
 bool spare_make_shared(BufferObject *self);
 
 /* End the spare of this thread: release its view; or share it, if an object made from

@@ -9,6 +9,7 @@
 static struct spans_use
 use_of(const struct store *store, size_t nbytes)
 {
+    assert(store_kind(store) >= STORE_SPAN && nbytes <= store_capacity(store));
     return (struct spans_use){.max_end = store_max_dirty_end(store),
                               .nbytes = nbytes,
                               .prefault = store_prefaults(store)};
@@ -46,7 +47,7 @@ store_make_tailroom(struct store *store, size_t nbytes)
     if (error == 0 && store_kind(store) >= STORE_SPAN &&
         end > store->memory.dirty_end) {
         struct spans_use use = use_of(store, store->length + nbytes);
-        use.exact = is_first;
+        use.exact = is_first && !use.prefault;
         error = spans_prepare(&store->memory, end, &use);
     }
     assert(error != 0 || nbytes <= store_tailroom(store));
@@ -56,7 +57,10 @@ store_make_tailroom(struct store *store, size_t nbytes)
 int
 store_append(struct store *store, size_t nbytes)
 {
-    bool grows_block = store_kind(store) <= STORE_HEAP && store_headroom(store) == 0 &&
+    if (store_kind(store) == STORE_EMPTY && nbytes > 0 && nbytes < STORE_SMALL) {
+        return store_begin(store, nbytes, store_prefaults(store));
+    }
+    bool grows_block = store_kind(store) == STORE_HEAP && store_headroom(store) == 0 &&
                        nbytes > store_tailroom(store) && nbytes < GROWTH_SPAN_MIN &&
                        store->length + nbytes + 1 < GROWTH_SPAN_MIN;
     int error = grows_block

@@ -1,5 +1,5 @@
-/* store: the bytes of one buffer: appended, replaced, removed. Their memory is described
- * in store_memory.h, and so are the rules for all functions of both files.
+/* store: the bytes of one buffer: appended, replaced, removed. Their memory is
+ * described in store_memory.h, and so are the rules for all functions of both files.
  */
 #ifndef GROWBUF_STORE_H
 #define GROWBUF_STORE_H
@@ -16,8 +16,8 @@ store_commit_without_nul(struct store *store, size_t nbytes)
     store->length += nbytes;
 }
 
-/* Append `nbytes` and a NUL. The caller has written their values after the last byte, or
- * writes them next. pre: as for store_commit_without_nul(). */
+/* Append `nbytes` and a NUL. The caller has written their values after the last byte,
+ * or writes them next. pre: as for store_commit_without_nul(). */
 static inline void
 store_commit(struct store *store, size_t nbytes)
 {

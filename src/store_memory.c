@@ -381,13 +381,19 @@ heap_shrink(struct store *store)
     (void)heap_resize(store, store->length + 1);
 }
 
+/* A heap block of more bytes is made short and not freed when all bytes are removed, as
+ * bytearray does. If many buffers are cleared, malloc() would join the free blocks, give
+ * their pages to the system, and fault them in again when the buffers are filled. */
+#define FREE_MAX ((size_t)512)
+
 void
 store_shrink_to_fit(struct store *store)
 {
     if (store_keeps_memory(store, store_headroom(store), store->length)) {
         return;
     }
-    if (store->length == 0 && store_kind(store) != STORE_LIMITED) {
+    if (store->length == 0 && store_kind(store) != STORE_LIMITED &&
+        !(store_kind(store) == STORE_HEAP && store->memory.length > FREE_MAX)) {
         store_free(store);
     }
     else if (store_kind(store) >= STORE_SPAN) {

@@ -1,5 +1,5 @@
-/* store_memory: the memory of a store, which is a heap block or a span: taken, enlarged,
- * made smaller and given back. The bytes in it are store.h's.
+/* store_memory: the memory of a store, which is a heap block or a span: taken,
+ * enlarged, made smaller and given back. The bytes in it are store.h's.
  *
  *   address           start           start+length      dirty_end         end
  *   |<-- headroom -->|<--- in use --->|NUL  tailroom   |  zero, untouched |
@@ -36,9 +36,9 @@ enum store_kind {
 };
 
 /* There may be many stores, so the struct is kept small. The tag of its memory has bits
- * for its kind, for whether a helper thread makes pages present ahead of the writer, and
- * for whether the start of a limited store was advanced under views (views.h): then the
- * headroom may be longer than the bytes in use, and its memory is given back. */
+ * for its kind, for whether a helper thread makes pages present ahead of the writer,
+ * and for whether the start of a limited store was advanced under views (views.h): then
+ * the headroom may be longer than the bytes in use, and its memory is given back. */
 struct store {
     char *start;
     size_t length;
@@ -197,10 +197,11 @@ store_max_reused(size_t nbytes)
 }
 
 /* Replace the content of a store by `nbytes` bytes of unspecified value. A heap block
- * is used again if it is large enough and not larger than store_max_reused(). pre: the
- * store is empty or has a heap block, and nbytes < STORE_SMALL. */
+ * is used again if it is large enough and not larger than store_max_reused(). `prefault`
+ * becomes the setting of the store. pre: the store is empty or has a heap block, and
+ * nbytes < STORE_SMALL. */
 static inline int
-store_begin(struct store *store, size_t nbytes)
+store_begin(struct store *store, size_t nbytes, bool prefault)
 {
     assert(store_kind(store) <= STORE_HEAP && nbytes < STORE_SMALL);
     char *block = store->memory.address;
@@ -222,7 +223,7 @@ store_begin(struct store *store, size_t nbytes)
     store->length = nbytes;
     store->memory.length = allocated;
     store->memory.dirty_end = allocated - 1;
-    store->memory.tag = STORE_HEAP | (store_prefault ? STORE_TAG_PREFAULT : 0);
+    store->memory.tag = STORE_HEAP | (prefault ? STORE_TAG_PREFAULT : 0);
     return 0;
 }
 
@@ -275,8 +276,8 @@ int store_reserve(struct store *store, size_t capacity);
  * tailroom. */
 void store_slide(struct store *store);
 
-/* Make the address of the first byte a multiple of this. If it is none, the bytes in use
- * move to the start of the memory. */
+/* Make the address of the first byte a multiple of this. If it is none, the bytes in
+ * use move to the start of the memory. */
 #define STORE_ALIGNMENT ((size_t)16)
 void store_align(struct store *store);
 

@@ -23,12 +23,14 @@ static int
 check_nbytes(const BufferObject *self, const char *action, Py_ssize_t *nbytes)
 {
     Py_ssize_t length = (Py_ssize_t)buffer_length(self);
+    assert(*nbytes >= -1);
     if (*nbytes > length) {
         PyErr_Format(PyExc_ValueError, "cannot %s %zd bytes: the buffer holds %zd",
                      action, *nbytes, length);
         return -1;
     }
     *nbytes = *nbytes < 0 ? length : *nbytes;
+    assert(*nbytes >= 0 && *nbytes <= length);
     return 0;
 }
 
@@ -41,21 +43,24 @@ move_or_copy(BufferObject *self, size_t nbytes, BufferObject *taken)
     assert(buffer_length(taken) == 0 && !buffer_is_exported(taken));
     int rc = buffer_take(self, nbytes, &store);
     if (rc == 0) {
+        assert(store.length == nbytes && !store_is_limited(&store));
         return buffer_exchange(taken, &store);
     }
     if (rc < 0 || buffer_append(taken, nbytes) < 0) {
         return -1;
     }
+    assert(buffer_length(taken) == nbytes && nbytes <= buffer_length(self));
     copy_bytes(buffer_bytes(taken), buffer_bytes(self), nbytes);
     return 1;
 }
 
-/* Undo move_or_copy() after it has moved all bytes. Other code may have changed the
- * buffer in the meantime: the bytes become the first ones. An exception stays set. */
+/* Undo move_or_copy() after it has moved bytes. Other code may have changed the buffer
+ * in the meantime: the bytes become the first ones. An exception stays set. */
 static void
 undo_move(BufferObject *self, BufferObject *taken)
 {
     PyObject *type, *value, *traceback;
+    assert(PyErr_Occurred() && !store_is_limited(&taken->store));
     PyErr_Fetch(&type, &value, &traceback);
     size_t nbytes = buffer_length(taken);
     bool is_limited = store_is_limited(&self->store);
@@ -71,18 +76,20 @@ undo_move(BufferObject *self, BufferObject *taken)
 }
 
 PyObject *
-transfer_take_all(BufferObject *self, PyObject *(*make)(void *, PyObject *),
-                  void *context)
+transfer_take_first(BufferObject *self, size_t nbytes,
+                    PyObject *(*make)(void *, PyObject *), void *context)
 {
     BufferObject *taken = new_buffer((PyObject *)self);
     if (taken == NULL) {
         return NULL;
     }
     PyObject *result = NULL;
-    size_t nbytes = buffer_length(self);
+    assert(nbytes <= buffer_length(self));
     int rc = move_or_copy(self, nbytes, taken);
+    assert(rc != 0 || buffer_length(self) == 0);
     if (rc == 0) {
         result = make(context, (PyObject *)taken);
+        assert((result == NULL) == (PyErr_Occurred() != NULL));
         if (result == NULL) {
             undo_move(self, taken);
         }
@@ -91,6 +98,7 @@ transfer_take_all(BufferObject *self, PyObject *(*make)(void *, PyObject *),
         buffer_hold(self); /* until the bytes are removed, no other code removes any */
         result = make(context, (PyObject *)taken);
         buffer_unhold(self);
+        assert(buffer_length(self) >= nbytes && buffer_length(taken) == nbytes);
         if (result != NULL && buffer_splice(self, 0, nbytes, 0) < 0) {
             Py_CLEAR(result);
         }
@@ -184,7 +192,8 @@ take_first(BufferObject *self, Py_ssize_t n, bool all)
     if (bytes == NULL) {
         return NULL;
     }
-    memcpy(PyBytes_AS_STRING(bytes), buffer_bytes(self), (size_t)taken);
+    assert(taken <= (Py_ssize_t)buffer_length(self));
+    copy_bytes(PyBytes_AS_STRING(bytes), buffer_bytes(self), (size_t)taken);
     if (buffer_splice(self, 0, (size_t)taken, 0) < 0) {
         Py_CLEAR(bytes);
     }
@@ -213,8 +222,9 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 /* ----------------------------------------------------------------------- freeze */
 
-/* Fewer bytes than this are copied, which costs less than the calls that move pages. From
- * GROWTH_HEAP_AGAIN on, a whole span without a limit is handed over, with no call. */
+/* Fewer bytes than this are copied, which costs less than the calls that move pages.
+ * From GROWTH_HEAP_AGAIN on, a whole span without a limit is handed over, with no
+ * call. */
 #define FREEZE_MIN ((size_t)1 << 20)
 
 /* Move the first `nbytes` bytes out of the buffer, with their pages. Return 1, and do
@@ -224,6 +234,7 @@ move_out(BufferObject *self, size_t nbytes, struct store *taken)
 {
     const struct store *store = &self->store;
     bool whole = nbytes == store->length, limited = store_is_limited(store);
+    assert(nbytes <= store->length && !buffer_is_exported(self));
     if (!frozen_can_take(store) ||
         nbytes < (whole && !limited ? GROWTH_HEAP_AGAIN : FREEZE_MIN)) {
         return 1;
@@ -237,15 +248,19 @@ freeze_first(BufferObject *self, size_t nbytes)
 {
     PyTypeObject *type = state_of((PyObject *)self)->frozen_type;
     struct store taken;
-    int rc = buffer_check_resizable(self) < 0 ? -1 : move_out(self, nbytes, &taken);
+    int rc = buffer_check_removable(self) < 0 ? -1
+             : buffer_is_exported(self)       ? 1
+                                              : move_out(self, nbytes, &taken);
     if (rc <= 0) {
+        assert(rc < 0 || taken.length == nbytes);
         return rc < 0 ? NULL : frozen_from_store(type, &taken);
     }
     PyObject *frozen = frozen_create(type, nbytes);
     if (frozen == NULL) {
         return NULL;
     }
-    memcpy(PyBytes_AS_STRING(frozen), buffer_bytes(self), nbytes);
+    assert(PyBytes_GET_SIZE(frozen) == (Py_ssize_t)nbytes);
+    copy_bytes(PyBytes_AS_STRING(frozen), buffer_bytes(self), nbytes);
     if (buffer_splice(self, 0, nbytes, 0) < 0) {
         Py_CLEAR(frozen);
     }
@@ -264,8 +279,9 @@ PyDoc_STRVAR(freeze_doc,
 "what a copy does, if bytes were removed at the front before and their number is not a\n"
 "multiple of 16.\n\n"
 "Raise ValueError if `nbytes` is negative or more than there are, BufferError while a\n"
-"view of the buffer exists, MemoryError if there is too little memory; the buffer is\n"
-"unchanged then.\n\n"
+"view of a buffer without a limit exists, MemoryError if there is too little memory; the\n"
+"buffer is unchanged then. With a limit the bytes are copied while views exist, and the\n"
+"views keep them.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam and eggs')\n"
 ">>> buf.freeze(4), buf\n"
@@ -328,6 +344,7 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
     if (number == -1 && PyErr_Occurred()) {
         return NULL;
     }
+    assert(buffer_type(Py_TYPE(op)) != NULL);
     if (number >= 5) {
         return reduce_out_of_band(op);
     }
@@ -368,6 +385,7 @@ rebuild_in_band(PyTypeObject *type, PyObject *bytes)
         return PyObject_CallOneArg((PyObject *)type, bytes);
     }
     PyObject *result = buffer_copy(type, args.piece);
+    assert(result != NULL || PyErr_Occurred());
     args_close_bytes(&args);
     return result;
 }
@@ -395,6 +413,7 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (view == NULL) {
         return NULL;
     }
+    assert(type != NULL && PyType_Check(type));
     const Py_buffer *shown =
         view == bytes ? PyPickleBuffer_GetBuffer(view) : PyMemoryView_GET_BUFFER(view);
     PyObject *result = NULL;

@@ -105,7 +105,8 @@ give_back_old(struct span *span)
     *span = (struct span){0};
 }
 
-/* Set `held` and the store's capacity, and give back what is before the oldest start. */
+/* Set `held` and the store's capacity, and give back what is before the oldest
+ * start. */
 static void
 update_held(struct views *views, struct store *store)
 {

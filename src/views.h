@@ -11,10 +11,10 @@
  *                      |<-------------- at most the limit ------------->|
  *
  * The invariant, which views_check() checks:
- *   - A *front* is an earlier start of the store, with the number of views made then that
- *     still exist. Its position is how many bytes were removed before it. Positions
- *     increase from front to front. `nearlier` is the number of views of all fronts. The
- *     other views were made at the present start.
+ *   - A *front* is an earlier start of the store, with the number of views made then
+ *     that still exist. Its position is how many bytes were removed before it.
+ *     Positions increase from front to front. `nearlier` is the number of views of all
+ *     fronts. The other views were made at the present start.
  *   - `held` is how many removed bytes a view may see: from the oldest front to the
  *     start. The store's capacity is the limit less `held`. So from the oldest byte
  *     that a view may see to the last byte in use there are at most `limit` bytes.
@@ -22,11 +22,11 @@
  *     When the start would come too near to the end of the reservation, the store is
  *     moved: it takes another reservation, and copies the bytes in use there. The views
  *     made before see the old reservation, which is kept for them.
- *   - There is one old reservation at most. Between two moves more than `limit` bytes are
- *     removed; a view made before the first move would have held them.
+ *   - There is one old reservation at most. Between two moves more than `limit` bytes
+ *     are removed; a view made before the first move would have held them.
  *
- * After a move, views that were made before it keep their bytes, but do not show what is
- * written to the store later.
+ * After a move, views that were made before it keep their bytes, but do not show what
+ * is written to the store later.
  */
 #ifndef GROWBUF_VIEWS_H
 #define GROWBUF_VIEWS_H
@@ -55,8 +55,8 @@ struct views {
 };
 
 /* Remove the first `nbytes` bytes of a limited store, of which `nviews` views exist.
- * `sees_tail`: one of them, a spare, sees bytes after the last one, too. ENOMEM if there
- * is no memory to count the views; or if the store must be moved and there is no
+ * `sees_tail`: one of them, a spare, sees bytes after the last one, too. ENOMEM if
+ * there is no memory to count the views; or if the store must be moved and there is no
  * reservation, or no memory for the bytes in use. pre: 0 < nbytes <= store->length and
  * nviews > 0. */
 int views_advance(struct views *views, struct store *store, size_t nbytes,

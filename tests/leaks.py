@@ -91,8 +91,8 @@ def limit(nbytes):
 
 def tail(nbytes):
     buf = GrowBuffer()
-    with buf.spare(nbytes) as room:
-        room[:3] = b"abc"
+    with buf.spare(nbytes) as tail:
+        tail[:3] = b"abc"
     buf.commit(3)
     buf.readfrom(io.BytesIO(b"x" * nbytes))
     buf.reserve(2 * nbytes)

@@ -30,7 +30,7 @@ class Printer:
 
 
 def grown(length, headroom=0, **options):
-    """Append piece by piece, then delete the first `headroom` bytes; return the buffer."""
+    """Append piece by piece, delete the first `headroom` bytes, return the buffer."""
     buf = GrowBuffer(**options)
     for start in range(0, length + headroom, 64 * KIB):
         buf += BYTES[start : min(start + 64 * KIB, length + headroom)]
@@ -38,7 +38,7 @@ def grown(length, headroom=0, **options):
     return buf
 
 
-def on_warm_pages():
+def on_dirty_pages():
     """Return a buffer whose pages come from the pool and hold old data."""
     dropped = grown(3 * MIB)
     del dropped
@@ -51,7 +51,7 @@ BUFFERS = {
     "full heap": lambda: grown(70 * KIB),
     "span": lambda: grown(300 * KIB, headroom=5000),
     "full span": lambda: grown(2 * MIB - 1),
-    "warm": on_warm_pages,
+    "warm": on_dirty_pages,
     "limit": lambda: grown(2 * MIB - 10, headroom=KIB, limit=LIMIT),
     "helped": lambda: grown(2 * MIB - 10, prefault=True),
 }
@@ -329,6 +329,11 @@ def block(length, dtype="u2"):
     return numpy.full((length, 3), 7, dtype)
 
 
+def detach_under_view(a):
+    view = a.array
+    return a.detach(len(a) // 2), len(view)
+
+
 ON_ARRAYS = {
     "append": lambda a: a.append((4, 5, 6)),
     "append: ndarray": lambda a: a.append(block(1)[0]),
@@ -351,6 +356,8 @@ ON_ARRAYS = {
     "trim": lambda a: a.trim(),
     "clear": lambda a: a.clear(),
     "detach": lambda a: a.detach(),
+    "detach: part": lambda a: a.detach(len(a) // 3),
+    "detach: under view": detach_under_view,
     "spare": lambda a: a.spare(20_000).shape,
     "commit": fill_free_rows,
     "readfrom": lambda a: a.readfrom(io.BytesIO(MUCH)),

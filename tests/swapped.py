@@ -137,7 +137,7 @@ class Result(unittest.TestResult):
 
 
 def name_of(test):
-    """Return the name of a test; of a subtest's test; of a fixture's class or module."""
+    """Return the name of a test, a subtest's test, or a fixture's class or module."""
     name = getattr(test, "test_case", test).id()
     return name.partition(" (")[2].rstrip(")") or name
 

@@ -990,6 +990,60 @@ def test_detach_large_array_moves_pages():
     assert array.stable
 
 
+@pytest.mark.parametrize("length", [10, 400_000])
+@pytest.mark.parametrize("viewed", [False, True])
+@pytest.mark.parametrize("share", [0, 0.3, 0.9, 1])
+def test_detach_first_rows_leaves_the_others(share, viewed, length):
+    if viewed and growbuf.info()["strategy"] == "heap":
+        pytest.skip("this system has no pages")
+    rows = np.arange(2.0 * length).reshape(-1, 2)
+    array, nrows = GrowArray(rows), int(share * length)
+    view = array.array if viewed else None
+    taken = array.detach(nrows)
+    assert type(taken) is np.ndarray and taken.tolist() == rows[:nrows].tolist()
+    assert array.tolist() == rows[nrows:].tolist()
+    taken[:] = -1
+    array.append([1, 2])
+    assert array.tolist() == [*rows[nrows:].tolist(), [1, 2]]
+    assert view is None or view.tolist() == rows.tolist()
+    assert check(array._buffer) is None
+
+
+def test_detach_of_no_such_rows_raises():
+    array = GrowArray([1.0, 2.0])
+    with pytest.raises(ValueError, match="cannot detach 3 rows: the array has 2"):
+        array.detach(3)
+    with pytest.raises(ValueError, match="0 or more"):
+        array.detach(-1)
+    with pytest.raises(TypeError):
+        array.detach("1")
+    with pytest.raises(TypeError):
+        array.detach(1, 2)
+    assert array.tolist() == [1, 2]
+    assert array.detach(None).tolist() == [1, 2]
+
+
+# Code that imports a GrowArray for which NumPy's C API has an unknown ABI, so that
+# np.frombuffer() makes its views.
+UNKNOWN_ABI = """
+import ctypes
+import numpy as np
+try:
+    from numpy._core import _multiarray_umath as module
+except ImportError:
+    from numpy.core import _multiarray_umath as module
+new_capsule = ctypes.pythonapi.PyCapsule_New
+new_capsule.restype = ctypes.py_object
+new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+version = ctypes.CFUNCTYPE(ctypes.c_uint)(lambda: 3)
+table = (ctypes.c_void_p * 300)()
+table[0] = ctypes.cast(version, ctypes.c_void_p)
+before = module._ARRAY_API
+module._ARRAY_API = new_capsule(ctypes.addressof(table), None, None)
+from growbuf import GrowArray, GrowBuffer
+module._ARRAY_API = before
+"""
+
 DETACH_FAILS = """
 import numpy as np
 real, failing = np.frombuffer, []
@@ -998,7 +1052,7 @@ def frombuffer(*args):
         raise MemoryError
     return real(*args)
 np.frombuffer = frombuffer
-from growbuf import GrowArray, GrowBuffer
+{unknown_abi}
 from growbuf._growbuf import check
 
 array = {make}
@@ -1007,7 +1061,7 @@ view = array.array[:] if {viewed} else None
 before, limit = bytes(array._buffer), array._buffer.limit
 failing.append(True)
 try:
-    array.detach()
+    array.detach({nrows})
     print("detached")
 except MemoryError:
     failing.clear()
@@ -1033,8 +1087,15 @@ print(len(array))
         ("GrowArray.from_buffer(GrowBuffer(), 'u1')", 3 << 20, False),
     ],
 )
-def test_detach_result_cannot_be_made_leaves_rows_in_array(make, length, viewed):
-    code = DETACH_FAILS.format(make=make, length=length, viewed=viewed)
+@pytest.mark.parametrize("part", [0.5, 1])
+def test_detach_result_cannot_be_made_leaves_rows_in_array(make, length, viewed, part):
+    code = DETACH_FAILS.format(
+        make=make,
+        length=length,
+        viewed=viewed,
+        nrows=int(length * part),
+        unknown_abi=UNKNOWN_ABI,
+    )
     assert run(code) == "1\n"
 
 
@@ -1414,8 +1475,9 @@ def watch(array, callback):
     """Call `callback` when the array's internal view is deallocated.
 
     Return a weak reference to the base of that view. The views that the array returns
-    have the same base.
+    have the same base, except the first one.
     """
+    assert len(array.array) == len(array)
     return weakref.ref(array.array.base, callback)
 
 
@@ -1967,6 +2029,26 @@ def test_setitem_row_view_without_swap_copies_it(kind):
     assert array.tolist() == rows.tolist()
 
 
+WRITES_BETWEEN = {
+    "fill": lambda a: a.fill(7),
+    "+=": lambda a: a.__iadd__(1),
+    "np.add": lambda a: np.add(a, 1, out=a),
+    "view": lambda a: np.asarray(a).__iadd__(1),
+}
+
+
+@pytest.mark.parametrize("name", WRITES_BETWEEN)
+def test_write_between_the_assignments_of_a_swap_is_kept(name):
+    """Then the second assignment copies the row, as in an ndarray."""
+    array, rows = GrowArray(rows_of("two axes")), rows_of("two axes")
+    for a in (array, rows):
+        first, second = a[1], a[0]
+        a[0] = first
+        WRITES_BETWEEN[name](a)
+        a[1] = second
+    assert array.tolist() == rows.tolist()
+
+
 def test_setitem_row_view_of_another_array_is_no_swap():
     array, other = GrowArray(rows_of("two axes")), GrowArray(rows_of("two axes") + 100)
     array[0], array[1] = other[1], other[0]
@@ -2302,6 +2384,41 @@ def test_import_without_growarray_use_does_not_import_numpy():
     assert run(code) == "True\n"
     assert "GrowArray" in dir(growbuf)
     assert not hasattr(growbuf, "nothing")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_views_with_and_without_the_c_api_of_numpy(is_known):
+    """Without it, as in a NumPy with another ABI, np.frombuffer() makes the views."""
+    begin = (
+        "from growbuf import GrowArray\nimport numpy as np" if is_known else UNKNOWN_ABI
+    )
+    code = f"""
+{begin}
+POINT = np.dtype([("x", "f8"), ("n", "i4")])
+for dtype, shape in ("f8", ()), ("i4", (2, 3)), (POINT, ()), (">u2", (2,)), ("U3", ()):
+    array = GrowArray(dtype=dtype, row_shape=shape)
+    assert array.array.shape == (0, *shape)
+    array.resize(5)
+    view = array.array
+    view[1:3] = 1
+    assert type(view) is np.ndarray and view.dtype == array.dtype
+    assert view.shape == (5, *shape) and view.base is not None
+    assert view.flags.c_contiguous and view.flags.writeable
+    assert view.flags.aligned and not view.flags.owndata
+    array.array[3:] = 2
+    assert view.tolist() == array.tolist() != np.zeros_like(view).tolist()
+    try:
+        array.pop()
+    except BufferError:
+        del view
+        array.pop()
+    assert array.shape == (4, *shape)
+    rows = array.detach(2)
+    rows[:] = 3
+    assert len(rows) == 2 and len(array) == 2
+print(type(GrowArray([1.0]).array.base).__name__)
+"""
+    assert run(code) == ("Holder" if is_known else "memoryview") + "\n"
 
 
 @RESERVES

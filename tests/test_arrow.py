@@ -298,3 +298,26 @@ def test_arrow_export_of_a_field_of_no_items_raises():
     array = GrowArray([((), 1)], dtype=[("a", "f8", (0,)), ("b", "i4")])
     with pytest.raises(TypeError, match="lists of no items"):
         array.__arrow_c_array__()
+
+
+def test_days_are_copied_and_hold_no_rows():
+    array = GrowArray(np.arange(5).astype("M8[D]"))
+    schema, data, capsules = structs(array)
+    array.pop()
+    assert data.length == 5 and len(array) == 4
+    assert capsules is not None
+
+
+set_name = ctypes.pythonapi.PyCapsule_SetName
+set_name.argtypes = [ctypes.py_object, ctypes.c_char_p]
+
+
+def test_capsules_that_were_renamed_are_freed():
+    array = GrowArray([1.0, 2.0])
+    capsules = array.__arrow_c_array__()
+    for capsule in capsules:
+        set_name(capsule, b"used")
+    with pytest.raises(BufferError):
+        array.pop()
+    del capsules, capsule
+    array.pop()

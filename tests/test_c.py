@@ -180,7 +180,7 @@ def test_c_program_with_operations_of_posix_succeeds(posix_results, program):
 
 @pytest.mark.parametrize("program", ON_PAGES)
 def test_c_program_with_larger_pages_succeeds(larger_results, program):
-    """The kernel under the tests tells and demands pages of these sizes."""
+    """The fake kernel reports pages of these sizes, and refuses parts of a page."""
     for done in larger_results[program].result():
         check(program, done)
 

@@ -1,7 +1,7 @@
 """The code blocks of README.md, CONTRIBUTING.md and docs/ work.
 
 The Python blocks of a page are run in one namespace. A shell command is not run: a
-check tells whether the target, file, module or extra that it names exists.
+check finds out whether the target, file, module or extra that it names exists.
 """
 
 import ast
@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -69,10 +70,11 @@ def check_python(words):
 
 
 def check_cc(words):
-    """Check `cc FLAG... -o PROGRAM SOURCE...`: the sources compile."""
-    at = words.index("-o")
-    syntax = [*words[:at], *words[at + 2 :], "-Werror", "-fsyntax-only"]
-    subprocess.run(syntax, cwd=CHECKOUT, check=True, capture_output=True)
+    """Check `cc FLAG... -o PROGRAM SOURCE...`: the sources compile to a program."""
+    at = words.index("-o") + 1
+    with tempfile.TemporaryDirectory() as folder:
+        words = [*words[:at], f"{folder}/program", *words[at + 1 :], "-Werror"]
+        subprocess.run(words, cwd=CHECKOUT, check=True, capture_output=True)
 
 
 CHECKS = {
@@ -121,6 +123,15 @@ def test_page_code_blocks_are_all_found(page):
     # Count the fences before each example: it is the same for all of a block.
     found = {text[: example.start].count("```") for example in parse(page).examples()}
     assert len(found) == sum(language in RUN for language in languages)
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_page_names_functions_that_exist(name):
+    sources = [*CHECKOUT.glob("src/*.[ch]"), *CHECKOUT.glob("tests/c/*.[ch]")]
+    code = "\n".join(file.read_text() for file in sources)
+    named = set(re.findall(r"`([a-z]+_[a-z_]+)`", (CHECKOUT / name).read_text()))
+    assert named
+    assert [word for word in named if not re.search(rf"\b{word}\b", code)] == []
 
 
 def test_architecture_table_names_every_file():
@@ -178,7 +189,7 @@ TYPES = ["GrowBuffer", "FrozenBytes", "GrowIO", "GrowArray"]
 OLD_OF_NUMPY = {"itemset", "newbyteorder", "ptp", "tostring"}  # no longer in NumPy 2.3
 NEW_IN_NUMPY = {"device", "mT", "to_device", "copy", "mean", "stable"}  # not in 1.26
 RENAMED = {"b": "other"}  # of dot(), until NumPy 2.3
-UNNAMED = {"self", "args", "kwargs"}  # in place of names that NumPy does not tell
+UNNAMED = {"self", "args", "kwargs"}  # in place of names that NumPy does not show
 COST = re.compile(
     r"\b(costs?|copie[sd]|copy|moves?|reads?|writes?|takes?|nothing)\b|O\(1\)",
     re.IGNORECASE,
@@ -239,7 +250,7 @@ def arguments_of(text):
 
 @pytest.mark.parametrize("name", TYPES)
 def test_entry_of_each_method_is_complete(entries, name):
-    """It has types, describes each argument, tells a cost, and has an example."""
+    """It has types, a description of each argument, the cost, and an example."""
     kind = public_type(name)
     methods = {
         member: (entry.arguments, entry.result, entry.doc)

@@ -1,5 +1,5 @@
 """The figures of README.md and docs/ are those of docs/figures.json, and
-benchmarks/figures.py takes them from the reports of the commands. No time is checked."""
+benchmarks/figures.py takes them from the commands' reports. No time is checked."""
 
 import json
 import os
@@ -19,7 +19,8 @@ MEASURED = [
     CHECKOUT / "docs" / "performance.md",
 ]
 UNMARKED = re.compile(
-    r"(?<!more than )\b\d[\d.,]* (?:times as|ms|ns|µs|s for|page faults|system calls)\b"
+    r"(?<!more than )\b\d[\d.,]* "
+    r"(?:times as|ms|ns|µs|s for|page faults|system calls)\b"
     r"|ratio (?:is|of)\s+\d|exponent for \w+ is\s+\d|\d bytes of memory for each"
 )
 
@@ -72,6 +73,12 @@ def test_page_names_the_command_of_each_figure(figures, source, page):
         if name != "machine":
             command = source["figures"][name]["command"]
             assert source["commands"][command]["run"] in words, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_line_of_page_starts_with_mark(page):
+    """Markdown takes such a line for HTML: it ends the paragraph, and shows backticks."""
+    assert not re.search(r"^\s*<!--figure", page.read_text(), re.MULTILINE)
 
 
 def without_marks(text):

@@ -41,6 +41,8 @@ REMOVALS = {
     "take": (lambda b: b.take(7), 7, GrowBuffer),
     "take all": (lambda b: b.take(), None, GrowBuffer),
     "take_bytes": (lambda b: b.take_bytes(7), 7, bytes),
+    "freeze": (lambda b: b.freeze(7), 7, bytes),
+    "freeze all": (lambda b: b.freeze(), None, bytes),
     "clear": (lambda b: b.clear(), None, None),
     "times nothing": (lambda b: b.__imul__(0), None, GrowBuffer),
     "resize": (lambda b: b.resize(0), None, None),
@@ -349,7 +351,10 @@ def test_array_front_removal_under_views_keeps_rows():
     ):
         with pytest.raises(BufferError, match="only the first rows can be removed"):
             refused()
-    assert array.detach().tolist() == [*range(25, 1000), *range(5)]
+    first = array.detach(5)
+    first[:] = 0
+    assert plot[25:31].tolist() == [*range(25, 31)]
+    assert array.detach().tolist() == [*range(30, 1000), *range(5)]
     assert len(array) == 0 and plot[-1] == 999
     array.append(1)
     assert array.tolist() == [1]
@@ -582,8 +587,8 @@ def test_commit_with_view_still_held_of_old_reservation_allows_all_changes(rest)
     assert place(buf) != where, "the bytes were not moved"
     expected = bytearray(buf)
     for changed in buf, expected:
-        changed += b"abc"
         changed.insert(1, 66)
+        changed += b"abc"
     assert_holds(buf, bytes(expected))
     assert view == (DATA * 2)[:spared]
     view[:] = b"x" * len(view)

@@ -46,10 +46,10 @@ def assert_is(frozen, data):
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("gap", [0, 1, 16, 5000])
+@pytest.mark.parametrize("headroom", [0, 1, 16, 5000])
 @pytest.mark.parametrize("length", LENGTHS)
-def test_freeze_all_returns_bytes_and_empties_buffer(length, gap, limit):
-    buf, data = begun(length, gap, limit)
+def test_freeze_all_returns_bytes_and_empties_buffer(length, headroom, limit):
+    buf, data = begun(length, headroom, limit)
     frozen = buf.freeze()
     assert_is(frozen, data)
     assert_holds(buf, b"")
@@ -61,10 +61,10 @@ def test_freeze_all_returns_bytes_and_empties_buffer(length, gap, limit):
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("gap", [0, 3, 2 * MIB - 64, 2 * MIB])
+@pytest.mark.parametrize("headroom", [0, 3, 2 * MIB - 64, 2 * MIB])
 @pytest.mark.parametrize("nbytes", [0, 1, 1000, MIB - 1, MIB, 4 * MIB + 5, LARGE - 1])
-def test_freeze_part_leaves_the_rest(nbytes, gap, limit):
-    buf, data = begun(LARGE, gap, limit)
+def test_freeze_part_leaves_the_rest(nbytes, headroom, limit):
+    buf, data = begun(LARGE, headroom, limit)
     frozen = buf.freeze(nbytes)
     assert_is(frozen, data[:nbytes])
     assert_holds(buf, data[nbytes:])
@@ -76,10 +76,10 @@ def test_freeze_part_leaves_the_rest(nbytes, gap, limit):
 
 
 @NEEDS_SPANS
-@pytest.mark.parametrize("gap", [0, 16, 4096, 2 * MIB + 16])
+@pytest.mark.parametrize("headroom", [0, 16, 4096, 2 * MIB + 16])
 @pytest.mark.parametrize("length", [32_768, 80_000, LARGE])
-def test_freeze_all_copies_nothing(length, gap):
-    buf, data = begun(LARGE, gap)
+def test_freeze_all_copies_nothing(length, headroom):
+    buf, data = begun(LARGE, headroom)
     buf.resize(length)
     where, before = ctypes.addressof(ctypes.c_char.from_buffer(buf)), growbuf.stats()
     frozen = buf.freeze()
@@ -104,7 +104,7 @@ def test_freeze_part_moves_pages_and_copies_at_most_2_mib(limit):
 @NEEDS_SPANS
 def test_freeze_after_odd_deletion_moves_bytes_once():
     """The header of an object is aligned, and so are its bytes."""
-    buf, data = begun(LARGE, gap=13)
+    buf, data = begun(LARGE, headroom=13)
     before = growbuf.stats()
     frozen = buf.freeze()
     assert difference(before)["copied_bytes"] == len(data)
@@ -192,8 +192,8 @@ ON_A_RUNG = """
         buf += piece
         expected += piece
         if chance.random() < 0.3:
-            gap = min(len(buf), chance.choice([1, 16, 100_000]))
-            del buf[:gap], expected[:gap]
+            headroom = min(len(buf), chance.choice([1, 16, 100_000]))
+            del buf[:headroom], expected[:headroom]
         nbytes = chance.choice([0, 1, 50_000, 1 << 20, 3 << 20, len(buf)])
         nbytes = min(nbytes, len(buf))
         frozen = buf.freeze(nbytes)

@@ -10,6 +10,7 @@ import pickle
 import pytest
 from models import SETTINGS, Pair, initialize, invariant, precondition, rule, st
 
+import growbuf
 from growbuf import GrowIO
 from growbuf._growbuf import check
 
@@ -31,6 +32,7 @@ LARGEST = 8 << 20
 class Model(Pair):
     def __init__(self):
         super().__init__()
+        self.live = growbuf.stats()["spans_live"]
         self.model, self.subject = io.BytesIO(), GrowIO()
         self.views, self.held, self.has_buffer = [], [], False
 
@@ -186,7 +188,8 @@ class Model(Pair):
 
     def same_as_ever(self):
         for data, content in self.held:
-            equal = data == content  # a variable keeps pytest from comparing megabytes
+            # A variable keeps pytest from showing how megabytes differ.
+            equal = data == content
             assert equal
 
     def teardown(self):
@@ -195,6 +198,9 @@ class Model(Pair):
         equal = self.subject.getvalue() == self.model.getvalue()
         assert equal
         self.same_as_ever()
+        self.held.clear()
+        self.subject = None
+        self.assert_none_left(self.live)
 
 
 TestModel = Model.TestCase

@@ -26,6 +26,7 @@ LAYERS = [
         "rows_numpy",
         "rows_attributes",
         "rows_readfrom",
+        "rows_resize",
         "arrow",
     },
     {"io_file", "rows_edit", "rows_spare", "rows_swap"},
@@ -34,7 +35,7 @@ LAYERS = [
     {"edit", "results", "pieces", "sequence", "capacity", "readfrom", "transfer"},
     {"base", "spare", "layout", "maxlen"},
     {"state"},
-    {"setitem", "construct"},
+    {"setitem", "construct", "ndarray"},
     {"args", "scalars", "dates", "frozen"},
     {"buffer"},
     {"buffer_object"},
@@ -76,8 +77,9 @@ LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 SYSTEM_CALLS = re.compile(
     r"(?<![\w.>])(mmap|mmap64|mremap|munmap|madvise|posix_madvise|mprotect|mincore"
     r"|mlock|brk|sbrk|prctl|syscall|sysconf|getpagesize|open|read|write|close"
-    r"|clock_\w+|gettimeofday|nanosleep|fork|pthread_\w+|sig(?:fill|empty)set|sigprocmask|getrlimit|setrlimit"
-    r"|Virtual(?:Alloc|Free|Protect|Unlock)\w*|GetSystemInfo|GetTickCount64|InitOnce\w+"
+    r"|clock_\w+|gettimeofday|nanosleep|fork|pthread_\w+|sig(?:fill|empty)set"
+    r"|sigprocmask|getrlimit|setrlimit|Virtual(?:Alloc|Free|Protect|Unlock)\w*"
+    r"|GetSystemInfo|GetTickCount64|InitOnce\w+"
     r"|(?:Acquire|Release)SRWLock\w+)\s*\("
 )
 STANDARD_HEADERS = {"assert.h", "errno.h", "stdlib.h", "string.h"}
@@ -247,3 +249,17 @@ def test_includes_of_each_file_begin_with_its_own_header(path):
     own = path.with_suffix(".h")
     if own.exists():
         assert included(path, ANY_HEADER)[0] == own.name
+
+
+def test_picture_of_layers_has_a_box_for_each_layer():
+    """docs/layers.svg shows LAYERS, from the top down."""
+    picture = (CHECKOUT / "docs" / "layers.svg").read_text()
+    boxes = [
+        {
+            name
+            for line in re.findall(r'font-size="14">([^<]*)<', box)
+            for name in line.split(" · ")
+        }
+        for box in picture.split('<rect class="box"')[1:]
+    ]
+    assert boxes == LAYERS

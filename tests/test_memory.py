@@ -191,8 +191,8 @@ def test_pool_memory_idle_for_a_second_is_released_at_next_use():
     assert growbuf.stats()["pool_bytes"] < MIB
 
 
-def test_trim_after_many_small_buffers_frees_the_dead_ones():
-    """Deallocated small buffers are kept with their heap blocks, up to a number."""
+def test_trim_after_small_buffers_were_dropped_frees_kept_objects():
+    """Some deallocated buffers are kept for new ones, with their heap blocks."""
     growbuf.trim()
     before = sys.getallocatedblocks()
     bufs = [GrowBuffer(b"x" * 10) for _ in range(500)]
@@ -201,9 +201,30 @@ def test_trim_after_many_small_buffers_frees_the_dead_ones():
     growbuf.trim()
     left = sys.getallocatedblocks() - before
     if kept < 500:
-        pytest.skip("this build or allocator keeps no dead buffers in memory")
+        pytest.skip("this build of the extension, or of Python, shows no kept objects")
     assert left < 20
-    assert GrowBuffer(b"x" * 10) == b"x" * 10
+    bufs = [GrowBuffer(b"x" * 10) for _ in range(500)]
+    assert all(buf == b"x" * 10 for buf in bufs)
+    bufs.clear()
+    assert sys.getallocatedblocks() - before >= 500  # they are kept again
+
+
+@MOVES_PAGES
+def test_trim_with_small_buffer_on_huge_reservation_leaves_two_pages():
+    """A buffer with a limit takes the reservation of a dropped one, whose first page is
+    huge. trim() splits that page, so that few bytes do not hold 2 MiB."""
+    large = GrowBuffer(limit=40 * MIB)
+    large += bytes(20 * MIB)
+    where = place(large)[1]
+    del large
+    small = GrowBuffer(limit=40 * MIB)
+    small += b"ab"
+    assert place(small)[1] == where
+    assert growbuf.stats()["pool_bytes"] >= 20 * MIB  # the rest is its tail
+    growbuf.trim()
+    small += b"cd"
+    assert resident(small) <= 2 * facts()["page_size"]  # one is made present ahead
+    assert small == b"abcd" and check(small) is None
 
 
 @MOVES_PAGES
@@ -476,3 +497,43 @@ def test_exit_during_prefault_ends_the_process():
         print("fine")
     """
     assert run(code) == "fine"
+
+
+def can_copy_without_memory(buf):
+    """Return whether a copy of a small buffer needs no allocation."""
+    _testcapi = pytest.importorskip("_testcapi")
+    buf.copy()
+    _testcapi.set_nomemory(0)
+    try:
+        buf.copy()
+        return True
+    except MemoryError:
+        return False
+    finally:
+        _testcapi.remove_mem_hooks()
+
+
+def test_small_result_after_many_were_dropped_uses_their_memory_again():
+    """The kept blocks are those of the newest, which are used first."""
+    buf = GrowBuffer(bytes(100))
+    if not can_copy_without_memory(buf):
+        pytest.skip("this build keeps no memory of small results")
+    for nbytes, count in ((100, 900), (3000, 20), (40, 2000), (30_000, 3)):
+        dropped = [GrowBuffer(nbytes) for _ in range(count)]
+        del dropped
+        assert can_copy_without_memory(buf), nbytes
+
+
+@pytest.mark.parametrize(
+    "empty", [GrowBuffer.clear, lambda buf: buf.__delitem__(slice(None))]
+)
+def test_clear_of_long_heap_block_leaves_one_byte_of_it(empty):
+    for length in (600, 10_000, 60_000):
+        buf = GrowBuffer(length)
+        if length > 600:
+            del buf[: length // 2]  # a headroom
+        empty(buf)
+        assert place(buf)[::2] == ("heap", 1) and buf.capacity == 0
+        assert check(buf) is None and buf == b""
+        buf.clear()
+        assert place(buf)[0] == "empty"

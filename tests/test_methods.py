@@ -1,7 +1,7 @@
 """The methods that GrowBuffer computes itself, on random bytes beside bytearray's own.
 
-Each round prints nothing unless it fails; then it tells the seed, which GROWBUF_SEED
-takes back. The algorithms alone are under test in tests/c/test_methods.c.
+Each round prints nothing unless it fails; then it prints the seed. Set GROWBUF_SEED
+to it to repeat the round. The algorithms alone are under test in tests/c/test_methods.c.
 """
 
 import array

@@ -149,7 +149,7 @@ class Model(Pair):
         return int(where * len(self.model))
 
     @property
-    def room(self):
+    def capacity(self):
         """The limit, less the removed bytes that a view holds; None without a limit."""
         if self.limit is None:
             return None
@@ -160,7 +160,7 @@ class Model(Pair):
         """Apply the change to a copy; return whether that exceeds the limit."""
         tried = self.model.copy()
         self.outcome(change, tried)
-        return self.limit is not None and len(tried) > self.room
+        return self.limit is not None and len(tried) > self.capacity
 
     def change(self, call, *, appends=False, front=False):
         """Make a call that may change the length on both objects, and compare. If the
@@ -272,7 +272,7 @@ class Model(Pair):
         before the last one is released."""
         for shift in range(times):
             self.take_view(0, 1, True)
-            self.grow(min(length, max(1, self.room - len(self.model))), shift, "+")
+            self.grow(min(length, max(1, self.capacity - len(self.model))), shift, "+")
             if len(self.views) > 1:
                 self.drop_view(-2)
             self.delete_front(length)
@@ -377,7 +377,7 @@ class Model(Pair):
         moves = self.outstanding is not None or (self.views and self.limit is None)
         if length > before and moves:
             self.refused(lambda: self.subject.reserve(length))
-        elif self.limit is not None and length > self.room:
+        elif self.limit is not None and length > self.capacity:
             with pytest.raises(MemoryError):
                 self.subject.reserve(length)
         else:
@@ -398,15 +398,15 @@ class Model(Pair):
 
     # ------------------------------------------------------------------ the tail
 
-    def lends(self, nbytes):
+    def can_spare(self, nbytes):
         """Whether spare() must succeed, once the last spare is given up."""
-        within = self.limit is None or len(self.model) + nbytes <= self.room
+        within = self.limit is None or len(self.model) + nbytes <= self.capacity
         return within and (not self.views or self.limit is not None)
 
     @precondition(lambda self: len(self.model) < LARGEST)
     @rule(nbytes=LENGTHS)
     def spare(self, nbytes):
-        if self.lends(nbytes):
+        if self.can_spare(nbytes):
             self.outstanding = self.subject.spare(nbytes)
             assert len(self.outstanding) >= nbytes
         else:
@@ -460,7 +460,9 @@ class Model(Pair):
 
     def read_from(self, source, most, wanted, expected):
         """Read; `expected` is the result, or the type of the source's exception."""
-        room = len(wanted) + 1 if self.limit is None else self.room - len(self.model)
+        left = (
+            len(wanted) + 1 if self.limit is None else self.capacity - len(self.model)
+        )
         if self.views and self.limit is None and most != 0:
             self.refused(lambda: self.subject.readfrom(source, most))
             return
@@ -468,9 +470,11 @@ class Model(Pair):
             assert self.subject.readfrom(source, most) == expected
         except (MemoryError, OSError, ValueError) as error:
             # A Source writes a piece in one call, and fails if the view is shorter.
-            assert type(error) is expected or len(wanted) > room
-            if len(wanted) > room:
-                wanted = wanted[: min(room, len(self.subject) - len(self.model))]
+            assert type(error) is expected or len(wanted) > left
+            if len(wanted) > left:
+                kept = len(self.subject) - len(self.model)
+                assert kept == left or isinstance(source, Source)
+                wanted = wanted[: min(left, kept)]
         self.model += wanted
 
     # ------------------------------------------------------------ results kept
@@ -592,7 +596,7 @@ class Model(Pair):
         assert buf.__sizeof__() >= GrowBuffer().__sizeof__() + len(buf)
         if self.limit is not None:
             assert kind == "limited" and address == self.address
-            assert buf.capacity == self.room
+            assert buf.capacity == self.capacity
 
     def teardown(self):
         for seen in self.views:

@@ -4,6 +4,7 @@ import ctypes
 import gc
 
 import pytest
+from conftest import assert_no_leak
 
 import growbuf
 from growbuf._growbuf import check
@@ -125,6 +126,11 @@ def test_address_of_array_interface_stays_valid():
     del array[:50_000]
     gc.collect()
     assert ctypes.c_double.from_address(address + 8).value == 2.0
+
+
+def test_address_of_array_interface_takes_memory_once():
+    array = GrowArray([1.0, 2.0, 3.0])
+    assert_no_leak(lambda: array.__array_interface__["data"])
 
 
 def test_as_ctypes_of_array_shares_the_rows():

@@ -560,3 +560,46 @@ def test_readfrom_source_that_releases_the_view_raises():
         array.readfrom(Source())
     assert len(array) == 0
     array.append(b"x")
+
+
+@pytest.mark.parametrize("piece", [9, 12, 29, 120])
+@pytest.mark.parametrize("nrows", [-1, 1])
+def test_readfrom_keeps_rows_that_a_view_does_not_let_it_append(piece, nrows):
+    """A view that is made during a read prevents an array without a limit from growing."""
+    rows = rows_of(10)
+    array = GrowArray.from_buffer(GrowBuffer(), "f4", 3)
+    source, views = Pieces(rows.tobytes(), [piece] * 20), []
+    source.seen = lambda: views.append(array.array)
+    with pytest.raises(BufferError):
+        array.readfrom(source)
+    assert len(array) == 0 and array.pending_nbytes == 120 - len(source.data)
+    with pytest.raises(BufferError):
+        array.readfrom(io.BytesIO(source.data))
+    assert array.pending_nbytes == 120 - len(source.data)
+    views.clear()
+    source.seen, total = None, 0
+    while total < 10:
+        total += array.readfrom(source, nrows)
+    assert array.pending_nbytes == 0
+    assert_rows(array, rows)
+
+
+def test_clear_drops_the_part_of_a_row():
+    rows = rows_of(2)
+    array = GrowArray(dtype="f4", row_shape=3)
+    assert array.readfrom(io.BytesIO(rows.tobytes()[:17])) == 1
+    assert array.pending_nbytes == 5
+    array.clear()
+    assert array.pending_nbytes == 0
+    assert array.readfrom(io.BytesIO(rows.tobytes())) == 2
+    assert_rows(array, rows)
+
+
+def test_clear_that_raises_keeps_the_part_of_a_row():
+    array = GrowArray.from_buffer(GrowBuffer(), "f4", 3)
+    assert array.readfrom(io.BytesIO(rows_of(2).tobytes()[:17])) == 1
+    view = array.array
+    with pytest.raises(BufferError):
+        array.clear()
+    assert array.pending_nbytes == 5
+    del view

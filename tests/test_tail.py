@@ -518,10 +518,10 @@ def test_spare_view_after_buffer_dropped_stays_valid():
 
 def test_spare_beyond_tailroom_under_export_raises_buffer_error():
     buf, data = begun(5 * MIB)
-    room = len(buf.spare(0))
+    tailroom = len(buf.spare(0))
     with memoryview(buf) as view:
         with pytest.raises(BufferError, match="limit=nbytes"):
-            buf.spare(room + 1)
+            buf.spare(tailroom + 1)
         assert bytes(view) == data
     assert_holds(buf, data)
 
@@ -1111,7 +1111,7 @@ def test_spare_commit_and_readfrom_inside_readinto_raise(name, in_a_thread):
 
 @pytest.mark.parametrize("name", USES_OF_THE_TAIL)
 def test_readfrom_readinto_releases_view_and_reuses_tail_raises_value_error(name):
-    """Its count is committed only if no later call replaced the pending spare."""
+    """Its count is committed only if no later call replaced the outstanding spare."""
     buf = GrowBuffer(b"abc")
 
     def last(view):

@@ -175,3 +175,14 @@ def test_retain_table_replaces_what_is_between_the_marks(retain_table):
     assert retain_table.fill(filled, rows) == filled
     with pytest.raises(ValueError, match="no place"):
         retain_table.fill("no marks", rows)
+
+
+def test_uncovered_list_names_functions_that_exist(monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)
+    import uncovered
+
+    listed = uncovered.read_list()
+    assert listed
+    for file, _, function in (name.partition(":") for name in listed):
+        code = (CHECKOUT / file).read_text()
+        assert re.search(rf"^{function}\(", code, re.MULTILINE), (file, function)

@@ -121,20 +121,20 @@ def test_growth_under_each_view_type_keeps_view_valid(name, length):
     buf.pop()
 
 
-@pytest.mark.parametrize("gap", [1, 50_000, 99_999, 100_000])
-def test_iadd_headroom_under_view_keeps_address(gap):
+@pytest.mark.parametrize("headroom", [1, 50_000, 99_999, 100_000])
+def test_iadd_headroom_under_view_keeps_address(headroom):
     """Without a view, the bytes may move to the front of the block.
 
     They move if there are no more of them than bytes were deleted.
     """
-    buf, data = stable(100_000 + gap)
-    del buf[:gap]
+    buf, data = stable(100_000 + headroom)
+    del buf[:headroom]
     with memoryview(buf) as view:
         where = address(buf)
         buf += b"x" * MIB
         buf.resize(LIMIT)
-        assert address(buf) == where and bytes(view) == data[gap:]
-    assert buf.startswith(data[gap:] + b"x" * MIB + bytes(MIB))
+        assert address(buf) == where and bytes(view) == data[headroom:]
+    assert buf.startswith(data[headroom:] + b"x" * MIB + bytes(MIB))
 
 
 def test_iadd_under_numpy_and_ctypes_shares_later_writes():

@@ -125,7 +125,7 @@ def on_allocator(name):
 
 
 def probe_rungs():
-    """Return the kernel's answer for each rung: "ok" or the name of an errno."""
+    """Return what the probe of each rung returned: "ok" or the name of an errno."""
     info = ["make", "--no-print-directory", "info", f"PYTHON={PYTHON}", "ARGS=--json"]
     done = subprocess.run(info, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)["probe"]

@@ -510,6 +510,14 @@ move(char *from, size_t length, size_t new_length, char *target, bool keep)
     return target;
 }
 
+/* Whether a mapped range is more than one mapping. */
+static bool
+is_several(const char *from, size_t length)
+{
+    return mappings[find(from)].to < from + length;
+}
+
+/* The target is unmapped before the kernel looks at the source. */
 static void *
 move_onto(char *from, size_t length, size_t new_length, char *target, bool keep)
 {
@@ -527,6 +535,10 @@ move_onto(char *from, size_t length, size_t new_length, char *target, bool keep)
         return no_address(ENOMEM);
     }
     clear(target, target + new_length);
+    if (is_several(from, length)) {
+        squat(target);
+        return no_address(EFAULT);
+    }
     return move(from, length, new_length, target, keep);
 }
 
@@ -551,6 +563,9 @@ move_or_grow(char *from, size_t length, size_t new_length, int flags, char *hint
     }
     if (must_move && (uintptr_t)hint % page_nbytes != 0) {
         return no_address(EINVAL);
+    }
+    if (is_several(from, length)) {
+        return no_address(EFAULT);
     }
     bool in_place = !must_move && mapping->to == from + length &&
                     is_free(mapping->to, from + new_length);
@@ -592,10 +607,6 @@ fake_remap(void *address, size_t length, size_t new_length, int flags, void *tar
     }
     if (new_length < length || !belongs(from, from + length, OURS)) {
         wrong("moves what it has not mapped, or makes it shorter");
-        return no_address(EFAULT);
-    }
-    const struct mapping *mapping = &mappings[find(from)];
-    if (mapping->to < from + length) {
         return no_address(EFAULT);
     }
     return flags & MREMAP_FIXED

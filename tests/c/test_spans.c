@@ -1775,6 +1775,32 @@ test_spans_grow_with_its_target_taken_moves_elsewhere(void)
     finish();
 }
 
+/* The program has told a part of a span something else, as mlock() does. The span is two
+ * mappings, and no call moves both. A target has been unmapped before the kernel sees
+ * that, and another owner may have mapped there: that stays. */
+static void
+test_spans_grow_of_two_mappings_copies(void)
+{
+    const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_RETAIN, KERNEL_MAINLINE,
+                                      KERNEL_OLD};
+    for (int i = 0; i < 16; i++) {
+        begin(kinds[i / 4], ANY_RUNG);
+        CASE("a kernel %s, unmap %d", kernel_names[kinds[i / 4]], i % 4);
+        struct span span = take(4 * MIB, 3 * MIB, 1);
+        struct pool_stats before = pool_stats();
+        CHECK(pages_ops.advise(span.address, 2 * MIB, PAGES_ADVICE_HIDE) == 0);
+        kernel.squatters = (size_t)(i % 4);
+        CHECK(spans_grow(&span, 4 * MIB + 1, 0, 3 * MIB) == 0);
+        CHECK(is_filled(span.address, 3 * MIB, 1));
+        CHECK(pool_stats().copies == before.copies + 1);
+        CHECK(pool_stats().moves == before.moves);
+        check_span(&span, 8 * MIB);
+        kernel.squatters = 0;
+        give(&span);
+        finish();
+    }
+}
+
 /*   the limit holds        the span of 16 MiB and
  *   32 MiB more            twice as much: as ever
  *   4, 2 MiB               an eighth ahead, or what is needed: without a target
@@ -2465,6 +2491,7 @@ main(void)
     RUN(test_spans_grow_copies_up_to_2_mib_into_a_dirty_span);
     RUN(test_spans_grow_copies_no_more_and_into_no_other);
     RUN(test_spans_grow_with_its_target_taken_moves_elsewhere);
+    RUN(test_spans_grow_of_two_mappings_copies);
     RUN(test_spans_grow_without_space_takes_short_steps);
     RUN(test_spans_grow_without_space_empties_the_pool);
     RUN(test_spans_grow_without_mappings_left_succeeds);

@@ -105,10 +105,9 @@ def run_counts(programs, rung, nvectors):
     return not code, "1 GiB", tail(text) if code else f"counts: {text}"
 
 
-def run_suites(rung):
+def run_suite(name, rung):
     options = ["-q", "-p", "no:cacheprovider", "-m", "not slow", "--tb=short"]
-    paths = [f"tests/test_{name}.py" for name in SUITES]
-    command = [sys.executable, "-m", "pytest", *options, *paths]
+    command = [sys.executable, "-m", "pytest", *options, f"tests/test_{name}.py"]
     code, text = run(command, GROWBUF_STRATEGY=rung)
     return not code, last_line(text), tail(text, 200) if code else ""
 
@@ -152,7 +151,8 @@ def main(best, minutes, programs, pattern):
                 f"counts, {rung}, {nvectors}", run_counts, programs, rung, nvectors
             )
     for rung in rungs:
-        steps.run(f"suites, {rung}", run_suites, rung)
+        for name in SUITES:
+            steps.run(f"test_{name}, {rung}", run_suite, name, rung)
     if float(minutes) > 0:
         steps.run("model tests", run_models, minutes)
     print(f"steps run: {steps.nrun}; failed: {', '.join(steps.failed) or 'none'}")

@@ -1,0 +1,210 @@
+/* rows_resize: detaching the first rows of a GrowArray, and setting how many rows there
+ * are, and how many there is memory for. */
+
+#include "rows_resize.h"
+
+#include "args.h"
+#include "transfer.h"
+
+/* ------------------------------------------------------------------------- detach */
+
+static PyObject *
+make_detached(void *self, PyObject *taken)
+{
+    return rows_make_view(self, taken);
+}
+
+/* Remove the first rows and return them; all of them if `nbytes` is SIZE_MAX. */
+static PyObject *
+detach_first(RowsObject *self, size_t nbytes)
+{
+    BufferObject *buffer = self->buffer;
+    if (rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0) {
+        return NULL;
+    }
+    size_t length = buffer_length(buffer), row_nbytes = self->layout->row_nbytes;
+    nbytes = nbytes == SIZE_MAX ? length : nbytes;
+    if (nbytes > length) {
+        PyErr_Format(PyExc_ValueError, "cannot detach %zu rows: the array has %zu",
+                     nbytes / row_nbytes, length / row_nbytes);
+        return NULL;
+    }
+    return transfer_take_first(buffer, nbytes, make_detached, self);
+}
+
+PyDoc_STRVAR(detach_doc,
+"detach($self, nrows=None, /)\n--\n\n"
+"Remove the first `nrows` rows, all by default, and return them as an ndarray that\n"
+"owns their memory.\n\n"
+"Moves the pages of the rows, which takes microseconds; less than 1 MiB may be\n"
+"copied. While a view is held the rows are copied, and the view keeps its rows; an\n"
+"array that is not stable raises BufferError then. Raise ValueError if nrows is\n"
+"negative or more than there are. The array is unchanged then.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0, 3.0])\n"
+">>> samples.detach(1), samples.detach(), len(samples)\n"
+"(array([1.]), array([2., 3.]), 0)");
+
+static PyObject *
+rows_detach(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
+{
+    RowsObject *self = rows_cast(op);
+    size_t nbytes = SIZE_MAX;
+    if (args_check_count("detach", nargs, 0, 1) < 0 ||
+        (nargs > 0 && args[0] != Py_None &&
+         rows_nbytes_of(self->layout, "nrows", args[0], 0, &nbytes) < 0)) {
+        return NULL;
+    }
+    PyObject *rows;
+    ROWS_LOCKED(self, rows, detach_first(self, nbytes));
+    return rows;
+}
+
+/* -------------------------------------------------------------- length and memory */
+
+static int
+resize_to(RowsObject *self, size_t nbytes)
+{
+    if (nbytes < buffer_length(self->buffer) &&
+        rows_drop_views(self, nbytes == 0) < 0) {
+        return -1;
+    }
+    size_t length = buffer_length(self->buffer);
+    if (nbytes <= length) {
+        return buffer_splice(self->buffer, nbytes, length - nbytes, 0);
+    }
+    if (rows_check_growable(self, nbytes - length) < 0) {
+        return -1;
+    }
+    length = buffer_length(self->buffer);
+    return nbytes <= length ? 0 : buffer_append_zeros(self->buffer, nbytes - length);
+}
+
+PyDoc_STRVAR(resize_doc,
+"resize($self, nrows, /)\n--\n\n"
+"Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
+"Raise ValueError if nrows is negative or more than maxlen, MemoryError past the\n"
+"limit, BufferError if rows would be removed while a view is held. Costs one write of\n"
+"the new rows; fresh pages are zero already, and are not written to.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0])\n"
+">>> samples.resize(3)\n"
+">>> samples\n"
+"GrowArray([1., 0., 0.])");
+
+static PyObject *
+rows_resize(PyObject *op, PyObject *nrows)
+{
+    RowsObject *self = rows_cast(op);
+    size_t nbytes;
+    if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
+        return NULL;
+    }
+    if (nbytes > self->max_nbytes) {
+        PyErr_Format(PyExc_ValueError, "cannot resize to %zu rows: maxlen is %zu",
+                     nbytes / self->layout->row_nbytes,
+                     self->max_nbytes / self->layout->row_nbytes);
+        return NULL;
+    }
+    int rc;
+    ROWS_LOCKED(self, rc, resize_to(self, nbytes));
+    return buffer_none_or_null(rc);
+}
+
+static int
+reserve(RowsObject *self, size_t nbytes)
+{
+    if (nbytes <= store_capacity(&self->buffer->store)) {
+        return 0;
+    }
+    size_t more = nbytes - buffer_length(self->buffer);
+    return rows_check_growable(self, more) < 0 ? -1
+                                               : buffer_reserve(self->buffer, nbytes);
+}
+
+PyDoc_STRVAR(reserve_doc,
+"reserve($self, nrows, /)\n--\n\n"
+"Make the capacity nrows or more, the present rows included.\n\n"
+"Raise ValueError if nrows is negative, MemoryError past the limit or if the system\n"
+"refuses, BufferError if it would move rows while a view is held.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray()\n"
+">>> samples.reserve(1000)\n"
+">>> samples.capacity >= 1000\n"
+"True");
+
+static PyObject *
+rows_reserve(PyObject *op, PyObject *nrows)
+{
+    RowsObject *self = rows_cast(op);
+    size_t nbytes;
+    if (rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0) {
+        return NULL;
+    }
+    nbytes = Py_MIN(nbytes, self->max_nbytes);
+    int rc;
+    ROWS_LOCKED(self, rc, reserve(self, nbytes));
+    return buffer_none_or_null(rc);
+}
+
+PyDoc_STRVAR(clear_doc,
+"clear($self, /)\n--\n\n"
+"Remove all rows and give the memory back; a view that is held keeps its rows.\n\n"
+"Drop the bytes of a row that readfrom() has read in part, too.\n"
+"Raise BufferError while a view of an array that is not stable is held. Costs some\n"
+"system calls for a large array.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> samples.clear()\n"
+">>> len(samples)\n"
+"0");
+
+static int
+clear_all(RowsObject *self)
+{
+    if (rows_drop_views(self, true) < 0 || buffer_clear(self->buffer) < 0) {
+        return -1;
+    }
+    if (self->extra != NULL) {
+        self->extra->pending_nbytes = 0;
+    }
+    return 0;
+}
+
+static PyObject *
+rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    RowsObject *self = rows_cast(op);
+    int rc;
+    ROWS_LOCKED(self, rc, clear_all(self));
+    return buffer_none_or_null(rc);
+}
+
+PyDoc_STRVAR(trim_doc,
+"trim($self, /)\n--\n\n"
+"Give back the memory the rows do not need. Raise BufferError while a view is held.\n"
+"Costs some system calls, and a copy of the rows if rows before them were removed.\n\n"
+">>> from growbuf import GrowArray\n"
+">>> samples = GrowArray([1.0, 2.0])\n"
+">>> samples.trim()\n"
+">>> samples\n"
+"GrowArray([1., 2.])");
+
+static PyObject *
+rows_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    RowsObject *self = rows_cast(op);
+    int rc;
+    ROWS_LOCKED(self, rc,
+                rows_drop_views(self, false) < 0 ? -1 : buffer_trim(self->buffer));
+    return buffer_none_or_null(rc);
+}
+
+const PyMethodDef rows_resize_methods[] = {
+    {"detach", BUFFER_METHOD(rows_detach), METH_FASTCALL, detach_doc},
+    {"resize", rows_resize, METH_O, resize_doc},
+    {"reserve", rows_reserve, METH_O, reserve_doc},
+    {"clear", rows_clear, METH_NOARGS, clear_doc},
+    {"trim", rows_trim, METH_NOARGS, trim_doc},
+    {NULL, NULL, 0, NULL},
+};
