@@ -202,6 +202,8 @@ errno_name(int error)
         return PyUnicode_FromString("EFAULT");
     case ENOMEM:
         return PyUnicode_FromString("ENOMEM");
+    case ENOTSUP:
+        return PyUnicode_FromString("ENOTSUP");
     default:
         return PyUnicode_FromFormat("errno %d", error);
     }

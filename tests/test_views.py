@@ -5,6 +5,7 @@ import ctypes
 import gc
 import io
 import mmap
+import os
 import pickle
 import random
 import struct
@@ -481,6 +482,8 @@ def test_limit_reserved_space_is_neither_charged_nor_dumped(length):
 
     This also holds under strict accounting (vm.overcommit_memory is 2).
     """
+    if os.environ.get("GROWBUF_PAGES") == "posix":
+        pytest.skip("the operations of POSIX leave no memory out of core files")
     buf = GrowBuffer(limit=GIB)
     buf.resize(length)
     opened, reserved = regions(buf)
