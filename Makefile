@@ -39,19 +39,19 @@ RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
 PROGRAMS := .venv/programs-$(TAG)
 CONSUMERS := .venv/consumers-$(TAG)
-TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind
+TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind windows
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs links clean python
 .PHONY: bench ends figures memory operations programs pictures seed guard soak leaks matrix
-.PHONY: retain swap consumers typing wheel cross posix windows release-check $(TOOLS)
+.PHONY: retain swap consumers typing wheel cross posix release-check $(TOOLS)
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo | info | test | lint | format | docs | links | clean"
 	@echo "     (variables: PYTHON=, ARGS=, GROWBUF_DEBUG=1)"
 	@echo "make bench | operations | programs | ends | memory | figures | pictures | seed"
-	@echo "make matrix | posix | windows | retain | soak | swap | consumers | guard | leaks"
+	@echo "make matrix | posix | retain | soak | swap | consumers | guard | leaks"
 	@echo "make $(foreach tool,$(TOOLS),$(tool) |)" | sed 's/ |$$//'
 	@echo "make typing | wheel | cross | release-check     checks of a release"
 
@@ -193,11 +193,6 @@ cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
 # Run the tests as for macOS and the BSDs: ARGS="-q tests/test_views.py".
 posix: $(VENV)/$(BUILD)-test
 	@VENV="$(abspath $(VENV))" tools/posix $(ARGS)
-
-# Run the C tests and the Python tests on Windows, which is wine here: ARGS=c.
-windows: $(RELEASE)/ready
-	@PYTHON="$(PYTHON)" ZIG="$(abspath $(RELEASE))/bin/python -m ziglang" \
-		tools/windows $(ARGS)
 
 format: $(LINT)/ready
 	@$(LINT)/bin/ruff check --quiet --fix-only .

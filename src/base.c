@@ -15,6 +15,7 @@ static PyObject *
 new_from_bytearray(PyTypeObject *type, PyByteArrayObject *base)
 {
     size_t length = (size_t)Py_SIZE(base);
+    assert(buffer_is_exact_type(type) && PyByteArray_CheckExact(base));
 #if PY_VERSION_HEX < 0x030F0000
     if (length >= ADOPT_MIN && Py_REFCNT(base) == 1) {
         struct store store;
@@ -94,12 +95,14 @@ base_call(PyObject *op, enum base_method method, PyObject *const *args,
           Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *all[ARGS_MAX + 1];
+    assert(method < BASE_NMETHODS && nargs >= 0);
     Py_ssize_t count = nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames));
     if (count > ARGS_MAX) {
         PyErr_Format(PyExc_TypeError, "%s() takes fewer than %zd arguments",
                      names[method], count);
         return NULL;
     }
+    assert(!PyErr_Occurred());
     all[0] = op;
     for (Py_ssize_t i = 0; i < count; i++) { /* not memcpy(): args may be NULL */
         all[i + 1] = args[i];

@@ -35,16 +35,8 @@ refuse_exported(const BufferObject *self, enum change change)
     return -1;
 }
 
-/* Raise BufferError because a spare is outstanding that was not committed. */
-static int
-refuse_uncommitted(void)
-{
-    PyErr_SetString(PyExc_BufferError,
-                    "cannot change the length while a view from spare() exists: "
-                    "commit() it or release it first");
-    return -1;
-}
-
+/* Whether a spare is outstanding of which nothing can be committed any more: it was
+ * committed, or readfrom() has ended. */
 static bool
 is_committed(const BufferObject *self)
 {
@@ -116,8 +108,8 @@ detach_spare(BufferObject *self)
     return buffer_publish_change(self, before, 0);
 }
 
-/* Raise BufferError if exports prevent the change, and leave a committed spare if that
- * is necessary. */
+/* Raise BufferError if exports prevent the change. If the only export is a committed
+ * spare that would prevent it, detach that. */
 static int
 check_change(BufferObject *self, enum change change)
 {
@@ -128,7 +120,10 @@ check_change(BufferObject *self, enum change change)
     bool limited = store_is_limited(&self->store);
     bool spare = buffer_spare_is_outstanding(self);
     if (spare && !is_committed(self)) {
-        return refuse_uncommitted();
+        PyErr_SetString(PyExc_BufferError,
+                        "cannot change the length while a view from spare() exists: "
+                        "commit() it or release it first");
+        return -1;
     }
     if (limited && change == APPENDING && !(spare && spare_shows_store(self))) {
         return 0;
@@ -191,7 +186,7 @@ remove_first(BufferObject *self, size_t nbytes)
         return -1;
     }
     struct buffer_trace before = buffer_trace_of(&self->store);
-    if (!buffer_is_exported(self)) { /* a committed spare was left */
+    if (!buffer_is_exported(self)) { /* a committed spare was detached */
         return buffer_publish_change(self, before,
                                      store_splice(&self->store, 0, nbytes, 0));
     }
@@ -299,8 +294,9 @@ buffer_take(BufferObject *self, size_t nbytes, struct store *taken)
     return buffer_publish_change(self, before, 0);
 }
 
+/* Swap the buffer's store and `store`, whatever the exports are. */
 static int
-swap(BufferObject *self, struct store *store)
+swap_stores(BufferObject *self, struct store *store)
 {
     struct store before = self->store;
     assert(store_check(store) == NULL);
@@ -318,7 +314,7 @@ buffer_exchange(BufferObject *self, struct store *store)
         buffer_check_resizable(self) < 0) {
         return -1;
     }
-    return swap(self, store);
+    return swap_stores(self, store);
 }
 
 int
@@ -331,9 +327,9 @@ buffer_swap(BufferObject *self, BufferObject *other)
     }
     struct store store;
     store_init(&store);
-    (void)swap(other, &store);
-    (void)swap(self, &store);
-    return swap(other, &store);
+    (void)swap_stores(other, &store);
+    (void)swap_stores(self, &store);
+    return swap_stores(other, &store);
 }
 
 int

@@ -202,6 +202,8 @@ errno_name(int error)
         return PyUnicode_FromString("EFAULT");
     case ENOMEM:
         return PyUnicode_FromString("ENOMEM");
+    case ENOTSUP:
+        return PyUnicode_FromString("ENOTSUP");
     default:
         return PyUnicode_FromFormat("errno %d", error);
     }
@@ -509,7 +511,11 @@ module_exec(PyObject *module)
         base_state_init(state) < 0) {
         return -1;
     }
-    return add_types(module, state);
+    int rc = add_types(module, state);
+    if (rc < 0 && !PyErr_Occurred()) {
+        PyErr_NoMemory(); /* PyType_FromModuleAndSpec() of 3.11 may not raise it */
+    }
+    return rc;
 }
 
 static int

@@ -218,8 +218,8 @@ io_reclaim_bytes_locked(IOObject *self)
     return 0;
 }
 
-/* Copy the bytes to a new buffer of `length` bytes, and drop the bytes object. The caller
- * writes the values of the other bytes before any other code runs. */
+/* Copy the bytes to a new buffer of `length` bytes, and drop the bytes object. The
+ * caller writes the values of the other bytes before any other code runs. */
 static int
 io_move_to_buffer_locked(IOObject *self, size_t length)
 {
@@ -235,10 +235,10 @@ io_move_to_buffer_locked(IOObject *self, size_t length)
     return 0;
 }
 
-/* Return the size of the bytes object for `length` bytes, if the present one has `size`.
- * If `length` is more than an eighth above that, it is `length`. Otherwise some bytes
- * are added: an eighth, since there may be many small files; or a half from 16 KiB on,
- * since a copy takes time. */
+/* Return the size of the bytes object for `length` bytes, if the present one has
+ * `size`. If `length` is more than an eighth above that, it is `length`. Otherwise some
+ * bytes are added: an eighth, since there may be many small files; or a half from 16
+ * KiB on, since a copy takes time. */
 static size_t
 io_grown_size(size_t length, size_t size)
 {

@@ -55,10 +55,10 @@ io_cast(PyObject *op)
     return (IOObject *)op;
 }
 
-/* Below this length a file that is written to has its bytes in a bytes object. Few files
- * grow far past it, and for a file that does not, a heap block costs less than a span:
- * it takes no system call and fewer pages. It is below 128 KiB, from where on glibc maps
- * each block by itself. */
+/* Below this length a file that is written to has its bytes in a bytes object. Few
+ * files grow far past it, and for a file that does not, a heap block costs less than a
+ * span: it takes no system call and fewer pages. It is below 128 KiB, from where on
+ * glibc maps each block by itself. */
 #define IO_BUFFER_MIN ((size_t)120 << 10)
 
 /* ------------------------------------------------------------------------ the lock */

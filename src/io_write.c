@@ -27,8 +27,8 @@ io_put(IOObject *self, const char *bytes, size_t nbytes)
     return 0;
 }
 
-/* What write() returns is made before the bytes are written, because making it can fail.
- * For writelines(), which returns no numbers, `number` is NULL. */
+/* What write() returns is made before the bytes are written, because making it can
+ * fail. For writelines(), which returns no numbers, `number` is NULL. */
 static int
 io_make_number(PyObject **number, size_t nbytes)
 {

@@ -97,7 +97,7 @@ static int
 pieces_grow(struct methods_pieces *pieces)
 {
     bool is_first = pieces->items == pieces->first;
-    assert(pieces->count == pieces->allocated);
+    assert(pieces->count > 0 && pieces->count == pieces->allocated);
     if (pieces->allocated > SIZE_MAX / 2 / sizeof *pieces->items) {
         return ENOMEM;
     }
@@ -231,6 +231,7 @@ static size_t
 next_byte(struct piece bytes, size_t from, char value)
 {
     size_t at = find_byte(piece_after(bytes, from), value);
+    assert(at == FIND_NONE || at < bytes.nbytes - from);
     return at == FIND_NONE ? bytes.nbytes : from + at;
 }
 
@@ -244,6 +245,7 @@ methods_splitlines(struct methods_pieces *pieces, struct piece bytes, bool keep)
             bool is_pair = newline == carriage + 1 && newline < bytes.nbytes;
             next = stop + (is_pair ? 2 : 1);
         }
+        assert(start <= stop && stop <= next && next <= bytes.nbytes);
         int error =
             pieces_add(pieces, bytes.start + start, (keep ? next : stop) - start);
         if (error) {
@@ -258,7 +260,7 @@ methods_splitlines(struct methods_pieces *pieces, struct piece bytes, bool keep)
 
 /* ------------------------------------------------------------------ translating */
 
-/* The upper and the lower case of a letter differ in this bit. The loops have no
+/* The upper and the lower case of a letter differ in this bit. The loops contain no
  * branches, so that compilers vectorize them. */
 enum { CASE = 'a' - 'A' };
 
@@ -399,8 +401,8 @@ replace_byte(char *to, struct piece from, char old, char new)
     }
 }
 
-/* Write the bytes that do not have the value `old`, of which there are `nbytes`. The
- * others are written too and then overwritten. */
+/* Write all bytes except those of the value `old`. `nbytes` is how many that are. The
+ * others are written too, and then overwritten. */
 static void
 delete_byte(char *to, size_t nbytes, const char *from, char old)
 {
@@ -461,6 +463,7 @@ size_t
 methods_expanded_nbytes(struct piece from, size_t tabsize)
 {
     size_t nbytes = from.nbytes, column = 0, at;
+    assert(nbytes <= SIZE_MAX / 2);
     while ((at = find_byte(from, '\t')) != FIND_NONE) {
         column = column_after((struct piece){from.start, at}, column);
         size_t width = tab_width(column, tabsize);
@@ -496,6 +499,7 @@ static const char digits[] = "0123456789abcdef";
 void
 methods_hex(char *to, struct piece from)
 {
+    assert(from.nbytes <= SIZE_MAX / 2 && is_apart(to, 2 * from.nbytes, from));
     for (size_t i = 0; i < from.nbytes; i++) {
         unsigned char c = (unsigned char)from.start[i];
         *to++ = digits[c >> 4];
@@ -530,7 +534,7 @@ digit_value(unsigned char c)
 }
 
 /* Read a block of digits as methods_from_hex() does. Return false if there are other
- * bytes among them. The loops have no branches, so that compilers vectorize them. */
+ * bytes among them. The loops contain no branches, so that compilers vectorize them. */
 enum { HEX_BLOCK = 32 };
 static inline bool
 read_hex_block(char *to, const char *from)

@@ -25,6 +25,7 @@ new_list(PyObject *op, const struct methods_pieces *pieces, int error)
         return PyErr_NoMemory();
     }
     PyTypeObject *type = buffer_type(Py_TYPE(op));
+    assert(type != NULL && buffer_is_exported(buffer_cast(op)));
     PyObject *list = PyList_New((Py_ssize_t)pieces->count);
     for (size_t i = 0; list != NULL && i < pieces->count; i++) {
         assert(piece_is_within(pieces->items[i], buffer_piece(op)));
@@ -77,6 +78,7 @@ new_partition(PyObject *op, PyObject *arg, size_t (*find)(struct piece, struct p
     struct piece all = buffer_piece(op), none = {all.start, 0};
     size_t at = find(all, separator.piece);
     assert(buffer_is_exported(buffer_cast(op)));
+    assert(at == FIND_NONE || at <= all.nbytes - separator.piece.nbytes);
     if (at != FIND_NONE) {
         size_t end = at + separator.piece.nbytes;
         assert(end <= all.nbytes);
@@ -123,6 +125,7 @@ new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnam
     if (plain && !at_space) {
         plain = args_open_bytes(values[0], &separator) && separator.piece.nbytes > 0;
     }
+    assert(!PyErr_Occurred());
     if (plain) {
         struct methods_pieces pieces;
         methods_pieces_init(&pieces);

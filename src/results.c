@@ -256,7 +256,7 @@ growbuffer_fromhex(PyObject *type, PyObject *text)
         }
     }
     PyObject *bytes =
-        PyObject_CallMethod((PyObject *)&PyBytes_Type, "fromhex", "O", text);
+        PyObject_CallMethod((PyObject *)&PyBytes_Type, "fromhex", "(O)", text);
     PyObject *result = bytes == NULL ? NULL : PyObject_CallOneArg(type, bytes);
     Py_XDECREF(bytes);
     return result;

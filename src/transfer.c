@@ -86,7 +86,7 @@ transfer_take_first(BufferObject *self, size_t nbytes,
     PyObject *result = NULL;
     assert(nbytes <= buffer_length(self));
     int rc = move_or_copy(self, nbytes, taken);
-    assert(rc != 0 || buffer_length(self) == 0);
+    assert(rc < 0 || buffer_length(taken) == nbytes);
     if (rc == 0) {
         result = make(context, (PyObject *)taken);
         assert((result == NULL) == (PyErr_Occurred() != NULL));

@@ -154,16 +154,28 @@ def test_freeze_index_that_clears_buffer_raises_value_error():
         buf.freeze(Index(buf))
 
 
-@pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("length", [10, 100_000, LARGE])
 @pytest.mark.parametrize("nbytes", [None, 5])
-def test_freeze_under_export_raises_and_keeps_buffer(length, nbytes, limit):
-    buf, data = begun(length, limit=limit)
+def test_freeze_under_export_raises_and_keeps_buffer(length, nbytes):
+    buf, data = begun(length)
     where = place(buf)
     with memoryview(buf), pytest.raises(BufferError):
         buf.freeze(nbytes)
     assert place(buf) == where
     assert_holds(buf, data)
+
+
+@RESERVES
+@pytest.mark.parametrize("length", [10, 100_000, LARGE])
+@pytest.mark.parametrize("nbytes", [None, 5])
+def test_freeze_under_view_of_buffer_with_limit_copies(length, nbytes):
+    buf, data = begun(length, limit=32 * MIB)
+    with memoryview(buf) as view:
+        assert_is(buf.freeze(nbytes), data[:nbytes])
+        assert view == data
+        buf += b"more"
+        assert view == data
+    assert_holds(buf, (b"" if nbytes is None else data[nbytes:]) + b"more")
 
 
 @RESERVES

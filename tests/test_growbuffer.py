@@ -112,7 +112,8 @@ def test_trim_excess_capacity_keeps_bytes_and_frees_memory(length):
     del buf[:500]
     buf.trim()
     assert_holds(buf, (b"x" * length + b"y" * 1000)[500:])
-    assert buf.capacity < len(buf) + 2 * MIB
+    # Windows releases address space as a whole only, and memory page by page.
+    assert sys.platform == "win32" or buf.capacity < len(buf) + 2 * MIB
     assert sys.getsizeof(buf) < len(buf) + 8192
     with memoryview(buf), pytest.raises(BufferError):
         buf.trim()
@@ -309,6 +310,8 @@ def test_iadd_doubled_span_exceeds_ulimit_grows_in_smaller_steps(rung):
 
     A span of twice the length does not fit, but a smaller step does.
     """
+    if facts()["probe"]["maymove"] != "ok":
+        pytest.skip("this system copies, which needs space for both spans")
     code = """
         import growbuf
         buf, piece = growbuf.GrowBuffer(), bytes(range(256)) * 256

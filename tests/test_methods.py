@@ -337,7 +337,7 @@ def test_fromhex_of_random_text_does_what_bytearray_does(peer, kind):
         assert isinstance(outcomes[1], str) or check(outcomes[1]) is None
 
 
-@pytest.mark.parametrize("wrong", [None, 3, [], "é0"])
+@pytest.mark.parametrize("wrong", [None, 3, [], "é0", (), ("00",)])
 def test_fromhex_of_wrong_argument_raises_as_bytearray_does(wrong):
     with pytest.raises((TypeError, ValueError)) as expected:
         bytearray.fromhex(wrong)

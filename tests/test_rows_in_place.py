@@ -5,10 +5,13 @@ import io
 import os
 import random
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from conftest import assert_no_leak, held, together
@@ -603,3 +606,13 @@ def test_clear_that_raises_keeps_the_part_of_a_row():
         array.clear()
     assert array.pending_nbytes == 5
     del view
+
+
+@needs_pages
+def test_readfrom_socket_while_thread_looks_shows_no_wrong_row():
+    """A short run of looks.py; its own default is a million looks at 128 MiB."""
+    script = Path(__file__).with_name("looks.py")
+    arguments = [sys.executable, script, "--mib", "1", "--looks", "500"]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert " 0 wrong, " in done.stdout

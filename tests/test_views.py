@@ -5,6 +5,7 @@ import ctypes
 import gc
 import io
 import mmap
+import os
 import pickle
 import random
 import struct
@@ -247,7 +248,6 @@ FORBIDDEN = {
     "init": lambda b: b.__init__(b"xyz"),
     "init with a limit": lambda b: b.__init__(b"xyz", limit=LIMIT),
     "init with nothing": lambda b: b.__init__(),
-    "freeze": lambda b: b.freeze(),
 }
 
 
@@ -275,7 +275,7 @@ def test_trim_under_view_raises_buffer_error():
     assert buf.limit == LIMIT
 
 
-@pytest.mark.parametrize("name", ["init", "init with nothing", "freeze"])
+@pytest.mark.parametrize("name", ["init", "init with nothing"])
 def test_empty_buffer_replacement_under_view_raises_buffer_error(name):
     """The buffer must keep its store, which the view and later growth share."""
     buf = GrowBuffer(limit=LIMIT)
@@ -482,6 +482,8 @@ def test_limit_reserved_space_is_neither_charged_nor_dumped(length):
 
     This also holds under strict accounting (vm.overcommit_memory is 2).
     """
+    if os.environ.get("GROWBUF_PAGES") == "posix":
+        pytest.skip("the operations of POSIX leave no memory out of core files")
     buf = GrowBuffer(limit=GIB)
     buf.resize(length)
     opened, reserved = regions(buf)
@@ -582,6 +584,10 @@ def test_iadd_memory_refused_after_reservation_keeps_bytes():
 
 @ON_LINUX
 def test_growbuffer_thousand_limits_of_16_gib_coexist():
+    with open("/proc/self/maps") as maps:
+        stack = next(line for line in maps if "[stack]" in line)
+    if int(stack.partition("-")[0], 16) < 32 << 40:  # it is near the end
+        pytest.skip("needs 32 TiB of address space; some kernels have 39 bits")
     growbuf.trim()
     mapped = mappings()
     bufs = [GrowBuffer(b"%d" % i, limit=16 * GIB) for i in range(1000)]

@@ -55,6 +55,8 @@ WHAT_BUFFERS_DO = [
 ]
 # Tests whose result may depend on what the system offers in place of mremap().
 WHAT_PAGES_DO = ["growbuffer", "views", "front", "owner", "tail", "memory", "maxlen"]
+# The C tests that are run on Windows; `make windows` runs more, which take longer.
+ON_WINDOWS = ["test_windows", "test_growth", "test_calls", "test_pages"]
 
 
 @dataclass
@@ -164,7 +166,7 @@ def entries(probed):
         *map(on_allocator, ALLOCATORS),
         *(on_rung(name, probed) for name in RUNGS),
         on_target("posix", only(WHAT_PAGES_DO)),
-        on_target("windows", "c"),
+        Entry("windows", ["tools/windows", "c", *ON_WINDOWS]),
         *map(on_target, ["swap", "typing"]),
     ]
 

@@ -69,9 +69,10 @@ start(size_t length)
     kernel_leave();
     pages_ops.advise = advise_and_count;
     pages_probe(ANY_RUNG);
+    CHECK(pages_facts.populate_error == 0 && pages_map(length, &mapped) == 0);
+    (void)pages_advise_small(mapped, length); /* a huge page would be present as one */
     atomic_store(&npieces, 0);
     atomic_store(&is_slow, false);
-    CHECK(pages_facts.populate_error == 0 && pages_map(length, &mapped) == 0);
     return mapped;
 }
 
