@@ -21,7 +21,8 @@ use_of(const struct store *store, size_t nbytes)
  * start of the memory first. So never more bytes are moved than were deleted before. A
  * limited store does this when it shrinks, because it must not move when it grows. Few
  * bytes are moved sooner, if that makes enough tailroom: it costs less than a call of
- * the allocator. */
+ * the allocator. Any number is moved if that makes enough tailroom and the memory cannot
+ * grow. */
 int
 store_make_tailroom(struct store *store, size_t nbytes)
 {
@@ -49,6 +50,11 @@ store_make_tailroom(struct store *store, size_t nbytes)
         struct spans_use use = use_of(store, store->length + nbytes);
         use.exact = is_first && !use.prefault;
         error = spans_prepare(&store->memory, end, &use);
+    }
+    if (error != 0 && nbytes <= store_tailroom(store) + store_free_headroom(store) &&
+        !store_is_limited(store)) {
+        store_slide(store);
+        error = 0;
     }
     assert(error != 0 || nbytes <= store_tailroom(store));
     return error;

@@ -371,14 +371,16 @@ span_shrink(struct store *store)
     }
 }
 
-/* Make the heap block as small as the length allows. A failure is ignored, because the
- * store is valid with the larger block too. */
+/* Make the heap block as small as the length allows. If that fails, the store keeps the
+ * larger block, or none if it has no bytes. */
 static void
 heap_shrink(struct store *store)
 {
     assert(store_kind(store) == STORE_HEAP);
     slide(store);
-    (void)heap_resize(store, store->length + 1);
+    if (heap_resize(store, store->length + 1) != 0 && store->length == 0) {
+        store_free(store);
+    }
 }
 
 /* A heap block of more bytes is made short and not freed when all bytes are removed, as
