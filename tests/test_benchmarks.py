@@ -85,7 +85,7 @@ class TestOperations:
         assert names == wanted
         for row in report["cells"]:
             assert min(row["ratio"], row["peer_ns"], row["ours_ns"]) > 0, row
-            assert row["rounds"] >= 3 and row["runs"] >= 1
+            assert row["rounds"] >= 2 and row["runs"] >= 1
             assert row["allocator"] == "glibc"
             assert row["cell"] in done.stdout
         *_, total = report["summary"]
