@@ -14,6 +14,23 @@ oldest_position(const struct views *views)
                                      : views->position;
 }
 
+/* Return the oldest position that a view saw since the store was moved. */
+static size_t
+oldest_since_move(const struct views *views)
+{
+    size_t low = views->first, high = views->end;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (views_see_old(views, views->fronts[middle].position)) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low < views->end ? views->fronts[low].position : views->position;
+}
+
 /* ------------------------------------------------------------------- counting views */
 
 /* Remove the fronts without views from the array. */
@@ -105,6 +122,16 @@ give_back_old(struct span *span)
     *span = (struct span){0};
 }
 
+/* Give back what is before the first byte that a view may see. Views that see the old
+ * reservation see no byte of the present one. */
+static void
+give_back_front(struct views *views, struct store *store)
+{
+    size_t held = views->position - oldest_since_move(views);
+    assert(held <= store_headroom(store));
+    give_back(&store->memory, &views->freed, store_headroom(store) - held);
+}
+
 /* Set `held` and the store's capacity, and give back what is before the oldest
  * start. */
 static void
@@ -118,12 +145,11 @@ update_held(struct views *views, struct store *store)
     if (views_see_old(views, oldest)) {
         give_back(&views->old, &views->old_freed,
                   views->old_start - (views->moved - oldest));
-        return;
     }
-    if (views->old.address != NULL) {
+    else if (views->old.address != NULL) {
         give_back_old(&views->old);
     }
-    give_back(&store->memory, &views->freed, store_headroom(store) - views->held);
+    give_back_front(views, store);
 }
 
 /* ----------------------------------------------- moving the store */
@@ -209,6 +235,9 @@ views_advance(struct views *views, struct store *store, size_t nbytes, size_t nv
     }
     views->position += nbytes;
     views->held = held;
+    if (views->old.address != NULL) {
+        give_back_front(views, store);
+    }
     assert(views_check(views, store, nviews) == NULL);
     return 0;
 }
@@ -294,16 +323,15 @@ views_check(const struct views *views, const struct store *store, size_t nviews)
         limit >= store->memory.length - store_headroom(store)) {
         return "there is no address space to grow to the limit";
     }
-    if (views_see_old(views, oldest)) {
-        return views->old_freed <= views->old_start - (views->moved - oldest)
-                   ? NULL
-                   : "memory was given back that a view may see";
-    }
-    return views->old.address != NULL ? "no view sees the old reservation"
-           : !store_is_advanced(store) && views->held > 0 ? "the store is not advanced"
-           : views->held > store_headroom(store) ||
+    size_t held = views->position - oldest_since_move(views);
+    bool sees_old = views_see_old(views, oldest);
+    return views->old.address != NULL && !sees_old ? "no view sees the old reservation"
+           : !store_is_advanced(store) && held > 0 ? "the store is not advanced"
+           : held > store_headroom(store) ||
                    (store_is_advanced(store) &&
-                    views->freed > store_headroom(store) - views->held)
+                    views->freed > store_headroom(store) - held) ||
+                   (sees_old &&
+                    views->old_freed > views->old_start - (views->moved - oldest))
                ? "memory was given back that a view may see"
                : NULL;
 }

@@ -21,7 +21,8 @@
  *   - headroom + limit < memory.length: there is address space to grow to the limit.
  *     When the start would come too near to the end of the reservation, the store is
  *     moved: it takes another reservation, and copies the bytes in use there. The views
- *     made before see the old reservation, which is kept for them.
+ *     made before see the old reservation, which is kept for them. They see no byte of
+ *     the new one, whose removed bytes are given back as far as no later view sees them.
  *   - There is one old reservation at most. Between two moves more than `limit` bytes
  *     are removed; a view made before the first move would have held them.
  *

@@ -349,22 +349,57 @@ test_views_of_many_starts_are_released_in_any_order(void)
     end(&viewed);
 }
 
+/* Append and remove until the store moves to another reservation. One view of the old one
+ * is left. */
+static void
+move_under_view(struct viewed *viewed)
+{
+    make_view(viewed, 0);
+    for (size_t i = 0; viewed->turns == 0; i++) {
+        CHECK(append(viewed, 300 * KIB) == 0);
+        size_t turns = viewed->turns;
+        CHECK(remove_first(viewed, 300 * KIB) == 0);
+        if (viewed->turns == turns) {
+            make_view(viewed, (i + 1) % 2);
+            drop_view(viewed, i % 2);
+        }
+    }
+    CHECK(viewed->views.old.address != NULL && viewed->nviews == 1);
+}
+
+/* No view sees the bytes that are removed from the new reservation. */
+static void
+test_views_removal_after_move_gives_memory_back(void)
+{
+    for (EACH_KERNEL_WITH_PAGES(kind)) {
+        struct viewed viewed;
+        size_t piece = 300 * KIB;
+        begin_viewed(&viewed, kind, LIMIT);
+        move_under_view(&viewed);
+        const struct span *span = &viewed.store.memory;
+        while (store_capacity(&viewed.store) >= viewed.length + 2 * piece) {
+            CHECK(append(&viewed, piece) == 0);
+            CHECK(remove_first(&viewed, piece) == 0);
+            CHECK(kernel_resident(span->address, span->length) <= 2 * piece);
+        }
+        CHECK(store_headroom(&viewed.store) > 3 * piece);
+        CHECK(viewed.views.old.address != NULL && viewed.nviews == 1);
+        size_t last = viewed.seen[0].bytes == NULL;
+        make_view(&viewed, !last);
+        CHECK(append(&viewed, piece) == 0);
+        CHECK(remove_first(&viewed, piece) == 0);
+        drop_view(&viewed, last);
+        CHECK(viewed.views.old.address == NULL);
+        end(&viewed);
+    }
+}
+
 static void
 test_views_forget_returns_old_reservation(void)
 {
     struct viewed viewed;
     begin_viewed(&viewed, KERNEL_MAINLINE, LIMIT);
-    make_view(&viewed, 0);
-    for (size_t i = 0; viewed.turns == 0; i++) {
-        CHECK(append(&viewed, 300 * KIB) == 0);
-        size_t turns = viewed.turns;
-        CHECK(remove_first(&viewed, 300 * KIB) == 0);
-        if (viewed.turns == turns) {
-            make_view(&viewed, (i + 1) % 2);
-            drop_view(&viewed, i % 2);
-        }
-    }
-    CHECK(viewed.views.old.address != NULL && viewed.nviews == 1);
+    move_under_view(&viewed);
     struct seen *seen = &viewed.seen[viewed.seen[0].bytes == NULL];
     struct span old = views_forget(&viewed.views, &viewed.store);
     CHECK(old.address != NULL && viewed.views.old.address == NULL);
@@ -387,6 +422,7 @@ main(void)
     RUN(test_views_random_changes_keep_what_each_view_saw);
     RUN(test_views_removal_that_fails_leaves_all_unchanged);
     RUN(test_views_of_many_starts_are_released_in_any_order);
+    RUN(test_views_removal_after_move_gives_memory_back);
     RUN(test_views_forget_returns_old_reservation);
     return check_done();
 }
