@@ -483,11 +483,6 @@ class Model(Pair):
         """Compare `made` with a copy of `expected` after each further step."""
         self.others = [*self.others[-2:], (made, bytes(expected))]
 
-    def empty(self):
-        self.model, taken = bytearray(), self.model
-        self.address = place(self.subject)[1]
-        return taken
-
     @rule(where=PLACES, all_=st.booleans())
     def take(self, where, all_):
         n = len(self.model) if all_ else self.at(where)
@@ -502,21 +497,18 @@ class Model(Pair):
         self.removed(first)
         self.address = place(self.subject)[1]
 
-    @rule()
-    def freeze(self):
-        if self.free:
-            self.keep(self.subject.freeze(), self.empty())
-        elif self.model:
-            self.refused(self.subject.freeze)
-
-    @rule(where=PLACES)
-    def freeze_some(self, where):
-        n = self.at(where)
-        if self.free:
-            self.keep(self.subject.freeze(n), self.model[:n])
-            del self.model[:n]
-        elif n:
-            self.refused(lambda: self.subject.freeze(n))
+    @rule(where=PLACES, all_=st.booleans())
+    def freeze(self, where, all_):
+        n = len(self.model) if all_ else self.at(where)
+        if self.outstanding is not None or (self.views and self.limit is None):
+            if n:
+                self.refused(lambda: self.subject.freeze(n))
+            return
+        first = self.model[:n]
+        self.keep(self.subject.freeze(None if all_ else n), first)
+        del self.model[:n]
+        self.removed(first)
+        self.address = place(self.subject)[1]
 
     @precondition(lambda self: self.free and self.others)
     @rule()
