@@ -22,6 +22,7 @@ def links(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "SITE", tmp_path / "build" / "docs")
     monkeypatch.setattr(module, "SEARCHES", {"RSS": {"faq"}})
+    monkeypatch.setattr(module, "TYPES", ())
     module.SITE.mkdir(parents=True)
     (module.SITE / "index.html").write_text('<p id="a"><a href="faq.html#b">b</a>')
     (module.SITE / "faq.html").write_text('<p id="b"><a href="#b">b</a>')
@@ -67,3 +68,14 @@ def test_word_in_no_title_is_named(links, capsys):
     links.SEARCHES["macOS"] = {"faq"}
     failed, out = report(links, capsys)
     assert failed and "search for macOS: in no title of faq" in out
+
+
+def test_name_without_entry_or_without_example_is_named(links, capsys):
+    links.TYPES = ("GrowBuffer",)
+    (links.SITE / "reference.html").write_text(
+        '<dt class="sig" id="growbuf.GrowBuffer.trim">trim()'
+        '<dt class="sig" id="growbuf.GrowBuffer.limit">limit<span>&gt;&gt;&gt; </span>'
+    )
+    failed, out = report(links, capsys)
+    assert failed and "reference: no entry with an example: growbuf.GrowBuffer.take" in out
+    assert "GrowBuffer.trim" in out and "GrowBuffer.limit" not in out
