@@ -77,5 +77,7 @@ def test_name_without_entry_or_without_example_is_named(links, capsys):
         '<dt class="sig" id="growbuf.GrowBuffer.limit">limit<span>&gt;&gt;&gt; </span>'
     )
     failed, out = report(links, capsys)
-    assert failed and "reference: no entry with an example: growbuf.GrowBuffer.take" in out
+    assert (
+        failed and "reference: no entry with an example: growbuf.GrowBuffer.take" in out
+    )
     assert "GrowBuffer.trim" in out and "GrowBuffer.limit" not in out
