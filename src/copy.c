@@ -3,15 +3,15 @@
 
 #include <assert.h>
 
-/* memcpy() copies a block of this many bytes with vector instructions. In the target
- * each block begins at a multiple of LINE, so whole lines of the cache are written. */
+/* memcpy() copies a block of BLOCK bytes with vector instructions. Each block begins at
+ * a multiple of LINE in the target, so that whole cache lines are written. */
 enum { BLOCK = 256, LINE = 64 };
 
-/* The last block is copied first, because of 4 KiB aliasing: a processor that decides
- * whether a load reads what an earlier instruction stores compares only the last 12
- * bits of the two addresses. The target begins a few bytes after the source in these
- * bits. So if the first block were copied first, each load would seem to read what was
- * just stored, and would wait for it.
+/* Copy in blocks, the last block first. This order avoids 4 KiB aliasing: to decide
+ * whether a load reads what an earlier instruction stores, a processor compares only
+ * the last 12 bits of the two addresses. In these bits the target begins a few bytes
+ * after the source. If the first block were copied first, each load would seem to read
+ * what was just stored, and would wait for the store.
  *
  *   from               |<- loaded next ->|<- loaded before ->|
  *   to, modulo 4 KiB                       |<- stored before ->|

@@ -6,18 +6,19 @@
 #include <stdint.h>
 #include <string.h>
 
-/* From this many bytes on, memcpy() may use an instruction (rep movsb) that is slow for
- * some distances: if the target begins 1 to 31 bytes after the source, modulo 4 KiB, it
- * takes 15 times as long on some processors (glibc bug 30994). Large buffers all begin
- * at the same offset in a page. So a copy from one to another that moves the bytes a
- * little to the right, as rjust() does, always has such a distance. */
+/* For COPY_MANY bytes or more, memcpy() may use an instruction (rep movsb) that is slow
+ * for some distances. If the target begins 1 to 31 bytes after the source, modulo 4
+ * KiB, it takes 15 times as long on some processors (glibc bug 30994). Large buffers
+ * all begin at the same offset in a page. So the distance is like that whenever bytes
+ * are copied from one to another a few bytes further right, as in rjust(). */
 enum { COPY_MANY = 2048, COPY_PAGE = 4096, COPY_NEAR = 32 };
 
-/* As memcpy(), without that instruction where it is slow. pre: nbytes >= COPY_MANY. */
+/* As memcpy(), but avoid that instruction where it is slow.
+ * pre: nbytes >= COPY_MANY. */
 void copy_many(char *to, const char *from, size_t nbytes);
 
-/* Copy bytes that do not overlap. Nothing is read or written for 0 bytes, so the
- * pointers may be NULL then. The length is looked at first: most copies are short. */
+/* Copy bytes that do not overlap. If `nbytes` is 0, the pointers may be NULL. The
+ * length is tested first, because most copies are short. */
 static inline void
 copy_bytes(char *to, const char *from, size_t nbytes)
 {

@@ -90,8 +90,9 @@ entries_insert(const struct span *span, enum entry_kind kind, uint64_t now_ms)
     entries.stats.nbytes += span->dirty_end;
 }
 
-/* A caller that evicts a tail holds the lock, so that the owner does not use the pages
- * before they read as zero. Memory locked by mlock(2) cannot be given back. */
+/* If the tail is evicted, the caller holds the lock, so that the owner of the span
+ * cannot use the pages before they read as zero. The system does not take back memory
+ * that the program has locked by mlock(2): hence the memset(). */
 void
 entries_discard_tail(const struct span *tail)
 {
@@ -107,7 +108,7 @@ entries_discard_tail(const struct span *tail)
 static void
 unmap_unlocked(const struct span *span)
 {
-    assert(span->length > 0 && !span->has_tail); /* a tail would be unmapped too */
+    assert(span->length > 0 && !span->has_tail); /* its tail would be unmapped too */
     entries_unlock();
     pages_unmap(span->address, span->length);
     entries_lock();
@@ -161,8 +162,8 @@ entries_evict_idle(uint64_t now_ms)
     }
 }
 
-/* Return the slot of the oldest reservation if there are POOL_MAX_RESERVATIONS of them;
- * otherwise -1. */
+/* Return the slot of the oldest reservation if the pool has POOL_MAX_RESERVATIONS of
+ * them, and otherwise -1. */
 static int
 find_reservation_to_evict(void)
 {
@@ -212,7 +213,7 @@ entries_make_space(const struct span *span, enum entry_kind kind, uint64_t now_m
     return span->dirty_end <= entries.limit;
 }
 
-/* Every span ends in a zero byte. So the first part gets one, too.
+/* Every span ends in a zero byte, so the last byte of the first part is set to zero.
  *
  *   |<---------- dirty ---------->|<-zeros->|
  *   |<- length ->|

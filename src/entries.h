@@ -4,9 +4,9 @@
  * Each buffer of 72 KiB to 2 MiB leaves one, so there may be many. The newest is taken
  * and the oldest is evicted, so this array is never searched.
  *
- * `slots` holds all other entries. It is searched linearly, because they are few. A
- * slot is an index into it. When an entry is removed, the later entries move to the
- * slot before theirs.
+ * `slots` holds all other entries. They are few, so this array is searched linearly. A
+ * slot is an index into it. When an entry is removed, each later entry moves to the
+ * previous slot.
  *
  * pre, of all functions except entries_lock() and entries_discard_tail(): the caller
  * holds the lock.
@@ -25,7 +25,7 @@
 enum entry_kind { ENTRY_SPAN, ENTRY_TAIL, ENTRY_RESERVATION };
 
 struct entry {
-    struct span span; /* of a tail: its pages only, all of them dirty */
+    struct span span; /* for a tail: only the pages of the tail, all of them dirty */
     enum entry_kind kind;
     uint64_t added_ms; /* when it was added to the pool */
 };
@@ -35,14 +35,14 @@ extern struct entries {
     struct entry slots[POOL_NSLOTS];
     size_t nslots; /* the first `nslots` are in use */
 
-    /* Of `small`, `nsmall` items from `first_small` on are in use. The array has twice
-     * as many items as can be in use. So they are moved to its start only once in
+    /* `nsmall` items of `small` are in use, from `first_small` on. The array has twice
+     * as many items as can be in use. So items are moved to its start at most once in
      * POOL_NSMALL insertions. */
     struct entry small[2 * POOL_NSMALL];
     size_t first_small, nsmall;
 
     size_t limit;      /* bytes of memory that all entries may have together */
-    uint64_t mappings; /* the number given to the last new mapping */
+    uint64_t mappings; /* the number of the newest mapping (pool_new_mapping) */
     struct pool_stats stats;
     bool is_locked; /* for assertions */
 } entries;
@@ -51,7 +51,7 @@ extern struct entries {
 void entries_lock(void);
 void entries_unlock(void);
 
-/* Whether an entry for this span belongs into `small`. */
+/* Whether the entry of this span belongs in `small`, if it is not a tail. */
 static inline bool
 entries_is_small(const struct span *span)
 {
@@ -66,29 +66,28 @@ struct span entries_remove_small(bool newest);
 /* Return the newest or oldest entry of `small`. pre: there is one. */
 const struct entry *entries_small_end(bool newest);
 
-/* Make the pool able to add an entry: evict idle entries, and then the oldest ones
- * until its array has a free place and the limit is kept. The lock may be released for
- * some time, but it is held when this returns. Return false if the entry alone is over
- * the limit. */
+/* Ensure that an entry can be added. Evict idle entries, and then the oldest ones until
+ * there is a free place in the array and enough memory below the limit. The lock may be
+ * released for some time, but it is held when this returns. Return false if the entry
+ * alone is over the limit. */
 bool entries_make_space(const struct span *span, enum entry_kind kind, uint64_t now_ms);
 
-/* Add an entry. pre: entries_make_space() returned true for it, and the lock was held
- * since then. */
+/* Add an entry. pre: entries_make_space() returned true for it, and the lock has been
+ * held since then. */
 void entries_insert(const struct span *span, enum entry_kind kind, uint64_t now_ms);
 
-/* Evict entries, which means: remove them and give their memory back to the system. The
- * first function evicts the oldest entry, the second all that are older than
- * POOL_IDLE_MS. The lock may be released for some time. pre, of the first: there is an
- * entry. */
+/* Evict the oldest entry, or all entries that are older than POOL_IDLE_MS. To evict an
+ * entry is to remove it and to give its memory back to the system. The lock may be
+ * released for some time. pre, of the first function: there is an entry. */
 void entries_evict_oldest(void);
 void entries_evict_idle(uint64_t now_ms);
 
-/* Give the memory of a tail back to the system. If that fails, set it to zero. */
+/* Give the memory of a tail back to the system. If that fails, fill it with zeros. */
 void entries_discard_tail(const struct span *tail);
 
-/* Cut the span at a slot after `length` bytes, remove the first part and return it. If
- * no bytes after these are dirty, or mappings cannot be cut, remove and return the whole
- * span. */
+/* Remove and return the first `length` bytes of the span at a slot. The rest stays in
+ * the slot. If no byte of the rest is dirty, or mappings cannot be cut, remove and
+ * return the whole span. */
 struct span entries_split(size_t slot, size_t length);
 
 /* Return the span that two spans make together. pre: `next` follows `span` in memory
@@ -100,7 +99,8 @@ struct span entries_join(struct span span, const struct span *next);
 int entries_find_neighbour(const struct span *span, bool after);
 
 /* Join a span with the adjacent spans of its mapping that are in the pool, and remove
- * these from it. A span that would be over the limit is not joined. */
+ * those from the pool. Two spans are not joined if together they would have more memory
+ * than the limit. */
 void entries_join_neighbours(struct span *span);
 
 #endif

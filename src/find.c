@@ -1,4 +1,4 @@
-/* find: searching plain bytes. */
+/* find: searching bytes. */
 #define _GNU_SOURCE /* memrchr */
 
 #include "find.h"
@@ -53,7 +53,8 @@ struct search {
 };
 
 /* Whether a search has compared many more bytes than it has advanced, because the part
- * resembles the bytes nearly everywhere. Then find_by_hash() continues the search. */
+ * is similar to the bytes at many positions. Then find_by_hash() continues the
+ * search. */
 static bool
 is_too_similar(size_t ncompared, size_t nadvanced)
 {
@@ -77,9 +78,9 @@ repeat_in_word(char value)
     return (unsigned char)value * (uint64_t)0x0101010101010101u;
 }
 
-/* A word is 8 positions. Return how many words come before the first one that has a
- * position where the first and the last byte of the part both match. A position matches
- * if its byte in `difference` is zero. */
+/* Return how many words of 8 positions come before the first word with a match: a
+ * position where the first and the last byte of the part both occur. At a match the
+ * byte in `difference` is zero. */
 static inline size_t
 words_without_pair(const char *word, ptrdiff_t stride, size_t nwords,
                    size_t last_offset, uint64_t first, uint64_t last)
@@ -96,9 +97,10 @@ words_without_pair(const char *word, ptrdiff_t stride, size_t nwords,
     return n;
 }
 
-/* Find the positions where the first and the last byte of the part match, 8 positions
- * at a time, and compare the rest there. Return the position of the part. Otherwise
- * return npositions, and set *nleft to the number of positions not searched. */
+/* Look for positions where the first and the last byte of the part match, 8 positions
+ * at a time, and compare the other bytes there. Return the position of the part. If it
+ * was not found, return npositions, and set *nleft to the number of positions that were
+ * not searched. */
 static inline size_t
 find_pair(const struct search *search, int step, size_t *nleft)
 {
@@ -111,7 +113,7 @@ find_pair(const struct search *search, int step, size_t *nleft)
         const char *next = search->begin + (ptrdiff_t)at * step;
         size_t nwords = (search->npositions - at) / WORD;
         if (nwords == 0 && search->npositions >= WORD) {
-            nwords = 1; /* the last word begins before `at`, where nothing was found */
+            nwords = 1; /* search a few positions again, to have a whole word */
             at = search->npositions - WORD;
             next = search->begin + (ptrdiff_t)at * step;
         }
@@ -128,7 +130,7 @@ find_pair(const struct search *search, int step, size_t *nleft)
                     memcmp(next + 1, part + 1, last_offset - 1) == 0) {
                     return at;
                 }
-                ncompared += last_offset + WORD; /* WORD is for the cost of the call */
+                ncompared += last_offset + WORD; /* WORD: the cost of the call */
             }
         }
         if (is_too_similar(ncompared, at)) {
@@ -139,9 +141,10 @@ find_pair(const struct search *search, int step, size_t *nleft)
     return search->npositions;
 }
 
-/* At each position, look at the byte that the last byte of the part would match (the
- * first byte, if the search goes left). Its value determines how many positions can be
- * skipped (Horspool). Return as find_pair() does. */
+/* Search by Horspool's algorithm. At each position, test the byte that must equal the
+ * last byte of the part (the first byte, if the search goes left). The value of the
+ * tested byte determines how many positions can be skipped. Return as find_pair()
+ * does. */
 static inline size_t
 find_by_skips(const struct search *search, int step, size_t *nleft)
 {
@@ -174,8 +177,8 @@ find_by_skips(const struct search *search, int step, size_t *nleft)
 
 #define HASH_FACTOR 0x9e3779b97f4a7c15u /* any large odd number */
 
-/* Find the part at one of the last `nleft` positions with a rolling hash (Rabin-Karp):
- * each position costs the same. */
+/* Search the last `nleft` positions with a rolling hash (Rabin-Karp), which takes the
+ * same time for each position. Return the position of the part, or npositions. */
 static size_t
 find_by_hash(const struct search *search, size_t nleft)
 {
@@ -183,7 +186,7 @@ find_by_hash(const struct search *search, size_t nleft)
     int step = search->step;
     assert(nleft > 0 && nleft <= search->npositions && nbytes > 1);
     const char *next = search->begin + (ptrdiff_t)(search->npositions - nleft) * step;
-    /* The next byte to leave the hash. */
+    /* The byte that leaves the hash next. */
     const char *head = step > 0 ? next : next + nbytes - 1;
     const char *wanted = search->part.start + (step > 0 ? 0 : nbytes - 1);
     uint64_t hash = 0, part_hash = 0, power = 1;
@@ -205,9 +208,11 @@ find_by_hash(const struct search *search, size_t nleft)
     return search->npositions;
 }
 
-/* From these lengths on, making the table of skips is worth its cost. */
+/* For at least this long a part and this many positions, making the table of skips
+ * saves more time than it takes. */
 enum { SKIPS_PART_MIN = 16, SKIPS_BYTES_MIN = 1024 };
 
+/* Return the position of the part, or npositions. */
 static inline size_t
 search_run(const struct search *search, int step)
 {
@@ -251,8 +256,8 @@ find_last(struct piece bytes, struct piece part)
     return at < npositions ? npositions - 1 - at : FIND_NONE;
 }
 
-/* Count all bytes of one value. Each lane counts in one byte, so that compilers
- * vectorize the loop; the lanes are added up before one can overflow. */
+/* Count the bytes that equal `value`. There are NLANES counters of one byte each, so
+ * that compilers vectorize the loop. They are added up before one can overflow. */
 static size_t
 count_byte(struct piece bytes, char value)
 {

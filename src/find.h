@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A range of bytes. The struct does not own their memory. */
+/* A range of bytes. The struct does not own the memory. */
 struct piece {
     const char *start;
     size_t nbytes;
@@ -20,20 +20,20 @@ piece_after(struct piece bytes, size_t nbytes)
     return (struct piece){bytes.start + nbytes, bytes.nbytes - nbytes};
 }
 
-/* The functions below return this instead of an offset if there is no occurrence. */
+/* The functions below return this instead of an offset if they find nothing. */
 #define FIND_NONE SIZE_MAX
 
 /* Return the offset of the first or the last occurrence of `part`, or FIND_NONE. An
  * empty part occurs before each byte and after the last. The time is linear in the
- * number of bytes, whatever they are. */
+ * number of bytes for all contents. */
 size_t find_first(struct piece bytes, struct piece part);
 size_t find_last(struct piece bytes, struct piece part);
 
-/* Return the offset of the first byte of that value, or FIND_NONE. */
+/* Return the offset of the first byte that equals `value`, or FIND_NONE. */
 size_t find_byte(struct piece bytes, char value);
 
-/* Count the occurrences of `part` that do not overlap, up to `max` of them. pre: `part`
- * is not empty. */
+/* Count the occurrences of `part` that do not overlap. Stop at `max`. pre: `part` is
+ * not empty. */
 size_t find_count(struct piece bytes, struct piece part, size_t max);
 
 #endif

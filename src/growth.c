@@ -1,4 +1,4 @@
-/* growth: how much memory to ask for. Pure functions of sizes. */
+/* growth: how much memory to ask for, as pure functions of sizes. */
 #include "growth.h"
 
 #include <assert.h>
@@ -7,7 +7,7 @@
 #define HEAP_SMALL ((size_t)16 << 10)
 #define HEAP_LARGE ((size_t)256 << 10)
 
-/* Bounds of what growth_ahead() adds. */
+/* Bounds of the number of bytes that growth_ahead() adds. */
 #define AHEAD_TINY ((size_t)4 << 10)
 #define AHEAD_MIN ((size_t)64 << 10)
 #define AHEAD_MAX ((size_t)32 << 20)
@@ -55,7 +55,7 @@ growth_span_modest(size_t needed)
     return growth_round_up(more, GROWTH_QUANTUM);
 }
 
-/* Return `value`, or the bound that it is beyond. */
+/* Return `value`, limited to the range from `min` to `max`. */
 static size_t
 between(size_t min, size_t value, size_t max)
 {

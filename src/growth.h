@@ -1,8 +1,7 @@
-/* growth: how much memory to ask for. Pure functions of sizes.
+/* growth: how much memory to ask for, as pure functions of sizes.
  *
- * Each function returns a number of bytes. growth_round_up(), growth_heap(),
- * growth_span() and growth_span_modest() return 0 if it would be more than GROWTH_MAX.
- * Callers report that as ENOMEM.
+ * Each function returns a number of bytes. All except growth_ahead() return 0 if the
+ * number would be more than GROWTH_MAX. Callers report that as ENOMEM.
  */
 #ifndef GROWBUF_GROWTH_H
 #define GROWBUF_GROWTH_H
@@ -10,71 +9,72 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The largest number of bytes of any memory: the largest length of a Python object. */
+/* The largest number of bytes of a block or a span. It is the largest length that a
+ * Python object can have. */
 #define GROWTH_MAX (SIZE_MAX / 2)
 
 /* The length of a span is a multiple of this. On x86-64 and arm64 it is the size of a
- * huge page and of the range that one page table maps, so the kernel moves whole page
- * tables. */
+ * huge page, and of the range that one page table maps. So the kernel can move a whole
+ * page table at a time. */
 #define GROWTH_QUANTUM ((size_t)2 << 20)
 
-/* A store leaves at least this many bytes at the start of its span unused. An object
- * that takes over the span has its header there (frozen.c). A span begins at a page
- * boundary, so a store that leaves exactly these bytes unused begins at a multiple of
- * 128. If they were 64, it would be slow on some processors to copy from a large bytes
- * object (copy.h): its bytes begin 48 bytes into a page, and those of the store would
- * begin 16 bytes after that. */
+/* The number of bytes at the start of a span that a store never uses. An object that
+ * takes over the span has its header there (frozen.c). With 64 bytes instead, copying
+ * from a large bytes object to the store would be slow on some processors (copy.h): the
+ * bytes of that object begin 48 bytes into a page, and those of the store would begin
+ * 16 bytes further. */
 #define GROWTH_FRONT ((size_t)128)
 
-/* A store moves from the heap to a span at this many bytes. If it were larger, more
- * bytes would be copied on the way. If it were smaller, many small buffers would each
- * take pages of their own. */
+/* A store moves from the heap to a span when it needs this many bytes. If this were
+ * more, more bytes would be copied before that. If it were less, many small buffers
+ * would each take pages of their own. */
 #define GROWTH_SPAN_MIN ((size_t)72 << 10)
 
-/* A store in a span returns to the heap when it shrinks below this many bytes. This is
- * far below GROWTH_SPAN_MIN, so that a store whose length goes up and down a little is
- * not copied each time. */
+/* A store returns from a span to the heap when it shrinks below this many bytes. This
+ * is far below GROWTH_SPAN_MIN, so that a store that grows and shrinks a little is not
+ * copied each time. */
 #define GROWTH_HEAP_AGAIN ((size_t)32 << 10)
 
-/* Huge pages are asked for from this many bytes in use. The last huge page may be
- * nearly unused: that wastes at most half of the length at 4 MiB, a quarter at 8 MiB
- * and an eighth at 16 MiB. */
+/* From this many bytes in use on, huge pages are asked for. The last one may be nearly
+ * unused: it wastes at most half of the length at 4 MiB, a quarter at 8 MiB, and an
+ * eighth at 16 MiB. */
 #define GROWTH_HUGE_MIN ((size_t)4 << 20)
 
-/* A store that needs fewer bytes than this gets no span in huge pages, nor a part of
- * one: its first byte would take a page of 2 MiB. */
+/* A store that needs fewer bytes than this gets no span in huge pages, and no part of
+ * one, because its first byte would take a page of 2 MiB. */
 #define GROWTH_HUGE_PART_MIN ((size_t)1 << 20)
 
-/* From this many zero bytes on, fresh pages are used, which the kernel clears when they
- * are touched. Fewer are made by clearing dirty pages, which costs less. */
+/* This many zero bytes or more are taken as fresh pages, which the kernel clears when
+ * they are touched. For fewer, dirty pages of the pool are cleared, which costs
+ * less. */
 #define GROWTH_FRESH_ZEROS_MIN ((size_t)32 << 20)
 
 /* Return `nbytes` rounded up to a multiple of `unit`, a power of two. */
 size_t growth_round_up(size_t nbytes, size_t unit);
 
-/* Return the size of the heap block that `needed` bytes (the NUL included) get, when
- * the present block has `allocated` bytes (0 if there is none). If `needed` is more
- * than 1.25 times `allocated`, that is `needed`. Otherwise the store grows in small
- * steps, and its block gets more than `needed`:
+/* Return the size of the heap block to allocate for `needed` bytes, the NUL included.
+ * `allocated` is the size of the present block, or 0. If `needed` is more than 1.25
+ * times that, return `needed`. Otherwise the store probably grows in small steps, so
+ * return more than `needed`:
  *   below 16 KiB  a quarter more, since there may be many such stores;
- *   from 16 KiB   a half, since copies take time and the store will soon be in a span;
+ *   from 16 KiB   a half, since copies take time and the store soon moves to a span;
  *   from 256 KiB  an eighth, as in bytearray: only the rung `heap` has such blocks.
  */
 size_t growth_heap(size_t needed, size_t allocated);
 
-/* Return the length of the span that `needed` bytes (the NUL included) get, when the
- * present span has `length` bytes (0 if there is none). It is at least twice `length`,
- * because address space costs nothing. */
+/* Return the length of the span to take for `needed` bytes, the NUL included. `length`
+ * is the length of the present span, or 0. The result is at least twice that, because
+ * address space costs nothing. */
 size_t growth_span(size_t needed, size_t length);
 
-/* Return the length of the span to ask for when the system refuses that of
- * growth_span(): an eighth more than `needed`. */
+/* Return the length of the span to take if the system has refused that of
+ * growth_span(): `needed` and an eighth more. */
 size_t growth_span_modest(size_t needed);
 
-/* Return the offset up to which pages are made present, if `length` bytes are in use
- * and the last of them ends at offset `end`. It is `end` plus length / 8, except that
- * no fewer than 64 KiB and no more than 32 MiB are added. If `length` is below 64 KiB,
- * `length` is added, or 4 KiB if that is more. */
+/* Return the offset up to which pages are to be made present when `length` bytes are in
+ * use and end at offset `end`. The result is `end` plus an eighth of `length`, but at
+ * least 64 KiB and at most 32 MiB are added. If `length` is below 64 KiB, `length` is
+ * added instead of 64 KiB, and at least 4 KiB. */
 size_t growth_ahead(size_t end, size_t length);
 
 #endif

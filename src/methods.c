@@ -1,4 +1,4 @@
-/* methods: what the methods of bytearray compute, on plain bytes. */
+/* methods: the methods of bytearray, as functions on bytes. */
 #include "methods.h"
 
 #include <assert.h>
@@ -38,7 +38,8 @@ set_has(const struct methods_set *set, char value)
     return set->has[(unsigned char)value];
 }
 
-/* There are few values, nearly always: making a set of them would take longer. */
+/* `values` has few bytes nearly always, so searching it takes less time than making a
+ * set of it. */
 struct piece
 methods_strip(struct piece bytes, struct piece values, enum methods_sides sides)
 {
@@ -225,8 +226,8 @@ methods_rsplit_space(struct methods_pieces *pieces, struct piece bytes, size_t m
     return error;
 }
 
-/* Return the offset of the first such byte at `from` or later, or the length if
- * none. */
+/* Return the offset of the first byte that equals `value` at offset `from` or later. If
+ * there is none, return the length. */
 static size_t
 next_byte(struct piece bytes, size_t from, char value)
 {
@@ -327,9 +328,9 @@ methods_title(char *to, struct piece from)
     }
 }
 
-/* A block is read before it is written: a compiler must assume that a single byte
- * written to the target changes the source or the table, and then reads one byte at a
- * time. */
+/* Each block is read as a whole before it is written. Otherwise a compiler must assume
+ * that each byte written changes the source or the table, and can only handle one byte
+ * at a time. */
 void
 methods_translate(char *to, struct piece from, const char *table)
 {
@@ -349,8 +350,8 @@ methods_translate(char *to, struct piece from, const char *table)
     }
 }
 
-/* Nearly always the next 8 bytes are all kept. They are written before that is known:
- * a deleted byte is overwritten by the next one that is kept. */
+/* Bytes are handled in blocks of 8. All bytes of a block are written first, because
+ * usually none is deleted. Otherwise those that are kept are then moved together. */
 size_t
 methods_translate_kept(char *to, struct piece from, const char *table,
                        const struct methods_set *deleted)
@@ -401,8 +402,8 @@ replace_byte(char *to, struct piece from, char old, char new)
     }
 }
 
-/* Write all bytes except those of the value `old`. `nbytes` is how many that are. The
- * others are written too, and then overwritten. */
+/* Write the first `nbytes` bytes that do not equal `old`. The others are written too,
+ * and then overwritten, so that the loop contains no branch. */
 static void
 delete_byte(char *to, size_t nbytes, const char *from, char old)
 {
@@ -440,7 +441,7 @@ methods_replace(char *to, size_t nbytes, struct piece from, struct piece old,
     copy_bytes(to, from.start, from.nbytes);
 }
 
-/* Return how many blanks replace a tab in that column. */
+/* Return how many blanks replace a tab in column `column`. */
 static size_t
 tab_width(size_t column, size_t tabsize)
 {
@@ -533,8 +534,8 @@ digit_value(unsigned char c)
     return (unsigned char)((c & 15) + 9 * (c >> 6));
 }
 
-/* Read a block of digits as methods_from_hex() does. Return false if there are other
- * bytes among them. The loops contain no branches, so that compilers vectorize them. */
+/* Convert 2 * HEX_BLOCK digits. Return false if there is any other byte among them. The
+ * loops contain no branches, so that compilers vectorize them. */
 enum { HEX_BLOCK = 32 };
 static inline bool
 read_hex_block(char *to, const char *from)
@@ -563,7 +564,7 @@ methods_from_hex(char *to, struct piece from)
                 at += 2 * HEX_BLOCK;
                 continue;
             }
-            scattered = at + 2 * HEX_BLOCK; /* not only digits before this */
+            scattered = at + 2 * HEX_BLOCK; /* use no blocks before this */
         }
         unsigned char high = (unsigned char)at[0];
         unsigned char low = end - at > 1 ? (unsigned char)at[1] : '\0';
@@ -582,8 +583,8 @@ methods_from_hex(char *to, struct piece from)
     return (size_t)(to - start);
 }
 
-/* One loop for each of the commonest steps: with a constant step compilers vectorize
- * it. */
+/* There is a loop for each of the most frequent steps: compilers vectorize a loop with
+ * a constant step. */
 #define STRIDE(step)                                                                   \
     for (size_t i = 0; i < count; i++) {                                               \
         to[i] = from[(ptrdiff_t)i * (step)];                                           \

@@ -44,8 +44,8 @@ moves_map(size_t length, struct span *span)
     return error;
 }
 
-/* Return the end of the accessible part of a span that is opened in steps, from its
- * `dirty_end`. More may be accessible, because `dirty_end` was larger before. */
+/* Return the end of the part that is certainly accessible in a span that is made
+ * accessible in steps. More may be accessible, if `dirty_end` was larger before. */
 static size_t
 opened_end(size_t dirty_end)
 {
@@ -80,7 +80,7 @@ moves_use_huge(struct span *span)
     }
 }
 
-/* Take address space to move pages onto, at a multiple of 2 MiB: a zero span of that
+/* Take address space to move pages to, at a multiple of 2 MiB: a zero span of that
  * length from the pool, or a new reservation. */
 static int
 take_target(size_t length, char **address)
@@ -95,7 +95,6 @@ take_target(size_t length, char **address)
     return pages_reserve(length, address);
 }
 
-/* Take a target, unmap it, and return its address. */
 int
 moves_find_target(size_t length, char **address)
 {
@@ -108,7 +107,7 @@ moves_find_target(size_t length, char **address)
 }
 
 /* Set the address of a span whose pages have moved to `address`. Its old addresses are
- * still mapped, as zeros: give them to the pool. */
+ * still mapped and read as zero: give them to the pool. */
 static void
 leave_source(struct span *span, char *address)
 {
@@ -139,10 +138,10 @@ move_retain(struct span *span, size_t length)
     return 0;
 }
 
-/* Grow a moved span in place, into the rest of the target. The rest was unmapped first,
- * so that the span stays one mapping: before Linux 6.17 two mappings could not move in
- * one call. If another thread has mapped something there, this fails. The pages have
- * moved by then, and a lower rung grows the span. */
+/* Grow a moved span in place, into the rest of the target. The rest was unmapped before
+ * the move, so that the span stays one mapping: before Linux 6.17 one call could not
+ * move two mappings. This fails if another thread has mapped something there meanwhile.
+ * The pages have then moved, and a lower rung grows the span. */
 static int
 extend(struct span *span, size_t length)
 {
@@ -197,8 +196,8 @@ move_maymove(struct span *span, size_t length)
     return extend(span, length);
 }
 
-/* Grow in place or move to an address that the kernel chooses. This needs additional
- * address space for the difference of the lengths only. */
+/* Grow in place, or move to an address that the kernel chooses. Of all moves this takes
+ * the least address space (pages_move_anywhere). */
 static int
 move_anywhere(struct span *span, size_t length)
 {
@@ -216,7 +215,7 @@ move_anywhere(struct span *span, size_t length)
     return error;
 }
 
-/* Grow to `length` by the best rung. If it fails, try the lower ones that move
+/* Grow to `length` by the rung in use. If that fails, try the lower rungs that move
  * pages. */
 static int
 move(struct span *span, size_t length)
@@ -273,9 +272,9 @@ copy(struct span *span, size_t length, size_t from, size_t to)
     return 0;
 }
 
-/* Try these lengths in turn: `doubled`; the same after the pool was drained; an eighth
- * more than `needed`; `needed`. The last two use move_anywhere(), which takes the least
- * address space. */
+/* Grow by moving. Try these lengths in turn: `doubled`; the same after draining the
+ * pool, if memory ran out; an eighth more than `needed`; `needed`. The last two use
+ * move_anywhere(), which takes the least address space. */
 static int
 grow_moving(struct span *span, size_t needed, size_t doubled)
 {
@@ -292,7 +291,7 @@ grow_moving(struct span *span, size_t needed, size_t doubled)
     return error;
 }
 
-/* As grow_moving(), but copy. */
+/* As grow_moving(), but grow by copying. */
 static int
 grow_copying(struct span *span, size_t needed, size_t doubled, size_t from, size_t to)
 {

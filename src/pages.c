@@ -1,4 +1,4 @@
-/* pages: memory mappings, over the table of operations that each system fills in. */
+/* pages: memory mappings, made by the operations that each system provides. */
 #include "pages.h"
 
 #include <assert.h>
@@ -7,8 +7,8 @@
 
 #include "growth.h"
 
-/* Flags of remap(), which only Linux has. One flag has two meanings: MREMAP_RETAIN in the
- * patch of 2014, and MREMAP_DONTUNMAP since Linux 5.7. */
+/* Flags of remap(), which only Linux has. KEEP_SOURCE is MREMAP_RETAIN in the patch of
+ * 2014, and MREMAP_DONTUNMAP since Linux 5.7. */
 enum { MOVE = 1, ONTO = 2, KEEP_SOURCE = 4 };
 
 struct pages_facts pages_facts = {.rung = PAGES_HEAP,
@@ -78,8 +78,8 @@ is_fit(const char *address)
     return pages_facts.whole_only || (uintptr_t)address % GROWTH_QUANTUM == 0;
 }
 
-/* Map at a multiple of 2 MiB, if mappings can be cut. Newer kernels align large mappings
- * themselves. On others map 2 MiB more and unmap both ends:
+/* Map at a multiple of 2 MiB, if mappings can be cut. Newer kernels choose such an
+ * address. If the kernel chooses another, map 2 MiB more and unmap both ends:
  *
  *    |<-head->|<------length------>|<-rest->|  with head + rest = 2 MiB. */
 static int
@@ -128,7 +128,7 @@ pages_unmap(char *address, size_t length)
     assert(is_aligned(address, length));
     /* This fails only if it would cut a mapping in two and the process already has
      * vm.max_map_count mappings. Then the range stays mapped and only its memory goes
-     * back. A system that cuts no mapping does not fail. */
+     * back. A system that cannot cut mappings does not fail. */
     if (pages_ops.unmap(address, length) != 0 && !pages_facts.whole_only) {
         (void)pages_ops.advise(address, length, PAGES_ADVICE_DISCARD);
     }
@@ -158,9 +158,9 @@ pages_move_retain(char *address, size_t length, size_t new_length, char **moved)
     return remap(address, length, new_length, flags, NULL, moved);
 }
 
-/* MREMAP_FIXED is not used. With it the kernel unmaps what is at the target first, and
- * then a limit may refuse the move. By then another thread may have mapped something
- * there, so the caller could not unmap or use the target. */
+/* MREMAP_FIXED is not used. With it the kernel first unmaps what is at the target, and
+ * the move may then fail because of a limit. By then another thread may have mapped
+ * something there, so the caller could neither unmap nor use the target. */
 int
 pages_move_dontunmap(char *address, size_t length, char *target, char **moved)
 {
@@ -246,7 +246,8 @@ pages_offer(char *address, size_t length)
     return advise(address, length, PAGES_ADVICE_OFFER);
 }
 
-/* Linux splits a huge page when a part of it is offered. */
+/* Split the huge pages in which the range begins and ends. Linux splits a huge page if
+ * pages_offer() is called for a part of it. */
 static void
 split_huge(char *address, size_t length)
 {
@@ -270,8 +271,8 @@ pages_discard(char *address, size_t length, bool huge)
     return advise(address, length, PAGES_ADVICE_DISCARD);
 }
 
-/* Move the page at `source` by one rung. Another page is mapped after it. One page is
- * mapped at `*moved` afterwards, or two if the move also grows it. */
+/* Move the page at `source` by one rung. A second page is mapped after it, and does not
+ * move. Afterwards one page is mapped at `*moved`, or two if the rung is `retain`. */
 static int
 try_move(enum pages_rung rung, char *source, char *target, char **moved)
 {
@@ -290,8 +291,8 @@ try_move(enum pages_rung rung, char *source, char *target, char **moved)
     }
 }
 
-/* Try a rung on one page. Check that the byte written there has moved, and that the
- * source reads as zero if the rung keeps it mapped. Return 0 or an errno value. */
+/* Try a rung on one page. Check that the page's byte has moved and, if the rung keeps
+ * the source mapped, that the source reads as zero. Return 0 or an errno value. */
 static int
 try_rung(enum pages_rung rung)
 {

@@ -6,7 +6,7 @@
  *   store     the bytes of one buffer, in a heap block or in a span (store.h);
  *   buffer    the Python object around a store (buffer.h);
  *   headroom  the free bytes of a store before the first byte in use;
- *   tailroom  the bytes that can be appended to a store without a further call.
+ *   tailroom  the bytes after the last byte in use that may be written at once.
  *
  * Every function that returns int returns 0 for success and an errno value for failure.
  * A function that fails changes nothing. pre: addresses and lengths are multiples of
@@ -28,15 +28,16 @@ enum pages_huge {
     PAGES_HUGE_NEVER,
     PAGES_HUGE_MADVISE,
     PAGES_HUGE_ALWAYS,
-    PAGES_HUGE_UNKNOWN, /* the setting cannot be read; asking does no harm */
+    PAGES_HUGE_UNKNOWN, /* the setting cannot be read; huge pages are asked for */
     PAGES_NHUGE
 };
 
 extern const char *const pages_huge_names[PAGES_NHUGE];
 
-/* Why the system refuses to map more. The first value also means: unknown. */
+/* Why the system refused to map more. The first value is also used if the reason is
+ * unknown. */
 enum pages_shortage {
-    PAGES_SHORT_OF_SPACE,    /* no free range is so large */
+    PAGES_SHORT_OF_SPACE,    /* no free range is large enough */
     PAGES_SHORT_OF_MAPPINGS, /* the process has vm.max_map_count mappings */
     PAGES_SHORT_BY_RLIMIT    /* RLIMIT_AS, which `ulimit -v` sets */
 };
@@ -56,9 +57,9 @@ struct pages_fork_hooks {
  * PROT_WRITE of every POSIX system. */
 enum pages_access { PAGES_CLOSED = 0, PAGES_OPENED = 3 };
 
-/* What the operation `advise` is asked for. The values are those of Linux's madvise():
- * MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP
- * and MADV_POPULATE_WRITE. */
+/* The last argument of the operation `advise`. The values are those of Linux's
+ * madvise(): MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP,
+ * MADV_DODUMP and MADV_POPULATE_WRITE. */
 enum pages_advice {
     PAGES_ADVICE_DISCARD = 4,
     PAGES_ADVICE_OFFER = 8,
@@ -72,12 +73,13 @@ enum pages_advice {
 /* What the operation `map` returns when it fails: MAP_FAILED of every POSIX system. */
 #define PAGES_FAILED ((void *)-1)
 
-/* The operations of a system. Those on mappings report a failure as Linux's system calls
- * do: PAGES_FAILED or -1, and errno. An operation that is NULL does not exist on the
- * system: the functions below then return ENOSYS.
+/* The operations of a system. Those on mappings report a failure as Linux's system
+ * calls do: PAGES_FAILED or -1, and errno. An operation that is NULL does not exist on
+ * the system: the functions below then return ENOSYS.
  *
- * map() maps private memory that reads as zero, and promises no memory for it. remap()
- * is Linux's mremap(); no other system has it. */
+ * map() maps private memory that reads as zero. Where the system allows it, the memory
+ * does not count as promised (overcommit) until it is used. remap() is Linux's
+ * mremap(); no other system has it. */
 struct pages_ops {
     void *(*map)(size_t length, int access);
     int (*unmap)(void *address, size_t length);
@@ -94,25 +96,25 @@ struct pages_ops {
     void (*lock)(enum pages_lock lock);
     void (*unlock)(enum pages_lock lock);
 
-    /* Wait until another thread calls wake() for the lock. The caller holds the lock;
-     * it is released while the thread waits. Return false after `timeout_ms`
-     * milliseconds, or if the system has no wait; 0 waits without a timeout. */
+    /* Wait until another thread calls wake() for the lock. The caller holds the lock,
+     * which is released while the thread waits. Return false after `timeout_ms`
+     * milliseconds (0: no timeout), or at once if the system cannot wait. */
     bool (*wait)(enum pages_lock lock, unsigned timeout_ms);
     void (*wake)(enum pages_lock lock);
 
-    /* Start the helper thread, of which there is one. Return false if the system cannot
-     * start it. join_thread waits until it has ended. */
+    /* Start the helper thread: at most one runs at a time. Return false if the system
+     * cannot start it. join_thread() waits until the thread has ended. */
     bool (*start_thread)(void (*work)(void));
     void (*join_thread)(void);
 
-    /* Call the function, unless it was called in this process before. */
+    /* Call the function. Every later call of once() in the process does nothing. */
     void (*once)(void (*function)(void));
     void (*at_fork)(const struct pages_fork_hooks *hooks);
 
-    /* How the system differs from POSIX, for the layers above. */
-    bool whole_only; /* unmap() takes only what one call of map() returned, whole */
-    bool in_steps;   /* accessible memory counts as used before it is written, and is
-                      * inaccessible after it was discarded */
+    /* How the system differs from POSIX. */
+    bool whole_only; /* unmap() takes only a whole range that map() returned */
+    bool in_steps;   /* memory counts as used once it is accessible, and discarding it
+                      * makes it inaccessible */
 };
 
 /* The table in use, and the operations of the running system. */
@@ -140,8 +142,8 @@ struct pages_facts {
     enum pages_huge huge;
     size_t page_nbytes;
     bool whole_only;    /* a mapping cannot be cut in two */
-    bool in_steps;      /* every span is opened in steps, as it is used */
-    size_t step_nbytes; /* the unit of these steps, and of those of a reserved span */
+    bool in_steps;      /* every span is made accessible in steps, as it is used */
+    size_t step_nbytes; /* the length of such a step, also for a reserved span */
 };
 
 extern struct pages_facts pages_facts;
@@ -158,13 +160,12 @@ enum pages_shortage pages_shortage(size_t length);
 /* Return the rung with that name, or -1. */
 int pages_rung_named(const char *name);
 
-/* Map `length` zero bytes, at an address that is a multiple of 2 MiB, unless mappings
- * cannot be cut. */
+/* Map `length` bytes that read as zero. The address is a multiple of 2 MiB if mappings
+ * can be cut. */
 int pages_map(size_t length, char **address);
 
-/* Reserve `length` bytes of address space, at such an address. They cannot be accessed,
- * take no memory, and do not count as memory that the kernel has promised
- * (overcommit). */
+/* As pages_map(), but reserve address space only. It cannot be accessed, takes no
+ * memory, and does not count as memory that the kernel has promised (overcommit). */
 int pages_reserve(size_t length, char **address);
 
 /* Make a range of reserved address space accessible. */
@@ -173,15 +174,16 @@ int pages_open(char *address, size_t length);
 /* Leave a range out of core files until pages_open(). */
 int pages_hide(char *address, size_t length);
 
-/* Unmap a range: its memory and its address space go back to the system. pre: it is what
- * one call mapped, if mappings cannot be cut. */
+/* Unmap a range: its memory and its address space go back to the system. pre: if
+ * mappings cannot be cut, the range is the whole of one mapping. */
 void pages_unmap(char *address, size_t length);
 
-/* The moves. Each moves the pages of `length` bytes to another address. The first two
- * leave the old addresses mapped, where zeros are read; the other two unmap them. */
+/* Each of the four pages_move_...() functions moves the pages of `length` bytes to
+ * another address. The first two leave the old addresses mapped, and these read as
+ * zero. The other two unmap the old addresses. */
 
-/* Grow to `new_length`. This happens in place if the addresses after the range are
- * free: then `*moved` is `address`. Otherwise the pages move. It needs a kernel with a
+/* Grow to `new_length`. If the addresses after the range are free, grow in place:
+ * `*moved` is then `address`. Otherwise move the pages. This needs a kernel with a
  * patch of 2014, in which flag 4 of mremap() means MREMAP_RETAIN. */
 int pages_move_retain(char *address, size_t length, size_t new_length, char **moved);
 
@@ -189,8 +191,8 @@ int pages_move_retain(char *address, size_t length, size_t new_length, char **mo
  * kernel does not move a range whose length stays the same. */
 int pages_move_dontunmap(char *address, size_t length, char *target, char **moved);
 
-/* Whether the rung in use is `dontunmap`, or is above it on a kernel that has
- * `dontunmap` too. */
+/* Whether the kernel supports the rung `dontunmap`, and the rung in use is that one or
+ * a higher one. */
 static inline bool
 pages_have_dontunmap(void)
 {
@@ -198,35 +200,35 @@ pages_have_dontunmap(void)
            pages_facts.errors[PAGES_DONTUNMAP] == 0;
 }
 
-/* Move onto `target`, and replace what is mapped there. The target is still mapped after
- * a failure, except after EFAULT: the source is more than one mapping, as it is if the
- * program has locked a part of it. A kernel before 6.17 has unmapped the target by then,
- * and another thread may have mapped something there. */
+/* Move onto `target`, and replace what is mapped there. After a failure the target is
+ * still mapped, except after EFAULT. EFAULT means that the source is more than one
+ * mapping, for example because the program has locked a part of it. Linux before 6.17
+ * then has unmapped the target, and another thread may have mapped something there. */
 int pages_move_onto(char *address, size_t length, char *target);
 
-/* Grow in place, or move to any free address. This needs additional address space for
- * the difference of the lengths only. The new address may not be a multiple of 2
- * MiB. */
+/* Grow in place, or move to any free address, which need not be a multiple of 2 MiB. Of
+ * all moves this takes the least address space: the difference of the two lengths. */
 int pages_move_anywhere(char *address, size_t length, size_t new_length, char **moved);
 
 /* Grow in place, if the addresses after the range are free. */
 int pages_extend(char *address, size_t length, size_t new_length);
 
-/* Ask for huge pages. Or ask for small pages, if the system may give huge ones
- * unasked. */
+/* Ask for huge pages, or for small ones. pages_advise_small() does nothing if the
+ * system gives huge pages only where they are asked for. */
 int pages_advise_huge(char *address, size_t length);
 int pages_advise_small(char *address, size_t length);
 
-/* Make pages present before they are written. */
+/* Make pages present before they are written: each then takes no page fault. */
 int pages_populate(char *address, size_t length);
 
-/* Give the memory of a range back and keep the address space. pages_discard does so at
- * once, and the range reads as zero. Where spans are opened in steps, it is inaccessible
- * until the next pages_open(). If `huge` is true, the range may begin or end
- * within a huge page: that one is split, because the kernel otherwise keeps all of its
- * memory until it is short of memory. pages_offer lets the system take the memory when
- * it is short of memory. Until a page is written again, it may read as zero. */
+/* Give the memory of a range back now, and keep its address space. The range reads as
+ * zero afterwards; if spans are made accessible in steps, it is inaccessible until
+ * pages_open(). If `huge` is true, the range may begin or end within a huge page. That
+ * page is split: otherwise the kernel keeps all of its memory until it runs short. */
 int pages_discard(char *address, size_t length, bool huge);
+
+/* Let the system take the memory of a range when it runs short of memory. Until a page
+ * is written again, it has its old value or reads as zero. */
 int pages_offer(char *address, size_t length);
 
 #endif

@@ -28,9 +28,9 @@ static_assert((int)PAGES_ADVICE_HIDE == MADV_DONTDUMP, "madvise() takes it");
 static_assert((int)PAGES_ADVICE_SHOW == MADV_DODUMP, "madvise() takes it");
 static_assert((int)PAGES_ADVICE_POPULATE == MADV_POPULATE_WRITE, "madvise() takes it");
 
-/* MAP_PRIVATE, because access past the old end of a shared mapping that grew raises
- * SIGBUS. MAP_NORESERVE, because a span has more address space than the store may ever
- * use. */
+/* MAP_PRIVATE, because a shared mapping that has grown raises SIGBUS when it is
+ * accessed past its old end. MAP_NORESERVE, because a span has more address space than
+ * its store may ever use. */
 static void *
 linux_map(size_t length, int access)
 {
@@ -55,7 +55,8 @@ linux_page_nbytes(void)
     return nbytes > 0 ? (size_t)nbytes : 4096;
 }
 
-/* Read the first `size` - 1 bytes of a file as a string; "" if it cannot be read. */
+/* Read the first `size` - 1 bytes of a file as a string, which is "" if the file cannot
+ * be read. */
 static void
 read_text(const char *path, char *text, size_t size)
 {
@@ -69,8 +70,8 @@ read_text(const char *path, char *text, size_t size)
 }
 
 /* The setting is the word in brackets: "always [madvise] never". A parent process may
- * have disabled huge pages for this one: madvise(2) does not report that, prctl(2)
- * does. */
+ * have disabled huge pages for this process. Only prctl(2) reports that; madvise(2)
+ * succeeds all the same. */
 static enum pages_huge
 linux_huge(void)
 {
@@ -104,7 +105,7 @@ count_mappings(void)
     return nlines;
 }
 
-/* Making a reservation needs a few more mappings for a short time. */
+/* Reserving address space takes a few more mappings for a short time. */
 enum { MAPPINGS_TO_SPARE = 4 };
 
 static enum pages_shortage

@@ -1,6 +1,6 @@
-/* pages_posix: locks, threads and fork of POSIX, and the table of POSIX systems without
- * mremap(), such as macOS and the BSDs. Linux uses that table too if it is built with
- * GROWBUF_PAGES_POSIX (setup.py), so that the tests can run it. */
+/* pages_posix: the locks, threads and fork hooks of all POSIX systems, and the table of
+ * those without mremap(), such as macOS and the BSDs. A build on Linux with
+ * GROWBUF_PAGES_POSIX (setup.py) uses that table too, so that tests can run it. */
 #define _GNU_SOURCE
 #include "pages_system.h"
 
@@ -112,8 +112,8 @@ posix_once(void (*function)(void))
 
 static void (*after_in_child)(void);
 
-/* Make the condition variables new: the threads that waited in the parent do not exist
- * in the child. */
+/* Initialize the condition variables again: the threads that waited in the parent do
+ * not exist in the child. */
 static void
 reset_in_child(void)
 {
@@ -137,7 +137,7 @@ posix_at_fork(const struct pages_fork_hooks *hooks)
 #ifndef MAP_ANONYMOUS
 #define MAP_ANONYMOUS MAP_ANON
 #endif
-/* Systems without this flag promise no memory for private mappings. */
+/* Systems without this flag do not count private mappings as promised memory. */
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
@@ -153,8 +153,8 @@ posix_map(size_t length, int access)
     return mmap(NULL, length, access, PRIVATE, -1, 0);
 }
 
-/* MADV_DONTNEED leaves the bytes as they were on most systems. A new mapping over the
- * range reads as zero on all. */
+/* MADV_DONTNEED leaves the bytes unchanged on most systems. So map the range again: a
+ * new mapping reads as zero on all systems. */
 static int
 posix_discard(void *address, size_t length)
 {
@@ -195,8 +195,8 @@ posix_page_nbytes(void)
     return nbytes > 0 ? (size_t)nbytes : 4096;
 }
 
-/* POSIX does not tell how much address space a process uses. If there is a limit, take
- * it for the reason: without one, 64-bit systems do not run out. */
+/* POSIX does not report how much address space a process uses. If there is a limit,
+ * assume that it is the reason: without a limit, a 64-bit system does not run out. */
 static enum pages_shortage
 posix_shortage(size_t length)
 {

@@ -1,8 +1,8 @@
 /* pages_windows: the mappings and locks of Windows. There is no helper thread.
  *
- * Windows tells address space (reserved) from memory (committed), and promises memory for
- * every committed page. So spans are committed in steps, as they are used. A reservation
- * is released as a whole only. */
+ * Windows distinguishes reserved address space from committed memory. A committed page
+ * counts as used, so spans are committed in steps, as they are used. A reservation can
+ * be released only as a whole. */
 #include "pages_system.h"
 
 #ifdef _WIN32
@@ -31,7 +31,7 @@ static int
 windows_unmap(void *address, size_t length)
 {
     assert(address != NULL && length > 0);
-    (void)length; /* of the whole reservation, which Windows knows */
+    (void)length; /* VirtualFree() releases the whole reservation */
     if (!VirtualFree(address, 0, MEM_RELEASE)) {
         errno = EINVAL;
         return -1;
@@ -39,7 +39,7 @@ windows_unmap(void *address, size_t length)
     return 0;
 }
 
-/* Committing a page a second time does nothing. */
+/* Commit a range. For pages that are committed already this does nothing. */
 static int
 windows_protect(void *address, size_t length, int access)
 {
@@ -61,8 +61,8 @@ windows_page_nbytes(void)
     return info.dwPageSize;
 }
 
-/* Let Windows forget what a range holds, which stays committed. Unlocking pages that are
- * not locked removes them from the process's working set at once. */
+/* Let Windows discard the content of a range, which stays committed. Unlocking pages
+ * that are not locked removes them from the working set of the process at once. */
 static bool
 offer(void *address, size_t length)
 {
@@ -107,7 +107,7 @@ windows_unlock(enum pages_lock lock)
     ReleaseSRWLockExclusive(&locks[lock]);
 }
 
-/* There is no helper thread, so no thread ever waits. */
+/* There is no helper thread, and threads wait for nothing else. */
 static bool
 windows_wait(enum pages_lock lock, unsigned timeout_ms)
 {

@@ -1,4 +1,4 @@
-/* pool: memory that no buffer uses, kept for the next one; and the process's counts. */
+/* pool: memory that no buffer uses, kept for later use; and counts of the process. */
 #include "pool.h"
 
 #include <assert.h>
@@ -8,8 +8,8 @@
 #include "growth.h"
 #include "prefault.h"
 
-/* Of a span in huge pages, the memory from this offset on is offered to the system: it
- * takes the memory if it becomes short of it, and otherwise leaves it in the pool. */
+/* If a span in huge pages is kept, pages_offer() is called for its memory from this
+ * offset on: the system takes that memory when it runs short. */
 #define OFFER_MIN ((size_t)16 << 20)
 
 /* A longer reservation is not kept, because it takes too much address space. */
@@ -17,8 +17,8 @@
 
 /* ------------------------------------------------------------------ once, and fork */
 
-/* Take the locks before fork() and release them after it, so that no other thread is
- * changing the pool when the child is made. */
+/* Take the locks before fork() and release them after it, so that no other thread
+ * changes the pool while the process is copied. */
 static void
 before_fork(void)
 {
@@ -61,9 +61,9 @@ pool_init(enum pages_rung highest, void (*configure_once)(void))
 
 /* -------------------------------------------------------------------------- taking */
 
-/* Whether the dirty span `one` suits `needed` bytes better than `other`. Of spans with
- * at least that many dirty bytes, the one with the fewest is best. Any other span is
- * worse than these, and the better the more dirty bytes it has. */
+/* Whether the dirty span `one` suits `needed` bytes better than `other`. The best is
+ * the span with the fewest dirty bytes of those with at least `needed`. If there is
+ * none, it is the span with the most dirty bytes. */
 static bool
 suits_better(const struct span *one, const struct span *other, size_t needed)
 {
@@ -74,7 +74,7 @@ suits_better(const struct span *one, const struct span *other, size_t needed)
 }
 
 /* Return the newest small span. Return NULL if there is none, if it has fewer than
- * `min_dirty` dirty bytes, or if a small span is shorter than `length`. */
+ * `min_dirty` dirty bytes, or if `length` is more than the length of a small span. */
 static const struct span *
 find_small(size_t min_dirty, size_t length)
 {
@@ -86,10 +86,9 @@ find_small(size_t min_dirty, size_t length)
     return span->dirty_end >= min_dirty ? span : NULL;
 }
 
-/* Among the entries that are not small spans, find the dirty span of at least `needed`
- * bytes, of which `min_dirty` are dirty, that suits best. Return its slot, or -1 if
- * none suits better than `best`, which may be NULL. A span that cannot be cut to
- * `length` must not be longer than 4 times that. */
+/* Search the slots for the span that suits best, with the conditions of pool_take().
+ * At least `min_dirty` bytes of it must be dirty. Return its slot, or -1 if no span
+ * suits better than `best`, which may be NULL. */
 static int
 find_dirty(size_t needed, size_t min_dirty, size_t length, const struct span *best)
 {
@@ -111,7 +110,8 @@ find_dirty(size_t needed, size_t min_dirty, size_t length, const struct span *be
 }
 
 /* The common part of pool_take() and pool_take_dirty(). The slots are searched only if
- * no small span will do, or if it has fewer dirty bytes than a large request needs. */
+ * there is no usable small span, or if `needed` is large and the small span has fewer
+ * dirty bytes. */
 static bool
 take_dirty(size_t needed, size_t min_dirty, size_t length, struct span *span)
 {
@@ -242,8 +242,9 @@ shorten_tail(size_t slot, size_t nbytes)
     return nbytes;
 }
 
-/* Take back the first pages of the tail, up to the page that contains offset `end`. The
- * last byte of them becomes the zero byte at dirty_end, which is never in the tail.
+/* Take back the first pages of the tail, up to the page that contains offset `end`:
+ * none if `end` is before the tail. Set the last byte taken to zero, and `dirty_end` to
+ * its offset.
  *
  *   before  |<-- dirty -->|<-zeros->|<--------------- tail ------------->|
  *   after   |<---------------- dirty --------------->|0|<---- tail ----->|
@@ -300,7 +301,7 @@ pool_keep_tail(struct span *span, size_t from)
                         .dirty_end = kept,
                         .huge = span->huge};
     if (!entries_make_space(&tail, ENTRY_TAIL, now_ms)) {
-        kept = 0; /* another thread has lowered the limit */
+        kept = 0; /* another thread has lowered the limit meanwhile */
     }
     assert(kept <= length);
     struct span rest = {
@@ -333,10 +334,10 @@ pool_tail(const struct span *span)
 
 /* ------------------------------------------------------------------------- keeping */
 
-/* If the span alone has more dirty bytes than the limit, give back what is after the
- * limit, which is rounded down to a multiple of 2 MiB: of a reservation, or if mappings
- * cannot be cut, the memory; of any other span the address space too. If the limit is
- * below 2 MiB, do nothing. */
+/* If a span has more dirty bytes than `limit`, round the limit down to a multiple of 2
+ * MiB, keep as many bytes and unmap the rest. Of a reservation, or if mappings cannot
+ * be cut, give back only the memory of the rest. If the limit is below 2 MiB, do
+ * nothing. */
 static void
 cut_to(struct span *span, size_t limit)
 {
@@ -359,7 +360,8 @@ cut_to(struct span *span, size_t limit)
     span->dirty_end = kept - 1;
 }
 
-/* The common part of pool_keep() and pool_keep_source(). */
+/* The common part of pool_keep() and pool_keep_source(). The lock is released during
+ * system calls on the span, which take time. */
 static void
 keep_span(struct span span, bool was_live)
 {

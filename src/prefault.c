@@ -17,15 +17,16 @@ struct range {
     char *start, *end;
 };
 
-/* PAGES_LOCK_PREFAULT protects all fields, and its condition variable is signalled when
- * `busy` or `joining` changes and when there is something to do for the helper. */
+/* PAGES_LOCK_PREFAULT protects all fields. Its condition variable is signalled when a
+ * request is added, when the helper is told to end, and when `busy` or `joining` is
+ * cleared. */
 static struct {
     struct range requests[MAX_REQUESTS]; /* oldest first */
     size_t nrequests;
-    struct range busy; /* the piece that the helper is touching, without the lock */
+    struct range busy; /* the piece that the helper is touching without the lock */
     bool running; /* the helper was started, has not ended and was not told to end */
     bool started; /* the helper was started, and no thread has begun to join it */
-    bool joining; /* a thread is joining it, without the lock */
+    bool joining; /* a thread is joining the helper without the lock */
     bool forking; /* between the hooks of fork(): start no helper */
 } helper;
 
@@ -74,8 +75,8 @@ next_piece(void)
     return piece;
 }
 
-/* Wait until there is a request. Return false if none came in IDLE_MS, or if the helper
- * was told to end. */
+/* Wait until there is a request. Return false if none was made for IDLE_MS, or if the
+ * helper was told to end. */
 static bool
 wait_for_request(void)
 {
@@ -105,8 +106,9 @@ work(void)
     unlock();
 }
 
-/* Wait until the helper, which was told to end, has ended. The lock is released for
- * that, because the helper takes it before it ends. pre: the caller holds the lock. */
+/* If a helper was started and not joined yet, join it: wait until it has ended. The
+ * lock is released meanwhile, because the helper takes it before it ends. pre: the
+ * caller holds the lock; `running` is false, which makes the helper end. */
 static void
 join_helper(void)
 {

@@ -2,24 +2,25 @@
  *
  * A process has at most one helper. It starts when a range is requested, and ends when
  * no range has been requested for 20 ms. It works through a range in pieces, from the
- * end to the start, while the writer begins at the start. No function here can fail: a
- * page that the helper has not reached becomes present when it is written to.
+ * end to the start, because the writer begins at the start. No function here can fail:
+ * a page that the helper has not reached becomes present when it is written to.
  *
- * The helper uses no Python object and handles no signal. A process can end while it
- * runs. The helper ends before a fork, so that a program without other threads forks
- * with one thread only. The next request starts it again.
+ * The helper uses no Python object and handles no signal. The process may exit while
+ * the helper runs. The helper ends before a fork, so that a program that started no
+ * threads has only one when it forks. The next request starts the helper again.
  */
 #ifndef GROWBUF_PREFAULT_H
 #define GROWBUF_PREFAULT_H
 
 #include <stddef.h>
 
-/* Ask the helper to make the pages of a range present. The request may be ignored. The
- * range must stay mapped until prefault_stop(). Nothing happens if `length` is 0. */
+/* Ask the helper to make the pages of a range present. The request may be ignored. If
+ * `length` is 0, nothing happens. The caller keeps the range mapped until it has called
+ * prefault_stop(). */
 void prefault_ask(char *address, size_t length);
 
-/* Drop all requests that overlap a range. Then wait until the helper touches no page of
- * the range. */
+/* Drop all requests that overlap a range. Then wait while the helper is touching pages
+ * of the range. */
 void prefault_stop(const char *address, size_t length);
 
 /* The hooks of fork(). The first ends the helper, drops all requests, and takes the

@@ -1,4 +1,4 @@
-/* spans: runs of pages, taken, prepared, moved and given back. */
+/* spans: taking, preparing, moving and giving back runs of pages. */
 #include "spans.h"
 
 #include <assert.h>
@@ -10,8 +10,9 @@
 #include "pages.h"
 #include "prefault.h"
 
-/* A store may take a span with more dirty bytes than it needs. The surplus becomes its
- * tail if it is at least this long; a shorter one is not worth an entry of the pool. */
+/* A span from the pool may have more dirty bytes than its new owner needs. The surplus
+ * becomes its tail if it has at least this many bytes. A shorter one is not worth an
+ * entry of the pool. */
 #define TAIL_MIN ((size_t)256 << 10)
 
 static size_t
@@ -64,9 +65,10 @@ spans_take(size_t needed, bool zeroed, struct span *span)
     return 0;
 }
 
-/* Return the bytes of address space for a limit: twice the limit, because the headroom
- * may be as long as the bytes in use, and GROWTH_FRONT. A small limit gets a quantum that is accessible
- * as a whole, which takes one mapping instead of two. */
+/* Return how many bytes to reserve for a limit: GROWTH_FRONT plus twice the limit,
+ * because the headroom may be as long as the bytes in use. For a small limit that is 2
+ * MiB: one step, so that all of it is accessible and takes one mapping instead of
+ * two. */
 static size_t
 limit_reach(size_t limit)
 {
@@ -139,7 +141,8 @@ spans_shortage(size_t limit)
 }
 
 /* Stop the helper from touching pages of the span, before they move or are unmapped.
- * Pages after dirty_end that it has touched stay present until they are discarded. */
+ * The pages after dirty_end that it has touched stay present until they are
+ * discarded. */
 static void
 stop_prefault(const struct span *span)
 {
@@ -282,14 +285,15 @@ spans_cap(struct span *span, size_t end)
 void
 spans_discard(struct span *span, size_t end)
 {
-    /* The byte at dirty_end stays accessible. */
+    /* The page of the byte at dirty_end must stay accessible. */
     size_t kept = round_to_page(pages_facts.in_steps ? end + 1 : end);
     bool touched = span->touched;
     assert(end <= span->length);
     pool_take_tail(span, span->length);
     stop_prefault(span);
-    /* The helper may have touched pages anywhere up to the end of the span. Where spans
-     * are opened in steps, pages after dirty_end may be open, which counts. */
+    /* The helper may have touched any page after dirty_end. If spans are made
+     * accessible in steps, any page after dirty_end may be accessible, and counts as
+     * used. */
     bool all = touched || pages_facts.in_steps;
     size_t to = all          ? span->length
                 : span->huge ? growth_round_up(span->dirty_end + 1, GROWTH_QUANTUM)
@@ -316,9 +320,9 @@ spans_discard_front(const struct span *span, size_t from, size_t to)
 
 /* -------------------------------------------------------------------------- moving */
 
-/* Grow by copying the bytes into a dirty span from the pool, if they are few. Its pages
- * are present already: faulting in new pages costs more than the copy. Return false if
- * the bytes are many or the pool has no such span. */
+/* Grow by copying the bytes of [from, to) into a dirty span from the pool. This is done
+ * for at most 2 MiB: for so few, page faults on new pages would cost more than the
+ * copy. Return false if there are more bytes, or the pool has no such span. */
 static bool
 grow_into_dirty(struct span *span, size_t needed, size_t doubled, size_t from,
                 size_t to)
@@ -360,9 +364,12 @@ spans_grow(struct span *span, size_t needed, size_t from, size_t to)
     return moves_grow(span, needed, doubled, from, to);
 }
 
-/*   span       |<----->|<from..to>|<---rest--->|end      pages move in whole tables
- *   extracted  |<----->|<from..to>|<-->|
- *   span       |<------ zeros --->|<---rest--->|end      its first bytes copied back
+/* Units of 2 MiB move, which are whole page tables. So the first bytes of the rest may
+ * move too, and are copied back.
+ *
+ *   span       |<----->|<from..to>|<---rest--->|end      before
+ *   extracted  |<----->|<from..to>|<-->|                 moved
+ *   span       |<------ zeros --->|<---rest--->|end      after copying back
  */
 int
 spans_extract(struct span *span, size_t from, size_t to, size_t end,

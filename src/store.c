@@ -1,4 +1,4 @@
-/* store: the bytes of one buffer: appended, replaced, removed. */
+/* store: appending, replacing and removing the bytes of one buffer. */
 #include "store.h"
 
 #include <errno.h>
@@ -6,6 +6,7 @@
 
 /* ----------------------------------------------------------------------- at the end */
 
+/* Return how the span of a store is to be prepared. `nbytes` is spans_use.nbytes. */
 static struct spans_use
 use_of(const struct store *store, size_t nbytes)
 {
@@ -15,14 +16,16 @@ use_of(const struct store *store, size_t nbytes)
                               .prefault = store_prefaults(store)};
 }
 
+/* Moving at most this many bytes costs less than a call of the allocator. */
 #define SLIDE_SHORT ((size_t)1 << 10)
 
-/* If the headroom is at least as long as the bytes in use, move the bytes in use to the
- * start of the memory first. So never more bytes are moved than were deleted before. A
- * limited store does this when it shrinks, because it must not move when it grows. Few
- * bytes are moved sooner, if that makes enough tailroom: it costs less than a call of
- * the allocator. Any number is moved if that makes enough tailroom and the memory cannot
- * grow. */
+/* Before the memory grows, the bytes in use are moved to its start in two cases:
+ *   - The headroom is at least as long. So no more bytes are moved than were deleted
+ *     from the front before.
+ *   - They are few (SLIDE_SHORT), and moving them makes enough tailroom.
+ * They are also moved if the memory cannot grow and moving them makes enough tailroom.
+ * A limited store must not move when it grows, so it moves its bytes when it
+ * shrinks. */
 int
 store_make_tailroom(struct store *store, size_t nbytes)
 {
@@ -100,7 +103,7 @@ store_append_zeros(struct store *store, size_t nbytes)
         return error;
     }
     assert(end <= store_max_dirty_end(store));
-    size_t dirty = store_tailroom(store) + 1; /* the NUL is one of the zeros to write */
+    size_t dirty = store_tailroom(store) + 1; /* the NUL after them is a zero, too */
     memset(store->start + store->length, 0, nbytes + 1 < dirty ? nbytes + 1 : dirty);
     if (store->memory.dirty_end < end) {
         store->memory.dirty_end = end;
@@ -131,7 +134,7 @@ open_hole(struct store *store, size_t at, size_t nbytes)
         store->start -= nbytes;
         store->length += nbytes;
         if (store_is_limited(store)) {
-            /* The end of the limit moves with the headroom. */
+            /* With less headroom, the largest allowed dirty_end is less too. */
             spans_cap(&store->memory, store_max_dirty_end(store));
         }
         return 0;
@@ -185,7 +188,7 @@ store_splice(struct store *store, size_t at, size_t removed, size_t inserted)
     return 0;
 }
 
-/* Fewer bytes than this are copied, which costs less than the calls that move pages. */
+/* Copying fewer bytes than this costs less than the system calls that move pages. */
 #define TAKE_MIN ((size_t)1 << 20)
 
 int
@@ -205,7 +208,7 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     int error = spans_extract(&store->memory, headroom, headroom + nbytes,
                               headroom + store->length, &span);
     if (error) {
-        /* The tail may have been taken back. */
+        /* The tail may have been taken back, so that too many bytes are dirty. */
         spans_cap(&store->memory, store_max_dirty_end(store));
         return error;
     }

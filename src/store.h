@@ -1,14 +1,14 @@
-/* store: the bytes of one buffer: appended, replaced, removed. Their memory is
- * described in store_memory.h, and so are the rules for all functions of both files.
+/* store: appending, replacing and removing the bytes of one buffer. store_memory.h
+ * describes their memory, and the rules for all functions of both files.
  */
 #ifndef GROWBUF_STORE_H
 #define GROWBUF_STORE_H
 
 #include "store_memory.h"
 
-/* Append `nbytes`, and write no NUL: the byte after the last one keeps its value. The
- * caller has written the appended bytes. pre: nbytes <= store_tailroom, and the kind is
- * not STORE_EMPTY. */
+/* Append `nbytes` bytes that the caller has written into the tailroom. The byte after
+ * them is unchanged. pre: nbytes <= store_tailroom(store), and the kind is not
+ * STORE_EMPTY. */
 static inline void
 store_commit_without_nul(struct store *store, size_t nbytes)
 {
@@ -16,8 +16,8 @@ store_commit_without_nul(struct store *store, size_t nbytes)
     store->length += nbytes;
 }
 
-/* Append `nbytes` and a NUL. The caller has written their values after the last byte,
- * or writes them next. pre: as for store_commit_without_nul(). */
+/* Append `nbytes` bytes and write a NUL after them. The caller has written them into
+ * the tailroom, or writes them next. pre: as for store_commit_without_nul(). */
 static inline void
 store_commit(struct store *store, size_t nbytes)
 {
@@ -34,8 +34,8 @@ store_uncommit(struct store *store, size_t nbytes)
     store->start[store->length] = '\0';
 }
 
-/* Remove `nbytes` at the start of the bytes (offset 0) or at their end, if that keeps
- * all memory. Return false, and do nothing, if it does not. */
+/* Remove the first `nbytes` bytes (`at` is 0) or the last, if store_keeps_memory() is
+ * true for the result. Otherwise return false and do nothing. */
 static inline bool
 store_cut(struct store *store, size_t at, size_t nbytes)
 {
@@ -50,9 +50,9 @@ store_cut(struct store *store, size_t at, size_t nbytes)
     return true;
 }
 
-/* Remove the first `nbytes`, which become headroom. No memory is given back. Call
- * store_slide() before anything else if the headroom is then longer than the bytes in
- * use. */
+/* Remove the first `nbytes`, which become headroom. No memory is given back. If the
+ * headroom is then longer than the bytes in use, call store_slide() before any other
+ * function. */
 static inline void
 store_skip(struct store *store, size_t nbytes)
 {
@@ -64,20 +64,22 @@ store_skip(struct store *store, size_t nbytes)
 /* Append `nbytes` of unspecified value. */
 int store_append(struct store *store, size_t nbytes);
 
-/* Append `nbytes` zero bytes. Fresh pages read as zero, so they are not written. */
+/* Append `nbytes` zero bytes. Bytes after `dirty_end` are zero already and are not
+ * written. */
 int store_append_zeros(struct store *store, size_t nbytes);
 
-/* Make store_tailroom(store) at least `nbytes`. */
+/* Ensure that store_tailroom(store) is at least `nbytes`. */
 int store_make_tailroom(struct store *store, size_t nbytes);
 
-/* Replace `removed` bytes at offset `at` by `inserted` bytes of unspecified value. This
- * moves the bytes on the shorter side if there is enough headroom, else those after. */
+/* Replace `removed` bytes at offset `at` by `inserted` bytes of unspecified value. Move
+ * either the bytes before them or those after them, whichever are fewer. If the bytes
+ * before do not fit into the headroom, move those after. */
 int store_splice(struct store *store, size_t at, size_t removed, size_t inserted);
 
 /* Move the first `nbytes` bytes to `taken`, an empty store. Their pages move, and at
- * most 2 MiB are copied. The remaining bytes of a limited store are moved to its front
- * if they are fewer than the headroom. ENOTSUP if pages cannot be moved like this, or
- * if copying costs less. */
+ * most 2 MiB are copied for that. If the remaining bytes are fewer than the headroom,
+ * they move to the start of the memory. ENOTSUP if the pages cannot be moved
+ * (spans_extract), or if copying costs less. */
 int store_take(struct store *store, size_t nbytes, struct store *taken);
 
 /* Fill the first `nbytes` of `bytes` with copies of the first `unit` bytes. */

@@ -85,7 +85,7 @@ slide(struct store *store)
     if (nbytes > 0) {
         assert(store->length <= store->memory.dirty_end - store_headroom(store));
         memmove(store->start - nbytes, store->start, store->length);
-        if (store_kind(store) >= STORE_SPAN) { /* moves in the heap are not counted */
+        if (store_kind(store) >= STORE_SPAN) { /* copies in the heap are not counted */
             pool_count_copy(store->length);
         }
         store->start -= nbytes;
@@ -112,7 +112,7 @@ store_slide(struct store *store)
 {
     slide(store);
     if (store_is_limited(store)) {
-        /* The end of the limit moves with the headroom. */
+        /* With less headroom, the largest allowed dirty_end is less too. */
         spans_cap(&store->memory, store_max_dirty_end(store));
     }
 }
@@ -140,8 +140,8 @@ heap_resize(struct store *store, size_t nbytes)
     return 0;
 }
 
-/* Make the heap block hold `needed` bytes after the headroom, and some more. If memory
- * runs out, remove the headroom and ask for `needed` bytes only. */
+/* Make the heap block hold `needed` bytes after the headroom, and some more. If there
+ * is not enough memory, remove the headroom and ask for `needed` bytes only. */
 static int
 heap_grow(struct store *store, size_t needed)
 {
@@ -175,7 +175,8 @@ wants_span(size_t needed)
     return needed >= GROWTH_SPAN_MIN && pages_facts.rung > PAGES_HEAP;
 }
 
-/* Copy the bytes of a store into a span, and give its former memory back. */
+/* Copy the bytes of a store into a span, which becomes its memory. Give the old memory
+ * back. */
 static void
 move_into(struct store *store, const struct span *span)
 {
@@ -197,7 +198,8 @@ move_into(struct store *store, const struct span *span)
     store_end_with_nul(store);
 }
 
-/* Move a store that is empty, or in a heap block, to a span. */
+/* Move a store that is empty or in a heap block to a span that can hold `needed`
+ * bytes. */
 static int
 enter_span(struct store *store, size_t needed, bool zeroed)
 {
@@ -209,9 +211,9 @@ enter_span(struct store *store, size_t needed, bool zeroed)
     return error;
 }
 
-/* Move a store out of a span of which little is in use: to the heap, or from huge pages
- * to small ones. Return false if it stays, since too much is in use or memory runs
- * out. */
+/* Move a store of few bytes out of its span: to the heap, or from huge pages to a span
+ * in small ones. Return false if the store stays where it is, because it has too many
+ * bytes or there is not enough memory. */
 static bool
 leave_span(struct store *store)
 {
@@ -237,8 +239,8 @@ leave_span(struct store *store)
     return false;
 }
 
-/* Make the span hold `needed` bytes after the headroom. If it cannot grow but holds
- * them without the headroom, move the bytes in use to its start. */
+/* Make the span hold `needed` bytes after the headroom. If it cannot grow, but is long
+ * enough without the headroom, move the bytes in use to its start. */
 static int
 span_grow(struct store *store, size_t needed)
 {
@@ -296,7 +298,7 @@ store_own_reservation(struct store *store, const struct span *reservation)
     assert(reservation->reserved && reservation->dirty_end >= GROWTH_FRONT);
     store_init(store);
     store_set_memory(store, reservation, STORE_LIMITED);
-    /* A part of its pages may have been given back. */
+    /* Some of its pages may have been given back, as in an advanced store. */
     store->memory.tag |= STORE_TAG_ADVANCED;
     store->memory.number = reservation->length - GROWTH_FRONT - 1;
     store->start = reservation->address + GROWTH_FRONT;
@@ -321,11 +323,11 @@ store_grow_capacity(struct store *store, size_t needed, bool zeroed)
     return heap_grow(store, needed);
 }
 
-/* If much more than three times the length is dirty, give the pages after the bytes in
- * use to the pool as a tail. The store takes them back if it grows soon; the pool gives
- * them back to the system when it is full or they have been idle too long. */
+/* If more than about three times the length is dirty, give the pages after the bytes in
+ * use to the pool as a tail. The store takes them back if it grows. Before that, the
+ * pool may give them back to the system (pool.h). */
 static void
-keep_little(struct store *store)
+cap_surplus(struct store *store)
 {
     size_t length = store->length;
     assert(store_kind(store) >= STORE_SPAN);
@@ -346,7 +348,7 @@ store_reserve(struct store *store, size_t capacity)
     if (store_kind(store) >= STORE_SPAN || wants_span(capacity + 1)) {
         int error = store_grow_capacity(store, capacity + 1, false);
         if (error == 0 && store_kind(store) == STORE_SPAN) {
-            keep_little(store);
+            cap_surplus(store);
         }
         assert(error != 0 || capacity <= store_capacity(store));
         return error;
@@ -355,7 +357,7 @@ store_reserve(struct store *store, size_t capacity)
     return heap_resize(store, capacity + 1);
 }
 
-/* Give memory of a span back after bytes were removed. */
+/* Give the surplus memory of a span back after bytes were removed. */
 static void
 span_shrink(struct store *store)
 {
@@ -365,14 +367,14 @@ span_shrink(struct store *store)
     if (store_free_headroom(store) > store->length) {
         slide(store);
     }
-    keep_little(store);
+    cap_surplus(store);
     if (store_is_limited(store)) {
         spans_cap(&store->memory, store_max_dirty_end(store));
     }
 }
 
-/* Make the heap block as small as the length allows. If that fails, the store keeps the
- * larger block, or none if it has no bytes. */
+/* Make the heap block as small as the length allows. If realloc() fails, the store
+ * keeps its block, or frees it if it has no bytes. */
 static void
 heap_shrink(struct store *store)
 {
@@ -383,9 +385,10 @@ heap_shrink(struct store *store)
     }
 }
 
-/* A heap block of more bytes is made short and not freed when all bytes are removed, as
- * bytearray does. If many buffers are cleared, malloc() would join the free blocks, give
- * their pages to the system, and fault them in again when the buffers are filled. */
+/* When all bytes are removed, a heap block of more bytes than this is shortened to one
+ * byte and not freed, as in bytearray. If many buffers were cleared and their blocks
+ * freed, malloc() would join the blocks and give their pages to the system. When the
+ * buffers are filled again, there would be a fault for each page. */
 #define FREE_MAX ((size_t)512)
 
 void
@@ -406,6 +409,7 @@ store_shrink_to_fit(struct store *store)
     }
 }
 
+/* Give back all memory of a limited store that its length does not need. */
 static void
 trim_limited(struct store *store)
 {
@@ -443,21 +447,21 @@ store_check_layout(const struct store *store)
     const struct span *memory = &store->memory;
     if (store_kind(store) == STORE_EMPTY) {
         return store->length != 0              ? "an empty store has a length"
-               : store->start != store_nothing ? "an empty store starts somewhere"
+               : store->start != store_nothing ? "an empty store has a start"
                : memory->address != NULL       ? "an empty store has memory"
                : memory->dirty_end != 0        ? "an empty store has tailroom"
                                                : NULL;
     }
     if (store->start < memory->address ||
         memory->dirty_end > store_max_dirty_end(store)) {
-        return "the headroom is negative or the tailroom has no place for a NUL";
+        return "the headroom is negative or there is no space for the NUL";
     }
     if (store_kind(store) >= STORE_SPAN && store_headroom(store) < GROWTH_FRONT) {
-        return "the headroom has no place for the header of an object";
+        return "the headroom is too short for the header of an object";
     }
     if (store_is_limited(store) && store_free_headroom(store) > store->length &&
         !store_is_advanced(store)) {
-        return "the headroom is in the way of growing to the limit";
+        return "the headroom of a limited store is longer than the bytes in use";
     }
     if (store_kind(store) >= STORE_SPAN &&
         store_max_dirty_end(store) >= memory->length) {

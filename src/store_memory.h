@@ -1,20 +1,20 @@
-/* store_memory: the memory of a store, which is a heap block or a span: taken,
- * enlarged, made smaller and given back. The bytes in it are store.h's.
+/* store_memory: taking, growing, shrinking and giving back the memory of a store, which
+ * is a heap block or a span. The functions on its bytes are in store.h.
  *
  *   address           start           start+length      dirty_end         end
  *   |<-- headroom -->|<--- in use --->|NUL  tailroom   |  zero, untouched |
  *
- * In a span the headroom is GROWTH_FRONT bytes or more. They stay free, so that another
- * object can take the span over (frozen.c).
+ * In a span the first GROWTH_FRONT bytes are always headroom, so that another object
+ * can take the span over (frozen.c).
  *
- * The bytes before `dirty_end` may be written at once. The capacity after it is made
- * dirty in steps, so that memory follows use and not address space. A NUL follows the
- * last byte in use. An empty store may own nothing at all.
+ * The bytes before `dirty_end` may be written at once. `dirty_end` increases in steps,
+ * so that the memory of a span depends on the bytes in use and not on its length. A NUL
+ * follows the last byte in use. A store without bytes may have no memory (STORE_EMPTY).
  *
- * A function that returns int returns 0, or an errno value; then the store is
- * unchanged. Functions that make a store smaller cannot fail. A function that changes
- * the length or the capacity may move the bytes: pointers into them are invalid
- * afterwards.
+ * A function that returns int returns 0, or an errno value; after an error the bytes in
+ * use are unchanged. Functions that make a store smaller cannot fail. A function that
+ * changes the length or the capacity may move the bytes, even if it fails: pointers
+ * into them are invalid afterwards.
  */
 #ifndef GROWBUF_STORE_MEMORY_H
 #define GROWBUF_STORE_MEMORY_H
@@ -29,16 +29,18 @@
 
 /* What the memory of a store is. */
 enum store_kind {
-    STORE_EMPTY,  /* nothing */
-    STORE_HEAP,   /* a block of memory.length bytes */
+    STORE_EMPTY,  /* no memory */
+    STORE_HEAP,   /* a heap block of memory.length bytes */
     STORE_SPAN,   /* a span, which may move when the store grows */
-    STORE_LIMITED /* a reserved span: it never moves, and has a limit */
+    STORE_LIMITED /* a reserved span, which has a limit and never moves */
 };
 
-/* There may be many stores, so the struct is kept small. The tag of its memory has bits
- * for its kind, for whether a helper thread makes pages present ahead of the writer,
- * and for whether the start of a limited store was advanced under views (views.h): then
- * the headroom may be longer than the bytes in use, and its memory is given back. */
+/* There may be many stores, so the struct is kept small: memory.tag has several fields.
+ *   kind       an enum store_kind;
+ *   prefault   a helper thread makes pages present ahead of the writer;
+ *   advanced   bytes were removed from the front of a limited store while it had views
+ *              (views.h). The headroom may then be longer than the bytes in use, and
+ *              parts of its memory may have been given back. */
 struct store {
     char *start;
     size_t length;
@@ -65,7 +67,7 @@ store_is_advanced(const struct store *store)
     return (store->memory.tag & STORE_TAG_ADVANCED) != 0;
 }
 
-/* Whether the store has a limit: growing at the end then leaves every byte in place. */
+/* Whether the store has a limit. Such a store does not move when bytes are appended. */
 static inline bool
 store_is_limited(const struct store *store)
 {
@@ -79,8 +81,8 @@ store_is_limited(const struct store *store)
 /* Whether new stores prefault. Any thread may set it. */
 extern _Atomic bool store_prefault;
 
-/* The allocator of heap blocks. `reallocate(NULL, n)` allocates. Set it before the
- * first use. */
+/* The allocator of heap blocks, with the interface of realloc() and free(). Set it
+ * before its first use. */
 struct store_heap {
     void *(*reallocate)(void *block, size_t nbytes);
     void (*release)(void *block);
@@ -88,7 +90,7 @@ struct store_heap {
 
 extern struct store_heap store_heap;
 
-/* A store of fewer bytes than this can be a heap block (store_begin). */
+/* Fewer bytes than this, and their NUL, always fit in a heap block. */
 #define STORE_SMALL (GROWTH_SPAN_MIN - 1)
 
 /* The start of every empty store. It is a NUL that is never written, aligned as
@@ -103,7 +105,8 @@ store_headroom(const struct store *store)
                : (size_t)(store->start - store->memory.address);
 }
 
-/* Return the part of the headroom that bytes may be moved to. */
+/* Return how many bytes of the headroom may be used. In a span these are all except
+ * GROWTH_FRONT. */
 static inline size_t
 store_free_headroom(const struct store *store)
 {
@@ -111,14 +114,15 @@ store_free_headroom(const struct store *store)
                                           : store_headroom(store) - GROWTH_FRONT;
 }
 
-/* Return how many bytes can be appended with store_commit() alone. */
+/* Return how many bytes can be appended by writing them and calling store_commit(). */
 static inline size_t
 store_tailroom(const struct store *store)
 {
     return store->memory.dirty_end - store_headroom(store) - store->length;
 }
 
-/* Return the largest value that `dirty_end` may have. The byte at it is for the NUL. */
+/* Return the largest value that `dirty_end` may have. The byte at that offset is kept
+ * for the NUL. */
 static inline size_t
 store_max_dirty_end(const struct store *store)
 {
@@ -136,12 +140,12 @@ store_end_with_nul(struct store *store)
     }
 }
 
-/* A store with fewer bytes in use than this leaves a span in huge pages, of which the
- * first alone takes 2 MiB, for a span in small pages. */
+/* When a store shrinks below this many bytes, it moves from a span in huge pages, which
+ * takes at least 2 MiB of memory, to a span in small pages. */
 #define STORE_HUGE_LEAVE ((size_t)256 << 10)
 
-/* Whether all memory is kept, and nothing is moved, when bytes are removed so that the
- * store has this headroom and length. */
+/* Whether store_shrink_to_fit() has nothing to do after bytes were removed, so that the
+ * store has this headroom and length. This is false for limited and empty stores. */
 static inline bool
 store_keeps_memory(const struct store *store, size_t headroom, size_t length)
 {
@@ -172,7 +176,7 @@ store_emptied(const struct store *store)
 /* Set whether a helper thread makes pages present ahead of the writer. */
 void store_set_prefault(struct store *store, bool prefault);
 
-/* Give everything back; the store is empty afterwards. */
+/* Give all memory back. The store is empty afterwards. */
 void store_free(struct store *store);
 
 /* As store_free(), for a store that is not used again: its fields may keep their
@@ -188,18 +192,18 @@ store_drop(struct store *store)
     }
 }
 
-/* Return the size of the largest heap block that is used again for `nbytes` bytes.
- * Little more than half of it is unused then. */
+/* Return the size of the largest heap block that is used again for `nbytes` bytes. Then
+ * little more than half of it is unused. */
 static inline size_t
 store_max_reused(size_t nbytes)
 {
     return 2 * nbytes + 64;
 }
 
-/* Replace the content of a store by `nbytes` bytes of unspecified value. A heap block
- * is used again if it is large enough and not larger than store_max_reused(). `prefault`
- * becomes the setting of the store. pre: the store is empty or has a heap block, and
- * nbytes < STORE_SMALL. */
+/* Replace the content of a store by `nbytes` bytes of unspecified value. Its heap block
+ * is used again if that is large enough and not larger than store_max_reused().
+ * `prefault` becomes the setting of the store, unless it has no memory and gets none.
+ * pre: the store is empty or has a heap block, and nbytes < STORE_SMALL. */
 static inline int
 store_begin(struct store *store, size_t nbytes, bool prefault)
 {
@@ -227,8 +231,8 @@ store_begin(struct store *store, size_t nbytes, bool prefault)
     return 0;
 }
 
-/* Take over a heap block of `allocated` bytes, in which `length` bytes at `start` are
- * in use and followed by a NUL. pre: the store is empty. */
+/* Make a heap block of `allocated` bytes the memory of a store. `length` bytes from
+ * `start` on are in use, and a NUL follows them. pre: the store is empty. */
 void store_adopt(struct store *store, char *block, size_t allocated, char *start,
                  size_t length);
 
@@ -236,9 +240,9 @@ void store_adopt(struct store *store, char *block, size_t allocated, char *start
 void store_set_memory(struct store *store, const struct span *memory,
                       enum store_kind kind);
 
-/* Give an empty store a limit: it then grows to `limit` bytes without moving, and
- * growing past that fails with EFBIG. This takes address space and no memory. ENOTSUP
- * if the system has no pages (the rung `heap`). */
+/* Give an empty store a limit. It then grows to `limit` bytes without moving, and
+ * growing past that fails with EFBIG. This takes address space but no memory. ENOTSUP
+ * on the rung `heap`. */
 int store_set_limit(struct store *store, size_t limit);
 
 /* Return why store_set_limit() failed with ENOMEM. */
@@ -248,48 +252,49 @@ store_shortage(size_t limit)
     return spans_shortage(limit);
 }
 
-/* As store_set_limit(), but only if the pool has kept memory for it: then the first
- * bytes can be appended at once. Return false, and do nothing, if it has none. */
+/* As store_set_limit(), but only if the pool has a reservation for this limit. Then
+ * memory of an earlier store may be used again. Return false, and do nothing, if the
+ * pool has none. */
 bool store_reuse_limited(struct store *store, size_t limit);
 
-/* Make `store` the owner of a reservation of which no byte is in use. The store is only
- * good for store_free(). pre: the span is reserved. */
+/* Make `store` the owner of a reservation, with no byte in use. The store may then only
+ * be passed to store_free(). pre: the span is reserved. */
 void store_own_reservation(struct store *store, const struct span *reservation);
 
 /* ------------------------------------------------------------------------- capacity */
 
-/* Return how many bytes the store can hold before it must grow. */
+/* Return how many bytes the store can have in use before its memory must grow. */
 size_t store_capacity(const struct store *store);
 
 /* Return how many bytes of memory the store may occupy. */
 size_t store_nbytes(const struct store *store);
 
-/* Make the capacity at least `needed` bytes, the NUL included. The added bytes are not
- * touched; if `zeroed` is true they are zero in a span that is taken for this. */
+/* Ensure that the memory can hold `needed` bytes after the headroom, the NUL included.
+ * If that takes a span, `zeroed` is passed to spans_take(). */
 int store_grow_capacity(struct store *store, size_t needed, bool zeroed);
 
-/* Make the capacity at least `capacity` bytes in all. In a span this takes address
- * space and no memory. */
+/* Ensure that the capacity is at least `capacity` bytes. In a span this takes address
+ * space but no memory. */
 int store_reserve(struct store *store, size_t capacity);
 
-/* Move the bytes in use to the start of the memory, so that the headroom becomes
+/* Move the bytes in use to the start of the memory, so that the free headroom becomes
  * tailroom. */
 void store_slide(struct store *store);
 
-/* Make the address of the first byte a multiple of this. If it is none, the bytes in
- * use move to the start of the memory. */
+/* If the address of the first byte is not a multiple of STORE_ALIGNMENT, move the bytes
+ * in use to the start of the memory, which is aligned. */
 #define STORE_ALIGNMENT ((size_t)16)
 void store_align(struct store *store);
 
-/* Give memory back after bytes were removed, as far as the store has much more than it
+/* Give memory back after bytes were removed, if the store has much more than it
  * needs. */
 void store_shrink_to_fit(struct store *store);
 
 /* Give back all memory that the length does not need. */
 void store_trim(struct store *store);
 
-/* Return what is wrong with the store, or NULL. store_check_layout leaves out the NUL
- * after the last byte, which is missing while another writer uses the tailroom. */
+/* Return what is wrong with the store, or NULL. store_check_layout() does not check the
+ * NUL after the last byte: while another writer uses the tailroom there may be none. */
 const char *store_check(const struct store *store);
 const char *store_check_layout(const struct store *store);
 

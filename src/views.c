@@ -6,7 +6,7 @@
 
 enum { FRONTS_MIN = 4 };
 
-/* Return the oldest position that a view saw. */
+/* Return the position of the oldest start that a view sees. */
 static size_t
 oldest_position(const struct views *views)
 {
@@ -47,8 +47,8 @@ compact(struct views *views)
     views->end = to;
 }
 
-/* Ensure that a front can be added. The array is enlarged when more than half of it is
- * in use, so that adding a front costs O(1) on average. */
+/* Ensure that a front can be added. A full array is compacted. It is enlarged if more
+ * than half of it is then in use, so that adding a front costs O(1) on average. */
 static int
 make_space(struct views *views)
 {
@@ -90,6 +90,7 @@ find_front(const struct views *views, size_t position)
     return &views->fronts[low];
 }
 
+/* Forget all views. pre: there is no old reservation. */
 static void
 clear_views(struct views *views)
 {
@@ -102,7 +103,8 @@ clear_views(struct views *views)
 
 /* ---------------------------------------------------------------------- the memory */
 
-/* Give the memory of [*freed, end) back, as far as it is whole units. */
+/* Give the memory of [*freed, end) back, with `end` rounded down to a multiple of 2 MiB
+ * or of STORE_GIVE_BACK_MIN. Set *freed to that offset. */
 static void
 give_back(struct span *span, size_t *freed, size_t end)
 {
@@ -113,7 +115,7 @@ give_back(struct span *span, size_t *freed, size_t end)
     }
 }
 
-/* Give a reservation back whose bytes no view can see. */
+/* Give back a reservation of which no view can see a byte. */
 static void
 give_back_old(struct span *span)
 {
@@ -132,8 +134,8 @@ give_back_front(struct views *views, struct store *store)
     give_back(&store->memory, &views->freed, store_headroom(store) - held);
 }
 
-/* Set `held` and the store's capacity, and give back what is before the oldest
- * start. */
+/* Set `held` and the capacity of the store after the oldest front has changed. Give
+ * back the memory before the oldest start that a view sees. */
 static void
 update_held(struct views *views, struct store *store)
 {
@@ -152,10 +154,10 @@ update_held(struct views *views, struct store *store)
     give_back_front(views, store);
 }
 
-/* ----------------------------------------------- moving the store */
+/* ----------------------------------------------------------------- moving the store */
 
-/* Make `fresh` a limited store with the bytes of `store` after the first `nbytes`. Its
- * capacity is the limit less `held`. */
+/* Make `fresh` a limited store, and copy the bytes of `store` after the first `nbytes`
+ * into it. Its capacity is the limit less `held`. */
 static int
 copy_to_fresh(const struct store *store, size_t nbytes, size_t limit, size_t held,
               struct store *fresh)
@@ -177,7 +179,7 @@ copy_to_fresh(const struct store *store, size_t nbytes, size_t limit, size_t hel
     return 0;
 }
 
-/* Replace the store by `fresh`. The old reservation stays for the views. */
+/* Replace the store by `fresh`, and keep its old reservation for the views. */
 static void
 move_to(struct views *views, struct store *store, size_t nbytes, bool sees_tail,
         const struct store *fresh)
@@ -195,6 +197,8 @@ move_to(struct views *views, struct store *store, size_t nbytes, bool sees_tail,
     *store = *fresh;
 }
 
+/* Advance the start by `nbytes` and decrease the capacity by as much, so that
+ * store_max_dirty_end() is unchanged. */
 static void
 advance_in_place(struct views *views, struct store *store, size_t nbytes)
 {
