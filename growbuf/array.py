@@ -553,7 +553,7 @@ def _refuse_one_item(data):
     if isinstance(data, type | np.dtype) or _names_dtype(data):
         hint = f"give a dtype as dtype={getattr(data, '__name__', repr(data))}"
     elif isinstance(data, int):
-        hint += f", or reserve memory for {data} rows with reserve({data})"
+        hint += f", or reserve memory for rows with reserve({data})"
     raise TypeError(f"data must be rows, got one item: {data!r}; {hint}")
 
 
