@@ -21,7 +21,7 @@ except ModuleNotFoundError as _error:
 __version__ = "0.1.0"
 _NAMES = ["FrozenBytes", "GrowBuffer", "GrowIO", "configure", "info", "stats", "trim"]
 
-# Not written as False: jedi, which completes names, would ignore what depends on it.
+# bool() and not False: jedi, which completes names, ignores what is under `if False`.
 TYPE_CHECKING = bool()  # noqa: UP018
 if TYPE_CHECKING:
     from typing import Any
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> "Any":
     """Import GrowArray at its first use, because it needs NumPy.
 
-    __all__ is found out here too: it has GrowArray only where NumPy is installed, so that
-    `from growbuf import *` works in any case.
+    Compute __all__ here too: it has GrowArray only where NumPy is installed. So
+    `from growbuf import *` works without NumPy.
     """
     if name == "GrowArray":
         from .array import GrowArray
@@ -57,9 +57,10 @@ def __getattr__(name: str) -> "Any":
 
 
 def __dir__() -> list[str]:
-    """Return the public names; GrowArray only if NumPy is installed.
+    """Return the public names, with GrowArray only if NumPy is installed.
 
-    Tools that complete names read the value of each, which fails without NumPy.
+    Tools that complete names read the value of each name. Without NumPy that would fail
+    for GrowArray.
     """
     from importlib.util import find_spec
 
@@ -68,14 +69,14 @@ def __dir__() -> list[str]:
 
 
 def info() -> "dict[str, Any]":
-    """Return a dict that tells how buffers grow on this machine.
+    """Return a dict that describes how buffers grow on this machine.
 
-    strategy: the way of growing that is tried first, a rung of the ladder: 'retain',
-    'dontunmap' and 'maymove' move pages, 'copy' copies the bytes, 'heap' uses realloc
+    strategy: the rung of the ladder that is tried first: 'retain', 'dontunmap' and
+    'maymove' move pages, 'copy' copies the bytes, 'heap' uses realloc
     forced: the value of GROWBUF_STRATEGY, or None; no rung above it is used
     probe: for each rung, the result of trying it on one page at import: 'ok' or the
     name of the errno
-    populate: the result of MADV_POPULATE_WRITE, in the same form
+    populate: the result of trying MADV_POPULATE_WRITE, in the same form
     page_size, huge_page_size: in bytes
     transparent_hugepage: the setting for this process: 'always', 'madvise', 'never' or
     'unknown'

@@ -1,9 +1,9 @@
-"""GrowArray: a NumPy array that grows along its first axis, under views of it.
+"""GrowArray: a NumPy array that grows along its first axis while views stay valid.
 
-This is the only module of the package that imports NumPy.  The type itself is made in
-C, in _growbuf: its rows are the bytes of a GrowBuffer, and an ndarray shows them.  This
-module describes to it how a row lies in memory, converts values for which C has no
-code, and adds methods to the type.
+This is the only module of the package that imports NumPy.  The type itself is written
+in C, in _growbuf: its rows are the bytes of a GrowBuffer, and an ndarray shows them.
+This module describes to C how a row lies in memory, converts the values that C code
+cannot convert, and adds methods to the type.
 """
 
 import datetime
@@ -31,11 +31,11 @@ __all__ = ["GrowArray"]
 
 
 def _address_space():
-    """Return the bytes of address space in all, and those that other code uses.
+    """Return the bytes of address space: all of them, and those that other code uses.
 
-    The first number is four times the largest power of two that works as a limit, and
-    0 if none does; so it respects a resource limit.  C calls this once, when an array
-    first reserves address space.
+    The first number is an estimate: four times the largest power of two that works as a
+    limit, or 0 if none works.  So it is smaller under a resource limit.  C calls this
+    once, when an array first reserves address space.
     """
     for exponent in range(50, 30, -1):
         try:
@@ -47,6 +47,10 @@ def _address_space():
 
 
 def _address_space_of_others():
+    """Return the bytes of address space in use, without those that growbuf reserved.
+
+    Return 0 if the system does not report them.
+    """
     try:
         descriptor = os.open("/proc/self/statm", os.O_RDONLY)
     except OSError:
@@ -64,7 +68,7 @@ def _address_space_of_others():
 def _part(dtype, offset):
     """Return the description of a part of a row, in the form that setitem.h defines.
 
-    The offset is counted from the start of the part around it.
+    The offset is counted from the start of the part that contains it.
     """
     if dtype.subdtype is not None:
         item, shape = dtype.subdtype
@@ -87,7 +91,7 @@ def _part(dtype, offset):
 
 
 def _sequence(part, shape, offset=0):
-    """Return the description of an array of this shape whose items are such parts."""
+    """Return the description of an array of this shape; `part` describes an item."""
     for length in reversed(shape):
         part = "sequence", 0, length * part[2], length, part
     return part[:1] + (offset,) + part[2:]
@@ -123,17 +127,17 @@ def _paddings(dtype):
 
 @functools.lru_cache(maxsize=128)
 def _description(dtype):
-    """Return the part that describes an item, and its paddings.
+    """Return the description of an item, and its paddings.
 
-    Equal dtypes share a description.  Their metadata may differ, so each has a Layout of
-    its own.
+    Equal dtypes share a description.  They do not share a Layout, because their
+    metadata may differ.
     """
     _check_lengths(dtype)
     return _part(dtype, 0), _paddings(dtype)
 
 
 def _check_lengths(dtype, name=""):
-    """Raise ValueError for items or fields without length, and dates without unit."""
+    """Raise ValueError for items or fields of no length, and for dates of no unit."""
     for field in dtype.names or ():
         _check_lengths(dtype.fields[field][0].base, f" of field {field!r}")
     if dtype.itemsize == 0:
@@ -164,16 +168,16 @@ def _make_layout(dtype, row_shape):
     if dtype.hasobject or dtype.kind == "T":
         raise TypeError(
             f"a GrowArray cannot hold {dtype!r}: its items are references to objects, "
-            "which bytes in pages do not count"
+            "and a GrowArray moves bytes without counting references"
         )
     part, paddings = _description(dtype)
     if min(row_shape, default=1) <= 0:
-        raise ValueError(f"row_shape must be of lengths of 1 or more, got {row_shape}")
+        raise ValueError(f"each length of row_shape must be 1 or more, got {row_shape}")
     row_nbytes = dtype.itemsize * math.prod(row_shape)
     if row_nbytes > sys.maxsize:
         raise ValueError(f"rows of {dtype!r} and shape {row_shape} are too big")
     if row_shape:
-        np.empty((0, *row_shape), dtype)  # raises if these are too many axes
+        np.empty((0, *row_shape), dtype)  # raises if there are too many axes
     return Layout(
         dtype,
         dtype.itemsize,
@@ -195,7 +199,7 @@ _CODES |= {"c16": "Zd"}
 
 
 class _NoFormat(Exception):
-    """The buffer protocol has no format that describes a dtype completely."""
+    """Raised if no format of the buffer protocol describes a dtype completely."""
 
 
 def _item_format(dtype):
@@ -212,7 +216,7 @@ def _item_format(dtype):
 
 
 def _record_format(dtype):
-    """Return the format of a structure; NumPy's own lacks the padding at the end."""
+    """Return the format of a record; that of NumPy lacks the padding at the end."""
     parts, end = [], 0
     for name in dtype.names:
         field, offset, *title = dtype.fields[name]
@@ -264,7 +268,7 @@ def _arrow_part(dtype, name="", offset=0):
 
 
 def _arrow_item(dtype):
-    """Return the format of an item, and how ours differs from Arrow's."""
+    """Return Arrow's format of an item, and flags: how NumPy's item differs."""
     swapped = 0 if dtype.isnative else _ARROW_SWAPPED
     if dtype.kind in "mM":
         unit, count = np.datetime_data(dtype)
@@ -285,11 +289,10 @@ def _arrow_item(dtype):
 
 
 def _arrow_lists(part, shape, name="", offset=0):
-    """Return the description of lists of fixed length, one in another."""
+    """Return the description of nested lists; `part` describes an innermost item."""
     if 0 in shape:
         raise TypeError(
-            f"cannot pass on lists of no items to Arrow, got shape {shape}: leave the "
-            "field out"
+            f"cannot pass empty lists to Arrow, got shape {shape}: leave the field out"
         )
     for length in reversed(shape):
         part = part[:1] + ("item",) + part[2:]
@@ -298,17 +301,17 @@ def _arrow_lists(part, shape, name="", offset=0):
 
 
 def _arrow(layout, _):
-    """Return the description of a row."""
+    """Return the description of a row, in the form that arrow.c defines."""
     return _arrow_lists(_arrow_part(layout.dtype), layout.row_shape)
 
 
 # -------------------------------------------------------------------- conversion
 #
-# One rule holds for every value that becomes a row: NumPy's rule same_kind must allow the
-# cast.  The value is then converted as by `ndarray[i] = value`.  Arrays, NumPy's
-# scalars and other objects with a dtype are checked by their dtype.  Python's own
-# objects have none: _TAKES lists the types that each dtype.kind accepts.  An integer's
-# value must fit.
+# One rule holds for every value that becomes a row: NumPy's rule same_kind must allow
+# the cast.  Then the value is converted as `ndarray[i] = value` does it.  Arrays,
+# NumPy's scalars and other objects with a dtype are checked by their dtype.  Python's
+# own objects have no dtype: _TAKES lists the types that each dtype.kind accepts.  The
+# value of an integer must fit.
 
 _TAKES = {
     "b": (bool,),
@@ -321,7 +324,7 @@ _TAKES = {
     "S": (int, float, complex, str, bytes),
     "U": (int, float, complex, str, bytes),
 }
-_CONVERTERS = {  # the methods of other objects that NumPy calls
+_CONVERTERS = {  # the methods by which NumPy converts objects of other types
     "i": ("__index__",),
     "u": ("__index__",),
     "f": ("__float__", "__index__"),
@@ -334,7 +337,7 @@ def _is_array_like(value):
     """Return whether NumPy treats an object as an array, with a dtype of its own."""
     if isinstance(value, list | tuple | str | bytes | int | float):
         return isinstance(value, np.generic)
-    for name in _ARRAY_LIKE:  # no any(): its generator would leak if memory runs out
+    for name in _ARRAY_LIKE:  # not any(): its generator would leak if memory runs out
         if hasattr(value, name):
             return True
     try:
@@ -381,7 +384,7 @@ def _check_type(cls, dtype):
 
 
 def _check_leaves(leaves, dtype):
-    """Raise TypeError if the rule does not allow the cast of one of the objects."""
+    """Raise TypeError for the first object whose cast the rule does not allow."""
     seen = set()
     for leaf in leaves:
         if _is_array_like(leaf):
@@ -395,9 +398,9 @@ def _check_leaves(leaves, dtype):
 
 
 def _integers(values, dtype):
-    """Return integers as an array of the dtype; OverflowError for one that does not fit.
+    """Return integers as an array of the dtype; OverflowError if one does not fit.
 
-    NumPy 2 raises that itself, 1.26 warns or says nothing.
+    NumPy 2 raises OverflowError itself; NumPy 1.26 warns or does nothing.
     """
     numbers = np.asarray(values)
     if numbers.dtype.kind not in "biu":
@@ -411,7 +414,7 @@ def _integers(values, dtype):
 
 
 def _item(value, dtype):
-    """Return the value as an array of the dtype, of one item and no axes."""
+    """Return the value as an array of the dtype with one item and no axes."""
     if dtype.kind in "iu":
         return _integers(value, dtype)
     item = np.empty(1, dtype)
@@ -420,15 +423,15 @@ def _item(value, dtype):
 
 
 def _source(values, dtype):
-    """Return the values as an array of any shape that same_kind casts to the dtype."""
+    """Return the values as an array of any shape, if the rule allows the cast."""
     if _is_array_like(values):
-        # np.asarray(values) would hide that memory runs out for the view.
+        # np.asarray(a GrowArray) would hide a MemoryError from making the view.
         own = isinstance(values, GrowArray)
         array = values.array if own else np.asarray(values)
         _check_dtype(array.dtype, dtype.base)
         is_item = array.ndim == 0 and dtype.names is None and dtype.subdtype is None
         if is_item and isinstance(values, np.generic | np.ndarray):
-            return _item(values, dtype)  # np.asarray() would ignore a mask
+            return _item(values, dtype)  # `array` lacks the mask of `values`
         return _item(array, dtype) if is_item else array
     kind = dtype.base.kind
     if kind in _TAKES:
@@ -440,22 +443,22 @@ def _source(values, dtype):
 
 
 def _cast(layout, source, *shape):
-    """Return one row, or rows in the given shape, cast to the dtype."""
+    """Return an array of one row, or of `shape` rows if given, cast from `source`."""
     block = np.empty(shape + layout.row_shape, layout.dtype)
     np.copyto(block, source, casting="same_kind")
     return block
 
 
 def _yields_rows(rows):
-    """Return whether NumPy cannot take rows as a whole, only their iterator."""
+    """Return whether rows can only be iterated over, not passed to np.asarray()."""
     whole = hasattr(rows, "__getitem__") or hasattr(rows, "__array__")
     return hasattr(rows, "__iter__") and not whole
 
 
 def _fields(record, dtype):
-    """Return the values of a record that is given as a dict or a list, as a tuple.
+    """Convert a record from a dict or a list to a tuple of its values.
 
-    A dict must have all fields and no others. Other records are returned as they are.
+    A dict must have all fields and no others. Return other records as they are.
     """
     if dtype.names is None:
         return record
@@ -468,7 +471,7 @@ def _fields(record, dtype):
         record = [record[name] for name in dtype.names]
     if isinstance(record, list) and len(record) != len(dtype.names):
         if len(record) == 1 and isinstance(record[0], tuple | np.void):
-            return record  # NumPy takes it for the record in it
+            return record  # NumPy converts the record in the list
         raise ValueError(f"{dtype!r} has {len(dtype.names)} fields, got {len(record)}")
     if isinstance(record, list | tuple) and len(record) == len(dtype.names):
         parts = (dtype.fields[name][0] for name in dtype.names)
@@ -484,10 +487,10 @@ def _row(layout, row):
 
 
 def _inserted(layout, value):
-    """Return an array of rows for insert(); None for one row, which append() takes.
+    """Return an array of rows for insert(); None: the value is one row for append().
 
-    A value with one axis more than a row is many rows.  Another library's array is
-    converted here, since to find out its shape runs its code.
+    A value with one axis more than a row is many rows.  An array of another library is
+    converted once here, because finding out its shape runs its code.
     """
     is_foreign = _is_array_like(value) and not isinstance(
         value, np.ndarray | np.generic
@@ -500,6 +503,7 @@ def _inserted(layout, value):
 
 
 def _is_many(layout, value):
+    """Return whether a value for insert() is many rows, not one row."""
     if isinstance(value, list) and not value:
         return True
     is_record = layout.dtype.names is not None and layout.row_shape == ()
@@ -513,20 +517,20 @@ def _is_many(layout, value):
 
 
 def _all_fields(records, dtype):
-    tuples = []  # a comprehension would make a cell of dtype: 3.11 leaks if that fails
+    tuples = []  # a comprehension makes a cell for dtype: 3.11 leaks if that fails
     for record in records:
         tuples.append(_fields(record, dtype))
     return tuples
 
 
 def _rows(layout, rows):
-    """Return an array of rows; None if the rows can only be iterated over."""
+    """Return an array of rows, or None if the rows can only be iterated over."""
     if _yields_rows(rows):
         return None
     if isinstance(rows, str | bytes) and layout.dtype.kind in "biufc":
         raise TypeError(
-            f"extend() needs rows, got {type(rows).__name__}, which NumPy takes for one "
-            f"text: np.frombuffer(data, {layout.dtype.str!r}) makes rows of bytes"
+            f"extend() needs rows, got {type(rows).__name__}, one item to NumPy: "
+            f"np.frombuffer(data, {layout.dtype.str!r}) makes rows of bytes"
         )
     is_record = layout.dtype.names is not None and layout.row_shape == ()
     if is_record and isinstance(rows, list | tuple):
@@ -549,7 +553,7 @@ def _refuse_one_item(data):
     if isinstance(data, type | np.dtype) or _names_dtype(data):
         hint = f"give a dtype as dtype={getattr(data, '__name__', repr(data))}"
     elif isinstance(data, int):
-        hint += f", or make room for so many rows with reserve({data})"
+        hint += f", or reserve memory for rows with reserve({data})"
     raise TypeError(f"data must be rows, got one item: {data!r}; {hint}")
 
 
@@ -561,7 +565,7 @@ def _names_dtype(data):
 
 
 def _is_open(dtype):
-    """Return whether a dtype lacks the length of its items or the unit of its dates."""
+    """Return whether a dtype has no length of its items, or no unit of its dates."""
     return dtype.itemsize == 0 or (
         dtype.kind in "mM" and np.datetime_data(dtype)[0] == "generic"
     )
@@ -588,16 +592,16 @@ def _make_rows(data, dtype, row_shape):
 
 def _selected(nrows, key):
     """Return an array of `nrows` bools: whether `del array[key]` removes that row."""
-    only = key
-    while isinstance(only, tuple) and len(only) == 1:
-        (only,) = only
-    is_bool = isinstance(only, bool | np.bool_) or (
-        isinstance(only, np.ndarray) and only.ndim == 0 and only.dtype == bool
+    index = key
+    while isinstance(index, tuple) and len(index) == 1:
+        (index,) = index
+    is_bool = isinstance(index, bool | np.bool_) or (
+        isinstance(index, np.ndarray) and index.ndim == 0 and index.dtype == bool
     )
-    if is_bool or only is None or isinstance(only, tuple):
+    if is_bool or index is None or isinstance(index, tuple):
         raise IndexError(f"invalid row index for deletion: {key!r}")
     selected = np.zeros(nrows, bool)
-    selected[only] = True
+    selected[index] = True
     return selected
 
 
@@ -643,18 +647,17 @@ _numpy = use_numpy(
 
 
 def _restore(cls, rows, dtype, row_shape, maxlen=None):
-    """Return an array of these bytes, for pickle and copy."""
+    """Return a new array with a copy of the rows; pickle and copy call this."""
     array = GrowArray.__new__(cls, dtype=dtype, row_shape=row_shape, maxlen=maxlen)
     GrowArray.extend(array, np.frombuffer(rows, dtype).reshape(-1, *array.row_shape))
     return array
 
 
 class _Interface(dict):
-    """An __array_interface__, which gives out the address only if that is asked for.
+    """An __array_interface__ that notices when a consumer reads the address.
 
-    A consumer that reads the address keeps the GrowArray, and no view. So from then on
-    the array itself keeps one: its rows stay where they are, and none but the first ones
-    can be removed.
+    Such a consumer keeps the GrowArray, and no view. So from then on the array itself
+    keeps a view: its rows do not move, and only the first rows can be removed.
     """
 
     def __init__(self, array):
@@ -677,7 +680,8 @@ class _Methods:
     def __array_interface__(self):
         """The interface of the ndarray, if the buffer protocol has a format for it.
 
-        Without one NumPy would take the memory from here, and keep no export of it.
+        Without a format, NumPy would use the address in the interface, and hold no
+        export of the memory.
         """
         if _buffer_format(self.dtype) is None:
             raise AttributeError(
@@ -694,9 +698,9 @@ class _Methods:
         return np.array(array, dtype=dtype, copy=copy)
 
     def to_numpy(self):
-        """Return the ndarray of all rows; libraries ask for it by this name.
+        """Return the ndarray of all rows; some libraries call this method.
 
-        It is a view: nothing is copied.
+        The ndarray is a view: nothing is copied.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1.0, 2.0]).to_numpy()
@@ -738,9 +742,10 @@ class _Methods:
         return _Flags(self.array.flags)
 
     def __arrow_array__(self, type=None):
-        """Let pyarrow.array() take the rows as a whole, without a copy where it can.
+        """Return a pyarrow array for pyarrow.array(), without a copy if possible.
 
-        Texts, for which Arrow's C data interface needs other memory, go through NumPy.
+        Rows that Arrow's C data interface cannot describe, such as texts, are converted
+        by pyarrow from the ndarray.
         """
         import pyarrow
 
@@ -765,7 +770,7 @@ class _Methods:
 
 
 class _ArrowArray:
-    """An object that has nothing but the two capsules of an array."""
+    """An object that only exports the two capsules of an array."""
 
     def __init__(self, capsules):
         self._capsules = capsules
@@ -805,13 +810,16 @@ def _refuse_flags():
     )
 
 
-# ----------------------------------------------------- what an ndarray has besides
+# ------------------------------------------- methods and attributes of an ndarray
 
 _WRITES = {"fill", "put", "sort", "partition", "setfield", "byteswap"}
 
 
 def _numpy_doc(name, value):
-    """Return the arguments, or None, and the first sentence of NumPy's docstring."""
+    """Return the arguments and the first sentence of NumPy's docstring.
+
+    The arguments are None if the docstring does not begin with them.
+    """
     head, _, rest = (value.__doc__ or "").strip().partition("\n\n")
     call = re.fullmatch(rf"a\.{name}\((.*)\)", " ".join(head.split()))
     text = " ".join((rest.partition("\n\n")[0] if call else head).split())
@@ -820,9 +828,9 @@ def _numpy_doc(name, value):
 
 
 def _signature(name, method):
-    """Return the signature of an ndarray's method, or None if NumPy does not tell it.
+    """Return the signature of an ndarray's method, or None if NumPy has none.
 
-    Until 2.3 NumPy has it in the docstring only.
+    Until version 2.3, NumPy has it only in the docstring.
     """
     try:
         return inspect.signature(method)
@@ -838,15 +846,15 @@ def _signature(name, method):
     return inspect.signature(made)
 
 
-def _lent_doc(name, value):
+def _ndarray_doc(name, value):
     sentence = _numpy_doc(name, value)[1] or f"The `{name}` of an ndarray."
-    return f"{sentence}\n\nDone by the ndarray of all rows: see numpy.ndarray.{name}."
+    return f"{sentence}\n\nUses the ndarray of all rows: see numpy.ndarray.{name}."
 
 
-def _lent_method(name, method):
+def _ndarray_method(name, method):
     """Return a method that calls an ndarray's method on the ndarray of all rows."""
 
-    def lent(self, *args, **kwargs):
+    def call(self, *args, **kwargs):
         view, out = self.array, kwargs.get("out")
         if isinstance(out, GrowArray):
             method(view, *args, **kwargs | {"out": out.array})
@@ -858,30 +866,30 @@ def _lent_method(name, method):
         self._clean()
         return self if result is view else result
 
-    lent.__name__, lent.__qualname__ = name, f"GrowArray.{name}"
-    lent.__doc__ = _lent_doc(name, method)
+    call.__name__, call.__qualname__ = name, f"GrowArray.{name}"
+    call.__doc__ = _ndarray_doc(name, method)
     if (signature := _signature(name, method)) is not None:
-        lent.__signature__ = signature
-    return lent
+        call.__signature__ = signature
+    return call
 
 
-def _lent_attribute(name, is_settable):
-    """Return a property of the ndarray of all rows."""
+def _ndarray_attribute(name, is_settable):
+    """Return a property that reads this attribute of the ndarray of all rows."""
 
     def setter(self, value):
         setattr(self.array, name, value)
         self._clean()
 
     getter = operator.attrgetter(f"array.{name}")
-    doc = _lent_doc(name, getattr(np.ndarray, name))
+    doc = _ndarray_doc(name, getattr(np.ndarray, name))
     return property(getter, setter if is_settable else None, None, doc)
 
 
 def _add_methods():
-    """Add the methods of _Methods, then all attributes that only an ndarray has.
+    """Add the methods of _Methods, then all attributes of an ndarray that are missing.
 
-    Of an ndarray's names, those that begin with an underscore are left out: NumPy and
-    other libraries recognize an ndarray by some of them.
+    Names that begin with an underscore are not added: NumPy and other libraries
+    recognize an ndarray by some of them.
     """
     for name, value in vars(_Methods).items():
         if isinstance(value, types.FunctionType | property):
@@ -889,12 +897,12 @@ def _add_methods():
     for name in dir(np.ndarray):
         if not name.startswith("_") and not hasattr(GrowArray, name):
             value = getattr(np.ndarray, name)
-            lent = (
-                _lent_method(name, value)
+            ours = (
+                _ndarray_method(name, value)
                 if callable(value)
-                else _lent_attribute(name, name in {"real", "imag", "flat"})
+                else _ndarray_attribute(name, name in {"real", "imag", "flat"})
             )
-            setattr(GrowArray, name, lent)
+            setattr(GrowArray, name, ours)
 
 
 _add_methods()

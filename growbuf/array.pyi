@@ -10,14 +10,15 @@ from ._growbuf import GrowBuffer, _Reads, _Receives
 __all__ = ["GrowArray"]
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
-# The scalar type of the items, as in numpy.typing.NDArray: GrowArray[np.float64].
+# The scalar type of the items: GrowArray[np.float64], as in numpy.typing.NDArray.
 _Item = TypeVar("_Item", bound=np.generic, default=Any, covariant=True)
 
 _RowShape: TypeAlias = SupportsIndex | Iterable[SupportsIndex]
 _OfItem: TypeAlias = type[_Scalar] | np.dtype[_Scalar]
 
-# No subclass of ndarray when the program runs, but NumPy's functions and ndarray's methods
-# take it as one. So type checkers and editors find here what ndarray has.
+# At runtime GrowArray is not a subclass of ndarray. But NumPy's functions accept it as
+# an ndarray, and it has the methods of an ndarray. The base class here shows them to
+# type checkers and editors.
 @disjoint_base
 class GrowArray(np.ndarray[tuple[Any, ...], np.dtype[_Item]], Generic[_Item]):
     @overload
@@ -118,7 +119,8 @@ class GrowArray(np.ndarray[tuple[Any, ...], np.dtype[_Item]], Generic[_Item]):
     def __arrow_array__(self, type: Any = None) -> Any: ...
     def __bytes__(self) -> bytes: ...
     def __delitem__(self, key: Any, /) -> None: ...
-    # What ndarray declares to return Self is an ndarray here, and the other way round.
+    # The methods below return an ndarray where ndarray's return Self. The in-place
+    # operators return Self where ndarray's return an ndarray.
     @property
     def T(self) -> NDArray[_Item]: ...  # type: ignore[override]
     @property

@@ -28,7 +28,8 @@ state_of_type(PyTypeObject *type)
     return PyType_GetModuleState(rows_type(type));
 }
 
-/* Return a new buffer with a limit of `nbytes`, which never moves. */
+/* Return a new buffer with a limit of `nbytes`. Its bytes never move. `nrows` is the
+ * limit in the message of an error. */
 static PyObject *
 new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
 {
@@ -46,8 +47,8 @@ new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
     return buffer_from_store(state->buffer_type, &store);
 }
 
-/* Return a new buffer with the default limit if the pool has kept a reservation of that
- * length; else NULL, without an exception. The pool keeps few. */
+/* Return a new buffer with the default limit if the pool has an unused reservation of
+ * that length; else NULL, without an exception. */
 static PyObject *
 reuse_reservation(struct state *state, NumPyObject *numpy)
 {
@@ -63,13 +64,13 @@ reuse_reservation(struct state *state, NumPyObject *numpy)
     return buffer_from_store(state->buffer_type, &store);
 }
 
-/* The arguments of GrowArray() for the number of rows, which may be None. */
+/* The two arguments of GrowArray() that are numbers of rows. Each may be None. */
 struct bounds {
     PyObject *limit, *maxlen;
 };
 
-/* Convert the bounds to bytes. A limit is made at least twice maxlen, since rows are
- * appended before the first ones are removed. */
+/* Convert the bounds to bytes. Raise the limit to at least twice maxlen, because rows
+ * are appended before the first ones are removed. */
 static int
 convert_bounds(const LayoutObject *layout, struct bounds bounds, size_t *limit,
                size_t *max)
@@ -95,7 +96,8 @@ convert_bounds(const LayoutObject *layout, struct bounds bounds, size_t *limit,
     return 0;
 }
 
-/* Return a new array without rows. */
+/* Return a new array without rows. It is small if no limit was asked for and the pool
+ * has no unused reservation. */
 static PyObject *
 new_empty(PyTypeObject *type, LayoutObject *layout, struct bounds bounds)
 {
@@ -121,7 +123,8 @@ new_empty(PyTypeObject *type, LayoutObject *layout, struct bounds bounds)
     return op;
 }
 
-/* Return the layout of an ndarray's rows; NULL without an exception for other data. */
+/* Return the layout of an ndarray's rows. Return NULL without an exception for other
+ * data, and NULL with one after an error. */
 static PyObject *
 layout_of_ndarray(NumPyObject *numpy, PyObject *data)
 {
@@ -143,6 +146,7 @@ layout_of_ndarray(NumPyObject *numpy, PyObject *data)
     return layout;
 }
 
+/* Return a new array with the rows of an array or an iterable. */
 static PyObject *
 new_with_rows(PyTypeObject *type, PyObject *layout, PyObject *values,
               struct bounds bounds)
@@ -154,9 +158,11 @@ new_with_rows(PyTypeObject *type, PyObject *layout, PyObject *values,
     return op;
 }
 
+/* Return a new array with the rows that NumPy makes of `args`: data, dtype and
+ * row_shape. */
 static PyObject *
-new_filled(PyTypeObject *type, NumPyObject *numpy, PyObject *const args[3],
-           struct bounds bounds)
+new_with_made_rows(PyTypeObject *type, NumPyObject *numpy, PyObject *const args[3],
+                   struct bounds bounds)
 {
     PyObject *dtype, *row_shape, *values, *op = NULL;
     PyObject *made = PyObject_Vectorcall(numpy->hooks[NUMPY_make_rows], args, 3, NULL);
@@ -182,7 +188,7 @@ numpy_of_type(PyTypeObject *type)
     return (NumPyObject *)numpy;
 }
 
-/* Return a new array for the arguments of GrowArray, which may be None. */
+/* Return a new array for the arguments of GrowArray(). Each may be None. */
 static PyObject *
 construct(PyTypeObject *type, PyObject *data, PyObject *dtype, PyObject *row_shape,
           struct bounds bounds)
@@ -203,8 +209,8 @@ construct(PyTypeObject *type, PyObject *data, PyObject *dtype, PyObject *row_sha
         op = layout != NULL ? new_with_rows(type, layout, data, bounds)
              : PyErr_Occurred()
                  ? NULL
-                 : new_filled(type, numpy, (PyObject *[]){data, dtype, row_shape},
-                              bounds);
+                 : new_with_made_rows(type, numpy,
+                                      (PyObject *[]){data, dtype, row_shape}, bounds);
     }
     assert(op == NULL || rows_check(op));
     Py_XDECREF(layout);
@@ -224,8 +230,8 @@ rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                : NULL;
 }
 
-/* The same for GrowArray itself, without a tuple and a dict of the arguments.
- * rows_new() raises for wrong ones. */
+/* As rows_new(), but makes no tuple and no dict of the arguments. Used for GrowArray
+ * itself, not for subclasses. Wrong arguments go to rows_new(), which raises. */
 static PyObject *
 rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -248,7 +254,7 @@ rows_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *
 PyDoc_STRVAR(from_buffer_doc,
 "from_buffer($type, buffer, dtype, row_shape=())\n--\n\n"
 "Return an array whose rows are the bytes of a GrowBuffer, without a copy.\n\n"
-"buffer: it and the array share the bytes: a change of one is a change of the other.\n"
+"buffer: the array uses its bytes. A change of either is visible in the other.\n"
 "The array is stable if the buffer has a limit.\n"
 "dtype, row_shape: as for GrowArray().\n\n"
 "Raise TypeError if buffer is no GrowBuffer, ValueError if its length is not a\n"
@@ -295,8 +301,9 @@ rows_from_buffer(PyObject *type, PyObject *args, PyObject *kwargs)
     return op;
 }
 
-/* Copy all rows of one array to an empty one. Return 1 if their number has changed,
- * since making tailroom may run other code: then call this again. */
+/* Copy `nbytes`, all rows of one array, to an empty one. Making tailroom may run other
+ * code. If that has changed the number of rows, copy nothing and return 1: the caller
+ * tries again. */
 static int
 copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
 {
@@ -321,8 +328,8 @@ copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"
-"Copy the rows once to a new array with the default limit and the same maxlen, and\n"
-"return it.\n\n"
+"Return a copy of the array, with the default limit and the same maxlen.\n\n"
+"Each row is copied once.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> other = samples.copy()\n"
@@ -355,20 +362,20 @@ rows_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(rows_doc,
 "GrowArray(data=None, *, dtype=None, row_shape=None, limit=None, maxlen=None)\n--\n\n"
 "A NumPy array that grows along its first axis, while views of it stay valid.\n\n"
-"data: an array-like, which also gives the dtype and the row shape if those arguments\n"
-"are None; or an iterable of rows, which does not.\n"
+"data: an array-like or an iterable of rows. An array-like also gives the dtype and\n"
+"the row shape if these arguments are None.\n"
 "dtype: of the items; by default that of data, else float64. Any dtype except those\n"
 "of Python objects and StringDType.\n"
 "row_shape: the shape of one row, a length or a tuple; by default ().\n"
-"limit: the largest number of rows. Address space for them is reserved (no memory),\n"
-"so that no row ever moves and rows can be appended while views are held. None: 1 TiB\n"
-"of rows, or less if much of the address space is in use. If none can be reserved,\n"
-"`stable` is False, and the array cannot grow while views are held.\n"
-"maxlen: the number of rows to keep, as in collections.deque. An array that has so\n"
-"many drops its first rows when others are appended. It takes about twice their\n"
-"memory, and a limit is at least twice maxlen.\n\n"
-"Indexing, iteration, comparison, arithmetic and the ndarray attributes that\n"
-"GrowArray does not define are done by the ndarray of all rows, `array`. Their\n"
+"limit: the largest number of rows. Address space for them is reserved (no memory).\n"
+"So no row ever moves, and rows can be appended while views are held. None: 1 TiB of\n"
+"rows, or less if much of the address space is in use. If no address space can be\n"
+"reserved, `stable` is False, and the array cannot grow while views are held.\n"
+"maxlen: the largest number of rows to keep, as in collections.deque. When more are\n"
+"appended, the first rows are removed. The array takes memory for about twice maxlen\n"
+"rows. A limit is raised to at least twice maxlen.\n\n"
+"The ndarray of all rows, `array`, does indexing, iteration, comparison and\n"
+"arithmetic, and has the ndarray attributes that GrowArray does not define. The\n"
 "results are ndarrays. After any exception the array is unchanged.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray(row_shape=2)\n"

@@ -5,7 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* Return the new type, to which growbuf/array.py adds methods; or NULL. */
+/* Return the new type; NULL with an exception. growbuf/array.py adds methods to it. */
 PyTypeObject *array_make_type(PyObject *module);
 
 #endif

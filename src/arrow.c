@@ -1,9 +1,9 @@
-/* arrow: the rows of a GrowArray by Arrow's C data interface.
+/* arrow: exporting the rows of a GrowArray by Arrow's C data interface.
  *
  * https://arrow.apache.org/docs/format/CDataInterface.html defines the two structs.
- * growbuf/array.py describes the parts of a row in Arrow's terms (struct part). Items
- * that lie one after another are passed on without a copy. Then the array's memory is
- * exported until the consumer has released them, in any thread.
+ * growbuf/array.py describes the parts of a row in Arrow's terms (struct part).
+ * Contiguous items are passed without a copy. Then the array's memory stays exported
+ * until the consumer releases the items, which it may do in any thread.
  */
 #include "arrow.h"
 
@@ -38,18 +38,18 @@ struct ArrowArray {
 
 enum { ARROW_NULLABLE = 2 };
 
-/* How the items of a part differ from what Arrow expects. */
+/* How NumPy's items of a part differ from Arrow's. */
 enum {
-    PART_BITS = 1,    /* they are bytes, and Arrow has bits */
-    PART_DAYS = 2,    /* they are of 8 bytes, and Arrow has 4 */
-    PART_SWAPPED = 4, /* their byte order is not this machine's */
+    PART_BITS = 1,    /* bools: NumPy has bytes, Arrow has bits */
+    PART_DAYS = 2,    /* days: NumPy has 8 bytes, Arrow has 4 */
+    PART_SWAPPED = 4, /* the byte order is not this machine's */
     PART_TIMES = 8    /* the smallest integer is NumPy's NaT, which is a null */
 };
 
 /* A part of a row, as the tuple that growbuf/array.py makes:
  *   (format, name, offset, nbytes, flags, count, (part, ...))
- * A list has `count` times its only part; a struct has parts; an item has none. The
- * offset is from the start of the part around it. */
+ * A struct has parts. A list has one part, and repeats it `count` times. An item has no
+ * parts. The offset is counted from the start of the part that contains this one. */
 struct part {
     const char *format, *name;
     Py_ssize_t offset, nbytes;
@@ -101,7 +101,7 @@ copy_strings(struct ArrowSchema *schema, const struct part *part)
     return 0;
 }
 
-/* Make the schema of a part. After an error too it can be released. */
+/* Make the schema of a part. The caller releases it, after an error too. */
 static int
 make_schema(struct ArrowSchema *schema, PyObject *tuple)
 {
@@ -137,7 +137,7 @@ static void
 free_schema(PyObject *capsule)
 {
     struct ArrowSchema *schema =
-        PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)); /* of any name */
+        PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)); /* any name */
     assert(schema != NULL);
     if (schema->release != NULL) {
         schema->release(schema);
@@ -165,15 +165,16 @@ new_schema(PyObject *tuple)
 /* ------------------------------------------------------------------------ the array */
 
 /* What one ArrowArray owns. A consumer may move children out of their parent, so each
- * has a reference of its own to the memoryview of the rows. */
+ * child holds its own reference to the memoryview of the rows. */
 struct owned {
-    PyObject *rows; /* or NULL, if nothing refers to the memory of the rows */
+    PyObject *rows; /* or NULL, if no buffer is in the memory of the rows */
     const void *buffers[2];
-    void *validity; /* copies, or NULL */
+    void *validity; /* two blocks to free, or NULL */
     void *values;
 };
 
-/* Drop a reference in any thread. After the interpreter has ended, leave the object. */
+/* Drop a reference. May be called in any thread, attached to the interpreter or not.
+ * After the interpreter has ended, leak the object. */
 static void
 drop_rows(PyObject *rows)
 {
@@ -182,7 +183,7 @@ drop_rows(PyObject *rows)
 #elif PY_VERSION_HEX >= 0x030C0000
     bool attached = _PyThreadState_UncheckedGet() != NULL;
 #else
-    bool attached = PyGILState_Check(); /* that one would return any thread's state */
+    bool attached = PyGILState_Check(); /* that one may return another thread's state */
 #endif
     if (attached) {
         Py_DECREF(rows);
@@ -233,7 +234,7 @@ new_block(size_t count, size_t nbytes)
     return block;
 }
 
-/* Copy items one after another, and reverse the bytes of each if `swapped`. */
+/* Copy items to a new contiguous block. If `swapped`, reverse the bytes of each. */
 static void *
 gather_items(const struct items *items, bool swapped)
 {
@@ -254,6 +255,7 @@ gather_items(const struct items *items, bool swapped)
     return block;
 }
 
+/* Convert bools of one byte to a new block of bits. */
 static void *
 gather_bits(const struct items *items)
 {
@@ -274,7 +276,7 @@ time_at(const char *values, Py_ssize_t i)
     return value;
 }
 
-/* Make the validity bitmap of times, if one of them is NaT. */
+/* Count the NaTs in times. If there are any, make the validity bitmap. */
 static int
 find_nulls(struct ArrowArray *array, struct owned *owned, const char *values)
 {
@@ -294,7 +296,8 @@ find_nulls(struct ArrowArray *array, struct owned *owned, const char *values)
     return bits == NULL ? -1 : 0;
 }
 
-/* Convert days to 32 bits. NaT becomes 0. Nothing refers to the rows then. */
+/* Replace the values, days of 64 bits, by a copy with 32 bits, and drop the reference
+ * to the rows. NaT becomes 0: the validity bitmap marks it as a null. */
 static int
 shorten_days(struct owned *owned, Py_ssize_t count)
 {
@@ -319,9 +322,9 @@ shorten_days(struct owned *owned, Py_ssize_t count)
     return 0;
 }
 
-/* Set the buffers of an array of items. They are those of the rows, without a copy, if
- * the items lie one after another and are aligned. `rows` is NULL if the items are in
- * other memory, which is freed soon. */
+/* Set the buffers of an array of items. Contiguous and aligned items of this machine's
+ * byte order are used in the memory of `rows`; others are copied. `rows` is NULL if the
+ * items are in a temporary block: they are copied too. */
 static int
 make_items(struct ArrowArray *array, const struct part *part, const struct items *items,
            PyObject *rows)
@@ -355,7 +358,7 @@ make_items(struct ArrowArray *array, const struct part *part, const struct items
 static int make_array(struct ArrowArray *array, PyObject *tuple, struct items items,
                       PyObject *rows);
 
-/* Make the arrays of the parts of a struct or a list. */
+/* Make the arrays of the parts of a struct or a list, as children of its array. */
 static int
 make_children(struct ArrowArray *array, const struct part *part, struct items items,
               PyObject *rows)
@@ -382,8 +385,8 @@ make_children(struct ArrowArray *array, const struct part *part, struct items it
     return 0;
 }
 
-/* Make the array of the items of a list. If the lists do not lie one after another,
- * they are copied first. */
+/* Make the array of the items of lists, as the child of the array of the lists. Lists
+ * that are not contiguous are first copied to a temporary block. */
 static int
 make_list(struct ArrowArray *array, const struct part *part, struct items items,
           PyObject *rows)
@@ -406,8 +409,8 @@ make_list(struct ArrowArray *array, const struct part *part, struct items items,
     return rc;
 }
 
-/* Make the array of a part. `items` are the parts around it. After an error too it can
- * be released. */
+/* Make the array of a part. `items` are the parts that contain it. The caller releases
+ * the array, after an error too. */
 static int
 make_array(struct ArrowArray *array, PyObject *tuple, struct items items,
            PyObject *rows)
@@ -473,8 +476,9 @@ view_bytes(RowsObject *self)
 PyDoc_STRVAR(arrow_c_array_doc,
 "__arrow_c_array__($self, requested_schema=None)\n--\n\n"
 "Return the rows as two capsules, an ArrowSchema and an ArrowArray.\n\n"
-"Numbers, times and strings of fixed length are not copied, unless they are fields of\n"
-"a record. Booleans are: Arrow has bits. requested_schema is ignored.\n"
+"Numbers, times and strings of fixed length are not copied. Copied are: booleans and\n"
+"dates in days, which Arrow stores in fewer bits; items of the other byte order; and\n"
+"fields of records. requested_schema is ignored.\n"
 "Raise TypeError if Arrow has no type for the dtype.");
 
 static PyObject *

@@ -1,4 +1,4 @@
-/* arrow: the rows of a GrowArray by Arrow's C data interface. */
+/* arrow: exporting the rows of a GrowArray by Arrow's C data interface. */
 #ifndef GROWBUF_ARROW_H
 #define GROWBUF_ARROW_H
 

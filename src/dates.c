@@ -44,8 +44,8 @@ dates_unit_named(const char *name)
     return unit;
 }
 
-/* Days from 1970-01-01 to a day of the Gregorian calendar. A year begins in March here,
- * so that the leap day is its last. */
+/* Return the days from 1970-01-01 to a day of the Gregorian calendar. A year begins in
+ * March here, so that its last day is the leap day. */
 static int64_t
 days_since_1970(int year, int month, int day)
 {
@@ -56,7 +56,8 @@ days_since_1970(int year, int month, int day)
     return 365 * y + leap_days + (153 * m + 2) / 5 + day - 1 - DAYS_TO_1970;
 }
 
-/* Convert days and a time of day, 0 or more, to ticks. Round down, as NumPy does. */
+/* Convert days and a time of day to ticks. Round down, as NumPy does. Return false if
+ * the ticks do not fit. */
 static bool
 ticks_of(const struct dates_unit *unit, int64_t days, int64_t microseconds,
          int64_t *ticks)

@@ -65,7 +65,7 @@ numpy_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(numpy_doc, "The types and functions that growbuf.array passed to\n"
+PyDoc_STRVAR(numpy_doc, "The types and functions that growbuf.array has passed to\n"
                         "growbuf._growbuf.");
 
 /* Tests set these two. */
@@ -89,7 +89,7 @@ PyType_Spec layout_numpy_spec = {
     .slots = numpy_slots,
 };
 
-/* Learn the scalar types from a tuple of (kind, scalar). */
+/* Add the scalar types of a tuple of (kind, scalar). */
 static int
 add_scalars(NumPyObject *self, PyObject *list)
 {
@@ -108,6 +108,7 @@ add_scalars(NumPyObject *self, PyObject *list)
     return 0;
 }
 
+/* Store the hooks. Every one must be an argument. */
 static int
 add_hooks(NumPyObject *self, PyObject *kwargs)
 {
@@ -128,7 +129,7 @@ const char layout_use_numpy_doc[] = PyDoc_STR(
 "Set the types and functions that arrays use. growbuf.array calls this.\n\n"
 "scalars: a tuple of (dtype.kind, scalar), one for each scalar type.\n"
 "api: the capsule with the functions of NumPy's C API.\n"
-"hooks: types and functions, named in layout.h.\n\n"
+"hooks: types and functions; layout.h lists them.\n\n"
 "Return the object that holds them.");
 
 PyObject *
@@ -168,7 +169,7 @@ layout_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-/* There is no tp_clear: an array needs all fields of its layout. A reference cycle
+/* There is no tp_clear: an array needs all fields of its layout. Every reference cycle
  * passes through `numpy`, whose tp_clear breaks it. */
 static void
 layout_dealloc(PyObject *op)
@@ -188,6 +189,7 @@ layout_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+/* Copy the paddings from a tuple of (offset, nbytes). */
 static int
 open_paddings(LayoutObject *self, PyObject *list)
 {
@@ -225,7 +227,9 @@ layout_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     }
     if (itemsize <= 0 || row_nbytes <= 0 || row_nbytes % itemsize != 0 ||
         state->numpy == NULL) {
-        PyErr_SetString(PyExc_ValueError, "Layout() needs NumPy and rows of bytes");
+        PyErr_SetString(
+            PyExc_ValueError,
+            "Layout() needs use_numpy() first, and rows that are not empty");
         return NULL;
     }
     PyObject *op = type->tp_alloc(type, 0);
@@ -281,9 +285,9 @@ layout_clean_slow(const LayoutObject *layout, char *rows, size_t nbytes)
     }
 }
 
-/* Compute the format with Python code, and keep it. */
+/* Compute the format with Python code, and store it. Return a borrowed reference. */
 static PyObject *
-ask_format(LayoutObject *layout)
+compute_format(LayoutObject *layout)
 {
     PyObject *hook = layout->numpy->hooks[NUMPY_buffer_format];
     PyObject *format = PyObject_CallOneArg(hook, layout->dtype);
@@ -305,7 +309,7 @@ ask_format(LayoutObject *layout)
 const char *
 layout_format(LayoutObject *layout)
 {
-    PyObject *format = layout->format == NULL ? ask_format(layout) : layout->format;
+    PyObject *format = layout->format == NULL ? compute_format(layout) : layout->format;
     if (format == Py_None) {
         PyErr_SetString(
             PyExc_BufferError,
@@ -324,20 +328,21 @@ layout_call(LayoutObject *layout, enum numpy_hook hook, PyObject *value)
 
 /* ----------------------------------------------------------------- address space */
 
-/* A limit of n bytes reserves 2 n bytes of address space. The first arrays get a longer
- * limit than the machine has memory, later ones less, so that thousands fit and some
- * space stays free for other code. */
+/* A limit of n bytes reserves 2 n bytes of address space. The first arrays get limits
+ * larger than the memory of the machine. Later arrays get smaller ones, so that
+ * thousands of arrays fit, and other code finds address space too. */
 static const struct {
     size_t limit; /* in bytes */
-    double share; /* of the address space; no more may be in use, this array included */
+    double share; /* of the address space: the largest in use after the reservation */
 } limits[] = {
     {(size_t)1 << 40, 0.25}, {(size_t)1 << 38, 0.45}, {(size_t)1 << 36, 0.60},
     {(size_t)1 << 34, 0.75}, {(size_t)1 << 32, 0.90}, {(size_t)1 << 30, 0.95},
 };
 enum { MAX_PART = 64 }; /* one reservation takes at most 1/64 of the address space */
 
+/* Call address_space(), and store what it returns. */
 static int
-learn_space(NumPyObject *numpy)
+measure_space(NumPyObject *numpy)
 {
     PyObject *space = PyObject_CallNoArgs(numpy->hooks[NUMPY_address_space]);
     Py_ssize_t all, others;
@@ -356,7 +361,7 @@ learn_space(NumPyObject *numpy)
 int
 layout_choose_limit(NumPyObject *numpy, size_t nbytes, size_t max, size_t *limit)
 {
-    if (numpy->space_nbytes < 0 && learn_space(numpy) < 0) {
+    if (numpy->space_nbytes < 0 && measure_space(numpy) < 0) {
         return -1;
     }
     size_t space = (size_t)numpy->space_nbytes;
@@ -374,10 +379,10 @@ layout_choose_limit(NumPyObject *numpy, size_t nbytes, size_t max, size_t *limit
     return 0;
 }
 
-/* ------------------------------------------------------------ layouts that are kept */
+/* ---------------------------------------------------------------- cached layouts */
 
-/* Whether an argument always means the same dtype. A list of fields may change, and so
- * may the attribute `dtype` of a class. */
+/* Whether an argument means the same dtype in every call. A list of fields may change,
+ * and so may the attribute `dtype` of a class. */
 static bool
 is_constant_dtype(NumPyObject *numpy, PyObject *dtype)
 {
@@ -391,8 +396,8 @@ is_constant_dtype(NumPyObject *numpy, PyObject *dtype)
            PyObject_TypeCheck(dtype, dtypes);
 }
 
-/* Whether a row shape is None, an int or a tuple of ints, and no object of a subclass,
- * which may override __eq__. */
+/* Whether a row shape is None, an int or a tuple of ints. Objects of subclasses are
+ * not: they may override __eq__. */
 static bool
 is_constant_shape(PyObject *row_shape)
 {
@@ -424,6 +429,7 @@ is_same_shape(PyObject *left, PyObject *right)
                              PyObject_RichCompareBool(left, right, Py_EQ) == 1);
 }
 
+/* Return the place in the cache for two arguments. */
 static struct kept *
 find_slot(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape)
 {
@@ -435,6 +441,7 @@ find_slot(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape)
     return &numpy->kept[hash % NUMPY_NKEPT];
 }
 
+/* Return the cached layout for two arguments, or NULL. */
 static PyObject *
 find_kept(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape)
 {

@@ -1,9 +1,9 @@
-/* maxlen: appending to a buffer that keeps its last bytes only. */
+/* maxlen: appending to a buffer that keeps only its last bytes. */
 #include "maxlen.h"
 
-/* Return how many bytes of memory the headroom and the bytes in use may take. */
+/* Return the largest number of bytes of headroom and bytes in use together. */
 static size_t
-two_windows(size_t max)
+max_memory(size_t max)
 {
     return max <= SIZE_MAX / 2 ? 2 * max : SIZE_MAX;
 }
@@ -12,7 +12,7 @@ int
 maxlen_make_tailroom(BufferObject *buffer, size_t max, size_t nbytes)
 {
     const struct store *store = &buffer->store;
-    size_t all = two_windows(max);
+    size_t all = max_memory(max);
     if (nbytes <= store_tailroom(store)) {
         return 0;
     }
@@ -21,7 +21,8 @@ maxlen_make_tailroom(BufferObject *buffer, size_t max, size_t nbytes)
         buffer_slide(buffer);
         used = store->length;
     }
-    /* Memory that may have to move is taken once, for as long as the array lives. */
+    /* A store without a limit may move when it grows: let it grow only once. If there
+     * is no memory for that, add only `nbytes`. */
     if (!store_is_limited(store) && used < all && nbytes < all - used) {
         if (buffer_make_tailroom(buffer, all - used) == 0) {
             return 0;

@@ -24,7 +24,7 @@ typedef int set_base_object_function(PyObject *array, PyObject *base);
 
 /* ---------------------------------------------------------- the base of an ndarray */
 
-/* As long as it exists, it is a view of the buffer. */
+/* While it exists, it counts as one view of the buffer. */
 typedef struct {
     PyObject_HEAD
     BufferObject *buffer; /* NULL: not yet a view */
@@ -110,7 +110,7 @@ ndarray_make(const struct ndarray_api *api, BufferObject *buffer, PyObject *dtyp
     if (array == NULL) {
         Py_DECREF(holder);
     }
-    else if (set_base_object(array, (PyObject *)holder) < 0) { /* takes it over */
+    else if (set_base_object(array, (PyObject *)holder) < 0) { /* takes the reference */
         Py_CLEAR(array);
     }
     return array;

@@ -1,4 +1,4 @@
-/* rows: the object GrowArray, its view and its tailroom. */
+/* rows: the object GrowArray, its views and its tailroom. */
 
 #include "rows.h"
 
@@ -7,8 +7,8 @@
 
 /* ------------------------------------------------------ construction, deallocation */
 
-/* Return a new object whose fields are zero. tp_alloc does the same for every type, and
- * takes twice as long. */
+/* Return a new object whose fields are zero. For GrowArray itself do not call tp_alloc,
+ * which takes twice as long. */
 static PyObject *
 allocate(PyTypeObject *type)
 {
@@ -130,7 +130,7 @@ rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
 /* ---------------------------------------------------------- from small to stable */
 
 /* Reserve address space for `limit` bytes, copy the rows there, and make it the
- * buffer's store. Return 1 if the system refuses. */
+ * buffer's store. Return 1 without an exception if the system refuses. */
 static int
 move_to_reservation(BufferObject *buffer, size_t limit)
 {
@@ -151,8 +151,8 @@ move_to_reservation(BufferObject *buffer, size_t limit)
     return rc;
 }
 
-/* Choose a limit of at most `max` bytes, which leaves space for `nbytes` more. With
- * maxlen it leaves space for twice as many rows, if there is such a limit. */
+/* Choose a limit of at most `max` bytes, with space for the rows and `nbytes` more. If
+ * possible, also with space for twice maxlen rows. */
 static int
 choose_limit(RowsObject *self, size_t nbytes, size_t max, size_t *limit)
 {
@@ -175,7 +175,7 @@ rows_stabilize(RowsObject *self, size_t nbytes)
         if (choose_limit(self, nbytes, limit - 1, &limit) < 0) {
             return -1;
         }
-        if (!self->small || limit == 0) { /* another thread was faster, or no space */
+        if (!self->small || limit == 0) { /* another thread did it, or no space */
             break;
         }
         rc = move_to_reservation(self->buffer, limit);
@@ -202,7 +202,7 @@ rows_make_view(RowsObject *self, PyObject *bytes)
     return PyObject_Vectorcall(layout->numpy->hooks[NUMPY_frombuffer], args, 2, NULL);
 }
 
-/* Return a view of an ndarray. Takes over the reference, which may be NULL. */
+/* Return a view of an ndarray. Takes the reference to it, which may be NULL. */
 static PyObject *
 view_of(PyObject *array)
 {
@@ -211,9 +211,10 @@ view_of(PyObject *array)
     return view;
 }
 
-/* Get ready to make a view: of the rows in a reservation, all of them whole. */
+/* Before a view is made: end being small, so that the rows do not move later, and check
+ * the buffer's length. */
 static int
-open_view(RowsObject *self)
+prepare_view(RowsObject *self)
 {
     return self->small && rows_stabilize(self, 0) < 0 ? -1 : rows_check_whole(self);
 }
@@ -224,10 +225,11 @@ keeps_view_of_all(const RowsObject *self)
     return self->view != NULL && self->view_nbytes == buffer_length(self->buffer);
 }
 
+/* See rows_kept_view(). Under the lock. */
 static PyObject *
 kept_view(RowsObject *self)
 {
-    if (open_view(self) < 0) {
+    if (prepare_view(self) < 0) {
         return NULL;
     }
     if (keeps_view_of_all(self)) {
@@ -235,12 +237,13 @@ kept_view(RowsObject *self)
     }
     size_t nbytes = buffer_length(self->buffer);
     const char *start = buffer_bytes(self->buffer);
-    /* Keep a view of the ndarray and not that itself: other code can reach the ndarray,
-     * because it is the base of all views of the kept one. */
+    /* Keep a view of the new ndarray, not the ndarray itself. Views of the kept one
+     * have the ndarray as their base, so other code can reach it and change its shape.
+     */
     PyObject *view = view_of(rows_make_view(self, (PyObject *)self->buffer));
-    /* Making the view may run the garbage collector, and so code that changed the
-     * length before the view was an export, or removed rows from the front. Keep it
-     * only if it shows all rows. */
+    /* Making the view may run the garbage collector, and so any code. That may have
+     * changed the length before the view was an export, or removed rows from the front.
+     * Keep the view only if it shows all rows. */
     if (view != NULL && !self->shared && nbytes == buffer_length(self->buffer) &&
         start == buffer_bytes(self->buffer) &&
         PyObject_Size(view) == (Py_ssize_t)(nbytes / self->layout->row_nbytes)) {
@@ -250,12 +253,13 @@ kept_view(RowsObject *self)
     return view;
 }
 
-/* The first view of this length is made for the caller alone, and none is kept: that
- * takes one ndarray instead of three, and often it is the only view. */
+/* See rows_new_view(). The first view of each length is made without keeping one. Often
+ * it is the only view of that length, and this makes one ndarray instead of three.
+ * Under the lock. */
 static PyObject *
 new_view(RowsObject *self)
 {
-    if (open_view(self) < 0) {
+    if (prepare_view(self) < 0) {
         return NULL;
     }
     size_t nbytes = buffer_length(self->buffer);
@@ -285,7 +289,7 @@ rows_new_view(PyObject *op)
     return view;
 }
 
-/* Raise BufferError because views are held; the message says of which kind they are. */
+/* Raise BufferError because views are held. The message says of which kind they are. */
 static int
 refuse_viewed(const RowsObject *self, const char *refusal)
 {
@@ -320,7 +324,8 @@ rows_drop_views(RowsObject *self, bool front)
                                    : "rows cannot be moved or removed");
 }
 
-/* Raise MemoryError because the reservation is too short for the rows. */
+/* Raise MemoryError because the rows would grow past the limit. Say so if views still
+ * hold removed rows at the start of the reservation. */
 static int
 refuse_past_limit(RowsObject *self)
 {

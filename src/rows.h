@@ -1,10 +1,10 @@
 /* rows: the struct of a GrowArray. Its rows are the bytes of a GrowBuffer. The
  * functions here make ndarrays of the rows, and tailroom for more rows.
  *
- * All fields that change, the kept view among them, are read and written in the
- * critical section of the buffer, which ROWS_LOCKED enters. "Under the lock" in a
- * comment means that the caller is in it. -1 and NULL come with an exception; then the
- * rows are unchanged.
+ * Fields that change, such as the kept view, are read and written in the critical
+ * section of the buffer. ROWS_LOCKED enters it. "Under the lock" in a comment means
+ * that the caller has entered it. -1 and NULL come with an exception; then the rows are
+ * unchanged.
  */
 #ifndef GROWBUF_ROWS_H
 #define GROWBUF_ROWS_H
@@ -13,17 +13,17 @@
 #include "layout.h"
 #include "maxlen.h"
 
-/* What few arrays have. The struct is allocated when it is needed first. */
+/* Fields that few arrays need. The struct is allocated when one is first needed. */
 struct rows_extra {
-    /* The rows that were read last by an index, the newest one first (rows_swap.h). The
-     * objects are compared only: no reference is held. */
+    /* The last two rows that were read by an index, the newest one first (rows_swap.h).
+     * The pointers are only compared: they hold no reference. */
     const PyObject *views[2];
     Py_ssize_t rows[2];
-    /* After rows[0] was set to rows[1]: two rows of bytes, what rows[0] had before that
-     * and what it was set to. Else NULL. */
+    /* Set by an assignment of row rows[1] to row rows[0], the first half of a swap. Two
+     * rows of bytes: the old bytes of row rows[0], then the new ones. Else NULL. */
     char *before;
     PyObject *pinned; /* a view that is kept as long as the array; or NULL */
-    char *pending;    /* what readfrom() has read and not appended (rows_readfrom.c) */
+    char *pending;    /* bytes that readfrom() has read and not appended; or NULL */
     size_t pending_nbytes;
 };
 
@@ -33,13 +33,14 @@ typedef struct {
     LayoutObject *layout;
     PyObject *weakrefs;
     PyObject *view;     /* the kept view: a cached ndarray, or NULL; it is an export */
-    size_t view_nbytes; /* of the newest view of all rows; SIZE_MAX: none was made */
+    size_t view_nbytes; /* of the newest view of all rows; SIZE_MAX: none shows them */
     struct rows_extra *extra; /* or NULL */
-    size_t max_nbytes; /* of the last rows that are kept (maxlen=); or MAXLEN_NONE */
-    unsigned int nexports; /* by the buffer protocol: memoryviews and the like */
-    /* Other code refers to the buffer and may resize it: keep no view, an export. */
+    size_t max_nbytes;        /* maxlen in bytes; or MAXLEN_NONE */
+    unsigned int nexports;    /* of the array by the buffer protocol: memoryviews */
+    /* Other code has the buffer and may resize it. A kept view, which is an export,
+     * would prevent that: keep none. */
     bool shared;
-    bool small; /* at most 64 KiB on the heap, and no view was made yet */
+    bool small; /* at most ROWS_MAX_SMALL bytes on the heap; no view was made yet */
 } RowsObject;
 
 /* An array of at most ROWS_MAX_SMALL bytes reserves no address space until its first
@@ -61,11 +62,11 @@ rows_cast(PyObject *op)
 
 void rows_dealloc(PyObject *op);
 
-/* Return self->extra, allocated if there was none; NULL without an exception. Under the
- * lock. */
+/* Return self->extra, and allocate it if there is none. Return NULL without an
+ * exception if memory runs out. Under the lock. */
 struct rows_extra *rows_ensure_extra(RowsObject *self);
 
-/* Return GrowArray itself among the bases of `type`, or NULL. Borrowed. */
+/* Return GrowArray if `type` is GrowArray or derives from it, else NULL. Borrowed. */
 static inline PyTypeObject *
 rows_type(PyTypeObject *type)
 {
@@ -81,23 +82,24 @@ rows_check(PyObject *op)
     return rows_type(Py_TYPE(op)) != NULL;
 }
 
-/* Return a new object of a type that derives from GrowArray. Takes over `buffer`, which
- * may be NULL with an exception. */
+/* Return a new object of GrowArray or a subclass. Takes the reference to `buffer`,
+ * which may be NULL with an exception. */
 PyObject *rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout);
 
 Py_ssize_t rows_length(PyObject *op);
 
-/* Raise ValueError if the buffer's length is no multiple of the row size: other code
- * may have changed it. Under the lock. */
+/* Raise ValueError if the buffer's length is not a multiple of the row size. Other code
+ * may have changed the length. Under the lock. */
 int rows_check_whole(const RowsObject *self);
 
-/* End being small: reserve address space for `nbytes` more at least, and copy the rows
- * there; they never move again. If none can be reserved, the rows stay where they are.
- * Under the lock. */
+/* If the array is small, end that. Reserve address space for the rows and at least
+ * `nbytes` more, and copy the rows there; then they never move again. If no address
+ * space can be reserved, the rows stay on the heap, and the array is not stable. Under
+ * the lock. */
 int rows_stabilize(RowsObject *self, size_t nbytes);
 
-/* Return an ndarray of the rows in an object that exports bytes: the array's own
- * buffer, under the lock; a new buffer; or a memoryview. */
+/* Return a new ndarray that shows the bytes of an object as rows. The object is the
+ * array's own buffer (under the lock), a new buffer, or a memoryview. */
 PyObject *rows_make_view(RowsObject *self, PyObject *bytes);
 
 /* Return the kept view if it still shows all rows, else make a new one and keep it.
@@ -107,18 +109,18 @@ PyObject *rows_kept_view(PyObject *op);
 /* Return a new ndarray of all rows, which may be passed to any code. */
 PyObject *rows_new_view(PyObject *op);
 
-/* Drop the kept view, and raise BufferError if another view prevents rows from being
- * moved or removed. If `front` is true, only first rows are to be removed: then views
- * of a stable array do not prevent it. Dropping may run other code. Under the lock. */
+/* Drop the kept view. Raise BufferError if another view prevents moving or removing
+ * rows. If `front` is true, the caller removes only first rows: views of a stable array
+ * do not prevent that. Dropping the view may run other code. Under the lock. */
 int rows_drop_views(RowsObject *self, bool front);
 
 /* Raise an exception unless the buffer's length is a multiple of the row size and may
- * grow by `nbytes`. If the buffer may move, a view prevents growing; the kept view is
- * dropped. May run other code. Under the lock. */
+ * grow by `nbytes`. If a small array would become too large to be small, end that. If
+ * the array is not stable, drop the kept view, because views prevent growing. May run
+ * other code. Under the lock. */
 int rows_check_growable(RowsObject *self, size_t nbytes);
 
-/* Ensure `nbytes` of tailroom, after the check that rows_check_growable() makes. Under
- * the lock. */
+/* Call rows_check_growable(), then ensure `nbytes` of tailroom. Under the lock. */
 int rows_make_tailroom_slow(RowsObject *self, size_t nbytes);
 
 static inline int
@@ -131,9 +133,9 @@ rows_make_tailroom(RowsObject *self, size_t nbytes)
                : rows_make_tailroom_slow(self, nbytes);
 }
 
-/* Publish `nbytes` of whole rows that were written to the tailroom, which
- * rows_make_tailroom() made for them. If there are then more rows than maxlen, remove
- * the first ones. pre: nbytes <= max_nbytes, or it is one row. Under the lock. */
+/* Publish `nbytes` of rows that were written to the tailroom. If there are then more
+ * rows than maxlen, remove the first ones. pre: rows_make_tailroom() made the tailroom;
+ * nbytes <= max_nbytes, or it is one row. Under the lock. */
 static inline int
 rows_commit(RowsObject *self, size_t nbytes)
 {
@@ -144,14 +146,15 @@ rows_commit(RowsObject *self, size_t nbytes)
         return 0;
     }
     if (buffer_is_exported(buffer)) {
-        self->view_nbytes = SIZE_MAX; /* the kept view, if any, shows other rows */
+        self->view_nbytes = SIZE_MAX; /* the kept view will show removed rows */
         return maxlen_commit(buffer, max, nbytes);
     }
     buffer_roll(buffer, nbytes, buffer_length(buffer) + nbytes - max);
     return 0;
 }
 
-/* Convert an argument, a number of rows that is at least `min`, to bytes. */
+/* Convert an argument that is a number of rows to bytes. Raise an exception if it is
+ * less than `min`. Messages contain the `name` of the argument. */
 int rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
                    Py_ssize_t min, size_t *nbytes);
 
@@ -162,17 +165,16 @@ rows_numpy(PyObject *op)
 }
 
 /* Whether an operand's type is known to keep no reference to the other operand after
- * the operation. Code of another type might return the other operand, or change its
- * shape. */
+ * the operation. Other types may keep or return it, or change its shape. */
 bool rows_is_tame(NumPyObject *numpy, PyObject *op);
 
-/* Return an operand to pass to NumPy: for a GrowArray the kept view or a new one, else
- * the operand itself. */
+/* Return an operand to pass to NumPy. For a GrowArray that is the kept view if `kept`,
+ * else a new view. For another object it is the object. */
 PyObject *rows_as_ndarray(PyObject *op, bool kept);
 
 /* Zero the padding bytes of the rows between two indices, or of all rows, after NumPy
  * has written to them. Runs no other code, and may be called with an exception set.
- * Does nothing if `op` is no GrowArray. */
+ * Does nothing if `op` is not a GrowArray. */
 void rows_clean_between(PyObject *op, Py_ssize_t start, Py_ssize_t stop);
 void rows_clean(PyObject *op);
 

@@ -1,9 +1,9 @@
 /* rows_append: converting values to rows and appending them.
  *
- * Three ways are tried in turn. C code converts the value and writes it after the last
- * row. If the value is an array of our dtype, its bytes are copied. Else
- * growbuf/array.py makes an array of it with NumPy. A function returns 1 if it is done,
- * 0 to try the next way, -1 with an exception.
+ * Three ways are tried in turn. First, C code converts the value and writes it after
+ * the last row. Second, if the value is an array of our dtype, its bytes are copied.
+ * Third, growbuf/array.py makes an array of it with NumPy. A function returns 1 if it
+ * is done, 0 if the next way is to be tried, -1 with an exception.
  */
 
 #include "rows_append.h"
@@ -12,9 +12,9 @@
 
 /* ---------------------------------------------------- appending Python's objects */
 
-/* Write rows to the tailroom, which is long enough, and publish them when all are
- * written. If C code cannot convert one, restore the NUL after the last byte and return
- * 0. */
+/* Write rows to the tailroom, then publish them all. If C code cannot convert one,
+ * publish none, restore the NUL after the last byte, and return 0. pre: the tailroom is
+ * long enough. */
 static int
 write_rows(RowsObject *self, PyObject *const *rows, size_t count)
 {
@@ -40,8 +40,8 @@ write_row(RowsObject *self, PyObject *row)
                : write_rows(self, &row, 1);
 }
 
-/* Write all rows of a list or a tuple. Making tailroom may run code that changes the
- * list, so its items are read afterwards. */
+/* Write and publish all rows of a list or a tuple. Making tailroom may run code that
+ * changes the list, so its items are read afterwards. */
 static int
 write_listed(RowsObject *self, PyObject *rows)
 {
@@ -87,8 +87,9 @@ rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
     return rows_commit(self, nbytes) < 0 ? -1 : 1;
 }
 
-/* Return 1 if an object's dtype is ours, else 0; -1 with an exception. The types are
- * compared first, because a dtype is also equal to objects that name it. */
+/* Return 1 if an object's dtype is ours, else 0; -1 with an exception. The types of the
+ * dtypes are compared first, because a dtype also equals other objects, such as its
+ * name. */
 static int
 has_our_dtype(RowsObject *self, PyObject *op)
 {
@@ -119,7 +120,7 @@ has_our_shape(RowsObject *self, const Py_buffer *view, int naxes)
     if (view->ndim != ndim + naxes) {
         return false;
     }
-    size_t row_nbytes = (size_t)view->itemsize; /* 1 in the view of a scalar */
+    size_t row_nbytes = (size_t)view->itemsize; /* 1 if a scalar exports bytes */
     for (Py_ssize_t i = 0; i < ndim; i++) {
         if (view->shape[naxes + i] !=
             PyLong_AsSsize_t(PyTuple_GET_ITEM(row_shape, i))) {
@@ -130,9 +131,9 @@ has_our_shape(RowsObject *self, const Py_buffer *view, int naxes)
     return row_nbytes == self->layout->row_nbytes;
 }
 
-/* Append a C-contiguous array of our dtype: one row if `naxes` is 0, a block of rows if
- * it is 1. Return 0 for the array itself, because an export of it would prevent
- * growing; also for a row of a subclass of ndarray, such as np.ma.masked. */
+/* Append a C-contiguous array of our dtype: one row if `naxes` is 0, rows if it is 1.
+ * Return 0 for other objects; for the array itself, because an export of it would
+ * prevent growing; and for a row of a subclass of ndarray, such as np.ma.masked. */
 static int
 append_array(PyObject *op, PyObject *array, int naxes)
 {
@@ -164,7 +165,8 @@ append_array(PyObject *op, PyObject *array, int naxes)
     return rc;
 }
 
-/* Append the rows of an ndarray that NumPy made for us. Takes over `array`. */
+/* Append the rows of an ndarray that NumPy made for us. Takes the reference to it,
+ * which may be NULL with an exception. */
 static int
 append_made(RowsObject *self, PyObject *array)
 {
@@ -188,6 +190,7 @@ append_made(RowsObject *self, PyObject *array)
 
 /* -------------------------------------------------------------- append and extend */
 
+/* Append one row in any of the three ways. */
 static int
 append_row(PyObject *op, PyObject *row)
 {
@@ -201,7 +204,7 @@ append_row(PyObject *op, PyObject *row)
 }
 
 /* Return a new array without rows, of the same layout. Values are gathered there first,
- * since the code that yields them may fail or change the array itself. */
+ * because the code that yields them may fail or change the array `op`. */
 static PyObject *
 begin_gathering(PyObject *op)
 {
@@ -211,6 +214,7 @@ begin_gathering(PyObject *op)
                        self->layout);
 }
 
+/* Append all rows that an iterable yields. */
 static int
 gather(PyObject *gathered, PyObject *iterable)
 {
@@ -227,7 +231,8 @@ gather(PyObject *gathered, PyObject *iterable)
     return PyErr_Occurred() ? -1 : rc;
 }
 
-/* Append one row, or rows that have one axis more than a row. */
+/* Append the value that insert() was called with: one row, or rows if it has one axis
+ * more than a row. */
 static int
 append_inserted(PyObject *gathered, PyObject *value)
 {
@@ -310,11 +315,11 @@ PyDoc_STRVAR(append_doc,
 "append($self, row, /)\n--\n\n"
 "Append one row.\n\n"
 "row: a value or an array-like. It is broadcast to the row shape, and cast to the\n"
-"dtype if NumPy's rule same_kind allows that.\n\n"
-"With maxlen rows the first one is removed.\n\n"
+"dtype if NumPy's rule same_kind allows the cast.\n\n"
+"If the array has maxlen rows, the first row is removed.\n\n"
 "Raise TypeError, ValueError or OverflowError if the row does not fit, MemoryError\n"
 "past the limit, BufferError if the array is not stable and a view of it is held.\n"
-"Then the array is unchanged. Amortized O(1).\n\n"
+"The array is unchanged after an exception. Amortized O(1).\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> points = GrowArray(row_shape=2)\n"
 ">>> points.append((1, 2))\n"
@@ -333,8 +338,8 @@ PyDoc_STRVAR(extend_doc,
 "rows: an array-like whose first axis counts rows, or an iterable of rows; each row\n"
 "is broadcast and cast as append() does.\n\n"
 "Raise as append() does, or an exception of the iterable; then no row is appended. A\n"
-"contiguous array of the same dtype is copied once; other arrays, and the rows of an\n"
-"iterable, are first copied to memory beside the array.\n\n"
+"contiguous array of the same dtype is copied once. Other arrays and the rows of an\n"
+"iterable are first copied to a temporary array.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray()\n"
 ">>> samples.extend([1, 2])\n"

@@ -2,7 +2,7 @@
 #include "rows_attributes.h"
 
 PyDoc_STRVAR(array_doc,
-"All rows as an ndarray, without a copy. Its length does not change later.\n\n"
+"All rows as an ndarray, without a copy. The ndarray does not grow with the array.\n\n"
 "Each use makes a new ndarray. That takes tens of nanoseconds, or half a microsecond\n"
 "if the length has changed since the last use.\n\n"
 ">>> from growbuf import GrowArray\n"
@@ -18,8 +18,8 @@ get_array(PyObject *op, void *Py_UNUSED(closure))
     return rows_new_view(op);
 }
 
-/* Reserve address space now, so that the attributes that describe the reservation stay
- * true. */
+/* Reserve address space for a small array, so that the attributes that describe the
+ * reservation do not change later. */
 static int
 stabilize(RowsObject *self)
 {
@@ -30,14 +30,14 @@ stabilize(RowsObject *self)
 
 PyDoc_STRVAR(buffer_doc,
 "The GrowBuffer that holds the rows. Keep its length a multiple of the row size.\n\n"
-"From the first use on, the array no longer caches a view: it makes one for each\n"
-"operation that needs it.\n\n"
+"After the first use of this attribute, the array no longer caches a view: it makes\n"
+"one for each operation that needs it.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> bytes(GrowArray([1, 2], dtype='u1').buffer)\n"
 "b'\\x01\\x02'");
 
 /* Drop the kept view, and keep none from now on: it would prevent the caller from
- * shrinking the buffer. */
+ * removing bytes of the buffer. */
 static PyObject *
 get_buffer(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -52,6 +52,7 @@ get_buffer(PyObject *op, void *Py_UNUSED(closure))
     return Py_NewRef(self->buffer);
 }
 
+/* For tests: return the buffer, and change nothing. */
 static PyObject *
 get_own_buffer(PyObject *op, void *Py_UNUSED(closure))
 {
@@ -83,7 +84,7 @@ get_row_shape(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(shape_doc,
-"The number of rows, and a row's shape.\n\n"
+"A tuple: the number of rows, then the row shape.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> GrowArray([[1, 2, 3]]).shape\n"
 "(1, 3)");
@@ -158,7 +159,7 @@ get_size(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(itemsize_doc,
-"Bytes of one item.\n\n"
+"The number of bytes of one item.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> GrowArray([1.0, 2.0]).itemsize\n"
 "8");
@@ -170,7 +171,7 @@ get_itemsize(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(nbytes_doc,
-"Bytes of all rows.\n\n"
+"The number of bytes of all rows.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> GrowArray([1.0, 2.0]).nbytes\n"
 "16");
@@ -182,7 +183,7 @@ get_nbytes(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(capacity_doc,
-"The number of rows that fit before the array must grow; the limit if it is stable.\n\n"
+"The number of rows that fit in the memory; the limit if the array is stable.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> GrowArray(limit=1000).capacity\n"
 "1000");
@@ -200,7 +201,7 @@ get_capacity(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(stable_doc,
-"Whether no row ever moves, so that rows can be appended while views are held.\n\n"
+"Whether rows never move. Then rows can be appended while views are held.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> GrowArray(limit=1000).stable\n"
 "True");
@@ -236,9 +237,9 @@ get_limit(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(pending_nbytes_doc,
-"How many bytes readfrom() has read of a row of which the rest has not come yet, and\n"
-"of rows that it could not append. They are hidden; the next readfrom() continues\n"
-"with them, and clear() drops them.\n\n"
+"The number of bytes that readfrom() has read but not appended.\n\n"
+"They are the first part of a row, or rows that could not be appended. No view shows\n"
+"them. The next readfrom() continues with them; clear() drops them.\n\n"
 ">>> import io\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray(dtype='f8')\n"
@@ -255,7 +256,7 @@ get_pending_nbytes(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(maxlen_doc,
-"The number of rows that are kept when rows are appended; None if all are.\n\n"
+"The largest number of rows that are kept; None if all are kept.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> GrowArray(maxlen=100).maxlen\n"
 "100");

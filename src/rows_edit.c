@@ -7,7 +7,8 @@
 
 /* ------------------------------------------------------------------------ indices */
 
-/* Return the row number of an index that may be negative; -1 with an IndexError. */
+/* Return the row number of an index, which may be negative; -1 with an exception. Under
+ * the lock. */
 static Py_ssize_t
 find_row(RowsObject *self, Py_ssize_t index)
 {
@@ -26,8 +27,8 @@ find_row(RowsObject *self, Py_ssize_t index)
     return row;
 }
 
-/* Drop the kept view and return the row number of an index. It is computed again after
- * that, since dropping a view may run code that changes the length. */
+/* Drop the kept view, and return the row number of an index. Dropping a view may run
+ * code that changes the length, so the number is computed again afterwards. */
 static Py_ssize_t
 find_row_to_remove(RowsObject *self, Py_ssize_t index)
 {
@@ -35,7 +36,8 @@ find_row_to_remove(RowsObject *self, Py_ssize_t index)
     return row < 0 || rows_drop_views(self, row == 0) < 0 ? -1 : find_row(self, index);
 }
 
-/* Clip the bounds of a slice to the rows that exist, and return how many it has. */
+/* Clip the bounds of a slice to the rows that exist. Return the number of rows between
+ * them. */
 static Py_ssize_t
 clip(RowsObject *self, Py_ssize_t *start, Py_ssize_t *stop)
 {
@@ -52,7 +54,7 @@ convert_index(PyObject *number, PyObject *overflow, Py_ssize_t *index)
 
 /* ------------------------------------------------------------------------- insert */
 
-/* Insert the bytes of whole rows. Under the lock. */
+/* Insert bytes that are rows. Under the lock. */
 static int
 insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbytes)
 {
@@ -88,10 +90,10 @@ PyDoc_STRVAR(insert_doc,
 "Insert one row, or an array of rows, before an index.\n\n"
 "index: clipped to the number of rows, as list.insert() does.\n"
 "row: as for append(); or rows as for extend(), with one axis more than a row.\n\n"
-"Raise as append() does, BufferError while a view is held, except at the end, and\n"
-"IndexError if the array has maxlen rows, as deque.insert() does.\n"
-"Moves the rows after the index; or those before it, if they are fewer and earlier\n"
-"deletions there left headroom.\n\n"
+"Raise as append() does; BufferError while a view is held, unless the row goes to the\n"
+"end; IndexError if more than maxlen rows would result, as deque.insert() does.\n"
+"Moves the rows after the index. Moves those before it instead if they are fewer and\n"
+"memory is free there, because first rows were removed.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 3.0])\n"
 ">>> samples.insert(1, 2)\n"
@@ -120,6 +122,7 @@ rows_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 /* ---------------------------------------------------------------------------- pop */
 
+/* Remove a row. pre: the kept view is dropped. */
 static int
 remove_row(RowsObject *self, Py_ssize_t row)
 {
@@ -128,10 +131,10 @@ remove_row(RowsObject *self, Py_ssize_t row)
     return buffer_splice(self->buffer, (size_t)row * nbytes, nbytes, 0);
 }
 
-/* Copy a row to `array`, whose memory begins at `bytes`, and return that; return a
- * scalar if a row is one item. The result is made before the row is removed, because
- * making it can fail. The buffer is held meanwhile, so that other code cannot change
- * its length. */
+/* Copy a row to `array`, whose memory begins at `bytes`. Return the array, or its only
+ * item as a scalar if the row shape is (). If `remove`, also remove the row. The result
+ * is made first, because that can fail; meanwhile the buffer is held, so that other
+ * code cannot change its length. */
 static PyObject *
 copy_row(RowsObject *self, Py_ssize_t index, bool remove, PyObject *array, char *bytes)
 {
@@ -170,11 +173,11 @@ rows_copy_row(PyObject *op, Py_ssize_t index, bool remove)
 
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
-"Remove a row and return it: an array if rows have a shape, else a scalar.\n\n"
-"index: of the row; negative numbers count from the end.\n\n"
-"Raise IndexError if there is no such row, BufferError while a view is held, except\n"
-"for the first row of a stable array. O(1) for the first and the last row; else moves\n"
-"the rows on the shorter side.\n\n"
+"Remove a row and return it: a scalar if the row shape is (), else an ndarray.\n\n"
+"index: of the row. Negative numbers count from the end.\n\n"
+"Raise IndexError if there is no such row; BufferError while a view is held, except\n"
+"for the first row of a stable array. O(1) for the first and the last row. For other\n"
+"rows, moves the rows before it or after it, whichever are fewer.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> float(samples.pop()), len(samples)\n"
@@ -219,9 +222,9 @@ delete_between(RowsObject *self, Py_ssize_t start, Py_ssize_t stop)
                          0);
 }
 
-enum { FIND_NEAR = 8 }; /* bools that are compared one by one before memchr is called */
+enum { FIND_NEAR = 8 }; /* bools that are compared one by one before memchr() */
 
-/* Return the index of the first `value` from `at` on; `count` if there is none. */
+/* Return the index of the first `value` at or after `at`; `count` if there is none. */
 static size_t
 find_bool(const char *bools, size_t at, size_t count, bool value)
 {
@@ -234,14 +237,15 @@ find_bool(const char *bools, size_t at, size_t count, bool value)
     return found == NULL ? count : (size_t)(found - bools);
 }
 
-/* Remove the rows where `gone` is true. The array may have more rows than `count` by
- * now.
+/* Remove the rows where `gone` is true. `count` is the length of `gone`. The array may
+ * have become longer since.
  *
- *   |..xxx...x..|    x: removed. Each run of other rows between two removed ones moves
- *   |.......|        once. All that is removed is then one run: buffer_splice() moves
- *                    the rows before it or after it, whichever are fewer.
- *   |xxx........|    Removing only the first rows moves nothing.
- */
+ *   |..xxx...x..|    x: a row to remove
+ *   |.....xxxx..|    each run of rows between two runs of x has moved once
+ *   |.......|        buffer_splice() removes the x: it moves the rows before them or
+ *                    after them, whichever are fewer
+ *
+ * If all x are the first rows, nothing moves. */
 static int
 delete_where(RowsObject *self, const char *gone, size_t count)
 {
@@ -323,8 +327,8 @@ delete_slice(PyObject *op, PyObject *slice)
     return rc;
 }
 
-/* Whether a key is a single index. Arrays and bools are not: NumPy selects rows by
- * them. */
+/* Whether a key is the index of one row. Arrays and bools are not: by them NumPy
+ * selects rows. */
 static bool
 is_index(LayoutObject *layout, PyObject *key)
 {

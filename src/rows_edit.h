@@ -4,7 +4,8 @@
 
 #include "rows.h"
 
-/* Return a copy of a row, and remove the row if `remove`. */
+/* Return a copy of a row: an ndarray, or a scalar if the row shape is (). If `remove`,
+ * also remove the row. */
 PyObject *rows_copy_row(PyObject *op, Py_ssize_t index, bool remove);
 
 /* `del rows[key]`. */

@@ -4,8 +4,7 @@
 
 /* ------------------------------------------------------------------------ ufuncs */
 
-/* Return a copy of `out`, the tuple that NumPy passes, with views in place of
- * GrowArrays. */
+/* Return a copy of the tuple `out` with views in place of GrowArrays. */
 static PyObject *
 out_as_ndarrays(PyObject *out, bool kept)
 {
@@ -22,10 +21,10 @@ out_as_ndarrays(PyObject *out, bool kept)
     return result;
 }
 
-/* Return `result` with each GrowArray of the tuple `out` in place of its view. Takes
- * over the reference to `result`. */
+/* Return `result` with the GrowArrays of the tuple `out` in place of their views. Takes
+ * the reference to `result`. */
 static PyObject *
-as_given(PyObject *out, PyObject *result)
+out_as_growarrays(PyObject *out, PyObject *result)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(out);
     if (!PyTuple_CheckExact(result)) {
@@ -45,7 +44,7 @@ as_given(PyObject *out, PyObject *result)
     return mapped;
 }
 
-/* Return the value of the keyword `out` if that is a tuple, else NULL. */
+/* Return the value of the keyword `out` if it is a tuple, else NULL. Borrowed. */
 static PyObject *
 find_out(PyObject *const *values, PyObject *kwnames)
 {
@@ -65,7 +64,7 @@ is_named(PyObject *name, const char *text)
     return PyUnicode_CompareWithASCIIString(name, text) == 0;
 }
 
-/* Call the ufunc args[0], or a method of it, with the other arguments. */
+/* Call the ufunc args[0], or the method of it that has this name. */
 static PyObject *
 call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -74,8 +73,8 @@ call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *
                : PyObject_VectorcallMethod(method, args, (size_t)nargs, kwnames);
 }
 
-/* Whether the ufunc is NumPy's own and all its operands are tame, as rows_is_tame()
- * says. Then no other code can keep the view. */
+/* Whether the ufunc is NumPy's own and rows_is_tame() is true of all its operands. Then
+ * no other code can keep the view. */
 static bool
 all_tame(NumPyObject *numpy, PyObject *const *args, Py_ssize_t nargs, PyObject *out)
 {
@@ -92,10 +91,10 @@ all_tame(NumPyObject *numpy, PyObject *const *args, Py_ssize_t nargs, PyObject *
 PyDoc_STRVAR(array_ufunc_doc,
 "__array_ufunc__($self, ufunc, method, /, *inputs, **kwargs)\n--\n\n"
 "Call a ufunc, or a method of one, with an ndarray in place of each GrowArray.\n\n"
-"Return the argument out if there is one, else the result. But reduce() returns an\n"
-"ndarray of out's rows.");
+"Return the argument out if there is one, else the result. reduce() returns an\n"
+"ndarray of the rows of out.");
 
-/* More than any ufunc takes: NumPy allows 64 operands, and there are ten keywords. */
+/* More than any ufunc takes: NumPy allows 64 operands and ten keywords. */
 enum { MAX_ARGS = 80 };
 
 static PyObject *
@@ -106,7 +105,7 @@ rows_array_ufunc(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (nargs < 2 || all > MAX_ARGS || !PyUnicode_Check(args[1])) {
         PyErr_SetString(PyExc_TypeError,
                         "__array_ufunc__() needs a ufunc, the name of a "
-                        "method, and what that takes");
+                        "method, and its arguments");
         return NULL;
     }
     PyObject *out = find_out(args + nargs, kwnames);
@@ -135,14 +134,15 @@ rows_array_ufunc(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     for (Py_ssize_t i = 0; out != NULL && i < PyTuple_GET_SIZE(out); i++) {
         rows_clean(PyTuple_GET_ITEM(out, i));
     }
-    return result == NULL || out == NULL || reduces ? result : as_given(out, result);
+    return result == NULL || out == NULL || reduces ? result
+                                                    : out_as_growarrays(out, result);
 }
 
 /* --------------------------------------------------------------------- functions */
 
-/* A call of a function, in whose arguments views replace GrowArrays. */
+/* A call of a function. Views replace the GrowArrays in its arguments. */
 struct call {
-    PyObject *given; /* the GrowArrays that were replaced, a list */
+    PyObject *replaced; /* the list of the GrowArrays that were replaced */
 };
 
 static PyObject *replace(struct call *call, PyObject *op);
@@ -189,13 +189,13 @@ replace_in_dict(struct call *call, PyObject *dict)
     return result;
 }
 
-/* Return an argument with views in place of GrowArrays, also in lists, tuples and
- * dicts. Each view is a new one, because the function may return it. */
+/* Return an argument with views in place of GrowArrays, also of those in lists, tuples
+ * and dicts. Each view is a new one, because the function may return it. */
 static PyObject *
 replace(struct call *call, PyObject *op)
 {
     if (rows_check(op)) {
-        return PyList_Append(call->given, op) < 0 ? NULL : rows_new_view(op);
+        return PyList_Append(call->replaced, op) < 0 ? NULL : rows_new_view(op);
     }
     if (!PyTuple_CheckExact(op) && !PyList_CheckExact(op) && !PyDict_CheckExact(op)) {
         return Py_NewRef(op);
@@ -210,15 +210,15 @@ replace(struct call *call, PyObject *op)
     return result;
 }
 
-/* Call a function of NumPy's. If no GrowArray was replaced, one is inside an object of
- * another type, and NumPy would find it and call __array_function__ again. So call the
- * function's implementation, which does not look for one. */
+/* Call a function of NumPy. If no GrowArray was replaced, there is one inside an object
+ * of another type. NumPy would find it again and call __array_function__() without end.
+ * So call the function's implementation, which does not look for one. */
 static PyObject *
 call_function(PyObject *function, const struct call *call, PyObject *args,
               PyObject *kwargs)
 {
     PyObject *implementation = NULL;
-    if (PyList_GET_SIZE(call->given) == 0) {
+    if (PyList_GET_SIZE(call->replaced) == 0) {
         implementation = PyObject_GetAttrString(function, "_implementation");
         if (implementation == NULL) {
             PyErr_Clear();
@@ -232,7 +232,7 @@ call_function(PyObject *function, const struct call *call, PyObject *args,
 
 PyDoc_STRVAR(array_function_doc,
 "__array_function__($self, func, types, args, kwargs, /)\n--\n\n"
-"Call a function of NumPy's with ndarrays of the rows in place of GrowArrays.\n\n"
+"Call a function of NumPy with an ndarray in place of each GrowArray.\n\n"
 "Return the argument out if there is one, else the result.");
 
 static PyObject *
@@ -243,8 +243,8 @@ rows_array_function(PyObject *Py_UNUSED(op), PyObject *arguments)
                           &PyTuple_Type, &args, &PyDict_Type, &kwargs)) {
         return NULL;
     }
-    struct call call = {.given = PyList_New(0)};
-    if (call.given == NULL) {
+    struct call call = {.replaced = PyList_New(0)};
+    if (call.replaced == NULL) {
         return NULL;
     }
     PyObject *new_args = replace(&call, args);
@@ -257,12 +257,12 @@ rows_array_function(PyObject *Py_UNUSED(op), PyObject *arguments)
             Py_SETREF(result, Py_NewRef(out));
         }
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(call.given); i++) {
-        rows_clean(PyList_GET_ITEM(call.given, i));
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(call.replaced); i++) {
+        rows_clean(PyList_GET_ITEM(call.replaced, i));
     }
     Py_XDECREF(new_args);
     Py_XDECREF(new_kwargs);
-    Py_DECREF(call.given);
+    Py_DECREF(call.replaced);
     return result;
 }
 
@@ -279,8 +279,9 @@ rows_clean_method(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(pin_doc,
 "_pin($self, view, /)\n--\n\n"
-"Keep a view as long as the array, since its address was given out.\n\n"
-"The first one is enough: while it exists, no row after its start is moved or freed.");
+"Keep a view as long as the array, because other code has its address.\n\n"
+"Only the first view is kept: while it exists, no row after its start moves or is\n"
+"freed.");
 
 static PyObject *
 rows_pin(PyObject *op, PyObject *view)

@@ -23,8 +23,8 @@ binary(PyObject *left, PyObject *right, binaryfunc apply)
     return result;
 }
 
-/* Apply an in-place operator. If the ndarray returns itself, return the GrowArray
- * instead. */
+/* Apply an in-place operator to the ndarray of the rows. If that returns the ndarray,
+ * return the GrowArray instead. */
 static PyObject *
 in_place(PyObject *op, PyObject *other, binaryfunc apply)
 {
@@ -102,7 +102,7 @@ UNARY(invert, PyNumber_Invert)
 UNARY(int, PyNumber_Long)
 UNARY(float, PyNumber_Float)
 
-/* As for an ndarray, pow() with three arguments is not supported. */
+/* Like an ndarray, an array does not support pow() with three arguments. */
 static PyObject *
 power(PyObject *left, PyObject *right)
 {
@@ -141,7 +141,8 @@ rows_bool(PyObject *op)
 
 /* ------------------------------------------------------------------------- items */
 
-/* While the array is small, copy the item: a view would reserve address space. */
+/* While the array is small, copy the item: making a view would reserve address space.
+ */
 static PyObject *
 rows_subscript(PyObject *op, PyObject *key)
 {
@@ -161,8 +162,8 @@ rows_subscript(PyObject *op, PyObject *key)
     return item;
 }
 
-/* This slot makes the type a sequence, as ndarray is, for reversed() and bisect.
- * PySequence_GetItem() has added the length to a negative index already. */
+/* This slot makes the type a sequence, as ndarray is: reversed() and bisect need it.
+ * PySequence_GetItem() has already added the length to a negative index. */
 static PyObject *
 rows_item(PyObject *op, Py_ssize_t index)
 {
@@ -179,7 +180,7 @@ rows_item(PyObject *op, Py_ssize_t index)
     return item;
 }
 
-/* Set an item without a view. Return false if only NumPy can do it. Under the lock. */
+/* Set an item without a view. Return false if NumPy must do it. Under the lock. */
 static bool
 set_item(RowsObject *self, Py_ssize_t index, PyObject *value)
 {
@@ -193,13 +194,13 @@ set_item(RowsObject *self, Py_ssize_t index, PyObject *value)
 }
 
 static inline bool
-is_plain_bound(PyObject *op)
+is_int_or_none(PyObject *op)
 {
     return op == Py_None || PyLong_CheckExact(op);
 }
 
-/* Zero the padding bytes of the rows that a key selects; of all rows if the key is not
- * an index or a plain slice. */
+/* Zero the padding bytes of the rows that a key selects. If the key is not an index and
+ * not a slice of ints without a step, zero those of all rows. */
 static void
 clean_selected(PyObject *op, PyObject *key)
 {
@@ -212,7 +213,7 @@ clean_selected(PyObject *op, PyObject *key)
         return;
     }
     PySliceObject *slice = PySlice_Check(key) ? (PySliceObject *)key : NULL;
-    if (slice != NULL && is_plain_bound(slice->start) && is_plain_bound(slice->stop) &&
+    if (slice != NULL && is_int_or_none(slice->start) && is_int_or_none(slice->stop) &&
         slice->step == Py_None && PySlice_Unpack(key, &start, &stop, &step) == 0) {
         rows_clean_between(op, start, stop);
         return;
@@ -275,7 +276,7 @@ rows_contains(PyObject *op, PyObject *value)
 
 /* -------------------------------------------------------------- the buffer protocol */
 
-/* The memory of an export, freed when it is released. */
+/* What one export of the array owns. It is freed when the export is released. */
 struct export {
     Py_buffer bytes;      /* the export of the GrowBuffer */
     Py_ssize_t lengths[]; /* the shape, then the strides */
@@ -335,8 +336,8 @@ asks_for(int flags, int what)
     return (flags & what) == what;
 }
 
-/* NumPy prefers this protocol to __array__(). So if it would read another dtype than
- * ours from the format, an export with a format is refused. */
+/* NumPy prefers this protocol to __array__(). So an export with a format is refused if
+ * NumPy would read another dtype than ours from the format. */
 static int
 rows_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {

@@ -1,7 +1,7 @@
 /* rows_ops: operators, items and iteration of a GrowArray, and its buffer protocol.
  *
- * An ndarray of the rows does the work. It is the kept view if only NumPy's code gets
- * it, and a new view if an operand's own code may get it.
+ * An ndarray of the rows does the work. It is the kept view if only code of NumPy gets
+ * it, and a new view if code of an operand may get it.
  */
 #ifndef GROWBUF_ROWS_OPS_H
 #define GROWBUF_ROWS_OPS_H

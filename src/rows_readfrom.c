@@ -1,15 +1,15 @@
-/* rows_readfrom: reading whole rows from a file, a descriptor or a socket.
+/* rows_readfrom: reading rows from a file, a descriptor or a socket.
  *
- * The source writes to the tail of the buffer until a row is complete. Then all
- * complete rows are appended at once. The bytes of the next row are copied to `pending`
- * of the array, and to the tail again before the next read. So no other code sees them,
- * and less than a row is copied for each row or more that is appended.
+ * The source writes to the tail of the buffer until at least one row is complete. Then
+ * all complete rows are appended at once. The part of the next row is copied to
+ * `pending` of the array, and back to the tail before the next read. So no other code
+ * sees it. Only this part is copied, which is less than a row.
  *
  *   | rows | row | row | part |  tail  |      after a read
  *   | rows           |NUL              |      appended;  pending: |part|
  *
- * If complete rows cannot be appended, because a view of an array that is not stable
- * was made meanwhile, they become pending too, and the next call appends them.
+ * If a view of an array that is not stable was made meanwhile, the complete rows cannot
+ * be appended. They become pending too, and the next call appends them.
  */
 #include "rows_readfrom.h"
 
@@ -17,14 +17,15 @@
 #include "rows_spare.h"
 #include "spare.h"
 
-/* What to read: `max` is how many more bytes at most, of whole rows. */
+/* What is still to be read. */
 struct reading {
-    PyObject *reader;
-    size_t expected, max;
+    PyObject *reader; /* a method of the source */
+    size_t expected;  /* bytes left in the source; 0: unknown */
+    size_t max;       /* bytes to read at most, a multiple of the row size */
 };
 
-/* Make the memory for a part of a row. It may hold a whole row, if the array is full.
- */
+/* Allocate `pending`, of the size of a row. It holds less than a row, or a complete row
+ * if the array is full. */
 static int
 ensure_pending(RowsObject *self)
 {
@@ -42,8 +43,8 @@ ensure_pending(RowsObject *self)
     return rc;
 }
 
-/* Move pending bytes to the tail: the part of a row, or as many complete rows as there
- * is space for. Return their number. */
+/* Move pending bytes to `to`, which has space for `max` bytes: the part of a row, or as
+ * many complete rows as fit. Return the number of bytes. */
 static size_t
 take_pending(RowsObject *self, char *to, size_t max)
 {
@@ -63,8 +64,8 @@ take_pending(RowsObject *self, char *to, size_t max)
     return nbytes;
 }
 
-/* Append bytes to the part of a row. If two threads read at once from sources for a
- * full array, there may be no place for the last byte. */
+/* Append bytes to `pending`, up to a complete row. The rest is lost: that can happen to
+ * one byte if two threads call readfrom() of a full array at once. */
 static void
 put_pending(RowsObject *self, const char *bytes, size_t nbytes)
 {
@@ -79,9 +80,9 @@ put_pending(RowsObject *self, const char *bytes, size_t nbytes)
     Py_END_CRITICAL_SECTION();
 }
 
-/* Make complete rows pending, before the part of a row that follows them. `first` is
- * their first byte, which a NUL may have replaced. If there is no memory for them,
- * raise MemoryError: they are lost. */
+/* Insert complete rows in `pending`, before the part of a row that follows them.
+ * `first` is their first byte; a NUL may have replaced it in `bytes`. If there is no
+ * memory for the rows, they are lost, and MemoryError is raised. */
 static void
 put_back_pending(RowsObject *self, const char *bytes, size_t nbytes, char first)
 {
@@ -103,7 +104,8 @@ put_back_pending(RowsObject *self, const char *bytes, size_t nbytes, char first)
     Py_END_CRITICAL_SECTION();
 }
 
-/* Return how many bytes of whole rows can be appended up to the limit. */
+/* Return how many bytes can be appended up to the limit, as a multiple of the row size.
+ */
 static size_t
 whole_rows_left(RowsObject *self)
 {
@@ -111,8 +113,9 @@ whole_rows_left(RowsObject *self)
     return left - left % self->layout->row_nbytes;
 }
 
-/* The array is full. To find out whether the source has ended, read one more byte. If
- * the source returns one, keep it for the next call and raise MemoryError. */
+/* Find out whether the source of a full array has ended: read one more byte. If the
+ * source has one, keep it for the next call and raise MemoryError. Return as
+ * readfrom_call() does. */
 static Py_ssize_t
 read_past_last_row(RowsObject *self, PyObject *reader)
 {
@@ -137,7 +140,7 @@ read_past_last_row(RowsObject *self, PyObject *reader)
     return nbytes;
 }
 
-/* Call the source once, to fill the view from an offset on. */
+/* Call the source once, with the part of the view after an offset. */
 static Py_ssize_t
 read_into(PyObject *reader, PyObject *view, size_t offset)
 {
@@ -154,8 +157,9 @@ read_into(PyObject *reader, PyObject *view, size_t offset)
     return nbytes;
 }
 
-/* Append the complete rows at the start of a view of the tail. If that is refused, keep
- * them for the next call. An exception that the source has raised stays set. */
+/* Append the complete rows at the start of a view of the tail. If that fails, keep them
+ * for the next call, and raise its exception. Else an exception that the source has
+ * raised stays set. */
 static int
 append_complete(PyObject *op, PyObject *view, size_t nbytes, char first)
 {
@@ -169,7 +173,7 @@ append_complete(PyObject *op, PyObject *view, size_t nbytes, char first)
     Py_XDECREF(value);
     Py_XDECREF(traceback);
     PyErr_Fetch(&type, &value, &traceback);
-    Py_buffer held; /* the source may have kept the view, and release it */
+    Py_buffer held; /* the source may have kept the view, and may release it */
     if (PyObject_GetBuffer(view, &held, PyBUF_SIMPLE) == 0) {
         put_back_pending(rows_cast(op), held.buf, nbytes, first);
         PyBuffer_Release(&held);
@@ -186,8 +190,8 @@ append_complete(PyObject *op, PyObject *view, size_t nbytes, char first)
 }
 
 /* Read into a view of the tail until a row is complete. Append the complete rows, and
- * keep the part of the next one. Return as readfrom_call(), and the number of bytes of
- * the rows in *appended. */
+ * make the part of the next row pending. Set *appended to the number of bytes appended.
+ * Return as readfrom_call() does. */
 static Py_ssize_t
 read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
 {
@@ -219,6 +223,8 @@ read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
     return nbytes;
 }
 
+/* Make one view of the tail, and read into it until a row is complete. Return as
+ * readfrom_call() does. */
 static Py_ssize_t
 read_rows_once(PyObject *op, const struct reading *reading, size_t *appended)
 {
@@ -265,20 +271,19 @@ read_all_rows(PyObject *op, struct reading *reading)
 
 PyDoc_STRVAR(readfrom_doc,
 "readfrom($self, source, nrows=-1)\n--\n\n"
-"Read whole rows from `source` to the end of the array; return the number of rows.\n\n"
+"Read rows from `source`, append them, and return their number.\n\n"
 "source: a file descriptor, an object with readinto() (a file) or with recv_into()\n"
-"(a socket). It reads into the array's own memory. Its bytes are rows as they lie in\n"
-"memory.\n"
+"(a socket). Its bytes are rows in the format that they have in memory. It reads into\n"
+"the memory of the array, without another copy.\n"
 "nrows: the largest number of rows to read; -1 or None reads to the end of the\n"
 "source.\n\n"
-"If the source has only a part of a row, its bytes are hidden until a later call\n"
-"reads the rest; pending_nbytes is their number. So a view never shows a row that is\n"
-"not whole. Return None if a non-blocking source has nothing yet and no row came\n"
-"before. When the source raises, or the array reaches its limit (MemoryError), all\n"
-"rows and bytes that have arrived are kept. If a view of an array that is not stable\n"
-"is made meanwhile, BufferError is raised, and the next call appends the rows. Other\n"
-"threads run while the source waits. They may read the array, but cannot change its\n"
-"length (BufferError).\n\n"
+"If the source ends within a row, a later call continues with the bytes that were\n"
+"read; pending_nbytes is their number. A view never shows a part of a row. Return\n"
+"None if a non-blocking source has no data and no row was read. If the source raises,\n"
+"or the array reaches its limit (MemoryError), all rows and bytes that were read are\n"
+"kept. If a view of an array that is not stable is made meanwhile, raise BufferError;\n"
+"the next call appends the rows. Other threads run while the source waits. They may\n"
+"read the array, but cannot change its length (BufferError).\n\n"
 ">>> import io\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray(dtype='u1', row_shape=2)\n"

@@ -1,4 +1,4 @@
-/* rows_readfrom: reading whole rows from a file, a descriptor or a socket. */
+/* rows_readfrom: reading rows from a file, a descriptor or a socket. */
 #ifndef GROWBUF_ROWS_READFROM_H
 #define GROWBUF_ROWS_READFROM_H
 

@@ -1,5 +1,5 @@
-/* rows_resize: detaching the first rows of a GrowArray, and setting how many rows there
- * are, and how many there is memory for. */
+/* rows_resize: the methods of a GrowArray that detach its first rows, and that set the
+ * length and the capacity. */
 
 #include "rows_resize.h"
 
@@ -8,13 +8,15 @@
 
 /* ------------------------------------------------------------------------- detach */
 
+/* For transfer_take_first(): return an ndarray of the buffer of the detached rows. */
 static PyObject *
 make_detached(void *self, PyObject *taken)
 {
     return rows_make_view(self, taken);
 }
 
-/* Remove the first rows and return them; all of them if `nbytes` is SIZE_MAX. */
+/* Remove the first rows and return them: `nbytes` of rows, or all if it is SIZE_MAX.
+ * Under the lock. */
 static PyObject *
 detach_first(RowsObject *self, size_t nbytes)
 {
@@ -37,9 +39,9 @@ PyDoc_STRVAR(detach_doc,
 "Remove the first `nrows` rows, all by default, and return them as an ndarray that\n"
 "owns their memory.\n\n"
 "Moves the pages of the rows, which takes microseconds; less than 1 MiB may be\n"
-"copied. While a view is held the rows are copied, and the view keeps its rows; an\n"
-"array that is not stable raises BufferError then. Raise ValueError if nrows is\n"
-"negative or more than there are. The array is unchanged then.\n\n"
+"copied. While a view is held, the rows are copied, and the view keeps its rows.\n"
+"Raise BufferError if a view is held and the array is not stable; ValueError if nrows\n"
+"is negative or more than the number of rows. The array is unchanged then.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0, 3.0])\n"
 ">>> samples.detach(1), samples.detach(), len(samples)\n"
@@ -62,6 +64,7 @@ rows_detach(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 /* -------------------------------------------------------------- length and memory */
 
+/* Set the length to `nbytes`. Under the lock. */
 static int
 resize_to(RowsObject *self, size_t nbytes)
 {
@@ -83,9 +86,9 @@ resize_to(RowsObject *self, size_t nbytes)
 PyDoc_STRVAR(resize_doc,
 "resize($self, nrows, /)\n--\n\n"
 "Set the number of rows: remove rows at the end, or append rows of zero bytes.\n\n"
-"Raise ValueError if nrows is negative or more than maxlen, MemoryError past the\n"
-"limit, BufferError if rows would be removed while a view is held. Costs one write of\n"
-"the new rows; fresh pages are zero already, and are not written to.\n\n"
+"Raise ValueError if nrows is negative or more than maxlen; MemoryError past the\n"
+"limit; BufferError if rows would be removed while a view is held. Writes the new\n"
+"rows once, except in new pages, which are zero already.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0])\n"
 ">>> samples.resize(3)\n"
@@ -111,6 +114,7 @@ rows_resize(PyObject *op, PyObject *nrows)
     return buffer_none_or_null(rc);
 }
 
+/* Ensure a capacity of `nbytes`. Under the lock. */
 static int
 reserve(RowsObject *self, size_t nbytes)
 {
@@ -124,7 +128,8 @@ reserve(RowsObject *self, size_t nbytes)
 
 PyDoc_STRVAR(reserve_doc,
 "reserve($self, nrows, /)\n--\n\n"
-"Make the capacity nrows or more, the present rows included.\n\n"
+"Ensure a capacity of at least nrows, the present rows included.\n\n"
+"An nrows of more than maxlen reserves maxlen rows.\n"
 "Raise ValueError if nrows is negative, MemoryError past the limit or if the system\n"
 "refuses, BufferError if it would move rows while a view is held.\n\n"
 ">>> from growbuf import GrowArray\n"
@@ -149,16 +154,17 @@ rows_reserve(PyObject *op, PyObject *nrows)
 
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
-"Remove all rows and give the memory back; a view that is held keeps its rows.\n\n"
-"Drop the bytes of a row that readfrom() has read in part, too.\n"
-"Raise BufferError while a view of an array that is not stable is held. Costs some\n"
-"system calls for a large array.\n\n"
+"Remove all rows and release the memory; a view that is held keeps its rows.\n\n"
+"Bytes that readfrom() has read but not appended are dropped.\n"
+"Raise BufferError if a view is held and the array is not stable. Costs some system\n"
+"calls for a large array.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.clear()\n"
 ">>> len(samples)\n"
 "0");
 
+/* Remove all rows and all pending bytes. Under the lock. */
 static int
 clear_all(RowsObject *self)
 {
@@ -182,8 +188,9 @@ rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(trim_doc,
 "trim($self, /)\n--\n\n"
-"Give back the memory the rows do not need. Raise BufferError while a view is held.\n"
-"Costs some system calls, and a copy of the rows if rows before them were removed.\n\n"
+"Release the memory that the rows do not need.\n\n"
+"Raise BufferError while a view is held. Costs some system calls, and a copy of the\n"
+"rows if first rows were removed.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 2.0])\n"
 ">>> samples.trim()\n"

@@ -1,6 +1,5 @@
-/* rows_resize: detaching the first rows of a GrowArray, and setting how many rows there
- * are, and how many there is memory for: detach(), resize(), reserve(), clear(),
- * trim(). */
+/* rows_resize: the methods of a GrowArray that detach its first rows, and that set the
+ * length and the capacity: detach(), resize(), reserve(), clear(), trim(). */
 #ifndef GROWBUF_ROWS_RESIZE_H
 #define GROWBUF_ROWS_RESIZE_H
 

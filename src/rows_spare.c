@@ -1,8 +1,9 @@
-/* rows_spare: free rows of a GrowArray that other code writes to.
+/* rows_spare: spare() and commit() of a GrowArray.
  *
- * spare() of the buffer gives a memoryview, which commit() releases. An ndarray cannot
- * be released. So in a stable array the rows that the caller still holds after commit()
- * become a view like others: it is an export, and prevents no append.
+ * A buffer's commit() releases the memoryview that spare() returned. Here spare()
+ * returns an ndarray, which cannot be released. If the caller still holds it after
+ * commit(), it becomes an ordinary view of a stable array: an export that does not
+ * prevent appending.
  */
 #include "rows_spare.h"
 
@@ -20,9 +21,9 @@ rows_spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
     return rc < 0 ? NULL : spare_view(buffer, min, max, owner);
 }
 
-/* Append rows of the spare. With more rows than maxlen, remove the first ones now if
- * the array is stable; else that must wait until the spare is released. Under the lock.
- */
+/* Append rows of the spare. If a stable array then has more rows than maxlen, remove
+ * the first ones. In another array the spare prevents that until it is released. Under
+ * the lock. */
 static int
 commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
 {
@@ -41,7 +42,7 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
         !store_is_limited(&buffer->store)) {
         return 0;
     }
-    self->view_nbytes = SIZE_MAX; /* the kept view, if any, shows other rows */
+    self->view_nbytes = SIZE_MAX; /* the kept view will show removed rows */
     if (buffer_spare_is_outstanding(buffer)) {
         (void)spare_make_shared(buffer);
     }
@@ -52,8 +53,8 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
     return 0;
 }
 
-/* Remove rows that are more than maxlen. If a view prevents that, the next append does
- * it. Under the lock. */
+/* Remove the first rows if there are more than maxlen. If a view prevents that, leave
+ * it to the next append. Under the lock. */
 static void
 trim_unstable(RowsObject *self)
 {
@@ -84,13 +85,14 @@ rows_spare_commit(PyObject *op, size_t nbytes, const PyObject *view)
 
 PyDoc_STRVAR(spare_doc,
 "spare($self, nrows, /)\n--\n\n"
-"Return a writable ndarray of `nrows` free rows after the last one.\n\n"
-"Their values are unspecified: they may be bytes that this process dropped before.\n"
-"Write to them, then commit() as many rows as were written. They are no part of the\n"
-"array before that.\n\n"
-"Until commit(), or until the ndarray is dropped, nothing else may change the length\n"
-"(BufferError); this thread's next spare() replaces it. After commit() it is a view\n"
-"like others. Do not write to its other rows then: later rows are appended there.\n\n"
+"Return a writable ndarray of `nrows` unused rows after the last one.\n\n"
+"Their values are unspecified: they may be old bytes of this process. Write to the\n"
+"first rows, then call commit() with the number of rows written. Before commit() they\n"
+"are not part of the array.\n\n"
+"Until commit(), or until the ndarray is dropped, no other call may change the length\n"
+"(BufferError), except the next spare() of this thread, which replaces the ndarray.\n"
+"After commit() the ndarray is a view like others. Do not write to its remaining rows\n"
+"then: later rows are appended there.\n\n"
 "Raise ValueError if nrows is negative, MemoryError past the limit, BufferError if\n"
 "another thread's spare is in use, or if the array is not stable and a view is\n"
 "held.\n\n"
@@ -121,8 +123,8 @@ PyDoc_STRVAR(commit_doc,
 "Append the first `nrows` rows of what spare() returned.\n\n"
 "Raise ValueError if nrows is negative or more than spare() returned, or if spare()\n"
 "was not called or the array has changed since; BufferError if the array is not\n"
-"stable and another view is held. Any thread may commit the rows that another one\n"
-"spared. O(1): nothing is copied.\n\n"
+"stable and another view is held. One thread may commit the spare of another.\n"
+"O(1): nothing is copied.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray()\n"
 ">>> samples.spare(100)[:2] = 1, 2\n"
@@ -130,7 +132,7 @@ PyDoc_STRVAR(commit_doc,
 ">>> samples\n"
 "GrowArray([1., 2.])");
 
-/* Raise ValueError if the spare has less than `nbytes` bytes. Under the lock. */
+/* Raise ValueError if the spare has fewer than `nbytes` bytes. Under the lock. */
 static int
 check_spared(const RowsObject *self, size_t nbytes)
 {

@@ -38,6 +38,7 @@ drop_before(struct rows_extra *swap)
     swap->before = NULL;
 }
 
+/* See rows_swap_read(). Under the lock. */
 static void
 read_locked(RowsObject *self, PyObject *key, PyObject *view)
 {
@@ -61,8 +62,10 @@ rows_swap_read(RowsObject *self, PyObject *key, PyObject *view)
     Py_END_CRITICAL_SECTION();
 }
 
-/* Return the address of an object's memory if that has the length of a row. An object
- * that was read may be gone, and another one have its address. May run other code. */
+/* Return the address of an object's memory if the memory has the size of a row, else
+ * NULL. The caller compares it with the address of a row, because a remembered object
+ * may have been freed, and `value` may be a new object in its place. May run other
+ * code. */
 static const char *
 memory_of(const RowsObject *self, PyObject *value)
 {
@@ -77,6 +80,7 @@ memory_of(const RowsObject *self, PyObject *value)
     return address;
 }
 
+/* See rows_swap_set(). Under the lock. */
 static bool
 set_locked(RowsObject *self, PyObject *key, PyObject *value)
 {
@@ -104,7 +108,7 @@ set_locked(RowsObject *self, PyObject *key, PyObject *value)
         }
         return false;
     }
-    /* The first assignment succeeded, and nothing has written to the two rows since. */
+    /* Write only if both rows still have the values that the first assignment set. */
     const char *set = swap->before + nbytes;
     bool was_set = memcmp(memory, set, nbytes) == 0 && memcmp(to, set, nbytes) == 0;
     if (was_set) {

@@ -1,7 +1,8 @@
 /* scalars: NumPy's scalar types, and the values of their objects.
  *
- * No NumPy header is used. Where the objects of a type store their value is found from
- * one of them: the buffer protocol returns that address.
+ * No NumPy header is used. The buffer protocol returns the address of an object's
+ * value. So one object of each type shows at which offset all of them store their
+ * values.
  */
 #ifndef GROWBUF_SCALARS_H
 #define GROWBUF_SCALARS_H
@@ -14,7 +15,7 @@
 struct scalar {
     const PyTypeObject *type; /* borrowed: NumPy's scalar types are never freed */
     char kind;                /* as dtype.kind */
-    uint8_t nbytes;           /* of the value; 0 for text, which is a str or a bytes */
+    uint8_t nbytes;           /* of the value; 0 for text, which is a str or bytes */
     uint16_t offset;          /* of the value, from the start of the object */
 };
 
@@ -25,8 +26,8 @@ struct scalars {
     struct scalar of[SCALARS_MAX];
 };
 
-/* Add a scalar type, given one of its objects. A type whose objects store their value
- * outside of the object is left out. -1 comes with an exception. */
+/* Add the type of `scalar`. Skip a type whose objects store their value in other
+ * memory. -1 comes with an exception. */
 int scalars_add(struct scalars *scalars, PyObject *scalar, int kind);
 
 /* Return the entry of a scalar type, or NULL for another type. */
@@ -42,6 +43,7 @@ scalars_find(const struct scalars *scalars, const PyTypeObject *type)
     return NULL;
 }
 
+/* Return the address of the value in an object. */
 static inline const char *
 scalar_value(const struct scalar *scalar, PyObject *item)
 {
@@ -49,8 +51,8 @@ scalar_value(const struct scalar *scalar, PyObject *item)
     return (const char *)item + scalar->offset;
 }
 
-/* Read a number. Return false if it does not fit. pre: the kind is b, i or u for an
- * integer, f for a double, c for a complex number. */
+/* Read a number. Return false if it does not fit. pre: the kind is b, i or u for
+ * scalar_integer(), f for scalar_double(), c for scalar_complex(). */
 bool scalar_integer(const struct scalar *scalar, PyObject *item, long long *value);
 bool scalar_double(const struct scalar *scalar, PyObject *item, double *value);
 bool scalar_complex(const struct scalar *scalar, PyObject *item, Py_complex *value);

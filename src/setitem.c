@@ -20,6 +20,7 @@ reverse(char *bytes, size_t nbytes)
     }
 }
 
+/* Write a value in the byte order of the field. */
 static inline void
 store_value(const struct field *field, char *to, const void *value, size_t nbytes)
 {
@@ -30,8 +31,8 @@ store_value(const struct field *field, char *to, const void *value, size_t nbyte
     }
 }
 
-/* Copy the value of a NumPy scalar that has the field's own type. A constant `nbytes`
- * lets the compiler copy without a call. */
+/* Copy the value of a NumPy scalar of the field's own type; return false for others. If
+ * `nbytes` is a constant, the compiler copies without a call. */
 static inline bool
 write_own(const struct field *field, char *to, PyObject *item, size_t nbytes)
 {
@@ -45,8 +46,9 @@ write_own(const struct field *field, char *to, PyObject *item, size_t nbytes)
 
 /* -------------------------------------------------------------------- reading */
 
-/* Read an int that fits in a long long, a bool, or an integer scalar of NumPy's. By the
- * rule same_kind, a field of unsigned integers takes no signed scalar. */
+/* Read an int that fits in a long long, a bool, or an integer scalar of NumPy. Accept
+ * signed scalars only if `signed_too`: the rule same_kind does not cast them to
+ * unsigned integers. */
 static inline bool
 read_integer(const struct field *field, PyObject *item, bool signed_too,
              long long *value)
@@ -75,8 +77,9 @@ read_integer(const struct field *field, PyObject *item, bool signed_too,
            scalar_integer(scalar, item, value);
 }
 
-/* A Python subclass of float is not read: it may override __float__. NumPy converts an
- * integer that may not be exact as a double. */
+/* Read a float, a float scalar of NumPy, or an integer. Return false for an object of a
+ * Python subclass of float, which may override __float__; and for an integer that a
+ * double may not represent exactly. NumPy converts these. */
 static inline bool
 read_double(const struct field *field, PyObject *item, double *value)
 {
@@ -97,7 +100,8 @@ read_double(const struct field *field, PyObject *item, double *value)
     return true;
 }
 
-/* Return false if the value overflows or underflows: NumPy may warn of that. */
+/* Convert a double to a float. Return false if it overflows or underflows: NumPy may
+ * warn of that. */
 static inline bool
 narrow(double value, float *narrowed)
 {
@@ -147,7 +151,7 @@ INTEGER_WRITER(u2, uint16_t, false, 0, UINT16_MAX)
 INTEGER_WRITER(u4, uint32_t, false, 0, UINT32_MAX)
 INTEGER_WRITER(u8, uint64_t, false, 0, INT64_MAX)
 
-/* By the rule same_kind no other number can be cast to a bool. */
+/* By the rule same_kind, only bools can be cast to a bool. */
 static bool
 write_b1(const struct field *field, char *to, PyObject *item)
 {
@@ -193,7 +197,8 @@ write_f4(const struct field *field, char *to, PyObject *item)
     return true;
 }
 
-/* The other bytes of a long double are padding; rows have zeros there. */
+/* How many bytes of a long double hold its value. The others are padding: rows have
+ * zeros there. */
 #if LDBL_MANT_DIG == 64
 enum { LONG_DOUBLE_NBYTES = 10 };
 #else
@@ -203,14 +208,14 @@ enum { LONG_DOUBLE_NBYTES = sizeof(long double) };
 static bool
 write_long_double(const struct field *field, char *to, PyObject *item)
 {
-    double single;
+    double number;
     long double value;
     char bytes[sizeof value] = {0};
     if (field->own != NULL && Py_TYPE(item) == field->own->type) {
         memcpy(bytes, scalar_value(field->own, item), LONG_DOUBLE_NBYTES);
     }
-    else if (read_double(field, item, &single)) {
-        value = single;
+    else if (read_double(field, item, &number)) {
+        value = number;
         memcpy(bytes, &value, LONG_DOUBLE_NBYTES);
     }
     else {
@@ -224,7 +229,7 @@ static bool
 write_c16(const struct field *field, char *to, PyObject *item)
 {
     Py_complex value;
-    if (!field->swapped && /* each half is swapped */
+    if (!field->swapped && /* each half would have to be swapped */
         write_own(field, to, item, 2 * sizeof value.real)) {
         return true;
     }
@@ -255,7 +260,7 @@ write_c8(const struct field *field, char *to, PyObject *item)
 
 /* ---------------------------------------------------------------------- texts */
 
-/* Whether an object's type is `type` itself, or NumPy's subclass of it. */
+/* Whether an object's type is `type` itself, or NumPy's scalar type of this kind. */
 static inline bool
 is_text(const struct field *field, PyObject *item, const PyTypeObject *type, char kind)
 {
@@ -266,7 +271,7 @@ is_text(const struct field *field, PyObject *item, const PyTypeObject *type, cha
     return scalar != NULL && scalar->kind == kind;
 }
 
-/* As NumPy does, cut off bytes that are too many, and fill the rest of the field with
+/* As NumPy does, cut off the bytes that do not fit, or fill the rest of the field with
  * NULs. */
 static bool
 write_bytes(const struct field *field, char *to, PyObject *item)
@@ -305,7 +310,8 @@ write_str(const struct field *field, char *to, PyObject *item)
 
 /* ---------------------------------------------------------- dates and durations */
 
-/* Return where a NumPy scalar stores its unit; NULL if its object is too short. */
+/* Return the address of the bytes after a NumPy scalar's value, where NumPy stores the
+ * unit; NULL if the object is too short. */
 static const char *
 scalar_meta(const struct scalar *scalar, PyObject *item)
 {
@@ -315,7 +321,7 @@ scalar_meta(const struct scalar *scalar, PyObject *item)
     return is_there ? (const char *)item + end : NULL;
 }
 
-/* Write one of NumPy's own dates or durations, if it is of the field's unit. */
+/* Write a NumPy scalar that has the type and the unit of the field. */
 static bool
 write_own_ticks(const struct field *field, char *to, PyObject *item)
 {
@@ -355,6 +361,7 @@ write_duration(const struct field *field, char *to, PyObject *item)
 
 /* ------------------------------------------------------------------ compounds */
 
+/* The writer of a field that has no other writer: it refuses every object. */
 static bool
 write_none(const struct field *Py_UNUSED(field), char *Py_UNUSED(to),
            PyObject *Py_UNUSED(item))
@@ -378,7 +385,8 @@ write_record(const struct field *field, char *to, PyObject *item)
     return true;
 }
 
-/* Without the GIL another thread may change a list while it is read. */
+/* Whether an object is a list or a tuple. Without the GIL another thread may change a
+ * list while it is read, so accept only tuples. */
 static inline bool
 is_sequence(PyObject *item)
 {
@@ -411,6 +419,7 @@ write_sequence(const struct field *field, char *to, PyObject *item)
 static int open_field(struct field *field, PyObject *description,
                       const struct scalars *scalars);
 
+/* If two entries fit, the later one is used. */
 static const struct writer {
     char kind;
     size_t nbytes; /* 0: any */
@@ -428,6 +437,7 @@ static const struct writer {
     {'m', 8, write_duration},
 };
 
+/* Set the writer of a field, and NumPy's scalar type for it. */
 static void
 find_writer(struct field *field, int kind)
 {
@@ -446,8 +456,9 @@ find_writer(struct field *field, int kind)
     }
 }
 
-/* Read how NumPy's scalars store the field's unit. If scalars of two units do not
- * differ there, refuse such scalars. */
+/* Store the field's unit, and the bytes by which NumPy's scalars show their unit.
+ * `scalar` has the unit, `other` another one. If their bytes are equal, the unit is
+ * stored elsewhere: then leave all scalars to NumPy. */
 static int
 open_unit(struct field *field, const char *name, PyObject *scalar, PyObject *other)
 {
@@ -470,7 +481,7 @@ open_unit(struct field *field, const char *name, PyObject *scalar, PyObject *oth
     return 0;
 }
 
-/* Open the parts of a compound, which can be written if all of them can. */
+/* Open the parts of a compound. If one part has no writer, the compound has none. */
 static int
 open_parts(struct field *field, PyObject *const *descriptions, Py_ssize_t nparts)
 {
@@ -548,6 +559,7 @@ open_item(struct field *field, PyObject *description)
     return open_unit(field, unit, scalar, other);
 }
 
+/* As field_open(), but after an error the caller closes the field. */
 static int
 open_field(struct field *field, PyObject *description, const struct scalars *scalars)
 {
