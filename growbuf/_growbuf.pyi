@@ -185,6 +185,7 @@ class Layout:
         row_shape: tuple[int, ...],
         row_nbytes: int,
         is_void: bool,
+        view_dtype: Any,
         new_row: Callable[[], Any],
         field: tuple[Any, ...],
         paddings: tuple[tuple[int, int], ...],
