@@ -237,7 +237,7 @@ class GrowBuffer:
         """
 
     def istitle(self) -> bool:
-        """Return whether each word begins in upper case and goes on in lower case.
+        """Return whether each word begins in upper case and continues in lower case.
 
         A word is a run of ASCII letters. False if there is no word. Reads all bytes.
 
@@ -920,7 +920,7 @@ class GrowArray:
     ) -> Any:
         """Return an array of items of `choices`; each item says from which of them.
 
-        choices: a sequence of arrays. Where an item is n, the result is from choices[n].
+        choices: a sequence of arrays. An item n selects from choices[n].
         out: an array for the result.
         mode: what is done with an item that is out of bounds.
 

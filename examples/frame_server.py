@@ -1,11 +1,11 @@
-"""An asyncio server that receives messages into one GrowBuffer and answers each.
+"""An asyncio server that receives messages into one GrowBuffer and replies to each.
 
     python examples/frame_server.py
 
 A message is four bytes with its length, big-endian, and then that many bytes. The event
 loop writes received bytes into the free memory after the last byte of the buffer. The
 server removes complete messages from the front. Both usually leave the other bytes in
-place. The server answers each message with its SHA-256.
+place. The server replies to each message with its SHA-256.
 """
 
 import asyncio
