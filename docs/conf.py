@@ -48,7 +48,8 @@ html_theme_options = {
     "source_view_link": f"{SOURCE}/blob/main/docs/{{filename}}?plain=1",
 }
 
-# A line such as "nbytes: how many" describes an argument, or an item of a returned dict.
+# A line such as "nbytes: how many" describes an argument, or an item of a returned
+# dict.
 DESCRIPTION = re.compile(r"^  ((?:\w+, )*\w+): ", re.MULTILINE)
 
 SIGNATURES = entries.read_stubs()
@@ -56,12 +57,12 @@ INHERITED = entries.read_inherited()
 
 
 def type_signature(app, what, name, obj, options, signature, result):
-    """Give a method the signature of its stub, which has types."""
+    """Return the signature in the stub, which has types, for methods and functions."""
     return SIGNATURES.get(name) if what in ("method", "function") else None
 
 
 def listed(paragraph):
-    """Return a paragraph; if it consists of descriptions, return them as a list."""
+    """Return a paragraph. If it consists of descriptions, make a list of them."""
     indented = textwrap.indent(paragraph, "  ")
     if not DESCRIPTION.match(indented):
         return paragraph
@@ -69,7 +70,7 @@ def listed(paragraph):
 
 
 def shape_docstring(app, what, name, obj, options, lines):
-    """List the arguments, and tell the type of an attribute."""
+    """Make a list of the arguments, and add the type of an attribute."""
     paragraphs = [listed(part) for part in "\n".join(lines).split("\n\n")]
     if what in ("attribute", "property") and name in SIGNATURES:
         paragraphs.insert(1, f"Type: ``{SIGNATURES[name][1]}``")

@@ -1,7 +1,7 @@
 """The entries of the reference: what the stubs and docs/inherited.py say of each name.
 
-conf.py makes the site from them, and the tests check them. Nothing is imported, so that
-neither NumPy nor Sphinx has to be installed.
+conf.py makes the site from them, and the tests check them. The files are parsed and not
+imported, so that neither NumPy nor Sphinx has to be installed.
 """
 
 import ast
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# How the stubs name a type, and how the reference does.
+# The name of a type in the stubs, and in the reference.
 NAMES = {
     "SupportsIndex | _Reads | _Receives": "int | BinaryIO | socket",
     "_RowShape": "int | tuple[int, ...]",
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 
 
 def readable(node):
-    """Return the source of a part of a stub, with the names that a reader knows."""
+    """Return the source of a part of a stub, with the type names of the reference."""
     text = ast.unparse(node) if node is not None else ""
     for name, other in NAMES.items():
         text = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w\[])", other, text)
@@ -73,7 +73,7 @@ def members(file):
 def read_stubs():
     """Return {full name: (arguments, type of the result)} of all functions and methods.
 
-    Of overloads the last one counts, which accepts the most.
+    If a function has overloads, the last one is used, which accepts the most types.
     """
     found = {f"growbuf.GrowBuffer.{name}": entry for name, entry in APPENDS.items()}
     for file in ("growbuf/_growbuf.pyi", "growbuf/array.pyi"):
@@ -84,7 +84,7 @@ def read_stubs():
 
 
 def read_inherited():
-    """Return {type: {name: Entry}} of the members that types inherit."""
+    """Return {type: {name: Entry}} of the members that each type inherits."""
     found = {}
     for owner, member in members("docs/inherited.py"):
         kind = (*(node.id for node in member.decorator_list), "method")[0]
@@ -104,7 +104,10 @@ def read_inherited():
 
 
 def of_frozen(entry):
-    """Return an entry of GrowBuffer as one of FrozenBytes, whose results are bytes."""
+    """Return the entry of FrozenBytes that is made of an entry of GrowBuffer.
+
+    In the examples, the methods are called on a FrozenBytes, and return bytes.
+    """
     lines = [
         re.sub(r"GrowBuffer(\(b'.*?'\))", r"GrowBuffer\1.freeze()", line)
         if line.startswith(">>> ")

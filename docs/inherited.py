@@ -1,10 +1,10 @@
-"""What the reference says about the methods that growbuf inherits from bytearray, bytes,
-io.BytesIO and numpy.ndarray. No program imports this file: entries.py reads it.
+"""What the reference says about the methods that growbuf inherits from bytearray,
+bytes, io.BytesIO and numpy.ndarray. No program imports this file: entries.py reads it.
 
-Each method stands here as in a stub, with types, and with a docstring in the form of
-growbuf's own: what it does, the arguments, what it returns and raises, what it costs, an
-example. A method of GrowBuffer that bytes has too is also an entry of FrozenBytes:
-entries.py puts the other type into its text. The tests run the examples, and compare the
+Each method is written as in a stub, with types. Its docstring has the form of growbuf's
+own: what it does, the arguments, what it returns and raises, what it costs, an example.
+If bytes also has a method of GrowBuffer, entries.py makes an entry of FrozenBytes from
+the same text, and replaces the type in it. The tests run the examples, and compare the
 names with those of the types.
 """
 
@@ -36,7 +36,7 @@ class GrowBuffer:
     def center(self, width: int, fillchar: bytes | bytearray = b" ", /) -> GrowBuffer:
         """Return a copy with fill bytes on both sides.
 
-        width: the length of the result; a plain copy if it is not more than the length.
+        width: the length of the result, which is never less than the present length.
         fillchar: the byte that fills, an object of one byte.
 
         Raise TypeError if fillchar has another length. Costs one copy of the bytes.
@@ -73,11 +73,11 @@ class GrowBuffer:
         """Return the text that the bytes encode.
 
         encoding: the name of the encoding.
-        errors: what is done with bytes that are not valid: 'strict' raises, 'replace'
-        and 'ignore' do not; so do other names that codecs.register_error() knows.
+        errors: what is done with invalid bytes: 'strict' raises, 'replace' and 'ignore'
+        do not. It may also be a name that was passed to codecs.register_error().
 
-        Raise UnicodeDecodeError for such bytes, LookupError for an unknown name. Costs
-        the text, which takes one to four bytes for each character.
+        Raise UnicodeDecodeError for invalid bytes, LookupError for an unknown name.
+        Costs the text, which takes one to four bytes for each character.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'spam').decode()
@@ -93,7 +93,7 @@ class GrowBuffer:
     ) -> bool:
         """Return whether the bytes end with `suffix`.
 
-        suffix: a bytes-like object, or a tuple of some, of which any may match.
+        suffix: a bytes-like object, or a tuple of them: any of these may match.
         start, end: look only at this part, as in a slice.
 
         Raise TypeError for other objects. Reads as many bytes as the suffix has.
@@ -106,9 +106,10 @@ class GrowBuffer:
     def expandtabs(self, tabsize: int = 8) -> GrowBuffer:
         """Return a copy with spaces in place of tabs.
 
-        tabsize: the distance of the columns that a tab leads to; 0 removes tabs.
+        tabsize: the number of columns from one tab stop to the next; 0 removes tabs.
 
-        Raise OverflowError if the result would be too long. Costs one copy of the bytes.
+        Raise OverflowError if the result would be too long. Costs one copy of the
+        bytes.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'a\\tb').expandtabs(4)
@@ -118,13 +119,13 @@ class GrowBuffer:
     def find(
         self, sub: Buffer | int, start: int | None = None, end: int | None = None, /
     ) -> int:
-        """Return the index of the first place where `sub` is, or -1.
+        """Return the index of the first occurrence of `sub`, or -1.
 
         sub: the bytes to look for, or one byte as an int.
-        start, end: look only at this part, as in a slice. The index counts from the
-        first byte in any case.
+        start, end: look only at this part, as in a slice. The index is still counted
+        from the first byte of all.
 
-        Raise ValueError for an int outside range(256). Reads up to that place.
+        Raise ValueError for an int outside range(256). Reads the bytes up to `sub`.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'spam').find(b'am'), GrowBuffer(b'spam').find(b'x')
@@ -162,12 +163,12 @@ class GrowBuffer:
     def index(
         self, sub: Buffer | int, start: int | None = None, end: int | None = None, /
     ) -> int:
-        """Return the index of the first place where `sub` is, as find() does.
+        """Return the index of the first occurrence of `sub`, as find() does.
 
         sub: the bytes to look for, or one byte as an int.
         start, end: look only at this part, as in a slice.
 
-        Raise ValueError if there is none. Reads up to that place.
+        Raise ValueError if there is none. Reads the bytes up to `sub`.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'spam').index(b'a')
@@ -175,7 +176,7 @@ class GrowBuffer:
         """
 
     def isalnum(self) -> bool:
-        """Return whether all bytes are ASCII letters or digits, and there is one.
+        """Return whether there are bytes and all are ASCII letters or digits.
 
         Reads up to the first other byte.
 
@@ -185,7 +186,7 @@ class GrowBuffer:
         """
 
     def isalpha(self) -> bool:
-        """Return whether all bytes are ASCII letters, and there is one.
+        """Return whether there are bytes and all are ASCII letters.
 
         Reads up to the first other byte.
 
@@ -195,7 +196,7 @@ class GrowBuffer:
         """
 
     def isascii(self) -> bool:
-        """Return whether all bytes are below 128. True if there is none.
+        """Return whether all bytes are below 128. True if there are no bytes.
 
         Reads up to the first other byte.
 
@@ -205,7 +206,7 @@ class GrowBuffer:
         """
 
     def isdigit(self) -> bool:
-        """Return whether all bytes are ASCII digits, and there is one.
+        """Return whether there are bytes and all are ASCII digits.
 
         Reads up to the first other byte.
 
@@ -225,7 +226,7 @@ class GrowBuffer:
         """
 
     def isspace(self) -> bool:
-        """Return whether all bytes are ASCII white space, and there is one.
+        """Return whether there are bytes and all are ASCII white space.
 
         White space is space, tab, newline, return, form feed and vertical tab. Reads up
         to the first other byte.
@@ -236,9 +237,9 @@ class GrowBuffer:
         """
 
     def istitle(self) -> bool:
-        """Return whether each word begins in upper case and goes on in lower case.
+        """Return whether each word begins in upper case and continues in lower case.
 
-        A word is a run of ASCII letters. False if there is none. Reads the bytes once.
+        A word is a run of ASCII letters. False if there is no word. Reads all bytes.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'Spam Eggs').istitle()
@@ -270,7 +271,7 @@ class GrowBuffer:
     def ljust(self, width: int, fillchar: bytes | bytearray = b" ", /) -> GrowBuffer:
         """Return a copy with fill bytes after it.
 
-        width: the length of the result; a plain copy if it is not more than the length.
+        width: the length of the result, which is never less than the present length.
         fillchar: the byte that fills, an object of one byte.
 
         Raise TypeError if fillchar has another length. Costs one copy of the bytes.
@@ -322,9 +323,9 @@ class GrowBuffer:
 
         sep: the bytes that separate.
 
-        Return what is before it, the separator, and what is after it; all bytes and two
-        empty parts if there is none. Raise ValueError if sep is empty. Costs one copy of
-        the bytes.
+        Return the bytes before it, the separator, and the bytes after it. Without a
+        separator, return all bytes and two empty parts. Raise ValueError if sep is
+        empty. Costs one copy of the bytes.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'a=b=c').partition(b'=')
@@ -362,8 +363,8 @@ class GrowBuffer:
         new: what replaces them.
         count: how many are replaced at most, from the start; all if it is negative.
 
-        Raise TypeError for other objects, OverflowError if the result would be too long.
-        Reads the bytes twice if the lengths differ, and copies them once.
+        Raise TypeError for other objects, OverflowError if the result would be too
+        long. Reads the bytes twice if the lengths differ, and copies them once.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'spam').replace(b'a', b'oo')
@@ -385,12 +386,12 @@ class GrowBuffer:
     def rfind(
         self, sub: Buffer | int, start: int | None = None, end: int | None = None, /
     ) -> int:
-        """Return the index of the last place where `sub` is, or -1.
+        """Return the index of the last occurrence of `sub`, or -1.
 
         sub: the bytes to look for, or one byte as an int.
         start, end: look only at this part, as in a slice.
 
-        Raise ValueError for an int outside range(256). Reads from the end to that place.
+        Raise ValueError for an int outside range(256). Reads from the end to `sub`.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'banana').rfind(b'a')
@@ -400,12 +401,12 @@ class GrowBuffer:
     def rindex(
         self, sub: Buffer | int, start: int | None = None, end: int | None = None, /
     ) -> int:
-        """Return the index of the last place where `sub` is, as rfind() does.
+        """Return the index of the last occurrence of `sub`, as rfind() does.
 
         sub: the bytes to look for, or one byte as an int.
         start, end: look only at this part, as in a slice.
 
-        Raise ValueError if there is none. Reads from the end to that place.
+        Raise ValueError if there is none. Reads from the end to `sub`.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'banana').rindex(b'n')
@@ -415,7 +416,7 @@ class GrowBuffer:
     def rjust(self, width: int, fillchar: bytes | bytearray = b" ", /) -> GrowBuffer:
         """Return a copy with fill bytes before it.
 
-        width: the length of the result; a plain copy if it is not more than the length.
+        width: the length of the result, which is never less than the present length.
         fillchar: the byte that fills, an object of one byte.
 
         Raise TypeError if fillchar has another length. Costs one copy of the bytes.
@@ -430,9 +431,9 @@ class GrowBuffer:
 
         sep: the bytes that separate.
 
-        Return what is before it, the separator, and what is after it; two empty parts
-        and all bytes if there is none. Raise ValueError if sep is empty. Costs one copy
-        of the bytes.
+        Return the bytes before it, the separator, and the bytes after it. Without a
+        separator, return two empty parts and all bytes. Raise ValueError if sep is
+        empty. Costs one copy of the bytes.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'a=b=c').rpartition(b'=')
@@ -443,7 +444,7 @@ class GrowBuffer:
         """Return the parts between separators, looked for from the end.
 
         sep: the bytes that separate; if it is None, runs of ASCII white space do.
-        maxsplit: at how many separators it splits at most; at all if it is negative.
+        maxsplit: the largest number of splits; if it is negative, there is no limit.
 
         Raise ValueError if sep is empty. Costs one copy of the bytes, and an object for
         each part.
@@ -469,7 +470,7 @@ class GrowBuffer:
         """Return the parts between separators.
 
         sep: the bytes that separate; if it is None, runs of ASCII white space do.
-        maxsplit: at how many separators it splits at most; at all if it is negative.
+        maxsplit: the largest number of splits; if it is negative, there is no limit.
 
         Raise ValueError if sep is empty. Costs one copy of the bytes, and an object for
         each part.
@@ -500,7 +501,7 @@ class GrowBuffer:
     ) -> bool:
         """Return whether the bytes start with `prefix`.
 
-        prefix: a bytes-like object, or a tuple of some, of which any may match.
+        prefix: a bytes-like object, or a tuple of them: any of these may match.
         start, end: look only at this part, as in a slice.
 
         Raise TypeError for other objects. Reads as many bytes as the prefix has.
@@ -544,7 +545,7 @@ class GrowBuffer:
         """
 
     def translate(self, table: Buffer | None, /, delete: Buffer = b"") -> GrowBuffer:
-        """Return a copy with each byte replaced by the one that a table has for it.
+        """Return a copy in which each byte is replaced by its entry in a table.
 
         table: 256 bytes, as maketrans() makes them; None replaces nothing.
         delete: the byte values to leave out first.
@@ -569,7 +570,7 @@ class GrowBuffer:
     def zfill(self, width: int, /) -> GrowBuffer:
         """Return a copy with zeros, b'0', before it; a sign stays the first byte.
 
-        width: the length of the result; a plain copy if it is not more than the length.
+        width: the length of the result, which is never less than the present length.
 
         Raise TypeError if it is no integer. Costs one copy of the bytes.
 
@@ -668,7 +669,7 @@ class GrowArray:
 
     @property
     def base(self) -> object:
-        """The object that owns the memory of `array`: it keeps the memory mapped.
+        """The object that keeps the memory of `array` mapped.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1.0]).base is None
@@ -677,8 +678,8 @@ class GrowArray:
 
     @property
     def ctypes(self) -> object:
-        """An object with the address, shape and strides of all rows, for ctypes. It keeps
-        a view.
+        """An object with the address, shape and strides of all rows, for ctypes. It
+        keeps a view.
 
         >>> from growbuf import GrowArray
         >>> samples = GrowArray([1.0])
@@ -802,8 +803,8 @@ class GrowArray:
     ) -> Any:
         """Return the index of the largest item, the first one if several are equal.
 
-        axis, out, keepdims: as for sum(). Without an
-        axis the index counts items, in the order of ravel().
+        axis, out, keepdims: as for sum(). Without an axis, the items are counted in the
+        order of ravel().
 
         Raise ValueError if there is no item. Reads the items once.
 
@@ -821,8 +822,8 @@ class GrowArray:
     ) -> Any:
         """Return the index of the smallest item, the first one if several are equal.
 
-        axis, out, keepdims: as for sum(). Without an
-        axis the index counts items, in the order of ravel().
+        axis, out, keepdims: as for sum(). Without an axis, the items are counted in the
+        order of ravel().
 
         Raise ValueError if there is no item. Reads the items once.
 
@@ -838,9 +839,9 @@ class GrowArray:
         kind: str = "introselect",
         order: str | Sequence[str] | None = None,
     ) -> ndarray:
-        """Return the indexes that would partition the items, see partition().
+        """Return the indexes in the order in which partition() would put the items.
 
-        kth: the position, or positions, whose items are as if all were sorted.
+        kth: an index, or several. It gets the item that sorting would put there.
         axis: along which axis; None takes all items as one axis.
         kind: the algorithm; there is only 'introselect'.
         order: for records, the fields to compare, in this order.
@@ -917,13 +918,13 @@ class GrowArray:
         out: ndarray | GrowArray | None = None,
         mode: Literal["raise", "wrap", "clip"] = "raise",
     ) -> Any:
-        """Return an array whose items come from `choices`, as the items tell.
+        """Return an array of items of `choices`; each item says from which of them.
 
-        choices: a sequence of arrays; an item n takes from the n-th of them.
+        choices: a sequence of arrays. An item n selects from choices[n].
         out: an array for the result.
-        mode: what is done with a number that is out of bounds.
+        mode: what is done with an item that is out of bounds.
 
-        Raise ValueError for such a number if mode is 'raise'. Costs the result.
+        Raise ValueError for such an item if mode is 'raise'. Costs the result.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1, 0]).choose([[10, 20], [30, 40]]).tolist()
@@ -937,7 +938,7 @@ class GrowArray:
         out: ndarray | GrowArray | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Return the items, none of them below `min` or above `max`.
+        """Return the items; `min` replaces smaller ones, and `max` larger ones.
 
         min, max: the bounds; None is no bound.
         out: an array for the result; the array itself to change it in place.
@@ -958,11 +959,12 @@ class GrowArray:
     ) -> ndarray:
         """Return the parts along an axis for which a condition is true.
 
-        condition: bools, one for each part; parts that have none are left out.
+        condition: bools, one for each part; parts after the last bool are left out.
         axis: along which axis; None takes all items as one axis.
         out: an array for the result.
 
-        Raise ValueError if condition has more than one axis. Costs one copy of the result.
+        Raise ValueError if condition has more than one axis. Costs one copy of the
+        result.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1, 2, 3]).compress([True, False, True]).tolist()
@@ -991,12 +993,12 @@ class GrowArray:
         dtype: DTypeLike = None,
         out: ndarray | GrowArray | None = None,
     ) -> ndarray:
-        """Return the product of the items up to each one.
+        """Return for each item the product of all items up to it.
 
         axis, dtype, out: as for sum().
 
         Raise numpy.exceptions.AxisError, a ValueError, for an axis that does not exist.
-        Reads the items once; the result is as long.
+        Reads the items once; the result has as many.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1, 2, 3]).cumprod().tolist()
@@ -1009,12 +1011,12 @@ class GrowArray:
         dtype: DTypeLike = None,
         out: ndarray | GrowArray | None = None,
     ) -> ndarray:
-        """Return the sum of the items up to each one.
+        """Return for each item the sum of all items up to it.
 
         axis, dtype, out: as for sum().
 
         Raise numpy.exceptions.AxisError, a ValueError, for an axis that does not exist.
-        Reads the items once; the result is as long.
+        Reads the items once; the result has as many.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1, 2, 3]).cumsum().tolist()
@@ -1022,7 +1024,7 @@ class GrowArray:
         """
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> ndarray:
-        """Return the items whose two indexes are equal. A view that cannot be written to.
+        """Return the items whose two indexes are equal. A read-only view.
 
         offset: how far the diagonal is above the main one; below if it is negative.
         axis1, axis2: the axes of the two indexes.
@@ -1040,7 +1042,7 @@ class GrowArray:
         other: the right side.
         out: an array for the result, of exactly its shape and dtype.
 
-        Raise ValueError if the shapes do not fit. Costs a product of matrices.
+        Raise ValueError if the shapes do not fit. Costs one multiplication of matrices.
 
         >>> from growbuf import GrowArray
         >>> int(GrowArray([1, 2]).dot([3, 4]))
@@ -1157,7 +1159,7 @@ class GrowArray:
 
         axis, dtype, out, keepdims, where: as for sum().
 
-        Of no items it is NaN, with a RuntimeWarning. Raise
+        Without items it is NaN, with a RuntimeWarning. Raise
         numpy.exceptions.AxisError, a ValueError, for an axis that does not exist. Reads
         the items once.
 
@@ -1203,9 +1205,9 @@ class GrowArray:
         kind: str = "introselect",
         order: str | Sequence[str] | None = None,
     ) -> None:
-        """Reorder the items in place, so that none before the k-th is larger than it.
+        """Reorder items in place: no larger one before kth, no smaller one after it.
 
-        kth: the position, or positions, whose items are as if all were sorted.
+        kth: an index, or several. It gets the item that sorting would put there.
         axis: along which axis.
         kind: the algorithm; there is only 'introselect'.
         order: for records, the fields to compare, in this order.
@@ -1250,7 +1252,7 @@ class GrowArray:
         """Set the items at some indexes, in place.
 
         indices: of items, in the order of ravel().
-        values: what they become; repeated if there are fewer.
+        values: the new items; they are repeated if there are too few.
         mode: what is done with an index that is out of bounds.
 
         Raise IndexError for such an index if mode is 'raise'. Writes each of the items.
@@ -1363,9 +1365,9 @@ class GrowArray:
         align: bool | None = None,
         uic: bool | None = None,
     ) -> None:
-        """Do nothing, or raise ValueError if a flag would change: set those of a view.
+        """Raise ValueError if a flag would change: set the flags of a view instead.
 
-        write, align, uic: the flags of an ndarray; None keeps one as it is.
+        write, align, uic: the flags of an ndarray; None changes nothing.
 
         Costs nothing.
 
@@ -1386,7 +1388,7 @@ class GrowArray:
     ) -> None:
         """Sort the items in place.
 
-        axis: along which axis; to sort rows of one number, leave it out.
+        axis: along which axis; by default the last.
         kind: 'quicksort' (if it is None), 'mergesort', 'heapsort' or 'stable'.
         order: for records, the fields to compare, in this order.
         stable: whether equal items keep their order; in place of kind, from NumPy 2 on.
@@ -1430,7 +1432,7 @@ class GrowArray:
         ddof: the divisor is the number of items minus this.
         mean: the mean, if it is known already. From NumPy 2 on.
 
-        Of no items it is NaN, with a RuntimeWarning. Raise
+        Without items it is NaN, with a RuntimeWarning. Raise
         numpy.exceptions.AxisError, a ValueError, for an axis that does not exist. Reads
         the items twice, and takes memory for the squares.
 
@@ -1452,11 +1454,11 @@ class GrowArray:
         """Return the sum of the items, along axes.
 
         axis: along which axis, or axes as a tuple; None takes all items together.
-        dtype: in which the result is computed: by default the array's own, and a larger
-        one for small integers.
+        dtype: that of the result: by default the array's own, or a larger one for small
+        integers.
         out: an array for the result, of its shape.
-        keepdims: whether the axes stay in the result, with length 1.
-        initial: what the sum begins with; for max() and min(), the result for no items.
+        keepdims: whether the result keeps these axes, with length 1.
+        initial: what the calculation starts with; the result if there is no item.
         where: bools; only items for which they are true count.
 
         Raise numpy.exceptions.AxisError, a ValueError, for an axis that does not exist.
@@ -1487,7 +1489,7 @@ class GrowArray:
         out: ndarray | GrowArray | None = None,
         mode: Literal["raise", "wrap", "clip"] = "raise",
     ) -> Any:
-        """Return the items at some indexes. To remove all rows, see detach().
+        """Return the items at some indexes. To remove the first rows, see detach().
 
         indices: the indexes, in an array of any shape.
         axis: along which axis; None takes all items as one axis.
@@ -1608,7 +1610,7 @@ class GrowArray:
         ddof: the divisor is the number of items minus this.
         mean: the mean, if it is known already. From NumPy 2 on.
 
-        Of no items it is NaN, with a RuntimeWarning. Raise
+        Without items it is NaN, with a RuntimeWarning. Raise
         numpy.exceptions.AxisError, a ValueError, for an axis that does not exist. Reads
         the items twice, and takes memory for the squares.
 

@@ -2,8 +2,8 @@
 
     python examples/archive.py
 
-zipfile and numpy.save write to a GrowIO as to any file. Its attribute `buffer` has what
-they wrote. It can be sent or stored without a copy.
+zipfile and numpy.save write to a GrowIO as to any file. Its attribute `buffer` is a
+GrowBuffer with the bytes that they wrote. It can be sent or stored without a copy.
 """
 
 import zipfile
@@ -14,7 +14,7 @@ from growbuf import GrowIO
 
 
 def pack(arrays, notes):
-    """Return a GrowIO with a zip archive: a file for each array, and the notes."""
+    """Return a GrowIO with a zip archive of the notes and a file for each array."""
     file = GrowIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("notes.txt", notes)
@@ -26,7 +26,7 @@ def pack(arrays, notes):
 
 
 def unpack(file):
-    """Return the arrays of such an archive."""
+    """Return {name: array} of an archive that pack() made."""
     with zipfile.ZipFile(file) as archive:
         return {
             name.removesuffix(".npy"): np.load(GrowIO(archive.read(name)))

@@ -2,10 +2,10 @@
 
     python examples/collect_wav.py [FILE]
 
-For each block that is read, it prints the level of the last tenth of a second. That is a
-view of several blocks in one piece, without a copy, and the array can still grow. The
-samples of the file must have 16 bits. Without a FILE, the program makes one in memory: a
-tone that becomes louder.
+After each block that it reads, the program prints the level of the last tenth of a
+second. It computes this from one view that shows several blocks, without a copy. The
+array can still grow while the view exists. The samples of the file must have 16 bits.
+Without a FILE, the program makes one in memory: a tone that becomes louder.
 """
 
 import sys
@@ -32,13 +32,13 @@ def make_tone(seconds=1.0, rate=8000):
 
 
 def blocks(source):
-    """Yield arrays of frames, with a row for each frame and a column for each channel."""
+    """Yield arrays with a row for each frame and a column for each channel."""
     while data := source.readframes(BLOCK):
         yield np.frombuffer(data, "<i2").reshape(-1, source.getnchannels())
 
 
 def decibels(samples):
-    """Return the level of samples; the largest possible sine wave has 0 dB."""
+    """Return the level of samples. The loudest possible sine wave has 0 dB."""
     rms = np.sqrt(np.mean(np.square(samples, dtype="f8")))
     return 20 * np.log10(max(rms, 1) / (FULL_SCALE / np.sqrt(2)))
 

@@ -2,9 +2,9 @@
 
     python examples/download.py [URL]
 
-The body of an HTTP response is read into a GrowBuffer, and NumPy uses it there. The URL
-must return float64 values. Without a URL, a server in this process sends some, without
-saying beforehand how many.
+The program reads the body of an HTTP response into a GrowBuffer, and makes a NumPy
+array of the same memory. The URL must return float64 values. Without a URL, a server in
+this process sends some values and does not announce how many.
 """
 
 import sys
@@ -46,8 +46,8 @@ def serve():
 def download(url):
     """Return the body of the response as a GrowBuffer.
 
-    A connection that breaks ends the body too. So compare the length with the announced
-    one, if the server has announced it.
+    The body also ends if the connection breaks. So its length is compared with the one
+    that the server announced, if any. Raise ConnectionError if bytes are missing.
     """
     body = GrowBuffer()
     with urlopen(url) as response:

@@ -3,9 +3,10 @@
     python examples/frame_receiver.py        4 MiB of frames
     python examples/frame_receiver.py 128    as many MiB
 
-The socket writes each frame into the array's own memory. A frame becomes part of the
-array when it is complete. The reader looks at all frames received so far, again and
-again, without a lock or a copy, and checks each frame that it has not seen yet.
+The bytes of each frame are received directly into the array's own memory. A frame
+becomes part of the array when it is complete. The reader takes views of all frames
+received so far, again and again, without a lock or a copy. It checks the frames that it
+has not seen yet, and a few of the others again.
 """
 
 import socket
@@ -17,8 +18,8 @@ import numpy as np
 from growbuf import GrowArray
 
 WIDTH = 1000  # numbers in a frame
-LAST = 10  # frames that the reader checks again at each look
-BATCH = 64  # frames that are sent at once, in pieces that end within a frame
+LAST = 10  # frames that the reader has seen and checks again at each look
+BATCH = 64  # frames that are sent together, in pieces that end within a frame
 
 
 def frame_value(number):
@@ -26,7 +27,7 @@ def frame_value(number):
 
 
 def send(peer, nframes):
-    """Send frames; all numbers of one are equal."""
+    """Send frames. All numbers of a frame are equal."""
     with peer:
         for first in range(0, nframes, BATCH):
             numbers = np.arange(first, min(first + BATCH, nframes))
@@ -45,7 +46,7 @@ def receive(sock, frames, done):
 
 
 def watch(frames, done):
-    """Look at the frames until all are received; return how many looks and errors."""
+    """Check frames until all are received; return the number of looks and of errors."""
     looks = seen = wrong = 0
     finished = False
     while not finished:

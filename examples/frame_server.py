@@ -1,11 +1,11 @@
-"""An asyncio server that receives messages into one GrowBuffer and answers each.
+"""An asyncio server that receives messages into one GrowBuffer and replies to each.
 
     python examples/frame_server.py
 
 A message is four bytes with its length, big-endian, and then that many bytes. The event
-loop writes received bytes into the free tail of the buffer. The server takes complete
-messages off its front. Neither moves the bytes that stay. It answers each message with
-its SHA-256.
+loop writes received bytes into the free memory after the last byte of the buffer. The
+server removes complete messages from the front. Both usually leave the other bytes in
+place. The server replies to each message with its SHA-256.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class FrameServer(asyncio.BufferedProtocol):
 
 
 async def ask(host, port, messages):
-    """Send all messages at once; return the digests that the server sends back."""
+    """Send all messages, then return the digests that the server sends back."""
     reader, writer = await asyncio.open_connection(host, port)
     for message in messages:
         writer.write(HEADER.pack(len(message)) + message)

@@ -3,8 +3,8 @@
     python examples/live.py               plot in a window until it is closed
     python examples/live.py picture.png   plot for a second, then write a file
 
-The plot keeps views of the array's memory, and the array can still grow. Where no window
-can be opened, it writes live.png. Needs matplotlib.
+The plot keeps views of the array's memory, and the array can still grow. If no window
+can be opened, the program writes live.png. It needs matplotlib.
 """
 
 import math
@@ -48,7 +48,7 @@ def acquired():
 
 
 def draw(line, samples):
-    """Draw all rows that exist now; both columns are parts of one view."""
+    """Draw all rows that exist now. x and y are columns of one view."""
     rows = samples.array
     line.set_data(rows[:, 0], rows[:, 1])
     line.axes.set_xlim(0, max(1, len(rows) / RATE))

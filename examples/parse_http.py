@@ -2,9 +2,10 @@
 
     python examples/parse_http.py
 
-h11 keeps received bytes in a `bytearray()`. In your own code the change is one line,
-`from growbuf import GrowBuffer as bytearray`. Here the name `bytearray` is set in h11's
-module instead. A request is sent over a socket pair and parsed with each of the types.
+h11 keeps received bytes in a `bytearray()`. In your own code you would change one line:
+`from growbuf import GrowBuffer as bytearray`. This program sets the name `bytearray` in
+h11's module instead. It sends a request over a socket pair, and parses it once with
+each type.
 """
 
 import socket
