@@ -159,8 +159,7 @@ buffer_type(PyTypeObject *type)
 
 /* Reuse the memory of deallocated buffers.
  *   keep_dead  From now on keep deallocated buffers of `type`. This does nothing if
- *   those
- *              of another type are kept already.
+ *              those of another type are kept already.
  *   free_dead  If buffers of `type` are kept, free those that there are.
  *   drop_dead  If buffers of `type` are kept, free them and keep none from now on. */
 void buffer_keep_dead(const PyTypeObject *type);
