@@ -106,7 +106,8 @@ args_open_bytes(PyObject *object, struct args_bytes *bytes)
         return false;
     }
     if (PyObject_GetBuffer(object, &bytes->view, PyBUF_SIMPLE) < 0) {
-        /* It has too many views; or, without a GIL, another thread released it. */
+        /* It has as many views as it can have. Without a GIL, another thread may have
+         * released it. */
         PyErr_Clear();
         return false;
     }

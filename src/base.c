@@ -31,7 +31,7 @@ new_from_bytearray(PyTypeObject *type, PyByteArrayObject *base)
     return buffer_copy(type, (struct piece){base->ob_start, length});
 }
 
-/* As base_wrap(), for one object that is not a list or tuple, or for an item. */
+/* As base_wrap(), for one object. The items of a list or tuple are not replaced. */
 static PyObject *
 wrap_one(PyTypeObject *type, PyObject *result)
 {
@@ -109,7 +109,7 @@ base_call(PyObject *op, enum base_method method, PyObject *const *args,
         all[i + 1] = args[i];
     }
     PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op); /* since 3.14 the base does so too */
+    Py_BEGIN_CRITICAL_SECTION(op); /* since 3.14 the base does this, too */
     buffer_hold(buffer_cast(op));
     result = PyObject_Vectorcall(state_of(op)->base[method], all, (size_t)nargs + 1,
                                  kwnames);
@@ -128,7 +128,7 @@ base_remainder(PyObject *left, PyObject *right)
     PyObject *result;
     PyTypeObject *type = buffer_type(Py_TYPE(left));
     Py_BEGIN_CRITICAL_SECTION2(left, right);
-    if (type != NULL) { /* the base itself does not hold it (gh-142557) */
+    if (type != NULL) { /* nb_remainder() does not hold it (gh-142557) */
         buffer_hold(buffer_cast(left));
     }
     result = PyByteArray_Type.tp_as_number->nb_remainder(left, right);

@@ -141,8 +141,8 @@ extend_from_iterable(PyObject *op, PyObject *iterable)
     return rc;
 }
 
-/* extend() inserts at the old end, as bytearray does. Without a GIL it appends, because
- * it may be another thread that has moved the end. */
+/* extend() inserts at the old end, as bytearray does. Without a GIL it appends at the
+ * new end, because another thread may have appended in the meantime. */
 #ifdef Py_GIL_DISABLED
 enum { AT_OLD_END = false };
 #else

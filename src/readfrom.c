@@ -201,8 +201,8 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
         nbytes = READ_ERROR;
     }
     spare_end_reader(op, view);
-    /* Kept until here, because until the commit only the view prevents other threads
-     * from appending. */
+    /* The view is released only now: before the commit it prevents other threads from
+     * appending. */
     Py_DECREF(view);
     return nbytes;
 }

@@ -18,8 +18,8 @@ new_buffer(PyObject *op)
 
 /* ------------------------------------------------------------------------- take */
 
-/* Replace a `*nbytes` of -1 by the length. Raise ValueError, which says that it cannot
- * `action` them, if the buffer has fewer than `*nbytes`. */
+/* If `*nbytes` is -1, set it to the length. Raise ValueError if the buffer has fewer
+ * than `*nbytes` bytes. `action` is the verb of the message: take or freeze. */
 static int
 check_nbytes(const BufferObject *self, const char *action, Py_ssize_t *nbytes)
 {
@@ -355,7 +355,7 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
         return reduce_out_of_band(op);
     }
     PyObject *reduced;
-    Py_BEGIN_CRITICAL_SECTION(op); /* bytearray of 3.13 does not do so */
+    Py_BEGIN_CRITICAL_SECTION(op); /* bytearray of 3.13 takes no lock */
     BufferObject *self = buffer_cast(op);
     buffer_hold(self);
     reduced =
