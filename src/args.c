@@ -1,4 +1,4 @@
-/* args: the only conversions of a call's arguments. */
+/* args: conversion of the arguments of a call. */
 #include "args.h"
 
 #include "buffer.h"
@@ -81,8 +81,8 @@ args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbyt
     return 0;
 }
 
-/* Whether a memoryview is contiguous and not released. Asking it for its bytes would
- * raise otherwise, and that fails with a MemoryError if memory is short. */
+/* Whether a memoryview is contiguous and not released. For any other memoryview
+ * PyObject_GetBuffer() would raise, and creating that exception takes memory. */
 static bool
 is_readable(PyObject *view)
 {
@@ -106,7 +106,9 @@ args_open_bytes(PyObject *object, struct args_bytes *bytes)
         return false;
     }
     if (PyObject_GetBuffer(object, &bytes->view, PyBUF_SIMPLE) < 0) {
-        PyErr_Clear(); /* without a GIL: a memoryview that was released just now */
+        /* It has as many views as it can have. Without a GIL, another thread may have
+         * released it. */
+        PyErr_Clear();
         return false;
     }
     bytes->piece = (struct piece){bytes->view.buf, (size_t)bytes->view.len};

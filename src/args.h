@@ -1,4 +1,4 @@
-/* args: the only conversions of a call's arguments.
+/* args: conversion of the arguments of a call.
  *
  * Converting an argument may run user code, such as an __index__ that clears a buffer.
  * So callers convert all arguments first and read lengths afterwards. A function that
@@ -13,8 +13,9 @@
 
 #include "find.h"
 
-/* Read the value of a small int. This calls no function of Python, and nearly all bytes
- * and indexes are small. Return false for a larger int and for any other object. */
+/* Store the value of a small int in `*value`. Nearly all bytes and indexes are small,
+ * and reading them here saves a call into the interpreter. Return false for a larger
+ * int and for any other object. */
 static inline bool
 args_small_int(PyObject *item, Py_ssize_t *value)
 {
@@ -36,10 +37,11 @@ args_small_int(PyObject *item, Py_ssize_t *value)
     return true;
 }
 
-/* The part of args_byte() for all objects except small ints in range(256). */
+/* As args_byte(). Called for all objects except small ints in range(256). */
 int args_byte_slow(PyObject *item, unsigned char *value);
 
-/* Convert an object to a byte, as bytearray does. */
+/* Convert an item to a byte. Raise ValueError for an int out of range(256), as
+ * bytearray does. */
 static inline int
 args_byte(PyObject *item, unsigned char *value)
 {
@@ -54,13 +56,13 @@ args_byte(PyObject *item, unsigned char *value)
 /* Convert an index. Raise OverflowError if it does not fit into Py_ssize_t. */
 int args_index(PyObject *number, Py_ssize_t *index);
 
-/* The part of args_file_size() for all arguments except one small int. pre: *size is
- * -1, which stays for None. */
+/* As args_file_size(). Called unless there is no argument, or only a small int. pre:
+ * `*size` is -1, the value for None. */
 int args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
                         Py_ssize_t *size);
 
-/* Convert the only argument of a file's method such as read(): a number of bytes. It is
- * -1 for None and if there is no argument. */
+/* Convert the optional argument of a file's method such as read(): a number of bytes,
+ * which may be negative. Without an argument, and for None, `*size` becomes -1. */
 static inline int
 args_file_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
                Py_ssize_t *size)
@@ -71,18 +73,19 @@ args_file_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
                : args_file_size_slow(name, args, nargs, size);
 }
 
-/* Convert the argument `name`, a number of bytes. It must be `min` or more. */
+/* Convert the argument `name`, a number of bytes. Raise TypeError for an object that is
+ * not an int, OverflowError for a number too large, ValueError for one below `min`. */
 int args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes);
 
 /* The bytes of an argument. They stay at one address until args_close_bytes(). */
 struct args_bytes {
     struct piece piece;
-    Py_buffer view; /* if its `obj` is not NULL, it prevents changes of the length */
+    Py_buffer view; /* prevents changes of the length, unless `obj` is NULL */
 };
 
 /* Get the bytes of a bytes, bytearray, GrowBuffer or memoryview. Return false for any
- * other object, and for a memoryview that is released or not contiguous. This runs no
- * user code and raises nothing. */
+ * other object, which includes instances of subclasses, and for a memoryview that is
+ * released or not contiguous. This runs no user code and raises nothing. */
 bool args_open_bytes(PyObject *object, struct args_bytes *bytes);
 
 static inline void
@@ -93,7 +96,8 @@ args_close_bytes(struct args_bytes *bytes)
     }
 }
 
-/* The part of args_sort() for arguments passed by name. pre: the others are stored. */
+/* As args_sort(), for the arguments passed by name. pre: those passed by position are
+ * in `values`, and the other values are NULL. */
 bool args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
                      const char *const *names, Py_ssize_t nparams, PyObject **values);
 

@@ -5,12 +5,12 @@
 
 /* ------------------------------------------------------------ wrapping a result */
 
-/* From this length on a heap block is taken over and not copied. */
+/* Fewer bytes than this are copied. A heap block of more is taken over. */
 enum { ADOPT_MIN = 2048 };
 
-/* Return a new buffer with the bytes of a bytearray that no other code has a reference
- * to. Take over its heap block if the block is large. Since 3.15 a bytearray keeps its
- * bytes in a bytes object, so they are copied. */
+/* Return a new buffer with the bytes of a bytearray. If they are many, and no other
+ * code has a reference to the bytearray, take over its heap block. Since 3.15 a
+ * bytearray keeps its bytes in a bytes object, so they are always copied. */
 static PyObject *
 new_from_bytearray(PyTypeObject *type, PyByteArrayObject *base)
 {
@@ -31,6 +31,7 @@ new_from_bytearray(PyTypeObject *type, PyByteArrayObject *base)
     return buffer_copy(type, (struct piece){base->ob_start, length});
 }
 
+/* As base_wrap(), for one object. The items of a list or tuple are not replaced. */
 static PyObject *
 wrap_one(PyTypeObject *type, PyObject *result)
 {
@@ -108,7 +109,7 @@ base_call(PyObject *op, enum base_method method, PyObject *const *args,
         all[i + 1] = args[i];
     }
     PyObject *result;
-    Py_BEGIN_CRITICAL_SECTION(op); /* the base takes it itself since 3.14 */
+    Py_BEGIN_CRITICAL_SECTION(op); /* since 3.14 the base does this, too */
     buffer_hold(buffer_cast(op));
     result = PyObject_Vectorcall(state_of(op)->base[method], all, (size_t)nargs + 1,
                                  kwnames);
@@ -127,7 +128,7 @@ base_remainder(PyObject *left, PyObject *right)
     PyObject *result;
     PyTypeObject *type = buffer_type(Py_TYPE(left));
     Py_BEGIN_CRITICAL_SECTION2(left, right);
-    if (type != NULL) { /* because the base takes no export of it (gh-142557) */
+    if (type != NULL) { /* nb_remainder() does not hold it (gh-142557) */
         buffer_hold(buffer_cast(left));
     }
     result = PyByteArray_Type.tp_as_number->nb_remainder(left, right);

@@ -1,5 +1,5 @@
 /* base: calls to bytearray's own methods and slots. While one runs, no other code can
- * change the length. A bytearray that it returns is turned into a GrowBuffer.
+ * change the length of the buffer. A bytearray that it returns becomes a GrowBuffer.
  *
  * A method of GrowBuffer computes its result itself if the arguments are of common
  * types. It passes all other arguments to the method of bytearray, so that conversions,
@@ -11,8 +11,8 @@
 #include "buffer.h"
 #include "state.h"
 
-/* The names of the methods that are called here. BASE_LOCKED are those that GrowBuffer
- * would inherit as they are, if the base took the lock. */
+/* The names of the methods that base_call() can call. GrowBuffer inherits those of
+ * BASE_LOCKED where bytearray's own methods take the lock. */
 /* clang-format off */
 #ifdef BUFFER_UNLOCKED_BASE
 #define BASE_LOCKED(DO)                                                                \
@@ -36,30 +36,32 @@ enum base_method { BASE_METHODS(BASE_INDEX) BASE_NMETHODS };
 /* Look up the methods and store them in the module's state. */
 int base_state_init(struct state *state);
 
-/* Call a method of bytearray and return its result through base_wrap(). User code that
- * runs in the call cannot change the length: it gets a BufferError. */
+/* Call a method of bytearray, and return what base_wrap() makes of its result. User
+ * code that runs in the call cannot change the length: it gets a BufferError. */
 PyObject *base_call(PyObject *op, enum base_method method, PyObject *const *args,
                     Py_ssize_t nargs, PyObject *kwnames);
 
-/* Return `result` with each bytearray in it replaced by a GrowBuffer. The reference to
- * `result` is consumed. NULL is returned as NULL. */
+/* Convert the result of a method of bytearray: replace a bytearray, or each bytearray
+ * in a list or tuple, by a GrowBuffer. Return any other object unchanged, and NULL for
+ * NULL. The reference to `result` is consumed. */
 PyObject *base_wrap(PyTypeObject *type, PyObject *result);
 
-/* Call a slot of bytearray; the length cannot change meanwhile. */
+/* Call bytearray's % and `in`. The length cannot change in the meantime. */
 PyObject *base_remainder(PyObject *left, PyObject *right);
 int base_contains(PyObject *op, PyObject *value);
 
 #ifdef BUFFER_UNLOCKED_BASE
+/* Call a slot of bytearray under the lock, which it does not take itself. */
 PyObject *base_item(PyObject *op, Py_ssize_t index);
 PyObject *base_repr(PyObject *op);
 PyObject *base_str(PyObject *op);
 #endif
 
-/* Complete a table that has `count` methods and space for `max`, and return the new
- * count. A method without a docstring gets bytearray's. The methods of bytearray that
- * are missing are added, except class and static methods: a method in the type's own
- * dictionary is called faster than an inherited one. If there is no space for them,
- * raise SystemError and return -1. */
+/* Complete GrowBuffer's table, which has `count` methods and space for `max`. A method
+ * without a docstring gets bytearray's. The methods of bytearray that are missing are
+ * added, because a method in the type's own dictionary is called faster than an
+ * inherited one. Class and static methods are not added. Return the new count. If there
+ * is no space for all methods, raise SystemError and return -1. */
 Py_ssize_t base_complete(PyMethodDef *methods, size_t count, size_t max);
 
 #endif

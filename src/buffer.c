@@ -1,4 +1,4 @@
-/* buffer: every change of the bytes of a GrowBuffer. */
+/* buffer: the functions that change the length of a GrowBuffer, or move its bytes. */
 #include "buffer.h"
 
 #include <errno.h>
@@ -8,11 +8,11 @@
 
 /* ------------------------------------------------------------- what exports prevent */
 
-/* What is to be done to the length. */
+/* What a caller is about to do to the length. */
 enum change { APPENDING, REMOVING_FIRST, OTHER_CHANGE };
 
-/* Raise BufferError. The message begins as bytearray's does. It says what would be
- * allowed. */
+/* Raise BufferError. The message begins as bytearray's does, and then says what the
+ * user can do. */
 static int
 refuse_exported(const BufferObject *self, enum change change)
 {
@@ -35,16 +35,16 @@ refuse_exported(const BufferObject *self, enum change change)
     return -1;
 }
 
-/* Whether a spare is outstanding of which nothing can be committed any more: it was
- * committed, or readfrom() has ended. */
+/* Whether a spare is outstanding that commit() cannot use any more: it was committed,
+ * or readfrom() has ended. */
 static bool
 is_committed(const BufferObject *self)
 {
     return buffer_spare_is_outstanding(self) && self->extra->spare->start == NULL;
 }
 
-/* Whether the memoryview of the spare shows memory of the buffer's store. After the
- * store was moved to another reservation it shows the old one. */
+/* Whether the memoryview of the spare shows memory of the buffer's store. It does not
+ * if the store was moved to another reservation after the memoryview was made. */
 static bool
 spare_shows_store(const BufferObject *self)
 {
@@ -52,8 +52,8 @@ spare_shows_store(const BufferObject *self)
     return !views_see_old(&extra->views, extra->spare->position);
 }
 
-/* Make `copy` a store with a copy of the bytes of the buffer, its limit and its
- * prefault setting. */
+/* Initialize `copy` with a copy of the buffer's bytes, its limit and its prefault
+ * setting. */
 static int
 copy_store(const BufferObject *self, struct store *copy)
 {
@@ -74,10 +74,10 @@ copy_store(const BufferObject *self, struct store *copy)
     return 0;
 }
 
-/* Give the memory that the memoryview of a committed spare shows to the spare, which
- * frees it when the memoryview is released. The buffer continues with a copy of its
- * bytes in other memory; or with its own memory, if that is not what the memoryview
- * shows. pre: there is no other export. */
+/* Make a committed spare the owner of the memory that its memoryview shows. The spare
+ * frees that memory when the memoryview is released. If it is the buffer's present
+ * memory, the buffer continues with a copy of its bytes in other memory. pre: there is
+ * no other export. */
 static int
 detach_spare(BufferObject *self)
 {
@@ -178,7 +178,7 @@ buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbyt
 
 /* ----------------------------------------------------------- replacing and removing */
 
-/* Remove the first `nbytes` bytes, of which there are exports. */
+/* Remove the first `nbytes` bytes while there are exports. */
 static int
 remove_first(BufferObject *self, size_t nbytes)
 {
@@ -186,7 +186,7 @@ remove_first(BufferObject *self, size_t nbytes)
         return -1;
     }
     struct buffer_trace before = buffer_trace_of(&self->store);
-    if (!buffer_is_exported(self)) { /* a committed spare was detached */
+    if (!buffer_is_exported(self)) { /* the check has detached a committed spare */
         return buffer_publish_change(self, before,
                                      store_splice(&self->store, 0, nbytes, 0));
     }
@@ -199,8 +199,8 @@ remove_first(BufferObject *self, size_t nbytes)
     return buffer_publish_change(self, before, error);
 }
 
-/* If the buffer has a heap block and all its bytes are removed, give the memory back.
- * Return whether that was done. */
+/* If all bytes of a heap block are removed, do so and give the memory back. Return
+ * whether that was done. */
 static inline bool
 drop_block(BufferObject *self, size_t removed)
 {
@@ -224,7 +224,7 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     if (inserted == 0 && !buffer_is_exported(self) &&
         (at == 0 || at + removed == self->store.length) &&
         (store_cut(&self->store, at, removed) || drop_block(self, removed))) {
-        /* The commonest cases. tracemalloc need not hear of them. */
+        /* The most common cases. No span changes, so tracemalloc is not told. */
         buffer_forget_spare(self);
         buffer_publish(self);
         assert(buffer_check(self) == NULL);
@@ -294,7 +294,7 @@ buffer_take(BufferObject *self, size_t nbytes, struct store *taken)
     return buffer_publish_change(self, before, 0);
 }
 
-/* Swap the buffer's store and `store`, whatever the exports are. */
+/* Swap the buffer's store and `store`, without a check of the exports. */
 static int
 swap_stores(BufferObject *self, struct store *store)
 {
@@ -308,9 +308,10 @@ swap_stores(BufferObject *self, struct store *store)
 int
 buffer_exchange(BufferObject *self, struct store *store)
 {
-    bool always = PY_VERSION_HEX >= 0x030F0000 || store_is_limited(store) ||
-                  store_is_limited(&self->store) || buffer_spare_is_outstanding(self);
-    if ((always || self->store.length + store->length > 0) &&
+    bool checks_empty = PY_VERSION_HEX >= 0x030F0000 || store_is_limited(store) ||
+                        store_is_limited(&self->store) ||
+                        buffer_spare_is_outstanding(self);
+    if ((checks_empty || self->store.length + store->length > 0) &&
         buffer_check_resizable(self) < 0) {
         return -1;
     }

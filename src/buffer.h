@@ -1,10 +1,10 @@
-/* buffer: every change of the bytes of a GrowBuffer: appended, inserted, removed, moved
- * to another store. Each function checks the exports, calls the store, and publishes
- * what the store is then.
+/* buffer: the functions that append, insert and remove bytes of a GrowBuffer, or move
+ * its bytes to another store. Each one checks the exports, calls the store, and
+ * publishes the new address and length.
  *
- * An export other than the pin prevents most changes, because code that is running, or
- * that has a view, uses the bytes. Exceptions are made for a buffer with a limit, and
- * for a view that spare() returned and that was committed.
+ * An export other than the pin prevents most changes, because running code or a view
+ * uses the bytes. There are two exceptions: a buffer with a limit allows some changes
+ * while views exist, and a spare that was committed does not prevent changes.
  *
  * As in buffer_object.h, callers hold the lock, and a function that returns -1 has set
  * an exception and left the buffer unchanged.
@@ -14,14 +14,15 @@
 
 #include "buffer_object.h"
 
-/* Raise BufferError if the length cannot change, because there are exports. If the only
- * export is a spare that was committed, move the bytes to other memory: they are
- * somewhere else afterwards.
- *   growable   for growing at the end. If the store has a limit that moves no byte, so
+/* Raise BufferError if exports prevent a change of the length. If the only export is a
+ * committed spare that would prevent it, the buffer continues in other memory: its
+ * bytes have another address afterwards.
+ *   resizable  for any change.
+ *   growable   for growing at the end. If the store has a limit, that moves no byte, so
  *              views are allowed.
  *   removable  for removing bytes from the front. If the store has a limit, views are
  *              allowed (views.h).
- * All three raise while a spare is not committed. */
+ * All three raise while a spare is outstanding and not committed. */
 int buffer_check_resizable(BufferObject *self);
 int buffer_check_growable(BufferObject *self);
 int buffer_check_removable(BufferObject *self);
@@ -31,12 +32,13 @@ int buffer_check_committable(BufferObject *self);
 
 /* -------------------------------------------------------------------------- growing */
 
-/* Call `grow`, a function of the store that appends bytes or adds capacity. */
+/* If the exports allow growing, call `grow`, a function of the store that appends bytes
+ * or adds capacity. */
 int buffer_grow(BufferObject *self, int (*grow)(struct store *, size_t), size_t nbytes);
 
-/* Append `nbytes` bytes. The caller writes their values before any other code runs.
- * Nothing is done for 0 bytes (nbytes - 1 is SIZE_MAX then), because an empty store has
- * no NUL of its own to write. */
+/* Append `nbytes` bytes. The caller writes their values before any other code runs. 0
+ * bytes must not reach store_commit(), because all empty stores share one NUL, which is
+ * never written. So the condition is true for 0, where nbytes - 1 wraps to SIZE_MAX. */
 static inline int
 buffer_append(BufferObject *self, size_t nbytes)
 {
@@ -55,7 +57,7 @@ buffer_append_zeros(BufferObject *self, size_t nbytes)
     return nbytes == 0 ? 0 : buffer_grow(self, store_append_zeros, nbytes);
 }
 
-/* Make the capacity at least `capacity` bytes in all. */
+/* Make the capacity at least `capacity` bytes. */
 static inline int
 buffer_reserve(BufferObject *self, size_t capacity)
 {
@@ -77,7 +79,7 @@ buffer_make_tailroom(BufferObject *self, size_t nbytes)
 static inline void
 buffer_commit(BufferObject *self, size_t nbytes)
 {
-    if (nbytes > 0) { /* an empty store has no NUL of its own to write */
+    if (nbytes > 0) { /* the NUL of an empty store must not be written */
         store_commit(&self->store, nbytes);
         buffer_publish(self);
     }
@@ -92,7 +94,7 @@ buffer_commit_without_nul(BufferObject *self, size_t nbytes)
     buffer_publish(self);
 }
 
-/* Undo buffer_commit(), which must be the last change of the buffer. */
+/* Undo buffer_commit(self, nbytes). pre: it was the last change of the buffer. */
 static inline void
 buffer_uncommit(BufferObject *self, size_t nbytes)
 {
@@ -103,16 +105,19 @@ buffer_uncommit(BufferObject *self, size_t nbytes)
 /* ----------------------------------------------------------- replacing and removing */
 
 /* Replace `removed` bytes at offset `at` by `inserted` bytes. The caller writes their
- * values before any other code runs. If bytes are only removed, at the front, views are
- * allowed as buffer_check_removable() says. */
+ * values before any other code runs. Exports never prevent a change that keeps the
+ * length. An insertion at the end needs buffer_check_growable(), a removal from the
+ * front buffer_check_removable(), and any other change buffer_check_resizable(). */
 int buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted);
 
-/* Move the bytes to the start of their memory. pre: there are no exports. */
+/* Move the bytes to the start of their memory, so that there is no headroom. pre: there
+ * are no exports. */
 void buffer_slide(BufferObject *self);
 
-/* Append `nbytes` that the caller has already written after the last byte, and remove
- * the first `removed` bytes of all, which become headroom. The headroom is never longer
- * than the bytes. pre: there are no exports, and nbytes > 0. */
+/* Append `nbytes` that the caller has already written after the last byte. Then remove
+ * the first `removed` bytes, which become headroom. If the headroom is then longer than
+ * the bytes, move them to the start of their memory. pre: there are no exports, and
+ * nbytes > 0. */
 static inline void
 buffer_roll(BufferObject *self, size_t nbytes, size_t removed)
 {
@@ -129,31 +134,33 @@ buffer_roll(BufferObject *self, size_t nbytes, size_t removed)
 /* Give back all memory that the length does not need. */
 int buffer_trim(BufferObject *self);
 
-/* Remove all bytes. If the buffer is empty already, give its capacity back. */
+/* Remove all bytes. If the buffer is empty already and not exported, give its capacity
+ * back. */
 int buffer_clear(BufferObject *self);
 
 /* ------------------------------------------------ moving the bytes to another owner */
 
-/* Move the first `nbytes` bytes to a store, by moving their pages or the whole store.
- * Return 1 if the store cannot do that, or if views see the bytes but do not prevent
- * removing them: then the buffer has all its bytes, and `*taken` is empty. `*taken`
- * need not be initialized. */
+/* Move the first `nbytes` bytes to `*taken`, by moving their pages or the whole store.
+ * `*taken` need not be initialized. Return 1 if the bytes can be removed but must be
+ * copied, because the store cannot move them or because views see them: then the buffer
+ * is unchanged and `*taken` is empty. */
 int buffer_take(BufferObject *self, size_t nbytes, struct store *taken);
 
-/* Move the whole store of a buffer with a limit to `*taken`. The buffer gets a new and
- * empty store with that limit. Return 1, and do nothing, if there is no address space
- * for it. */
+/* Move the whole store of a buffer with a limit to `*taken`. The buffer gets a new,
+ * empty store with the same limit. Return 1, and do nothing, if there is no address
+ * space for the new store. */
 int buffer_hand_over(BufferObject *self, struct store *taken);
 
-/* Swap the buffer's store and `store`. Raise BufferError if there are exports. Swapping
- * an empty store for an empty store is allowed under exports, except with a limit,
- * while a spare is outstanding, and since 3.15, whose __init__ raises then. */
+/* Swap the buffer's store and `store`. Raise BufferError if exports prevent it. Before
+ * Python 3.15, an empty store may be swapped for an empty store while exports exist,
+ * unless one of them has a limit or a spare is outstanding. Since 3.15 that raises too,
+ * as bytearray.__init__ does. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
-/* Swap the stores of two buffers, of which `self` has no bytes. Exports of `self` are
- * allowed then, except with a limit and except for a spare. Return -1, without an
- * exception and with both buffers unchanged, if `self` has bytes, or if one of the two
- * has other exports. */
+/* Swap the stores of two buffers. `self` must be empty, and `other` must not be
+ * exported. `self` may be exported, unless it has a limit or a spare is outstanding. If
+ * one of these does not hold, return -1, without an exception and with both buffers
+ * unchanged. */
 int buffer_swap(BufferObject *self, BufferObject *other);
 
 #endif

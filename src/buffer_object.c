@@ -1,4 +1,4 @@
-/* buffer_object: the Python object GrowBuffer: construction, exports. */
+/* buffer_object: the Python object GrowBuffer: construction, deallocation, exports. */
 #include "buffer_object.h"
 
 #include <errno.h>
@@ -120,7 +120,7 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
 enum { DEAD_MAX = 1024, DEAD_NBYTES_MAX = 32 * 1024 };
 
 static struct {
-    _Atomic(const PyTypeObject *) type; /* NULL: none are kept */
+    _Atomic(const PyTypeObject *) type; /* NULL: no buffers are kept */
     size_t count, nbytes;
     size_t first; /* the items before this one have no heap block */
     BufferObject *items[DEAD_MAX];
@@ -133,7 +133,8 @@ buffer_keep_dead(const PyTypeObject *type)
     const PyTypeObject *none = NULL;
     (void)atomic_compare_exchange_strong(&dead.type, &none, type);
 #else
-    (void)type; /* no GIL protects `dead`; or debug tools must see each free() */
+    /* Without a GIL `dead` is not protected. Debug tools must see each free(). */
+    (void)type;
 #endif
 }
 
@@ -197,7 +198,7 @@ buffer_allocate(PyTypeObject *type)
 
 /* Keep a deallocated buffer for buffer_allocate(), or free it. */
 static void
-buffer_bury(BufferObject *self, PyTypeObject *type)
+buffer_recycle(BufferObject *self, PyTypeObject *type)
 {
     struct store *store = &self->store;
     if (!keeps_dead(type) || dead.count == DEAD_MAX) {
@@ -208,7 +209,7 @@ buffer_bury(BufferObject *self, PyTypeObject *type)
     if (store_kind(store) > STORE_HEAP || store->memory.length > DEAD_NBYTES_MAX) {
         store_free(store);
     }
-    /* The newest are used again first. So it is the oldest that lose their blocks. */
+    /* The newest buffers are reused first. So the oldest ones lose their blocks. */
     dead.first = dead.first < dead.count ? dead.first : dead.count;
     while (store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
         assert(dead.first < dead.count);
@@ -325,7 +326,7 @@ buffer_dealloc(PyObject *op)
 #if PY_VERSION_HEX >= 0x030F0000
     Py_XDECREF(self->base.ob_bytes_object);
 #endif
-    buffer_bury(self, type);
+    buffer_recycle(self, type);
     Py_DECREF(type);
 }
 
@@ -393,16 +394,16 @@ buffer_check(BufferObject *self)
         return "the pin is lost";
     }
     if (base->ob_start != self->store.start || base->ob_bytes != self->store.start) {
-        return "the base looks at other bytes";
+        return "the base has another address";
     }
     if ((size_t)Py_SIZE(self) != self->store.length) {
         return "the base has another length";
     }
     if (base->ob_alloc > Py_SIZE(self) + 1) {
-        return "the base sees room to append into";
+        return "the base sees free bytes to append into";
     }
     if (buffer_nviews(self) > buffer_nexports(self)) {
-        return "views are counted that are no exports";
+        return "there are more views than exports";
     }
     const char *reason = NULL;
     if (self->extra != NULL) {

@@ -7,14 +7,16 @@
  *   the pin   ob_exports starts at 1 and never falls below. So the base always finds an
  *             export and raises BufferError. To our code, 1 means no export. The lower
  *             half of ob_exports counts the pin and all exports. The upper half counts
- *             those that are views: exports by the buffer protocol, of which the start
- *             that they saw is known (views.h). An export that is not a view is held by
- *             a function that uses the bytes while other code may run (buffer_hold).
+ *             only the views: exports through the buffer protocol. For each of these
+ *             the start of the bytes that it saw is known (views.h). The other exports
+ *             belong to functions that use the bytes while other code may run
+ *             (buffer_hold).
  *   no slack  ob_alloc never shows free bytes, because bytearray.__init__ appends into
  *             free bytes without checking exports.
  *
- * Callers hold the GIL, or the object's critical section on a free-threaded build. A
- * function that returns -1 or NULL has set an exception and left the buffer unchanged.
+ * Callers hold the lock: the GIL, or the object's critical section on a free-threaded
+ * build. A function that returns -1 or NULL has set an exception and left the buffer
+ * unchanged.
  */
 #ifndef GROWBUF_BUFFER_OBJECT_H
 #define GROWBUF_BUFFER_OBJECT_H
@@ -35,8 +37,8 @@
 #define Py_END_CRITICAL_SECTION2() }
 #endif
 
-/* Evaluate `call` under the lock of the object `op`, and assign what it returns to a
- * new variable `result` of that type. */
+/* Evaluate `call` under the lock of the object `op`, and assign its value to a new
+ * variable `result` of type `type`. */
 #define BUFFER_LOCKED(type, result, op, call)                                          \
     type result;                                                                       \
     Py_BEGIN_CRITICAL_SECTION(op);                                                     \
@@ -46,14 +48,14 @@
 typedef struct {
     PyByteArrayObject base;
     struct store store;
-    struct extra *extra; /* NULL: the buffer has nothing of it */
+    struct extra *extra; /* NULL until the buffer needs it */
 } BufferObject;
 
 enum spare_state {
     SPARE_RELEASED,    /* no memoryview exists */
     SPARE_OUTSTANDING, /* a memoryview of the tail of the buffer exists */
-    SPARE_DETACHED,    /* a memoryview exists; the buffer is in other memory */
-    SPARE_SHARED       /* a memoryview exists, and prevents no append */
+    SPARE_DETACHED,    /* a memoryview exists; the buffer has moved to other memory */
+    SPARE_SHARED       /* a memoryview exists, but does not prevent appending */
 };
 
 /* Spans are reported to tracemalloc in this domain. Python's allocator reports heap
@@ -61,10 +63,11 @@ enum spare_state {
 #define BUFFER_TRACE_DOMAIN 0x67726f77u
 
 /* The free tail of a buffer, which spare() returns as a writable memoryview (spare.c).
- * While the memoryview exists the spare is outstanding: it is a view of the buffer.
- * Until commit() is called, nothing else can change the length. If the memoryview still
- * exists after commit(), the next change of the length copies the bytes of the buffer
- * to other memory, and the former memory stays here until the memoryview is released.
+ * While the memoryview exists the spare is outstanding, and the memoryview counts as a
+ * view of the buffer. Until commit() is called, nothing else can change the length. If
+ * the memoryview still exists after commit(), the next change of the length copies the
+ * bytes of the buffer to other memory, and the former memory stays here until the
+ * memoryview is released.
  *
  * While a memoryview exists this object has a reference to the buffer. Otherwise the
  * buffer has a reference to this object. So the two never form a cycle. */
@@ -72,21 +75,21 @@ typedef struct spare {
     PyObject_HEAD
     BufferObject *buffer; /* NULL: it was deallocated */
     enum spare_state state;
-    char *start; /* NULL: there is nothing to commit */
+    char *start; /* where commit() appends; NULL: there is nothing to commit */
     size_t nbytes;
-    size_t position;        /* of the buffer's start when the memoryview was made */
-    char first;             /* if released: the byte that the NUL has replaced */
+    size_t position;        /* the start that the memoryview saw (views.h) */
+    char first;             /* SPARE_RELEASED: the byte that the NUL has replaced */
     PyObject *view;         /* a weak reference to the newest memoryview */
     unsigned long owner;    /* the thread that may release it; 0: readfrom() uses it */
     const PyObject *reader; /* the view that readfrom() reads into, or NULL */
     struct store store;     /* SPARE_DETACHED: the memory of the memoryview */
 } SpareObject;
 
-/* What few buffers have. */
+/* Fields that few buffers need. They are allocated on demand. */
 struct extra {
     SpareObject *spare; /* NULL until spare() or readfrom() is called */
-    size_t nshared;     /* the views of spares that are SPARE_SHARED */
-    struct views views; /* all zero until bytes are removed from the front of views */
+    size_t nshared;     /* how many views are SPARE_SHARED */
+    struct views views; /* all zero until views_advance() is called */
 };
 
 static inline BufferObject *
@@ -95,8 +98,8 @@ buffer_cast(PyObject *op)
     return (BufferObject *)op;
 }
 
-/* Return the address of the bytes, and their number. Both are valid until the length
- * changes. */
+/* Return the address of the bytes, their number, or both. They are valid until the
+ * length changes. */
 static inline char *
 buffer_bytes(BufferObject *self)
 {
@@ -122,19 +125,19 @@ buffer_piece(PyObject *op)
 PyObject *buffer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 void buffer_dealloc(PyObject *op);
 
-/* Slots: the buffer protocol. Py_buffer.internal is the position of the start that the
- * view saw (views.h). */
+/* Slots: the buffer protocol. Py_buffer.internal holds the position of the start that
+ * the view saw (views.h). */
 int buffer_getbuffer(PyObject *op, Py_buffer *view, int flags);
 void buffer_releasebuffer(PyObject *op, Py_buffer *view);
 
-/* On free-threaded 3.13 bytearray takes no lock to read. Later versions take the
- * object's critical section, as our functions do. */
+/* On free-threaded 3.13, bytearray's methods read the bytes without a lock. Later
+ * versions take the object's critical section, as our functions do. */
 #if defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030E0000
 #define BUFFER_UNLOCKED_BASE
 #endif
 
-/* Whether a type is GrowBuffer itself, and no subclass. Each interpreter has its
- * own. */
+/* Whether a type is GrowBuffer itself, and not a subclass. Each interpreter has its own
+ * GrowBuffer type, so the types are recognized by this slot. */
 static inline bool
 buffer_is_exact_type(const PyTypeObject *type)
 {
@@ -154,10 +157,11 @@ buffer_type(PyTypeObject *type)
 
 /* --------------------------------------------------------------------- construction */
 
-/* From now on keep deallocated buffers of this type, so that their memory is used
- * again. This does nothing if those of another type are kept already.
- * buffer_free_dead() frees the buffers of `type` that are kept; buffer_drop_dead() also
- * keeps none from now on. */
+/* Reuse the memory of deallocated buffers.
+ *   keep_dead  From now on keep deallocated buffers of `type`. This does nothing if
+ *              those of another type are kept already.
+ *   free_dead  If buffers of `type` are kept, free those that there are.
+ *   drop_dead  If buffers of `type` are kept, free them and keep none from now on. */
 void buffer_keep_dead(const PyTypeObject *type);
 void buffer_free_dead(const PyTypeObject *type);
 void buffer_drop_dead(const PyTypeObject *type);
@@ -169,13 +173,14 @@ PyObject *buffer_create(PyTypeObject *type, size_t nbytes);
 /* Return a new buffer with a copy of these bytes. pre: as for buffer_create(). */
 PyObject *buffer_copy(PyTypeObject *type, struct piece piece);
 
-/* Return a new buffer that takes over `store`, which is empty afterwards. It is freed
- * if this fails. pre: `type` is GrowBuffer itself. */
+/* Return a new buffer that takes over the memory of `store`. If this fails, the memory
+ * is freed. `store` is empty afterwards in both cases. pre: `type` is GrowBuffer
+ * itself. */
 PyObject *buffer_from_store(PyTypeObject *type, struct store *store);
 
 /* -------------------------------------------------------------- publishing a change */
 
-/* The gate: the only function that writes the address and the number of the bytes to
+/* The gate: the only function that writes the address and the length of the bytes to
  * the base struct. It is called after every change of a buffer's store. */
 static inline void
 buffer_publish(BufferObject *self)
@@ -187,7 +192,7 @@ buffer_publish(BufferObject *self)
     Py_SET_SIZE(self, length);
 }
 
-/* The memory of a store, as far as it concerns tracemalloc. */
+/* What decides whether tracemalloc must be told of a change of a store's memory. */
 struct buffer_trace {
     const char *address;
     size_t dirty_end;
@@ -201,13 +206,15 @@ buffer_trace_of(const struct store *store)
                                  store_kind(store) >= STORE_SPAN};
 }
 
-/* Report to tracemalloc that the memory of a store may have changed since `before` was
- * made of it. pre: it is or was a span. */
+/* If the memory of a store has changed since `before` was buffer_trace_of(store),
+ * report that to tracemalloc. pre: it is or was a span. */
 void buffer_trace_change(struct buffer_trace before, const struct store *store);
 
-/* Return the limit, or 0 if the buffer has none, and how many bytes that were removed
- * from the front a view may still see. The capacity is the limit less those bytes. */
+/* Return the limit, or 0 if the buffer has none. */
 size_t buffer_limit(const BufferObject *self);
+
+/* Return how many bytes a view may still see that were removed from the front. The
+ * capacity of a buffer with a limit is the limit less these bytes. */
 size_t buffer_held(const BufferObject *self);
 
 /* Raise the MemoryError for an errno value that `store` returned. */
@@ -242,8 +249,9 @@ buffer_forget_spare(BufferObject *self)
 /* Return what is wrong with the buffer, or NULL. */
 const char *buffer_check(BufferObject *self);
 
-/* Publish the store, which may have changed since `before` was made of it, also to
- * tracemalloc. Raise MemoryError if `error`, an errno value, is not 0. */
+/* Publish the store after a change, and report to tracemalloc what has changed since
+ * `before`. A released spare can no longer be committed. Raise MemoryError if `error`,
+ * the errno value of the change, is not 0. */
 static inline int
 buffer_publish_change(BufferObject *self, struct buffer_trace before, int error)
 {
@@ -266,18 +274,19 @@ buffer_publish_change(BufferObject *self, struct buffer_trace before, int error)
 #define BUFFER_HALF (sizeof(Py_ssize_t) * 4)
 #endif
 
-/* One view in ob_exports, and the largest number of views. It is half of what the lower
- * half can count: the rest is for the pin and for buffer_hold(). */
+/* What one view adds to ob_exports: 1 to both halves. The largest number of views
+ * leaves half of the lower half's range to the pin and to buffer_hold(). */
 #define BUFFER_VIEW (((Py_ssize_t)1 << BUFFER_HALF) + 1)
 #define BUFFER_MAX_VIEWS (((size_t)1 << (BUFFER_HALF - 1)) - 1)
 
-/* Return the number of exports other than the pin, and how many of them are views. */
+/* Return the number of exports other than the pin. */
 static inline size_t
 buffer_nexports(const BufferObject *self)
 {
     return ((size_t)self->base.ob_exports & (((size_t)1 << BUFFER_HALF) - 1)) - 1;
 }
 
+/* Return how many of the exports are views. */
 static inline size_t
 buffer_nviews(const BufferObject *self)
 {
@@ -288,18 +297,18 @@ buffer_nviews(const BufferObject *self)
  * BufferError if there are BUFFER_MAX_VIEWS already. */
 int buffer_acquire_view(BufferObject *self, size_t *position);
 
-/* Stop counting a view. This may give memory back. */
+/* Stop counting a view, and give back memory that no view sees any more. */
 void buffer_release_view(BufferObject *self, size_t position);
 
-/* Whether an export other than the pin keeps the bytes where they are. */
+/* Whether there is an export other than the pin. */
 static inline bool
 buffer_is_exported(const BufferObject *self)
 {
     return self->base.ob_exports != 1;
 }
 
-/* Add an export, and remove it. Between the two, user code and other threads cannot
- * change the length. */
+/* Add an export that is not a view. Until buffer_unhold(), user code and other threads
+ * cannot change the length. */
 static inline void
 buffer_hold(BufferObject *self)
 {
@@ -316,10 +325,10 @@ buffer_unhold(BufferObject *self)
 
 /* ------------------------------------------------------------------------ the spare */
 
-/* Ensure that the buffer has `extra`. */
+/* Allocate `extra`, unless the buffer has it. */
 int buffer_ensure_extra(BufferObject *self);
 
-/* Whether a view that spare() or readfrom() made of the tail exists. */
+/* Whether a view of the tail exists that is neither detached nor shared. */
 static inline bool
 buffer_spare_is_outstanding(const BufferObject *self)
 {
@@ -327,7 +336,7 @@ buffer_spare_is_outstanding(const BufferObject *self)
     return spare != NULL && spare->state == SPARE_OUTSTANDING;
 }
 
-/* Whether a view exists that was made of the tail. Other code may write there, and
+/* Whether an outstanding or shared view of the tail exists. Code that holds it may
  * overwrite the NUL. */
 static inline bool
 buffer_tail_is_written(const BufferObject *self)

@@ -5,12 +5,13 @@
 
 PyDoc_STRVAR(reserve_doc,
 "reserve($self, nbytes, /)\n--\n\n"
-"Make the capacity at least `nbytes` bytes in all.\n\n"
-"The bytes do not move while the buffer grows up to that, unless some are removed.\n"
-"From 72 KiB up this takes address space and no memory. Raise ValueError if `nbytes`\n"
-"is negative, MemoryError if the system refuses or a limit is less. If the capacity\n"
-"must grow and there is no limit, raise BufferError while the bytes are exported. An\n"
-"operation that removes bytes may give the reserved capacity back.\n\n"
+"Make the capacity at least `nbytes` bytes.\n\n"
+"Then the bytes do not move while the buffer grows up to that, unless some are\n"
+"removed. From 72 KiB up this takes address space and no memory. Raise ValueError if\n"
+"`nbytes` is negative, MemoryError if it is more than a limit or the system has too\n"
+"little memory. If the capacity must grow and there is no limit, raise BufferError\n"
+"while the bytes are exported. An operation that removes bytes may give the reserved\n"
+"capacity back.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> buf.reserve(1 << 20)\n"
@@ -59,8 +60,8 @@ memory_nbytes(PyObject *op)
 
 PyDoc_STRVAR(sizeof_doc,
 "__sizeof__($self, /)\n--\n\n"
-"Return the bytes of memory that the object and its contents may occupy.\n\n"
-"Address space that was not used yet does not count.");
+"Return how many bytes of memory the object and its contents may occupy.\n\n"
+"Reserved address space that was never used does not count.");
 
 static PyObject *
 growbuffer_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -71,7 +72,7 @@ growbuffer_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(alloc_doc,
 "__alloc__($self, /)\n--\n\n"
-"Return the bytes of memory that the contents may occupy, the NUL included.");
+"Return how many bytes of memory the contents and the NUL after them may occupy.");
 
 static PyObject *
 growbuffer_alloc(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -80,7 +81,7 @@ growbuffer_alloc(PyObject *op, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(capacity_doc,
-"Bytes the buffer can hold before it must grow.\n\n"
+"How many bytes the buffer can hold before its capacity must grow.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> buf.reserve(1000)\n"

@@ -7,7 +7,7 @@
 #include "args.h"
 #include "copy.h"
 
-/* ------------------------------------------------ bytes out of Python objects */
+/* ------------------------------------------------ bytes from Python objects */
 
 static int
 construct_append(struct store *store, size_t nbytes)
@@ -34,7 +34,7 @@ construct_append_byte(struct store *store, unsigned char value)
     return 0;
 }
 
-/* Append the bytes that the iterator of a list or tuple would yield: an __index__ may
+/* Append the bytes that the iterator of a list or tuple would yield. An __index__ may
  * change the list, so its length is read again for each item. */
 static int
 from_items(struct store *store, PyObject *sequence)
@@ -108,7 +108,7 @@ construct_from_iterable(struct store *store, PyObject *iterable, const char *ref
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* From this many bytes on, the GIL is released for a copy. */
+/* A copy of this many bytes or more runs without the GIL. */
 #define COPY_WITHOUT_GIL ((size_t)1 << 20)
 
 /* Append bytes that no code can change, such as those of a bytes object. No other code
@@ -152,7 +152,7 @@ from_buffer(struct store *store, PyObject *source)
     return rc;
 }
 
-/* Whether this encoding stores ASCII text as it is. */
+/* Whether this is a known encoding that stores the ASCII characters as their codes. */
 static bool
 is_ascii_superset(const char *encoding)
 {
@@ -186,7 +186,8 @@ from_str(struct store *store, PyObject *source, const char *encoding,
 }
 
 /* Append as many zeros as the integer `source` says. Return 1, without an exception, if
- * its __index__ raises TypeError: as in bytearray, it is then not taken as a count. */
+ * its __index__ raises TypeError. As in bytearray, `source` is not used as a count
+ * then. */
 static int
 from_count(struct store *store, PyObject *source)
 {
@@ -272,7 +273,7 @@ construct_parse(PyObject *args, PyObject *kwargs, struct init_args *parsed)
     return limit == Py_None ? 0 : args_nbytes(limit, "limit", 1, &parsed->limit);
 }
 
-/* Return the advice for the message of reserve_limit(). */
+/* Return the part of the message of reserve_limit() that says what the user can do. */
 static const char *
 limit_advice(int error, Py_ssize_t limit)
 {
@@ -292,6 +293,7 @@ limit_advice(int error, Py_ssize_t limit)
     }
 }
 
+/* Give an empty store its limit. Do nothing if the limit is 0. */
 static int
 reserve_limit(struct store *store, Py_ssize_t limit)
 {
@@ -306,8 +308,8 @@ reserve_limit(struct store *store, Py_ssize_t limit)
     return 0;
 }
 
-/* Swap the buffer's store and `store`. If a view of the buffer exists, this raises
- * BufferError, and so a second __init__ fails; since 3.15 also for an empty buffer. */
+/* As buffer_exchange(), under the lock. A second __init__ fails here if a view of the
+ * buffer exists. */
 static int
 exchange_locked(PyObject *op, struct store *store)
 {
@@ -372,8 +374,9 @@ done:
     return result;
 }
 
-/* Store the text of the argument `encoding` or `errors` in `*text`: NULL if it is
- * missing. Return false if construct_init() must convert it, or raise. */
+/* Store the text of the argument `encoding` or `errors` in `*text`, or NULL if `arg` is
+ * NULL. Return false if the argument is unusual, so that construct_init() must convert
+ * it or raise. */
 static bool
 read_text(PyObject *arg, const char **text)
 {

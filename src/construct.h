@@ -8,18 +8,19 @@
 
 #include "buffer.h"
 
-/* The slots tp_vectorcall and tp_init. tp_vectorcall makes a buffer without an argument
- * tuple, __new__ and __init__. Subclasses do not inherit it. */
+/* The slots tp_vectorcall and tp_init. For common arguments tp_vectorcall
+ * makes a GrowBuffer without a call of __new__ and __init__. Subclasses do not inherit
+ * it. */
 PyObject *construct_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
                                PyObject *kwnames);
 int construct_init(PyObject *op, PyObject *args, PyObject *kwargs);
 
-/* Call a type, which runs its __new__ and __init__, with the arguments of
- * vectorcall. */
+/* Call a type with the arguments of vectorcall. This runs its __new__ and __init__. */
 PyObject *construct_call_type(PyObject *type, PyObject *const *args, Py_ssize_t nargs,
                               PyObject *kwnames);
 
-/* Append the bytes of `bytearray(source, encoding, errors)`. `source` may be NULL. */
+/* Append the bytes that `bytearray(source, encoding, errors)` would have. Any of the
+ * three may be NULL: it was not passed. */
 int construct_from(struct store *store, PyObject *source, const char *encoding,
                    const char *errors);
 

@@ -1,4 +1,5 @@
-/* edit: the methods and slots of bytearray that change the length, or assign. */
+/* edit: the methods and slots of bytearray that change the length, or assign to items
+ * and slices. */
 #include "edit.h"
 
 #include <errno.h>
@@ -38,8 +39,8 @@ edit_append_self(BufferObject *self)
     return 0;
 }
 
-/* Replace `removed` bytes at offset `at` by `nbytes` from `bytes`, which are not in the
- * buffer. */
+/* Replace `removed` bytes at offset `at` by `nbytes` from `bytes`. pre: these are not
+ * bytes of the buffer itself. */
 static int
 edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
              size_t nbytes)
@@ -88,10 +89,10 @@ growbuffer_append(PyObject *op, PyObject *item)
     return buffer_none_or_null(rc);
 }
 
-/* Append the bytes of an object that has the buffer protocol. The object may append to
- * the buffer while it exports its bytes. If `at_old_end` is true, they are inserted
- * where the end was before that. `refusal` is the message for an object without the
- * protocol, with a %s for its type and one for the buffer's. */
+/* Append the bytes of an object that has the buffer protocol. Its __buffer__ may itself
+ * append to the buffer. If `at_old_end` is true, the bytes are then inserted where the
+ * end was before. `refusal` is the message for an object without the protocol, with a
+ * %s for its type and one for the buffer's. */
 static int
 extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *refusal)
 {
@@ -120,7 +121,7 @@ static int
 extend_from_iterable(PyObject *op, PyObject *iterable)
 {
     if (PyObject_LengthHint(iterable, 0) < 0) {
-        return -1; /* a wrong hint is an error of bytearray's too */
+        return -1; /* bytearray raises for a wrong hint, too */
     }
     struct store store;
     store_init(&store);
@@ -141,7 +142,7 @@ extend_from_iterable(PyObject *op, PyObject *iterable)
 }
 
 /* extend() inserts at the old end, as bytearray does. Without a GIL it appends at the
- * present end, because another thread may have appended in the meantime. */
+ * new end, because another thread may have appended in the meantime. */
 #ifdef Py_GIL_DISABLED
 enum { AT_OLD_END = false };
 #else
@@ -152,7 +153,7 @@ PyDoc_STRVAR(extend_doc,
 "extend($self, iterable_of_ints, /)\n--\n\n"
 "Append all bytes of a buffer, or all items of an iterable.\n\n"
 "iterable_of_ints: a bytes-like object, or an iterable of ints in range(256).\n\n"
-"All or nothing: when the iterable fails or memory runs out, the buffer is unchanged.\n"
+"If the iterable raises or memory runs out, the buffer is unchanged.\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
 "exported and there is no limit. The new bytes are copied once; those already there\n"
 "are not copied once the buffer is in pages.\n\n"
@@ -253,9 +254,9 @@ growbuffer_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 PyDoc_STRVAR(pop_doc,
 "pop($self, index=-1, /)\n--\n\n"
 "Remove the byte at the index, the last one by default, and return it as an int.\n\n"
-"Raise IndexError if there is none, BufferError while the bytes are exported, except\n"
-"for the first byte of a buffer with a limit. Costs O(1) at either end, else one move\n"
-"of the bytes of the shorter side.\n\n"
+"Raise IndexError if there is none, BufferError while the bytes are exported; the\n"
+"first byte of a buffer with a limit can be removed then, too. Costs O(1) at either\n"
+"end, else one move of the bytes on the shorter side.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam')\n"
 ">>> buf.pop(), buf.pop(0), buf\n"
@@ -298,7 +299,7 @@ PyDoc_STRVAR(remove_doc,
 "remove($self, value, /)\n--\n\n"
 "Remove the first byte that has the value.\n\n"
 "Raise ValueError if there is none, BufferError while the bytes are exported. Costs\n"
-"the search and one move of the bytes of the shorter side.\n\n"
+"the search and one move of the bytes on the shorter side.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'eggs')\n"
 ">>> buf.remove(103)\n"
@@ -333,9 +334,10 @@ growbuffer_remove(PyObject *op, PyObject *item)
 
 PyDoc_STRVAR(clear_doc,
 "clear($self, /)\n--\n\n"
-"Remove all bytes and give the memory back: to the pool, as far as its limit allows.\n\n"
-"A limit stays. Raise BufferError while the bytes are exported and there is no limit.\n"
-"With a limit, views keep their bytes. Costs some system calls at most.\n\n"
+"Remove all bytes and give the memory back, to the pool if that is not full.\n\n"
+"The buffer keeps its limit. Raise BufferError while the bytes are exported and\n"
+"there is no limit. With a limit, views keep their bytes. Costs at most a few system\n"
+"calls.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam')\n"
 ">>> buf.clear()\n"
@@ -351,10 +353,10 @@ growbuffer_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(resize_doc,
 "resize($self, size, /)\n--\n\n"
-"Set the length to `size` bytes: cut the end off, or append zeros.\n\n"
+"Set the length to `size` bytes: remove bytes at the end, or append zeros.\n\n"
 "Raise ValueError if `size` is negative, BufferError while the bytes are exported,\n"
-"unless the buffer grows and has a limit. Zeros on fresh pages cost nothing until they\n"
-"are touched. Python's own bytearray has this method since 3.14.\n\n"
+"unless the buffer grows and has a limit. Zeros on new pages cost nothing until the\n"
+"pages are used. Python's own bytearray has this method since 3.14.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam')\n"
 ">>> buf.resize(6)\n"
@@ -388,7 +390,7 @@ growbuffer_resize(PyObject *op, PyObject *size)
 
 /* ------------------------------------------------- assignment to items and slices */
 
-/* The bytes to assign to a slice. They stay in place while the buffer changes. */
+/* The bytes to assign to a slice. They do not move while the buffer changes. */
 struct source {
     const char *bytes;
     size_t nbytes;
@@ -404,9 +406,9 @@ source_close(struct source *source)
     store_free(&source->store);
 }
 
-/* Get the bytes to assign: an export of another bytes or bytearray, or a copy of any
- * other object, which may be a view of the buffer itself or an iterator that reads
- * it. */
+/* Get the bytes to assign. Those of another bytes or bytearray are exported. Those of
+ * any other object are copied, because it may be a view of the buffer itself or an
+ * iterator that reads it. */
 static int
 source_open(struct source *source, PyObject *op, PyObject *values)
 {
@@ -466,6 +468,8 @@ delete_every(BufferObject *self, size_t first, size_t step, size_t count)
     return buffer_splice(self, (size_t)(to - bytes), count, 0);
 }
 
+/* Assign to every step-th byte, `count` of them from `first` on. Raise ValueError if
+ * the source has another number of bytes. */
 static int
 assign_every(BufferObject *self, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count,
              const struct source *source)
@@ -487,8 +491,8 @@ assign_every(BufferObject *self, Py_ssize_t first, Py_ssize_t step, Py_ssize_t c
     return 0;
 }
 
-/* Assign to a slice. Delete it if there is no source, or if the step is not 1 and the
- * source is empty. */
+/* Assign the bytes of the source to a slice. Delete the slice if there is no source, or
+ * if the source is empty. */
 static int
 assign_slice(BufferObject *self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step,
              const struct source *source)
@@ -514,6 +518,7 @@ assign_slice(BufferObject *self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t s
     return delete_every(self, (size_t)start, (size_t)step, (size_t)count);
 }
 
+/* Assign `values` to a slice, or delete it if they are NULL. */
 static int
 ass_slice(PyObject *op, PyObject *slice, PyObject *values)
 {

@@ -1,4 +1,5 @@
-/* edit: the methods and slots of bytearray that change the length, or assign. */
+/* edit: the methods and slots of bytearray that change the length, or assign to items
+ * and slices. */
 #ifndef GROWBUF_EDIT_H
 #define GROWBUF_EDIT_H
 

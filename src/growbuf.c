@@ -31,7 +31,7 @@ PyDoc_STRVAR(buffer_doc,
 "GrowBuffer(source=b'', /, encoding='utf-8', errors='strict', *, prefault=False,\n"
 "           limit=None)\n--\n\n"
 "A bytearray that grows by moving pages instead of copying bytes.\n\n"
-"It takes what bytearray takes, does what bytearray does, and is one:\n\n"
+"It is a subclass of bytearray, with the same arguments and methods:\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam')\n"
 ">>> buf += b' and eggs'\n"
@@ -39,21 +39,21 @@ PyDoc_STRVAR(buffer_doc,
 "GrowBuffer(b'spam and eggs')\n"
 ">>> isinstance(buf, bytearray)\n"
 "True\n\n"
-"What bytearray returns as bytearray, such as slices, is returned as GrowBuffer.\n"
-"From 72 KiB up the bytes are in pages of their own: growing moves the pages\n"
-"(mremap(2)), at a cost that hardly depends on the length. A buffer that cannot grow\n"
-"raises MemoryError and is unchanged.\n\n"
+"Slices and the results of methods are GrowBuffers where those of a bytearray are\n"
+"bytearrays. From 72 KiB up the bytes are in pages of their own. Growing moves the\n"
+"pages (mremap(2)), at a cost that hardly depends on the length. A buffer that cannot\n"
+"grow raises MemoryError and is unchanged.\n\n"
 "source, encoding, errors: as for bytearray.\n"
 "prefault: a helper thread touches pages ahead of the writer. It has no effect on a\n"
 "buffer with a limit.\n"
 "limit: the largest number of bytes that the buffer can hold; None for no limit.\n"
 "Address space for them is reserved, which takes no memory. So bytes can be appended,\n"
-"and removed from the front, while views of it exist. A view keeps its length and\n"
-"sees later writes. The limit counts the removed bytes that a view still sees.\n"
+"and removed from the front, while views of the buffer exist. A view keeps its length\n"
+"and sees later writes. Removed bytes count towards the limit while a view sees them.\n"
 "Growing past the limit raises MemoryError. So does a limit for which the system has\n"
 "no address space. Copies and slices have no limit.");
 
-/* Make a type. `base` is the type that it derives from, or NULL for object. */
+/* Make a type of the module. `base` is its base type, or NULL for object. */
 static PyTypeObject *
 make_type(PyObject *module, PyType_Spec *spec, PyObject *base)
 {
@@ -61,7 +61,8 @@ make_type(PyObject *module, PyType_Spec *spec, PyObject *base)
     return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, base);
 }
 
-/* The most bytes that a prompt shows in full, and how many of each end of more. */
+/* A prompt shows up to PROMPT_MAX_NBYTES in full. Of a longer buffer it shows
+ * PROMPT_END_NBYTES at each end. */
 enum { PROMPT_MAX_NBYTES = 1000, PROMPT_END_NBYTES = 32 };
 
 /* Return bytes `start` to `end` as a bytes object. */
@@ -74,7 +75,7 @@ copy_slice(PyObject *op, Py_ssize_t start, Py_ssize_t end)
     return copy;
 }
 
-/* Return the text for a prompt: the repr, or only both ends of many bytes. */
+/* Return the text for a prompt: the repr of a short buffer, both ends of a long one. */
 static PyObject *
 prompt_text(PyObject *op)
 {
@@ -100,7 +101,7 @@ prompt_text(PyObject *op)
 
 PyDoc_STRVAR(repr_pretty_doc,
 "_repr_pretty_($self, printer, cycle, /)\n--\n\n"
-"Show the buffer at IPython's prompt. Of more than 1,000 bytes, show only both ends.\n"
+"Show the buffer at IPython's prompt, or only its ends if it is over 1,000 bytes.\n"
 "\n"
 "repr() shows all bytes, because programs may write it to a file.");
 
@@ -185,7 +186,7 @@ make_buffer_type(PyObject *module, struct state *state)
 
 /* ---------------------------------------------------------------- the functions */
 
-/* Return the name of an errno value that a probe may return. */
+/* Return the name of an errno value that a probe may return, or "ok" for 0. */
 static PyObject *
 errno_name(int error)
 {
@@ -218,7 +219,7 @@ set_new(PyObject *dict, const char *key, PyObject *value)
     return rc;
 }
 
-/* Return what the probe of each rung returned. */
+/* Return a dict of what the probe of each rung returned. */
 static PyObject *
 probe_results(void)
 {
@@ -264,10 +265,10 @@ PyDoc_STRVAR(stats_doc,
 "copies, copied_bytes: copies within a buffer, or from the heap to a span or back.\n"
 "The growth of small buffers on the heap, where realloc may copy, is not counted.\n"
 "spans_live: spans in use.\n"
-"pool_spans, pool_bytes: spans kept for the next buffer, and the memory (not\n"
-"address space) they may hold; trim() gives them back.\n"
-"reserved_bytes: address space that buffers with a limit have.\n\n"
-"The pool is one for all interpreters of a process, and so are the counts.\n\n"
+"pool_spans, pool_bytes: spans kept for new buffers, and how much memory (not\n"
+"address space) they may hold. trim() gives them back.\n"
+"reserved_bytes: address space that is reserved by buffers with a limit.\n\n"
+"All interpreters of a process share one pool and these counts.\n\n"
 ">>> import growbuf\n"
 ">>> growbuf.trim()\n"
 ">>> growbuf.stats()['pool_bytes']\n"
@@ -285,11 +286,10 @@ stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(trim_doc,
 "trim()\n--\n\n"
-"Give all memory and address space that is kept for the next buffer back to the\n"
-"system, and the small objects that are kept back to Python's allocator. The bytes of\n"
-"buffers in use are not touched; what they do not need of their memory is given back\n"
-"by their own trim(). Costs a system call for each entry of the pool: see pool_spans\n"
-"in stats().\n\n"
+"Give the memory and address space that is kept for new buffers back to the system.\n\n"
+"Small objects that are kept go back to Python's allocator. Buffers in use are not\n"
+"changed: GrowBuffer.trim() gives back the memory that a buffer does not need. Costs\n"
+"a system call for each span in the pool (pool_spans in stats()).\n\n"
 ">>> import growbuf\n"
 ">>> growbuf.trim()\n"
 ">>> growbuf.stats()['pool_bytes']\n"
@@ -306,14 +306,14 @@ trim(PyObject *module, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(configure_doc,
 "configure(*, pool_limit=None, prefault=None)\n--\n\n"
-"Set how this process keeps and prepares memory; None leaves a setting unchanged.\n\n"
-"pool_limit: the largest number of bytes of memory that the pool keeps for the next\n"
-"buffer; 0 keeps none. It starts at 64 MiB, or at the environment variable\n"
-"GROWBUF_POOL_LIMIT.\n"
+"Set how this process keeps and prepares memory. None leaves a setting unchanged.\n\n"
+"pool_limit: the largest number of bytes of memory that the pool keeps for new\n"
+"buffers; 0 keeps none. It starts at the value of the environment variable\n"
+"GROWBUF_POOL_LIMIT, or at 64 MiB.\n"
 "prefault: whether buffers made from now on use a helper thread that touches pages\n"
 "ahead of the writer. It starts at False.\n\n"
 "Raise ValueError if pool_limit is negative. Lowering the limit gives memory back at\n"
-"once, one system call for each span given back.\n\n"
+"once, with one system call for each span.\n\n"
 ">>> import growbuf\n"
 ">>> growbuf.configure(pool_limit=256 << 20)\n"
 ">>> growbuf.configure(pool_limit=64 << 20)");
@@ -344,8 +344,8 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 
 PyDoc_STRVAR(check_doc,
 "check(buffer, /)\n--\n\n"
-"Return what is wrong with a GrowBuffer or a FrozenBytes, or with the pool; None if\n"
-"nothing is. For tests.");
+"Return what is wrong with a GrowBuffer or a FrozenBytes, or with the pool, or None.\n"
+"For tests.");
 
 static PyObject *
 check(PyObject *Py_UNUSED(module), PyObject *op)
@@ -385,8 +385,8 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
 
 PyDoc_STRVAR(rebuild_doc,
 "_rebuild(bytes, type=GrowBuffer, /)\n--\n\n"
-"Return a buffer of these bytes, for pickle. A whole buffer of that very type that\n"
-"comes out of band, and may be written to, is returned as it is.");
+"Return a buffer of these bytes, for pickle. If `bytes` is a writable out-of-band\n"
+"view of all bytes of a buffer of exactly this type, return that buffer itself.");
 
 static PyMethodDef functions[] = {
     {"facts", facts, METH_NOARGS, facts_doc},
@@ -404,8 +404,9 @@ static PyMethodDef functions[] = {
 
 /* -------------------------------------------------------------------- the module */
 
-/* Return the highest rung that may be used: that of GROWBUF_STRATEGY, if it is set. If
- * there is no such rung, raise ImportError and return -1. */
+/* Return the highest rung that may be used: the one that GROWBUF_STRATEGY names, or the
+ * highest of all if it is not set. If there is no such rung, raise ImportError and
+ * return -1. */
 static int
 read_highest_rung(void)
 {
@@ -424,8 +425,8 @@ read_highest_rung(void)
     return rung;
 }
 
-/* Read the pool's limit from GROWBUF_POOL_LIMIT, if it is set. Return false, without an
- * exception, if that is not a number of bytes. */
+/* Read the pool's limit from GROWBUF_POOL_LIMIT, or use the default if that is not set.
+ * Return false, without an exception, if it is not a number of bytes. */
 static bool
 read_pool_limit(size_t *nbytes)
 {
@@ -441,10 +442,9 @@ read_pool_limit(size_t *nbytes)
     return errno == 0 && *end == '\0' && number >= 0 && number <= PY_SSIZE_T_MAX;
 }
 
-/* Configure the pool and the heap once in a process. A later import in another
- * interpreter does not do it again, so the settings of configure() stay. Heap blocks
- * come from bytearray's allocator, so that the block of a bytearray can be taken
- * over. */
+/* Configure the pool and the heap once in a process. An import in another interpreter
+ * does not do it again, so that the settings of configure() stay. Heap blocks come from
+ * bytearray's allocator, so that a buffer can take over the block of a bytearray. */
 static void
 configure_once(void)
 {

@@ -1,4 +1,4 @@
-/* pieces: the methods of bytearray that cut the bytes, here into GrowBuffers. */
+/* pieces: the methods of bytearray that split the bytes, here into GrowBuffers. */
 #include "pieces.h"
 
 #include "args.h"
@@ -7,8 +7,8 @@
 
 /* Every function here converts its arguments first, and passes a call with uncommon
  * arguments to bytearray's method. After that no other code runs, except the garbage
- * collector of Python 3.11 when a list or tuple is made. An export keeps the bytes in
- * place then. */
+ * collector of Python 3.11 when a list or tuple is made. So an export keeps the bytes
+ * in place. */
 
 static inline bool
 piece_is_within(struct piece part, struct piece all)
@@ -17,7 +17,8 @@ piece_is_within(struct piece part, struct piece all)
            part.start + part.nbytes <= all.start + all.nbytes;
 }
 
-/* Return a list of new buffers. Raise MemoryError if `error` is not 0. */
+/* Return a list of new buffers, one for each piece. Raise MemoryError if `error` is not
+ * 0. */
 static PyObject *
 new_list(PyObject *op, const struct methods_pieces *pieces, int error)
 {
@@ -61,8 +62,9 @@ new_triple(PyObject *op, struct piece one, struct piece two, struct piece three)
     return tuple;
 }
 
-/* Cut the bytes at the separator that `find` finds. If it finds none, partition()
- * returns all bytes as the first part, and rpartition() as the last. */
+/* Split the bytes at the separator that `find` finds, and return the three parts. If it
+ * finds none, partition() returns all bytes as the first part, and rpartition() as the
+ * last. */
 static PyObject *
 new_partition(PyObject *op, PyObject *arg, size_t (*find)(struct piece, struct piece),
               enum base_method method)
@@ -119,32 +121,33 @@ new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnam
     PyObject *values[2], *result = NULL;
     Py_ssize_t max = -1;
     struct args_bytes separator = {.piece = {NULL, 0}};
-    bool plain = args_sort(args, nargs, kwnames, names, 2, values) &&
-                 (values[1] == NULL || args_small_int(values[1], &max));
-    bool at_space = plain && (values[0] == NULL || values[0] == Py_None);
-    if (plain && !at_space) {
-        plain = args_open_bytes(values[0], &separator) && separator.piece.nbytes > 0;
+    bool is_common = args_sort(args, nargs, kwnames, names, 2, values) &&
+                     (values[1] == NULL || args_small_int(values[1], &max));
+    bool at_space = is_common && (values[0] == NULL || values[0] == Py_None);
+    if (is_common && !at_space) {
+        is_common =
+            args_open_bytes(values[0], &separator) && separator.piece.nbytes > 0;
     }
     assert(!PyErr_Occurred());
-    if (plain) {
+    if (is_common) {
         struct methods_pieces pieces;
         methods_pieces_init(&pieces);
         Py_BEGIN_CRITICAL_SECTION(op);
         buffer_hold(buffer_cast(op));
-        struct piece all = buffer_piece(op), at = separator.piece;
+        struct piece all = buffer_piece(op), sep = separator.piece;
         bool left = method == BASE_split;
         assert(left || method == BASE_rsplit);
         int error = at_space ? (left ? methods_split_space
                                      : methods_rsplit_space)(&pieces, all, (size_t)max)
-                             : (left ? methods_split : methods_rsplit)(&pieces, all, at,
-                                                                       (size_t)max);
+                             : (left ? methods_split
+                                     : methods_rsplit)(&pieces, all, sep, (size_t)max);
         result = new_list(op, &pieces, error);
         buffer_unhold(buffer_cast(op));
         Py_END_CRITICAL_SECTION();
         methods_pieces_free(&pieces);
     }
     args_close_bytes(&separator);
-    return plain ? result : base_call(op, method, args, nargs, kwnames);
+    return is_common ? result : base_call(op, method, args, nargs, kwnames);
 }
 
 static PyObject *

@@ -6,8 +6,8 @@
 #include "args.h"
 #include "spare.h"
 
-/* How many bytes of the tail one call of the source may fill, unless there is less
- * space. */
+/* The bounds of readfrom_min_view(). A view is longer if more of the tail is free, and
+ * shorter if the limit of the buffer or of the call leaves less. */
 enum { VIEW_MIN = 64 * 1024, VIEW_MAX = 16 * 1024 * 1024 };
 
 /* ------------------------------------------------------------------- the source */
@@ -44,6 +44,8 @@ readfrom_find_reader(PyObject *source, PyObject **file)
     return reader;
 }
 
+/* Call a method without arguments, and return its result as a number, or -1 if that
+ * fails. */
 static Py_ssize_t
 call_for_number(PyObject *object, const char *method)
 {
@@ -54,6 +56,7 @@ call_for_number(PyObject *object, const char *method)
     return value;
 }
 
+/* Return the size of an open file, or -1 with an exception. */
 static Py_ssize_t
 fstat_nbytes(Py_ssize_t descriptor)
 {
@@ -86,7 +89,7 @@ readfrom_find_expected(PyObject *file)
 
 /* ------------------------------------------------------------------ the reading */
 
-/* Reserve space for `nbytes` more bytes, so that the buffer moves at most once. The
+/* Reserve capacity for `nbytes` more bytes, so that the buffer moves at most once. The
  * number is only a hint, so a MemoryError is cleared. */
 static int
 reserve_expected(PyObject *op, size_t nbytes)
@@ -106,8 +109,9 @@ reserve_expected(PyObject *op, size_t nbytes)
     return rc;
 }
 
-/* Convert the result of a call of the source with a view of `view_nbytes` bytes, or
- * NULL and its exception, to a number of bytes or one of the READ_ values. */
+/* Convert what the source returned, which is NULL if it raised, to a number of bytes or
+ * one of the READ_ values. Raise OSError if the number is negative or more than
+ * `view_nbytes`. */
 static Py_ssize_t
 convert_result(PyObject *result, Py_ssize_t view_nbytes)
 {
@@ -120,9 +124,10 @@ convert_result(PyObject *result, Py_ssize_t view_nbytes)
     }
     Py_ssize_t nbytes = PyNumber_AsSsize_t(result, PyExc_OverflowError);
     if ((nbytes < 0 && !PyErr_Occurred()) || nbytes > view_nbytes) {
-        PyErr_Format(PyExc_OSError,
-                     "the source says it read %zd bytes into a buffer of %zd", nbytes,
-                     view_nbytes);
+        PyErr_Format(
+            PyExc_OSError,
+            "the source returned %zd as the number of bytes read into a view of %zd",
+            nbytes, view_nbytes);
     }
     return PyErr_Occurred() ? READ_ERROR : nbytes;
 }
@@ -196,7 +201,8 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
         nbytes = READ_ERROR;
     }
     spare_end_reader(op, view);
-    /* The view is kept until here: while it exists, no other thread can append. */
+    /* The view is released only now: before the commit it prevents other threads from
+     * appending. */
     Py_DECREF(view);
     return nbytes;
 }
@@ -230,16 +236,16 @@ read_all(PyObject *op, PyObject *reader, size_t expected, size_t max)
 
 PyDoc_STRVAR(readfrom_doc,
 "readfrom($self, source, nbytes=-1)\n--\n\n"
-"Read from `source` to the end of the buffer; return the number of bytes read.\n\n"
+"Read from `source`, append the bytes, and return how many were read.\n\n"
 "source: a file descriptor, an object with readinto() (a file) or with recv_into()\n"
 "(a socket). It reads into the buffer's own memory; nothing is copied in between.\n"
-"nbytes: the largest number of bytes to read; -1 or None reads to the end of the file.\n\n"
-"Return None if a non-blocking source has nothing yet; if bytes came before that, their\n"
-"number. When the source raises, or memory runs out, the bytes that have arrived are\n"
-"kept. If the source has more bytes than a limit allows, MemoryError is raised, and one\n"
-"byte read from it is lost. Space for a file is reserved by its size, so that the buffer\n"
-"moves at most once. Other threads run while the source waits; they cannot change the\n"
-"length then (BufferError).\n\n"
+"nbytes: the largest number of bytes to read; -1 or None reads to the end.\n\n"
+"If a non-blocking source has no more bytes yet, return how many were read before, or\n"
+"None if there were none. When the source raises, or memory runs out, the bytes that\n"
+"have arrived are kept. If the source has more bytes than a limit allows, MemoryError\n"
+"is raised, and one byte read from it is lost. The capacity for the rest of a file is\n"
+"reserved first, so that the buffer moves at most once. Other threads run while the\n"
+"source waits; they cannot change the length then (BufferError).\n\n"
 ">>> import io\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> source, buf = io.BytesIO(b'spam and eggs'), GrowBuffer()\n"

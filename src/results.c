@@ -9,10 +9,11 @@
 #include "methods.h"
 
 /* Every function here converts its arguments first, and passes a call with uncommon
- * arguments to bytearray's method. After that no other code runs. */
+ * arguments to bytearray's method. After the conversion no other code runs. */
 
-/* --------------------------------------------------------- as long as the source */
+/* --------------------------------------------------- results as long as the source */
 
+/* Return a new buffer with what `map` makes of the bytes. */
 static PyObject *
 new_mapped(PyObject *op, void (*map)(char *, struct piece))
 {
@@ -78,8 +79,8 @@ new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
     return result;
 }
 
-/* Return a new buffer, translated by `table` and without the values in `deleted`.
- * Either may be NULL. */
+/* Return a new buffer of the bytes whose values are not in `deleted`, translated by
+ * `table`. Either may be NULL. */
 static PyObject *
 new_translated(PyObject *op, const char *table, const struct methods_set *deleted)
 {
@@ -114,15 +115,16 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     PyObject *values[2];
     struct args_bytes table, deleted;
     table.view.obj = deleted.view.obj = NULL;
-    bool plain = args_sort(args, nargs, kwnames, names, 2, values) && values[0] != NULL;
-    if (plain && values[0] != Py_None) {
-        plain = args_open_bytes(values[0], &table) && table.piece.nbytes == 256;
+    bool is_common =
+        args_sort(args, nargs, kwnames, names, 2, values) && values[0] != NULL;
+    if (is_common && values[0] != Py_None) {
+        is_common = args_open_bytes(values[0], &table) && table.piece.nbytes == 256;
     }
-    if (plain && values[1] != NULL) {
-        plain = args_open_bytes(values[1], &deleted);
+    if (is_common && values[1] != NULL) {
+        is_common = args_open_bytes(values[1], &deleted);
     }
     PyObject *result = NULL;
-    if (plain) {
+    if (is_common) {
         struct methods_set set;
         bool deletes = values[1] != NULL && deleted.piece.nbytes > 0;
         assert(values[0] == Py_None || table.piece.nbytes == 256);
@@ -142,11 +144,13 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     }
     args_close_bytes(&table);
     args_close_bytes(&deleted);
-    return plain ? result : base_call(op, BASE_translate, args, nargs, kwnames);
+    return is_common ? result : base_call(op, BASE_translate, args, nargs, kwnames);
 }
 
-/* ---------------------------------------------------------------------- shorter */
+/* ----------------------------------------------------------------- shorter results */
 
+/* Return a new buffer without the bytes at the given ends that are in the argument, or
+ * that are white space if it is None or missing. */
 static PyObject *
 new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              enum methods_sides sides, enum base_method method)
@@ -179,8 +183,8 @@ RESULTS_STRIPPED(lstrip, METHODS_LEFT)
 RESULTS_STRIPPED(rstrip, METHODS_RIGHT)
 #undef RESULTS_STRIPPED
 
-/* Return a new buffer without the bytes of the argument at one end, if they are
- * there. */
+/* Return a new buffer without the prefix or suffix `arg`, or a copy if the bytes do not
+ * begin or end with it. */
 static PyObject *
 new_without(PyObject *op, PyObject *arg, enum methods_sides side,
             enum base_method method)
@@ -222,7 +226,7 @@ growbuffer_removesuffix(PyObject *op, PyObject *suffix)
 }
 
 /* Return a new buffer of the bytes that a str of hexadecimal digits stands for. Return
- * NULL without an exception if it has any other characters. */
+ * NULL without an exception if bytes.fromhex() would raise. pre: the str is ASCII. */
 static PyObject *
 new_from_hex(PyTypeObject *type, PyObject *text)
 {
@@ -244,7 +248,8 @@ new_from_hex(PyTypeObject *type, PyObject *text)
     return result;
 }
 
-/* A class method. As in bytearray, a subclass is called with a bytes object. */
+/* A class method. As in bytearray, a subclass is called with the bytes as its
+ * argument. */
 static PyObject *
 growbuffer_fromhex(PyObject *type, PyObject *text)
 {
@@ -262,10 +267,10 @@ growbuffer_fromhex(PyObject *type, PyObject *text)
     return result;
 }
 
-/* ----------------------------------------------------------------------- longer */
+/* ------------------------------------------------------------------ longer results */
 
-/* Return a new buffer of `width` bytes: `left` fill bytes, the bytes, and more fill
- * bytes. */
+/* Return a new buffer of `width` bytes: `left` fill bytes, the bytes of the buffer, and
+ * fill bytes after them. */
 static PyObject *
 new_padded(PyObject *op, size_t left, size_t width, char fill)
 {
@@ -283,7 +288,8 @@ new_padded(PyObject *op, size_t left, size_t width, char fill)
     return result;
 }
 
-/* `share` says how much of the padding goes to the left: 0 none, 1 half, 2 all. */
+/* Pad the bytes to a width. `share` is how much of the padding goes to the left: 0
+ * none, 1 half, 2 all. */
 static PyObject *
 new_justified(PyObject *op, PyObject *const *args, Py_ssize_t nargs, int share,
               enum base_method method)
@@ -301,7 +307,7 @@ new_justified(PyObject *op, PyObject *const *args, Py_ssize_t nargs, int share,
     size_t length = buffer_length(buffer_cast(op));
     size_t width = wanted < (Py_ssize_t)length ? length : (size_t)wanted;
     size_t padding = width - length;
-    /* If the padding is odd, its odd byte goes to the left if the width is odd too. */
+    /* If the padding and the width are odd, the larger half goes to the left. */
     size_t left = share == 2   ? padding
                   : share == 1 ? padding / 2 + (padding & width & 1)
                                : 0;
@@ -339,7 +345,7 @@ growbuffer_zfill(PyObject *op, PyObject *arg)
     if (result != NULL && left > 0 && length > 0) {
         char *to = buffer_bytes(buffer_cast(result));
         assert(left < buffer_length(buffer_cast(result)));
-        if (to[left] == '+' || to[left] == '-') { /* the sign comes first */
+        if (to[left] == '+' || to[left] == '-') { /* the sign goes before the zeros */
             to[0] = to[left];
             to[left] = '0';
         }
@@ -355,26 +361,26 @@ growbuffer_expandtabs(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     static const char *const names[] = {"tabsize"};
     PyObject *value, *result = NULL;
     Py_ssize_t tabsize = 8;
-    bool plain = args_sort(args, nargs, kwnames, names, 1, &value) &&
-                 (value == NULL || args_small_int(value, &tabsize));
-    if (plain) {
+    bool is_common = args_sort(args, nargs, kwnames, names, 1, &value) &&
+                     (value == NULL || args_small_int(value, &tabsize));
+    if (is_common) {
         size_t size = tabsize < 0 ? 0 : (size_t)tabsize;
         Py_BEGIN_CRITICAL_SECTION(op);
         struct piece from = buffer_piece(op);
         size_t nbytes = methods_expanded_nbytes(from, size);
         assert(nbytes == METHODS_NONE || nbytes <= GROWTH_MAX);
-        plain = nbytes != METHODS_NONE;
-        result = plain ? buffer_create(buffer_type(Py_TYPE(op)), nbytes) : NULL;
+        is_common = nbytes != METHODS_NONE;
+        result = is_common ? buffer_create(buffer_type(Py_TYPE(op)), nbytes) : NULL;
         if (result != NULL) {
             assert(buffer_length(buffer_cast(result)) == nbytes);
             methods_expand_tabs(buffer_bytes(buffer_cast(result)), from, size);
         }
         Py_END_CRITICAL_SECTION();
     }
-    return plain ? result : base_call(op, BASE_expandtabs, args, nargs, kwnames);
+    return is_common ? result : base_call(op, BASE_expandtabs, args, nargs, kwnames);
 }
 
-/* Since 3.15 the count may be a keyword. Calls with keywords go to bytearray's
+/* Since 3.15 the count may be passed by name. Calls with names go to bytearray's
  * method. */
 static PyObject *
 growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs,

@@ -1,4 +1,4 @@
-/* sequence: reading a GrowBuffer: items, slices, +, *, in; and searching it. */
+/* sequence: reading and searching a GrowBuffer: items, slices, +, *, in, hex(). */
 #include "sequence.h"
 
 #include <string.h>
@@ -39,7 +39,7 @@ new_slice(PyObject *op, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t step)
     return result;
 }
 
-/* Return the byte as an int, or -1 with an exception. */
+/* Return the byte at the index, or -1 with an exception. */
 static int
 get_item(BufferObject *self, Py_ssize_t index)
 {
@@ -120,8 +120,8 @@ sequence_concat(PyObject *op, PyObject *other)
     return result;
 }
 
-/* Return the bytes repeated `count` times. If they are one zero byte, append zeros,
- * which need not be written if there are many. */
+/* Return a new buffer with the bytes repeated `count` times. If they are one zero byte,
+ * append zeros: on new pages these need not be written. */
 static PyObject *
 new_repeated(PyObject *op, size_t count)
 {
@@ -181,11 +181,12 @@ sequence_contains(PyObject *op, PyObject *value)
 /* The arguments of a search method: the part, and the range to search. */
 struct search {
     struct args_bytes part;
-    char byte; /* the part, if it was given as an int */
+    char byte; /* the part, if it was passed as an int */
     Py_ssize_t start, stop;
 };
 
-/* Read the arguments. Return false if bytearray's method must handle them. */
+/* Read the arguments. The part may be an int if `ints` is true. Return false if
+ * bytearray's method must handle them. */
 static bool
 search_open(struct search *search, PyObject *const *args, Py_ssize_t nargs, bool ints)
 {
@@ -206,8 +207,9 @@ search_open(struct search *search, PyObject *const *args, Py_ssize_t nargs, bool
     return args_open_bytes(args[0], &search->part);
 }
 
-/* Return the bytes to search. If the range starts after its end, their `start` is NULL
- * and the part is not found, even if it is empty. */
+/* Return the bytes to search, and set search->start to their offset in the buffer. If
+ * the range starts after its end, return a `start` of NULL: not even an empty part is
+ * found then. */
 static struct piece
 search_range(struct search *search, BufferObject *self)
 {
@@ -281,7 +283,7 @@ growbuffer_count(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     return PyLong_FromSize_t(count);
 }
 
-/* Whether the bytes start, or end, with the part. */
+/* Return whether the bytes to search start with the part, or end with it. */
 static PyObject *
 search_end(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
            enum base_method method)
@@ -315,8 +317,8 @@ growbuffer_endswith(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     return search_end(op, args, nargs, BASE_endswith);
 }
 
-/* Return the separator, or -1 if bytearray's method must handle it: an object of
- * another type could run user code that changes the bytes (gh-143195). */
+/* Return the separator as a character, or -1 if bytearray's method must handle it. An
+ * object of another type could run user code that changes the bytes (gh-143195). */
 static int
 hex_separator(PyObject *arg)
 {

@@ -1,4 +1,4 @@
-/* sequence: reading a GrowBuffer: items, slices, +, *, in; and searching it. */
+/* sequence: reading and searching a GrowBuffer: items, slices, +, *, in, hex(). */
 #ifndef GROWBUF_SEQUENCE_H
 #define GROWBUF_SEQUENCE_H
 

@@ -10,9 +10,9 @@
 #define THREAD_LOCAL _Thread_local
 #endif
 
-/* Per-thread arguments of spare_getbuffer(). Making a memoryview may run the garbage
- * collector first, which may change the buffer. So spare_getbuffer() determines the
- * tail. */
+/* Per-thread arguments of spare_getbuffer(). Making a memoryview may first run the
+ * garbage collector, and its finalizers may change the buffer. So only
+ * spare_getbuffer() can determine the tail. */
 static THREAD_LOCAL struct request {
     SpareObject *spare;
     size_t min, max;
@@ -28,7 +28,7 @@ spare_refuse(const SpareObject *spare)
                     spare->owner == SPARE_READER
                         ? "the tail is in use: bytes are read into it"
                         : "the view that spare() gave before is in use: release it and "
-                          "what was made of it first");
+                          "the objects made from it first");
     return -1;
 }
 
@@ -39,7 +39,7 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
     BufferObject *self = spare->buffer;
     view->obj = NULL;
     if (request.spare != spare) {
-        PyErr_SetString(PyExc_BufferError, "only spare() makes a view of the tail");
+        PyErr_SetString(PyExc_BufferError, "only spare() can make a view of the tail");
         return -1;
     }
     if (self == NULL || buffer_spare(self) != spare) {
@@ -61,7 +61,7 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
     spare->start = buffer_bytes(self) + buffer_length(self);
     spare->nbytes = tailroom < request.max ? tailroom : request.max;
     if (store_kind(&self->store) == STORE_HEAP) {
-        /* Code that scans for a NUL stays in the block; spans end in zero already. */
+        /* Code that scans for a NUL must stay in the block. Spans end in zero. */
         spare->start[tailroom] = '\0';
     }
     if (PyBuffer_FillInfo(view, op, spare->start, (Py_ssize_t)spare->nbytes, 0, flags) <
@@ -78,7 +78,7 @@ spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
     spare->state = SPARE_OUTSTANDING;
     spare->owner = SPARE_READER;
     spare->reader = NULL;
-    Py_DECREF(spare); /* the buffer's reference; the memoryview has another */
+    Py_DECREF(spare); /* drop the buffer's reference; the memoryview has its own */
     return 0;
 }
 
@@ -94,7 +94,7 @@ spare_write_nul(SpareObject *spare, struct store *store)
     }
 }
 
-/* Called when no view of the tail is left. */
+/* Called when the last memoryview of the spare was released. */
 static void
 spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
@@ -112,7 +112,8 @@ spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
         spare->buffer = NULL;
         self->extra->nshared--;
         if (!buffer_spare_is_outstanding(self)) {
-            self->store.start[self->store.length] = '\0'; /* it may be overwritten */
+            /* The view may have overwritten the NUL. */
+            self->store.start[self->store.length] = '\0';
         }
         buffer_release_view(self, spare->position);
     }
@@ -142,7 +143,7 @@ static void
 spare_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
-    /* A view would hold a reference. */
+    /* A memoryview would have a reference to the spare. */
     assert(((SpareObject *)op)->state == SPARE_RELEASED);
     PyObject_GC_UnTrack(op);
     Py_CLEAR(((SpareObject *)op)->view);
@@ -150,7 +151,8 @@ spare_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(spare_type_doc, "The free tail of a GrowBuffer, which spare() gives out.");
+PyDoc_STRVAR(spare_type_doc,
+"The free tail of a GrowBuffer. spare() returns a memoryview of it.");
 
 static PyType_Slot spare_slots[] = {
     {Py_tp_doc, (void *)spare_type_doc},
@@ -169,9 +171,9 @@ PyType_Spec spare_type_spec = {
     .slots = spare_slots,
 };
 
-/* ---------------------------------------------------------- giving out a view */
+/* ---------------------------------------------------------- making the view */
 
-/* Return the buffer's spare, and make it if there is none. Up to Python 3.11 an
+/* Return the buffer's spare. Make it if there is none. Up to Python 3.11 an
  * allocation may run the garbage collector, whose finalizers could change the buffer.
  * So it is disabled for the allocation. */
 static SpareObject *
@@ -198,7 +200,8 @@ spare_ensure(BufferObject *self)
 }
 
 /* Release the view that this thread got from spare(). If an object made from the view
- * still uses it, the view and its export stay until the next call. */
+ * still uses it, release() fails, and the next call tries again. An exception that is
+ * set stays set. */
 static void
 spare_release(PyObject *op)
 {
@@ -266,7 +269,7 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
             (void)spare_refuse(spare);
             return NULL;
         }
-        if (buffer_check_growable(self) < 0) { /* leaves its memory to the old view */
+        if (buffer_check_growable(self) < 0) { /* detaches the old view */
             return NULL;
         }
     }
@@ -276,8 +279,8 @@ spare_view_locked(BufferObject *self, size_t min, size_t max, unsigned long owne
     }
     assert(min <= max && spare->buffer == self);
     spare->start = NULL;
-    /* Before 3.12 making an object may run the garbage collector, and so code that uses
-     * and drops this spare. */
+    /* Before 3.12 making an object may run the garbage collector, and so code that
+     * makes the buffer drop its reference to this spare. */
     Py_INCREF(spare);
     struct request before = request;
     request = (struct request){spare, min, max};
@@ -309,7 +312,7 @@ spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
 
 /* ------------------------------------------------------------------- committing */
 
-/* Let nothing more be committed. This thread may release the view. */
+/* End committing: from now on this thread may release the view. */
 static void
 spare_close(SpareObject *spare)
 {
@@ -385,9 +388,9 @@ spare_end_reader(PyObject *op, const PyObject *view)
 PyDoc_STRVAR(spare_doc,
 "spare($self, nbytes=65536)\n--\n\n"
 "Return a writable memoryview of the free tail, of at least `nbytes` bytes.\n\n"
-"Its content is unspecified: it may be bytes that this process dropped before, so\n"
-"pass it only to code that may see those (with configure(pool_limit=0) pages come as\n"
-"zeros). Write to it, then commit() as many bytes as were written:\n\n"
+"Its content is unspecified. It may be old data of this process, so pass it only to\n"
+"code that may see such data. With configure(pool_limit=0), new pages contain zeros.\n"
+"Write to the view, then commit() as many bytes as were written:\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> buf.spare(4)[:2] = b'hi'\n"
@@ -398,9 +401,9 @@ PyDoc_STRVAR(spare_doc,
 "and this thread's next spare() release it. If code still holds it after commit(),\n"
 "the next change of the length copies the bytes of the buffer to other memory.\n\n"
 "Raise ValueError if `nbytes` is negative, MemoryError if the buffer cannot grow by\n"
-"that, BufferError while the bytes are exported and there is no limit, or if another\n"
-"thread's view, or an object made from the last view, still exists. Costs what growing\n"
-"costs.");
+"so much, BufferError while the bytes are exported and there is no limit, or while\n"
+"another thread's view, or an object made from the last view, exists and nothing was\n"
+"committed. Costs as much as growing by `nbytes`.");
 
 enum { SPARE_NBYTES = 64 * 1024 };
 
@@ -420,13 +423,13 @@ growbuffer_spare(PyObject *op, PyObject *args, PyObject *kwargs)
 PyDoc_STRVAR(commit_doc,
 "commit($self, nbytes, /)\n--\n\n"
 "Append the first `nbytes` bytes of what spare() returned.\n\n"
-"The rest of it is free again and the view is released. Raise ValueError if `nbytes`\n"
-"is negative or more than spare() returned, or if spare() was not called or the buffer\n"
-"has changed since; BufferError while the bytes are exported and there is no limit.\n"
-"While code still holds the view, no NUL follows the bytes: int(buf) and float(buf),\n"
-"which need one, may raise ValueError, and int(bytes(buf)) does not. Any thread may\n"
-"commit the bytes that another thread spared: two threads that both spare and commit\n"
-"need a lock of their own. Costs O(1): nothing is copied.\n\n"
+"Then the view is released, and the rest of it is free again. Raise ValueError if\n"
+"`nbytes` is negative or more than spare() returned, or if spare() was not called or\n"
+"the buffer has changed since; BufferError while the bytes are exported and there is\n"
+"no limit. While code still holds the view, no NUL follows the bytes. int(buf) and\n"
+"float(buf) need one and may raise ValueError; int(bytes(buf)) works. commit() uses\n"
+"the newest spare of any thread: threads that call both methods on one buffer need a\n"
+"lock. Costs O(1): nothing is copied.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> view = buf.spare(100)\n"

@@ -1,4 +1,4 @@
-/* state: what the module keeps for each interpreter. */
+/* state: the state of the module, one in each interpreter. */
 #ifndef GROWBUF_STATE_H
 #define GROWBUF_STATE_H
 
@@ -12,7 +12,7 @@ struct state {
     PyTypeObject *frozen_type;      /* frozen.c */
     PyTypeObject *numpy_type;       /* layout.c */
     PyTypeObject *layout_type;      /* layout.c */
-    PyObject *numpy;                /* made by use_numpy() (layout.c), or NULL */
+    PyObject *numpy;                /* set by use_numpy() (layout.c), or NULL */
     PyObject *release_name;         /* "release" */
     PyObject *rebuild;              /* the function _rebuild, to which pickles refer */
     PyObject *dtype_name;           /* "dtype" */
@@ -24,8 +24,8 @@ struct state {
     PyMethodDef rows_methods[STATE_MAX_ROWS_METHODS];
 };
 
-/* Copy the methods of `more`, a table that ends in a NULL name, to `methods`, which has
- * `n` methods so far. Return how many it has then. */
+/* Append the methods of `more`, a table that ends in a NULL name, to `methods`, which
+ * has `n` methods so far. Return the new number. */
 static inline size_t
 state_add_methods(PyMethodDef *methods, size_t n, const PyMethodDef *more)
 {

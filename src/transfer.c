@@ -1,4 +1,4 @@
-/* transfer: moving bytes to another owner, without copying them if possible. */
+/* transfer: moving bytes to another owner, without a copy if possible. */
 #include "transfer.h"
 
 #include "args.h"
@@ -7,6 +7,7 @@
 #include "growth.h"
 #include "state.h"
 
+/* Return a new, empty buffer of the GrowBuffer type of `op`. */
 static BufferObject *
 new_buffer(PyObject *op)
 {
@@ -17,8 +18,8 @@ new_buffer(PyObject *op)
 
 /* ------------------------------------------------------------------------- take */
 
-/* Replace -1 by the number of all bytes. Raise ValueError if there are fewer than
- * `*nbytes`. */
+/* If `*nbytes` is -1, set it to the length. Raise ValueError if the buffer has fewer
+ * than `*nbytes` bytes. `action` is the verb of the message: take or freeze. */
 static int
 check_nbytes(const BufferObject *self, const char *action, Py_ssize_t *nbytes)
 {
@@ -34,8 +35,8 @@ check_nbytes(const BufferObject *self, const char *action, Py_ssize_t *nbytes)
     return 0;
 }
 
-/* Move the first `nbytes` bytes to `taken`, a new buffer. If the store cannot do that,
- * copy them there, and return 1: they are in both buffers then. */
+/* Move the first `nbytes` bytes to `taken`, a new buffer, and return 0. If they cannot
+ * be moved, copy them there and return 1: they are then in both buffers. */
 static int
 move_or_copy(BufferObject *self, size_t nbytes, BufferObject *taken)
 {
@@ -54,8 +55,9 @@ move_or_copy(BufferObject *self, size_t nbytes, BufferObject *taken)
     return 1;
 }
 
-/* Undo move_or_copy() after it has moved bytes. Other code may have changed the buffer
- * in the meantime: the bytes become the first ones. An exception stays set. */
+/* Undo move_or_copy() after it has moved bytes: they become the first bytes of the
+ * buffer, which other code may have changed in the meantime. The exception that is set
+ * stays set. */
 static void
 undo_move(BufferObject *self, BufferObject *taken)
 {
@@ -95,7 +97,7 @@ transfer_take_first(BufferObject *self, size_t nbytes,
         }
     }
     else if (rc > 0) {
-        buffer_hold(self); /* until the bytes are removed, no other code removes any */
+        buffer_hold(self); /* until `make` has returned, no other code removes bytes */
         result = make(context, (PyObject *)taken);
         buffer_unhold(self);
         assert(buffer_length(self) >= nbytes && buffer_length(taken) == nbytes);
@@ -109,13 +111,15 @@ transfer_take_first(BufferObject *self, size_t nbytes,
 
 PyDoc_STRVAR(take_doc,
 "take($self, nbytes=None)\n--\n\n"
-"Remove the first `nbytes` bytes and return them as a GrowBuffer; None: all.\n\n"
-"If all bytes are removed, the whole memory is handed over. From 1 MiB up the pages\n"
-"move: that costs microseconds and a copy of 2 MiB at most. In a buffer with a limit the\n"
-"remaining bytes may be moved to its front. Fewer bytes are copied once, and more are\n"
-"too if the kernel cannot move pages and keep the source mapped. Raise ValueError if\n"
-"`nbytes` is negative or more than there are, BufferError while the bytes are exported\n"
-"and there is no limit. With a limit they are copied then, and the views keep them.\n\n"
+"Remove the first `nbytes` bytes, all if it is None, and return them as a GrowBuffer.\n"
+"\n"
+"All bytes of a buffer without a limit are handed over with its memory. Otherwise,\n"
+"from 1 MiB up, pages move: that costs microseconds, and a copy of 2 MiB at most. In\n"
+"a buffer with a limit the remaining bytes may be moved to the front. Fewer bytes are\n"
+"copied once, and so are more if the kernel cannot move pages and keep the source\n"
+"mapped. Raise ValueError if `nbytes` is negative or more than there are, BufferError\n"
+"while the bytes are exported and there is no limit. With a limit, the bytes are\n"
+"copied while they are exported, and the views keep them.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam and eggs')\n"
 ">>> buf.take(4), buf\n"
@@ -164,10 +168,10 @@ growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
 PyDoc_STRVAR(take_bytes_doc,
 "take_bytes($self, n=None, /)\n--\n\n"
 "Remove the first `n` bytes, all by default, and return them as bytes.\n\n"
-"A negative `n` counts from the end. Raise IndexError if there are fewer, BufferError\n"
-"while the bytes are exported and there is no limit. The removed bytes are copied once.\n"
-"freeze() returns a subclass of bytes instead, and copies nothing if they are many.\n"
-"Python's own bytearray has this method since 3.15.\n\n"
+"A negative `n` counts from the end. Raise IndexError if there are fewer bytes,\n"
+"BufferError while the bytes are exported and there is no limit. The removed bytes\n"
+"are copied once. freeze() returns a subclass of bytes instead, and moves many bytes\n"
+"without a copy. Python's own bytearray has this method since 3.15.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam and eggs')\n"
 ">>> buf.take_bytes(4), buf\n"
@@ -222,13 +226,13 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 /* ----------------------------------------------------------------------- freeze */
 
-/* Fewer bytes than this are copied, which costs less than the calls that move pages.
- * From GROWTH_HEAP_AGAIN on, a whole span without a limit is handed over, with no
- * call. */
+/* Fewer bytes than this are copied, which costs less than the calls that move pages. A
+ * whole span without a limit needs no call: it is moved from GROWTH_HEAP_AGAIN bytes
+ * on. */
 #define FREEZE_MIN ((size_t)1 << 20)
 
-/* Move the first `nbytes` bytes out of the buffer, with their pages. Return 1, and do
- * nothing, if they must be copied. */
+/* Move the first `nbytes` bytes to `taken`, with their pages. Return 1, with the buffer
+ * unchanged, if they must be copied instead. */
 static int
 move_out(BufferObject *self, size_t nbytes, struct store *taken)
 {
@@ -243,6 +247,7 @@ move_out(BufferObject *self, size_t nbytes, struct store *taken)
     return rc == 1 && whole && limited ? buffer_hand_over(self, taken) : rc;
 }
 
+/* Remove the first `nbytes` bytes and return them as FrozenBytes. */
 static PyObject *
 freeze_first(BufferObject *self, size_t nbytes)
 {
@@ -269,19 +274,19 @@ freeze_first(BufferObject *self, size_t nbytes)
 
 PyDoc_STRVAR(freeze_doc,
 "freeze($self, nbytes=None)\n--\n\n"
-"Remove the first `nbytes` bytes and return them as FrozenBytes, which is a subclass of\n"
-"bytes; None: all.\n\n"
-"If all bytes are removed, the object gets the pages of the buffer. From 1 MiB up the\n"
-"pages of a part move to it. That costs microseconds, and a copy of 2 MiB at most. A\n"
-"buffer with a limit keeps the limit. The bytes are copied once if all are less than\n"
-"32 KiB, if a part is less than 1 MiB, if the kernel cannot move pages and keep the\n"
-"source mapped, and in a free-threaded Python. All of them are moved once, which costs\n"
-"what a copy does, if bytes were removed at the front before and their number is not a\n"
-"multiple of 16.\n\n"
+"Remove the first `nbytes` bytes, all if it is None, and return them as FrozenBytes,\n"
+"a subclass of bytes.\n\n"
+"The object gets the pages of the bytes. That costs microseconds, and a copy of 2 MiB\n"
+"at most. A buffer with a limit keeps the limit.\n\n"
+"Fewer bytes than 1 MiB are copied instead, but all bytes of a buffer without a limit\n"
+"are copied only if they are on the heap or fewer than 32 KiB. A part is also copied\n"
+"if the kernel cannot move pages and keep the source mapped. With a limit, the bytes\n"
+"are copied while views exist, and the views keep them. A free-threaded Python always\n"
+"copies. If bytes were removed from the front before, and their number is not a\n"
+"multiple of 16, the frozen bytes are moved once, which costs as much as a copy.\n\n"
 "Raise ValueError if `nbytes` is negative or more than there are, BufferError while a\n"
-"view of a buffer without a limit exists, MemoryError if there is too little memory; the\n"
-"buffer is unchanged then. With a limit the bytes are copied while views exist, and the\n"
-"views keep them.\n\n"
+"view of a buffer without a limit exists, MemoryError if there is too little memory.\n"
+"The buffer is unchanged then.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam and eggs')\n"
 ">>> buf.freeze(4), buf\n"
@@ -307,7 +312,8 @@ growbuffer_freeze(PyObject *op, PyObject *args, PyObject *kwargs)
 
 /* ------------------------------------------------------------ pickling and copying */
 
-/* Return (_rebuild, (bytes,)). The reference to `bytes` is consumed; it may be NULL. */
+/* Return (_rebuild, (bytes,)), or NULL if `bytes` is NULL. The reference to `bytes` is
+ * consumed. */
 static PyObject *
 new_reduced(PyObject *op, PyObject *bytes)
 {
@@ -335,7 +341,7 @@ reduce_out_of_band(PyObject *op)
 
 PyDoc_STRVAR(reduce_ex_doc,
 "__reduce_ex__($self, protocol, /)\n--\n\n"
-"Return what pickle needs. From protocol 5 on the bytes can go out of band (PEP 574).");
+"Return what pickle needs. From protocol 5 on, bytes can be out of band (PEP 574).");
 
 static PyObject *
 growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
@@ -349,7 +355,7 @@ growbuffer_reduce_ex(PyObject *op, PyObject *protocol)
         return reduce_out_of_band(op);
     }
     PyObject *reduced;
-    Py_BEGIN_CRITICAL_SECTION(op); /* bytearray of 3.13 takes none */
+    Py_BEGIN_CRITICAL_SECTION(op); /* bytearray of 3.13 takes no lock */
     BufferObject *self = buffer_cast(op);
     buffer_hold(self);
     reduced =
@@ -376,7 +382,7 @@ is_view_of_all(PyObject *owner, const PyObject *type, const Py_buffer *view)
     return view->buf == all.start && (size_t)view->len == all.nbytes;
 }
 
-/* Return a new buffer of the bytes of a bytes or bytearray. */
+/* Return a new buffer of `type` with the bytes of a bytes or bytearray. */
 static PyObject *
 rebuild_in_band(PyTypeObject *type, PyObject *bytes)
 {
@@ -426,8 +432,8 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     return result;
 }
 
-/* Return a copy, as copy.copy() and copy.deepcopy() do. `memo` is the one of
- * deepcopy(), or None. */
+/* Return a copy, as copy.copy() and copy.deepcopy() do. `memo` is the argument of
+ * __deepcopy__(), or None for copy.copy(). */
 static PyObject *
 copy_object(PyObject *op, PyObject *memo)
 {
@@ -453,7 +459,7 @@ copy_object(PyObject *op, PyObject *memo)
 
 PyDoc_STRVAR(copy_doc,
 "__copy__($self, /)\n--\n\n"
-"Return a copy, for copy.copy(); of a subclass, with the attributes of the object.");
+"Return a copy, for copy.copy(). A subclass keeps the attributes of the object.");
 
 static PyObject *
 growbuffer_copy_shallow(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -463,7 +469,7 @@ growbuffer_copy_shallow(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(deepcopy_doc,
 "__deepcopy__($self, memo, /)\n--\n\n"
-"Return a copy, for copy.deepcopy(); of a subclass, with copies of its attributes.");
+"Return a copy, for copy.deepcopy(). A subclass gets copies of the attributes.");
 
 static PyObject *
 growbuffer_copy_deep(PyObject *op, PyObject *memo)

@@ -1,4 +1,4 @@
-/* transfer: moving bytes to another owner, without copying them if possible. */
+/* transfer: moving bytes to another owner, without a copy if possible. */
 #ifndef GROWBUF_TRANSFER_H
 #define GROWBUF_TRANSFER_H
 
@@ -6,18 +6,21 @@
 
 extern const PyMethodDef transfer_methods[];
 
-/* Remove the first `nbytes` bytes, and return what `make` returns for a new buffer of
- * them, without a limit. If `make` returns NULL the buffer has its bytes again: bytes
- * that must be copied are removed only after `make` has returned. Bytes whose pages were
- * moved are copied back; if there is no memory for that and they were all, the buffer
- * gets the pages, and loses its limit. Under the lock. pre: there are so many bytes. */
+/* Move the first `nbytes` bytes to a new buffer without a limit, and return what `make`
+ * returns for that buffer. If `make` returns NULL, put the bytes back:
+ *   - If they had to be copied, they are removed only after `make` has succeeded.
+ *   - If their pages were moved, they become the first bytes again: an empty buffer
+ *     without a limit gets the pages back, and any other buffer gets a copy.
+ *   - If that copy fails, an empty buffer gets the pages, and loses its limit. If the
+ *     buffer is not empty, the bytes are lost.
+ * Under the lock. pre: nbytes <= buffer_length(self). */
 PyObject *transfer_take_first(BufferObject *self, size_t nbytes,
                               PyObject *(*make)(void *context, PyObject *taken),
                               void *context);
 
-/* The module's function _rebuild(bytes, type=GrowBuffer), to which pickles refer. It
- * returns a buffer with these bytes. If they are a writable out-of-band view of all
- * bytes of a buffer of exactly that type, it returns that buffer itself. */
+/* The module's function _rebuild(bytes, type=GrowBuffer), to which pickles refer.
+ * Return a buffer with these bytes. If they are an out-of-band, writable view of all
+ * bytes of a buffer of exactly that type, return that buffer itself. */
 PyObject *transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 
 #endif
