@@ -257,7 +257,7 @@ split_huge(char *address, size_t length)
         size_t rest = GROWTH_QUANTUM - before;
         (void)pages_offer(address, rest < length ? rest : length);
     }
-    if (last > 0 && last < length) {
+    if (last > 0 && (before == 0 || last < length)) {
         (void)pages_offer(address + length - last, last);
     }
 }

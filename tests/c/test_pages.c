@@ -386,6 +386,27 @@ test_pages_advise_small_asks_where_huge_ones_may_come_unasked(void)
     }
 }
 
+static void
+test_pages_discard_of_part_of_huge_page_splits_it(void)
+{
+    const struct {
+        size_t from, length, nsplit;
+    } cases[] = {{0, MIB, 1},       {MIB, MIB, 1},   {512 * KIB, MIB, 1},
+                 {0, 2 * MIB, 0},   {0, 3 * MIB, 1}, {MIB, 3 * MIB, 1},
+                 {MIB, 2 * MIB, 2}, {0, 4 * MIB, 0}};
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    char *mapped;
+    CHECK(pages_map(6 * MIB, &mapped) == 0);
+    char *huge =
+        (char *)(((uintptr_t)mapped + 2 * MIB - 1) & ~(uintptr_t)(2 * MIB - 1));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CASE("%zu bytes from %zu", cases[i].length, cases[i].from);
+        size_t calls = kernel.calls[KERNEL_ADVISE];
+        CHECK(pages_discard(huge + cases[i].from, cases[i].length, true) == 0);
+        CHECK(kernel.calls[KERNEL_ADVISE] - calls == cases[i].nsplit + 1);
+    }
+}
+
 /* Whatever the system says of huge pages is what the probe reports, and a system that
  * says nothing has none. */
 static void
@@ -537,6 +558,7 @@ main(void)
     RUN(test_pages_populate_calls_only_where_it_works);
     RUN(test_pages_advise_huge_asks_unless_there_are_none);
     RUN(test_pages_advise_small_asks_where_huge_ones_may_come_unasked);
+    RUN(test_pages_discard_of_part_of_huge_page_splits_it);
     RUN(test_pages_probe_reports_the_setting_of_huge_pages);
     RUN(test_pages_offer_may_leave_zeros);
     RUN(test_pages_discard_where_spans_open_in_steps_closes);
