@@ -31,7 +31,7 @@ class InputError(Exception):
 
 
 class Source(NamedTuple):
-    """The data of the file at `path`, repeated up to `length` bytes if that is given."""
+    """The data of the file at `path`, repeated up to `length` bytes if that is set."""
 
     path: str
     length: int | None = None
