@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-/* An object of this type begins as any bytes object does. */
+/* The header of the object: that of any bytes object. */
 #define BYTES_NBYTES offsetof(PyBytesObject, ob_sval)
 
+/* The struct span before it, which a free-threaded build does not have. */
 #ifdef Py_GIL_DISABLED
 #define MEMORY_NBYTES ((size_t)0)
 #else
@@ -33,7 +34,7 @@ frozen_can_take(const struct store *store)
 
 /* --------------------------------------------------- construction, deallocation */
 
-/* Make the object whose bytes begin at `start`. Its header is before them. */
+/* Initialize the header before `start`, of an object whose bytes begin there. */
 static PyObject *
 init_at(char *start, PyTypeObject *type, size_t nbytes)
 {
@@ -50,6 +51,7 @@ init_at(char *start, PyTypeObject *type, size_t nbytes)
     return (PyObject *)op;
 }
 
+/* Return the struct span that describes a heap block. */
 static inline struct span
 heap_memory(char *block, size_t allocated)
 {
@@ -59,8 +61,8 @@ heap_memory(char *block, size_t allocated)
                          .tag = STORE_HEAP};
 }
 
-/* Store the description of its memory before the object whose bytes begin at
- * `start`. */
+/* Write the struct span that describes the memory of an object before its header. The
+ * bytes of the object begin at `start`. */
 static inline void
 describe_memory(char *start, const struct span *memory)
 {
@@ -131,7 +133,8 @@ frozen_from_store(PyTypeObject *type, struct store *store)
     return init_at(start, type, nbytes);
 }
 
-/* The object is deallocated with a description that says that it has no memory. */
+/* Replace the struct span before the header by an empty one, so that frozen_dealloc()
+ * frees no memory. */
 bool
 frozen_into_store(PyObject *op, struct store *store)
 {
@@ -169,7 +172,7 @@ frozen_dealloc(PyObject *op)
 
 PyDoc_STRVAR(sizeof_doc,
 "__sizeof__($self, /)\n--\n\n"
-"Return how many bytes of memory the object may occupy, its bytes included.");
+"Return the size of the object in memory, in bytes.");
 
 static PyObject *
 frozen_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -180,7 +183,7 @@ frozen_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(reduce_doc,
 "__reduce__($self, /)\n--\n\n"
-"Return what pickle needs to restore the bytes, as a bytes object.");
+"Return what pickle needs. The object is restored as a bytes object.");
 
 static PyObject *
 frozen_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
@@ -191,8 +194,8 @@ frozen_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(reduce_ex_doc,
 "__reduce_ex__($self, protocol, /)\n--\n\n"
-"Return what pickle needs to restore the bytes, as a bytes object. From protocol 5 on\n"
-"they can go out of band (PEP 574).");
+"Return what pickle needs. The object is restored as a bytes object. From protocol 5\n"
+"on the bytes can go out of band (PEP 574).");
 
 static PyObject *
 frozen_reduce_ex(PyObject *op, PyObject *protocol)
@@ -236,15 +239,15 @@ static PyMethodDef frozen_methods[] = {
 
 PyDoc_STRVAR(frozen_doc,
 "The bytes that GrowBuffer.freeze() or GrowIO.getvalue() returns.\n\n"
-"It is a bytes object in every respect except for its memory: it can have the pages\n"
-"of the buffer, so that they need not be copied. Its slices, copies made by bytes()\n"
-"and other results are plain bytes. As of every subclass of bytes, partition() and\n"
-"rpartition() return the object itself if they do not find the separator. It cannot\n"
-"be called, nor have subclasses.\n\n"
+"It is a bytes object that differs from others only in its memory: it can take over\n"
+"the pages of the buffer, so that the bytes are not copied. Slices, copies made by\n"
+"bytes() and other results are ordinary bytes objects. As with every subclass of\n"
+"bytes, partition() and rpartition() return the object itself in their result if they\n"
+"do not find the separator. The type cannot be called, and cannot have subclasses.\n\n"
 "The program may crash if C code resizes the object with _PyBytes_Resize(), which\n"
-"is for new bytes objects only. Of Python itself only input() does so, with a line\n"
-"that sys.stdin.readline() returned: a replacement for sys.stdin must not return a\n"
-"FrozenBytes there, but bytes(frozen).\n\n"
+"is for new bytes objects only. Of Python itself only input() does so, with the line\n"
+"that sys.stdin.readline() returned: a replacement for sys.stdin must return\n"
+"bytes(frozen) there.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> frozen = GrowBuffer(b'spam and eggs').freeze()\n"
 ">>> frozen, isinstance(frozen, bytes), {b'spam and eggs': 1}[frozen]\n"
@@ -257,7 +260,7 @@ static PyType_Slot frozen_slots[] = {
     {0, NULL},
 };
 
-/* The sizes of bytes are inherited. */
+/* The sizes of an object (basicsize, itemsize) are inherited from bytes. */
 PyType_Spec frozen_spec = {
     .name = "growbuf.FrozenBytes",
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
@@ -275,10 +278,10 @@ const char *
 frozen_check(const PyObject *op)
 {
     if (!frozen_is_frozen(op) || !PyBytes_Check((PyObject *)op)) {
-        return "it is no FrozenBytes";
+        return "it is not a FrozenBytes";
     }
     struct store store = frozen_store(op);
     return store_headroom(&store) < HEADER_NBYTES
-               ? "the bytes have no place for the header before them"
+               ? "there is no space for the header before the bytes"
                : store_check(&store);
 }

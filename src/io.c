@@ -10,9 +10,9 @@
 
 PyDoc_STRVAR(io_close_doc,
 "close($self, /)\n--\n\n"
-"Close the file. Its bytes are freed, and its other file methods raise ValueError.\n\n"
-"Raise BufferError while a view of the bytes exists. A buffer that other code has\n"
-"keeps its bytes. Closing a closed file does nothing.\n\n"
+"Close the file and free its bytes. Its other file methods then raise ValueError.\n\n"
+"Raise BufferError while a view of the bytes exists. If other code refers to the\n"
+"file's GrowBuffer, that buffer is unchanged. Closing a closed file does nothing.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam')\n"
 ">>> file.close(), file.closed\n"
@@ -34,7 +34,8 @@ io_close(PyObject *op, PyObject *Py_UNUSED(ignored))
         self->buffer = NULL;
     }
     IO_END(self);
-    /* The lock is released by now, since deallocating them may run user code. */
+    /* This is done without the lock, because deallocating an object may run user
+     * code. */
     Py_XDECREF(bytes);
     Py_XDECREF(buffer);
     return buffer_none_or_null(rc);
@@ -124,10 +125,10 @@ io_true(PyObject *op, PyObject *Py_UNUSED(ignored))
 /* ---------------------------------------------------- the buffer, and memory use */
 
 PyDoc_STRVAR(io_buffer_doc,
-"The GrowBuffer that has the file's bytes.\n\n"
-"A change of the buffer is a change of the file, and the reverse. If the bytes are\n"
-"not in a buffer yet, they are copied to one. Raises ValueError if the file is\n"
-"closed.\n\n"
+"The GrowBuffer that contains the file's bytes.\n\n"
+"The buffer and the file share the bytes: a change of one is a change of the other.\n"
+"If the bytes are not in a buffer yet, they are first copied to one. Raises\n"
+"ValueError if the file is closed.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam')\n"
 ">>> file.buffer.extend(b' and eggs')\n"
@@ -142,8 +143,8 @@ io_get_buffer(PyObject *op, void *Py_UNUSED(closure))
 
 PyDoc_STRVAR(io_sizeof_doc,
 "__sizeof__($self, /)\n--\n\n"
-"Return how many bytes of memory the file and its bytes may occupy.\n\n"
-"A bytes object that other code may have too is not counted.\n\n"
+"Return the size of the file and its bytes in memory, in bytes.\n\n"
+"A bytes object to which other code may also refer is not counted.\n\n"
 ">>> import sys\n"
 ">>> from growbuf import GrowIO\n"
 ">>> sys.getsizeof(GrowIO(bytes(1000))) < 1000\n"
@@ -171,12 +172,12 @@ io_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(io_doc,
 "GrowIO(initial_bytes=b'', *, buffer=None, limit=None)\n--\n\n"
-"A binary file in memory: an io.BytesIO that keeps many bytes in a GrowBuffer.\n\n"
-"initial_bytes: a bytes-like object. A bytes object is not copied before the first\n"
-"write. Other objects are copied.\n"
+"A binary file in memory: an io.BytesIO that stores long content in a GrowBuffer.\n\n"
+"initial_bytes: a bytes-like object. If it is a bytes object, it is not copied before\n"
+"the first write. Other objects are copied.\n"
 "buffer: a GrowBuffer that the file reads and writes in place, without a copy.\n"
 "limit: the largest length of the file in bytes. Address space for it is reserved at\n"
-"once, so that no byte ever moves, and the file can grow while views of it exist.\n\n"
+"once. So no byte ever moves, and the file can grow while views of it exist.\n\n"
 "Raise TypeError for other objects, MemoryError if there is too little memory or\n"
 "address space.\n\n"
 "With buffer or limit the bytes are in a GrowBuffer from the start, and so is a\n"
@@ -245,7 +246,8 @@ static PyType_Spec io_spec = {
     .slots = io_slots,
 };
 
-/* Return Python's own BytesIO, if its objects are laid out as struct io_base is. */
+/* Return Python's own BytesIO. Raise ImportError if the fields of its objects are not
+ * those of struct io_base. */
 static PyObject *
 io_find_base(void)
 {

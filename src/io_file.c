@@ -15,7 +15,7 @@ static const char *
 io_find_fault(const IOObject *self)
 {
     if (self->base.buf != NULL || self->base.exports != 1) {
-        return "a method of BytesIO's own has opened the file";
+        return "a method of BytesIO itself has changed the base struct";
     }
     if (self->bytes != NULL && self->buffer != NULL) {
         return "the file has both a bytes object and a buffer";
@@ -30,11 +30,11 @@ io_find_fault(const IOObject *self)
     if (!(is_frozen || PyBytes_CheckExact(self->bytes)) ||
         (is_frozen && !self->shared) ||
         self->nbytes > (size_t)PyBytes_GET_SIZE(self->bytes)) {
-        return "the bytes object is of another type or too short";
+        return "the bytes object has a wrong type, is not shared or is too short";
     }
     if (!self->shared &&
         (PyBytes_GET_SIZE(self->bytes) == 0 || Py_REFCNT(self->bytes) != 1)) {
-        return "other code has the bytes object that the file writes to";
+        return "other code refers to the bytes object that the file writes to";
     }
     return NULL;
 }
@@ -50,8 +50,8 @@ io_assert_consistent(const IOObject *self)
 #endif
 
 #ifdef Py_GIL_DISABLED
-/* Lock the file, and its buffer if it has one. Another thread may replace the buffer
- * before both are locked: then start again. */
+/* Lock the file, and its buffer if it has one. If another thread replaces the buffer
+ * before both are locked, start again. */
 void
 io_lock(IOObject *self, PyCriticalSection2 *section)
 {
@@ -67,7 +67,7 @@ io_lock(IOObject *self, PyCriticalSection2 *section)
         PyCriticalSection2_Begin(section, op, (PyObject *)buffer);
         bool still = self->buffer == buffer;
         if (still) {
-            Py_DECREF(buffer); /* not the last: the file has one */
+            Py_DECREF(buffer); /* not the last reference: the file has one */
             return;
         }
         PyCriticalSection2_End(section);
@@ -114,8 +114,8 @@ io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position)
         buffer = old_buffer;
     }
     IO_END(self);
-    /* Drop the old objects, or the new ones after a failure. The lock is released by
-     * now, since deallocating them may run user code. */
+    /* Drop the old objects; after a failure, the new ones. This is done without the
+     * lock, because deallocating an object may run user code. */
     Py_XDECREF(bytes);
     Py_XDECREF(buffer);
     return rc;
@@ -123,8 +123,8 @@ io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position)
 
 /* ----------------------------------------------------- the bytes of an open file */
 
-/* Resize `bytes`, to which only the file refers. Unlike _PyBytes_Resize, keep the
- * object if there is too little memory. */
+/* Change the size of `bytes` to `size`. If there is too little memory, the object is
+ * unchanged; _PyBytes_Resize() would deallocate it. pre: only the file refers to it. */
 static int
 io_resize_bytes_locked(IOObject *self, size_t size)
 {
@@ -141,7 +141,7 @@ io_resize_bytes_locked(IOObject *self, size_t size)
     return 0;
 }
 
-/* Copy the bytes to a new object of `size`, to which only the file refers. */
+/* Copy the bytes to a new bytes object of size `size`, which is not shared. */
 static int
 io_copy_bytes_locked(IOObject *self, size_t size)
 {
@@ -164,14 +164,14 @@ io_is_unique(PyObject *op)
     return PyUnstable_Object_IsUniquelyReferenced(op);
 #elif defined(Py_GIL_DISABLED)
     (void)op;
-    return false; /* the reference count is not enough */
+    return false; /* the reference count alone does not tell */
 #else
     return Py_REFCNT(op) == 1;
 #endif
 }
 
-/* Make a buffer of a FrozenBytes to which only the file refers. A FrozenBytes on the
- * heap is left as it is. */
+/* Turn the memory of a FrozenBytes into a buffer. Do nothing if it is on the heap.
+ * pre: only the file refers to the FrozenBytes. */
 static int
 io_thaw_locked(IOObject *self)
 {
@@ -190,15 +190,17 @@ io_thaw_locked(IOObject *self)
     int rc = buffer_exchange(self->buffer, &store);
     store_free(&store);
     size_t length = buffer_length(self->buffer);
-    if (rc == 0 && length > self->nbytes) { /* truncate() has removed these bytes */
+    if (rc == 0 && length > self->nbytes) { /* truncate() has shortened the file */
         rc = buffer_splice(self->buffer, self->nbytes, length - self->nbytes, 0);
     }
     assert(rc == 0 && buffer_length(self->buffer) == self->nbytes);
     return rc;
 }
 
-/* If only the file still refers to `bytes`, make it writable: a FrozenBytes becomes a
- * buffer, and the cached hash of another object is removed. */
+/* Make the bytes writable without a copy, if only the file still refers to `bytes`. A
+ * FrozenBytes in a span becomes a buffer. Any other object that is not empty is no
+ * longer shared, and its cached hash is removed. Otherwise do nothing: it stays
+ * shared. */
 static int
 io_reclaim_bytes_locked(IOObject *self)
 {
@@ -219,7 +221,7 @@ io_reclaim_bytes_locked(IOObject *self)
 }
 
 /* Copy the bytes to a new buffer of `length` bytes, and drop the bytes object. The
- * caller writes the values of the other bytes before any other code runs. */
+ * caller writes the bytes after the first `nbytes` before any other code runs. */
 static int
 io_move_to_buffer_locked(IOObject *self, size_t length)
 {
@@ -235,10 +237,12 @@ io_move_to_buffer_locked(IOObject *self, size_t length)
     return 0;
 }
 
-/* Return the size of the bytes object for `length` bytes, if the present one has
- * `size`. If `length` is more than an eighth above that, it is `length`. Otherwise some
- * bytes are added: an eighth, since there may be many small files; or a half from 16
- * KiB on, since a copy takes time. */
+/* Return the size of a new bytes object for `length` bytes. `size` is the size of the
+ * present one. If `length` is more than 1.125 times that, the new size is `length`.
+ * Otherwise the file grows in small steps, and the new size is more than `length`:
+ *   below 16 KiB  an eighth more, since there may be many such files;
+ *   from 16 KiB   a half more, since each copy takes longer.
+ */
 static size_t
 io_grown_size(size_t length, size_t size)
 {
@@ -269,7 +273,8 @@ io_make_writable_locked(IOObject *self, size_t end)
     }
     size_t length = end > self->nbytes ? end : self->nbytes;
     if (length >= IO_BUFFER_MIN) {
-        /* Zeros before the position come from io_grow_buffer_locked(). */
+        /* If there must be zeros before the position, io_grow_buffer_locked() will
+         * append them. */
         return io_move_to_buffer_locked(
             self, self->position > self->nbytes ? self->nbytes : length);
     }
@@ -291,8 +296,9 @@ io_grow_buffer_locked(IOObject *self, size_t end)
                                    : buffer_append(buffer, end - length);
 }
 
-/* Make a FrozenBytes of the file's buffer, without a copy. Do nothing if other code has
- * the buffer, if the buffer has a limit, or if its memory is no span. */
+/* Turn the memory of the file's buffer into a FrozenBytes, without a copy. Do nothing
+ * if other code refers to the buffer or has a view of it, if it has a limit, if it is
+ * of a subclass, or if it is not in a span. */
 static void
 io_freeze_buffer_locked(IOObject *self)
 {
@@ -317,8 +323,9 @@ io_freeze_buffer_locked(IOObject *self)
     assert(!PyErr_Occurred());
 }
 
-/* Make the bytes object as long as the bytes in use, but one byte at least; or make a
- * buffer of it, if it is a FrozenBytes to which only the file refers. */
+/* Make the bytes object exactly as long as the bytes in use, but at least one byte. A
+ * shared object is copied. A FrozenBytes that can become a buffer becomes one instead
+ * (io_reclaim_bytes_locked). */
 static int
 io_fit_bytes_locked(IOObject *self)
 {
@@ -362,7 +369,7 @@ io_truncate_bytes_locked(IOObject *self, size_t nbytes)
     }
 }
 
-/* Ensure that the bytes are in a buffer. */
+/* Move the bytes to a buffer, if they are not in one. */
 static int
 io_make_buffer_locked(IOObject *self)
 {
@@ -386,7 +393,8 @@ io_hold_buffer(PyObject *op)
 
 /* --------------------------------------------------- construction and deallocation */
 
-/* Return GrowIO itself, found among `type` and its bases. Borrowed. */
+/* Return GrowIO itself, which is `type` or one of its bases. The reference is
+ * borrowed. */
 static PyTypeObject *
 io_type(PyTypeObject *type)
 {
@@ -428,19 +436,19 @@ io_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs
     return nothing == NULL ? NULL : io_make(type, nothing, NULL);
 }
 
-/* The base's finalizer calls close(), which a subclass may override. During the call
- * GrowIO's own close() ignores views, because a view keeps the bytes without the
- * file. */
+/* The base's finalizer calls close(), which a subclass may override. During that call
+ * GrowIO's own close() does not raise if views exist: a view has a reference to the
+ * buffer, so it stays valid without the file. */
 void
 io_finalize(PyObject *op)
 {
     io_cast(op)->finalizing = true;
     io_type(Py_TYPE(op))->tp_base->tp_finalize(op);
-    io_cast(op)->finalizing = false; /* a subclass's close() may have kept the file */
+    io_cast(op)->finalizing = false; /* close() of a subclass may revive the file */
 }
 
-/* `bytes` is not visited: it refers to no other object, and gc.get_referents() would
- * return an object that the file later writes to. */
+/* `bytes` is not visited. It refers to no other object, so the collector does not need
+ * it; and gc.get_referents() would return an object that the file later writes to. */
 int
 io_traverse(PyObject *op, visitproc visit, void *arg)
 {
@@ -459,7 +467,8 @@ io_clear(PyObject *op)
     return 0;
 }
 
-/* As for BytesIO, only a subclass's deallocator calls the finalizer. */
+/* This does not call the finalizer, and BytesIO's deallocator does not either. That of
+ * a subclass does. */
 void
 io_dealloc(PyObject *op)
 {

@@ -1,27 +1,29 @@
 /* io_file: one GrowIO: its bytes, position and lock, and how it opens and closes.
  *
- * An open file has its bytes in one of two objects. A closed file has neither object.
+ * An open file has exactly one of these two objects. A closed file has neither.
  *
- *   bytes   a bytes object, the first `nbytes` bytes of which are those of the file:
+ *   bytes   a bytes object. Its first `nbytes` bytes are the bytes of the file:
  *
  *             |<----- nbytes ----->|   unspecified   |NUL
  *             |<--------- PyBytes_GET_SIZE --------->|
  *
- *           The object is shared if the file was made from it, or if a read of all
- *           bytes has returned it. Shared objects may have any length, and are not
- *           written to. The next write copies the bytes, unless only the file refers
- *           to the object by then.
+ *           The object is *shared* if the file was made from it, or if a read of all
+ *           bytes has returned it: then other code may refer to it. The file does not
+ *           write to a shared object. The next write copies the bytes first, unless
+ *           only the file refers to the object by then.
  *
- *           A read of all bytes of a buffer makes a FrozenBytes of its memory. The next
- *           write makes a buffer of it again, or copies the bytes.
- *   buffer  a GrowBuffer. A file gets one when it is written to and has IO_BUFFER_MIN
- *           bytes or more, or when the caller passes one or asks for it. The buffer
- *           itself raises BufferError if an export forbids a change of its length.
+ *           If the bytes are in a buffer, a read of all bytes turns the buffer's memory
+ *           into a FrozenBytes. The next write turns it into a buffer again, or copies
+ *           the bytes if other code refers to the FrozenBytes.
+ *   buffer  a GrowBuffer. The file gets one when a write makes it IO_BUFFER_MIN bytes
+ *           long or longer, or when the caller passes one or asks for it. If an export
+ *           forbids a change of the length, the buffer itself raises BufferError.
  *
- * To the methods of io.BytesIO itself a GrowIO is a closed file.
+ * The fields of the base struct have the values of a closed file. So if other code
+ * calls a method of io.BytesIO itself on a GrowIO, that method raises an exception.
  *
- * Functions that end in _locked, and inline functions that take an IOObject, are called
- * between IO_BEGIN and IO_END. There no other code uses the file or its buffer. A
+ * Call functions that end in _locked, and inline functions that take an IOObject, only
+ * between IO_BEGIN and IO_END. There no other thread uses the file or its buffer. A
  * function that returns -1 or NULL has set an exception and left the file unchanged.
  */
 #ifndef GROWBUF_IO_FILE_H
@@ -29,13 +31,13 @@
 
 #include "buffer.h"
 
-/* The fields of a BytesIO, which no header of Python's declares: io_make_type compares
- * them with the running Python's type. */
+/* The fields of a BytesIO. No header of Python declares them, so io_make_type()
+ * compares their size and offsets with those of the running Python's type. */
 struct io_base {
     PyObject_HEAD
     PyObject *buf; /* NULL: to BytesIO's own methods the file is closed */
     Py_ssize_t pos, string_size;
-    PyObject *dict, *weakrefs; /* used as a BytesIO does */
+    PyObject *dict, *weakrefs; /* attributes and weak references, as of a BytesIO */
     Py_ssize_t exports;        /* 1: BytesIO's own __init__ and close() raise */
 };
 
@@ -43,9 +45,9 @@ typedef struct {
     struct io_base base;
     BufferObject *buffer;
     PyObject *bytes;
-    size_t nbytes;   /* how many of `bytes` are in use */
+    size_t nbytes;   /* how many bytes of `bytes` are in use */
     size_t position; /* at most PY_SSIZE_T_MAX, and may be past the end */
-    bool shared;     /* other code may have a reference to `bytes` */
+    bool shared;     /* other code may refer to `bytes` */
     bool finalizing; /* close() succeeds even while views exist */
 } IOObject;
 
@@ -55,10 +57,10 @@ io_cast(PyObject *op)
     return (IOObject *)op;
 }
 
-/* Below this length a file that is written to has its bytes in a bytes object. Few
- * files grow far past it, and for a file that does not, a heap block costs less than a
- * span: it takes no system call and fewer pages. It is below 128 KiB, from where on
- * glibc maps each block by itself. */
+/* A file that is written to stores fewer bytes than this in a bytes object, and from
+ * this length on in a buffer. Most files stay shorter. For them a heap block costs less
+ * than a span, because it takes no system call and fewer pages. The value is below 128
+ * KiB: from that size on, glibc maps each heap block separately. */
 #define IO_BUFFER_MIN ((size_t)120 << 10)
 
 /* ------------------------------------------------------------------------ the lock */
@@ -103,7 +105,7 @@ io_is_closed(const IOObject *self)
     return self->bytes == NULL && self->buffer == NULL;
 }
 
-/* Raise ValueError. Returns -1. */
+/* Raise ValueError and return -1. */
 int io_raise_closed(void);
 
 static inline int
@@ -120,7 +122,8 @@ io_check_open(PyObject *op)
     return rc;
 }
 
-/* Raise BufferError. `action` follows "cannot" in the message. Returns -1. */
+/* Raise BufferError and return -1. The message is "cannot `action` while a view of its
+ * bytes exists". */
 int io_raise_views(const char *action);
 
 /* Raise BufferError if a view of the bytes exists. */
@@ -138,9 +141,9 @@ io_check_replaceable_locked(const IOObject *self)
     return io_check_no_views_locked(self, "give the file other bytes");
 }
 
-/* Replace the file's bytes by `bytes` or by `buffer`, of which the other is NULL. The
- * file is open afterwards. The references are consumed, on failure too. Raise
- * BufferError if a view of the old bytes exists. */
+/* Replace the file's bytes by those of `bytes` or `buffer`; the other of these two is
+ * NULL. The file is open afterwards, even if it was closed. The references are
+ * consumed, on failure too. Raise BufferError if a view of the old bytes exists. */
 int io_replace(PyObject *op, PyObject *bytes, BufferObject *buffer, size_t position);
 
 /* ----------------------------------------------------- the bytes of an open file */
@@ -158,8 +161,8 @@ io_start(const IOObject *self)
                                 : PyBytes_AS_STRING(self->bytes);
 }
 
-/* Return the number of bytes from the position to the end, but `max` at most. A
- * negative `max` is no maximum. */
+/* Return the number of bytes from the position to the end of the file, but at most
+ * `max`. If `max` is negative, there is no maximum. */
 static inline size_t
 io_available(const IOObject *self, Py_ssize_t max)
 {
@@ -168,16 +171,17 @@ io_available(const IOObject *self, Py_ssize_t max)
     return max >= 0 && (size_t)max < rest ? (size_t)max : rest;
 }
 
-/* Return all bytes of the file, which are 2 or more, as a bytes object. That is the
- * file's own object, which becomes shared. If the bytes are in a buffer, a FrozenBytes
- * takes its memory over. The bytes of the buffer are copied if that is not possible:
- * other code has the buffer or a view of it, it has a limit, or its memory is no
- * span. */
+/* Return all bytes of the file as a bytes object. That is the file's own object, which
+ * becomes shared. If the bytes are in a buffer, its memory first becomes a FrozenBytes.
+ * That is not possible, and the bytes are copied, if other code refers to the buffer
+ * or has a view of it, if the buffer has a limit, is of a subclass, is shorter than
+ * GROWTH_HEAP_AGAIN or not in a span, and on a free-threaded build. pre: the file has
+ * 2 bytes or more. */
 PyObject *io_get_all_locked(IOObject *self);
 
-/* Return a bytes object of the `nbytes` bytes at offset `at`: a copy, or what
- * io_get_all_locked() returns if they are all bytes of the file. Objects of fewer than
- * 2 bytes are always Python's own. */
+/* Return the `nbytes` bytes at offset `at` as a bytes object. If these are all bytes of
+ * the file, it is what io_get_all_locked() returns; otherwise it is a copy. For fewer
+ * than 2 bytes it is an object that Python keeps, such as b"". */
 static inline PyObject *
 io_get_bytes(IOObject *self, size_t at, size_t nbytes)
 {
@@ -189,34 +193,35 @@ io_get_bytes(IOObject *self, size_t at, size_t nbytes)
         return Py_NewRef(self->bytes);
     }
     assert(nbytes == 0 || (at < io_length(self) && nbytes <= io_length(self) - at));
-    /* If the position is past the end, then no address belongs to it. */
+    /* No address is computed for 0 bytes: `at` may be past the end of the file. */
     return PyBytes_FromStringAndSize(nbytes > 0 ? io_start(self) + at : NULL,
                                      (Py_ssize_t)nbytes);
 }
 
-/* Prepare a write that ends at `end`: make sure that only the file refers to `bytes`,
- * and that it has `end` bytes or more; or else that the bytes are in a buffer. A buffer
- * made here has `end` bytes already, unless zeros must be added before the position. */
+/* Prepare a write that ends at offset `end`. Afterwards one of these is true:
+ *   - The file has a bytes object to which nothing else refers, of `end` bytes or more.
+ *   - The file has a buffer. It may be shorter than `end`; io_grow_buffer_locked()
+ *     makes it longer. */
 int io_make_writable_locked(IOObject *self, size_t end);
 
-/* Shorten a file that has no buffer to `nbytes`, at most its length. If less than half
- * of its bytes object is then in use, free the memory of the rest, or keep it if there
- * is too little memory to do so. */
+/* Shorten a file to `nbytes` bytes. If less than half of its bytes object is in use
+ * then, free the rest of the object. If there is too little memory to do that, the rest
+ * stays. pre: the file has no buffer, and `nbytes` is at most its length. */
 void io_truncate_bytes_locked(IOObject *self, size_t nbytes);
 
 /* Make the buffer `end` bytes long. The bytes between its old length and the position
- * become zeros; fresh pages are zero already:
+ * become zeros. The caller writes those after the position:
  *
- *   |<--- length --->|      |            |
- *   |<--- length --->|0000000............|
- *                        position       end
+ *   before   |<--- length --->|
+ *   after    |<--- length --->|0000000|............|
+ *                                     position     end
  */
 int io_grow_buffer_locked(IOObject *self, size_t end);
 
 /* Make the `nbytes` bytes from the position on writable, and return the address of the
- * first. The file grows if they reach past its end, and then all its bytes may move.
- * The caller writes the values of these bytes before any other code runs. pre:
- * nbytes > 0. */
+ * first. If they end past the end of the file, the file grows. Its bytes may move in
+ * any case. The caller writes these bytes before any other code runs. pre: nbytes > 0,
+ * and the sum of the position and `nbytes` does not wrap. */
 static inline char *
 io_make_place(IOObject *self, size_t nbytes)
 {
@@ -244,7 +249,7 @@ io_make_place(IOObject *self, size_t nbytes)
 }
 
 /* Return a new reference to the file's buffer. If the bytes are not in a buffer, move
- * them to one first. */
+ * them to one first. No export is taken (unlike buffer_hold()). */
 BufferObject *io_hold_buffer(PyObject *op);
 
 /* --------------------------------------------------- construction and deallocation */
@@ -253,8 +258,8 @@ BufferObject *io_hold_buffer(PyObject *op);
  * subclass. The reference is borrowed. */
 PyTypeObject *io_buffer_type(PyTypeObject *type);
 
-/* Return a new file of `bytes` or of `buffer`. Both references are consumed, on failure
- * too. */
+/* Return a new file with the bytes of `bytes` or `buffer`; the other of these two is
+ * NULL. The references are consumed, on failure too. */
 PyObject *io_make(PyTypeObject *type, PyObject *bytes, BufferObject *buffer);
 
 /* The type's slots. A file is empty until its __init__ is called. */

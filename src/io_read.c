@@ -9,7 +9,7 @@
 
 /* ---------------------------------------------------------------------------- bytes */
 
-/* Return the `nbytes` bytes from the position on, and move the position past them. */
+/* Return the next `nbytes` bytes, and move the position past them. */
 static inline PyObject *
 io_read_nbytes(IOObject *self, size_t nbytes)
 {
@@ -20,8 +20,9 @@ io_read_nbytes(IOObject *self, size_t nbytes)
     return result;
 }
 
+/* The common part of read() and read1(). `name` is for error messages. */
 static inline PyObject *
-io_read_size(PyObject *op, const char *name, PyObject *const *args, Py_ssize_t nargs)
+io_read_common(PyObject *op, const char *name, PyObject *const *args, Py_ssize_t nargs)
 {
     IOObject *self = io_cast(op);
     Py_ssize_t size;
@@ -39,8 +40,8 @@ const char io_read_doc[] = PyDoc_STR(
 "size: the largest number of bytes to read. If it is negative or None, read to the\n"
 "end of the file.\n\n"
 "Return a bytes object, which is empty at the end of the file. Raise ValueError if\n"
-"the file is closed, TypeError if size is no integer. Copies the bytes once. If\n"
-"they are all bytes of the file, returns what getvalue() returns.\n\n"
+"the file is closed, TypeError if size is no integer. Copies the bytes once. A call\n"
+"that reads all bytes of the file returns the object that getvalue() returns.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.read(4), file.read(), file.read()\n"
@@ -49,12 +50,12 @@ const char io_read_doc[] = PyDoc_STR(
 PyObject *
 io_read(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
-    return io_read_size(op, "read", args, nargs);
+    return io_read_common(op, "read", args, nargs);
 }
 
 const char io_read1_doc[] = PyDoc_STR(
 "read1($self, size=-1, /)\n--\n\n"
-"Do what read(size) does: a file in memory has no raw stream to read from.\n\n"
+"Do the same as read(size): a file in memory has no raw stream to read from.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> GrowIO(b'spam and eggs').read1(4)\n"
 "b'spam'");
@@ -62,18 +63,18 @@ const char io_read1_doc[] = PyDoc_STR(
 PyObject *
 io_read1(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
-    return io_read_size(op, "read1", args, nargs);
+    return io_read_common(op, "read1", args, nargs);
 }
 
-/* The most that peek() copies. pickle.load() asks for 128 KiB for each object, which
- * would cost too much if a file holds many small ones. */
+/* The largest number of bytes that peek() copies. pickle.load() asks for 128 KiB for
+ * each object: copying so many would take too long if the objects are small. */
 #define IO_PEEK_MAX ((Py_ssize_t)8 << 10)
 
 const char io_peek_doc[] = PyDoc_STR(
 "peek($self, size=0, /)\n--\n\n"
-"Return the bytes that begin at the position, and leave the position where it is.\n\n"
+"Return the bytes that begin at the position, without moving the position.\n\n"
 "size: the largest number of bytes to return. If it is less than 1 or more than 8\n"
-"KiB, return 8 KiB at most.\n\n"
+"KiB, 8 KiB is used.\n\n"
 "Return a bytes object, which is empty only at the end of the file. Raise\n"
 "ValueError if the file is closed, TypeError if size is no integer. Copies the\n"
 "bytes once. Python's own BytesIO has this method from 3.16 on.\n\n"
@@ -103,17 +104,17 @@ const char io_readinto_doc[] = PyDoc_STR(
 "Read bytes into a buffer, and move the position after them.\n\n"
 "buffer: a writable bytes-like object. It is filled from its start. It may be a\n"
 "view of the file's own bytes.\n\n"
-"Return how many bytes were read: all up to the end of the file, or as many as the\n"
-"buffer holds; 0 at the end of the file. Raise ValueError if the file is closed, or\n"
-"if readfrom() of its own buffer calls this; TypeError if the buffer cannot be\n"
-"written to. Copies the bytes once.\n\n"
+"Return how many bytes were read. That is the length of the buffer, or less if the\n"
+"file ends before; 0 at the end of the file. Raise ValueError if the file is closed,\n"
+"or if readfrom() of the file's own buffer calls this method; TypeError if the buffer\n"
+"cannot be written to. Copies the bytes once.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> target = bytearray(4)\n"
 ">>> GrowIO(b'spam and eggs').readinto(target), target\n"
 "(4, bytearray(b'spam'))");
 
 /* Whether `target` is the view that readfrom() of the file's own buffer passes to
- * readinto(). That would never end, since each byte read makes the file longer. */
+ * readinto(). That readfrom() would never end: each read makes the file longer. */
 static inline bool
 io_reads_itself(const IOObject *self, const PyObject *target)
 {
@@ -126,8 +127,8 @@ io_readinto_view(IOObject *self, const PyObject *target, const Py_buffer *view)
 {
     if (io_reads_itself(self, target)) {
         PyErr_SetString(PyExc_ValueError,
-                        "readfrom() cannot read a file into its own buffer, which the "
-                        "reading makes longer: use buffer.extend(file.read())");
+                        "readfrom() cannot read a file into its own buffer, because it "
+                        "would never reach the end: use buffer.extend(file.read())");
         return NULL;
     }
     size_t nbytes = io_available(self, view->len);
@@ -160,8 +161,8 @@ io_readinto(PyObject *op, PyObject *target)
 
 /* ---------------------------------------------------------------------------- lines */
 
-/* Return how many of the `available` bytes at `start` belong to their first line. Its
- * newline is one of them. */
+/* Return the length of the first line, its newline included, in the `available` bytes
+ * at `start`. If they contain no newline, it is `available`. */
 static inline size_t
 io_line_nbytes(const char *start, size_t available)
 {
@@ -170,16 +171,17 @@ io_line_nbytes(const char *start, size_t available)
     return newline == NULL ? available : (size_t)(newline - start) + 1;
 }
 
-/* Return a line that begins at position 0. It may be all bytes of the file. This is not
- * inline, so that the function for the other lines saves fewer registers. */
+/* Return the line of `nbytes` bytes at position 0, and move the position past it. It
+ * may be all bytes of the file. This function is not inline, so that io_read_line()
+ * saves fewer registers. */
 Py_NO_INLINE static PyObject *
 io_read_first_line(IOObject *self, size_t nbytes)
 {
     return io_read_nbytes(self, nbytes);
 }
 
-/* Return the line at the position, but `available` bytes at most, and move the position
- * past it. */
+/* Return the line at the position, or its first `available` bytes if it is longer, and
+ * move the position past them. */
 static inline PyObject *
 io_read_line(IOObject *self, size_t available)
 {
@@ -201,8 +203,8 @@ io_read_line(IOObject *self, size_t available)
 const char io_readline_doc[] = PyDoc_STR(
 "readline($self, size=-1, /)\n--\n\n"
 "Read one line, starting at the position, and move the position after it.\n\n"
-"size: the largest number of bytes to read. If it is negative or None, there is no\n"
-"such limit.\n\n"
+"size: the largest number of bytes to read. If it is negative or None, the line is\n"
+"read as a whole.\n\n"
 "Return a bytes object: the line, or its first size bytes. The last line may end\n"
 "without a newline. At the end of the file the bytes object is empty. Raise\n"
 "ValueError if the file is closed, TypeError if size is no integer. Copies the line\n"
@@ -241,7 +243,7 @@ io_iternext(PyObject *op)
 const char io_readlines_doc[] = PyDoc_STR(
 "readlines($self, size=None, /)\n--\n\n"
 "Read lines, starting at the position, and move the position after them.\n\n"
-"size: stop after the line with which this many bytes have been read. If it is None\n"
+"size: when the lines read have this many bytes or more in total, stop. If it is None\n"
 "or less than 1, read to the end of the file.\n\n"
 "Return a list with a bytes object for each line. Newlines are kept. Raise\n"
 "ValueError if the file is closed, TypeError if size is no int. Copies the bytes\n"
@@ -250,8 +252,9 @@ const char io_readlines_doc[] = PyDoc_STR(
 ">>> GrowIO(b'spam\\nand\\neggs').readlines()\n"
 "[b'spam\\n', b'and\\n', b'eggs']");
 
-/* Append lines to a list until they have `hint` bytes or more; all lines if `hint` is 0
- * or negative. */
+/* Append lines to the list until these have `hint` bytes or more in total, or the file
+ * ends. If `hint` is 0 or negative, append all lines. On failure the position is
+ * unchanged. */
 static int
 io_read_lines(IOObject *self, Py_ssize_t hint, PyObject *lines)
 {
@@ -290,8 +293,8 @@ io_readlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
             return NULL;
         }
     }
-    /* The list is made before the file is locked, because making it may run the garbage
-     * collector, which may run user code. */
+    /* Make the list before locking the file: that may run the garbage collector, which
+     * may run user code. */
     PyObject *lines = PyList_New(0);
     if (lines == NULL) {
         return NULL;
@@ -309,12 +312,12 @@ io_readlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 const char io_seek_doc[] = PyDoc_STR(
 "seek($self, pos, whence=0, /)\n--\n\n"
 "Move the position.\n\n"
-"pos: how far from the place that whence names, in bytes.\n"
-"whence: 0 for the start of the file, 1 for the present position, 2 for the end.\n\n"
+"pos: the distance in bytes from the place that whence selects.\n"
+"whence: 0 selects the start of the file, 1 the present position, 2 the end.\n\n"
 "Return the new position, in bytes from the start. It may be past the end. If it\n"
 "would be before the start, it becomes 0. Raise ValueError if the file is closed,\n"
 "if whence is another number, or if pos is negative and whence is 0; OverflowError\n"
-"if the position is too large for a C ssize_t. Neither the bytes nor the length\n"
+"if the position is too large for a C ssize_t. The bytes and the length do not\n"
 "change.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
@@ -349,6 +352,7 @@ io_find_position(const IOObject *self, Py_ssize_t offset, int whence)
     return position < 0 ? 0 : position;
 }
 
+/* Convert `whence`. Raise OverflowError if it does not fit into an int. */
 static int
 io_convert_whence(PyObject *number, int *whence)
 {
@@ -408,12 +412,14 @@ io_tell(PyObject *op, PyObject *Py_UNUSED(ignored))
 const char io_getvalue_doc[] = PyDoc_STR(
 "getvalue($self, /)\n--\n\n"
 "Return all bytes of the file. The position is neither used nor changed.\n\n"
-"Return a bytes object, which is a FrozenBytes if the file's bytes are in a buffer.\n"
-"Raise ValueError if the file is closed. The file and the object share the bytes:\n"
-"nothing is copied, and until the next write the call returns the same object. The\n"
-"next write copies the bytes if other code still refers to the object. This call\n"
-"copies the bytes of a buffer if other code has the buffer or a view of it, if the\n"
-"buffer has a limit or fewer than 32 KiB, and in a free-threaded Python.\n\n"
+"Return a bytes object that shares its bytes with the file: nothing is copied. Until\n"
+"the next write the call returns the same object. The next write copies the bytes if\n"
+"other code still refers to the object. Raise ValueError if the file is closed.\n\n"
+"If the file's bytes are in a buffer, the object is a FrozenBytes that takes over the\n"
+"memory of the buffer. If that is not possible, it is a copy: if other code refers to\n"
+"the buffer or has a view of it, if the buffer has a limit or fewer than 32 KiB, and\n"
+"in a free-threaded Python. The bytes are also copied, once, after truncate() has\n"
+"shortened a bytes object to which other code refers.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam')\n"
@@ -435,8 +441,8 @@ const char io_getbuffer_doc[] = PyDoc_STR(
 "Return a writable memoryview of the file's bytes.\n\n"
 "While the view exists the file cannot be closed and its length cannot change:\n"
 "methods that would do so raise BufferError. But a file that was made with limit=\n"
-"may grow at its end. Raise ValueError if the file is closed. If the bytes are not\n"
-"in a buffer yet, they are copied to one, once.\n\n"
+"can still grow at its end. Raise ValueError if the file is closed. If the bytes are\n"
+"not in a buffer yet, they are first copied to one.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> with file.getbuffer() as view:\n"

@@ -9,13 +9,13 @@
 
 /* --------------------------------------------------------------------- construction */
 
-/* The bytes of a file are in one of these two objects. The other one is NULL. */
+/* The object that contains the bytes of a file. The other field is NULL. */
 struct io_content {
     PyObject *bytes;
     BufferObject *buffer;
 };
 
-/* Return a new buffer with this limit and a copy of the bytes. */
+/* Return a new buffer with this limit, and with a copy of the bytes of `piece`. */
 static PyObject *
 io_new_limited(PyTypeObject *type, struct piece piece, PyObject *limit)
 {
@@ -34,10 +34,11 @@ io_new_limited(PyTypeObject *type, struct piece piece, PyObject *limit)
     return op;
 }
 
-/* Make the content of a file from `source`; NULL stands for no bytes. A bytes object or
- * a FrozenBytes is shared with the caller. The bytes of other objects are copied, to a
- * bytes object if they are fewer than IO_BUFFER_MIN, else to a buffer. If there is a
- * limit, the bytes of every object are copied to a buffer. */
+/* Make the content of a file from the bytes of `source`. NULL stands for no bytes.
+ *   without a limit  A bytes object or a FrozenBytes is shared with the caller. The
+ *                    bytes of other objects are copied: fewer than IO_BUFFER_MIN to a
+ *                    bytes object, others to a buffer.
+ *   with a limit     The bytes of every object are copied to a buffer. */
 static int
 io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
                 struct io_content *content)
@@ -68,8 +69,8 @@ io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
     return content->bytes == NULL && content->buffer == NULL ? -1 : 0;
 }
 
-/* Check that `op`, the argument `buffer`, is a GrowBuffer and that there are no other
- * arguments. Make it the content. */
+/* Make `op`, the argument `buffer`, the content. Raise TypeError if it is no GrowBuffer
+ * or if there are other arguments. */
 static int
 io_take_buffer(PyObject *op, PyObject *source, PyObject *limit,
                struct io_content *content)
@@ -98,7 +99,7 @@ io_take_buffer(PyObject *op, PyObject *source, PyObject *limit,
 }
 
 /* Converting the arguments may run user code, which may close the file or replace its
- * bytes. The content of the arguments then replaces what the user code has left. */
+ * bytes. io_replace() works in both cases. */
 int
 io_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
@@ -134,9 +135,9 @@ io_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwna
 
 const char io_getstate_doc[] = PyDoc_STR(
 "__getstate__($self, /)\n--\n\n"
-"Return what pickle and copy need: a tuple of the bytes, the position in bytes, and a\n"
-"copy of the attributes as a dict, or None.\n\n"
-"Raise ValueError if the file is closed. Costs what getvalue() costs.\n\n"
+"Return the state that pickle and copy need: a tuple of the bytes, the position in\n"
+"bytes, and a dict of the attributes, or None if the file has no dict.\n\n"
+"Raise ValueError if the file is closed. Costs as much as getvalue().\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> GrowIO(b'spam').__getstate__()\n"
 "(b'spam', 0, None)");
@@ -165,7 +166,8 @@ io_getstate(PyObject *op, PyObject *Py_UNUSED(ignored))
     return Py_BuildValue("(NnN)", value, (Py_ssize_t)position, copy);
 }
 
-/* Check a state, except for its bytes. Return its position, or -1 with an exception. */
+/* Check all items of a state except its bytes. Return its position, or -1 with an
+ * exception. */
 static Py_ssize_t
 io_check_state(PyObject *op, PyObject *state)
 {
@@ -200,8 +202,9 @@ io_check_state(PyObject *op, PyObject *state)
     return position;
 }
 
-/* Add the attributes of a state. Before that, check that the file is open and has no
- * view: reading the state may have run user code, which closed it or made a view. */
+/* Add the attributes of a state. Before that, check that the file is open and that no
+ * view exists: user code that ran since io_check_state() may have closed the file or
+ * made a view. */
 static int
 io_update_attributes(PyObject *op, PyObject *more)
 {
@@ -221,7 +224,7 @@ const char io_setstate_doc[] = PyDoc_STR(
 "__setstate__($self, object, /)\n--\n\n"
 "Restore the bytes, the position and the attributes that __getstate__ returned.\n\n"
 "object: the tuple. Its first item may be any bytes-like object; a bytes object is\n"
-"shared, and other objects are copied. Attributes that only the file has are kept.\n\n"
+"shared, and other objects are copied. Attributes that are not in its dict stay.\n\n"
 "Raise ValueError if the file is closed, TypeError or ValueError for another tuple,\n"
 "BufferError while a view of the file's bytes exists.\n\n"
 ">>> from growbuf import GrowIO\n"

@@ -6,8 +6,8 @@
 
 extern const char io_getstate_doc[], io_setstate_doc[];
 
-/* tp_init and tp_vectorcall. tp_vectorcall makes a file without an argument tuple and
- * without calling __new__ and __init__; subclasses do not inherit it. */
+/* The slots tp_init and tp_vectorcall. tp_vectorcall makes a file without an argument
+ * tuple and without calling __new__ and __init__. Subclasses do not inherit it. */
 int io_init(PyObject *op, PyObject *args, PyObject *kwargs);
 PyObject *io_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
                         PyObject *kwnames);

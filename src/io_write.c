@@ -9,9 +9,9 @@
 /* ---------------------------------------------------------------------------- write */
 
 /* Write `nbytes` bytes at the position, and move the position past them. They may be
- * bytes of the file itself. The GIL is not released, not even for a long copy: the
- * buffer would need an export during it, and a write of another thread would raise
- * BufferError. */
+ * bytes of the file itself. The GIL is not released, even for a long copy: that would
+ * need an export of the buffer, and writes of other threads would raise BufferError
+ * during the copy. */
 static inline int
 io_put(IOObject *self, const char *bytes, size_t nbytes)
 {
@@ -27,8 +27,8 @@ io_put(IOObject *self, const char *bytes, size_t nbytes)
     return 0;
 }
 
-/* What write() returns is made before the bytes are written, because making it can
- * fail. For writelines(), which returns no numbers, `number` is NULL. */
+/* Make the int that write() returns. Call this before the bytes are written, because it
+ * can fail. writelines() needs no int and passes NULL as `number`. */
 static int
 io_make_number(PyObject **number, size_t nbytes)
 {
@@ -38,6 +38,7 @@ io_make_number(PyObject **number, size_t nbytes)
     return number != NULL && *number == NULL ? -1 : 0;
 }
 
+/* Write `nbytes` bytes of another object. */
 static int
 io_write_bytes(IOObject *self, const char *bytes, Py_ssize_t nbytes, PyObject **number)
 {
@@ -49,8 +50,8 @@ io_write_bytes(IOObject *self, const char *bytes, Py_ssize_t nbytes, PyObject **
     return rc;
 }
 
-/* Write all bytes of the file's own buffer. No export is taken, because an exported
- * buffer cannot grow. */
+/* Write all bytes of the file's own buffer to the file. No export is taken, because a
+ * buffer with an export cannot grow. */
 static int
 io_put_own_buffer(IOObject *self, PyObject **number)
 {
@@ -58,13 +59,13 @@ io_put_own_buffer(IOObject *self, PyObject **number)
     if (io_make_number(number, nbytes) < 0) {
         return -1;
     }
-    /* First make the place, since that may move the bytes. */
+    /* Make space first, because that may move the bytes. */
     return nbytes > 0 && io_make_place(self, nbytes) == NULL
                ? -1
                : io_put(self, buffer_bytes(self->buffer), nbytes);
 }
 
-/* Write the bytes of an object. On failure `*number` may be an object all the same. */
+/* Write the bytes of an object. After a failure `*number` may be an int or NULL. */
 static int
 io_write_object(IOObject *self, PyObject *data, PyObject **number)
 {
@@ -95,11 +96,12 @@ const char io_write_doc[] = PyDoc_STR(
 "Write bytes at the position, and move the position after them.\n\n"
 "b: a bytes-like object.\n\n"
 "Return the number of bytes in b. All of them are written. If the position is past\n"
-"the end of the file, the bytes between become zeros. Raise ValueError if the file\n"
-"is closed, TypeError if b is not bytes-like; MemoryError if there is too little\n"
-"memory; BufferError if the file would become longer while a view of its bytes\n"
-"exists and it has no limit. After an exception nothing is written. Copies b once.\n"
-"While the file is shorter than 120 KiB, growing copies its bytes now and then.\n\n"
+"the end of the file, the bytes between the end and the position become zeros. Raise\n"
+"ValueError if the file is closed, TypeError if b is not bytes-like, MemoryError if\n"
+"there is too little memory, and BufferError if the file would become longer while a\n"
+"view of its bytes exists and it has no limit. After an exception nothing is written.\n"
+"Copies b once. While the file is shorter than 120 KiB, growth may also copy the\n"
+"bytes that it has.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam'), file.write(bytearray(b' and eggs'))\n"
@@ -121,8 +123,8 @@ const char io_writelines_doc[] = PyDoc_STR(
 "writelines($self, lines, /)\n--\n\n"
 "Write each of several bytes-like objects.\n\n"
 "lines: an iterable of bytes-like objects. No newlines are added.\n\n"
-"Raise the exceptions of write() or of the iterable. What was written before stays\n"
-"written. Costs as much as one write() for each object.\n\n"
+"Raise the exceptions of write() or of the iterable. Objects that were written before\n"
+"an exception stay written. Costs as much as one write() for each object.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.writelines([b'spam\\n', b'eggs\\n'])\n"
@@ -153,18 +155,19 @@ io_writelines(PyObject *op, PyObject *lines)
 const char io_truncate_doc[] = PyDoc_STR(
 "truncate($self, size=None, /)\n--\n\n"
 "Remove all bytes after the first size bytes. The position does not change.\n\n"
-"size: the new length in bytes. If it is None, the position is used. If the file is\n"
-"not longer than that, it is unchanged.\n\n"
+"size: the new length in bytes. If it is None, the position is used. A file that is\n"
+"not longer than that is unchanged.\n\n"
 "Return size. Raise ValueError if the file is closed or size is negative, TypeError\n"
-"if it is no integer, BufferError if bytes would be removed while a view of them\n"
-"exists. Copies the bytes that stay if they are less than half of a bytes object\n"
-"that other code has, and otherwise nothing.\n\n"
+"if it is no integer, BufferError if bytes would be removed while a view of the file\n"
+"exists. Copies the remaining bytes if they are less than half of a bytes object to\n"
+"which other code refers, or if a buffer becomes shorter than 32 KiB.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.truncate(4), file.getvalue()\n"
 "(4, b'spam')");
 
-/* Shorten the file to `size` bytes; -1: to the position. Return the size as an int. */
+/* Shorten the file to `size` bytes. -1 stands for the position. Return the new size as
+ * an int object. */
 static PyObject *
 io_truncate_locked(IOObject *self, Py_ssize_t size)
 {

@@ -1,1 +1,1 @@
-"""The commands of ``python -m growbuf``. ``import growbuf`` imports nothing from here."""
+"""The commands of ``python -m growbuf``. ``import growbuf`` does not import it."""

@@ -1,4 +1,4 @@
-"""The benchmark: ratios of other libraries' times to growbuf's, from the same run."""
+"""The benchmark: compare the times of other libraries with growbuf's, in one run."""
 
 import contextlib
 import json
@@ -30,16 +30,17 @@ WARM_MIN_NBYTES = 16 << 20
 MEMORY_MIN_NBYTES = 4 << 20
 
 NOTE = (
-    "Ratio: the peer's time for each byte divided by growbuf's (the first row of a case), "
-    "the median over runs taken in turn, each in its own process. Peak, after: the memory "
-    "that the process gained, for each byte of the result, while the result exists and "
-    "after it is dropped. Faults: minor page faults, one at the first use of each page. "
-    "Maps: memory mappings gained. Calls: system calls."
+    "Ratio: the library's time for each byte divided by growbuf's (the first row of a "
+    "case), as the median over the runs. The libraries run in turn, and each run has a "
+    "process of its own. Peak, after: the memory that the process gained for each byte "
+    "of the result, at its peak and after the result was dropped. Faults: minor page "
+    "faults, one at the first use of each page. Maps: memory mappings gained. Calls: "
+    "system calls."
 )
 
 
 class Worker:
-    """A process that uses one allocator and measures in child processes of its own."""
+    """A process with one allocator. It makes each measurement in a child process."""
 
     def __init__(self, allocator: str) -> None:
         self.allocator = allocator
@@ -62,16 +63,19 @@ class Worker:
         self._process.wait()
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Return the worker's answer: the figures, or an ``error``."""
+        """Send a request and return the reply: the figures, or an ``error``."""
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
+        reply = self._process.stdout.readline()
+        if not reply:
             raise ChildProcessError(f"the worker for {self.allocator} ended")
-        return json.loads(answer)
+        return json.loads(reply)
 
     def measure(self, case: str, peer: str, nbytes: int) -> dict[str, Any]:
-        """Return the figures of one peer in one case, after a warm-up for long results."""
+        """Measure one peer in one case and return the figures.
+
+        If the result has WARM_MIN_NBYTES or more, the worker first warms up (warm_up).
+        """
         return self.ask(
             measure="case",
             case=case,
@@ -90,7 +94,10 @@ def run(
     json_file: str | None,
     plot_file: str | None,
 ) -> None:
-    """Measure the cases and print tables; write the report and the plot, if asked to."""
+    """Measure the cases and print tables.
+
+    Write the report to `json_file` and the plot to `plot_file`, if they are not None.
+    """
     cases = list(CASES) if "all" in cases else cases or SELECTION
     out = Console()
     report = {"machine": machine(), "growbuf": growbuf.info(), "rows": []}
@@ -121,6 +128,7 @@ def run(
 
 
 def installed_peers(case: Case) -> list[str]:
+    """Return the names of the peers of a case whose library is installed."""
     return [name for name, peer in case.peers.items() if is_installed(peer)]
 
 
@@ -175,9 +183,11 @@ def measure_case(
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the medians of the runs' figures, and ``each`` with those of each run.
+    """Combine the figures of all runs of one peer.
 
-    Of ``seconds``, return the list of all instead of the median.
+    The result has the median of each figure, except that ``seconds`` is the list of all
+    runs. ``each`` has the list of all runs for every figure. If a run failed, the
+    result has only its ``error``.
     """
     errors = [run["error"] for run in runs if "error" in run]
     if errors:
@@ -192,7 +202,10 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def add_ratios(rows: list[dict[str, Any]]) -> None:
-    """Add to each row of a case the ratio of its time for a byte to the first row's."""
+    """Add ``ratio`` to the rows of a case: time for each byte / that of the first row.
+
+    It is the median over pairs of runs that were made in the same turn.
+    """
     for row in rows:
         first = rows[0]
         if "seconds" in row and "seconds" in first:
@@ -232,7 +245,7 @@ def print_machine(out: Console, report: dict[str, Any]) -> None:
 
 
 def make_tables(rows: list[dict[str, Any]]) -> Iterator[Table]:
-    """Yield a table for each case, with the columns for which any row has a figure."""
+    """Yield a table for each case. Leave out columns for which no row has a figure."""
     columns = {
         heading: column
         for heading, column in COLUMNS.items()
@@ -261,19 +274,21 @@ def make_table(case: str, rows: list[dict[str, Any]], columns: dict[str, Any]) -
 
 
 def short(figure: float) -> str:
-    """Return a figure with about three digits."""
+    """Return a figure as text, with about three digits."""
     digits = 2 if figure < 10 else 1 if figure < 100 else 0
     return f"{figure:,.{digits}f}"
 
 
 def format_seconds(row: dict[str, Any]) -> str:
+    """Return the median time as text, in seconds for each GiB."""
     return short(median(row["seconds"]) / row["nbytes"] * GIB)
 
 
 def per_byte(key: str) -> Callable[[dict], str]:
-    """Return a function that formats a memory figure as bytes for each byte.
+    """Return a function that formats a row's figure of memory, for each byte of result.
 
-    For a short result it returns "-": the process's own memory changes by as much.
+    For a short result that function returns "-", because what the process uses for
+    itself would dominate.
     """
 
     def form(row: dict[str, Any]) -> str:
@@ -284,10 +299,12 @@ def per_byte(key: str) -> Callable[[dict], str]:
 
 
 def count(key: str) -> Callable[[dict], str]:
+    """Return a function that formats a row's figure as a whole number."""
     return lambda row: f"{row[key]:,.0f}"
 
 
-# For each heading: the key of its figure in a row, and the function that formats a row's.
+# For each heading: the key of its figure in a row, and a function that formats the
+# figure of a row.
 COLUMNS = {
     "ratio": ("ratio", lambda row: short(row["ratio"])),
     "s/GiB": ("seconds", format_seconds),

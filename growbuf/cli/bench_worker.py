@@ -1,15 +1,16 @@
-"""The benchmark's worker: it makes every measurement in a child process of its own.
+"""The benchmark's worker: it makes each measurement in a new child process.
 
     python -m growbuf.cli.bench_worker
 
-reads requests from stdin, one line of JSON each, and answers each with a line of JSON.
-There is one worker for each allocator. It imports the libraries once, and its children
-inherit them. Since it measures nothing in its own process, no measurement influences
-the next one.
+reads requests from stdin, one line of JSON each, and replies to each with a line of
+JSON. There is one worker for each allocator. It imports the libraries once, and its
+child processes inherit them. Because it measures nothing in its own process, no
+measurement influences the next one.
 
     python -m growbuf.cli.bench_worker --once REQUEST
 
-runs one job in this process, between two system calls that a trace can be searched for.
+runs one job in this process. Before and after the job it makes a system call with the
+path MARK, so that the job can be found in a trace of the system calls.
 """
 
 import contextlib
@@ -30,8 +31,8 @@ MARK = "/growbuf-bench-mark"
 def measure_case(case: str, peer: str, nbytes: int, run: Callable = figures) -> dict:
     """Return the figures of one peer in one case.
 
-    The job first runs with a single piece, because the first use of a library also
-    imports modules and loads code.
+    The job is first run with a single piece, because the first use of a library also
+    imports modules and loads code. `run` then calls the job and measures it.
     """
     job = partial(CASES[case].run, CASES[case].peers[peer].begin)
     with CASES[case].make_argument(CASES[case].piece_nbytes) as argument:
@@ -41,7 +42,7 @@ def measure_case(case: str, peer: str, nbytes: int, run: Callable = figures) -> 
 
 
 def measure_appends(peer: str, nbytes: int) -> dict:
-    """Return how long each append of 64 KiB takes."""
+    """Return how long each append of 64 KiB takes (``append_ns``)."""
     builder, taken = BYTES[peer].begin(nbytes), []
     for _ in range(nbytes // len(PATTERN)):
         start = perf_counter_ns()
@@ -51,8 +52,10 @@ def measure_appends(peer: str, nbytes: int) -> dict:
 
 
 def measure_builds(peer: str, nbytes: int, piece_nbytes: int, count: int) -> dict:
-    """Return the mean figures of `count` builds; each result is kept until the end, so
-    that every build uses new memory."""
+    """Return the mean figures of `count` builds.
+
+    All results are kept until the end, so that every build uses new memory.
+    """
     piece, begin = bytes(piece_nbytes), BYTES[peer].begin
 
     def build_all():
@@ -76,10 +79,10 @@ MEASURES = {
 
 
 def answer(request: dict) -> dict:
-    """Warm up, then measure in a child; return the figures or an ``error``."""
+    """Warm up, measure in a child process, and return the figures or an ``error``."""
     module = request.pop("module", None)
     if module:
-        with contextlib.suppress(ImportError):  # the child will report it
+        with contextlib.suppress(ImportError):  # the child process will report it
             importlib.import_module(module)
     warm_up(request.pop("warm_nbytes", 0))
     measure = MEASURES[request.pop("measure")]
@@ -90,6 +93,7 @@ def answer(request: dict) -> dict:
 
 
 def between_marks(job: Callable) -> dict:
+    """Run the job between two marks in the trace. Its result is dropped after them."""
     os.access(MARK, os.F_OK)
     kept = job()
     os.access(MARK, os.F_OK)

@@ -1,8 +1,8 @@
 """What `bench` measures: libraries that collect data of unknown length, case by case.
 
-A *case* is one job, such as extending by 64 KiB. A *peer* is one library in it, used in
-the best way that it offers. Each peer is wrapped in a *builder*, so that the same code
-runs the job for all of them.
+A *case* is one job, such as extending by 64 KiB. A *peer* is one library that does the
+job, in the best way that it has. A *builder* gives all peers the same interface, so
+that the same code runs the job for all of them.
 """
 
 import array
@@ -26,20 +26,20 @@ PATTERN = bytes(range(256)) * 256
 PACKAGES = {"numpy_da": "numpy-dynamic-array"}  # module: package, if the names differ
 READ_NBYTES = 64 << 10
 PIECE_NBYTES = 4 << 10
-INTERLEAVED = 16
+INTERLEAVED = 16  # results that grow in turn
 REBUILD_NBYTES = 4 << 20
 BLOCK_ITEMS = 1024
-QUADRATIC_PIECES = 256
+QUADRATIC_PIECES = 256  # for peers that copy everything for each piece
 PER_ITEM_NBYTES = 256 << 10  # for peers that take a microsecond for each item
 
 
 class Builder(NamedTuple):
     """Functions that build one result with one library.
 
-    `add` adds a piece and `finish` returns all pieces as one object. Optional: `append`
-    adds a single item; `window` is an object that `del` can shorten at its front. If
-    `keeps` is true the library keeps a reference to each piece until the end, so each
-    piece must be an object of its own.
+    `add` adds a piece. `finish` returns all pieces as one object. These are optional:
+    `append` adds a single item. `window` is an object from whose front `del` can remove
+    items; `items_per_byte` is how many of them a byte is. `keeps` says that the library
+    keeps a reference to each piece until the end, so each piece must be a new object.
     """
 
     add: Callable[[Any], Any]
@@ -51,11 +51,12 @@ class Builder(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """A library: `begin(nbytes)` makes a builder, `module` is what it imports.
+    """A library. `begin(nbytes)` makes a builder. `module` is the module that it needs.
 
-    `max_nbytes(piece_nbytes)` limits the data given to a slow peer: one that copies
-    everything for each piece, or that runs Python code for each byte. A peer that copies
-    everything takes less time for each byte of less data, so the limit favours it.
+    `max_nbytes(piece_nbytes)` limits the length of the data for a slow peer: one that
+    copies everything for each piece, or that runs Python code for each byte. A peer
+    that copies everything takes less time for each byte if the data is shorter. So the
+    limit makes that peer look better, not worse.
     """
 
     begin: Callable[[int], Builder]
@@ -64,10 +65,12 @@ class Peer(NamedTuple):
 
 
 def quadratic(piece_nbytes: int) -> int:
+    """Return the `max_nbytes` of a peer that copies everything for each piece."""
     return piece_nbytes * QUADRATIC_PIECES
 
 
 def slow(piece_nbytes: int) -> int:
+    """Return the `max_nbytes` of a peer that runs Python code for each byte or item."""
     return PER_ITEM_NBYTES
 
 
@@ -115,7 +118,8 @@ def anonymous(nbytes):
 def mmap_resize(nbytes):
     """Double the length of a mapping when it is full.
 
-    The mapping is private: writing to the new part of a shared one raises SIGBUS.
+    The mapping is private, because a write to the new part of a shared mapping raises
+    SIGBUS.
     """
     memory, length = anonymous(mmap.PAGESIZE), 0
 
@@ -154,7 +158,7 @@ def numpy_concatenate(nbytes):
 
 
 def numpy_empty(nbytes):
-    """Fill an array that has its final length: the least that growing can cost."""
+    """Fill an array that has its final length from the start, so it never grows."""
     import numpy as np
 
     filled, length = np.empty(nbytes, np.uint8), 0
@@ -177,7 +181,7 @@ def pyarrow_stream(nbytes):
 
 
 def pyarrow_builder(nbytes):
-    """Use pyarrow's builder of strings, its only builder in Python."""
+    """Use the builder of strings: pyarrow has no other builder in Python."""
     from pyarrow.lib import StringBuilder
 
     builder = StringBuilder()
@@ -192,7 +196,7 @@ def bit_array(nbytes):
 
 
 def gap_buffer(nbytes):
-    # The package uses this name, which Python 3.10 removed.
+    # The package imports this name, which Python 3.10 removed.
     collections.MutableSequence = collections.abc.MutableSequence
     from bytegapbuffer import bytegapbuffer
 
@@ -362,9 +366,10 @@ BLOCKS = {
 class Case(NamedTuple):
     """One job, for several peers.
 
-    `run(begin, argument)` is what is timed. Before that `make_argument(nbytes)`, a
-    context manager, makes its argument: a file, for instance; by default `nbytes` itself.
-    The length of the result is `share` of the size that the user asks for.
+    `run(begin, argument)` is timed. Before it, the context manager
+    `make_argument(nbytes)` makes the argument, such as a file; by default it is
+    `nbytes` itself. The length of the result is the size that the user asks for times
+    `share`.
     """
 
     doc: str
@@ -383,6 +388,7 @@ class Case(NamedTuple):
 
 
 def build(piece_nbytes):
+    """Return a job that adds pieces of this length."""
     piece = PATTERN[:piece_nbytes]
     own = partial(bytes, memoryview(piece))
 
@@ -401,6 +407,7 @@ def build(piece_nbytes):
 
 
 def by_byte(begin, nbytes):
+    """Append bytes one by one, or pieces of one byte if the peer cannot append."""
     builder = begin(nbytes)
     add, item = (builder.append, 7) if builder.append else (builder.add, b"\7")
     for _ in range(nbytes):
@@ -416,18 +423,19 @@ def rebuild(begin, nbytes):
 
 
 def slide(begin, nbytes):
-    """Add pieces; delete at the front what exceeds half of their total length."""
+    """Add pieces, and delete from the front what is more than half of `nbytes`."""
     builder, piece = begin(nbytes), PATTERN
     window, front = builder.window, len(piece) * builder.items_per_byte
-    most = nbytes // 2 * builder.items_per_byte
+    max_items = nbytes // 2 * builder.items_per_byte
     for _ in range(nbytes // len(piece)):
         builder.add(piece)
-        if len(window) > most:
+        if len(window) > max_items:
             del window[:front]
     return window
 
 
 def interleaved(begin, nbytes):
+    """Build 16 results at once: add a piece to each in turn."""
     builders = [begin(nbytes // INTERLEAVED) for _ in range(INTERLEAVED)]
     own = partial(bytes, memoryview(PATTERN[:PIECE_NBYTES]))
     for _ in range(nbytes // INTERLEAVED // PIECE_NBYTES):
@@ -437,6 +445,7 @@ def interleaved(begin, nbytes):
 
 
 def call(job, argument):
+    """Run a job whose peers are functions of the argument, not builders."""
     return job(argument)
 
 
@@ -444,7 +453,7 @@ def call(job, argument):
 
 
 def drain(begin, source):
-    """Read a file or a socket to its end."""
+    """Read a file or a socket to its end, piece by piece, into a builder."""
     builder, read = begin(0), getattr(source, "recv", None) or source.read
     while piece := read(READ_NBYTES):
         builder.add(piece)
@@ -474,7 +483,7 @@ def file_of(nbytes: int) -> Iterator[io.FileIO]:
 
 @contextmanager
 def socket_of(nbytes: int) -> Iterator[socket.socket]:
-    """Provide a connected socket; a child process sends `nbytes` to it."""
+    """Provide a connected socket to which a child process sends `nbytes` bytes."""
     server = socket.create_server(("127.0.0.1", 0))
     child = os.fork()
     if child == 0:
@@ -516,9 +525,9 @@ ZEROS = {
 
 
 def draining(**special):
-    """Return the peers that read a source to its end; `special` adds some.
+    """Return the peers that read a source to its end, and those of `special`.
 
-    np.empty is not one of them: it would need to know the length beforehand.
+    np.empty is not one of them, because it needs to know the length beforehand.
     """
     peers = {
         name: peer._replace(begin=partial(drain, peer.begin))
@@ -538,11 +547,12 @@ def floats(begin, items):
 
 
 def values_of(nbytes):
-    """Provide a list of Python floats, made before the time starts."""
+    """Provide a list of Python floats. Making it is not timed."""
     return nullcontext([i / 2 for i in range(nbytes // 8)])
 
 
 def blocks(begin, nbytes):
+    """Extend by arrays of 1,024 float64."""
     import numpy as np
 
     builder, block = begin(nbytes), np.arange(float(BLOCK_ITEMS))
@@ -574,7 +584,8 @@ CASES = {
     "extend": Case("extend by 1024 float64", blocks, BLOCKS, 1, BLOCK_ITEMS * 8),
 }
 
-# Cases that together take a minute. The suite in benchmarks/ runs all cases.
+# The cases that are measured if none is named: together they take a minute. The suite
+# in benchmarks/ runs all cases.
 SELECTION = (
     *("build-64", "build-64k", "by-byte", "rebuild", "window", "zeros"),
     *("append", "extend"),

@@ -32,31 +32,32 @@ from growbuf.cli.stream import (
 KINDS = ("bytearray", "GrowBuffer")
 DEFAULT_NBYTES = 1 << 30
 WARM_MAX_NBYTES = 4 << 30
-TELLING_NBYTES = 4 << 20  # shorter data takes too little time to compare
-SECONDS_PER_GIB = 5  # of one run, with its warm-up and the check of its digest
+TELLING_NBYTES = 4 << 20  # building shorter data takes too little time to compare
+SECONDS_PER_GIB = 5  # estimate for one run, its warm-up and its digest
 
 NOTE = (
     "All figures are medians. Appending: the time spent in `buffer += piece`. Whole "
     "job: that, and the time to read and decompress the data, which is the same for "
     "both types; data that is repeated is decompressed once. Ratio: bytearray / "
-    "GrowBuffer. Peak memory: of the process that made the run, minus what it held "
-    "before the first piece. Moves: how often the kernel moved the pages of the buffer. "
-    "Page tables moved: the size of the pages whose addresses the kernel changed, in "
-    "total; it copies no byte. Bytes copied: by growing, as when a small buffer leaves the "
-    "heap."
+    "GrowBuffer. Peak memory: of the process that made the run, minus what it used "
+    "before the first piece. Moves: how often the kernel moved the pages of the "
+    "buffer. Page tables moved: the total size of the pages that the kernel moved to "
+    "other addresses; it does not copy them. Bytes copied: copied during growth, such "
+    "as when a small buffer moves from the heap to pages."
 )
 WARM_NOTE = (
-    "Before each run, memory for it was touched and freed: a virtual machine may have "
-    "to wait until its host provides memory. With --cold that wait is part of the time."
+    "Before each run, memory for it was touched and freed, because a virtual machine "
+    "may have to wait until its host provides memory. With --cold the times include "
+    "that wait."
 )
 
 
 class DigestError(Exception):
-    """A buffer does not contain the bytes of the stream."""
+    """A buffer does not contain the bytes of the data."""
 
 
 class Reference(NamedTuple):
-    """What every buffer must contain, computed without a buffer."""
+    """The length and digest that every buffer must have, computed without a buffer."""
 
     length: int
     sha256: str
@@ -65,7 +66,8 @@ class Reference(NamedTuple):
 def run(file: str | None, nbytes: int | None, repeat: int, cold: bool) -> None:
     """Measure both types `repeat` times and print a table.
 
-    The data is that of `file`, or `nbytes` bytes of the standard library if it is None.
+    The data is that of `file`. If `file` is None, it is `nbytes` bytes of the standard
+    library.
     """
     out = Console()
     if file is not None and (warning := misnamed(file)):
@@ -89,19 +91,19 @@ def run(file: str | None, nbytes: int | None, repeat: int, cold: bool) -> None:
     out.print(NOTE if cold else f"{NOTE} {WARM_NOTE}")
     if too_small:
         out.print(
-            f"{format_nbytes(reference.length)} of data are too little to tell: the times "
-            "are those of a few calls. Name a larger FILE, from "
-            f"{format_nbytes(TELLING_NBYTES)} on, or none."
+            f"{format_nbytes(reference.length)} of data are too little to tell which "
+            "type is faster, since only a few calls are timed. Name a FILE of "
+            f"{format_nbytes(TELLING_NBYTES)} or more, or none."
         )
 
 
 def length_of(file: str) -> int | None:
-    """Return the length of a file, None if there is none; that is reported later."""
+    """Return the length of a regular file. Return None for others (open_stream)."""
     return os.path.getsize(file) if os.path.isfile(file) else None
 
 
 def announcement(file: str | None, length: int, repeat: int) -> str:
-    """Return what the demo will do and how long that takes, roughly."""
+    """Return a line that says what the demo will do, and roughly how long it takes."""
     what = (
         "data of Python's standard library" if file is None else f"the data of {file}"
     )
@@ -111,13 +113,14 @@ def announcement(file: str | None, length: int, repeat: int) -> str:
     if file is not None:
         took += ", and longer if it is compressed"
     return (
-        f"Building {format_nbytes(length)} of {what}, in turn {times} as a bytearray and "
-        f"{times} as a GrowBuffer: about {took}."
+        f"Building {format_nbytes(length)} of {what}, in turn {times} as a bytearray "
+        f"and {times} as a GrowBuffer: about {took}."
     )
 
 
 @contextmanager
 def open_source(file: str | None, nbytes: int | None) -> Iterator[Source]:
+    """Provide the data of `file`, or of a temporary tar of the standard library."""
     if file is not None:
         yield Source(file)
         return
@@ -136,6 +139,7 @@ def default_nbytes() -> int:
 
 
 def check_fits(length: int) -> None:
+    """Raise InputError if so many bytes do not fit in memory."""
     available = available_nbytes()
     if available is not None and length > available:
         raise InputError(
@@ -164,9 +168,9 @@ def measure_all(
     cold: bool,
     tell: Callable[[str], object] | None = None,
 ) -> dict[str, list[dict]]:
-    """Run the two types in turn, `repeat` times each; return the checked results.
+    """Run the two types in turn, `repeat` times each, and return the results by type.
 
-    Call `tell` with a line after each run.
+    After each run, check its digest, and call `tell` (if any) with a line of text.
     """
     runs: dict[str, list[dict]] = {kind: [] for kind in KINDS}
     warm_nbytes = 0 if cold else warm_up_nbytes(reference.length)
@@ -199,8 +203,8 @@ def measure(
 ) -> dict:
     """Make one run in a new process and return its result.
 
-    Meanwhile call `advance` with the number of bytes that the process has appended since
-    the call before.
+    During the run, call `advance` several times, each time with the number of bytes
+    that were appended since the last call.
     """
     words = (kind, source.path, source.length or 0, warm_nbytes)
     result = {}
@@ -228,6 +232,7 @@ def measure(
 
 
 def check_exit(kind: str, code: int, errors: str) -> None:
+    """Raise an exception if the process of a run failed. `errors` is its stderr."""
     if code == 0:
         return
     if code == -signal.SIGINT:
@@ -238,6 +243,7 @@ def check_exit(kind: str, code: int, errors: str) -> None:
 
 
 def check_digest(kind: str, result: dict, reference: Reference) -> None:
+    """Raise DigestError if the buffer of a run has other bytes than the data."""
     if Reference(result["length"], result["sha256"]) != reference:
         raise DigestError(
             f"the {kind} does not hold the stream: "
@@ -277,7 +283,7 @@ def make_table(runs: dict[str, list[dict]], with_ratio: bool = True) -> Table:
 
 
 def take_medians(results: list[dict]) -> list[float | None]:
-    """Return the median of each column, None for a column that the type does not have."""
+    """Return the median of each column, or None if the type has no such figure."""
     names = (name for name, _ in COLUMNS.values())
     columns: Iterator[list[Any]] = (
         [one.get(name) for one in results] for name in names
@@ -297,7 +303,7 @@ def format_ns(nanoseconds: float) -> str:
     return f"{nanoseconds / 1e9:.3f} s"
 
 
-# For each heading: the key of its figure in a result, and the function that formats it.
+# For each heading: the key of its figure in a result, and a function that formats it.
 COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "appending": ("append_ns", format_ns),
     "whole job": ("job_ns", format_ns),

@@ -1,10 +1,10 @@
-"""One run of the demo. It has its own process, so that its peak memory is its own.
+"""One run of the demo, in its own process, so that its peak memory can be measured.
 
     python -m growbuf.cli.demo_worker TYPE PATH LENGTH WARM_NBYTES
 
-LENGTH is 0 to read the file at PATH once, or the length up to which to repeat it. While
-it runs it prints, line by line, how many more bytes it has appended; the last line is
-the result as JSON.
+If LENGTH is 0, the data is that of the file at PATH. Otherwise that data is repeated up
+to LENGTH bytes. During the run, each line of output is the number of bytes appended
+since the last line. The final line is the result as JSON.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ REPORT_NBYTES = 16 << 20
 
 
 def measure(kind: str, source: Source, warm_nbytes: int) -> dict:
-    """Build one buffer and return its figures; those of stats() only for a GrowBuffer."""
+    """Build one buffer and return its figures, with stats() if it is a GrowBuffer."""
     start = perf_counter_ns()
     pieces = read_pieces(source)
     read_ns = perf_counter_ns() - start
@@ -43,7 +43,7 @@ def measure(kind: str, source: Source, warm_nbytes: int) -> dict:
 
 
 def build(buffer_type: type, pieces: Iterable[bytes]) -> tuple[bytearray, int]:
-    """Return the buffer and the nanoseconds that ``+=`` took."""
+    """Build a buffer. Return it and the nanoseconds that all ``+=`` took."""
     append_ns = 0
     buffer = buffer_type()
     for piece in pieces:
@@ -54,7 +54,7 @@ def build(buffer_type: type, pieces: Iterable[bytes]) -> tuple[bytearray, int]:
 
 
 def report(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces; print every 16 MiB how many bytes have been used since."""
+    """Yield the pieces. After every 16 MiB or more, print how many bytes these were."""
     nbytes = 0
     for piece in pieces:
         yield piece

@@ -1,8 +1,8 @@
 """The command line: parse the arguments, run the command, return its exit code.
 
 Every error is one line on stderr. Exit codes: 0 success, 1 a buffer has a wrong digest,
-2 bad arguments or input, 130 interrupted, 141 the reader of our output has closed it
-(128 + SIGPIPE, as a shell reports it).
+2 bad arguments or input, 130 interrupted, 141 the program that reads our output has
+closed the pipe (128 + SIGPIPE, as a shell reports it).
 """
 
 import argparse
@@ -21,7 +21,7 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def parse_nbytes(text: str) -> int:
-    """Return the number of bytes in `text`: ``65536``, ``64K``, ``64KB`` or ``64KiB``."""
+    """Return the number of bytes that `text` names: 65536, 64K, 64KB or 64KiB."""
     match = re.fullmatch(r"(\d+)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     nbytes = int(match[1]) * UNITS[match[2].upper()] if match else 0
     if nbytes < 1:
@@ -61,7 +61,7 @@ def add_demo(commands: "argparse._SubParsersAction") -> None:
         "file",
         nargs="?",
         metavar="FILE",
-        help="a plain, gzip, bzip2 or xz file; its first bytes decide which "
+        help="a file; if it is compressed by gzip, bzip2 or xz, it is decompressed "
         "(default: a compressed tar of Python's standard library, repeated)",
     )
     demo.add_argument(
@@ -80,7 +80,7 @@ def add_demo(commands: "argparse._SubParsersAction") -> None:
     demo.add_argument(
         "--cold",
         action="store_true",
-        help="no warm-up: do not touch and free memory before each run",
+        help="do not write to memory and free it before each run (no warm-up)",
     )
     demo.set_defaults(command=run_demo, parser=demo)
 
@@ -130,7 +130,7 @@ def add_bench(commands: "argparse._SubParsersAction") -> None:
 
 
 def list_cases() -> str:
-    """Return a line for each case of the benchmark; a * marks those of the selection."""
+    """Return a line for each case of the benchmark, with a * if it is selected."""
     lines = [
         f"  {'*' if name in SELECTION else ' '} {name:12} {case.doc}"
         for name, case in CASES.items()
@@ -150,7 +150,7 @@ def add_info(commands: "argparse._SubParsersAction") -> None:
 
 def run_demo(args: argparse.Namespace) -> int:
     if args.file is not None and args.size is not None:
-        args.parser.error("--size cannot be used with a FILE, which is read as it is")
+        args.parser.error("--size cannot be used with a FILE: all of the file is read")
     try:
         from growbuf.cli import demo
     except ModuleNotFoundError as error:
@@ -202,12 +202,14 @@ def as_text(fact: object) -> str:
 
 
 def fail_without_rich(what: str, error: ModuleNotFoundError) -> int:
+    """Report that rich is missing. Raise `error` again if it is another module."""
     if error.name != "rich":
         raise error
     return fail(2, f"{what} needs rich: pip install rich")
 
 
 def fail(code: int, message: str) -> int:
+    """Print an error message and return the exit code."""
     print(f"growbuf: {message}", file=sys.stderr)
     return code
 
@@ -230,5 +232,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def discard_stdout() -> None:
-    """Send unwritten output to /dev/null; the interpreter would fail on it at exit."""
+    """Make stdout /dev/null: writing the buffered rest at exit would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

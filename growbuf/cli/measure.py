@@ -1,4 +1,4 @@
-"""What the demo and the benchmarks measure with: memory, child processes, allocators."""
+"""Functions for the demo and the benchmarks: memory, child processes, allocators."""
 
 import ctypes.util
 import json
@@ -55,22 +55,24 @@ def touch(nbytes: int) -> None:
 def warm_up(nbytes: int) -> None:
     """Touch and free `nbytes` of memory, so that the next run does not wait for it.
 
-    Within a second a host may take back memory that its guest has freed (the free page
-    reporting of virtio-balloon). It takes only whole huge pages. Without a warm-up, a
-    run that asks for huge pages waits for the host. A run that asks for small pages does
-    not wait, as long as the guest has other fragments of memory.
+    In a virtual machine, the host may take back memory that the guest has freed, within
+    a second (free page reporting of virtio-balloon). The host takes whole huge pages
+    only. So without a warm-up, a run that asks for huge pages waits for the host. A run
+    that asks for small pages does not, as long as the guest has other fragments of
+    memory.
 
-    A child process does it, so that it does not raise the peak memory of this one.
+    A child process does this, so that the peak memory of this process does not rise.
     """
     if nbytes and hasattr(os, "fork"):
         in_child(touch, nbytes)
 
 
 def memory_nbytes(field: str) -> int:
-    """Return the resident memory of this process: now ("VmRSS") or at its peak ("VmHWM").
+    """Return the resident memory of this process: now (VmRSS) or at its peak (VmHWM).
 
-    Linux's ru_maxrss cannot replace VmHWM, because it starts from the memory of the
-    parent process. A system without /proc has only ru_maxrss; VmRSS is 0 there.
+    On Linux ru_maxrss cannot be used instead of VmHWM, because it starts from the
+    memory of the parent process. On a system without /proc, ru_maxrss is used as VmHWM,
+    and the result for VmRSS is 0.
     """
     try:
         with open("/proc/self/status") as status:
@@ -86,7 +88,7 @@ def memory_nbytes(field: str) -> int:
 
 
 def available_nbytes() -> int | None:
-    """Return how much memory is available without swapping, None if it is not known."""
+    """Return how much memory is available without swapping, or None if not known."""
     found = [nbytes for nbytes in (meminfo_nbytes(), cgroup_nbytes()) if nbytes]
     return min(found, default=None)
 
@@ -101,7 +103,10 @@ def meminfo_nbytes() -> int | None:
 
 
 def cgroup_nbytes() -> int | None:
-    """Return the memory limit of this process's cgroup (version 2), as containers set."""
+    """Return the memory limit of this process's cgroup (version 2), or None.
+
+    Containers set such a limit.
+    """
     try:
         with open("/proc/self/cgroup") as cgroups:
             folder = cgroups.read().rpartition("0::/")[2].strip()
@@ -123,7 +128,7 @@ def count_minor_faults() -> int:
 
 
 def count_mappings() -> int:
-    """Return how many memory mappings this process has, 0 without /proc."""
+    """Return how many memory mappings this process has, or 0 without /proc."""
     try:
         with open("/proc/self/maps") as maps:
             return sum(1 for _ in maps)
@@ -137,8 +142,8 @@ def count_mappings() -> int:
 def in_child(call: Callable, *args: Any) -> Any:
     """Call a function in a forked process and return its result, passed as JSON.
 
-    The child needs a millisecond to start, since all modules are imported already. Its
-    peak memory is its own, so it measures what a new process would.
+    The child process starts in a millisecond, because all modules are imported already.
+    It has its own peak memory, so it measures the same as a new process.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -147,16 +152,16 @@ def in_child(call: Callable, *args: Any) -> Any:
         try:
             os.close(reading)
             text = json.dumps(call(*args))
-            with open(writing, "w") as answer:
-                answer.write(text)
+            with open(writing, "w") as pipe:
+                pipe.write(text)
             code = 0
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(code)
     os.close(writing)
-    with open(reading) as answer:
-        text = answer.read()
+    with open(reading) as pipe:
+        text = pipe.read()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code:
         raise ChildProcessError(exit_reason(code))
@@ -164,6 +169,7 @@ def in_child(call: Callable, *args: Any) -> Any:
 
 
 def exit_reason(code: int) -> str:
+    """Return why a process ended. A negative code is the number of a signal."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}, perhaps for lack of memory"
     return f"exit code {code}"
@@ -173,7 +179,10 @@ def exit_reason(code: int) -> str:
 
 
 def seconds(job: Callable, *args: Any, warm: int = 0) -> float:
-    """Return how long one call takes, without the time to drop its result."""
+    """Return how long one call takes, without the time to drop its result.
+
+    Before the call, touch and free `warm` bytes of memory.
+    """
     if warm:
         touch(warm)
     start = perf_counter_ns()
@@ -184,7 +193,7 @@ def seconds(job: Callable, *args: Any, warm: int = 0) -> float:
 
 
 def figures(job: Callable[[], Any]) -> dict[str, float]:
-    """Call `job` once; return its time, and what the process gained while it ran."""
+    """Call `job` once. Return its time, and the memory that the process gained."""
     held, faults, maps = memory_nbytes("VmRSS"), count_minor_faults(), count_mappings()
     start = perf_counter_ns()
     result = job()
@@ -200,7 +209,7 @@ def figures(job: Callable[[], Any]) -> dict[str, float]:
 
 
 def exponent(points: Iterable[tuple[float, float]]) -> float:
-    """Return the k for which the y of the points (x, y) grow most nearly like x ** k."""
+    """Fit y = c * x ** k to the points (x, y), and return k."""
     lengths, values = zip(*points, strict=True)
     return linear_regression([*map(log, lengths)], [*map(log, values)]).slope
 

@@ -1,27 +1,27 @@
-"""What the demo and the benchmark print with: a console, progress bars, sizes."""
+"""Output of the demo and the benchmark: a console, progress bars, sizes as text."""
 
 import rich.console
 from rich.progress import BarColumn, Progress, ProgressColumn, TimeRemainingColumn
 
 
 class Console(rich.console.Console):
-    """A console that prints text as it is: no markup, emoji or highlighting."""
+    """A console that prints text without interpreting markup, emoji or highlighting."""
 
     def __init__(self, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
 
     def on_broken_pipe(self) -> None:
-        """Raise BrokenPipeError again, where rich would exit with code 1.
+        """Raise the BrokenPipeError again; rich itself would exit with code 1.
 
-        main() turns it into the right exit code.
+        main() catches it and returns the right exit code.
         """
         raise
 
 
 def show_progress(*columns: ProgressColumn) -> Progress:
-    """Return a progress bar on stderr, with more columns before the remaining time.
+    """Return a progress bar on stderr, with `columns` before the remaining time.
 
-    It disappears when it ends, so that an error message is the only line left.
+    It disappears when it ends, so that an error message is the only line that remains.
     """
     console = Console(stderr=True)
     return Progress(

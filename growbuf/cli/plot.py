@@ -42,7 +42,7 @@ STYLE = {
 def picture(file: str, height_inches: float, **grid: Any) -> Iterator[Any]:
     """Provide axes to draw on, then write the file.
 
-    The same figures always give the same bytes: an SVG file contains no date.
+    The same figures always give the same file: no date is written to an SVG file.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_INCHES, height_inches))
@@ -52,7 +52,7 @@ def picture(file: str, height_inches: float, **grid: Any) -> Iterator[Any]:
 
 
 def log_axis(axis: Axis, marks: Sequence[int] = (1,)) -> None:
-    """Make an axis logarithmic; label these digits of each decade as plain numbers."""
+    """Make an axis logarithmic, with labels at `marks` times each power of ten."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_locator(LogLocator(subs=marks))
     axis.set_major_formatter("{x:g}")
@@ -60,20 +60,20 @@ def log_axis(axis: Axis, marks: Sequence[int] = (1,)) -> None:
 
 
 def label_ends(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
-    """Write each text of (x, y, text, color) to the right of its point (x, y).
+    """Write the text of each (x, y, text, color) to the right of its point (x, y).
 
-    A text that would overlap the one below is moved up.
+    If it would overlap the text below it, it is moved up.
     """
-    above, scale = float("-inf"), axes.figure.dpi / POINTS_PER_INCH
+    text_y, scale = float("-inf"), axes.figure.dpi / POINTS_PER_INCH
     for x, y, text, color in sorted(ends, key=itemgetter(1)):
-        own = axes.transData.transform((x, y))[1] / scale
-        above = max(own, above + LINE_POINTS)
-        place = {"xytext": (6, above - own), "textcoords": "offset points"}
+        point_y = axes.transData.transform((x, y))[1] / scale
+        text_y = max(point_y, text_y + LINE_POINTS)
+        place = {"xytext": (6, text_y - point_y), "textcoords": "offset points"}
         axes.annotate(text, (x, y), **place, color=color, va="center")
 
 
 def label_bars(axes: Axes, names: Sequence[str], values: Sequence[float]) -> None:
-    """Draw horizontal bars with their values beside them; growbuf's have its colour."""
+    """Draw horizontal bars with their values. Those of growbuf have another colour."""
     colors = [OURS if name.startswith("Grow") else THEIRS for name in names]
     bars = axes.barh(names, values, color=colors, height=0.7)
     axes.bar_label(bars, fmt="{:.2f}", padding=4)
@@ -83,7 +83,7 @@ def label_bars(axes: Axes, names: Sequence[str], values: Sequence[float]) -> Non
 
 
 def plot_ratios(rows: list[dict[str, Any]], file: str) -> None:
-    """Draw the ratio of each peer's time to growbuf's, case by case."""
+    """Draw the ratio of each peer's time to growbuf's: one diagram for each case."""
     rows = [row for row in rows if "ratio" in row]
     groups = grouped(rows, "allocator", "case")
     heights = [len(group) + 2 for _, group in groups]

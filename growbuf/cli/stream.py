@@ -1,4 +1,4 @@
-"""The demo's data, piece by piece: a file, or Python's standard library."""
+"""The demo's data, read piece by piece: a file, or Python's standard library."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 try:
     from lzma import LZMAError
-except ModuleNotFoundError:  # this Python cannot read xz files: nothing raises it
+except ModuleNotFoundError:  # this Python cannot read xz files, so it is never raised
     LZMAError = OSError  # type: ignore[assignment, misc]
 
 PIECE_NBYTES = 64 << 10
@@ -20,18 +20,18 @@ PIECE_NBYTES = 64 << 10
 # The first bytes of a compressed file, and the module whose open() decompresses it.
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "lzma"}
 
-# How files are named that ought to begin with these bytes.
+# The suffixes of the names of compressed files, and the names of the formats.
 SUFFIXES = {".gz": "gzip", ".tgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".lzma": "xz"}
 
 NOT_SOURCES = {"__pycache__", "site-packages", "dist-packages"}
 
 
 class InputError(Exception):
-    """The input cannot be used; the message is one line for the user."""
+    """The input cannot be used. The message is one line for the user."""
 
 
 class Source(NamedTuple):
-    """The data of the file at `path`: once, or repeated up to `length` bytes."""
+    """The data of the file at `path`, repeated up to `length` bytes if that is set."""
 
     path: str
     length: int | None = None
@@ -40,8 +40,8 @@ class Source(NamedTuple):
 def read_pieces(source: Source) -> Iterator[bytes]:
     """Return an iterator over the decompressed data, at most PIECE_NBYTES at a time.
 
-    Data to be repeated is read and decompressed by this call, once. Otherwise the file
-    is read as the iterator advances.
+    If the data is to be repeated, this call reads and decompresses the whole file,
+    once. Otherwise the file is read as the iterator advances.
     """
     pieces = read_file(source.path)
     return pieces if source.length is None else repeat(list(pieces), source.length)
@@ -67,7 +67,7 @@ def read_file(path: str) -> Iterator[bytes]:
 
 
 def misnamed(path: str) -> str | None:
-    """Return a warning if the name of a file says that it is compressed and it is not."""
+    """Return a warning if a file is not compressed although its name says so."""
     kind = SUFFIXES.get(os.path.splitext(path)[1].lower())
     if kind is None or not os.path.isfile(path):
         return None
@@ -75,16 +75,16 @@ def misnamed(path: str) -> str | None:
         start = file.read(max(map(len, MAGIC)))
     if start.startswith(tuple(MAGIC)):
         return None
-    return f"{path}: named as a {kind} file, but it is none; its bytes are used as they are"
+    return f"{path}: named as a {kind} file, but it is none: it is not decompressed"
 
 
 def open_stream(path: str) -> IO[bytes]:
-    """Open a regular file, decompressed if its first bytes say that it is compressed."""
+    """Open a regular file. It is decompressed if its first bytes say how."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise InputError(f"{path}: is a directory")
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: not a regular file, which can be read again")
+        raise InputError(f"{path}: not a regular file, and it must be read twice")
     with open(path, "rb") as file:
         start = file.read(max(map(len, MAGIC)))
     name = next((MAGIC[magic] for magic in MAGIC if start.startswith(magic)), "io")
@@ -98,7 +98,8 @@ def open_stream(path: str) -> IO[bytes]:
 def write_stdlib_tar(path: str) -> None:
     """Write the source files of Python's standard library to `path`, as a gzipped tar.
 
-    Order and metadata are fixed, so that the same Python always writes the same tar.
+    Names are sorted and metadata is removed, so that the same Python always writes the
+    same tar.
     """
     root = sysconfig.get_path("stdlib")
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
@@ -113,12 +114,13 @@ def list_stdlib(root: str) -> list[str]:
         names += [os.path.relpath(os.path.join(folder, file), root) for file in files]
     if not names:
         raise InputError(
-            f"{root}: the standard library is not there as files; name a FILE"
+            f"{root}: the standard library is not installed as files; name a FILE"
         )
     return sorted(names)
 
 
 def anonymize(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Remove the owner and the time of a member of the tar."""
     member.uid = member.gid = member.mtime = 0
     member.uname = member.gname = ""
     return member
