@@ -236,6 +236,7 @@ buffer_create(PyTypeObject *type, size_t nbytes)
     }
     else {
         store_free(&self->store);
+        store_set_prefault(&self->store, store_prefault);
         error = store_append(&self->store, nbytes);
         if (store_kind(&self->store) >= STORE_SPAN) {
             buffer_trace_change((struct buffer_trace){0}, &self->store);

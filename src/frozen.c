@@ -140,7 +140,7 @@ frozen_into_store(PyObject *op, struct store *store)
 {
     struct store taken = frozen_store(op);
     assert(Py_REFCNT(op) == 1 && frozen_check(op) == NULL);
-    if (store_kind(&taken) < STORE_SPAN) {
+    if (store_kind(&taken) != STORE_SPAN) {
         return false;
     }
     const struct span nothing = {.tag = STORE_EMPTY};

@@ -52,7 +52,8 @@ size_t
 growth_span_modest(size_t needed)
 {
     size_t more = needed > GROWTH_MAX - needed / 8 ? needed : needed + needed / 8;
-    return growth_round_up(more, GROWTH_QUANTUM);
+    size_t length = growth_round_up(more, GROWTH_QUANTUM);
+    return length > 0 ? length : growth_round_up(needed, GROWTH_QUANTUM);
 }
 
 /* Return `value`, limited to the range from `min` to `max`. */

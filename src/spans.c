@@ -221,7 +221,7 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
     size_t ahead =
         use->exact ? round_to_page(end + 1) - 1 : growth_ahead(end, use->nbytes);
     ahead = ahead < use->max_end ? ahead : use->max_end;
-    pool_take_tail(span, ahead);
+    pool_take_tail(span, use->prefault ? span->length : ahead);
     spans_cap(span, use->max_end); /* taking the tail back adds whole pages */
     if (end <= span->dirty_end) {
         return 0;

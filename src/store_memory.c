@@ -98,16 +98,6 @@ slide(struct store *store)
 }
 
 void
-store_align(struct store *store)
-{
-    if ((uintptr_t)store->start % STORE_ALIGNMENT != 0) {
-        slide(store);
-    }
-    assert((uintptr_t)store->start % STORE_ALIGNMENT == 0 ||
-           store_kind(store) < STORE_SPAN);
-}
-
-void
 store_slide(struct store *store)
 {
     slide(store);
@@ -115,6 +105,16 @@ store_slide(struct store *store)
         /* With less headroom, the largest allowed dirty_end is less too. */
         spans_cap(&store->memory, store_max_dirty_end(store));
     }
+}
+
+void
+store_align(struct store *store)
+{
+    if ((uintptr_t)store->start % STORE_ALIGNMENT != 0) {
+        store_slide(store);
+    }
+    assert((uintptr_t)store->start % STORE_ALIGNMENT == 0 ||
+           store_kind(store) < STORE_SPAN);
 }
 
 /* ------------------------------------------------------------------------- the heap */

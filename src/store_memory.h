@@ -212,6 +212,7 @@ store_begin(struct store *store, size_t nbytes, bool prefault)
     size_t allocated = store->memory.length;
     if (nbytes >= allocated || allocated > store_max_reused(nbytes)) {
         if (nbytes == 0 && block == NULL) {
+            store_set_prefault(store, prefault);
             return 0;
         }
         allocated = nbytes + 1;

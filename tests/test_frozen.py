@@ -723,3 +723,26 @@ def test_growio_write_of_its_own_value_writes_it(written):
     file.seek(1)
     file.write(value)
     assert file.getvalue() == data[:1] + data * 2 and value == data * 2
+
+
+FROM_A_LIMIT = """
+    from growbuf import GrowBuffer, GrowIO
+    from growbuf._growbuf import check
+    limit = 4 << 20
+    buf = GrowBuffer(limit=limit)
+    buf.extend(b"a" * limit)
+    del buf[:5]
+    buf.extend(b"b" * 5)
+    frozen = buf.freeze()
+    assert check(frozen) is None, check(frozen)
+    file = GrowIO(frozen)
+    del frozen
+    file.seek(0, 2)
+    print(file.write(b"x" * 100), len(file.getvalue()) - limit)
+"""
+
+
+@ON_LINUX
+@pytest.mark.parametrize("rung", ["copy", "maymove", "dontunmap"])
+def test_write_to_file_of_bytes_from_buffer_with_limit_has_no_limit(rung):
+    assert run(FROM_A_LIMIT, env={"GROWBUF_STRATEGY": rung}) == "100 100"
