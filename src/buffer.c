@@ -221,6 +221,9 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     if (at == self->store.length) {
         return buffer_append(self, inserted);
     }
+    if (removed == inserted) {
+        return 0;
+    }
     if (inserted == 0 && !buffer_is_exported(self) &&
         (at == 0 || at + removed == self->store.length) &&
         (store_cut(&self->store, at, removed) || drop_block(self, removed))) {
@@ -228,9 +231,6 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
         buffer_forget_spare(self);
         buffer_publish(self);
         assert(buffer_check(self) == NULL);
-        return 0;
-    }
-    if (removed == inserted) {
         return 0;
     }
     if (at == 0 && inserted == 0 && buffer_is_exported(self)) {

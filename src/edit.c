@@ -39,20 +39,23 @@ edit_append_self(BufferObject *self)
     return 0;
 }
 
-/* Replace `removed` bytes at offset `at` by `nbytes` from `bytes`. pre: these are not
- * bytes of the buffer itself. */
+/* Replace `removed` bytes at offset `at` by `nbytes` from `bytes`. If these are bytes of
+ * the buffer itself, an export of it refuses every change of its length. */
 static int
 edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
              size_t nbytes)
 {
     assert(at <= buffer_length(self) && removed <= buffer_length(self) - at);
-    assert(nbytes == 0 || bytes + nbytes <= buffer_bytes(self) ||
-           bytes >= buffer_bytes(self) + buffer_length(self));
     if (buffer_splice(self, at, removed, nbytes) < 0) {
         return -1;
     }
     assert(nbytes <= buffer_length(self) - at);
-    copy_bytes(buffer_bytes(self) + at, bytes, nbytes);
+    if (removed == nbytes) {
+        memmove(buffer_bytes(self) + at, bytes, nbytes);
+    }
+    else {
+        copy_bytes(buffer_bytes(self) + at, bytes, nbytes);
+    }
     return 0;
 }
 
@@ -112,7 +115,7 @@ extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *r
                   old_end < buffer_length(self) && at_old_end
                       ? edit_replace(self, old_end, 0, view.buf, (size_t)view.len)
                       : edit_append_bytes(self, view.buf, (size_t)view.len));
-    assert(view.obj != NULL && view.itemsize == 1);
+    assert(view.obj != NULL);
     PyBuffer_Release(&view);
     return rc;
 }
@@ -418,7 +421,7 @@ source_open(struct source *source, PyObject *op, PyObject *values)
         if (PyObject_GetBuffer(values, &source->view, PyBUF_SIMPLE) < 0) {
             return -1;
         }
-        assert(source->view.len >= 0 && source->view.itemsize == 1);
+        assert(source->view.len >= 0);
         source->bytes = source->view.buf;
         source->nbytes = (size_t)source->view.len;
         return 0;

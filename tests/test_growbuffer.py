@@ -4,6 +4,7 @@ This covers capacity, statistics, rungs (ways to move pages), process limits, fo
 subinterpreters.
 """
 
+import array
 import gc
 import os
 import subprocess
@@ -421,3 +422,12 @@ def test_import_in_subinterpreters_leaves_main_unchanged():
         print("fine")
     """
     assert run(code) == "fine"
+
+
+def test_buffer_of_items_longer_than_a_byte_is_taken_as_bytes():
+    numbers = array.array("i", [1, 2])
+    buf = GrowBuffer(numbers)
+    buf.extend(numbers)
+    buf += memoryview(numbers)
+    buf[:4] = numbers
+    assert buf == bytes(numbers) + bytes(numbers)[4:] + 2 * bytes(numbers)

@@ -1515,3 +1515,17 @@ def test_spare_while_a_finalizer_uses_the_spare_leaves_buffer_sound():
     buf.spare(8)[:3] = b"abc"
     buf.commit(3)
     assert buf.endswith(b"abc")
+
+
+@pytest.mark.parametrize("length", [3, 100, 100_000])
+def test_commit_after_removal_of_nothing_appends(length):
+    buf = GrowBuffer(b"a" * length)
+    buf.append(1)
+    view = buf.spare(10)
+    view[:2] = b"hi"
+    view.release()
+    del buf[0:0]
+    buf[0:0] = b""
+    assert len(buf.take(0)) == 0
+    buf.commit(2)
+    assert buf == b"a" * length + b"\x01hi"
