@@ -6,8 +6,10 @@ This module describes to C how a row lies in memory, converts the values that C 
 cannot convert, and adds methods to the type.
 """
 
+import contextlib
 import datetime
 import functools
+import importlib
 import inspect
 import math
 import operator
@@ -609,12 +611,12 @@ _SCALARS = "dfl?iqhbLIQHBeFDgG"
 
 
 def _api():
-    """Return the capsule with the functions of NumPy's C API."""
-    try:
-        from numpy._core._multiarray_umath import _ARRAY_API
-    except ImportError:  # NumPy 1
-        from numpy.core._multiarray_umath import _ARRAY_API
-    return _ARRAY_API
+    """Return the capsule with the functions of NumPy's C API, or None if NumPy has it
+    elsewhere."""
+    for core in "numpy._core", "numpy.core":  # NumPy 2 and 1
+        with contextlib.suppress(ImportError, AttributeError):
+            return importlib.import_module(f"{core}._multiarray_umath")._ARRAY_API
+    return None
 
 
 _numpy = use_numpy(
@@ -669,8 +671,9 @@ class _Interface(dict):
     def __missing__(self, key):
         if key != "data":
             raise KeyError(key)
-        self._array._pin(self._view)
-        return self._view.__array_interface__["data"]
+        data = self._view.__array_interface__["data"]
+        self._array._pin(data, self._view)
+        return data
 
 
 class _Methods:

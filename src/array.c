@@ -314,7 +314,7 @@ copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
     }
     assert(from != to && from->buffer != to->buffer);
     Py_BEGIN_CRITICAL_SECTION2(from->buffer, to->buffer);
-    rc = buffer_length(from->buffer) != nbytes;
+    rc = rows_check_whole(from) < 0 ? -1 : buffer_length(from->buffer) != nbytes;
     if (rc == 0) {
         assert(store_tailroom(&to->buffer->store) >= nbytes);
         assert(buffer_length(to->buffer) == 0 &&

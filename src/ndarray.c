@@ -29,7 +29,18 @@ typedef struct {
     PyObject_HEAD
     BufferObject *buffer; /* NULL: not yet a view */
     size_t position; /* of the buffer's start when the ndarray was made (views.h) */
+    char *start;     /* the bytes that the ndarray shows */
+    size_t nbytes;
 } HolderObject;
+
+/* NumPy asks for a writable view of the base before it sets the flag WRITEABLE. It is a
+ * view of the holder, which stays a view of the buffer as long as that one exists. */
+static int
+holder_getbuffer(PyObject *op, Py_buffer *view, int flags)
+{
+    HolderObject *self = (HolderObject *)op;
+    return PyBuffer_FillInfo(view, op, self->start, (Py_ssize_t)self->nbytes, 0, flags);
+}
 
 static void
 holder_dealloc(PyObject *op)
@@ -51,6 +62,7 @@ PyDoc_STRVAR(holder_doc, "The base of an ndarray of a GrowBuffer's bytes.");
 static PyType_Slot holder_slots[] = {
     {Py_tp_doc, (void *)holder_doc},
     {Py_tp_dealloc, holder_dealloc},
+    {Py_bf_getbuffer, holder_getbuffer},
     {0, NULL},
 };
 
@@ -68,17 +80,20 @@ int
 ndarray_open(struct ndarray_api *api, PyObject *module, PyObject *capsule)
 {
     void *const *functions = PyCapsule_GetPointer(capsule, NULL);
-    if (functions == NULL) {
-        return -1;
-    }
-    get_version_function *get_version;
-    memcpy(&get_version, &functions[AT_VERSION], sizeof get_version);
-    unsigned int version = get_version();
-    if (version == VERSION_1 || version == VERSION_2) {
-        api->functions = functions;
+    PyErr_Clear(); /* it is None, or a capsule of another kind */
+    if (functions != NULL) {
+        get_version_function *get_version;
+        memcpy(&get_version, &functions[AT_VERSION], sizeof get_version);
+        unsigned int version = get_version();
+        if (version == VERSION_1 || version == VERSION_2) {
+            api->functions = functions;
+        }
     }
     api->holder_type =
         (PyTypeObject *)PyType_FromModuleAndSpec(module, &holder_spec, NULL);
+    if (api->holder_type == NULL && !PyErr_Occurred()) {
+        PyErr_NoMemory(); /* Python 3.11 does not say so */
+    }
     return api->holder_type == NULL ? -1 : 0;
 }
 
@@ -103,6 +118,8 @@ ndarray_make(const struct ndarray_api *api, BufferObject *buffer, PyObject *dtyp
         return NULL;
     }
     holder->buffer = (BufferObject *)Py_NewRef(buffer);
+    holder->start = buffer_bytes(buffer);
+    holder->nbytes = buffer_length(buffer);
     intptr_t length = (intptr_t)nitems;
     PyObject *array =
         new_from_descr(api->functions[AT_NDARRAY], Py_NewRef(dtype), 1, &length, NULL,

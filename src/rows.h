@@ -22,7 +22,7 @@ struct rows_extra {
     /* Set by an assignment of row rows[1] to row rows[0], the first half of a swap. Two
      * rows of bytes: the old bytes of row rows[0], then the new ones. Else NULL. */
     char *before;
-    PyObject *pinned; /* a view that is kept as long as the array; or NULL */
+    PyObject *pinned; /* a dict of the views that are kept, by address; or NULL */
     char *pending;    /* bytes that readfrom() has read and not appended; or NULL */
     size_t pending_nbytes;
 };

@@ -278,29 +278,34 @@ rows_clean_method(PyObject *op, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(pin_doc,
-"_pin($self, view, /)\n--\n\n"
+"_pin($self, address, view, /)\n--\n\n"
 "Keep a view as long as the array, because other code has its address.\n\n"
-"Only the first view is kept: while it exists, no row after its start moves or is\n"
-"freed.");
+"Of the views with one address the first is kept: the later ones begin at the same row.");
 
 static PyObject *
-rows_pin(PyObject *op, PyObject *view)
+rows_pin(PyObject *op, PyObject *args)
 {
     RowsObject *self = rows_cast(op);
-    struct rows_extra *extra;
+    PyObject *address, *view, *kept = NULL;
+    if (!PyArg_ParseTuple(args, "OO:_pin", &address, &view)) {
+        return NULL;
+    }
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    extra = rows_ensure_extra(self);
-    if (extra != NULL && extra->pinned == NULL) {
-        extra->pinned = Py_NewRef(view);
+    struct rows_extra *extra = rows_ensure_extra(self);
+    if (extra == NULL) {
+        PyErr_NoMemory();
+    }
+    else if (extra->pinned != NULL || (extra->pinned = PyDict_New()) != NULL) {
+        kept = PyDict_SetDefault(extra->pinned, address, view);
     }
     Py_END_CRITICAL_SECTION();
-    return extra == NULL ? PyErr_NoMemory() : Py_NewRef(Py_None);
+    return kept == NULL ? NULL : Py_NewRef(Py_None);
 }
 
 const PyMethodDef rows_numpy_methods[] = {
     {"__array_ufunc__", BUFFER_METHOD(rows_array_ufunc), METH_FASTCALL | METH_KEYWORDS,
      array_ufunc_doc},
-    {"_pin", rows_pin, METH_O, pin_doc},
+    {"_pin", rows_pin, METH_VARARGS, pin_doc},
     {"_clean", rows_clean_method, METH_NOARGS, clean_doc},
     {"__array_function__", rows_array_function, METH_VARARGS, array_function_doc},
     {NULL, NULL, 0, NULL},

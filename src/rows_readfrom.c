@@ -158,8 +158,8 @@ read_into(PyObject *reader, PyObject *view, size_t offset)
 }
 
 /* Append the complete rows at the start of a view of the tail. If that fails, keep them
- * for the next call, and raise its exception. Else an exception that the source has
- * raised stays set. */
+ * for the next call, and raise its exception. An exception that is already set stays
+ * set. */
 static int
 append_complete(PyObject *op, PyObject *view, size_t nbytes, char first)
 {
@@ -169,10 +169,10 @@ append_complete(PyObject *op, PyObject *view, size_t nbytes, char first)
         PyErr_Restore(type, value, traceback);
         return 0;
     }
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(traceback);
-    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL) {
+        PyErr_Fetch(&type, &value, &traceback);
+    }
+    PyErr_Clear();
     Py_buffer held; /* the source may have kept the view, and may release it */
     if (PyObject_GetBuffer(view, &held, PyBUF_SIMPLE) == 0) {
         put_back_pending(rows_cast(op), held.buf, nbytes, first);

@@ -166,3 +166,31 @@ def test_array_interface_of_dtype_without_format_is_missing():
 def test_rec_array_takes_records():
     array = GrowArray([(1.5, 2)], dtype=POINT)
     assert np.rec.array(array).y.tolist() == [2]
+
+
+def test_addresses_of_array_interface_stay_valid_in_any_order():
+    array = GrowArray(np.arange(100_000.0), limit=300_000)
+    first = array.__array_interface__
+    del array[:50_000]
+    second = array.__array_interface__
+    assert second["data"] != first["data"]
+    address = first["data"][0]
+    del first, second
+    assert ctypes.c_double.from_address(address + 80).value == 10.0
+
+
+def test_ndarray_of_rows_can_be_made_writeable_again():
+    array = GrowArray([1.0, 2.0])
+    for view in array.array, array.array, GrowArray([1.0]).detach():
+        view.flags.writeable = False
+        view.flags.writeable = True
+        view[0] = 7.0
+    assert array.tolist() == [7.0, 2.0]
+
+
+def test_copy_of_rows_with_part_of_a_row_raises():
+    buf = growbuf.GrowBuffer(bytes(16))
+    array = GrowArray.from_buffer(buf, "f8")
+    buf.append(0)
+    with pytest.raises(ValueError, match="17 bytes"):
+        array.copy()

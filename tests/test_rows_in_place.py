@@ -405,7 +405,7 @@ def test_readfrom_source_that_claims_a_wrong_number_raises(claimed):
             return claimed
 
     array = GrowArray([1.0])
-    with pytest.raises(OSError, match="says it read"):
+    with pytest.raises(OSError, match="as the number of bytes read"):
         array.readfrom(Liar())
     assert_rows(array, [1.0])
 

@@ -75,13 +75,11 @@ def run(file: str | None, nbytes: int | None, repeat: int, cold: bool) -> None:
     length = nbytes or default_nbytes() if file is None else length_of(file)
     if length is not None:
         check_fits(length)
-        out.print(announcement(file, length, repeat), soft_wrap=True)
+        print_encoded(out, announcement(file, length, repeat))
     with open_source(file, nbytes) as source:
         reference = digest(source)
         check_fits(reference.length)
-        text = describe(file, source, reference)
-        text = text.encode(out.encoding, "backslashreplace").decode(out.encoding)
-        out.print(text, soft_wrap=True)
+        print_encoded(out, describe(file, source, reference))
         tell = None if Console(stderr=True).is_terminal else out.print
         runs = measure_all(source, reference, repeat, cold, tell)
     checked = len(KINDS) * repeat
@@ -95,6 +93,12 @@ def run(file: str | None, nbytes: int | None, repeat: int, cold: bool) -> None:
             "type is faster, since only a few calls are timed. Name a FILE of "
             f"{format_nbytes(TELLING_NBYTES)} or more, or none."
         )
+
+
+def print_encoded(out: Console, text: str) -> None:
+    """Print a text with a file's name, which the output may not be able to encode."""
+    text = text.encode(out.encoding, "backslashreplace").decode(out.encoding)
+    out.print(text, soft_wrap=True)
 
 
 def length_of(file: str) -> int | None:
