@@ -221,7 +221,7 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
     size_t ahead =
         use->exact ? round_to_page(end + 1) - 1 : growth_ahead(end, use->nbytes);
     ahead = ahead < use->max_end ? ahead : use->max_end;
-    pool_take_tail(span, use->prefault ? span->length : ahead);
+    pool_take_tail(span, ahead);
     spans_cap(span, use->max_end); /* taking the tail back adds whole pages */
     if (end <= span->dirty_end) {
         return 0;
@@ -236,8 +236,8 @@ spans_prepare(struct span *span, size_t end, const struct spans_use *use)
     if (use->nbytes >= GROWTH_HUGE_MIN) {
         moves_use_huge(span);
     }
-    if (use->prefault && !span->reserved && pages_facts.populate_error == 0) {
-        assert(!span->has_tail); /* all of it was taken back, and was not enough */
+    if (use->prefault && !span->reserved && !span->has_tail &&
+        pages_facts.populate_error == 0) {
         prefault_from(span, ahead, ahead - end);
     }
     if (!span->huge) {
