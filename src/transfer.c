@@ -138,6 +138,22 @@ parse_nbytes(PyObject *args, PyObject *kwargs, const char *format, Py_ssize_t *n
     return number == Py_None ? 0 : args_nbytes(number, "nbytes", 0, nbytes);
 }
 
+/* For transfer_take_first(): return the buffer itself. */
+static PyObject *
+return_taken(void *Py_UNUSED(context), PyObject *taken)
+{
+    return Py_NewRef(taken);
+}
+
+/* Remove the first `nbytes` bytes, all if it is -1. Under the lock. */
+static PyObject *
+take_buffer(BufferObject *self, Py_ssize_t nbytes)
+{
+    return check_nbytes(self, "take", &nbytes) < 0
+               ? NULL
+               : transfer_take_first(self, (size_t)nbytes, return_taken, NULL);
+}
+
 static PyObject *
 growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
 {
@@ -145,24 +161,8 @@ growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
     if (parse_nbytes(args, kwargs, "|O:take", &nbytes) < 0) {
         return NULL;
     }
-    BufferObject *self = buffer_cast(op), *taken = new_buffer(op);
-    if (taken == NULL) {
-        return NULL;
-    }
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = check_nbytes(self, "take", &nbytes);
-    if (rc == 0) {
-        rc = move_or_copy(self, (size_t)nbytes, taken);
-    }
-    if (rc > 0) {
-        rc = buffer_splice(self, 0, (size_t)nbytes, 0);
-    }
-    Py_END_CRITICAL_SECTION();
-    if (rc < 0) {
-        Py_CLEAR(taken);
-    }
-    return (PyObject *)taken;
+    BUFFER_LOCKED(PyObject *, taken, op, take_buffer(buffer_cast(op), nbytes));
+    return taken;
 }
 
 PyDoc_STRVAR(take_bytes_doc,
