@@ -93,6 +93,16 @@ fill(char *bytes, size_t nbytes, uint64_t seed)
     }
 }
 
+/* Append bytes that fill() makes. */
+static inline void
+append_filled(struct store *store, size_t nbytes, uint64_t seed)
+{
+    size_t at = store->length;
+    CHECK(store_splice(store, at, 0, nbytes) == 0);
+    fill(store->start + at, nbytes, seed);
+    CHECK_SOUND(store_check(store));
+}
+
 static inline bool
 is_filled(const char *bytes, size_t nbytes, uint64_t seed)
 {

@@ -118,16 +118,7 @@ is_left_out(enum pages_rung rung)
     return best < rung;
 }
 
-static void
-append(struct store *store, size_t nbytes, uint64_t seed)
-{
-    size_t at = store->length;
-    CHECK(store_splice(store, at, 0, nbytes) == 0);
-    fill(store->start + at, nbytes, seed);
-    CHECK_SOUND(store_check(store));
-}
-
-/* Pieces of one length with a seed each, as `append` made them. */
+/* Pieces of one length with a seed each, as append_filled() made them. */
 static void
 check_pieces(const struct store *store, size_t nbytes, size_t npieces, uint64_t seed)
 {
@@ -195,7 +186,7 @@ test_store_built_by_each_rung_has_its_bytes(void)
         struct pool_stats before = pool_stats();
         store_init(&store);
         for (size_t i = 0; i < 400; i++) {
-            append(&store, 100 * KIB, i);
+            append_filled(&store, 100 * KIB, i);
         }
         struct pool_stats after = pool_stats();
         check_pieces(&store, 100 * KIB, 400, 0);
@@ -219,7 +210,7 @@ test_store_free_gives_address_space_back(void)
         struct store stores[20];
         for (int j = 0; j < 20; j++) {
             store_init(&stores[j]);
-            append(&stores[j], 300 * KIB, 1);
+            append_filled(&stores[j], 300 * KIB, 1);
             CHECK(store_reserve(&stores[j], 20 * MIB) == 0);
         }
         for (int j = 0; j < 20; j++) {
@@ -249,7 +240,7 @@ test_store_thousand_growing_leave_few_mappings(void)
     }
     for (uint64_t round = 0; round < 3; round++) {
         for (size_t i = 0; i < NSTORES; i++) {
-            append(&stores[i], 100 * KIB, 10 * i + round);
+            append_filled(&stores[i], 100 * KIB, 10 * i + round);
             CHECK(store_reserve(&stores[i], capacities[round]) == 0);
         }
         size_t now = count_mappings() - before;
@@ -298,7 +289,7 @@ test_store_drained_goes_back_to_the_system(void)
     struct store store;
     store_init(&store);
     for (size_t i = 0; i < 100; i++) {
-        append(&store, MIB, i);
+        append_filled(&store, MIB, i);
     }
     size_t full = statm(1);
     CHECK(store_splice(&store, 0, 96 * MIB, 0) == 0);
@@ -306,7 +297,7 @@ test_store_drained_goes_back_to_the_system(void)
     CHECK(full - statm(1) > 30 * MIB && pool_stats().nbytes <= POOL_NBYTES);
     CHECK(pool_drain() && full - statm(1) > 90 * MIB);
     CHECK(is_filled(store.start, MIB, 96) && is_filled(store.start + 3 * MIB, MIB, 99));
-    append(&store, 30 * MIB, 1);
+    append_filled(&store, 30 * MIB, 1);
     CHECK(is_filled(store.start + 4 * MIB, 30 * MIB, 1));
     store_free(&store);
     end();
@@ -377,7 +368,7 @@ test_store_rebuilt_in_huge_pages_has_its_bytes(void)
         struct store store;
         store_init(&store);
         for (size_t i = 0; i < 40; i++) {
-            append(&store, MIB, 100 * round + i);
+            append_filled(&store, MIB, 100 * round + i);
         }
         check_pieces(&store, MIB, 40, 100 * round);
         store_free(&store);
@@ -407,8 +398,8 @@ test_pool_idle_memory_goes_back_to_the_system(void)
     struct store large, small;
     store_init(&large);
     store_init(&small);
-    append(&large, 30 * MIB, 1);
-    append(&small, MIB, 2);
+    append_filled(&large, 30 * MIB, 1);
+    append_filled(&small, MIB, 2);
     store_free(&large);
     size_t full = statm(1);
     CHECK(pool_stats().nbytes >= 30 * MIB);
@@ -438,7 +429,7 @@ test_store_limited_grows_where_it_is(void)
     CHECK(store_reserve(&store, limit) == 0 && statm(1) <= memory + MIB);
     CHECK(!is_mapped(address, 4 * MIB));
     for (size_t i = 0; i < 64; i++) {
-        append(&store, MIB, i);
+        append_filled(&store, MIB, i);
         CHECK(store.start == address);
     }
     check_pieces(&store, MIB, 64, 0);
@@ -480,7 +471,7 @@ test_store_set_limit_small_takes_a_mapping_at_most(void)
             CHECK(!is_spacious());
             break;
         }
-        append(&stores[nlimited], 1, nlimited);
+        append_filled(&stores[nlimited], 1, nlimited);
     }
     size_t now = count_mappings() - before, more = statm(1) - memory;
     printf("%zu stores with a limit of less than 1 MiB: %zu mappings, %zu KiB each\n",
@@ -521,7 +512,7 @@ test_store_set_limit_thousand_large_ones_fit(void)
     CHECK(nlimited > 0);
     CHECK(now <= 2 * nlimited + 16 && more <= 16 * MIB);
     for (size_t i = 0; i < nlimited; i++) {
-        append(&stores[i], 10000, i);
+        append_filled(&stores[i], 10000, i);
     }
     for (size_t i = 0; i < nlimited; i++) {
         check_pieces(&stores[i], 10000, 1, i);
@@ -538,7 +529,7 @@ take_half(struct store *store)
     struct store taken;
     store_init(&taken);
     for (size_t i = 0; i < 64; i++) {
-        append(store, MIB, i);
+        append_filled(store, MIB, i);
     }
     size_t memory = statm(1);
     uint64_t copied = pool_stats().copied_nbytes;
@@ -547,8 +538,8 @@ take_half(struct store *store)
     check_pieces(store, MIB, 32, 32);
     CHECK(pool_stats().copied_nbytes - copied <= 2 * MIB);
     CHECK(statm(1) <= memory + 4 * MIB);
-    append(&taken, MIB, 32);
-    append(store, MIB, 64);
+    append_filled(&taken, MIB, 32);
+    append_filled(store, MIB, 64);
     check_pieces(&taken, MIB, 33, 0);
     check_pieces(store, MIB, 33, 32);
     store_free(&taken);
@@ -597,7 +588,7 @@ build_in_little_space(void)
     CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
     store_init(&store);
     for (size_t i = 0; i < 160; i++) {
-        append(&store, MIB, i);
+        append_filled(&store, MIB, i);
     }
     check_pieces(&store, MIB, 160, 0);
     CHECK(store_splice(&store, 0, 0, 500 * MIB) == ENOMEM);
@@ -630,8 +621,8 @@ use_inherited(void)
     check_pieces(&inherited, MIB, 3, 0);
     CHECK(pool_stats().nentries > 0 || best == PAGES_HEAP);
     store_init(&store);
-    append(&store, 5 * MIB, 9);
-    append(&inherited, MIB, 3);
+    append_filled(&store, 5 * MIB, 9);
+    append_filled(&inherited, MIB, 3);
     check_pieces(&inherited, MIB, 4, 0);
     store_free(&store);
     store_free(&inherited);
@@ -645,9 +636,9 @@ test_fork_child_has_a_pool_of_its_own(void)
     start(ANY_RUNG);
     store_init(&dropped);
     store_init(&inherited);
-    append(&dropped, MIB, 7);
+    append_filled(&dropped, MIB, 7);
     for (size_t i = 0; i < 3; i++) {
-        append(&inherited, MIB, i);
+        append_filled(&inherited, MIB, i);
     }
     store_free(&dropped);
     in_child(use_inherited);

@@ -32,15 +32,6 @@ end(void)
 }
 
 static void
-append(struct store *store, size_t nbytes, uint64_t seed)
-{
-    size_t at = store->length;
-    CHECK(store_splice(store, at, 0, nbytes) == 0);
-    fill(store->start + at, nbytes, seed);
-    CHECK_SOUND(store_check(store));
-}
-
-static void
 test_windows_discard_closes_and_open_reads_zero(void)
 {
     char *mapped;
@@ -71,7 +62,7 @@ test_windows_store_built_and_drained_has_its_bytes(void)
         struct store store;
         store_init(&store);
         for (size_t i = 0; i < 40; i++) {
-            append(&store, MIB, i);
+            append_filled(&store, MIB, i);
         }
         CHECK(state_of(store.memory.address + store.memory.length - PAGE) ==
               MEM_RESERVE);
@@ -79,7 +70,7 @@ test_windows_store_built_and_drained_has_its_bytes(void)
         CHECK(is_filled(store.start, MIB, 39));
         store_trim(&store);
         CHECK(is_filled(store.start, MIB, 39) && store_check(&store) == NULL);
-        append(&store, 9 * MIB, 5);
+        append_filled(&store, 9 * MIB, 5);
         CHECK(is_filled(store.start + MIB, 9 * MIB, 5));
         store_free(&store);
     }
@@ -97,7 +88,7 @@ test_windows_store_with_a_limit_stays_where_it_is(void)
     CHECK(state_of(address) == MEM_COMMIT);
     CHECK(state_of(address + 4 * MIB) == MEM_RESERVE);
     for (size_t i = 0; i < 64; i++) {
-        append(&store, MIB, i);
+        append_filled(&store, MIB, i);
         CHECK(store.start == address);
     }
     for (size_t i = 0; i < 64; i++) {
