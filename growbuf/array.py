@@ -672,7 +672,7 @@ class _Interface(dict):
         if key != "data":
             raise KeyError(key)
         data = self._view.__array_interface__["data"]
-        self._array._pin(data, self._view)
+        self._array._pin(data[0], self._view)
         return data
 
 
