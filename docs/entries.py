@@ -25,8 +25,8 @@ NAMES = {
     "Order": "str",
 }
 
-# The stub of GrowBuffer leaves these out, since bytearray's own are the same.
-APPENDS = {
+# The methods that the stub of GrowBuffer leaves out: bytearray's have the same types.
+NOT_IN_STUB = {
     "append": ("(item: int, /)", "None"),
     "clear": ("()", "None"),
     "extend": ("(iterable_of_ints: Buffer | Iterable[int], /)", "None"),
@@ -75,7 +75,7 @@ def read_stubs():
 
     If a function has overloads, the last one is used, which accepts the most types.
     """
-    found = {f"growbuf.GrowBuffer.{name}": entry for name, entry in APPENDS.items()}
+    found = {f"growbuf.GrowBuffer.{name}": entry for name, entry in NOT_IN_STUB.items()}
     for file in ("growbuf/_growbuf.pyi", "growbuf/array.pyi"):
         for owner, member in members(file):
             name = ".".join(filter(None, ("growbuf", owner, member.name)))

@@ -37,7 +37,7 @@ class GrowBuffer:
         """Return a copy with fill bytes on both sides.
 
         width: the length of the result, which is never less than the present length.
-        fillchar: the byte that fills, an object of one byte.
+        fillchar: the fill byte, as an object that has this one byte.
 
         Raise TypeError if fillchar has another length. Costs one copy of the bytes.
 
@@ -77,7 +77,7 @@ class GrowBuffer:
         do not. It may also be a name that was passed to codecs.register_error().
 
         Raise UnicodeDecodeError for invalid bytes, LookupError for an unknown name.
-        Costs the text, which takes one to four bytes for each character.
+        The text takes one to four bytes for each character.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'spam').decode()
@@ -153,7 +153,8 @@ class GrowBuffer:
         bytes_per_sep: how many bytes make a group, counted from the end; from the start
         if it is negative.
 
-        Raise ValueError if sep is not one ASCII character. Costs twice the length.
+        Raise ValueError if sep is not one ASCII character. The text takes two bytes for
+        each byte, and one for each separator.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b'\\xf0\\xf1').hex(' ')
@@ -228,8 +229,8 @@ class GrowBuffer:
     def isspace(self) -> bool:
         """Return whether there are bytes and all are ASCII white space.
 
-        White space is space, tab, newline, return, form feed and vertical tab. Reads up
-        to the first other byte.
+        White space is space, tab, newline, carriage return, form feed and vertical tab.
+        Reads up to the first other byte.
 
         >>> from growbuf import GrowBuffer
         >>> GrowBuffer(b' \\t').isspace()
@@ -272,7 +273,7 @@ class GrowBuffer:
         """Return a copy with fill bytes after it.
 
         width: the length of the result, which is never less than the present length.
-        fillchar: the byte that fills, an object of one byte.
+        fillchar: the fill byte, as an object that has this one byte.
 
         Raise TypeError if fillchar has another length. Costs one copy of the bytes.
 
@@ -359,7 +360,8 @@ class GrowBuffer:
     def replace(self, old: Buffer, new: Buffer, count: int = -1, /) -> GrowBuffer:
         """Return a copy with other bytes in place of `old`.
 
-        old: the bytes to replace. If it is empty, `new` is inserted around each byte.
+        old: the bytes to replace. If it is empty, `new` is inserted before each byte
+        and at the end.
         new: what replaces them.
         count: how many are replaced at most, from the start; all if it is negative.
 
@@ -417,7 +419,7 @@ class GrowBuffer:
         """Return a copy with fill bytes before it.
 
         width: the length of the result, which is never less than the present length.
-        fillchar: the byte that fills, an object of one byte.
+        fillchar: the fill byte, as an object that has this one byte.
 
         Raise TypeError if fillchar has another length. Costs one copy of the bytes.
 
@@ -441,7 +443,7 @@ class GrowBuffer:
         """
 
     def rsplit(self, sep: Buffer | None = None, maxsplit: int = -1) -> list[GrowBuffer]:
-        """Return the parts between separators, looked for from the end.
+        """Return the parts between separators, which are searched for from the end.
 
         sep: the bytes that separate; if it is None, runs of ASCII white space do.
         maxsplit: the largest number of splits; if it is negative, there is no limit.
@@ -481,7 +483,7 @@ class GrowBuffer:
         """
 
     def splitlines(self, keepends: bool = False) -> list[GrowBuffer]:
-        """Return the lines, which end with a newline, a return, or both.
+        """Return the lines. They end with a newline, a carriage return, or both.
 
         keepends: whether the ends of the lines stay in the result.
 
@@ -585,7 +587,7 @@ class FrozenBytes:
     def fromhex(cls, string: str, /) -> bytes:
         """Raise TypeError: a FrozenBytes is made by freeze() and getvalue() only.
 
-        string: use `bytes.fromhex(string)` instead.
+        string: is not read. `bytes.fromhex(string)` makes bytes of it.
 
         Costs nothing.
 
@@ -918,13 +920,14 @@ class GrowArray:
         out: ndarray | GrowArray | None = None,
         mode: Literal["raise", "wrap", "clip"] = "raise",
     ) -> Any:
-        """Return an array of items of `choices`; each item says from which of them.
+        """Return an array whose items are taken from the arrays in `choices`.
 
-        choices: a sequence of arrays. An item n selects from choices[n].
+        choices: a sequence of arrays. Where this array has the item n, the result has
+        the item at the same index of choices[n].
         out: an array for the result.
         mode: what is done with an item that is out of bounds.
 
-        Raise ValueError for such an item if mode is 'raise'. Costs the result.
+        Raise ValueError for such an item if mode is 'raise'. The result takes memory.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1, 0]).choose([[10, 20], [30, 40]]).tolist()
@@ -957,9 +960,10 @@ class GrowArray:
         axis: int | None = None,
         out: ndarray | GrowArray | None = None,
     ) -> ndarray:
-        """Return the parts along an axis for which a condition is true.
+        """Return the items at the indexes at which a condition is true.
 
-        condition: bools, one for each part; parts after the last bool are left out.
+        condition: bools, one for each index of the axis; what comes after the last bool
+        is left out.
         axis: along which axis; None takes all items as one axis.
         out: an array for the result.
 
@@ -1039,7 +1043,7 @@ class GrowArray:
     def dot(self, other: ArrayLike, /, out: ndarray | GrowArray | None = None) -> Any:
         """Return the product of matrices or vectors.
 
-        other: the right side.
+        other: the right operand.
         out: an array for the result, of exactly its shape and dtype.
 
         Raise ValueError if the shapes do not fit. Costs one multiplication of matrices.
@@ -1191,7 +1195,7 @@ class GrowArray:
     def nonzero(self) -> tuple[ndarray, ...]:
         """Return the indexes of the items that are not zero: an array for each axis.
 
-        Reads the items twice; costs the result.
+        Reads the items twice, and costs memory for the result.
 
         >>> from growbuf import GrowArray
         >>> [part.tolist() for part in GrowArray([0, 5, 7]).nonzero()]
@@ -1205,7 +1209,7 @@ class GrowArray:
         kind: str = "introselect",
         order: str | Sequence[str] | None = None,
     ) -> None:
-        """Reorder items in place: no larger one before kth, no smaller one after it.
+        """Reorder items in place: none before kth is larger, none after it is smaller.
 
         kth: an index, or several. It gets the item that sorting would put there.
         axis: along which axis.
@@ -1251,7 +1255,7 @@ class GrowArray:
     ) -> None:
         """Set the items at some indexes, in place.
 
-        indices: of items, in the order of ravel().
+        indices: the indexes of the items, counted in the order of ravel().
         values: the new items; they are repeated if there are too few.
         mode: what is done with an index that is out of bounds.
 
@@ -1265,7 +1269,7 @@ class GrowArray:
         """
 
     def ravel(self, order: Order = "C") -> ndarray:
-        """Return all items with one axis. A view, except in order 'F'.
+        """Return all items with one axis. A view, or in order 'F' a copy if needed.
 
         order: in which order they are read: 'C', the last axis first, or 'F'.
 
@@ -1279,10 +1283,10 @@ class GrowArray:
     def repeat(self, repeats: ArrayLike, axis: int | None = None) -> ndarray:
         """Return the items, each of them several times.
 
-        repeats: how often each is repeated: a number, or one for each part.
+        repeats: how often each is repeated: a number, or one for each index of `axis`.
         axis: along which axis; None takes all items as one axis.
 
-        Raise ValueError for negative numbers. Costs the result.
+        Raise ValueError for negative numbers. Costs memory for the result.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1, 2]).repeat(2).tolist()
@@ -1295,7 +1299,7 @@ class GrowArray:
         order: Order = "C",
         copy: bool | None = None,
     ) -> ndarray:
-        """Return all items in another shape. A view, except in order 'F'.
+        """Return all items in another shape. A view, or in order 'F' a copy if needed.
 
         shape: numbers, or a tuple; one of them may be -1 and is then computed.
         order: in which order items are read and placed.
@@ -1332,7 +1336,7 @@ class GrowArray:
         """Return where values would have to be inserted to keep the rows sorted.
 
         v: the values.
-        side: 'left' or 'right' of items that are equal.
+        side: whether a value goes to the 'left' or to the 'right' of equal items.
         sorter: the indexes that sort the rows, if they are not sorted.
 
         Raise ValueError if the array has more than one axis. Takes log n comparisons for
@@ -1571,7 +1575,7 @@ class GrowArray:
 
         offset: how far the diagonal is above the main one; below if it is negative.
         axis1, axis2: the axes of the two indexes.
-        dtype: in which the sum is computed.
+        dtype: that in which the sum is computed.
         out: an array for the result.
 
         Raise ValueError if there are fewer than two axes. Reads the diagonal once.
