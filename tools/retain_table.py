@@ -16,7 +16,7 @@ COLUMNS = {
     "map": "`mmap`",
     "unmap": "`munmap`",
     "advise": "`madvise`",
-    "mappings": "mappings more, at most",
+    "mappings": "extra mappings, at most",
     "faults": "page faults",
 }
 
