@@ -72,21 +72,25 @@ bench: $(VENV)/$(BUILD)-bench
 	@$(VENV)/bin/python -m pytest -q benchmarks --benchmark-quiet \
 		--benchmark-json=$(BENCH_JSON) $(ARGS)
 
-# Every operation at every size, beside bytearray, io.BytesIO and other arrays.
+# Time every operation at every size, and compare with bytearray, io.BytesIO and other
+# arrays.
 operations: $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(OPERATIONS_JSON))
 	@$(VENV)/bin/python benchmarks/operations.py --json $(OPERATIONS_JSON) $(ARGS)
 
-# Work of real libraries, with GrowBuffer as the builtin bytearray and without.
+# Run programs that use real libraries, with the builtin bytearray and with GrowBuffer
+# in its place, and compare.
 programs: $(PROGRAMS)/ready $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(PROGRAMS_JSON))
 	@PYTHONPATH=. $(PROGRAMS)/bin/python benchmarks/programs.py --json $(PROGRAMS_JSON) $(ARGS)
 
-# Buffers that end as bytes, beside copies: ARGS="build --repeat 3".
+# Time ways to get bytes without a copy, and compare with copying:
+# ARGS="build --repeat 3".
 ends: $(VENV)/$(BUILD)-bench
 	@$(VENV)/bin/python benchmarks/ends.py $(ARGS)
 
-# Draw what `bench`, `operations` and `memory` wrote, as far as it is there, into docs/.
+# Draw the results of `bench`, `operations` and `memory` into docs/. Those whose file
+# does not exist are left out. Also draw the animation, which shows no results.
 pictures: $(VENV)/$(BUILD)-bench
 	@test ! -f $(BENCH_JSON) || \
 		$(VENV)/bin/python benchmarks/pictures.py $(BENCH_JSON) docs
@@ -96,19 +100,21 @@ pictures: $(VENV)/$(BUILD)-bench
 		$(VENV)/bin/python benchmarks/memory.py --draw $(MEMORY_JSON)
 	@$(VENV)/bin/python benchmarks/animation.py docs
 
-# Memory over the time of a build, for `pictures` to draw.
+# Measure the memory of a process over time while it builds; `pictures` draws it.
 memory: $(VENV)/$(BUILD)-bench
 	@mkdir -p $(dir $(MEMORY_JSON))
 	@$(VENV)/bin/python benchmarks/memory.py --json $(MEMORY_JSON) $(ARGS)
 
-# Measure the figures of README.md and docs/, draw the pictures of what was measured, and
-# write both into the texts. ARGS names some commands of docs/figures.json. It takes about
-# half an hour on a quiet machine.
+# Measure the figures of README.md and docs/, and write them into these texts. Then run
+# `memory` and `pictures`. ARGS names commands of docs/figures.json. Without ARGS all
+# are run, except those that need another Python or another setting of the system. This
+# takes about half an hour on a quiet machine.
 figures: $(VENV)/$(BUILD)-bench
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/figures.py --measure $(ARGS)
 	@$(MAKE) --no-print-directory memory pictures ARGS=
 
-# A vector that doubles, over growbuf's store and over each allocator: ARGS="--json FILE".
+# Time a vector that doubles, in growbuf's store and in a block of each allocator:
+# ARGS="--json FILE".
 seed: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python benchmarks/seed.py $(ARGS)
 
@@ -136,7 +142,7 @@ soak: $(VENV)/$(BUILD)-test
 swap: $(SWAP)/ready $(VENV)/$(BUILD)-test
 	@$(SWAP)/bin/python -m pytest -p no:cacheprovider $(ARGS) tests/swap_packages.py
 
-# Pass a GrowArray to libraries that take arrays. Those without a wheel are left out.
+# Pass a GrowArray to libraries that take arrays. A library without a wheel is left out.
 consumers: $(CONSUMERS)/ready $(VENV)/$(BUILD)-test
 	@PYTHONPATH=. $(CONSUMERS)/bin/python -m pytest -p no:cacheprovider $(ARGS) \
 		tests/test_consumers.py
@@ -184,13 +190,15 @@ wheel: $(RELEASE)/ready
 release-check: $(RELEASE)/ready
 	@$(RELEASE)/bin/python tools/release_check.py $(ARGS)
 
-# Compile src/ for musl, macOS, Windows and arm64, and run the C tests with musl.
+# Compile src/ for musl, FreeBSD, macOS and Windows, on x86-64 and on arm64 except for
+# Windows. Run the C tests with musl.
 cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
 	@$(RELEASE)/bin/python tests/cross/compile.py
 	@CC="$(RELEASE)/bin/python -m ziglang cc -target $$(uname -m)-linux-musl" \
 		$(VENV)/bin/python -m pytest -k "plain and test_c_program" tests/test_c.py
 
-# Run the tests as for macOS and the BSDs: ARGS="-q tests/test_views.py".
+# Run the tests with growbuf built as for macOS and the BSDs:
+# ARGS="-q tests/test_views.py".
 posix: $(VENV)/$(BUILD)-test
 	@VENV="$(abspath $(VENV))" tools/posix $(ARGS)
 
@@ -204,8 +212,9 @@ clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find growbuf tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# The package, with the dependency group of the target. All kinds of build for one Python
-# write the same file. Building one therefore removes the stamp files of the others.
+# Install the package in place, with the dependency group of the target. All kinds of
+# build for one Python write the same extension file. Building one therefore removes the
+# stamp files of the others.
 EXTRAS = cli,numpy
 $(VENV)/$(BUILD)-bench: EXTRAS = bench
 $(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/pip-25.1
@@ -221,7 +230,8 @@ $(VENV)/pip-25.1: | python
 	@$(VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=77'
 	@touch $@
 
-# Each of these holds the dependency group of the same name; --group needs pip 25.1.
+# Make a virtual environment with the dependency group of the same name; --group needs
+# pip 25.1.
 $(LINT)/ready $(RELEASE)/ready $(SWAP)/ready $(PROGRAMS)/ready: .venv/%-$(TAG)/ready: pyproject.toml | python
 	@echo "making $(@D)"
 	@$(PYTHON) -m venv --clear $(@D)

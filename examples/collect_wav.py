@@ -3,9 +3,10 @@
     python examples/collect_wav.py [FILE]
 
 After each block that it reads, the program prints the level of the last tenth of a
-second. It computes this from one view that shows several blocks, without a copy. The
-array can still grow while the view exists. The samples of the file must have 16 bits.
-Without a FILE, the program makes one in memory: a tone that becomes louder.
+second. It computes this from a view of the last frames, which may be from several
+blocks. No frame is copied for this, and the array can still grow while the view exists.
+The samples of the file must have 16 bits. Without a FILE, the program makes one in
+memory: a tone that becomes louder.
 """
 
 import sys

@@ -4,8 +4,8 @@
 
 A message is four bytes with its length, big-endian, and then that many bytes. The event
 loop writes received bytes into the free memory after the last byte of the buffer. The
-server removes complete messages from the front. Both usually leave the other bytes in
-place. The server replies to each message with its SHA-256.
+server removes complete messages from the front. Usually neither moves the other bytes.
+The server replies to each message with its SHA-256.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-# Functions for the scripts in tools/, which source it. It changes to the checkout.
+# Functions for the scripts in tools/, which source this file. It changes to the folder
+# of the checkout.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,7 +20,8 @@ need() {
     command -v "$1" >/dev/null || install_packages "${@:2}"
 }
 
-# make_venv GROUP: make .venv/GROUP with a dependency group (--group needs pip 25.1).
+# make_venv GROUP: make the virtual environment .venv/GROUP with that dependency group
+# (--group needs pip 25.1).
 make_venv() {
     "$PYTHON" -m venv --clear ".venv/$1"
     ".venv/$1/bin/pip" install --quiet --upgrade pip
@@ -32,7 +34,8 @@ ignoring() {
 }
 
 # copy_sources FOLDER: copy the checkout, for a tool that builds it with other flags.
-# What has been built in FOLDER stays; tests that have been deleted since do not.
+# What was built in FOLDER stays there. A test that was deleted from the checkout is
+# deleted there, too.
 copy_sources() {
     mkdir -p "$1"
     rm -rf "$1/tests"
@@ -40,7 +43,9 @@ copy_sources() {
         --exclude='*.so' --exclude='__pycache__' . | tar --extract --directory "$1"
 }
 
-# The C files without Python.h, and the flags that the C tests are compiled with.
+# The C files that each C test is linked with: those without Python.h, except methods.c,
+# find.c and copy.c, which test_methods.c includes, and pages_windows.c. Then the flags
+# that the C tests are compiled with.
 C_LAYERS="src/growth.c src/pages.c src/pages_linux.c src/pages_posix.c src/prefault.c
     src/entries.c src/pool.c src/moves.c src/spans.c src/store_memory.c src/store.c \
     src/views.c"

@@ -1,5 +1,6 @@
-# Functions that build a free-threaded Python: VERSION (3.13 by default), from SOURCE, a
-# tarball of CPython, or from Debian's source package. To be sourced after common.sh.
+# Functions that build a free-threaded Python. VERSION is 3.13 by default. SOURCE is a
+# tarball of CPython; without it, Debian's source package is downloaded. Source this
+# file after common.sh.
 
 VERSION=${VERSION:-3.13}
 MIRROR=${MIRROR:-http://deb.debian.org/debian}
@@ -12,8 +13,8 @@ missing_packages() {
     done
 }
 
-# fetch_source FOLDER: download the source package and set SOURCE. apt keeps its lists
-# and settings in FOLDER, so that those of the system are unchanged.
+# fetch_source FOLDER: download the source package and set SOURCE. apt uses lists and
+# settings in FOLDER, so that those of the system stay unchanged.
 fetch_source() {
     local suite=sid
     [ "$VERSION" != 3.13 ] || suite=trixie
@@ -28,8 +29,9 @@ fetch_source() {
     SOURCE=$(echo "$1/python${VERSION}_"*.orig.tar.xz)
 }
 
-# configure_and_make FOLDER ARGUMENT...: install to FOLDER, configured with ARGUMENTS.
-# It compiles no .pyc files; Python compiles each module when it is imported.
+# configure_and_make FOLDER ARGUMENT...: configure the sources in FOLDER/src with the
+# ARGUMENTS, build and install to FOLDER. No .pyc files are made: Python compiles each
+# module when it is imported.
 configure_and_make() {
     cd "$1/src" &&
         ./configure -q --prefix="$1" --disable-gil "${@:2}" &&
@@ -37,7 +39,7 @@ configure_and_make() {
         make -s altinstall COMPILEALL_OPTS="-r 0"
 }
 
-# build_python FOLDER ARGUMENT...: build FOLDER/bin/python3.13t, configured with
+# build_python FOLDER ARGUMENT...: build FOLDER/bin/pythonVERSIONt, configured with the
 # ARGUMENTS, unless it exists.
 build_python() {
     local python="$1/bin/python${VERSION}t" missing

@@ -1,12 +1,13 @@
-"""Check the links of the site and of the pages on GitHub, and what the search finds.
+"""Check the links of the site and of the Markdown files, and the titles of the site.
 
     python tools/links.py       after `make docs`
 
 Every link within the site must lead to a page and, with a #, to a place on it. Every
-relative link of README.md and the other pages in the checkout must lead to a file. Links
-to other sites are only listed: checking them needs a network. The search of the site
-must find the words of SEARCHES in the titles of the pages that answer. Each public name
-of each type must have an entry, with a signature, a cost and an example.
+relative link in a Markdown file of the checkout must lead to a file. Links to other
+sites are only listed: checking them needs a network. For each word in SEARCHES, each
+page that is named there must have a title with this word, so that the site's search
+shows the page. Each public name of each type must have an entry in the reference. The
+entry must have an example and, for a method, the type of the result.
 """
 
 import json
@@ -36,7 +37,7 @@ ENTRY = re.compile(
 
 
 class Page(HTMLParser):
-    """The links of a page, and the names that a link to it may have after its #."""
+    """The links of a page, and the names on it that a link may have after a #."""
 
     def __init__(self, path):
         super().__init__()
@@ -77,7 +78,7 @@ def broken_in_checkout():
 
 
 def not_found_by_search():
-    """Yield a line for each word that the search does not find in the right titles."""
+    """Yield a line for each word of SEARCHES that a title should have and has not."""
     text = (SITE / "searchindex.js").read_text()
     index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
     for word, wanted in SEARCHES.items():

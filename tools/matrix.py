@@ -1,11 +1,13 @@
-"""Run the tests once for each Python, allocator and rung, and print a table of results.
+"""Run the tests with each Python, allocator and rung, and print a table of results.
 
     python tools/matrix.py [NAME ...]     run all entries, or only those named
 
-Each row of the table is one entry: passed, failed, or missing with the reason. As many
-entries run at once as there are processors. The default Python runs the whole suite.
-The other entries run only the tests whose result may differ there. The output of an
-entry is in build/matrix/NAME.log; it is also printed if the entry fails.
+An entry is one run of tests: with another Python, allocator or rung, built as for other
+systems, under wine, or of other packages. Each row of the table is an entry: passed,
+failed, or missing with the reason. As many entries run at once as there are processors.
+The entry `default` runs the whole suite. The others run only the tests whose result may
+differ there. The output of an entry is in build/matrix/NAME.log. It is also printed if
+the entry fails, and for `default`.
 """
 
 import json
@@ -24,17 +26,16 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LOGS = CHECKOUT / "build" / "matrix"
 PYTHON = os.environ.get("PYTHON", "python3")
 LONGEST_S = 1800
-MISSING = 77  # exit code of tools/sid and tools/windows without what they need
+MISSING = 77  # exit code of tools/sid and tools/windows if what they need is missing
 
 HOST_PYTHONS = ["3.13", "3.12"]
 SID_PYTHONS = ["3.15-dbg", "3.15", "3.14"]
 RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]  # best first
 ALLOCATORS = ["jemalloc", "mimalloc"]
 
-# Tests that only the default Python runs. Most have the same result on every Python;
-# those of the standard library take long; those of limits and faults force each rung
-# themselves.
-SAME_EVERYWHERE = [
+# Tests that only the default Python runs. Most have the same result on every Python.
+# Those in swap take long. Those in limits and faults force each rung themselves.
+ON_DEFAULT_ONLY = [
     *(
         "bench",
         "c",
@@ -55,13 +56,13 @@ WHAT_BUFFERS_DO = [
 ]
 # Tests whose result may depend on what the system offers in place of mremap().
 WHAT_PAGES_DO = ["growbuffer", "views", "front", "owner", "tail", "memory", "maxlen"]
-# The C tests that are run on Windows; `make windows` runs more, which take longer.
+# The C tests that run under wine. `make windows` runs more of them, which take longer.
 ON_WINDOWS = ["test_windows", "test_growth", "test_calls", "test_pages"]
 
 
 @dataclass
 class Entry:
-    """One run of the tests. Without a command it is missing; summary says why."""
+    """One run of tests. If it has no command, it is missing and `summary` says why."""
 
     name: str
     command: list[str] = field(default_factory=list)
@@ -91,14 +92,15 @@ def only(files):
 def make_test(python, arguments="", under=""):
     """Return the command that runs the tests.
 
-    It sets every variable, so that none is inherited from a make that runs this script.
+    It sets all three variables, so that none is inherited from a make that runs this
+    script.
     """
     words = [f"PYTHON={python}", f"ARGS={arguments}", f"UNDER={under}"]
     return ["make", "--no-print-directory", "test", *words]
 
 
 def find_python(version):
-    """Return pyenv's newest release of a version, else one on the path, or None."""
+    """Return pyenv's newest release of a version, else the one on PATH, else None."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = pyenv.glob(f"{version}.*/bin/python{version}")
     newest = max(found, key=lambda path: int(path.parts[-3].split(".")[2]), default="")
@@ -110,12 +112,12 @@ def on_python(version):
     if python is None:
         return Entry(version, summary=f"no python{version} in pyenv or on the path")
     in_copy = 'source tools/common.sh; copy_sources "$0"; cd "$0"; exec "$@"'
-    words = make_test(python, without(SAME_EVERYWHERE))
+    words = make_test(python, without(ON_DEFAULT_ONLY))
     return Entry(version, ["bash", "-c", in_copy, f"build/matrix/{version}", *words])
 
 
 def on_sid(version):
-    words = make_test(f"python{version}", without(SAME_EVERYWHERE))
+    words = make_test(f"python{version}", without(ON_DEFAULT_ONLY))
     return Entry(version, ["tools/sid", version, *words])
 
 
@@ -127,16 +129,17 @@ def on_allocator(name):
 
 
 def probe_rungs():
-    """Return what the probe of each rung returned: "ok" or the name of an errno."""
+    """Return {rung: result of its probe}: "ok" or the name of an errno value."""
     info = ["make", "--no-print-directory", "info", f"PYTHON={PYTHON}", "ARGS=--json"]
     done = subprocess.run(info, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)["probe"]
 
 
 def on_rung(name, probed):
-    """Make the entry of a rung, missing if the kernel lacks the rung.
+    """Return the entry of a rung. It is missing if the kernel lacks the rung.
 
-    Forcing such a rung selects the next one below it, which has an entry already.
+    If such a rung were forced, the next one below it would be used. That one has an
+    entry of its own.
     """
     answer = probed.get(name, "ok")
     if answer == "ok":
@@ -197,7 +200,7 @@ def run_command(entry):
 def run(entry):
     """Run an entry if it has a command, and print its row.
 
-    The output is one write, so that rows of entries that run at once do not mix.
+    All output is one write, so that the rows of entries that run at once do not mix.
     """
     if entry.command:
         began = time.monotonic()
@@ -230,7 +233,7 @@ def report(done, seconds):
 
 
 def main(names):
-    # The entries of the default Python share an environment, which is made first.
+    # The entries of the default Python share a virtual environment. Make it first.
     subprocess.run(make_test(PYTHON, "--version"), cwd=CHECKOUT, check=True)
     everything = entries(probe_rungs())
     chosen = [entry for entry in everything if not names or entry.name in names]

@@ -2,16 +2,18 @@
 
     python tools/release_check.py      run by make release-check, in its environment
 
-It builds an sdist and a wheel and then checks, one line for each:
+It builds an sdist and a wheel. Then it makes these checks and prints a line for each:
 
 - twine check --strict, and check-wheel-contents;
-- the links and images of the long description: each leads to a file of the checkout;
+- the links and images of the long description: each is absolute, and one into the
+  repository leads to a file of the checkout;
 - the long description rendered as PyPI does it, into build/release/readme.html;
 - auditwheel: the wheel is portable (manylinux);
-- the size of the wheel, which would show debug information;
-- the wheel and the sdist, installed in a new environment of each Python at hand.
+- the size of the wheel: a large one has debug information in it;
+- the wheel, installed in a new environment of this Python;
+- the sdist, built and installed in a new environment of each Python at hand.
 
-PyPI and a network are needed only to build the sdist in each environment.
+Only builds need PyPI and a network: pip downloads setuptools for each of them.
 """
 
 import os
@@ -43,7 +45,7 @@ print(growbuf.__version__, growbuf.info()["strategy"])
 
 
 class CheckError(Exception):
-    """A check failed; the message is what to print."""
+    """A check failed. The message says why."""
 
 
 def run(*words, **more):
@@ -79,7 +81,10 @@ def description(wheel):
 
 
 def check_links(text):
-    """Check that each link into the repository leads to a file; return their number."""
+    """Check that each link into the repository leads to a file.
+
+    Return a text with the number of all links.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     links = re.findall(r"\]\(([^)\s]+)\)", text)
     for link in links:
@@ -118,7 +123,11 @@ def check_size(wheel):
 
 
 def install(version, file):
-    """Install a file in a new environment and use the package from another folder."""
+    """Install a wheel or an sdist in a new environment of this version, and use it.
+
+    The code that uses it runs in another folder than the checkout, so that it imports
+    the installed package. Return what that code prints.
+    """
     python = (
         sys.executable if version == this_version() else matrix.find_python(version)
     )
@@ -137,7 +146,7 @@ def this_version():
 
 
 def checks(sdist, wheel):
-    """Yield the name of each check and a function that makes it."""
+    """Yield the name of each check, and a function that runs it and returns a text."""
     text = description(wheel)
     yield "twine", lambda: tool("twine", "check", "--strict", sdist, wheel) and "passed"
     yield "contents", lambda: tool("check-wheel-contents", wheel) and "passed"

@@ -4,10 +4,11 @@
 
 Today's MREMAP_DONTUNMAP has the flag value of MREMAP_RETAIN, moves pages and keeps the
 source mapped, but only if the old and the new length are equal. This script changes the
-conditions in SOURCE/mm/mremap.c that refuse a move that also grows, and those that
-count what such a move takes. Each is found by a short pattern in one function. If a
-pattern is not found exactly once, the source differs from what this script knows: it
-names the condition, and the file is unchanged. Without SOURCE it prints the changes.
+conditions in SOURCE/mm/mremap.c that refuse a move that also grows the mapping, and
+those that check limits before such a move. It finds each condition by a pattern in one
+function. If it does not find a pattern exactly once, the source is another version than
+it knows. Then it prints the rule that it cannot make, and leaves the file unchanged.
+Without SOURCE it prints the changes.
 """
 
 import re
@@ -17,7 +18,12 @@ from typing import NamedTuple
 
 
 class Change(NamedTuple):
-    """One condition: the function it is in, how it is found, and what replaces it."""
+    """A condition to change.
+
+    rule: what the kernel does after the change. function: the start of the definition
+    that has the condition. pattern: a regular expression that matches the condition.
+    replacement: the new condition.
+    """
 
     rule: str
     function: str
@@ -62,7 +68,7 @@ CHANGES = [
 
 
 def function_range(text, name):
-    """Return where the body of a function starts and ends: its braces at column 0."""
+    """Return the range of a function: from `name` to its closing brace at column 0."""
     found = re.search(
         re.escape(name) + r"[^;{]*\n\{.*?^\}", text, re.DOTALL | re.MULTILINE
     )
@@ -83,7 +89,7 @@ def apply(change, text):
 
 
 def main(source=None):
-    """Change the file, and print each rule; without a source print all of each."""
+    """Change the file and print the rules. Without a source, print the changes."""
     if source is None:
         for change in CHANGES:
             print(*change, sep="\n    ")

@@ -1,4 +1,4 @@
-"""Write the counts in a guest's log into a page, between two marks.
+"""Write the counts in a log of `make retain` as a table into a page, between two marks.
 
 python3 tools/retain_table.py LOG PAGE
 """
@@ -16,13 +16,13 @@ COLUMNS = {
     "map": "`mmap`",
     "unmap": "`munmap`",
     "advise": "`madvise`",
-    "mappings": "mappings more, at most",
+    "mappings": "extra mappings, at most",
     "faults": "page faults",
 }
 
 
 def read_counts(log):
-    """Return the objects that the guest printed, one for each rung."""
+    """Return the objects that the guest printed, one for each row of the table."""
     lines = [line for line in log.splitlines() if line.startswith("counts: {")]
     return [json.loads(line.removeprefix("counts: ")) for line in lines]
 
