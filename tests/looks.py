@@ -1,8 +1,8 @@
-"""Receive frames from a socket while another thread reads them all the time. Count the
-looks that see a wrong row.
+"""Count the looks at a growing array that see a wrong row.
 
     python tests/looks.py [--mib 128] [--looks 1000000]
 
+One thread receives frames from a socket into the array, and another looks at its rows.
 A frame is a row of 1,000 float32 numbers, all of which are the frame's number. Frames
 arrive in pieces of any length, and the array keeps the last ones, `--mib` MiB. A look
 checks the newest row and one random row. Frames are sent until there were `--looks`

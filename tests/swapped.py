@@ -188,7 +188,7 @@ def load(outcomes, modules):
 
 
 class Plugin:
-    """Notes how tests end under pytest. A file that cannot be collected has failed."""
+    """Notes how tests end under pytest. A file that cannot be read counts too."""
 
     def __init__(self, outcomes, only):
         self.outcomes, self.only = outcomes, only
