@@ -58,7 +58,7 @@ def long_description() -> str:
 class BuildExtension(build_ext):
     def build_extensions(self) -> None:
         """Build, or say in one line that there is no compiler."""
-        words = getattr(self.compiler, "compiler", None)  # that of Windows has none
+        words = getattr(self.compiler, "compiler", None)  # None on Windows
         if words and shutil.which(words[0]) is None:
             sys.exit(
                 f"growbuf needs a C compiler, and {words[0]!r} is not there: install "

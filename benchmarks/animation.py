@@ -24,7 +24,7 @@ class Picture:
         self.shapes, self.rules = [], []
 
     def animate(self, frames):
-        """Return the class of a rule that goes through {percent: declarations}."""
+        """Add key frames {percent: declarations}; return the class that runs them."""
         name = f"k{len(self.rules)}"
         steps = "".join(f"{percent}%{{{what}}}" for percent, what in frames.items())
         last = frames[max(frames)]

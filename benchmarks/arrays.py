@@ -5,12 +5,13 @@
 
 `ratio` is the other library's time divided by GrowArray's: the median over pairs of
 runs, taken in turn, each in a forked process. Both jobs end with an ndarray of all
-rows. `peak` is the peak memory of the process during the job, for each byte of the
-result. `overhead` is how many nanoseconds longer a call takes than on an ndarray: the
-median over rounds of the difference of minima. The time on the ndarray (`of`) is the
-minimum of many. `last` appends rows one by one to an array that keeps the last 10,000,
-and looks at these after every 100 rows. Libraries that are not installed are left out.
-Needs the extras `cli` and `numpy`.
+rows. `peak` is the peak memory of GrowArray's process during the job, for each byte of
+the result, and `its peak` that of the other library's. `overhead` is how many
+nanoseconds longer a call takes than on an ndarray. A round has ten runs on each, and
+compares the shortest times; `overhead` is the median over the rounds. `of` is the
+shortest time of all rounds on the ndarray. The case `last` appends rows one by one to
+an array that keeps the last 10,000, and reads the newest after every 100 rows.
+Libraries that are not installed are left out. Needs the extras `cli` and `numpy`.
 """
 
 import array
@@ -122,7 +123,7 @@ LOOK_EVERY = 100  # rows
 
 
 class Ring:
-    """The last rows in an ndarray of twice as many, without any library."""
+    """The last `nrows` rows, in an ndarray that has space for twice as many."""
 
     def __init__(self, nrows):
         self.rows, self.nrows, self.end = np.empty(2 * nrows), nrows, 0
@@ -140,7 +141,7 @@ class Ring:
 
 
 def append_and_look(rows, look, items):
-    """Append all items; look at the last rows from time to time."""
+    """Append all items; after each LOOK_EVERY of them read the newest row."""
     append = rows.append
     for start in range(0, len(items), LOOK_EVERY):
         for item in items[start : start + LOOK_EVERY]:
@@ -255,7 +256,7 @@ def overhead_case(repeat):
 
 
 def fastest_of_each(timers):
-    """Return the nanoseconds of the fastest of ten runs of each, taken in turn."""
+    """Return the nanoseconds of the fastest of ten runs of each timer, run in turn."""
     runs = [[timer.timeit(2000) / 2000 * 1e9 for timer in timers] for _ in range(10)]
     return [min(taken) for taken in zip(*runs, strict=True)]
 

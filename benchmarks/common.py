@@ -24,7 +24,7 @@ from growbuf.cli.measure import (
 __all__ = ["in_child", "memory_nbytes", "touch"]
 
 PIECE = bytes(range(256)) * 256  # 64 KiB
-RELEASE = (  # how glibc, jemalloc, mimalloc and TCMalloc are told to
+RELEASE = (  # calls that make glibc, jemalloc, mimalloc and TCMalloc give memory back
     ("malloc_trim", 0),
     ("mallctl", b"arena.4096.purge", None, None, None, ctypes.c_size_t(0)),
     ("mi_collect", True),

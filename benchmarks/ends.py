@@ -91,7 +91,7 @@ def copy_and_clear(buf):
 
 
 def take_all(kind, end, nbytes, total):
-    """Return how many seconds the ends take, without the filling before each."""
+    """Return how many seconds the calls of `end` take, without the appends before."""
     buf, data, taken = kind(), PIECE * 8, 0.0
     piece = memoryview(data)[:nbytes]
     for _ in range(total // nbytes):
@@ -191,7 +191,7 @@ def http_case(nbytes, use):
 
 
 def pickled(kind, nbytes):
-    """Pickle a list of bytes objects; use the value as the body of a message."""
+    """Pickle a list that has PIECE many times, then write PIECE as many times."""
     file = kind()
     pickle.dump([PIECE] * (nbytes // len(PIECE)), file, 4)
     for _ in range(nbytes // len(PIECE)):

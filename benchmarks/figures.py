@@ -6,13 +6,13 @@
 
 docs/figures.json is the only source of these figures. It has
 
-- the machine: what it is, as the texts describe it;
-- the commands that measure, each with `needs` if it must be named to be run: it needs
-  another Python or another setting of the system;
-- the figures: the command, which rows of its report a figure is taken from (`where`),
-  the value of those rows, which row counts if there are several (`pick`: min or max),
-  the form in which it is printed, and the median and spread over the runs. The spread
-  is null if the figure was made by one run.
+- the machine, as the texts describe it;
+- the commands that measure. A command that needs another Python, or another setting of
+  the system, says so in `needs`, and runs only if it is named;
+- the figures. Each has the command that measures it, the rows of the report that it is
+  taken from (`where`), the name of its value in these rows, which row counts if there
+  are several (`pick`: min or max), the form in which it is printed, and the median and
+  spread over the runs. The spread is null if there was only one run.
 
 In a text a figure stands between <!--figure NAME--> and <!--/figure-->.
 """
@@ -110,7 +110,7 @@ def bench_rows(report):
 def exponents(rows, name):
     """Return the exponent with which a figure grows with the length, for each round.
 
-    A length with fewer rounds counts in each of them with its median.
+    A length that was measured in fewer rounds has its median in every round.
     """
     figures = [(row["nbytes"], row["each"][name]) for row in rows]
     most = max(len(found) for _, found in figures)
@@ -157,7 +157,7 @@ def rows_of(report):
 
 
 def matches(row, where):
-    """Return whether a row has each of these values; a list stands for any of it."""
+    """Return whether a row has these values; a list means any of the values in it."""
     return all(
         row.get(name) in wanted if isinstance(wanted, list) else row.get(name) == wanted
         for name, wanted in where.items()
@@ -165,7 +165,7 @@ def matches(row, where):
 
 
 def runs_of(row, value):
-    """Return the value of each run of a row, or of the row as the only run, or []."""
+    """Return this value for each run of a row; a row without runs is the only run."""
     return row.get("each", {}).get(value) or ([row[value]] if value in row else [])
 
 
@@ -184,7 +184,7 @@ def take(figure, rows):
 
 
 def round_to(number):
-    """Return a number with four digits, so that the file can be read."""
+    """Return a number with four significant digits, so that the file is readable."""
     return float(f"{number:.4g}")
 
 
@@ -192,7 +192,7 @@ def round_to(number):
 
 
 def measure(name, command):
-    """Run a command and return the rows of its report, and one with its minutes."""
+    """Run a command; return the rows of its report, and a row with its minutes."""
     print(f"{name}: {command['run']}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         file = ROOT / command.get("report", os.path.join(folder, "report.json"))
@@ -212,7 +212,7 @@ def measure(name, command):
 
 
 def missing(source, names):
-    """Yield a line for each program and library that figures of these commands need."""
+    """Yield a line for each missing program or library that these commands need."""
     figures = [one for one in source["figures"].values() if one["command"] in names]
     needed = json.dumps([one["where"] for one in figures])
     for allocator in ALLOCATORS:

@@ -1,4 +1,4 @@
-"""Draw what operations.py measured as heat maps: the ratio of an operation and a size.
+"""Draw what operations.py measured as heat maps: a ratio for each operation and size.
 
     python benchmarks/operations.py --json FILE
     python benchmarks/heatmap.py FILE [FOLDER]
@@ -23,7 +23,7 @@ STEPS = (1.05, 1.2, 1.5, 2.2, 4)  # factors at which colours begin, up and down
 DARK_FROM = 3  # the index of the first colour that needs white text
 
 WIDTH, LABEL, ROW, HEAD = 830, 236, 15, 34
-COLUMNS = 12  # of the widest table, which all are aligned with
+COLUMNS = 12  # of the widest table; all tables have columns of this width
 
 
 def style():
@@ -127,6 +127,7 @@ def draw_key(parts):
     for index, ratio in enumerate(steps):
         sign = "" if ratio == 1 else "≤ " if ratio < 1 else "≥ "
         place = LABEL + 39.5 * index
+        # A ratio a little further from 1 has the colour that begins at this step.
         parts.append(
             cell(place, 38.5, ROW, ratio * 1.0001 ** (ratio - 1), sign + short(ratio))
         )

@@ -3,10 +3,10 @@
     python benchmarks/memory.py --json FILE      measure, for glibc and mimalloc
     python benchmarks/memory.py --draw FILE      draw docs/memory.svg from such a file
 
-Each way builds 256 MiB from pieces of 64 KiB, in a process of its own. This process
-reads the resident memory of that one about every half millisecond, from
-/proc/PID/statm, so it also sees what is there only during a call. Needs matplotlib to
-draw.
+Each way builds 256 MiB from pieces of 64 KiB, in a child process of its own. About
+every half millisecond the parent reads the child's resident memory from
+/proc/PID/statm. So it also sees memory that exists only during a call. Needs matplotlib
+to draw.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def sample(allocator, name):
 
 
 def thin(points):
-    """Return MAX_POINTS of the points: of adjacent ones the one with most memory."""
+    """Return at most MAX_POINTS points: of each group the one with the most memory."""
     each = -(-len(points) // MAX_POINTS)
     groups = [points[i : i + each] for i in range(0, len(points), each)]
     return [list(max(group, key=lambda point: point[1])) for group in groups]

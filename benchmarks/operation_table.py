@@ -35,7 +35,7 @@ except ImportError:
     np = None
 
 KIB, MIB = 1 << 10, 1 << 20
-# Bytes, bytes of a burst, and rows of arrays by how they are built.
+# Sizes: SIZES in bytes, BURSTS in bytes of a burst, the others in rows of an array.
 SIZES = (0, 13, 100, 1000, 10_000, 60_000, 100_000, 300_000)
 SIZES += (MIB, 4 * MIB, 16 * MIB, 64 * MIB)
 BURSTS = (128 * KIB, 256 * KIB, 512 * KIB, MIB)
@@ -55,11 +55,11 @@ SMALL = TEXT[:13]
 class Operation:
     """An operation of one kind, and how it is run at each size.
 
-    setup makes what the statement uses, and x, an expression, the object it is done on:
-    once for all the times it is run in a row, or anew for each if `each` is true.
-    values is an expression of i that makes the list of that name. end undoes the setup.
-    None of these is timed. ours and peer hold fields that differ for growbuf and for
-    its peer.
+    setup makes what the statement uses. x is an expression that makes the object x. If
+    `each` is true, each run gets a new object, else all runs use the same. values is an
+    expression of i: the list `values` has its results for each i below n. end undoes
+    the setup. None of these is timed. ours and peer hold fields that differ for growbuf
+    and for its peer.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class Operation:
     peer: dict = field(default_factory=dict)
 
     def cold_sizes(self):
-        """Return the sizes of its cold cells; operations.py says what these are."""
+        """Return the sizes of its cold cells, which operations.py explains."""
         most = COLD_MAX_ROWS if self.kind == "array" else SIZES[-1]
         return [n for n in self.sizes if self.cold and COLD_MIN <= n <= most]
 
@@ -99,7 +99,7 @@ def lines(*statements):
 
 
 def cut(source, count=16):
-    """Return a source as `count` pieces, or as fewer if it has fewer bytes."""
+    """Return a source as `count` pieces, or as fewer if it is shorter."""
     step = max(1, -(-len(source) // count))
     return [source[start : start + step] for start in range(0, len(source), step)]
 
@@ -149,7 +149,7 @@ HAS_RESIZE = hasattr(bytearray, "resize")  # from 3.14 on
 HAS_TAKE_BYTES = hasattr(bytearray, "take_bytes")  # from 3.15 on
 NOT_EMPTY = of_sizes(least=13)
 PER_ITEM = of_sizes(most=MIB)  # what makes an object of each byte
-PER_WORD = of_sizes(most=4 * MIB)  # or of each few
+PER_WORD = of_sizes(most=4 * MIB)  # what makes an object of each word or line
 
 
 def adder(table, kind, group, **shared):
@@ -435,8 +435,8 @@ def buffer_handed_on(add):
 
 
 def buffer_swinging(add, ours="T()"):
-    """Add operations that append a burst of n bytes and drain it, to a buffer that the
-    expression `ours` makes for growbuf."""
+    """Add operations that append a burst of n bytes to a buffer and remove it again.
+    The expression `ours` makes growbuf's buffer."""
 
     def swing(name, *statements, **more):
         if ours != "T()":
@@ -625,7 +625,7 @@ def io_swinging(add):
 def io_operations():
     table = []
     io_made(adder(table, "io", "made", x="T(src)"))
-    # What has been written to: a BytesIO no longer shares its bytes.
+    # Files that have been written to: a BytesIO then no longer shares its bytes.
     written = {"x": "written(T, src)"}
     io_written(adder(table, "io", "written", **written))
     io_read(adder(table, "io", "read", **written))
@@ -682,8 +682,8 @@ def values_of(expression, n):
 
 
 def own_values_of(expression, n):
-    """Return the list after changing the reference count of each object: after a fork
-    the first change copies the object's page."""
+    """Return the list after changing the reference count of each object. After a fork
+    the first such change copies the page, which is not to be timed."""
     values = values_of(expression, n)
     for _ in values:
         pass
@@ -691,7 +691,7 @@ def own_values_of(expression, n):
 
 
 def build_by_rows(add):
-    """Add arrays built row by row out of Python's floats, and dropped."""
+    """Add operations that build an array row by row from Python floats, and drop it."""
     append_all = "for value in values: append(value)"
     ours = lines(
         "a = GrowArray(dtype=f8)", "append = a.append", append_all, "y = a.array"
@@ -706,7 +706,7 @@ def build_by_rows(add):
     }
     setup = "f8 = np.dtype('f8')"
     for peer, statement in peers.items():
-        if peer == "array.array":  # NumPy makes no array of no bytes
+        if peer == "array.array":  # np.frombuffer() refuses an empty buffer
             statement = statement.replace("np.frombuffer(a, f8)", "from_array(a)")
         add(
             ours,
@@ -742,7 +742,7 @@ def from_array(items):
 
 
 def build_by_blocks(add):
-    """Add arrays built out of 16 blocks, and dropped."""
+    """Add operations that build an array from 16 blocks, and drop it."""
     each = "for block in blocks: "
     ours = lines("a = GrowArray(dtype=f8)", each + "a.extend(block)", "y = a.array")
     peers = {
@@ -806,7 +806,7 @@ SUBARRAY = [("id", "i4"), ("at", "f8", 3)]
 
 
 def append_types(add):
-    """Add arrays built out of values of each type, one by one."""
+    """Add operations that build an array from values of each type, one by one."""
     append_all = "append = a.append\nfor value in values: append(value)"
     for name, (dtype, value) in TYPES.items():
         shape = ", row_shape=3" if name.startswith("row") else ""
@@ -822,7 +822,7 @@ def append_types(add):
 
 
 def array_swinging(add):
-    """Add arrays that grow by n bytes of rows and are drained."""
+    """Add operations that append n bytes of rows and remove them again."""
     setup = "block = np.arange(n / 8); nrows = len(block); f8 = np.dtype('f8')"
     ways = {
         "whole": "del x[:nrows]",
@@ -907,5 +907,5 @@ NAMES = {
 
 
 def operations():
-    """Return all operations, those of a kind after each other."""
+    """Return all operations, kind by kind."""
     return [*buffer_operations(), *io_operations(), *array_operations()]

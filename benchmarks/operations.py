@@ -144,7 +144,7 @@ def bound_names(source):
 
 
 def with_result(source):
-    """Return statements that bind y: if they do not, to the value of the last one."""
+    """Return the statements; if they do not bind y, bind it to the last one's value."""
     tree = ast.parse(source)
     if "y" not in bound_names(source) and isinstance(tree.body[-1], ast.Expr):
         value = ast.unparse(tree.body.pop())
@@ -299,7 +299,7 @@ def same(theirs, ours):
     if types[0] in (list, tuple):
         if len(theirs) != len(ours):
             return False
-        if len(theirs) > 1000:  # the types of some will do
+        if len(theirs) > 1000:  # it is enough to compare the types of some
             return theirs == ours and same(theirs[:100], ours[:100])
         return all(map(same, theirs, ours))
     return theirs == ours
@@ -348,7 +348,7 @@ class Effort:
 
 FULL = Effort(1_500_000, 25_000_000, 3, 15)
 QUICK = Effort(200_000, 8_000_000, 3, 7)
-NOT_QUICK = {  # bytes, or rows of an array
+NOT_QUICK = {  # the sizes that --quick leaves out: bytes, or rows of an array
     "buffer": (60_000, 300_000, 16 * MIB, 64 * MIB),
     "io": (60_000, 300_000, 16 * MIB, 64 * MIB),
     "array": (5000, 100_000, 1_000_000, 1_600_000, 8_000_000),
@@ -393,14 +393,14 @@ def readable_size(op, n):
 
 
 def most_runs(cell):
-    """Return how many runs in a row fit into memory."""
+    """Return how many runs in a row are allowed: if each needs an object, few."""
     if cell.operation.each:
         return max(1, min(1000, 32 * MIB // (cell.n + 64)))
     return 1 << 20
 
 
 def run_count(take, target_ns, most):
-    """Return how many runs in a row of the slower way take target_ns."""
+    """Return how many runs in a row take the slower way target_ns or longer."""
     count = 1
     while True:
         taken = take(count)
@@ -432,7 +432,7 @@ def measure_warm(cell, effort):
 
 
 def first_ns(way, cell, index, count, clock):
-    """Return the time of a first run; only the code has run before, on 100 bytes."""
+    """Return the time of a cold run. Before, the code has only run on 100 bytes."""
     small = Cell(cell.operation, 100, COLD)
     for _ in range(20):
         way.cold_ns(small, 0, 1)
@@ -503,7 +503,7 @@ def measure_all(options):
     if options.cpu:
         effort = replace(effort, clock=time.thread_time_ns)
     gc.collect()
-    gc.freeze()  # what is there already is not looked through in each child
+    gc.freeze()  # the collector then skips these objects in each child
     cells = chosen_cells(options)
     rows, start = [{}] * len(cells), time.monotonic()
     by_size = sorted(range(len(cells)), key=lambda index: cells[index].n)
@@ -544,7 +544,7 @@ def summary(rows):
 
 
 def print_results(rows, all_cells):
-    """Print the cells asked for, or those that lose, and the summary."""
+    """Print all cells, or those with a ratio under LOSING, and the summary."""
     good = sorted((row for row in rows if "ratio" in row), key=lambda r: r["ratio"])
     told = good if all_cells else [row for row in good if row["ratio"] < LOSING]
     if told:

@@ -1,10 +1,12 @@
-"""Work of real libraries that programs.py times, with bytearray and with GrowBuffer in
-its place: each a function that does its work `count` times and returns a checksum of
-what comes out, by which the two runs are compared.
+"""Work of real libraries, which programs.py times with bytearray and with GrowBuffer.
 
-Nothing here names GrowBuffer: what is written bytearray is the builtin of that name,
-which is another type before this module and the libraries are imported. All data is
-made here, and sockets are between two ends in one process.
+Each function does its work `count` times and returns a checksum of the results, by
+which programs.py compares the two runs.
+
+Nothing here names GrowBuffer. In GrowBuffer's process the builtin bytearray is replaced
+before this module and the libraries are imported, so that the name bytearray means
+GrowBuffer in all of them. All data is made here, and both ends of a socket are in this
+process.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ MIB = 1 << 20
 
 
 def cut(data, nbytes):
-    """Return bytes as pieces of that length, as a socket gives them."""
+    """Return bytes cut into pieces of that length, as a socket delivers them."""
     return [data[start : start + nbytes] for start in range(0, len(data), nbytes)]
 
 
@@ -273,7 +275,10 @@ def png_images(count):
 
 
 def filtered(image):
-    """Return a PNG image whose lines are filtered: by what is left of each pixel."""
+    """Return a PNG image with the filter type of its lines changed to 1 (Sub).
+
+    The reader then has to add the pixel to the left to each pixel.
+    """
     at = image.index(b"IDAT")
     (length,) = struct.unpack_from(">I", image, at - 4)
     lines = cut(zlib.decompress(image[at + 4 : at + 4 + length]), 601)
@@ -284,7 +289,7 @@ def filtered(image):
 
 
 def reedsolo_codes(count):
-    """Reed-Solomon codes made by reedsolo, and messages mended."""
+    """Reed-Solomon codes made by reedsolo, and messages corrected."""
     from reedsolo import RSCodec
 
     codec = RSCodec(16)
@@ -301,7 +306,7 @@ def reedsolo_codes(count):
 
 
 class Served:
-    """A socket that has a response to be read."""
+    """Stands in for a socket from which a response can be read."""
 
     def __init__(self, data):
         self.data = data
@@ -461,7 +466,7 @@ def line_parser(count):
 
 
 def frame_parser(count):
-    """Frames after their length, read from one buffer that gets 64 KiB at a time."""
+    """Frames, each after its length, read from a buffer that gets 64 KiB at a time."""
     lengths = [10, 200, 3000, 40_000] * 20
     data = b"".join(struct.pack(">I", n) + BODY[:n] for n in lengths)
     crc = 0
@@ -531,7 +536,8 @@ def tornado_echo(count):
     return asyncio.run(talk())
 
 
-# How often each does its work: this takes about half a second.
+# The function of each program, and how often it does its work: that takes about half a
+# second.
 PROGRAMS = {
     "h11": (h11_messages, 1200),
     "h2": (h2_streams, 600),

@@ -5,14 +5,15 @@
     make programs ARGS=--quick                    a tenth of the work, for a first look
     python benchmarks/programs.py --json FILE     with the libraries that are there
 
-Each run has a process of its own, in which the builtin is replaced before anything else
-is imported (tests/swap); bytearray and GrowBuffer take turns. The work is done once,
-so that all is imported, and then many times while the clock runs. `cpu` is the
-processor time of bytearray's process divided by that of GrowBuffer's, all threads of it
-counted, the median over the rounds: above 1, GrowBuffer is faster. `peak` is the peak
-resident memory of GrowBuffer's process divided by that of bytearray's, imports and all;
-both have growbuf imported. A program fails unless both runs come to the same value.
-What the work is stands in program_table.py.
+Each run has a process of its own. For GrowBuffer, the builtin is replaced in it before
+anything else is imported (tests/swap). bytearray and GrowBuffer take turns. The process
+does the work once, so that all modules are imported, and then many times while the
+clock runs. `cpu` is the processor time that the work takes with bytearray, in all
+threads, divided by the time that it takes with GrowBuffer: the median over the rounds.
+Above 1, GrowBuffer is faster. `peak` is the peak resident memory of GrowBuffer's
+process divided by that of bytearray's. It includes all imports, and both processes
+import growbuf. A program fails unless both runs return the same value. The work is in
+program_table.py.
 """
 
 import argparse

@@ -10,14 +10,14 @@ each in its own process. Before each run 2 GiB of memory are touched and freed, 
 a virtual machine may have to wait until its host provides memory.
 
 `seconds` is the median time. `of glibc` is the time divided by glibc's. `store / it` is
-the time of the store on its best rung divided by this one. Both are medians over the
-rounds. `peak` is the peak memory of the process, for each byte of the vector. `patch`
-is the time in seconds that the patch's author reported from his machine.
+the time of the store on its best rung divided by the time in this row. Both are medians
+over the rounds. `peak` is the peak memory of the process, for each byte of the vector.
+`patch` is the time in seconds that the patch's author reported from his machine.
 
 In the first table memory may be in huge pages. In the second the processes get none
-(PR_SET_THP_DISABLE). Nearly all the time then is the first touch of each page. glibc
-moves pages too, so the store can be faster only by fewer page faults: it asks the
-kernel to make many pages present at once.
+(PR_SET_THP_DISABLE). Then nearly all the time is spent on the first touch of each page.
+glibc moves pages too, so the store can be faster only if it takes fewer page faults. It
+does: it asks the kernel to make many pages present at once.
 
 Needs a C compiler and the extra `cli`.
 """

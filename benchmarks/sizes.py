@@ -56,7 +56,7 @@ def first_ns(kind, length, piece):
 
 
 def again_ns(kind, length, piece):
-    """Return the time of one build, each after the result before it is dropped."""
+    """Return the mean time of a build. Each result is dropped before the next build."""
     count = max(1, min(5000, (128 << 20) // length))
     buf = build(kind, length, piece)
     start = time.perf_counter_ns()
@@ -72,7 +72,7 @@ MEASURES = {"first": first_ns, "again": again_ns}
 
 
 def fresh(measure, kind, length, piece):
-    """Measure after a small build, which loads the code, and with no memory kept."""
+    """Measure after a small build, which loads the code, with no free memory kept."""
     build(kind, 100 << 10, piece[: 4 << 10])
     release()
     if length >= 16 << 20:

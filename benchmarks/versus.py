@@ -1,15 +1,18 @@
-"""Compare GrowBuffer with bytearray, in one process for each allocator.
+"""Compare GrowBuffer with bytearray, under each allocator.
 
     python benchmarks/versus.py                      all cases, glibc's malloc
     python benchmarks/versus.py build --allocator glibc,jemalloc,mimalloc,tcmalloc
     python benchmarks/versus.py --memory             peak memory of building 1 GiB
 
-`ratio` is bytearray's time divided by GrowBuffer's: the median over pairs of runs,
-taken in turn. Above 1, GrowBuffer is faster. Each large job runs in a forked process,
-so that the allocator does not reuse memory of the job before. Before a large job 2 GiB
-of memory are touched and freed, because a virtual machine may have to wait until its
-host provides memory. With --cold that wait is part of the time. Needs the extra `cli`,
-and `numpy` for the column `of_numpy`.
+Each case runs in a process of its own for each allocator. `ratio` is bytearray's time
+divided by GrowBuffer's: the median over pairs of runs, taken in turn. Above 1,
+GrowBuffer is faster. Each large job runs in a forked process, so that the allocator
+does not reuse memory of the job before. Before a large job 2 GiB of memory are touched
+and freed, because a virtual machine may have to wait until its host provides memory.
+With --cold that wait is part of the time. `of_numpy` is GrowBuffer's time divided by
+that of filling an array of NumPy that has the final length from the start. `growing` is
+the share of the time that calls which move pages take. Needs the extra `cli`, and
+`numpy` for the column `of_numpy`.
 """
 
 import importlib.util
@@ -166,7 +169,7 @@ LARGE = ("build", "take-bytes", "zeros", "window-256m", "interleaved-64")
 
 
 def growth_share():
-    """Return the share of the time to build 1 GiB that calls which move pages take."""
+    """Build 1 GiB; return which share of the time is spent in calls that move pages."""
     buf, moving, start = GrowBuffer(), 0.0, time.perf_counter()
     while len(buf) < GIB:
         capacity, before = buf.capacity, time.perf_counter()

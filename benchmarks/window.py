@@ -1,13 +1,14 @@
-"""Send bytes through a window of a buffer with a limit, and of a default GrowArray,
-while a reader always holds a view: it makes the next one before it releases the last
-one.
+"""Send bytes through a sliding window while a reader always holds a view of it.
 
     python benchmarks/window.py [--gib N]
 
-For each: errors, the largest resident memory in windows (without that of the process
-before), and seconds per GiB, with a view and without one. `threads` is the number of
-threads: with two, the reader looks in one of its own. Below 1 a ratio means that
-streaming under a view is faster than without one.
+The window is in a buffer with a limit, or in a default GrowArray. The reader makes each
+view before it releases the previous one: in the thread that appends (`one thread`) or
+in a thread of its own (`two threads`). `no view` has no reader.
+
+`errors` counts the calls that raised. `windows` is the memory that the process gained
+at its peak, divided by the length of the window. `ratio` is the time divided by the
+time without a view: below 1, streaming under a view is faster.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def look(subject):
 
 
 class Reader(threading.Thread):
-    """Hold a view of the subject, and replace it by a new one again and again."""
+    """Hold a view of the subject; replace it with a new one again and again."""
 
     def __init__(self, subject):
         super().__init__(daemon=True)
@@ -52,7 +53,7 @@ class Reader(threading.Thread):
     def run(self):
         view = look(self.subject)
         while not self.done:
-            view = look(self.subject)  # the name keeps the last one until then
+            view = look(self.subject)  # `view` holds the previous one until this exists
             self.looks += len(view) >= 0
             time.sleep(0.0005)
 

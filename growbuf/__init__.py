@@ -71,9 +71,9 @@ def __dir__() -> list[str]:
 def info() -> "dict[str, Any]":
     """Return a dict that describes how buffers grow on this machine.
 
-    strategy: the rung of the ladder that is tried first: 'retain', 'dontunmap' and
+    strategy: the rung (the way to grow) that is tried first: 'retain', 'dontunmap' and
     'maymove' move pages, 'copy' copies the bytes, 'heap' uses realloc
-    forced: the value of GROWBUF_STRATEGY, or None; no rung above it is used
+    forced: the value of GROWBUF_STRATEGY, or None; no better rung is used
     probe: for each rung, the result of trying it on one page at import: 'ok' or the
     name of the errno
     populate: the result of trying MADV_POPULATE_WRITE, in the same form

@@ -100,7 +100,10 @@ def _sequence(part, shape, offset=0):
 
 
 def _used(dtype, start=0):
-    """Yield (start, end) of each run of bytes of an item that belong to a value."""
+    """Yield (start, end) of each run of bytes of an item that hold a value.
+
+    The others are padding: bytes between fields, and unused bytes of a long double.
+    """
     if dtype.names is not None:
         for field, offset in (dtype.fields[name][:2] for name in dtype.names):
             yield from _used(field, start + offset)
@@ -111,7 +114,7 @@ def _used(dtype, start=0):
             yield from _used(dtype.base, at)
     else:
         number = np.dtype("g").itemsize
-        used = 10 if np.finfo(dtype).nmant == 63 else number  # ten bytes of x87
+        used = 10 if np.finfo(dtype).nmant == 63 else number  # x87 uses ten bytes
         skipped = 0 if dtype.isnative else number - used
         for at in range(start + skipped, start + dtype.itemsize, number):
             yield at, at + used
@@ -433,7 +436,7 @@ def _source(values, dtype):
         _check_dtype(array.dtype, dtype.base)
         is_item = array.ndim == 0 and dtype.names is None and dtype.subdtype is None
         if is_item and isinstance(values, np.generic | np.ndarray):
-            return _item(values, dtype)  # `array` lacks the mask of `values`
+            return _item(values, dtype)  # np.asarray() dropped the mask, if any
         return _item(array, dtype) if is_item else array
     kind = dtype.base.kind
     if kind in _TAKES:
@@ -452,7 +455,7 @@ def _cast(layout, source, *shape):
 
 
 def _yields_rows(rows):
-    """Return whether rows can only be iterated over, not passed to np.asarray()."""
+    """Return whether rows can only be iterated over, as a generator can."""
     whole = hasattr(rows, "__getitem__") or hasattr(rows, "__array__")
     return hasattr(rows, "__iter__") and not whole
 
@@ -489,10 +492,11 @@ def _row(layout, row):
 
 
 def _inserted(layout, value):
-    """Return an array of rows for insert(); None: the value is one row for append().
+    """Return an array of the rows that insert() adds, or None.
 
-    A value with one axis more than a row is many rows.  An array of another library is
-    converted once here, because finding out its shape runs its code.
+    None means that the value is one row, which C converts as append() does.  A value
+    with one axis more than a row is many rows.  An array of another library is
+    converted here, once, because finding out its shape runs that library's code.
     """
     is_foreign = _is_array_like(value) and not isinstance(
         value, np.ndarray | np.generic
@@ -519,7 +523,8 @@ def _is_many(layout, value):
 
 
 def _all_fields(records, dtype):
-    tuples = []  # a comprehension makes a cell for dtype: 3.11 leaks if that fails
+    # Not a comprehension: Python 3.11 leaks if it cannot allocate the cell of dtype.
+    tuples = []
     for record in records:
         tuples.append(_fields(record, dtype))
     return tuples
@@ -567,7 +572,7 @@ def _names_dtype(data):
 
 
 def _is_open(dtype):
-    """Return whether a dtype has no length of its items, or no unit of its dates."""
+    """Return whether a dtype lacks the length of its items or the unit of its dates."""
     return dtype.itemsize == 0 or (
         dtype.kind in "mM" and np.datetime_data(dtype)[0] == "generic"
     )
@@ -659,13 +664,13 @@ class _Interface(dict):
     """An __array_interface__ that notices when a consumer reads the address.
 
     Such a consumer keeps the GrowArray, and no view. So from then on the array itself
-    keeps a view: its rows do not move, and only the first rows can be removed.
+    keeps a view. Then the rows do not move, and only the first rows can be removed.
     """
 
     def __init__(self, array):
         view = array.array
         super().__init__(view.__array_interface__)
-        del self["data"]  # without it, NumPy uses the buffer protocol
+        del self["data"]  # if "data" is missing, NumPy uses the buffer protocol
         self._array, self._view = array, view
 
     def __missing__(self, key):
@@ -833,7 +838,7 @@ def _numpy_doc(name, value):
 def _signature(name, method):
     """Return the signature of an ndarray's method, or None if NumPy has none.
 
-    Until version 2.3, NumPy has it only in the docstring.
+    NumPy 2.3 and older have signatures only in the docstrings.
     """
     try:
         return inspect.signature(method)

@@ -1,4 +1,4 @@
-"""Fixtures and assertions that several test files use, and the last line of a run."""
+"""Fixtures and assertions that several test files use; the summary of skipped tests."""
 
 import gc
 import re

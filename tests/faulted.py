@@ -38,7 +38,7 @@ LIBRARY.failing_lost_nbytes.restype = ctypes.c_size_t
 WHAT = {"nothing": 0, "calls": 1, "allocations": 2}  # enum what in failing.c
 ALL = 1 << 30
 
-# The subjects for each kind of fault: those on the heap make no system calls.
+# The subjects for each kind of fault. Most subjects on the heap make no system calls.
 SUBJECTS = {
     ("buffers", "calls"): ["full heap", "span", "full span", "warm", "limit", "helped"],
     ("buffers", "allocations"): ["empty", "full heap", "full span"],
@@ -49,8 +49,9 @@ SUBJECTS = {
     ("arrays", "allocations"): ["stable", "heap"],
 }
 
-# Operations that may change the bytes although they fail, as documented: a function of
-# the bytes before the call, now, and after a successful call.
+# Operations that may change the bytes although they fail, as documented. The function
+# says whether the change is allowed. It gets the bytes before the call, the bytes now,
+# and the bytes after a successful call.
 PARTLY = {
     "buffers": {
         "__init__": lambda before, now, after: now == b"",

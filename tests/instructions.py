@@ -4,8 +4,8 @@ code as a percentage of what bytearray takes in the same run.
     python tests/instructions.py            compare with tests/instructions.json
     python tests/instructions.py --write    write tests/instructions.json
 
-The comparison fails if a count differs by more than 3%. It detects slower code without
-measuring time.
+The comparison fails if a count differs by more than 3%, or if a percentage is more than
+12 points higher. It detects slower code without measuring time.
 
 Of the operations in OPERATIONS, Valgrind counts the instructions of the extension
 module, and the calls that leave it. It does not count what Python, NumPy and libc
@@ -101,7 +101,7 @@ OPERATIONS = {
 }
 
 
-# Small results, of bytes `x` that have 100 bytes: the statement of a loop.
+# Statements that make small results. `x` has 100 bytes. loop() repeats each statement.
 RESULTS = [
     "T(data)",
     "x.copy()",
@@ -125,8 +125,8 @@ RESULT_COUNT = 1000
 
 
 def loop(statement, kind):
-    """Return a function of its own for this statement and kind: one shared by the kinds
-    would let the interpreter's inline caches favour one."""
+    """Return a new function that repeats the statement on this kind. If the kinds
+    shared one, the interpreter's inline caches would favour one of them."""
     data = (b" The quick, brown fox jumps over the lazy dog;\n" * 3)[:100]
     names = {"T": kind, "data": data, "x": kind(data), "table": bytes(range(256))[::-1]}
     names["turns"] = range(RESULT_COUNT)

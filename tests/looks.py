@@ -1,11 +1,12 @@
-"""Receive frames from a socket while another thread looks at them all the time, and count
-the looks that see a wrong row.
+"""Count the looks at a growing array that see a wrong row.
 
     python tests/looks.py [--mib 128] [--looks 1000000]
 
-Frames of 1,000 float32 numbers, each of which is the number of its frame, arrive in
-pieces of any length. Each look takes the newest rows and one of the older ones. The bytes
-are sent again until there were that many looks.
+One thread receives frames from a socket into the array, and another looks at its rows.
+A frame is a row of 1,000 float32 numbers, all of which are the frame's number. Frames
+arrive in pieces of any length, and the array keeps the last ones, `--mib` MiB. A look
+checks the newest row and one random row. Frames are sent until there were `--looks`
+looks and the array was full once.
 """
 
 import argparse
@@ -22,7 +23,7 @@ ITEMS, PERIOD = 1000, 1 << 20  # float32 numbers are exact up to 1 << 24
 
 
 def send(there, nframes, stop):
-    """Send that many frames again and again."""
+    """Send frames until `stop` is set; pause shortly after about each `nframes`."""
     rng, number = random.Random(1), 0
     with there:
         while not stop.is_set():
@@ -38,7 +39,7 @@ def send(there, nframes, stop):
 
 
 def is_right(frames, rng):
-    """Return whether the last rows and one more are whole and in their places."""
+    """Return whether the last row and a random row are whole and in their places."""
     if len(frames) == 0:
         return True
     last, at = frames[-1], rng.randrange(len(frames))

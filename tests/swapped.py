@@ -4,8 +4,8 @@ find_changes() starts a child process for each run:
 
     python swapped.py FILE
 
-The child reads from FILE, as JSON, what to run, and writes how each test ended to it.
-Before that, swap/sitecustomize.py has replaced the builtin in the child.
+swap/sitecustomize.py replaces the builtin when the child starts. Then the child reads
+from FILE, as JSON, what to run. At the end it writes to FILE how each test ended.
 """
 
 import faulthandler
@@ -31,9 +31,10 @@ LONGEST_S = 300  # after this time the child prints its stacks and exits
 def find_changes(stand_in, folder, runner, environment=None, **arguments):
     """Return {test: what happened} for tests that end worse with stand_in than without.
 
-    Also contains tests that do not exist with it. runner is a key of RUNNERS, arguments
-    are passed to it, and the tests run in folder. Tests of sockets and clocks sometimes
-    fail by chance, so a test that passes when it is run once more does not count.
+    The result also has the tests that do not exist with stand_in. runner is a key of
+    RUNNERS, arguments are passed to it, and the tests run in folder. Tests of sockets
+    and clocks sometimes fail by chance, so each test that ended worse is run once more,
+    and does not count if it passes then.
     """
 
     def run(stand_in, only=None):
@@ -157,7 +158,8 @@ def is_in(name, names):
 
 
 def run_unittest(outcomes, modules, only=None, left_out=()):
-    """Run the tests of modules, except those that match left_out; or those in only."""
+    """Run the tests of modules that do not match left_out; if only is given, of these
+    the tests that it names."""
     from test import support
 
     support.use_resources = {}  # skip tests that need a network or gigabytes
@@ -186,7 +188,7 @@ def load(outcomes, modules):
 
 
 class Plugin:
-    """Notes how tests end under pytest. A file that cannot be collected counts."""
+    """Notes how tests end under pytest. A file that cannot be read counts too."""
 
     def __init__(self, outcomes, only):
         self.outcomes, self.only = outcomes, only
@@ -206,7 +208,7 @@ class Plugin:
 
 
 def run_pytest(outcomes, words, only=None):
-    """Run pytest with the words of a command line; or only the tests in only."""
+    """Run pytest with the words of a command line; if only is given, only its tests."""
     import pytest
 
     pytest.main(words, plugins=[Plugin(outcomes, only)])

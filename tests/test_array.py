@@ -743,8 +743,8 @@ def test_array_first_view_reserves_address_space():
 
 @RESERVES
 def test_growarray_new_takes_a_kept_reservation():
-    """It uses the memory of an array that is gone, without stale rows; the pool keeps
-    few, so most small arrays are on the heap."""
+    """The new array has the memory of a deallocated one, and none of its rows. The pool
+    keeps few reservations, so most small arrays are on the heap."""
     growbuf.trim()
     assert GrowArray(np.full(1000, 7.0)).array.sum() == 7000
     array = GrowArray()
@@ -757,7 +757,8 @@ def test_growarray_new_takes_a_kept_reservation():
 
 
 def test_array_views_of_one_length_share_memory():
-    """The first is made for the caller, the next ones of a view that is kept."""
+    """The first view is of the buffer. The array keeps an internal view, of which the
+    next ones are views."""
     array = GrowArray([[1, 2], [3, 4]])
     views = [array.array for _ in range(3)] + [array[:]]
     array[0] = 5, 6
@@ -1009,7 +1010,7 @@ def test_detach_first_rows_leaves_the_others(share, viewed, length):
     assert check(array._buffer) is None
 
 
-def test_detach_of_no_such_rows_raises():
+def test_detach_of_wrong_number_of_rows_raises():
     array = GrowArray([1.0, 2.0])
     with pytest.raises(ValueError, match="cannot detach 3 rows: the array has 2"):
         array.detach(3)
@@ -2387,8 +2388,8 @@ def test_import_without_growarray_use_does_not_import_numpy():
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_views_with_and_without_the_c_api_of_numpy(is_known):
-    """Without it, as in a NumPy with another ABI, np.frombuffer() makes the views."""
+def test_array_view_made_with_or_without_numpy_c_api_is_the_same(is_known):
+    """If NumPy's ABI is unknown, np.frombuffer() makes the views."""
     begin = (
         "from growbuf import GrowArray\nimport numpy as np" if is_known else UNKNOWN_ABI
     )

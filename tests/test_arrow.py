@@ -300,7 +300,7 @@ def test_arrow_export_of_a_field_of_no_items_raises():
         array.__arrow_c_array__()
 
 
-def test_days_are_copied_and_hold_no_rows():
+def test_arrow_export_of_days_is_copied_and_holds_no_rows():
     array = GrowArray(np.arange(5).astype("M8[D]"))
     schema, data, capsules = structs(array)
     array.pop()
@@ -312,7 +312,7 @@ set_name = ctypes.pythonapi.PyCapsule_SetName
 set_name.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 
-def test_capsules_that_were_renamed_are_freed():
+def test_arrow_capsules_that_were_renamed_are_freed():
     array = GrowArray([1.0, 2.0])
     capsules = array.__arrow_c_array__()
     for capsule in capsules:

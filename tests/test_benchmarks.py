@@ -1,5 +1,8 @@
-"""The scripts in benchmarks/ that time operations and programs: that they compare what
-they time, that they leave nothing out, and what they write. No time is looked at."""
+"""Test the scripts in benchmarks/ that time operations and programs, except the times.
+
+The scripts must compare the values of what they time, time every operation, and write
+complete reports.
+"""
 
 import importlib.util
 import io
@@ -26,8 +29,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def load(monkeypatch):
-    """Return a function that imports a script of benchmarks/, under a name of its own:
-    tests/ has an operations.py too."""
+    """Return a function that imports a script of benchmarks/ under a name of its own,
+    because tests/ has an operations.py too."""
     monkeypatch.syspath_prepend(BENCHMARKS)
 
     def load(name):
@@ -103,7 +106,7 @@ class TestOperations:
     def test_operations_table_times_each_method_of_the_peer(
         self, operations, kind, peer, others
     ):
-        """The others raise for any BytesIO."""
+        """`others` are methods that raise for every BytesIO."""
         table = [op.variant(True) for op in operations.operations() if op.kind == kind]
         source = "\n".join(f"{op.x}\n{op.statement}" for op in table)
         timed = set(re.findall(r"\.(\w+)", source))
@@ -116,7 +119,7 @@ class TestOperations:
 
     @pytest.mark.parametrize("n", [0, 13, 1000])
     def test_way_values_of_both_kinds_are_equal(self, operations, n):
-        """For every operation that has this size."""
+        """Check each operation that is timed at this size."""
         for op in operations.operations():
             if n in op.sizes:
                 cell = operations.Cell(op, n, "warm")

@@ -120,7 +120,7 @@ def test_page_code_blocks_are_all_found(page):
     text = page.read_text()
     languages = FENCE.findall(text)
     assert set(languages) <= RUN | NOT_CODE
-    # Count the fences before each example: it is the same for all of a block.
+    # All examples of a block have the same number of fences before them.
     found = {text[: example.start].count("```") for example in parse(page).examples()}
     assert len(found) == sum(language in RUN for language in languages)
 
@@ -259,7 +259,7 @@ def test_inherited_entry_has_the_arguments_of_the_method(entries, name):
     for member, entry in entries.read_inherited()[name].items():
         try:
             real = inspect.signature(getattr(kind, member)).parameters
-        except (ValueError, TypeError, AttributeError):  # not told, or no method
+        except (ValueError, TypeError, AttributeError):  # no signature, or no method
             continue
         told = [one.arg for one in arguments_of(entry.arguments)]
         names = [RENAMED.get(one, one) for one in real if one not in UNNAMED]

@@ -168,8 +168,8 @@ def test_front_views_of_many_starts_released_in_any_order_free_all(order):
 
 
 def stream(buf, nbytes, window, piece):
-    """Send bytes through a window of `buf` while a view of it always exists. Return how
-    many places the buffer has had."""
+    """Send bytes through a window of `buf` while a view of it always exists. Return at
+    how many addresses the bytes of the buffer have been."""
     places, views = set(), deque([memoryview(buf)], maxlen=1)
     for shift in range(nbytes // piece):
         start = shift % 199
@@ -403,8 +403,8 @@ def test_array_view_held_for_ever_error_states_rows():
 
 
 class Transport:
-    """As uvloop does: keep an export of what get_buffer() returned until
-    buffer_updated() has returned."""
+    """Call the protocol as uvloop does: keep an export of what get_buffer() returned
+    until buffer_updated() has returned."""
 
     def __init__(self, protocol, data, piece):
         for at in range(0, len(data), piece):
@@ -416,7 +416,8 @@ class Transport:
 
 
 class Messages(asyncio.BufferedProtocol):
-    """Messages of a length byte and that many bytes. Each way to take one off."""
+    """Receive messages of a length byte and that many bytes. `how` names the way to
+    remove a message from the buffer."""
 
     def __init__(self, limit, how):
         self.received, self.messages = GrowBuffer(limit=limit), []
@@ -465,7 +466,7 @@ def test_commit_with_view_still_held_protocol_receives_all(how, piece, limit):
 
 
 @pytest.mark.parametrize("limit", [None, LIMIT])
-def test_commit_with_view_still_held_leaves_its_rest_to_view(limit):
+def test_commit_with_view_still_held_keeps_uncommitted_bytes_for_view(limit):
     buf = GrowBuffer(b"abc", limit=limit)
     view = memoryview(buf.spare(100_000))
     view[:5] = b"defgh"

@@ -30,7 +30,8 @@ NEEDS_SPANS = pytest.mark.skipif(
     not IN_SPANS, reason="here every FrozenBytes is a block of Python's allocator"
 )
 
-# One length for each way: empty; in a block; in a span, by a copy or handed over.
+# Lengths for each way to make the object: empty; in a block; copied to a span; in the
+# span of the buffer.
 LENGTHS = [0, 1, 2, 1000, 32_767, 32_768, 71 * 1024, 72 * 1024, 300_000, LARGE]
 
 
@@ -368,7 +369,7 @@ RESULTS = {  # calls that find nothing to change or to split
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_frozen_bytes_unchanged_result_is_plain_but_for_partition(name, pair):
+def test_frozen_bytes_unchanged_result_is_plain_except_of_partition(name, pair):
     frozen, data = pair
     result = RESULTS[name](frozen)
     assert result == data
@@ -498,7 +499,7 @@ def test_frozen_bytes_of_another_interpreter_have_their_own_type():
     assert_is(GrowBuffer(b"spam").freeze(), b"spam")
 
 
-def test_frozen_bytes_alive_at_exit_do_no_harm():
+def test_frozen_bytes_alive_at_exit_let_the_process_succeed():
     code = """
         import builtins
         from growbuf import GrowBuffer

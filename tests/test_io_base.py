@@ -93,7 +93,7 @@ def test_method_of_bytesio_called_on_a_growio_finds_it_closed(name, make):
 
 
 def test_init_of_bytesio_called_on_a_growio_is_refused():
-    """Its bytes would be nowhere to be found."""
+    """It would store the bytes where no method of GrowIO reads them."""
 
     class File(GrowIO):
         def __init__(self, content):
@@ -170,8 +170,8 @@ def test_getsizeof_of_growio_counts_its_bytes():
     assert io.BytesIO.__sizeof__(file) < 1000
 
 
-def test_growbuffer_is_no_attribute_of_bytesio():
-    """Names that GrowIO adds must not hide what a newer BytesIO has."""
+def test_growio_adds_only_the_attribute_buffer_to_bytesio():
+    """A name that GrowIO adds must not hide an attribute of a newer BytesIO."""
     added = {name for name in vars(GrowIO) if not name.startswith("_")}
     added -= set(dir(io.BytesIO)) | {"peek"}
     assert added == {"buffer"}

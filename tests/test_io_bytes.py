@@ -214,7 +214,7 @@ def test_write_to_file_of_one_byte_or_none_leaves_shared_bytes():
 
 
 def test_getvalue_ends_with_a_nul():
-    """float() reads on after the digits; there must be no old ones."""
+    """float() reads up to the NUL, so no old digits may follow the bytes."""
     file = GrowIO()
     file.write(b"1" * 1000)
     file.truncate(600)
@@ -304,7 +304,7 @@ def test_truncate_gives_memory_back():
     assert sys.getsizeof(file) < 1000
     assert file.getvalue() == bytes(100)
     big = GrowIO(made(3 * MIB))
-    big.truncate(2 * MIB)  # most of the object stays in use, and so does it
+    big.truncate(2 * MIB)  # the file still uses most of the object, so it keeps it
     assert sys.getsizeof(big) < 1000
     big.truncate(100)
     assert big.getvalue() == made(100)

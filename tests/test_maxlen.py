@@ -143,7 +143,7 @@ def test_maxlen_of_arrays_is_read_only():
     "maxlen, error",
     [(-1, ValueError), (2.0, TypeError), ("3", TypeError), (1 << 80, MemoryError)],
 )
-def test_maxlen_that_is_no_length_raises(maxlen, error):
+def test_maxlen_of_invalid_value_raises(maxlen, error):
     with pytest.raises(error, match="maxlen"):
         GrowArray(maxlen=maxlen)
 

@@ -514,7 +514,7 @@ def can_copy_without_memory(buf):
 
 
 def test_small_result_after_many_were_dropped_uses_their_memory_again():
-    """The kept blocks are those of the newest, which are used first."""
+    """The memory of the newest dropped buffers is kept, and is used first."""
     buf = GrowBuffer(bytes(100))
     if not can_copy_without_memory(buf):
         pytest.skip("this build keeps no memory of small results")

@@ -1,7 +1,7 @@
-"""The methods that GrowBuffer computes itself, on random bytes beside bytearray's own.
+"""Compare methods that GrowBuffer computes itself with bytearray's, on random bytes.
 
-Each round prints nothing unless it fails; then it prints the seed. Set GROWBUF_SEED
-to it to repeat the round. The algorithms alone are under test in tests/c/test_methods.c.
+A round that fails prints its seed. Set GROWBUF_SEED to that number to repeat the round.
+tests/c/test_methods.c tests the algorithms alone.
 """
 
 import array
@@ -20,7 +20,8 @@ from growbuf._growbuf import check
 ROUNDS = int(os.environ.get("GROWBUF_ROUNDS") or 150)
 SEED = int(os.environ.get("GROWBUF_SEED") or random.SystemRandom().getrandbits(32))
 
-# Few values, so that parts occur often and overlap; and the ones that text depends on.
+# Alphabets of few values, so that parts occur often and overlap, and alphabets of the
+# values that methods for text treat differently.
 ALPHABETS = [b"a", b"ab", b"aA \t\n\r", b" \t\n\r\v\f\x1c\x85", b"\0\xff\x80", b"+-01"]
 ALPHABETS += [bytes(range(256)), b"aA" + bytes(range(0x40, 0x80)), b"\r\n"]
 LENGTHS = [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 127, 300, 1023, 1024, 3000]
@@ -28,7 +29,7 @@ LARGE = [70_000, 73_728, 200_000]
 
 
 class Number:
-    """An int to whatever asks by __index__."""
+    """An object that only __index__() converts to an int."""
 
     def __init__(self, number):
         self.number = number
@@ -57,7 +58,7 @@ class Given:
         return (chosen * (length // len(chosen) + 1))[:length]
 
     def part(self, data):
-        """Return bytes that may well occur in others."""
+        """Return bytes that are likely to occur in `data`, or almost to occur."""
         kind = self.random.randrange(8)
         length = self.random.choice([0, 1, 1, 1, 2, 2, 3, 4, 8, 15, 16, 17, 40, 300])
         if kind == 0:
@@ -66,7 +67,7 @@ class Given:
             return data
         if kind == 2:
             return data[:length] if self.random.random() < 0.5 else data[-length:]
-        if kind == 3:  # nearly what occurs everywhere
+        if kind == 3:  # one value and another: data of few values almost has it
             return self.bytes(1) * length + self.bytes(1)
         start = self.random.randint(0, max(0, len(data) - length))
         return data[start : start + length]
@@ -246,7 +247,7 @@ ARGUMENTS = {
 
 
 def outcome(kind, subject, name, arguments, keywords):
-    """Return what a call returns or raises, alike for both kinds."""
+    """Return the result or exception of a call in the same form for both kinds."""
     try:
         result = getattr(subject, name)(*arguments, **keywords)
     except MemoryError:
@@ -265,7 +266,7 @@ def outcome(kind, subject, name, arguments, keywords):
 
 
 def again(arguments):
-    """Return arguments that are used up by a call once more."""
+    """Return the arguments, with lists for iterators: a call uses an iterator up."""
     return tuple(
         list(argument) if hasattr(argument, "__next__") else argument
         for argument in arguments
@@ -347,8 +348,8 @@ def test_fromhex_of_wrong_argument_raises_as_bytearray_does(wrong):
 
 
 @pytest.mark.parametrize("name", ["find", "rfind", "count", "split", "rsplit"])
-def test_search_for_what_resembles_everything_is_linear(name):
-    """Comparing at every position would take hours."""
+def test_search_for_part_that_almost_occurs_everywhere_is_linear(name):
+    """If a search compared the part at every position, it would take hours."""
     data = b"a" * 2_000_000
     for part in (b"a" * 100_000 + b"b", b"b" + b"a" * 100_000):
         part += b"a" * 100_000
@@ -373,7 +374,7 @@ NUMBERS |= {"zfill": 0, "expandtabs": 0, "__getitem__": 0, "__mul__": 0}
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_number_that_changes_the_buffer_is_converted_before_its_length_is_read(name):
-    """Or the change is refused, as an export of the bytes refuses it."""
+    """The method may also hold an export of the bytes, which refuses the change."""
     for length in (5, 3000, 300_000):
         for change in ("clear", "extend", "take"):
             data = b"a" * length

@@ -105,8 +105,9 @@ class Source:
 
 
 class Memory:
-    """The bytes at one address: those removed from the front while views exist, and
-    then the model's, unless the subject has left this memory."""
+    """The memory at one address. `past` has the bytes that were removed from its front
+    while views existed. The model's bytes follow them as long as `live` is true: until
+    the subject moves to other memory."""
 
     def __init__(self):
         self.past, self.live = bytearray(), True
@@ -186,7 +187,7 @@ class Model(Pair):
         self.removed(before[: len(before) - len(self.model)] if front else b"")
 
     def removed(self, piece):
-        """Bytes were removed from the front."""
+        """Record that bytes were removed from the front."""
         self.position += len(piece)
         if not self.views:
             self.memory = Memory()
@@ -399,7 +400,7 @@ class Model(Pair):
     # ------------------------------------------------------------------ the tail
 
     def can_spare(self, nbytes):
-        """Whether spare() must succeed, once the last spare is given up."""
+        """Whether spare() must succeed if no spare is outstanding."""
         within = self.limit is None or len(self.model) + nbytes <= self.capacity
         return within and (not self.views or self.limit is not None)
 

@@ -120,8 +120,8 @@ def test_docstring_of_each_own_member_of_growarray_has_an_example():
 
 
 def test_docstrings_in_pydoc_fit_a_terminal():
-    """pydoc indents a method by four columns, after a vertical bar. A docstring that is
-    the base's own is as long as that Python made it."""
+    """pydoc indents a method by four columns, after a vertical bar. Docstrings that are
+    inherited from the base are not checked."""
     for thing in (growbuf, *DOCUMENTED):
         base = getattr(bytearray, getattr(thing, "__name__", ""), None)
         if base is not None and thing.__doc__ == base.__doc__:

@@ -170,7 +170,7 @@ def test_commit_of_more_rows_than_spare_returned_raises():
 @pytest.mark.parametrize(
     "nrows, error", [(-1, ValueError), ("3", TypeError), (1 << 70, MemoryError)]
 )
-def test_spare_of_no_number_of_rows_raises(nrows, error):
+def test_spare_of_invalid_number_of_rows_raises(nrows, error):
     array = GrowArray([1.0])
     with pytest.raises(error):
         array.spare(nrows)
@@ -386,7 +386,7 @@ def test_readfrom_file_and_descriptor_and_socket():
         assert_rows(received, rows)
 
 
-def test_readfrom_of_no_source_raises():
+def test_readfrom_of_object_that_is_no_source_raises():
     array = GrowArray([1.0])
     for source in (None, "file", object(), 2.5):
         with pytest.raises(TypeError, match="readfrom"):

@@ -38,7 +38,7 @@ class Builder(NamedTuple):
 
     `add` adds a piece. `finish` returns all pieces as one object. These are optional:
     `append` adds a single item. `window` is an object from whose front `del` can remove
-    items; `items_per_byte` is how many of them a byte is. `keeps` says that the library
+    items, and one byte has `items_per_byte` of them. `keeps` says that the library
     keeps a reference to each piece until the end, so each piece must be a new object.
     """
 

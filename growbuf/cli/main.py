@@ -202,7 +202,7 @@ def as_text(fact: object) -> str:
 
 
 def fail_without_rich(what: str, error: ModuleNotFoundError) -> int:
-    """Report that rich is missing. Raise `error` again if it is another module."""
+    """Report that rich is missing. Raise `error` again if another module is missing."""
     if error.name != "rich":
         raise error
     return fail(2, f"{what} needs rich: pip install rich")

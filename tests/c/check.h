@@ -1,5 +1,5 @@
-/* check: the harness of the C tests. A failed CHECK says where and what, in which case,
- * and ends the program with 1.
+/* check: the harness of the C tests. A failed CHECK prints its place, its condition and
+ * the case under test, and ends the program with exit code 1.
  */
 #ifndef GROWBUF_TESTS_CHECK_H
 #define GROWBUF_TESTS_CHECK_H
@@ -10,10 +10,10 @@
 
 #define CHECK(condition) check_that((condition), #condition, __FILE__, __LINE__)
 
-/* For the `*_check` of the source, which return why something is wrong, or NULL. */
+/* For the functions `*_check` of the source, which return what is wrong, or NULL. */
 #define CHECK_SOUND(reason) check_sound((reason), #reason, __FILE__, __LINE__)
 
-/* Say which case is under test: shown when a check fails. */
+/* Describe the case under test. A check that fails prints the description. */
 #define CASE(...) ((void)snprintf(check_case, sizeof check_case, __VA_ARGS__))
 
 #define RUN(test) check_run((test), #test)

@@ -1,9 +1,9 @@
-/* failing: a library to preload into a Python, so that one call of a function runs
- * while the n-th system call that the extension makes fails, or the n-th allocation by
- * Python's allocators. tests/faulted.py calls it.
+/* failing: a library to preload into a Python. failing_call() calls a Python function.
+ * During that call it makes the n-th system call of the extension fail, or the n-th
+ * allocation by Python's allocators. tests/faulted.py uses it.
  *
- * Only the thread that makes the call, and only system calls made from the extension's
- * own code: the interpreter's, and the allocator's under it, go through as ever.
+ * Only calls in the same thread fail. Of the system calls, only those fail that the
+ * extension's own code makes, not those of the interpreter or the allocator.
  */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
@@ -23,7 +23,8 @@
 
 enum what { NOTHING, SYSTEM_CALLS, ALLOCATIONS };
 
-/* Those numbered [first, first + count) fail, counted from 1 as they are seen. */
+/* Of the calls of the kind `what`, those numbered [first, first + count) fail. `seen`
+ * is the number of the last one, from 1 on. */
 static _Thread_local struct {
     enum what what;
     long first, count, seen;
@@ -65,7 +66,8 @@ mmap(void *address, size_t length, int protection, int flags, int file, off_t of
                    : NEXT(mmap)(address, length, protection, flags, file, offset);
 }
 
-/* What cannot be unmapped stays: no leak of the extension's. */
+/* Memory that could not be unmapped stays mapped. It is counted here, so that the test
+ * does not take it for a leak of the extension. */
 EXPORTED int
 munmap(void *address, size_t length)
 {
@@ -96,7 +98,7 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                    : NEXT(pthread_create)(thread, attributes, start, argument);
 }
 
-/* The extension's mremap, and whatever else is called so. */
+/* The extension calls mremap by syscall(). Other uses of syscall() come here too. */
 EXPORTED long
 syscall(long number, ...)
 {
@@ -114,15 +116,17 @@ syscall(long number, ...)
 
 /* ------------------------------------------------------------------- allocations */
 
-/* Free-threaded 3.13 drops a list whose items there was no memory for, before it has
- * set where they are: what a list freed earlier had there is dropped once more. */
+/* When free-threaded 3.13 has no memory for the items of a new list, it deallocates the
+ * list before it has set the pointer to the items. The pointer may still be that of a
+ * freed list, whose items are then deallocated a second time. So these allocations must
+ * not fail. */
 #if defined(Py_GIL_DISABLED) && PY_VERSION_HEX < 0x030E0000
 #include <execinfo.h>
 
 static bool
 is_for_a_list(void)
 {
-    enum { NFRAMES = 8 }; /* this, the hook, and the allocator's own on top */
+    enum { NFRAMES = 8 }; /* this function, the hook and the allocator are innermost */
     void *frames[NFRAMES];
     int nframes = backtrace(frames, NFRAMES);
     for (int i = 0; i < nframes; i++) {
@@ -202,7 +206,8 @@ unhook_allocators(void)
 
 /* ------------------------------------------------------------ for tests/faulted.py */
 
-/* Call `function(argument)` while `count` of these fail, from the first-th on. */
+/* Call `function(argument)`. Make `count` calls of the kind `what` fail with `error`,
+ * the first of them number `first`. */
 EXPORTED PyObject *
 failing_call(PyObject *function, PyObject *argument, int what, long first, long count,
              int error)
@@ -216,7 +221,7 @@ failing_call(PyObject *function, PyObject *argument, int what, long first, long 
     return result;
 }
 
-/* How many of these the last call made. */
+/* How many calls of the kind the last failing_call() made. */
 EXPORTED long
 failing_seen(void)
 {

@@ -1,5 +1,5 @@
-/* fixture: what the tests of pages, spans and store share: begin on a kernel, end with
- * nothing left on it.
+/* fixture: what the tests of pages, spans and stores share. begin() starts a test on a
+ * fake kernel. finish() checks that nothing is left on it.
  */
 #ifndef GROWBUF_TESTS_FIXTURE_H
 #define GROWBUF_TESTS_FIXTURE_H
@@ -26,7 +26,8 @@ static const enum pages_rung best_rung[KERNEL_KINDS] = {
     [KERNEL_WHOLE] = PAGES_COPY,         [KERNEL_NO_PAGES] = PAGES_HEAP,
 };
 
-/* Whether a kernel moves a range whose length stays the same and keeps its source. */
+/* Whether a kernel can move a range to one of equal length and keep the source
+ * mapped. */
 static inline bool
 has_dontunmap(enum kernel_kind kind)
 {
@@ -63,14 +64,14 @@ finish(void)
     CHECK_SOUND(kernel_leak());
 }
 
-/* Whether `nbytes` are all zero. */
+/* Whether all of `nbytes` bytes are zero. */
 static inline bool
 is_zero(const char *bytes, size_t nbytes)
 {
     return nbytes == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, nbytes - 1) == 0);
 }
 
-/* The next of a row of random numbers (xorshift64). */
+/* Return the next number of a pseudorandom sequence (xorshift64). */
 static inline uint64_t
 next_random(uint64_t *state)
 {
@@ -80,8 +81,8 @@ next_random(uint64_t *state)
     return *state;
 }
 
-/* Fill with bytes that differ from place to place and are never zero, so that what is
- * lost, shifted or taken from elsewhere shows. */
+/* Fill with pseudorandom bytes that are never zero, so that a test notices bytes that
+ * are lost, shifted or from elsewhere. */
 static inline void
 fill(char *bytes, size_t nbytes, uint64_t seed)
 {

@@ -31,7 +31,7 @@ struct mapping {
     enum kernel_huge huge;
     bool hidden; /* from core files */
     enum owner owner;
-    size_t origin; /* alike in what was made as one mapping */
+    size_t origin; /* the same in all parts of what was made as one mapping */
 };
 
 struct block {
@@ -70,7 +70,7 @@ wrong(const char *what)
     }
 }
 
-/* Count a call. Return whether it is one that shall fail. */
+/* Count a call. Return whether the test wants it to fail. */
 static bool
 fails(enum kernel_call call)
 {
@@ -146,7 +146,7 @@ split(char *address)
     return at + 1;
 }
 
-/* Remove all from the `first` mapping to the one before `last`. */
+/* Remove the mappings [first, last) from the table. */
 static void
 drop(size_t first, size_t last)
 {
@@ -162,7 +162,7 @@ agree(const struct mapping *front, const struct mapping *next)
            front->hidden == next->hidden && front->owner == next->owner;
 }
 
-/* Make one mapping of neighbours that agree, within [from, to) and at its ends. */
+/* Join adjacent mappings that agree, in [from, to) and at both its ends. */
 static void
 join(const char *from, const char *to)
 {
@@ -178,7 +178,7 @@ join(const char *from, const char *to)
     }
 }
 
-/* Count what is ours anew: after every change, so that it cannot drift. */
+/* Count our bytes and mappings again from the table. Done after every change. */
 static void
 tally(void)
 {
@@ -217,7 +217,7 @@ is_squatted(const char *from, const char *to)
     return false;
 }
 
-/* Nothing lies in [from, to), all of it in the arena. */
+/* Whether [from, to) is in the arena and nothing is mapped in it. */
 static bool
 is_free(const char *from, const char *to)
 {
@@ -249,7 +249,7 @@ protect(char *from, char *to, int protection)
     must(mprotect(from, (size_t)(to - from), protection));
 }
 
-/* Copy the pages that hold something: the others of a new mapping stay untouched. */
+/* Copy the pages that are not zero, so that the target's other pages stay untouched. */
 static void
 copy(char *target, const char *source, size_t length)
 {
@@ -289,7 +289,7 @@ round_down(char *address, size_t unit)
     return address - (uintptr_t)address % unit;
 }
 
-/* Return where `length` bytes fit into the hole [from, to), or NULL. */
+/* Return an address in the hole [from, to) for `length` bytes, or NULL. */
 static char *
 fit(char *from, char *to, size_t length, size_t unit)
 {
@@ -317,7 +317,8 @@ place(size_t length, size_t unit)
     return NULL;
 }
 
-/* A kernel of today aligns what is large; make a test of it when that shall not be. */
+/* Return an address for a new mapping, or NULL. Like today's kernels, align large ones
+ * to 2 MiB, except for the next `kernel.unaligned`. */
 static char *
 place_new(size_t length)
 {
@@ -339,9 +340,10 @@ is_aligned(const void *address, size_t length)
            length != 0;
 }
 
-/* A kernel refuses a move that leaves fewer than this many mappings to its limit, although
- * most moves make only one: it may have to cut the source in three, and what is at a
- * target too. It counts a target for equal lengths even where none is given. */
+/* A kernel refuses a move unless this many more mappings are below its limit. Most
+ * moves make only one, but the kernel may have to cut the source in three, and the
+ * mapping at the target too. For equal lengths it counts a target even if none is
+ * given. */
 enum { SPARE_FOR_MOVE = 4, SPARE_FOR_TARGET = 6 };
 
 static bool
@@ -379,7 +381,7 @@ fake_map(size_t length, int protection)
     return from;
 }
 
-/* The range whose unmapping failed has no owner from now on. */
+/* Mark the range as lost, because unmapping it failed. */
 static void
 lose(char *from, char *to)
 {
@@ -394,7 +396,7 @@ lose(char *from, char *to)
     tally();
 }
 
-/* Whether [from, to) is the middle of a mapping, so that there are two without it. */
+/* Whether [from, to) is in the middle of a mapping, so that unmapping it leaves two. */
 static bool
 cuts_in_two(const char *from, const char *to)
 {
@@ -414,7 +416,7 @@ squat(char *from)
     }
 }
 
-/* Whether [from, to) is all that one call mapped. */
+/* Whether [from, to) is exactly what one call has mapped. */
 static bool
 is_whole(const char *from, const char *to)
 {
@@ -459,7 +461,7 @@ fake_unmap(void *address, size_t length)
 
 /* ------------------------------------------------------------------------ remap */
 
-/* Return the errno for what can be told from the arguments alone, or 0. */
+/* Return the errno of an error that follows from the arguments alone, or 0. */
 static int
 remap_forbidden(const void *address, size_t length, size_t new_length, int flags)
 {
@@ -483,7 +485,7 @@ remap_forbidden(const void *address, size_t length, size_t new_length, int flags
     return 0;
 }
 
-/* Move the pages and grow: `target` is free. */
+/* Move the pages to `target`, which is free, and grow the mapping. */
 static void *
 move(char *from, size_t length, size_t new_length, char *target, bool keep)
 {
@@ -517,7 +519,7 @@ is_several(const char *from, size_t length)
     return mappings[find(from)].to < from + length;
 }
 
-/* The target is unmapped before the kernel looks at the source. */
+/* Move to a fixed target. Like Linux, unmap the target before the source is checked. */
 static void *
 move_onto(char *from, size_t length, size_t new_length, char *target, bool keep)
 {
@@ -542,7 +544,8 @@ move_onto(char *from, size_t length, size_t new_length, char *target, bool keep)
     return move(from, length, new_length, target, keep);
 }
 
-/* Return where `length` bytes go that would like to be at `hint`, or NULL. */
+/* Return an address for `length` bytes: `hint` if it is free; NULL if there is no
+ * space. */
 static char *
 place_at(char *hint, size_t length)
 {
@@ -550,8 +553,8 @@ place_at(char *hint, size_t length)
                                                         : place(length, page_nbytes);
 }
 
-/* Grow in place where there is room, else elsewhere where that is allowed. What flag 4
- * moves although its length stays goes to `hint`, if that is free. */
+/* Grow in place if there is free space, else move if `flags` allow it. With flag 4 and
+ * equal lengths the range moves to `hint`, if that is free. */
 static void *
 move_or_grow(char *from, size_t length, size_t new_length, int flags, char *hint)
 {
@@ -634,8 +637,8 @@ set_hidden(struct mapping *mapping, int hidden)
     mapping->hidden = hidden;
 }
 
-/* A part of a mapping that is told something else is a mapping of its own, until all of
- * it has been told. */
+/* Apply `set` to [from, to). A part of a mapping that differs becomes a mapping of its
+ * own, until the rest is equal again. */
 static int
 mark(char *from, char *to, void (*set)(struct mapping *, int), int value)
 {
@@ -702,7 +705,7 @@ populate(char *from, char *to)
     return 0;
 }
 
-/* Under pressure the memory goes at once, else it stays as if there never were any. */
+/* Take the offered memory: at once if `kernel.pressed`, else never. */
 static int
 take_offer(char *from, char *to)
 {
@@ -717,7 +720,8 @@ take_offer(char *from, char *to)
     return 0;
 }
 
-/* As Windows decommits. The range must be opened again. */
+/* Discard as Windows decommits: the range must be made accessible before the next
+ * use. */
 static int
 discard_and_close(char *from, char *to)
 {
@@ -801,7 +805,8 @@ fake_release(void *address)
     }
 }
 
-/* Always elsewhere and never zeroed: code that relies on either fails. */
+/* Return a block at another address that is not zeroed, so that code which relies on
+ * the old address or on zeros fails. */
 static void *
 fake_reallocate(void *address, size_t nbytes)
 {
@@ -828,7 +833,7 @@ fake_reallocate(void *address, size_t nbytes)
     return memory;
 }
 
-/* These never fail, so they are not among the calls. */
+/* These two never fail, so they are not counted as calls. */
 static uint64_t
 fake_clock_ms(void)
 {
@@ -850,7 +855,7 @@ kernel_page_nbytes(void)
     return text == NULL ? pages_system_ops.page_nbytes() : strtoul(text, NULL, 10);
 }
 
-/* Map at a multiple of a page that is larger than the system's. */
+/* Map at a multiple of kernel_page_nbytes(), which is more than the system's page. */
 static void *
 map_at_page(size_t length, int protection)
 {
@@ -887,7 +892,7 @@ make_arena(void)
     must(mapped == MAP_FAILED);
     arena = round_down(mapped + HUGE_NBYTES - 1, HUGE_NBYTES);
     page_nbytes = kernel_page_nbytes();
-    /* Resident memory is counted, and a huge page would spoil the count. */
+    /* With huge pages more memory would be resident than the tests expect. */
     (void)madvise(arena, ARENA_NBYTES, MADV_NOHUGEPAGE);
 }
 
@@ -940,7 +945,7 @@ kernel_heal(void)
     fail_at = 0;
 }
 
-/* Whether all of a range is ours and `is` what is asked. */
+/* Whether all of a range is ours and `is` is true for each of its mappings. */
 static bool
 all_of_it(const char *address, size_t length, bool (*is)(const struct mapping *))
 {
@@ -1013,7 +1018,7 @@ kernel_is_advised(const char *address, size_t length, enum kernel_huge huge)
     return belongs(address, end, OURS);
 }
 
-/* A page is resident if a page of the real kernel in it is. */
+/* A page counts as resident if at least one real page in it is. */
 size_t
 kernel_resident(const char *address, size_t length)
 {

@@ -1,17 +1,18 @@
-/* kernel: a fake one in `pages_ops`, so that tests see every call, choose its result, and
- * find out what was lost.
+/* kernel: a fake kernel in `pages_ops`. With it tests see every call, choose its
+ * result, and find out what was not given back.
  *
- * Its memory is real: one arena of address space, in which each fake mapping can be
- * read and written and everything else faults. Moving copies the bytes.
+ * Its memory is real: one arena of address space. Fake mappings in it can be read and
+ * written, if their protection allows it; all other addresses fault. A move copies the
+ * bytes.
  *
  *   arena  |    |<-mapping->|<-mapping->|        |<--mapping-->|    |
  *            faults                       faults                 faults
  *
- * Mappings that were made apart never merge, so a range that spans two of them is as
- * hard to move as it can be on a real one. What was one and is cut in two, because a
- * part was told something else, is one again when both agree. Use that no correct
- * program makes (unmapping what is not mapped, releasing twice) is noted in
- * `kernel_misuse`.
+ * Mappings that were made by different calls never merge, so no range that spans two of
+ * them can be moved: a real kernel may behave like that. A call that changes a part of
+ * a mapping cuts it in two. When both parts are equal again, they become one mapping
+ * again. kernel_misuse() reports calls that no correct program makes, such as unmapping
+ * what is not mapped, or releasing a block twice.
  */
 #ifndef GROWBUF_TESTS_KERNEL_H
 #define GROWBUF_TESTS_KERNEL_H
@@ -23,9 +24,9 @@
 #include "pages.h"
 
 enum kernel_kind {
-    KERNEL_2014,   /* flag 4 is RETAIN: grows, in place or elsewhere, keeps the source;
-                  * what does not grow stays where it is */
-    KERNEL_RETAIN, /* of today, and flag 4 also grows; equal lengths always move */
+    KERNEL_2014,   /* flag 4 is RETAIN: grows in place, or moves and keeps the source; a
+                  * range that does not grow is not moved */
+    KERNEL_RETAIN, /* today's, patched: flag 4 also grows; equal lengths always move */
     KERNEL_MAINLINE, /* flag 4 is DONTUNMAP: equal lengths only */
     KERNEL_OLD,      /* before 4.5: flag 4, MADV_POPULATE_WRITE, MADV_FREE are EINVAL */
     KERNEL_ENOSYS,   /* no mremap */
@@ -37,8 +38,8 @@ enum kernel_kind {
 
 extern const char *const kernel_names[KERNEL_KINDS];
 
-/* For loops over the kernels that have pages, and over those that can also cut a mapping
- * in two and open all of a span at once. */
+/* The heads of loops: over the kernels that have pages, and over those that can also
+ * cut a mapping in two and make all of a span accessible at once. */
 #define EACH_KERNEL_WITH_PAGES(kind)                                                   \
     int kind = 0;                                                                      \
     kind < KERNEL_NO_PAGES;                                                            \
@@ -65,26 +66,26 @@ struct kernel {
     enum kernel_kind kind;
 
     /* What a test may set, at any time. */
-    bool bottom_up; /* new mappings go to the lowest place: free space after the last */
-    size_t unaligned; /* so many mappings to come begin beside a multiple of 2 MiB */
-    size_t squatters; /* after so many unmaps to come another owner maps there */
-    bool late;        /* a move onto a target that fails, and would charge a limit, has
-                       * already unmapped it, and another owner has mapped there */
-    bool dirty;       /* a kept source goes on reading as what it was */
-    bool pressed;     /* short of memory: what is offered is taken, and reads as zero */
+    bool bottom_up;   /* new mappings get the lowest free addresses, not the highest */
+    size_t unaligned; /* this many new mappings do not begin at a multiple of 2 MiB */
+    size_t squatters; /* n: at the n-th unmap from now another owner maps there */
+    bool late;        /* a failing move onto a target that needs more address space has
+                       * unmapped the target, and another owner has mapped there */
+    bool dirty;       /* a source that is kept mapped keeps its bytes */
+    bool pressed;     /* short of memory: offered memory is taken and reads as zero */
     bool locked;      /* as by mlockall: no advice gives memory back */
     enum pages_huge huge; /* the setting of transparent huge pages */
-    uint64_t now_ms;      /* what the clock says */
+    uint64_t now_ms;      /* the time of the clock */
     size_t most_nbytes;   /* like RLIMIT_AS; 0: no limit */
     size_t most_mappings; /* like vm.max_map_count; 0: no limit */
 
     /* What it counts. */
     size_t calls[KERNEL_CALLS];
-    size_t ncalls;  /* all of them */
-    size_t nfailed; /* those that kernel_fail or kernel_fail_from made fail */
-    size_t nbytes;  /* mapped, without what was lost */
+    size_t ncalls;  /* calls of all kinds */
+    size_t nfailed; /* calls that kernel_fail or kernel_fail_from made fail */
+    size_t nbytes;  /* mapped bytes, without lost_nbytes */
     size_t nmappings;
-    size_t nblocks; /* on the heap */
+    size_t nblocks; /* blocks on the heap */
     size_t nlost;   /* ranges whose unmapping failed */
     size_t lost_nbytes;
     size_t noffers; /* ranges that MADV_FREE offered */
@@ -99,11 +100,12 @@ void kernel_boot(enum kernel_kind kind);
 /* Put the operations of the running system into `pages_ops`. */
 void kernel_leave(void);
 
-/* Bytes of a page: what the environment variable GROWBUF_PAGE_NBYTES says, a multiple of
- * the system's own, else that. The real operations are told the same. */
+/* The size of a page in bytes: the value of the environment variable
+ * GROWBUF_PAGE_NBYTES, a multiple of the system's size, or that size itself. After
+ * kernel_leave() the real operations use it too. */
 size_t kernel_page_nbytes(void);
 
-/* Let the `nth` call from now on fail with `error`; or that one and all after it. */
+/* Make the `nth` call from now on fail with `error`; or that call and all after it. */
 void kernel_fail(size_t nth, int error);
 void kernel_fail_from(size_t nth, int error);
 
@@ -120,13 +122,13 @@ bool kernel_is_closed(const char *address, size_t length);
 bool kernel_is_dumped(const char *address, size_t length);
 bool kernel_is_hidden(const char *address, size_t length);
 
-/* Whether all of a range is mapped and was told `huge` last. */
+/* Whether all of a range is mapped and `huge` was the last advice about huge pages. */
 bool kernel_is_advised(const char *address, size_t length, enum kernel_huge huge);
 
 /* Bytes of memory, not address space, that a range takes up. */
 size_t kernel_resident(const char *address, size_t length);
 
-/* Return what has been done that is wrong, or NULL. */
+/* Return the first misuse of the kernel, or NULL. */
 const char *kernel_misuse(void);
 
 /* Return what has not been given back, or NULL. A range that could not be unmapped

@@ -1,5 +1,5 @@
-/* model: a store beside the bytes that it should hold, in memory that no kernel moves.
- * Each action is done to both, and then both are compared.
+/* model: a store and a plain copy of the bytes that it should hold. Each action is done
+ * to both, and then both are compared.
  */
 #ifndef GROWBUF_TESTS_MODEL_H
 #define GROWBUF_TESTS_MODEL_H
@@ -13,13 +13,13 @@ struct model {
     struct store store;
     char *bytes;
     size_t length;
-    size_t most;   /* bytes there is room for */
-    uint64_t seed; /* of the next bytes written */
+    size_t most;   /* the size of `bytes` */
+    uint64_t seed; /* of the last bytes written */
 
     /* Of a store with a limit: */
-    const char *address; /* where it is; NULL: it has none */
+    const char *address; /* of its span; NULL: the store has no limit */
     size_t limit;
-    size_t opened; /* accessible bytes */
+    size_t opened; /* accessible bytes of the span */
 };
 
 static inline void
@@ -30,7 +30,7 @@ model_init(struct model *model, size_t most)
     store_init(&model->store);
 }
 
-/* Whether all is zero. What was never touched is, and is not touched to find out. */
+/* Whether all bytes are zero. Pages that are not resident are, and are not touched. */
 static inline bool
 is_zero_or_untouched(const char *bytes, size_t nbytes)
 {
@@ -47,8 +47,8 @@ is_zero_or_untouched(const char *bytes, size_t nbytes)
     return true;
 }
 
-/* Whether [from, to) of a span is zero. Where that is far it is enough to look at the
- * edges. */
+/* Whether [from, to) of a span is zero. Of a long range only both ends are looked
+ * at. */
 static inline bool
 model_is_zero(const struct span *span, size_t from, size_t to)
 {
@@ -57,8 +57,8 @@ model_is_zero(const struct span *span, size_t from, size_t to)
            is_zero_or_untouched(span->address + to - edge, edge);
 }
 
-/* What is not dirty is zero, except for the tail: to the end of a span, or of what is
- * accessible. */
+/* Whether all bytes after the dirty ones are zero, except for the tail: up to the end
+ * of the span, or of its accessible part. */
 static inline bool
 model_is_zero_after(const struct model *model)
 {
@@ -77,15 +77,16 @@ model_is_zero_after(const struct model *model)
     return model_is_zero(span, span->dirty_end, from) && model_is_zero(span, to, end);
 }
 
-/* Bytes of address space for a limit. */
+/* The address space in bytes that a store with this limit reserves. */
 static inline size_t
 model_reach(size_t limit)
 {
     return growth_round_up(GROWTH_FRONT + 2 * limit + 1, GROWTH_QUANTUM);
 }
 
-/* It is where it was, and after what it has needed lies its reservation, untouched; or
- * open, as far as a store that had the reservation before needed it. */
+/* Check a store with a limit. It has not moved. As much of its reservation is
+ * accessible as it has needed so far, or as a store that had the reservation before has
+ * needed. */
 static inline void
 model_check_limited(struct model *model)
 {
@@ -97,7 +98,7 @@ model_check_limited(struct model *model)
     CHECK(store_is_limited(&model->store) && span->address == model->address);
     CHECK(store_capacity(&model->store) == model->limit);
     if (pages_facts
-            .in_steps) { /* what was discarded is closed, so not all stays open */
+            .in_steps) { /* discarding closes pages, so not all of `opened` is open */
         CHECK(kernel_is_mapped(span->address, needed));
         return;
     }
@@ -122,8 +123,9 @@ model_check(struct model *model)
     CHECK(store_kind(store) == STORE_EMPTY || store->length <= store_capacity(store));
 }
 
-/* After asking for `wanted` bytes in all: past a limit the answer is EFBIG, and nowhere
- * else; and what only grows at the end leaves a limited store at its `start`. */
+/* Check a call after which a store would have `wanted` bytes. `error` is EFBIG exactly
+ * if that is past the limit. The first byte of a store with a limit is still at
+ * `start`. */
 static inline void
 model_check_growth(const struct model *model, size_t wanted, const char *start,
                    int error)
@@ -161,7 +163,7 @@ model_append(struct model *model, size_t nbytes)
     return model_splice(model, model->length, 0, nbytes);
 }
 
-/* Append what needs no call. */
+/* Append as many of `nbytes` as fit in the tailroom, which needs no call. */
 static inline int
 model_append_dirty(struct model *model, size_t nbytes)
 {
@@ -193,7 +195,7 @@ model_append_zeros(struct model *model, size_t nbytes)
     return error;
 }
 
-/* Write into the tailroom after the NUL, as code may that does not commit it then. */
+/* Write to the tailroom after the NUL and do not commit it, as a caller may. */
 static inline int
 model_scribble(struct model *model)
 {
@@ -247,7 +249,7 @@ model_clear(struct model *model)
     return 0;
 }
 
-/* Bytes of a reservation that are open. */
+/* Return how many bytes of the reservation are accessible. */
 static inline size_t
 model_find_opened(const struct model *model)
 {
@@ -259,7 +261,7 @@ model_find_opened(const struct model *model)
     return opened;
 }
 
-/* Make the empty store never move. */
+/* Give the empty store a limit: from then on it does not move. */
 static inline int
 model_limit(struct model *model, size_t limit)
 {
@@ -285,8 +287,9 @@ model_can_take(const struct model *model, size_t nbytes)
                    pages_have_dontunmap());
 }
 
-/* Bytes that may be copied on the way: of the 2 MiB that are shared; and of a limited
- * store what is left, if that slides to the front because there is less of it. */
+/* How many bytes store_take may copy: those in the 2 MiB that both stores share. If a
+ * store with a limit has fewer bytes left than headroom, also these, which slide to the
+ * front. */
 static inline size_t
 model_may_copy(const struct model *model, size_t nbytes)
 {
@@ -295,7 +298,7 @@ model_may_copy(const struct model *model, size_t nbytes)
     return 2 * MIB + (model->address != NULL && left < headroom ? left : 0);
 }
 
-/* Move the first bytes to `taken`, which is empty. */
+/* Move the first `nbytes` to `taken`, which is empty. */
 static inline int
 model_take(struct model *model, size_t nbytes, struct model *taken)
 {

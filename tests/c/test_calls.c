@@ -1,6 +1,6 @@
-/* Just how many calls of each kind, moves and copies a given piece of work takes, on
- * each kernel. A figure that changes is a change of policy: what is printed then is the
- * row to write here, if it was meant.
+/* The exact number of calls of each kind, moves and copies that a piece of work takes
+ * on each kernel. If a number has changed, the test prints the new row. Write it here
+ * if the change was intended.
  */
 #include <inttypes.h>
 
@@ -22,14 +22,14 @@ append(struct store *store, size_t nbytes)
     }
 }
 
-/* Build 64 MiB by 64 KiB. */
+/* Build 64 MiB from pieces of 64 KiB. */
 static void
 build(struct store *store)
 {
     append(store, 64 * MIB);
 }
 
-/* The same from what was given back, in a process that keeps 64 MiB. */
+/* Build 64 MiB, drop them and build them again from the memory in the pool. */
 static void
 build_again(struct store *store)
 {
@@ -38,7 +38,7 @@ build_again(struct store *store)
     append(store, 64 * MIB);
 }
 
-/* Slide 8 MiB over 64 MiB. */
+/* Slide a window of 8 MiB over 64 MiB. */
 static void
 window(struct store *store)
 {
@@ -58,7 +58,7 @@ build_limited(struct store *store)
     }
 }
 
-/* Build 64 KiB by 64 B, a thousand times. */
+/* Build 64 KiB from pieces of 64 B, a thousand times. */
 static void
 build_small(struct store *store)
 {
@@ -81,8 +81,8 @@ static const struct work {
     {"build small", build_small},
 };
 
-/* A row for each work: map, unmap, remap, advise, protect, reallocate; moves, copies,
- * copied bytes. */
+/* A row for each piece of work: calls of map, unmap, remap, advise, protect,
+ * reallocate; moves, copies, copied bytes. */
 static const struct counts expected[KERNEL_KINDS][NWORKS] =
     {
         [KERNEL_2014] =

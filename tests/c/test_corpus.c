@@ -1,5 +1,5 @@
-/* The inputs that the fuzzer of tests/fuzz found worth keeping, done again; or those
- * given, such as one that failed.
+/* Run the fuzzer of tests/fuzz on its saved inputs, or on the files that are given,
+ * such as an input that failed.
  *
  *     test_corpus [FILE ...]
  */

@@ -1,14 +1,14 @@
-/* One call fails, for every call that a piece of work makes; and from each call on, for
- * the length of a step, everything fails. Whatever happens, the bytes are what they
- * were, a step that reported an error works when it is tried again, and at the end
- * nothing is left but the ranges whose unmapping itself failed. */
+/* A piece of work is done many times. Each time another call fails: only that call, or
+ * that call and all after it until the end of the step. In each case the bytes must be
+ * right, a step that reported an error must succeed when it is repeated, and at the end
+ * only ranges whose unmapping failed may be left. */
 #include <errno.h>
 
 #include "model.h"
 
 enum variant { ONE_CALL, ONE_CALL_LATE, OUTAGE, VARIANTS };
 
-/* Each step does one thing to the model and returns what the store answered. */
+/* Each step does one thing to the model and returns the error of the store. */
 
 static int
 append_little(struct model *model)
@@ -52,14 +52,15 @@ append_past_the_span(struct model *model)
     return model_append(model, 2 * MIB - model->length);
 }
 
-/* So much that it takes more than twice the span, in pieces if any come after it. */
+/* Append more bytes than the span has, so that doubling it is not enough. The span
+ * grows over the pieces after it, if there are any. */
 static int
 append_past_it_again(struct model *model)
 {
     return model_append(model, model->store.memory.length + 300 * KIB);
 }
 
-/* Build another store and drop it: the next one that is built is in a piece of it. */
+/* Build another store and drop it: the next store gets a piece of its span. */
 static int
 fill_the_pool(struct model *model)
 {
@@ -74,7 +75,7 @@ fill_the_pool(struct model *model)
     return error;
 }
 
-/* Have less in the pool, then as much as ever: what was there is lost. */
+/* Lower the limit of the pool, so that it gives its memory back, and restore it. */
 static int
 keep_less(struct model *model)
 {
@@ -84,7 +85,7 @@ keep_less(struct model *model)
     return 0;
 }
 
-/* So long that at the next call the pool loses what it has. */
+/* Let so much time pass that the next use of the pool gives its memory back. */
 static int
 wait_long(struct model *model)
 {
@@ -137,7 +138,7 @@ shrink_to_the_heap(struct model *model)
     return model_splice(model, 5 * KIB, model->length - 10 * KIB, 0);
 }
 
-/* Where there are no pages it goes on as a store that moves. */
+/* Without pages this is not supported, and the work goes on without a limit. */
 static int
 set_limit(struct model *model)
 {
@@ -171,9 +172,9 @@ make_room(struct model *model)
     return model_make_tailroom(model, store_tailroom(&model->store) + 1);
 }
 
-/* Take, and use what was taken; or as if it had been copied, where that is the answer.
- * It is EFAULT if the range is two mappings, as when the system has refused to say that
- * the second is to be in core files. */
+/* Take the first bytes and append to them. If that is not supported, only remove them,
+ * as a caller would after copying them. The error is EFAULT if the range is two
+ * mappings: if the advice to include the second one in core files has failed. */
 static int
 take(struct model *model, size_t nbytes)
 {
@@ -312,7 +313,8 @@ static const step steps_that_take[] = {
     NULL,
 };
 
-/* Do it. If it says that it failed, nothing has changed, and it works once all does. */
+/* Do a step. If it returns an error, nothing may have changed, and it must succeed when
+ * no call fails. */
 static void
 do_step(struct model *model, step act, bool shrinks)
 {
@@ -342,7 +344,7 @@ start_failing(size_t n, enum variant variant)
     (variant == OUTAGE ? kernel_fail_from : kernel_fail)(n, ENOMEM);
 }
 
-/* Do all the work while call `n` fails. Return whether it is that long. */
+/* Do all the work while call `n` fails. Return whether there were that many calls. */
 static bool
 work(const step *steps, enum kernel_kind kind, enum variant variant, size_t n)
 {
@@ -403,7 +405,7 @@ test_store_every_outage_keeps_the_bytes(void)
     work_for_every_n(OUTAGE);
 }
 
-/* With nothing to be had at all, what makes a store smaller still does. */
+/* Calls that make a store smaller must succeed although every system call fails. */
 static void
 test_store_shrinks_without_any_call_succeeding(void)
 {
@@ -427,7 +429,7 @@ test_store_shrinks_without_any_call_succeeding(void)
     }
 }
 
-/* The same of one with a limit. */
+/* The same for a store with a limit. */
 static void
 test_store_limited_shrinks_without_any_call_succeeding(void)
 {
@@ -444,13 +446,13 @@ test_store_limited_shrinks_without_any_call_succeeding(void)
             model_trim(&model);
         }
         CHECK(model_splice(&model, 0, model.length, 0) == 0);
-        CHECK(model_append(&model, 6 * MIB) == 0); /* where it was before */
+        CHECK(model_append(&model, 6 * MIB) == 0); /* on pages that are still open */
         model_free(&model);
         finish();
     }
 }
 
-/* The headroom is used when there are no other free bytes. */
+/* If growing is refused, a store uses its headroom. */
 static void
 test_store_append_refused_uses_the_headroom(void)
 {
@@ -469,7 +471,7 @@ test_store_append_refused_uses_the_headroom(void)
     }
 }
 
-/* Without address space for a span the heap does. */
+/* Without address space for a span a store stays on the heap. */
 static void
 test_store_append_without_a_span_uses_the_heap(void)
 {

@@ -1,4 +1,4 @@
-/* The rule of how much to ask for: plain arithmetic, so every edge of it is tried. */
+/* Test the functions that compute how much memory to ask for, near all their bounds. */
 #include <stdint.h>
 
 #include "check.h"
@@ -7,7 +7,7 @@
 #define LARGEST (SIZE_MAX / 2)
 #define MIB ((size_t)1 << 20)
 
-/* Sizes about every power of two, and about the largest. */
+/* Sizes near each power of two, and near the largest sizes. */
 static size_t
 size_at(size_t i)
 {
@@ -33,7 +33,7 @@ test_growth_round_up_at_every_edge(void)
     }
 }
 
-/* A block always has at least one byte: the NUL. */
+/* `needed` is never 0, because a block has at least the NUL. */
 static void
 test_growth_heap_first_block_is_exact(void)
 {
@@ -44,7 +44,7 @@ test_growth_heap_first_block_is_exact(void)
     }
 }
 
-/* What grows by more than a quarter may do so again, or never: no guess is made. */
+/* A block that grows by more than a quarter gets exactly what it needs. */
 static void
 test_growth_heap_large_step_is_exact(void)
 {
@@ -62,7 +62,8 @@ test_growth_heap_large_step_is_exact(void)
     }
 }
 
-/* A quarter while there may be many, a half on the way to a span, then an eighth. */
+/* A small block gets a quarter more, one of 16 KiB or more a half, one of 256 KiB or
+ * more an eighth. */
 static void
 test_growth_heap_small_step_by_size(void)
 {
@@ -75,7 +76,7 @@ test_growth_heap_small_step_by_size(void)
     CHECK(growth_heap(80 * MIB, 79 * MIB) == 90 * MIB);
 }
 
-/* Like bytearray an eighth at least, and never more than a half. */
+/* At least an eighth more, as for a bytearray, and at most a half. */
 static void
 test_growth_heap_small_step_gets_an_eighth_more_at_least(void)
 {
@@ -85,7 +86,7 @@ test_growth_heap_small_step_gets_an_eighth_more_at_least(void)
         if (needed > LARGEST) {
             CHECK(nbytes == 0);
         }
-        else if (needed > 4) { /* up to four, one byte more is a leap */
+        else if (needed > 4) { /* up to 4, one byte more is more than a quarter */
             CHECK(nbytes >= needed && nbytes <= LARGEST);
             CHECK(nbytes - needed >= needed / 8 || needed > LARGEST - LARGEST / 8);
             CHECK(nbytes - needed <= needed / 2 + 6);
@@ -93,7 +94,7 @@ test_growth_heap_small_step_gets_an_eighth_more_at_least(void)
     }
 }
 
-/* Growth by single bytes costs a number of blocks that goes with the logarithm. */
+/* The number of blocks grows with the logarithm of the length. */
 static void
 test_growth_heap_byte_by_byte_takes_few_blocks(void)
 {
@@ -129,7 +130,7 @@ test_growth_span_doubles(void)
         CHECK(growth_span(length + 1, length) == 2 * length);
         CHECK(growth_span(LARGEST, length) == 0);
     }
-    /* What cannot be doubled may still grow. */
+    /* A span that is too long to double can still grow. */
     size_t half = LARGEST / 2 + 1;
     CHECK(growth_span(half + 1, half) == half + 2 * MIB);
 }
@@ -150,7 +151,7 @@ test_growth_span_modest_is_an_eighth_more(void)
     }
 }
 
-/* A longer need is never given less. */
+/* A larger need never gets a shorter span. */
 static void
 test_growth_more_is_never_less(void)
 {
@@ -164,8 +165,8 @@ test_growth_more_is_never_less(void)
     }
 }
 
-/* An eighth of the length, between 64 KiB and 32 MiB; less than 64 KiB while the length
- * is less, but 4 KiB. */
+/* An eighth of the length, but at least 64 KiB and at most 32 MiB. Below 64 KiB as much
+ * as the length, but at least 4 KiB. */
 static void
 test_growth_ahead_is_an_eighth_within_bounds(void)
 {
@@ -183,7 +184,7 @@ test_growth_ahead_is_an_eighth_within_bounds(void)
     CHECK(growth_ahead(LARGEST, 0) == LARGEST);
 }
 
-/* What the other layers take for granted. */
+/* The other layers rely on this order of the thresholds. */
 static void
 test_growth_thresholds_fit_together(void)
 {

@@ -1,5 +1,5 @@
-/* The fake kernel does what real ones do, and sees what it should: else the other tests
- * would show nothing. */
+/* Test that the fake kernel does what real kernels do and reports misuse. The other
+ * tests rely on that. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -31,7 +31,7 @@ answers(void *mapped, int error)
     return mapped == MAP_FAILED && errno == error;
 }
 
-/* Whether a process dies that reads there. */
+/* Whether a process that reads at this address is killed. */
 static bool
 faults(const char *address)
 {
@@ -39,7 +39,7 @@ faults(const char *address)
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        signal(SIGSEGV, SIG_DFL); /* not a sanitizer's own report */
+        signal(SIGSEGV, SIG_DFL); /* instead of the handler of a sanitizer */
         _exit(*(const volatile char *)address * 0);
     }
     CHECK(waitpid(child, &status, 0) == child);
@@ -76,7 +76,7 @@ test_kernel_2014_flag_4_grows_and_keeps(void)
     CHECK(kernel.nbytes == 5 * MIB);
 }
 
-/* As in version 4 of the patch: only a range that is moved is also kept. */
+/* As in version 4 of the patch: a source is kept only if the range moves. */
 static void
 test_kernel_2014_flag_4_grows_in_place_where_it_can(void)
 {
@@ -221,7 +221,7 @@ test_kernel_advise_hides_from_core_files(void)
     CHECK_SOUND(kernel_misuse());
 }
 
-/* Parts that agree again are one mapping, if they were made as one: then it moves. */
+/* Parts of one mapping that are equal again are one mapping, which can be moved. */
 static void
 test_kernel_parts_that_agree_are_one_mapping(void)
 {
@@ -247,7 +247,8 @@ test_kernel_parts_that_agree_are_one_mapping(void)
     CHECK_SOUND(kernel_misuse());
 }
 
-/* To the kernel they are where they were first used, so they continue no neighbour. */
+/* Linux keeps the page offset of moved pages, so it does not merge them with a
+ * neighbour. */
 static void
 test_kernel_moved_pages_are_a_mapping_of_their_own(void)
 {
@@ -280,7 +281,7 @@ test_kernel_offered_memory_goes_under_pressure(void)
     CHECK(pages_ops.advise(mapped, MIB, MADV_FREE) == -1 && errno == EINVAL);
 }
 
-/* Its time is what a test says, and asking for it is no call. */
+/* The test sets the time, and reading the clock does not count as a call. */
 static void
 test_kernel_clock_stands_still(void)
 {

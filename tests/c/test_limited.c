@@ -1,5 +1,5 @@
-/* Stores with a limit, which never move, and store_take, which moves the first pages away:
- * beside a model, on each kernel. */
+/* Compare with a model, on each kernel: stores with a limit, which never move, and
+ * store_take(), which moves the first pages of a store to another. */
 #include <errno.h>
 
 #include "model.h"
@@ -8,7 +8,7 @@ enum { MOST = 24 << 20 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Memory, not address space, that a store and its tail take up. */
+/* The resident memory of a store and its tail, in bytes. */
 static size_t
 resident(const struct store *store)
 {
@@ -39,7 +39,7 @@ static const size_t limits[] = {
     MIB + 3, 2 * MIB - 1, 2 * MIB, 5 * MIB, 6999999, 8191999, 9 * MIB,
 };
 
-/* Every way to add one byte to a full store. */
+/* Check that no call can add a byte to a full store. */
 static void
 check_full(struct model *model)
 {
@@ -85,7 +85,9 @@ test_store_limited_holds_its_limit_and_no_more(void)
     }
 }
 
-/*   |<- headroom ->|<--- in use --->|       |     the limit counts from the first byte
+/* The limit counts from the first byte in use:
+ *
+ *   |<- headroom ->|<--- in use --->|       |
  */
 static void
 test_store_limit_with_headroom_holds_no_more(void)
@@ -124,7 +126,7 @@ test_store_set_limit_too_large_is_refused(void)
         }
         kernel.most_nbytes = 11 * MIB;
         CHECK(model_limit(&model, 5 * MIB + MIB) == ENOMEM);
-        /* Twice the limit, the bytes before the first and a NUL. */
+        /* It needs twice the limit, GROWTH_FRONT bytes before the first, and a NUL. */
         CHECK(model_limit(&model, 5 * MIB) == ENOMEM);
         CHECK(kernel.nbytes == 0 && pool_stats().live == 0);
         CHECK(model_limit(&model, 5 * MIB - GROWTH_FRONT) == 0);
@@ -178,7 +180,8 @@ test_store_set_limit_takes_address_space_only(void)
     }
 }
 
-/* Where accessible memory counts, a page is opened first, and then what is needed. */
+/* Where accessible memory is charged, a store first opens one page, and then only what
+ * it needs. */
 static void
 test_store_set_limit_in_steps_opens_what_is_used(void)
 {
@@ -212,7 +215,7 @@ test_store_set_limit_without_space_empties_the_pool(void)
     end(&model);
 }
 
-/* Opening cuts the reservation in two, or where it already is moves the cut. */
+/* Opening pages cuts the reservation in two mappings, or moves the cut. */
 static void
 test_store_limited_without_mappings_empties_the_pool(void)
 {
@@ -250,9 +253,9 @@ test_store_limited_makes_few_unused_pages_present(void)
     }
 }
 
-/* Each time the window has passed its own length it slides back, so that there are two
- * of it at most and what is made ready ahead; and a byte is copied at most for each
- * that was deleted. */
+/* When the headroom is as long as the window, the window slides back. So the store
+ * takes the memory of at most two windows and of the pages that are made ready ahead.
+ * It copies at most one byte for each byte that was deleted. */
 static void
 slide_window(enum kernel_kind kind, size_t limit, size_t window, size_t piece)
 {
@@ -285,8 +288,8 @@ test_store_limited_window_slides_within_twice_its_length(void)
     }
 }
 
-/* What a store does not need is its tail, within the limit of the pool: the rest of its
- * memory goes back to the system at once, and the tail with the next pool_drain. */
+/* The memory that a shrunk store does not need becomes its tail, up to the limit of the
+ * pool. The rest goes back to the system at once, and the tail with pool_drain(). */
 static void
 test_store_splice_shrinking_leaves_no_more_than_a_tail(void)
 {
@@ -312,7 +315,7 @@ test_store_splice_shrinking_leaves_no_more_than_a_tail(void)
     }
 }
 
-/* Memory is not given back just to be wanted again. */
+/* A store does not give back memory that it is likely to need again. */
 static void
 test_store_limited_length_that_swings_makes_no_call(void)
 {
@@ -328,7 +331,7 @@ test_store_limited_length_that_swings_makes_no_call(void)
     end(&model);
 }
 
-/* What would be opened ahead is beyond a border of 2 MiB; what is needed is not. */
+/* The bytes that are needed are open. Only pages ahead are past a multiple of 2 MiB. */
 static void
 test_store_limited_refused_ahead_uses_what_is_open(void)
 {
@@ -366,7 +369,7 @@ test_store_trim_keeps_what_is_in_use(void)
 
 /* ---------------------------------------------------------------------- the bytes */
 
-/* Where other bytes were before, and where none were. */
+/* Both on pages that had other bytes before and on new pages. */
 static void
 test_store_limited_append_zeros_are_zero(void)
 {
@@ -405,8 +408,8 @@ test_store_append_zeros_on_fresh_pages_touches_none(void)
     }
 }
 
-/* What was dirty past the limit, while there was headroom, must be zero without it: also
- * where the system does not take the memory back. */
+/* With headroom, bytes past the limit may be dirty. When the bytes slide to the front,
+ * these must become zero, even if the system does not take the memory back. */
 static void
 test_store_limited_slide_leaves_zeros_past_the_limit(void)
 {
@@ -458,7 +461,7 @@ enum way { LIMITED, MOVING, PIECE, JOINED, WAYS };
 
 static const char *const way_names[WAYS] = {"limited", "moving", "piece", "joined"};
 
-/* Put a dirty span into the pool that is as long as `make` ever needs. */
+/* Put a dirty span into the pool that is long enough for all calls of make(). */
 static void
 fill_the_pool(void)
 {
@@ -472,8 +475,8 @@ fill_the_pool(void)
     CHECK(pool_stats().nentries == 1);
 }
 
-/* Make a store of `length` bytes after a headroom: with a limit; in a span of its own; in
- * a piece of a dirty one; or in such a piece that was joined with the next. */
+/* Make a store of `length` bytes after a headroom: with a limit, in a span of its own,
+ * in a piece of a dirty span, or in such a piece that was joined with the next one. */
 static void
 make(struct model *model, enum way way, size_t headroom, size_t length)
 {
@@ -492,7 +495,7 @@ make(struct model *model, enum way way, size_t headroom, size_t length)
     CHECK(store_free_headroom(&model->store) == headroom && model->length == length);
 }
 
-/* What was taken and what is left are as good as any other store. */
+/* Use a store after store_take(), like any other store. */
 static void
 use(struct model *model)
 {
@@ -507,7 +510,7 @@ use(struct model *model)
     model_trim(model);
 }
 
-/* Take, and see where the pages went. */
+/* Take `nbytes` and check that the pages have moved, if the kernel can move them. */
 static void
 take(enum kernel_kind kind, enum way way, size_t headroom, size_t nbytes, size_t left)
 {
@@ -538,7 +541,7 @@ take(enum kernel_kind kind, enum way way, size_t headroom, size_t nbytes, size_t
     end(&model);
 }
 
-/* The bytes begin and end at borders of 2 MiB, just before and just after them. */
+/* The bytes begin and end at multiples of 2 MiB, just before and just after them. */
 static void
 test_store_take_moves_the_pages(void)
 {
@@ -560,7 +563,7 @@ test_store_take_moves_the_pages(void)
         {5 * MIB + 1, 5 * MIB, 1},
     };
     for (EACH_KERNEL_WITH_PAGES(kind)) {
-        /* Where nothing moves, where it does not is all the same. */
+        /* Without moves all sizes are the same case. */
         int ncases = has_dontunmap(kind) ? COUNT(cases) : 1;
         for (int i = 0; i < ncases * WAYS; i++) {
             const size_t *sizes = cases[i / WAYS];
@@ -569,8 +572,8 @@ test_store_take_moves_the_pages(void)
     }
 }
 
-/* All of a store that may move is handed over as it is; of one that may not the pages
- * move and the limit stays. */
+/* If all bytes are taken, a store without a limit passes on its memory as it is. Of a
+ * store with a limit the pages move, and it keeps its reservation. */
 static void
 test_store_take_all_hands_the_store_over(void)
 {
@@ -597,7 +600,7 @@ test_store_take_all_hands_the_store_over(void)
     }
 }
 
-/* Below 1 MiB, or on the heap, a copy costs no more. */
+/* Below 1 MiB, and on the heap, the caller copies, which costs no more. */
 static void
 test_store_take_of_little_is_not_supported(void)
 {
@@ -621,7 +624,7 @@ test_store_take_of_little_is_not_supported(void)
     }
 }
 
-/* Frame after frame until nothing is left, while more arrives. */
+/* Append and take frames in turn, then take all that are left. */
 static void
 test_store_take_again_and_again_keeps_the_bytes(void)
 {
@@ -648,7 +651,7 @@ test_store_take_again_and_again_keeps_the_bytes(void)
     }
 }
 
-/* Both stay in huge pages, and can be taken from again. */
+/* Both stores keep their huge pages, and more can be taken from the first. */
 static void
 test_store_take_keeps_huge_pages(void)
 {
@@ -672,8 +675,8 @@ test_store_take_keeps_huge_pages(void)
     }
 }
 
-/* A range of two mappings does not move, and nothing is lost by that. It can come to be
- * when the system refused to write the second to core files. */
+/* A range of two mappings cannot be moved. The call fails and changes nothing. There
+ * are two if the advice to include new pages in core files has failed. */
 static void
 test_store_take_of_two_mappings_changes_nothing(void)
 {
@@ -681,20 +684,21 @@ test_store_take_of_two_mappings_changes_nothing(void)
     begin_limited(&model, KERNEL_MAINLINE, 9 * MIB);
     model_init(&taken, MOST);
     CHECK(model_append(&model, MIB) == 0);
-    kernel_fail(2, EAGAIN); /* the advice about core files, after access was had */
+    kernel_fail(2, EAGAIN); /* the advice about core files, after access */
     CHECK(model_append(&model, 4 * MIB) == 0);
     CHECK(!kernel_is_dumped(model.address, 4 * MIB));
     size_t nbytes = kernel.nbytes;
     CHECK(model_take(&model, 3 * MIB, &taken) == EFAULT);
     CHECK(kernel.nbytes == nbytes && pool_stats().live == 1);
-    CHECK(model_take(&model, MIB, &taken) == 0); /* all in the first of the two */
+    CHECK(model_take(&model, MIB, &taken) == 0); /* in the first mapping */
     use(&taken);
     use(&model);
     model_free(&taken);
     end(&model);
 }
 
-/* When a take fails the tail may be back, which ends at a page: the limit does not. */
+/* After a failed store_take() the tail may be part of the store again. It ends at a
+ * multiple of a page, which may be past the limit. */
 static void
 test_store_take_failing_leaves_no_tailroom_past_the_limit(void)
 {

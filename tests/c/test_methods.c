@@ -1,5 +1,5 @@
-/* The algorithms of bytearray's methods, beside plain loops that do the same. */
-#include "find.c" /* first: it asks for memrchr() */
+/* Compare the algorithms of bytearray's methods with simple loops. */
+#include "find.c" /* first, because it defines a macro that makes memrchr() visible */
 /* These files are linked with no other program. */
 #include "copy.c"
 #include "methods.c"
@@ -37,7 +37,7 @@ random_piece(char *bytes, size_t max)
     return (struct piece){bytes, nbytes};
 }
 
-/* A part that may well occur: cut out of the bytes, or nearly so. */
+/* Return a part of the bytes, sometimes with one bit changed. */
 static struct piece
 random_part(char *part, struct piece bytes)
 {
@@ -101,7 +101,8 @@ test_find_is_as_a_plain_loop(void)
     }
 }
 
-/* Each of the ways to search is taken for the same bytes, also where it gives up. */
+/* Each way to search must find the same place. A way that gives up leaves the rest to
+ * find_by_hash(). */
 static void
 test_ways_of_searching_agree(void)
 {
@@ -144,7 +145,7 @@ test_find_gives_up_comparing_where_all_is_similar(void)
     CHECK(find_last(all, wanted) == sizeof bytes / 2 - sizeof part / 2);
 }
 
-/* Put pieces together again, with a separator. */
+/* Join pieces, with a separator between them. */
 static size_t
 join(char *to, const struct methods_pieces *pieces, struct piece separator)
 {

@@ -1,4 +1,5 @@
-/* What the probe makes of each kernel, 2 MiB alignment, and the moves one by one. */
+/* Test the probe on each kernel, alignment to 2 MiB, each way to move, advice, and
+ * opening reserved pages. */
 #include <errno.h>
 
 #include "fixture.h"
@@ -74,8 +75,11 @@ test_pages_probe_with_a_source_not_emptied_goes_lower(void)
     }
 }
 
-/*   |wall|<-- 2 free pages -->|wall|       a source of one page, on a kernel of 2014,
- *   |wall|source|             |wall|       could grow in place over the other */
+/* The only hole has two pages. A kernel of 2014 could grow the probe's source of one
+ * page in place there, and not move it.
+ *
+ *   |wall|<-- 2 free pages -->|wall|
+ *   |wall|source|             |wall|     */
 static void
 test_pages_probe_with_free_space_after_its_page_is_right(void)
 {
@@ -139,7 +143,7 @@ say_mappings(size_t length)
     return PAGES_SHORT_OF_MAPPINGS;
 }
 
-/* A system that does not know why it refuses is taken to be short of space. */
+/* If the system does not know why a call was refused, the answer is address space. */
 static void
 test_pages_shortage_is_what_the_system_reports(void)
 {
@@ -174,7 +178,7 @@ test_pages_map_begins_at_2_mib(void)
     }
 }
 
-/* All or nothing, and what is lost is only what could not be unmapped. */
+/* Either all is mapped or nothing. Only ranges whose unmapping failed are lost. */
 static void
 test_pages_map_failing_leaves_nothing(void)
 {
@@ -214,7 +218,8 @@ test_pages_unmap_refused_leaves_no_memory(void)
 
 /* ------------------------------------------------------------------------ moves */
 
-/* A source of 2 MiB that is filled, with another mapping after it, and a target of 4. */
+/* Map a source of 2 MiB that cannot grow in place, fill it, and reserve a target of
+ * 4 MiB. */
 static void
 prepare(enum kernel_kind kind, char **source, char **target)
 {
@@ -358,7 +363,7 @@ test_pages_advise_huge_asks_unless_there_are_none(void)
     CHECK(pages_advise_huge(mapped, 2 * MIB) == ENOTSUP);
     CHECK(kernel.calls[KERNEL_ADVISE] == calls);
     for (int huge = PAGES_HUGE_NEVER + 1; huge < PAGES_NHUGE; huge++) {
-        pages_facts.huge = huge; /* unknown: it does no harm to ask */
+        pages_facts.huge = huge; /* if it is unknown, advice does no harm */
         CHECK(pages_advise_huge(mapped, 2 * MIB) == 0);
         CHECK(kernel.calls[KERNEL_ADVISE] == calls + (size_t)huge);
     }
@@ -407,8 +412,8 @@ test_pages_discard_of_part_of_huge_page_splits_it(void)
     }
 }
 
-/* Whatever the system says of huge pages is what the probe reports, and a system that
- * says nothing has none. */
+/* The probe reports the setting of the system, and PAGES_HUGE_NEVER if a system has no
+ * operation that returns it. */
 static void
 test_pages_probe_reports_the_setting_of_huge_pages(void)
 {
@@ -423,7 +428,7 @@ test_pages_probe_reports_the_setting_of_huge_pages(void)
     }
 }
 
-/* It stays until the system is short of memory, and then reads as zero. */
+/* Offered memory keeps its bytes until the system takes it; then it reads as zero. */
 static void
 test_pages_offer_may_leave_zeros(void)
 {
@@ -504,7 +509,7 @@ test_pages_open_opens_in_steps(void)
     CHECK(pages_hide(page, PAGE) == ENOSYS);
 }
 
-/* To be opened again, as after a failure half way, does no harm to what is in it. */
+/* Pages that are opened twice, as after a failure, keep their bytes. */
 static void
 test_pages_open_twice_does_no_harm(void)
 {
@@ -531,7 +536,7 @@ test_pages_open_refused_changes_nothing(void)
     kernel_fail(1, ENOMEM);
     CHECK(pages_open(reserved, 2 * MIB) == ENOMEM);
     CHECK(kernel_is_closed(reserved, 4 * MIB) && kernel_is_hidden(reserved, 4 * MIB));
-    kernel_fail(2, ENOMEM); /* the advice: it is as good without */
+    kernel_fail(2, ENOMEM); /* the advice, which is not needed */
     CHECK(pages_open(reserved, 2 * MIB) == 0);
     CHECK(kernel_is_mapped(reserved, 2 * MIB) && kernel_is_hidden(reserved, 2 * MIB));
     CHECK_SOUND(kernel_misuse());

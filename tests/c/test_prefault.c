@@ -1,5 +1,5 @@
-/* The helper thread: which pages it touches, when it stops, and that a fork ends it. The
- * pages and the threads are the real system's. */
+/* Test the helper thread: which pages it touches, when it stops, and that a fork ends
+ * it. The test uses real pages and threads. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <pthread.h>
@@ -17,7 +17,8 @@
 
 #define PIECE (2 * MIB)
 
-/* What the calls of the helper have come to. */
+/* The number of pieces that the helper has touched; whether it is touching one now;
+ * whether it shall wait in the call. */
 static atomic_size_t npieces;
 static atomic_bool is_inside, is_slow;
 
@@ -70,13 +71,13 @@ start(size_t length)
     pages_ops.advise = advise_and_count;
     pages_probe(ANY_RUNG);
     CHECK(pages_facts.populate_error == 0 && pages_map(length, &mapped) == 0);
-    (void)pages_advise_small(mapped, length); /* a huge page would be present as one */
+    (void)pages_advise_small(mapped, length); /* one touch makes a huge page present */
     atomic_store(&npieces, 0);
     atomic_store(&is_slow, false);
     return mapped;
 }
 
-/* Wait until something holds; a minute is for ever. */
+/* Wait until a condition holds, and fail after a minute. */
 static void
 wait_until(bool (*holds)(size_t), size_t argument)
 {
@@ -117,7 +118,7 @@ end(char *mapped, size_t length)
     CHECK(count_threads() == threads_at_first);
 }
 
-/* From the end of the range to its start, all of it and no more. */
+/* Exactly the pages of the range become present. */
 static void
 test_prefault_ask_makes_the_range_present(void)
 {
@@ -142,7 +143,7 @@ test_prefault_ask_for_nothing_starts_no_thread(void)
     end(mapped, PIECE);
 }
 
-/* It ends by itself, and a later order starts it anew. */
+/* An idle helper ends by itself, and a later order starts a new one. */
 static void
 test_prefault_helper_idle_ends_and_starts_again(void)
 {
@@ -156,7 +157,7 @@ test_prefault_helper_idle_ends_and_starts_again(void)
     end(mapped, 2 * PIECE);
 }
 
-/* The piece that it is at is finished, and no other is begun. */
+/* The helper finishes the piece that it is touching, and begins no other. */
 static void
 test_prefault_stop_waits_for_the_piece_and_drops_the_rest(void)
 {
@@ -185,14 +186,15 @@ test_prefault_stop_of_another_range_waits_for_nothing(void)
     atomic_store(&is_slow, true);
     prefault_ask(mapped + 2 * PIECE, 2 * PIECE);
     wait_until(is_touching, 0);
-    prefault_stop(mapped, 2 * PIECE); /* or it would wait for ever */
+    prefault_stop(mapped, 2 * PIECE); /* if this waited, it would never return */
     CHECK(atomic_load(&is_inside));
     atomic_store(&is_slow, false);
     wait_until(were_touched, 2);
     end(mapped, 4 * PIECE);
 }
 
-/* More orders than it keeps are no error: their pages are touched by the writer. */
+/* Orders that the helper has no place for are dropped without an error. The writer then
+ * touches the pages itself. */
 static void
 test_prefault_ask_too_often_drops_orders(void)
 {
@@ -228,7 +230,8 @@ test_prefault_ask_without_a_thread_drops_the_order(void)
 
 /* ----------------------------------------------------------------------- and fork */
 
-/* The thread is gone, and so are its orders; afterwards it can be started again. */
+/* prefault_before_fork() ends the thread and drops its orders. Later it can start
+ * again. */
 static void
 test_prefault_fork_ends_the_helper_and_drops_its_orders(void)
 {
@@ -252,7 +255,8 @@ test_prefault_fork_ends_the_helper_and_drops_its_orders(void)
     end(mapped, 64 * PIECE);
 }
 
-/* The child has one thread; in both, orders start a helper. */
+/* Used in the parent and in the child, which has one thread: an order starts a
+ * helper. */
 static void
 use_helper_after_fork(char *mapped)
 {
@@ -262,14 +266,14 @@ use_helper_after_fork(char *mapped)
     wait_until(were_touched, 2);
     CHECK(count_threads() > 1);
     prefault_stop(mapped, 2 * PIECE);
-    prefault_before_fork(); /* joins it: a child that exits leaves no thread */
+    prefault_before_fork(); /* joins the thread before the child exits */
     prefault_after_fork();
 }
 
 static void
 test_prefault_fork_parent_and_child_have_a_helper_each(void)
 {
-    pool_init(ANY_RUNG, NULL); /* has fork call the hooks */
+    pool_init(ANY_RUNG, NULL); /* makes fork() call the two functions */
     char *mapped = start(64 * PIECE);
     for (int i = 0; i < 10; i++) {
         int status;
@@ -277,7 +281,7 @@ test_prefault_fork_parent_and_child_have_a_helper_each(void)
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
-            alarm(60); /* rather than wait for a thread that is not here */
+            alarm(60); /* ends a wait for a thread that does not exist here */
             use_helper_after_fork(mapped);
             _exit(0);
         }
@@ -301,7 +305,7 @@ ask_and_stop(void *mapped)
     return NULL;
 }
 
-/* Other threads go on with orders while forks begin and end. */
+/* Other threads give orders while forks begin and end. */
 static void
 test_prefault_fork_among_orders_of_other_threads(void)
 {
@@ -331,7 +335,7 @@ do_nothing(void *data)
     return data;
 }
 
-/* A sanitizer may start a thread of its own with the first of ours. */
+/* Count threads after one was started: then a sanitizer may start one of its own. */
 static size_t
 count_threads_at_first(void)
 {

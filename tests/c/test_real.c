@@ -1,5 +1,5 @@
-/* The same promises on the kernel that runs this. What it cannot do is said and left
- * out; the figures are printed. */
+/* Test on the running kernel what the other tests check on fake kernels. Tests that
+ * need what this kernel lacks print that and are left out. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 #include "fixture.h"
 
-/* Set where this is compiled with -fsanitize. */
+/* The build with -fsanitize defines this as 1. */
 #ifndef SANITIZED
 #define SANITIZED 0
 #endif
@@ -21,7 +21,8 @@ static enum pages_rung best;
 
 /* -------------------------------------------------------- what the kernel tells */
 
-/* Call `see` for each mapping of this process. No allocation: it would map, too. */
+/* Call `see` for each mapping of this process. It must not allocate, because an
+ * allocation may make a mapping. */
 static void
 each_mapping(void (*see)(uintptr_t from, uintptr_t to, const char *access, void *data),
              void *data)
@@ -79,7 +80,8 @@ is_mapped(const char *address, size_t length)
     return overlap.nbytes == length;
 }
 
-/* One of the first two figures of /proc/self/statm: address space, memory. */
+/* Return a number of /proc/self/statm in bytes. 0: address space, 1: resident
+ * memory. */
 static size_t
 statm(int which)
 {
@@ -118,7 +120,8 @@ is_left_out(enum pages_rung rung)
     return best < rung;
 }
 
-/* Pieces of one length with a seed each, as append_filled() made them. */
+/* Check that a store has pieces of `nbytes` that append_filled() made with consecutive
+ * seeds. */
 static void
 check_pieces(const struct store *store, size_t nbytes, size_t npieces, uint64_t seed)
 {
@@ -175,8 +178,7 @@ test_spans_grow_keeps_the_source_mapped_for_others(void)
     end();
 }
 
-/* By each rung that there is: from nothing to 40 MiB and, after the pool was emptied,
- * to the mappings of before. */
+/* Build 40 MiB on each rung that this kernel has. */
 static void
 test_store_built_by_each_rung_has_its_bytes(void)
 {
@@ -190,7 +192,7 @@ test_store_built_by_each_rung_has_its_bytes(void)
         }
         struct pool_stats after = pool_stats();
         check_pieces(&store, 100 * KIB, 400, 0);
-        bool moves = highest >= PAGES_MAYMOVE; /* retain only where there is no room */
+        bool moves = highest >= PAGES_MAYMOVE; /* retain may also grow in place */
         CHECK((after.moves > before.moves) == moves || highest == PAGES_RETAIN);
         CHECK(!moves || after.copied_nbytes - before.copied_nbytes < 2 * MIB);
         CHECK((after.live > 0) == (highest > PAGES_HEAP));
@@ -217,7 +219,7 @@ test_store_free_gives_address_space_back(void)
             store_free(&stores[j]);
         }
         end();
-        /* The first time round malloc and stdio take what they keep. */
+        /* In the first rounds malloc and stdio allocate memory that they keep. */
         CHECK(i < 2 || count_mappings() <= nmappings + 1);
         CHECK(i < 2 || statm(0) <= nbytes + MIB);
         nmappings = count_mappings();
@@ -225,7 +227,7 @@ test_store_free_gives_address_space_back(void)
     }
 }
 
-/* Interleaved, so that no store finds free space after it. */
+/* They grow in turn, so that no store finds free address space after it. */
 static void
 test_store_thousand_growing_leave_few_mappings(void)
 {
@@ -278,7 +280,8 @@ test_store_append_zeros_takes_no_memory(void)
     end();
 }
 
-/* What a store does not need is a tail within the limit of the pool, and goes with it. */
+/* What a store does not need becomes its tail, within the limit of the pool.
+ * pool_drain() gives it back. */
 static void
 test_store_drained_goes_back_to_the_system(void)
 {
@@ -303,8 +306,8 @@ test_store_drained_goes_back_to_the_system(void)
     end();
 }
 
-/* Three pieces of one dirty span, of which the first is joined with the second: both are
- * one mapping still, so that they move as one, and the third stays as it is. */
+/* There are three pieces of one dirty span. The first is joined with the second. Both
+ * are still one mapping, so one call moves them. The third piece is unchanged. */
 static void
 test_spans_grow_joined_pieces_move_as_one(void)
 {
@@ -338,8 +341,8 @@ test_spans_grow_joined_pieces_move_as_one(void)
     end();
 }
 
-/* What is offered reads as what it was or, page by page, as zero; and what is written
- * after that stays. */
+/* Each offered page keeps its bytes or reads as zero. Bytes written to it later
+ * stay. */
 static void
 test_pages_offer_can_be_written_again(void)
 {
@@ -359,7 +362,7 @@ test_pages_offer_can_be_written_again(void)
     end();
 }
 
-/* In huge pages the second time as well, or in whatever the system gave. */
+/* From the second round on the memory is that of the round before. */
 static void
 test_store_rebuilt_in_huge_pages_has_its_bytes(void)
 {
@@ -387,7 +390,7 @@ test_pages_clock_goes_forward(void)
     end();
 }
 
-/* Nothing is taken for a second: the next to be given back sends it away. */
+/* If the pool is not used for a second, its next use gives the memory back. */
 static void
 test_pool_idle_memory_goes_back_to_the_system(void)
 {
@@ -444,8 +447,8 @@ test_store_limited_grows_where_it_is(void)
     end();
 }
 
-/* Whether there are 32 TiB of address space to be had. Some kernels have 39 bits of it;
- * the stack is near the end. */
+/* Whether the process can get 32 TiB of address space. Some kernels have only 39 bits
+ * of it. The stack is near the end of the address space. */
 static bool
 is_spacious(void)
 {
@@ -454,7 +457,7 @@ is_spacious(void)
     return limit.rlim_cur == RLIM_INFINITY && (uint64_t)(uintptr_t)&limit >> 46 != 0;
 }
 
-/* One mapping each, however many there are: adjacent ones the kernel even makes one. */
+/* Each takes one mapping at most, because the kernel may merge adjacent ones. */
 static void
 test_store_set_limit_small_takes_a_mapping_at_most(void)
 {
@@ -477,7 +480,7 @@ test_store_set_limit_small_takes_a_mapping_at_most(void)
     printf("%zu stores with a limit of less than 1 MiB: %zu mappings, %zu KiB each\n",
            nlimited, now, more / KIB / nlimited);
     CHECK(nlimited > 0 && now <= nlimited + 16);
-    /* A page each, and one of the page table. */
+    /* Each takes a page, and at most one page for its page table. */
     CHECK(more <= nlimited * 2 * pages_facts.page_nbytes + MIB);
     for (size_t i = 0; i < nlimited; i++) {
         check_pieces(&stores[i], 1, 1, i);
@@ -486,7 +489,7 @@ test_store_set_limit_small_takes_a_mapping_at_most(void)
     end();
 }
 
-/* Two mappings each: what is open and what is not. */
+/* Each takes two mappings: the open part and the rest. */
 static void
 test_store_set_limit_thousand_large_ones_fit(void)
 {
@@ -522,7 +525,8 @@ test_store_set_limit_thousand_large_ones_fit(void)
     end();
 }
 
-/* Built in small steps, so that one with a limit is opened in many. */
+/* Build a store in small steps, so that one with a limit is opened in many steps, and
+ * take half of it. */
 static void
 take_half(struct store *store)
 {
@@ -561,7 +565,8 @@ test_store_take_from_a_span_and_from_a_limit(void)
     end();
 }
 
-/* ------------------------------------------------------------------ in a child of ours */
+/* ------------------------------------------------------------------ in a child of
+ * ours */
 
 static void
 in_child(void (*work)(void))
@@ -579,7 +584,7 @@ in_child(void (*work)(void))
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* 160 MiB where there is address space for them and 100 more: twice 128 is refused. */
+/* Build 160 MiB in 260 MiB of address space, which are too few to double 128 MiB. */
 static void
 build_in_little_space(void)
 {
@@ -695,7 +700,7 @@ test_threads_share_the_pool(void)
     end();
 }
 
-/* Nothing but the pool's own work: its counts must come out. */
+/* Only use the pool. end() checks its counts. */
 static void *
 take_and_give(void *data)
 {
@@ -742,7 +747,7 @@ work_on_the_pool(void *data)
 static void
 look_at_the_pool(void)
 {
-    alarm(20); /* rather than to wait for a thread that is not here */
+    alarm(20); /* ends a wait for a thread that does not exist here */
     (void)pool_stats();
 }
 
@@ -754,8 +759,8 @@ count_configuring(void)
     nconfigured++;
 }
 
-/* The first call decides. From then on a child that is forked in the midst of another
- * thread's work on the pool finds it whole. */
+/* Only the first call configures. After it, a child that is forked while another thread
+ * uses the pool finds the pool consistent. */
 static void
 test_pool_init_is_done_once(void)
 {

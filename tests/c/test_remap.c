@@ -1,11 +1,11 @@
-/* What mremap() does, stated one by one, on the fake kernels that have flag 4 and on the
- * kernel that runs this. A fake kernel that behaves otherwise than the real one fails
- * here.
+/* Test each property of mremap() that growbuf relies on, on the fake kernels that have
+ * flag 4 and on the running kernel. So a fake kernel that differs from the running one
+ * fails here.
  *
  * Flag 4 keeps the source of a move mapped. A kernel without the patch accepts it only
  * for equal lengths (MREMAP_DONTUNMAP); one with the patch also grows (MREMAP_RETAIN).
- * GROWBUF_EXPECT names the best rung that the running kernel must have; then nothing is
- * left out. `tools/retain` sets it.
+ * If GROWBUF_EXPECT names a rung, it must be the best one of the running kernel, and a
+ * test that cannot run is an error. `tools/retain` sets it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +27,7 @@
 #define FIXED MREMAP_FIXED
 #define ACCESS (PROT_READ | PROT_WRITE)
 
-/* Much less than 2 MiB, so that every kernel puts mappings side by side. */
+/* Much less than 2 MiB, so that no kernel aligns the mappings to 2 MiB. */
 #define LENGTH (256 * KIB)
 
 enum subject { FAKE_PATCHED, FAKE_MAINLINE, REAL, NSUBJECTS };
@@ -45,8 +45,8 @@ struct totals {
     size_t nbytes, nmappings;
 };
 
-/* Count the mappings of this process, and the bytes of [from, to) that may be read and
- * written. The arena of a fake kernel is real memory, so this is true there too. */
+/* Count the mappings of this process, and the bytes in the range that may be read and
+ * written. This works for a fake kernel too, because its arena is real memory. */
 static struct totals
 read_maps(const char *from, size_t length)
 {
@@ -83,7 +83,7 @@ count_mappings(void)
     return subject == REAL ? read_maps(NULL, 0).nmappings : kernel.nmappings;
 }
 
-/* Return the number of a line of a file of /proc, in KiB: `name` and a number. */
+/* Return the number in KiB that follows `name` in a file of /proc. */
 static size_t
 read_kib(const char *path, const char *name)
 {
@@ -144,7 +144,7 @@ map_with_room(size_t length, uint64_t seed)
     return mapped;
 }
 
-/* Whether this kernel refuses to grow with flag 4: on such a one a test ends here. */
+/* Return whether this kernel refuses to grow with flag 4, and check the refusal. */
 static bool
 refuses_growth(char *source)
 {
@@ -156,7 +156,7 @@ refuses_growth(char *source)
     return !grows;
 }
 
-/* Run a test in a process of its own: it sets limits, or changes all mappings. */
+/* Run a test in a child process, because it sets limits or changes all mappings. */
 static void
 in_child(void (*work)(void))
 {
@@ -173,7 +173,7 @@ in_child(void (*work)(void))
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* A test that cannot run says why. Where a rung is expected, that is a failure. */
+/* Print why a test cannot run. If a rung is expected, that is a failure. */
 static void
 leave_out(const char *reason)
 {
@@ -248,7 +248,7 @@ hint_is_taken_at_equal_lengths(void)
     CHECK(is_filled(target, LENGTH, 1) && is_zero(source, LENGTH));
 }
 
-/* Not even its alignment matters. */
+/* A hint that is not aligned is an error at equal lengths only. */
 static void
 hint_is_ignored_by_growth(void)
 {
@@ -302,7 +302,7 @@ part_of_a_mapping_moves_and_the_rest_stays(void)
     CHECK(is_mapped(source, LENGTH) && count_mappings() == nmappings + 1);
 }
 
-/* Memory without access moves, too; it is no less memory. */
+/* Pages that cannot be read or written move, too, with their bytes. */
 static void
 access_moves_with_the_pages(void)
 {
@@ -354,8 +354,8 @@ refused_onto_itself_and_beside_a_page(void)
     CHECK(is_filled(source, LENGTH, 1) && is_filled(target, LENGTH, 2));
 }
 
-/* Two mappings, since their access differs. From Linux 6.17 on one call moves both, but
- * only with MREMAP_FIXED and equal lengths. */
+/* The two halves are two mappings, because their access differs. From Linux 6.17 on one
+ * call moves both, but only with MREMAP_FIXED and equal lengths. */
 static void
 two_mappings_do_not_move_to_where_the_kernel_likes(void)
 {
@@ -368,7 +368,7 @@ two_mappings_do_not_move_to_where_the_kernel_likes(void)
     }
 }
 
-/* A kernel before 6.17 refuses that, and has unmapped the target by then. */
+/* A kernel before 6.17 refuses that after it has unmapped the target. */
 static void
 two_mappings_move_onto_a_target_since_6_17(void)
 {
@@ -382,7 +382,8 @@ two_mappings_move_onto_a_target_since_6_17(void)
     CHECK(read_maps(target, 2 * LENGTH).nbytes == (done ? LENGTH : 0));
 }
 
-/* --------------------------------------------------------- limits: the source is whole */
+/* --------------------------------------------------------- limits: the source is
+ * whole */
 
 static void
 set_most_nbytes(size_t more)
@@ -397,7 +398,7 @@ set_most_nbytes(size_t more)
     }
 }
 
-/* The target is address space in addition to the source: all of the new length. */
+/* The new length is counted in addition to the source. */
 static void
 address_space_limit_counts_source_and_target_work(void)
 {
@@ -423,7 +424,7 @@ address_space_limit_counts_source_and_target(void)
     in_child(address_space_limit_counts_source_and_target_work);
 }
 
-/* Growth in place takes the difference only. */
+/* If a mapping grows in place, only the difference of the lengths is counted. */
 static void
 address_space_limit_counts_growth_in_place_once_work(void)
 {
@@ -446,7 +447,7 @@ address_space_limit_counts_growth_in_place_once(void)
     }
 }
 
-/* MREMAP_FIXED counts all of the target, too, if nothing is mapped there. */
+/* With MREMAP_FIXED all of the target is counted if nothing is mapped there. */
 static void
 address_space_limit_counts_a_target_that_is_given_work(void)
 {
@@ -472,7 +473,8 @@ address_space_limit_counts_a_target_that_is_given(void)
     in_child(address_space_limit_counts_a_target_that_is_given_work);
 }
 
-/* Mappings that can be joined again, two by two: each second page without access. */
+/* A mapping of which every second page has no access. Each such page costs two
+ * mappings; with access again, it is joined with its neighbours. */
 static char *comb;
 static size_t nteeth;
 
@@ -504,8 +506,8 @@ give_two_mappings(void)
     CHECK(pages_ops.protect(comb + 2 * nteeth * page, page, ACCESS) == 0);
 }
 
-/* The kernel wants some mappings to spare for a move, although it makes only one. A
- * target given by MREMAP_FIXED is unmapped only if the move cannot fail for that. */
+/* The kernel makes only one mapping for a move, but refuses it unless some more are
+ * left. It checks that before it unmaps a target that is given with MREMAP_FIXED. */
 static void
 mapping_limit_refuses_before_anything_changes_work(void)
 {
@@ -550,7 +552,8 @@ mapping_limit_refuses_before_anything_changes(void)
     in_child(mapping_limit_refuses_before_anything_changes_work);
 }
 
-/* ------------------------------------------- only the running kernel: kinds of memory */
+/* ------------------------------------------- only the running kernel: kinds of
+ * memory */
 
 static char *
 map_as(size_t length, int flags, int file)
@@ -560,7 +563,7 @@ map_as(size_t length, int flags, int file)
     return mapped;
 }
 
-/* Source and target then show the same memory. */
+/* After the move source and target show the same memory. */
 static void
 shared_memory_moves_at_equal_lengths_only(void)
 {
@@ -576,7 +579,8 @@ shared_memory_moves_at_equal_lengths_only(void)
     CHECK(is_filled(moved, LENGTH, 1) && is_filled(source, LENGTH, 1));
 }
 
-/* The target is locked and the source no longer, whatever the kernel counts. */
+/* After the move the target is locked and the source is not, whatever the kernel
+ * counts. */
 static void
 locked_memory_moves_at_equal_lengths_only(void)
 {
@@ -597,7 +601,7 @@ locked_memory_moves_at_equal_lengths_only(void)
     CHECK(munlock(moved, LENGTH) == 0);
 }
 
-/* The source reads as the file again. */
+/* After the move the source reads as the file. */
 static void
 private_file_keeps_its_file_as_the_source(void)
 {
@@ -617,16 +621,18 @@ private_file_keeps_its_file_as_the_source(void)
     fclose(file);
 }
 
-/* ------------------------------------ only the running kernel: what memory is charged */
+/* ------------------------------------ only the running kernel: what memory is
+ * charged */
 
-/* The system's sum, which other processes change. */
+/* The memory that the system has promised. Other processes change this sum. */
 static size_t
 committed(void)
 {
     return read_kib("/proc/meminfo", "Committed_AS") * KIB;
 }
 
-/* Whether a sum is as expected. It is looked at only where no other process runs. */
+/* Whether a sum is as expected. Only checked with GROWBUF_EXPECT, because then no other
+ * process runs. */
 static bool
 is_near(size_t sum, size_t expected)
 {
@@ -634,7 +640,7 @@ is_near(size_t sum, size_t expected)
     return getenv("GROWBUF_EXPECT") == NULL || apart < MIB;
 }
 
-/* Accounted memory is promised for the source and for all of the target. */
+/* The kernel charges the source and all of the target. */
 static void
 commit_charge_is_for_source_and_target(void)
 {
@@ -663,7 +669,7 @@ commit_charge_in_place_is_for_the_difference(void)
     CHECK(munmap(mapped, 2 * length) == 0 && is_near(committed(), before));
 }
 
-/* MAP_NORESERVE, which spans have: nothing is promised. */
+/* With MAP_NORESERVE, which spans have, nothing is charged. */
 static void
 commit_charge_without_reserve_is_none(void)
 {
@@ -676,7 +682,8 @@ commit_charge_without_reserve_is_none(void)
     CHECK(munmap(moved, new_length) == 0 && munmap(mapped, 2 * length) == 0);
 }
 
-/* ------------------------------------------ only the running kernel: a memory cgroup */
+/* ------------------------------------------ only the running kernel: a memory
+ * cgroup */
 
 static bool
 put(const char *folder, const char *name, const char *format, size_t number)
@@ -706,8 +713,8 @@ get(const char *folder, const char *name)
 
 static const char *const group = "/sys/fs/cgroup/memory/growbuf-remap";
 
-/* Return free addresses that do not lie within their 2 MiB as `source` does: if they did,
- * whole page tables would move. */
+/* Return free addresses whose offset in 2 MiB differs from that of `source`. With equal
+ * offsets the kernel would move whole page tables. */
 static char *
 find_target(const char *source, size_t length)
 {
@@ -716,9 +723,9 @@ find_target(const char *source, size_t length)
     return (uintptr_t)(target - source) % (2 * MIB) == 0 ? target + page : target;
 }
 
-/* A page in each 2 MiB, so that the target needs as many page tables as pages. The
- * group has memory for a half of them: the kernel has moved some pages when it fails,
- * and must move them back. */
+/* The source has one page in each 2 MiB, so that the target needs a page table for each
+ * page. The group has memory for half of these tables. So the kernel has moved some
+ * pages when it fails, and must move them back. */
 static void
 fail_in_the_midst(void)
 {
@@ -734,8 +741,8 @@ fail_in_the_midst(void)
     size_t nmappings = count_mappings(), before = committed();
     size_t used = get(group, "memory.usage_in_bytes");
     CHECK(put(group, "memory.limit_in_bytes", "%zu", used + NPAGES / 2 * page));
-    /* From here to the next limit no new memory is touched: the group would make the
-     * process wait for it. The alarm ends that. */
+    /* No new memory may be touched until the limit is higher, because the group would
+     * make the process wait for it. The alarm would end such a wait. */
     alarm(60);
     char *moved = remap(source, length, new_length, KEEP | FIXED, target);
     int error = errno;
@@ -755,7 +762,7 @@ fail_in_the_midst(void)
     }
 }
 
-/* The group must not kill its processes, which a group of version 2 always does. */
+/* This needs a group of version 1, which can be told not to kill its processes. */
 static void
 memory_cgroup_fails_a_move_in_the_midst(void)
 {
@@ -772,7 +779,8 @@ memory_cgroup_fails_a_move_in_the_midst(void)
     CHECK(rmdir(group) == 0);
 }
 
-/* -------------------------------------------------------------------------- the list */
+/* -------------------------------------------------------------------------- the
+ * list */
 
 static const struct statement {
     void (*test)(void);

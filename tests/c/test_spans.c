@@ -1,4 +1,5 @@
-/* Spans taken, given back and moved on each kernel, and the bounds of the pool. */
+/* Test on each kernel how spans are taken, given back and moved, and the bounds of the
+ * pool. */
 #include <errno.h>
 
 #include "fixture.h"
@@ -25,7 +26,7 @@ give(struct span *span)
     check_state();
 }
 
-/* The accessible bytes of a span that can be told from the struct. */
+/* How many bytes of a span must be accessible, as far as its struct says. */
 static size_t
 opened_nbytes(const struct span *span)
 {
@@ -33,7 +34,7 @@ opened_nbytes(const struct span *span)
                                 : span->length;
 }
 
-/* What is not dirty is zero, except for the tail. */
+/* Check that all bytes after the dirty ones are zero, except for the tail. */
 static void
 check_span(const struct span *span, size_t length)
 {
@@ -78,7 +79,8 @@ test_spans_take_fresh_is_zero_and_aligned(void)
     }
 }
 
-/* A span that cannot be cut keeps its length when it is cut, and is taken whole. */
+/* Where mappings cannot be cut, spans_cut() leaves the length of a span, and the next
+ * owner gets the whole span. */
 static void
 test_spans_on_whole_mappings_are_never_parts(void)
 {
@@ -96,8 +98,7 @@ test_spans_on_whole_mappings_are_never_parts(void)
     finish();
 }
 
-/* Accessible memory counts, so no more is opened than is needed, and a failure to open
- * leaves no span in use. */
+/* Where accessible memory is charged, no more is opened than is needed. */
 static void
 test_spans_in_steps_open_what_is_needed(void)
 {
@@ -115,8 +116,8 @@ test_spans_in_steps_open_what_is_needed(void)
     finish();
 }
 
-/* No call is tried twice, because the pool is empty: an error unless the call was only
- * advice. */
+/* The pool is empty, so no call is repeated. A call that fails is an error, unless it
+ * is only advice. */
 static void
 test_spans_take_in_steps_with_one_call_failing_leaves_none(void)
 {
@@ -156,7 +157,7 @@ test_spans_take_refused_is_an_error(void)
     finish();
 }
 
-/* As much of it as was asked for; less is below, among the pieces. */
+/* All dirty bytes are needed here. The tests "in pieces" below need only a part. */
 static void
 test_spans_take_gets_a_dirty_span_without_a_call(void)
 {
@@ -189,8 +190,8 @@ test_spans_take_leaves_a_dirty_span_that_is_too_short(void)
     finish();
 }
 
-/* Where it is faster to clear dirty pages than to fault pages in, a zeroed request may
- * get dirty ones; never where fresh pages cost less. */
+/* Below 32 MiB a request for zeros may get dirty pages, because clearing them is faster
+ * than page faults on fresh ones. From 32 MiB on fresh pages cost less. */
 static void
 test_spans_take_zeroed_gets_dirty_pages_below_32_mib_only(void)
 {
@@ -210,7 +211,7 @@ test_spans_take_zeroed_gets_dirty_pages_below_32_mib_only(void)
     }
 }
 
-/* A zero span is as good as a new one, of its own length only. */
+/* A zero span in the pool is taken like a new one, but only for its own length. */
 static void
 test_spans_take_gets_a_zero_span_of_its_length(void)
 {
@@ -227,7 +228,7 @@ test_spans_take_gets_a_zero_span_of_its_length(void)
     finish();
 }
 
-/* One for which huge pages were asked takes 2 MiB at the first byte. */
+/* In a span for which huge pages were requested the first byte takes 2 MiB. */
 static void
 test_spans_take_small_gets_no_zero_span_in_huge_pages(void)
 {
@@ -246,7 +247,7 @@ test_spans_take_small_gets_no_zero_span_in_huge_pages(void)
 
 /* ---------------------------------------------------------------------- in pieces */
 
-/* Put a span of `length` into the pool, all of which is dirty up to `dirty_end`. */
+/* Put one span of `length` into the pool, dirty up to `dirty_end`. */
 static char *
 keep_dirty(size_t length, size_t dirty_end)
 {
@@ -295,8 +296,8 @@ test_spans_take_gets_pieces_of_a_dirty_span(void)
     finish();
 }
 
-/* A store that needs less than 1 MiB gets a dirty span of 2 MiB in small pages, and no
- * part of another. */
+/* A store that needs less than 1 MiB gets a dirty span of 2 MiB in small pages, but no
+ * part of a longer span or of one in huge pages. */
 static void
 test_spans_take_small_gets_no_part_of_a_large_or_huge_span(void)
 {
@@ -318,7 +319,7 @@ test_spans_take_small_gets_no_part_of_a_large_or_huge_span(void)
     }
 }
 
-/* What is no more than was asked for goes as a whole, zeros at the end and all. */
+/* If no more is dirty than is needed, the whole span is taken, with its zeros. */
 static void
 test_spans_take_does_not_split_off_zeros(void)
 {
@@ -353,12 +354,12 @@ test_spans_grow_joins_the_dirty_span_after_it(void)
         CHECK(span.address == dirty && span.dirty_end == 4 * MIB - 1);
         CHECK(kept_nbytes() == 11 * MIB);
         check_span(&span, 4 * MIB);
-        /* Further than doubling, as far as is needed. */
+        /* More than twice the length, because more is needed. */
         CHECK(spans_grow(&span, 9 * MIB, 0, 2 * MIB - 1) == 0);
         CHECK(span.address == dirty && span.dirty_end == 10 * MIB - 1);
         CHECK(kept_nbytes() == 5 * MIB);
         check_span(&span, 10 * MIB);
-        /* All the rest, which is less than twice as much, zeros at the end and all. */
+        /* All the rest, with its zeros, although that is less than twice the length. */
         CHECK(spans_grow(&span, 16 * MIB, 0, 2 * MIB - 1) == 0);
         CHECK(span.address == dirty && span.dirty_end == 15 * MIB);
         check_span(&span, 16 * MIB);
@@ -371,7 +372,7 @@ test_spans_grow_joins_the_dirty_span_after_it(void)
     }
 }
 
-/* A joined piece is part of the span like any other when that moves at last. */
+/* When a span moves, the pieces that it has joined move with it. */
 static void
 test_spans_grow_moves_joined_pieces_along(void)
 {
@@ -399,7 +400,7 @@ test_spans_grow_moves_joined_pieces_along(void)
 
 enum obstacle { TOO_SHORT, ZERO, IN_USE, FIRST_IS_HUGE, NEXT_IS_HUGE, OBSTACLES };
 
-/* Make the two pieces after the first an obstacle. */
+/* Put an obstacle after the first piece, with the two pieces after it. */
 static void
 put_after(enum obstacle obstacle, struct span *first, struct span *others)
 {
@@ -445,7 +446,8 @@ test_spans_grow_leaves_what_it_cannot_join(void)
     }
 }
 
-/* Adjacent, but mapped one by one: other threads may map there too. */
+/* Spans that are adjacent but were mapped by different calls are not joined: between
+ * them other threads may map, too. */
 static void
 test_spans_grow_joins_no_other_mapping(void)
 {
@@ -467,7 +469,8 @@ test_spans_grow_joins_no_other_mapping(void)
     }
 }
 
-/* However many there were between: their numbers do not come round again. */
+/* Two adjacent spans are not joined, however many mappings were made between them:
+ * their numbers differ. */
 static void
 test_pool_new_mapping_numbers_do_not_repeat(void)
 {
@@ -488,7 +491,7 @@ test_pool_new_mapping_numbers_do_not_repeat(void)
     }
 }
 
-/* The source that a moved piece leaves is no neighbour any more. */
+/* The pages that a moved piece leaves behind do not join the pieces beside them. */
 static void
 test_pool_keep_of_moved_pieces_does_not_join(void)
 {
@@ -512,7 +515,8 @@ test_pool_keep_of_moved_pieces_does_not_join(void)
     }
 }
 
-/* Nor if it has moved to the end of the last piece: that is another mapping there.
+/* A piece that moves to the end of the last piece is another mapping, so it does not
+ * join.
  *
  *   |<- first ->|<- second ->|<- third ->|
  *                            |<- third ->|<------- first ------->|      */
@@ -539,7 +543,7 @@ test_pool_keep_of_a_piece_moved_to_the_end_does_not_join(void)
     }
 }
 
-/* Numbers from 0 to 23, each another order of four. */
+/* Set one of the 24 orders of 0 to 3, by its number. */
 static void
 set_order(int number, int *order)
 {
@@ -580,8 +584,10 @@ test_pool_keep_pieces_in_any_order_joins_them(void)
     }
 }
 
-/*   |dirty| zeros |<---- dirty ---->| zeros |      the zeros between count as dirty
- *   |dirty| zeros                           |      where nothing after it is */
+/* The zeros between dirty bytes count as dirty, those after the last one do not:
+ *
+ *   |dirty| zeros |<---- dirty ---->| zeros |
+ *   |dirty| zeros                           |     */
 static void
 test_pool_keep_joined_is_dirty_to_the_last_dirty_byte(void)
 {
@@ -605,8 +611,8 @@ test_pool_keep_joined_is_dirty_to_the_last_dirty_byte(void)
     }
 }
 
-/* Neighbours that together are over the limit stay apart: the older ones go, not all of
- * them. */
+/* Neighbours that together are over the limit are not joined: the older one is evicted,
+ * and the other one stays. */
 static void
 test_pool_keep_joins_no_more_than_the_limit(void)
 {
@@ -629,7 +635,8 @@ test_pool_keep_joins_no_more_than_the_limit(void)
 
 /* --------------------------------------------------------------------------- tails */
 
-/* Take a span of `length`, write all of it, and keep it from offset `from` on as a tail. */
+/* Take a span of `length`, write all of it, and make a tail of the bytes from `from`
+ * on. */
 static struct span
 take_with_tail(size_t length, size_t from)
 {
@@ -649,7 +656,7 @@ static void
 test_spans_cap_keeps_a_tail_that_comes_back(void)
 {
     size_t page = PAGE;
-    /* where it is cut off, up to where it is taken back, and what is dirty then */
+    /* where the tail begins, up to where it is taken back, and dirty_end after that */
     const size_t cases[][3] = {
         {page, 0, page - 1},
         {page, page - 1, page - 1},
@@ -686,7 +693,7 @@ test_spans_cap_keeps_a_tail_that_comes_back(void)
     }
 }
 
-/* An end in the middle of a page: the rest of the page is cleared. */
+/* If the bytes end in the middle of a page, the rest of the page is cleared. */
 static void
 test_spans_cap_within_a_page_clears_the_rest_of_it(void)
 {
@@ -714,8 +721,8 @@ test_spans_cap_within_a_page_clears_the_rest_of_it(void)
     }
 }
 
-/* Each of these sends a tail to the system: where it was, zeros are. Where memory is
- * locked it stays resident, and is cleared. */
+/* Evict a tail in one of five ways. Its memory goes back to the system and then reads
+ * as zero. Locked memory stays resident and is cleared. */
 static void
 evict_tail(int how)
 {
@@ -731,11 +738,11 @@ evict_tail(int how)
         kernel.now_ms += POOL_IDLE_MS + 1;
         pool_set_limit(POOL_NBYTES);
         break;
-    case 3: /* something newer leaves no room for it */
+    case 3: /* a newer entry takes up the limit */
         pool_set_limit(5 * MIB);
         keep_dirty(4 * MIB, 4 * MIB - 1);
         break;
-    default: /* to take something else is to use the pool */
+    default: /* taking another span uses the pool, which evicts idle entries */
         kernel.now_ms += POOL_IDLE_MS + 1;
         span = take(2 * MIB, 1, 1);
         give(&span);
@@ -765,7 +772,7 @@ test_pool_tail_evicted_reads_as_zero(void)
     }
 }
 
-/* Whatever does something else with the span has the tail back first. */
+/* Call a function that first takes the tail of the span back. */
 static void
 use_span_with_tail(int how, struct span *span)
 {
@@ -810,7 +817,7 @@ test_spans_functions_with_a_tail_keep_the_bytes(void)
     }
 }
 
-/* The front goes; the tail stays where it is. */
+/* Only the front of the span goes back; the tail stays in place. */
 static void
 test_spans_cut_front_leaves_the_tail(void)
 {
@@ -826,8 +833,8 @@ test_spans_cut_front_leaves_the_tail(void)
     finish();
 }
 
-/* What a store does not need of a dirty span that it takes is its tail, if that is 256 KiB
- * at least. */
+/* The dirty bytes of a taken span that are not needed become its tail, if they are 256
+ * KiB or more. */
 static void
 test_spans_take_keeps_what_is_not_needed_as_a_tail(void)
 {
@@ -850,7 +857,7 @@ test_spans_take_keeps_what_is_not_needed_as_a_tail(void)
     }
 }
 
-/* Of a tail over the limit of the pool the first part is kept, in whole pages. */
+/* Of a tail that is over the limit of the pool, the first pages are kept. */
 static void
 test_pool_keep_tail_over_the_limit_keeps_the_front(void)
 {
@@ -869,7 +876,7 @@ test_pool_keep_tail_over_the_limit_keeps_the_front(void)
     }
 }
 
-/* Many spans with tails: the oldest go, each of them once, and none of them is shown. */
+/* Of too many tails the oldest are evicted. Their spans must read as zero there. */
 static void
 test_pool_keep_tail_many_evict_the_oldest(void)
 {
@@ -895,7 +902,7 @@ test_pool_keep_tail_many_evict_the_oldest(void)
 static struct span from_elsewhere;
 static int (*fake_unmap)(void *, size_t);
 
-/* While one thread waits for the system, another gives a span back. */
+/* Unmap. Before that, another thread gives a span back, as may happen meanwhile. */
 static int
 unmap_meanwhile(void *address, size_t length)
 {
@@ -904,7 +911,7 @@ unmap_meanwhile(void *address, size_t length)
     return fake_unmap(address, length);
 }
 
-/* While one thread waits for the system, another lowers the limit. */
+/* Unmap. Before that, another thread lowers the limit. */
 static int
 lower_limit_meanwhile(void *address, size_t length)
 {
@@ -929,7 +936,7 @@ test_pool_keep_tail_with_the_limit_lowered_meanwhile_keeps_none(void)
     finish();
 }
 
-/* Where a helper thread may touch pages ahead there is no tail: they go to the system. */
+/* A span whose pages a helper thread may touch gets no tail: they go to the system. */
 static void
 test_spans_cap_of_touched_pages_gives_them_back(void)
 {
@@ -957,7 +964,7 @@ test_pool_idle_entries_are_evicted(void)
         spans[i] = take(2 * MIB, i < 2 ? 0 : MIB, 1);
     }
     const char *first = spans[0].address, *third = spans[2].address;
-    give(&spans[0]); /* a zero span goes like a dirty one */
+    give(&spans[0]); /* zero spans are evicted like dirty ones */
     kernel.now_ms = 5000 + POOL_IDLE_MS;
     give(&spans[1]);
     CHECK(pool_stats().nentries == 2);
@@ -968,13 +975,13 @@ test_pool_idle_entries_are_evicted(void)
     give(&spans[3]);
     CHECK(kernel_is_mapped(third, 2 * MIB) && pool_stats().nentries == 2);
     kernel.now_ms += 2 * POOL_IDLE_MS;
-    CHECK(pool_stats().nentries == 2); /* nothing has been done since */
+    CHECK(pool_stats().nentries == 2); /* the pool has not been used since */
     pool_set_limit(POOL_NBYTES);
     CHECK(pool_stats().nentries == 0 && kernel.nbytes == 0);
     finish();
 }
 
-/* To take another span is to use the pool, whether that is fresh or not. */
+/* Taking a span uses the pool, whether the span comes from the pool or is fresh. */
 static void
 test_spans_take_evicts_idle_entries(void)
 {
@@ -1000,7 +1007,7 @@ test_spans_take_evicts_idle_entries(void)
     }
 }
 
-/* A span that does not fit at all is a use of the pool like any other. */
+/* Giving a span that the pool cannot keep is a use of the pool, too. */
 static void
 test_pool_keep_too_large_evicts_idle_entries(void)
 {
@@ -1014,7 +1021,7 @@ test_pool_keep_too_large_evicts_idle_entries(void)
     finish();
 }
 
-/* What could not be kept anyway evicts no other entry. */
+/* A span that cannot be kept must not evict other entries. */
 static void
 test_pool_keep_too_large_leaves_the_others(void)
 {
@@ -1029,7 +1036,8 @@ test_pool_keep_too_large_leaves_the_others(void)
     finish();
 }
 
-/* Pages that a helper has touched past `dirty_end` are not among what is counted. */
+/* The pool does not count pages that a helper has touched past `dirty_end`. So these go
+ * back to the system. */
 static void
 test_spans_give_discards_pages_touched_ahead(void)
 {
@@ -1049,7 +1057,7 @@ test_spans_give_discards_pages_touched_ahead(void)
     finish();
 }
 
-/* Nor where a part of the span has gone since. */
+/* The same if a part of the span was given back after they were touched. */
 static void
 test_spans_give_discards_pages_touched_ahead_of_a_part(void)
 {
@@ -1078,7 +1086,7 @@ test_spans_give_discards_pages_touched_ahead_of_a_part(void)
     }
 }
 
-/* What is taken is in use again, and what comes back begins anew. */
+/* An entry that is taken and given back is as new as at first. */
 static void
 test_pool_entry_used_now_and_then_stays(void)
 {
@@ -1086,7 +1094,7 @@ test_pool_entry_used_now_and_then_stays(void)
     char *dirty = keep_dirty(4 * MIB, 3 * MIB);
     for (int i = 0; i < 10; i++) {
         kernel.now_ms += POOL_IDLE_MS;
-        struct span piece = take(2 * MIB, 0, 0); /* the rest of it is joined again */
+        struct span piece = take(2 * MIB, 0, 0); /* give() joins it with the rest */
         CHECK(piece.address == dirty && pool_stats().nentries == 1);
         give(&piece);
         CHECK(pool_stats().nentries == 1 && kept_nbytes() == 3 * MIB);
@@ -1099,7 +1107,7 @@ test_pool_entry_used_now_and_then_stays(void)
     finish();
 }
 
-/* The rest of a span that was split is as old as it was. */
+/* If a part of an entry is taken, the rest keeps the age of the entry. */
 static void
 test_pool_rest_of_a_split_span_keeps_its_age(void)
 {
@@ -1154,7 +1162,7 @@ test_pool_set_limit_evicts_the_oldest(void)
     pool_set_limit(30 * MIB);
     CHECK(pool_stats().nentries == 1 && kernel.nbytes == 20 * MIB);
     check_state();
-    pool_set_limit(200 * MIB); /* which brings nothing back */
+    pool_set_limit(200 * MIB); /* a higher limit brings no entry back */
     CHECK(pool_stats().nentries == 1);
     finish();
 }
@@ -1194,9 +1202,11 @@ test_pool_keep_meanwhile_counts_towards_the_limit(void)
     finish();
 }
 
-/* -------------------------------------------------------------------- what is offered */
+/* -------------------------------------------------------------------- what is
+ * offered */
 
-/* The memory of huge pages from 16 MiB on, once no store uses it; small pages never. */
+/* The pool offers the memory after the first 16 MiB of a span to the system
+ * (MADV_FREE), if the span is in huge pages. */
 static void
 test_pool_keep_offers_huge_pages_after_16_mib(void)
 {
@@ -1217,8 +1227,8 @@ test_pool_keep_offers_huge_pages_after_16_mib(void)
     }
 }
 
-/* Under pressure it reads as zero, and what comes before it is there; it can be taken in
- * pieces like any other. */
+/* If the system takes offered memory, it reads as zero; the bytes before it stay.
+ * Pieces of it can be taken like those of other spans. */
 static void
 test_spans_take_offered_memory_may_be_zero(void)
 {
@@ -1243,9 +1253,10 @@ test_spans_take_offered_memory_may_be_zero(void)
     }
 }
 
-/* ----------------------------------------------------------------- small pages, huge */
+/* ----------------------------------------------------------------- small pages,
+ * huge */
 
-/* Where the system may give huge pages unasked, a small span asks for small ones. */
+/* If the system may use huge pages unasked, a small span requests small ones. */
 static void
 test_spans_take_fresh_asks_for_small_pages(void)
 {
@@ -1268,7 +1279,7 @@ test_spans_take_fresh_asks_for_small_pages(void)
     }
 }
 
-/* It is only advice. */
+/* Advice that fails is no error. */
 static void
 test_spans_take_with_advice_refused_succeeds(void)
 {
@@ -1345,7 +1356,7 @@ test_pool_keep_over_the_limit_keeps_the_front(void)
     CHECK(pool_stats().nbytes <= POOL_NBYTES);
     CHECK(kernel_is_mapped(address, POOL_NBYTES));
     CHECK(kernel.nbytes == POOL_NBYTES);
-    struct span span = take(POOL_NBYTES, 0, 0); /* less would be a piece */
+    struct span span = take(POOL_NBYTES, 0, 0); /* a smaller request gets a piece */
     CHECK(span.address == address && span.dirty_end == POOL_NBYTES - 1);
     CHECK(span.address[span.dirty_end] == 0);
     give(&span);
@@ -1410,8 +1421,8 @@ test_spans_take_without_space_empties_the_pool(void)
     finish();
 }
 
-/* Dirty spans of 2 MiB that were never cut are a stack: the newest is taken, whatever is
- * needed of it, and the oldest goes. */
+/* Dirty spans of 2 MiB that were never cut are a stack. The newest one is taken,
+ * however much of it is needed. The oldest one is evicted first. */
 static void
 test_spans_take_of_2_mib_gets_the_newest(void)
 {
@@ -1435,7 +1446,7 @@ test_spans_take_of_2_mib_gets_the_newest(void)
     finish();
 }
 
-/* A small span that is not dirty so far is not taken for one that must be. */
+/* A request for a span with many dirty bytes must not get one that has fewer. */
 static void
 test_pool_take_dirty_gets_no_span_that_is_less_dirty(void)
 {
@@ -1452,7 +1463,8 @@ test_pool_take_dirty_gets_no_span_that_is_less_dirty(void)
     }
 }
 
-/* More of them come and go than there is room for: their place in the table moves on. */
+/* The slots in use move along the table. At its end they are moved back to its
+ * start. */
 static void
 test_pool_keep_of_thousands_of_small_spans_in_turn_keeps_the_newest(void)
 {
@@ -1475,7 +1487,8 @@ test_pool_keep_of_thousands_of_small_spans_in_turn_keeps_the_newest(void)
     finish();
 }
 
-/* ------------------------------------------------------------------- cut and discard */
+/* ------------------------------------------------------------------- cut and
+ * discard */
 
 static void
 test_spans_cut_gives_the_end_back(void)
@@ -1488,7 +1501,7 @@ test_spans_cut_gives_the_end_back(void)
     CHECK(kernel.nbytes == 4 * MIB && span.dirty_end == 4 * MIB - 1);
     CHECK(is_filled(span.address, 4 * MIB - 1, 1));
     check_span(&span, 4 * MIB);
-    span.dirty_end = MIB; /* what is next is zero by then */
+    span.dirty_end = MIB; /* the bytes after it are zero after the next line */
     memset(span.address + MIB, 0, 3 * MIB);
     spans_cut(&span, 2 * MIB);
     CHECK(span.dirty_end == MIB);
@@ -1518,7 +1531,7 @@ test_spans_discard_leaves_zeros_and_no_memory(void)
 
 /* ------------------------------------------------------------------------- growing */
 
-/* Grow from 2 MiB to 16 and see after each step that the bytes in use are there. */
+/* Grow from 2 MiB to 16 MiB, and check the bytes in use after each step. */
 static void
 grow_and_check(void)
 {
@@ -1598,8 +1611,10 @@ test_spans_grow_keeps_the_source_mapped_for_others(void)
     }
 }
 
-/*   first   2 -> 4 -> 8        leaves sources of 2 and 4 MiB
- *   second  2 -> 4             moves onto the one of 4 */
+/* In MiB:
+ *
+ *   first   2 -> 4 -> 8        leaves sources of 2 and 4
+ *   second  2 -> 4             moves onto the source of 4 */
 static void
 test_spans_grow_moves_onto_a_source_of_its_length(void)
 {
@@ -1620,7 +1635,7 @@ test_spans_grow_moves_onto_a_source_of_its_length(void)
     finish();
 }
 
-/* What grows in place has no source to leave: the pool must not get it. */
+/* A span that grows in place leaves no source, so the pool must not get one. */
 static void
 test_spans_grow_in_place_leaves_one_owner(void)
 {
@@ -1666,8 +1681,8 @@ test_spans_grow_past_the_maximum_changes_nothing(void)
     }
 }
 
-/* Nothing was refused, so the pool gives nothing up; nor is what comes after it taken
- * where that is another mapping. */
+/* The pool keeps its entries as long as no call is refused. A span does not grow over
+ * an entry after it that is another mapping. */
 static void
 test_spans_grow_leaves_other_dirty_spans_in_the_pool(void)
 {
@@ -1683,9 +1698,10 @@ test_spans_grow_leaves_other_dirty_spans_in_the_pool(void)
     }
 }
 
-/* ---------------------------------------------------------- growing into dirty pages */
+/* ---------------------------------------------------------- growing into dirty
+ * pages */
 
-/* A span of 2 MiB whose bytes [from, to) are in use, and a dirty one in the pool. */
+/* Return a span with `to` bytes in use, and put a dirty one of 10 MiB into the pool. */
 static struct span
 prepare_to_grow(enum kernel_kind kind, size_t to, size_t dirty_end, char **dirty)
 {
@@ -1704,11 +1720,11 @@ test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
         char *dirty;
         bool touched = i % 2;
         if (touched && i / 2 == KERNEL_WHOLE) {
-            continue; /* it has no helper */
+            continue; /* there is no helper thread on it */
         }
         struct span span = prepare_to_grow(i / 2, 2 * MIB - 1, 10 * MIB - 1, &dirty);
         char *source = span.address;
-        if (touched) { /* what the helper touched is not kept with the source */
+        if (touched) { /* pages that the helper touched must not stay in the source */
             span.dirty_end = MIB;
             (void)pages_populate(source, 2 * MIB);
             span.touched = true;
@@ -1737,7 +1753,8 @@ test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
     }
 }
 
-/* Not more than 2 MiB, nor into a span that is not dirty as far as is needed. */
+/* More than 2 MiB are not copied, and none into a span with fewer dirty bytes than are
+ * needed. */
 static void
 test_spans_grow_copies_no_more_and_into_no_other(void)
 {
@@ -1760,7 +1777,7 @@ test_spans_grow_copies_no_more_and_into_no_other(void)
 
 /* ---------------------------------------------------------------------- adversities */
 
-/* Another owner maps where the pages were to go: they go elsewhere. */
+/* If another owner has mapped at the target, the pages move to other addresses. */
 static void
 test_spans_grow_with_its_target_taken_moves_elsewhere(void)
 {
@@ -1775,9 +1792,9 @@ test_spans_grow_with_its_target_taken_moves_elsewhere(void)
     finish();
 }
 
-/* The program has told a part of a span something else, as mlock() does. The span is two
- * mappings, and no call moves both. A target has been unmapped before the kernel sees
- * that, and another owner may have mapped there: that stays. */
+/* If the program changes a part of a span, as mlock() does, the span is two mappings,
+ * and no call moves both. The kernel notices that only after it has unmapped the
+ * target. Another owner may have mapped there by then, and that mapping must stay. */
 static void
 test_spans_grow_of_two_mappings_copies(void)
 {
@@ -1801,10 +1818,12 @@ test_spans_grow_of_two_mappings_copies(void)
     }
 }
 
-/*   the limit holds        the span of 16 MiB and
- *   32 MiB more            twice as much: as ever
- *   4, 2 MiB               an eighth ahead, or what is needed: without a target
- *   1 MiB                  nothing, and the span is unchanged */
+/* Grow a span of 16 MiB when only so much address space is left:
+ *
+ *   32 MiB     it doubles, as usual
+ *   4 MiB      it grows by an eighth, without a target
+ *   2 MiB      it grows by what is needed, without a target
+ *   1 MiB      it cannot grow, and is unchanged */
 static void
 test_spans_grow_without_space_takes_short_steps(void)
 {
@@ -1871,10 +1890,10 @@ test_spans_cut_refused_leaves_no_memory(void)
     finish();
 }
 
-/* Grow a span in a kernel with some in the pool while the `n`th call fails. `late` is
- * what kernel.late is; `pieces`: it is a piece and first grows over the next. What is
- * old is given back on the way, and something large offered. It has too many bytes to
- * copy them into a dirty span. */
+/* Grow a span while the `n`th call fails. `late` is the value of kernel.late. If
+ * `pieces` is true, the span is a piece that first grows over the next piece. The pool
+ * has entries, of which it gives back the old ones and offers the memory of a large
+ * one. The span has too many bytes to copy them into a dirty span. */
 static bool
 grow_with_failure(enum kernel_kind kind, size_t n, bool late, bool pieces)
 {
@@ -1899,7 +1918,7 @@ grow_with_failure(enum kernel_kind kind, size_t n, bool late, bool pieces)
     kernel.late = late;
     kernel_fail(n, ENOMEM);
     CHECK(!pieces || spans_grow(&span, 2 * MIB + 1, 0, 2 * MIB - 1) == 0);
-    CHECK(kernel.nfailed == 0); /* that was no call at all */
+    CHECK(kernel.nfailed == 0); /* so far there was no call */
     fill(span.address, used, 1);
     span.dirty_end = used;
     give(&large);
@@ -1932,7 +1951,8 @@ test_spans_grow_with_one_call_failing_succeeds(void)
     }
 }
 
-/* Every call from the `n`th on fails: an error, and all bytes; later it works. */
+/* Grow a span while every call from the `n`th on fails. That may be an error, but the
+ * bytes are unchanged, and growing succeeds when no call fails. */
 static bool
 grow_in_outage(enum kernel_kind kind, size_t n)
 {
@@ -1967,8 +1987,10 @@ test_spans_grow_in_an_outage_is_an_error_only(void)
 
 /* ---------------------------------------------------------------------- extracting */
 
-/*   span       |<-1->|<--from..to-->|<-- rest -->|
- *   extracted  |<-1->|<--from..to-->|              and where it was there is nothing
+/* Extract [from, to) of a span. Afterwards that range of the span is zero.
+ *
+ *   span       |<-1->|<--from..to-->|<-- rest -->|
+ *   extracted  |<-1->|<--from..to-->|
  */
 static void
 extract(enum kernel_kind kind, size_t from, size_t to, size_t end)
@@ -2023,7 +2045,7 @@ test_spans_extract_leaves_the_rest_where_it_was(void)
     }
 }
 
-/* On a kernel of 2014 the source would stay, but what does not grow does not move. */
+/* The kernel of 2014 would keep the source, but it does not move at equal lengths. */
 static void
 test_spans_extract_below_dontunmap_is_not_supported(void)
 {
@@ -2038,8 +2060,8 @@ test_spans_extract_below_dontunmap_is_not_supported(void)
     }
 }
 
-/* Whichever call fails, a span is unchanged and nothing is lost; except that the pages go
- * elsewhere where the target could not be freed. */
+/* If a call fails, the span is unchanged and nothing is lost. The second call only
+ * frees the target: if it fails, the pages move to other addresses. */
 static void
 test_spans_extract_failing_changes_nothing(void)
 {
@@ -2110,8 +2132,8 @@ write_reserved(struct span *span, size_t nbytes, uint64_t seed)
     fill(span->address, nbytes, seed);
 }
 
-/* A tail that ends where the accessible part of a reservation does: what comes after it is
- * opened before it is used.
+/* If a tail ends where the accessible part of a reservation ends, the pages after it
+ * must be opened before they are used.
  *
  *   |<-- dirty -->|<--------- tail -------->|<--- not open yet --->|
  *                                           2 MiB                       */
@@ -2139,8 +2161,8 @@ test_spans_prepare_after_a_tail_at_the_border_opens_more(void)
     }
 }
 
-/* What comes back is present, and the helper thread is not sent over a tail, which the
- * pool may give back meanwhile. */
+/* The pages of a tail are present, so no prefault is needed. The helper thread must not
+ * touch a tail, because the pool may give it back meanwhile. */
 static void
 test_spans_prepare_with_a_tail_asks_for_no_prefault(void)
 {
@@ -2186,8 +2208,8 @@ test_spans_reserve_takes_no_memory(void)
     }
 }
 
-/* The address space for a limit: twice as much, since the headroom may be as long as what
- * is in use. Up to about 1 MiB that is one open mapping of 2 MiB. */
+/* A limit takes twice as much address space, since the headroom may be as long as the
+ * bytes in use. Up to a limit of about 1 MiB that is one open mapping of 2 MiB. */
 static void
 test_spans_reserve_below_1_mib_takes_one_mapping(void)
 {
@@ -2211,7 +2233,7 @@ test_spans_reserve_below_1_mib_takes_one_mapping(void)
     }
 }
 
-/* Without the advice it costs more, but that is no reason to fail. */
+/* Advice that fails is no error, although it costs more memory or time. */
 static void
 test_spans_reserve_with_advice_refused_succeeds(void)
 {
@@ -2240,7 +2262,7 @@ test_spans_reserve_refused_is_an_error_and_leaves_nothing(void)
     CHECK(spans_reserve(3 * MIB, &span) == ENOMEM && pool_stats().live == 0);
     CHECK(spans_reserve(SPAN_MAX_LIMIT + 1, &span) == ENOMEM);
     CHECK(spans_reserve(SIZE_MAX, &span) == ENOMEM);
-    for (size_t n = 1; n <= 4; n++) { /* map, hide and open; the fourth is advice */
+    for (size_t n = 1; n <= 4; n++) { /* map, hide, open, advise; two may fail */
         size_t nfailed = kernel.nfailed;
         kernel_fail(n, EAGAIN);
         int error = spans_reserve(MIB, &span);
@@ -2255,7 +2277,7 @@ test_spans_reserve_refused_is_an_error_and_leaves_nothing(void)
     finish();
 }
 
-/* Where address space is short, what the pool keeps goes first: reservations too. */
+/* If address space is short, the pool gives its entries back, also reservations. */
 static void
 test_spans_reserve_without_space_empties_the_pool(void)
 {
@@ -2277,7 +2299,8 @@ test_spans_reserve_without_space_empties_the_pool(void)
     finish();
 }
 
-/* The same where no mapping is left, when a reservation is opened further. */
+/* If opening more of a reservation fails, the pool gives its entries back, and the call
+ * is repeated. */
 static void
 test_spans_prepare_refused_tries_without_the_pool(void)
 {
@@ -2299,7 +2322,8 @@ test_spans_prepare_refused_tries_without_the_pool(void)
     finish();
 }
 
-/* Dirty pages of a reservation that is dropped are the tail of the next one. */
+/* A new reservation of the same length gets one from the pool. The dirty pages of that
+ * are its tail. */
 static void
 test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail(void)
 {
@@ -2330,7 +2354,7 @@ test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail(void)
     }
 }
 
-/* A reservation is never part of a span, or taken as one. */
+/* A request for a span never gets a reservation of the pool, or a part of it. */
 static void
 test_spans_take_gets_no_reservation(void)
 {
@@ -2351,7 +2375,7 @@ test_spans_take_gets_no_reservation(void)
 }
 
 static void
-test_pool_keep_evicts_the_oldest_of_nine_reservations(void)
+test_pool_keep_evicts_the_oldest_of_too_many_reservations(void)
 {
     enum { MORE = POOL_MAX_RESERVATIONS + 3 };
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -2371,7 +2395,7 @@ test_pool_keep_evicts_the_oldest_of_nine_reservations(void)
     finish();
 }
 
-/* One that another thread gives back meanwhile counts. */
+/* A reservation that another thread gives back during an unmap is counted. */
 static void
 test_pool_keep_reservation_meanwhile_counts(void)
 {
@@ -2394,7 +2418,8 @@ test_pool_keep_reservation_meanwhile_counts(void)
     finish();
 }
 
-/* Of one that is dirty over the limit of the pool the front stays dirty. */
+/* If more of a reservation is dirty than the limit of the pool, only its front stays
+ * dirty. */
 static void
 test_pool_keep_reservation_over_the_limit_keeps_less_memory(void)
 {
@@ -2512,7 +2537,7 @@ main(void)
     RUN(test_spans_prepare_refused_tries_without_the_pool);
     RUN(test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail);
     RUN(test_spans_take_gets_no_reservation);
-    RUN(test_pool_keep_evicts_the_oldest_of_nine_reservations);
+    RUN(test_pool_keep_evicts_the_oldest_of_too_many_reservations);
     RUN(test_pool_keep_reservation_meanwhile_counts);
     RUN(test_pool_keep_reservation_over_the_limit_keeps_less_memory);
     RUN(test_spans_take_of_2_mib_gets_the_newest);

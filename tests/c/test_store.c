@@ -1,5 +1,5 @@
-/* What a store promises about its bytes, its memory and its calls; and random work on
- * several stores at once beside a model.
+/* Test what a store promises about its bytes, its memory and its calls. Then compare
+ * several stores with models after random actions.
  *
  *     test_store [SEED]        the seed of a failure, as printed
  */
@@ -13,7 +13,7 @@
 
 static uint64_t seed;
 
-/* Memory, not address space, that a store takes up. */
+/* The resident memory of a store, in bytes. */
 static size_t
 resident(const struct store *store)
 {
@@ -60,7 +60,8 @@ test_store_grown_and_shrunk_leaves_the_heap_and_returns(void)
         model_init(&model, 4 * MIB);
         while (model.length < 3 * MIB) {
             CHECK(model_append(&model, 10001) == 0);
-            /* A block is used up first, and that may be a quarter too long. */
+            /* A store leaves the heap when its block is full, which may be a quarter
+             * longer than needed. */
             bool may_be = has_spans && model.length + 1 >= GROWTH_SPAN_MIN;
             bool must_be = may_be && model.length > GROWTH_SPAN_MIN / 4 * 5 + 100;
             bool is = store_kind(&model.store) == STORE_SPAN;
@@ -76,7 +77,7 @@ test_store_grown_and_shrunk_leaves_the_heap_and_returns(void)
     }
 }
 
-/* Between the two thresholds a store stays where it is. */
+/* Between the two thresholds a store stays in its span. */
 static void
 test_store_length_that_swings_does_not_copy(void)
 {
@@ -112,7 +113,7 @@ test_store_small_has_a_block_of_its_length(void)
     finish();
 }
 
-/* Where there are no pages to move, a block is never more than thrice too long. */
+/* On the heap rung a block has at most three times the bytes that are in use. */
 static void
 test_store_splice_on_the_heap_shrinks_the_block(void)
 {
@@ -174,10 +175,11 @@ test_store_splice_moves_the_shorter_side(void)
     finish();
 }
 
-/*   |<-- deleted -->|<-------- window -------->|        its own length at most
+/* The deleted bytes are at most as long as the window. So a store copies at most one
+ * byte for each deleted byte. It takes the memory of at most two windows and an eighth
+ * that is made ready ahead; in a heap block, of a quarter more.
  *
- * so that a byte is copied at most for each that was deleted, and memory is bounded: by
- * two windows and an eighth made ready ahead; in a heap block by a quarter more. */
+ *   |<-- deleted -->|<-------- window -------->|     */
 static void
 slide_window(enum kernel_kind kind, size_t window, size_t piece)
 {
@@ -201,7 +203,7 @@ slide_window(enum kernel_kind kind, size_t window, size_t piece)
               resident(&store) <= store_nbytes(&store) + page);
     }
     copied = pool_stats().copied_nbytes - copied;
-    /* Moves in the heap are not counted. */
+    /* Copies within the heap are not counted. */
     CHECK(store_kind(&store) == STORE_SPAN ? copied <= deleted && copied > deleted / 2
                                            : copied == 0);
     store_free(&store);
@@ -219,7 +221,8 @@ test_store_window_slides_within_twice_its_length(void)
     }
 }
 
-/* The headroom is as long as what is in use: growing would close it. */
+/* The headroom is as long as the bytes in use, so growing would move them to the
+ * front. */
 static void
 test_store_append_within_tailroom_copies_nothing(void)
 {
@@ -238,8 +241,8 @@ test_store_append_within_tailroom_copies_nothing(void)
 
 /* ----------------------------------------------------------------------- memory */
 
-/* What a store does not need is its tail, within the limit of the pool: the rest of its
- * memory goes back to the system at once, and the tail with the next pool_drain. */
+/* The memory that a shrunk store does not need becomes its tail, up to the limit of the
+ * pool. The rest goes back to the system at once, and the tail with pool_drain(). */
 static void
 test_store_splice_shrinking_leaves_no_more_than_a_tail(void)
 {
@@ -282,7 +285,7 @@ test_store_trim_keeps_what_is_in_use(void)
           model.store.memory.length == 4 * MIB);
     CHECK(store_nbytes(&model.store) <= 3 * MIB + 2 * pages_facts.page_nbytes);
     model_trim(&model);
-    /* The bytes before the first and the NUL take a page more. */
+    /* With the GROWTH_FRONT bytes before them and the NUL, 4 MiB need a span of 6. */
     CHECK(model_splice(&model, 0, 0, 4 * MIB - model.length) == 0);
     model_trim(&model);
     CHECK(model.store.memory.length == 6 * MIB);
@@ -368,8 +371,8 @@ test_store_append_zeros_on_fresh_pages_touches_none(void)
     }
 }
 
-/* Below 32 MiB dirty memory is cleared, which is faster than to fault pages in; from there
- * on fresh pages are taken, of which only those that are written take memory. */
+/* Below 32 MiB dirty memory is cleared, which is faster than page faults. From 32 MiB
+ * on fresh pages are taken, of which only the written ones take memory. */
 static void
 test_store_append_zeros_takes_dirty_pages_below_32_mib(void)
 {
@@ -404,10 +407,10 @@ test_store_append_zeros_on_used_memory_are_zero(void)
         model_init(&model, 8 * MIB);
         CHECK(model_append(&model, 3 * MIB) == 0);
         model_scribble(&model);
-        model_clear(&model); /* to the pool, dirty */
+        model_clear(&model); /* the dirty span goes to the pool */
         CHECK(model_append_zeros(&model, MIB) == 0);
         model_clear(&model);
-        CHECK(model_append(&model, 300 * KIB) == 0); /* in the dirty one */
+        CHECK(model_append(&model, 300 * KIB) == 0); /* takes the dirty span */
         model_scribble(&model);
         CHECK(model_append_zeros(&model, MIB) == 0);
         CHECK(model_append_zeros(&model, 5 * MIB) == 0);
@@ -418,8 +421,8 @@ test_store_append_zeros_on_used_memory_are_zero(void)
     }
 }
 
-/* Over a tail that is there, one that was evicted, one of which a part is back, and one
- * that cannot be given back. */
+/* Append zeros over a tail: kept or evicted, whole or with a part taken back, in memory
+ * that is locked or not. */
 static void
 test_store_append_zeros_over_a_tail_shows_no_old_byte(void)
 {
@@ -474,7 +477,8 @@ test_store_built_again_makes_no_call(void)
     finish();
 }
 
-/* It is in a span of 2 MiB while it is small, and copies itself once into the dirty one. */
+/* A small store is in a span of 2 MiB. When that is full, its bytes are copied once to
+ * the dirty span. */
 static void
 test_store_grown_again_makes_no_call_from_2_mib_on(void)
 {
@@ -502,7 +506,7 @@ test_store_grown_again_makes_no_call_from_2_mib_on(void)
     }
 }
 
-/* Memory, not address space, of all stores. */
+/* The resident memory of all stores, in bytes. */
 static size_t
 all_resident(const struct store *stores, size_t nstores)
 {
@@ -513,7 +517,8 @@ all_resident(const struct store *stores, size_t nstores)
     return nbytes;
 }
 
-/* Make a store of few bytes that has more capacity: none, from the start, or in steps. */
+/* Make a store of few bytes. `how`: 0 without more capacity, 1 with more from the
+ * start, 2 with more in steps. */
 static void
 make_small(struct store *store, size_t nbytes, int how)
 {
@@ -525,8 +530,7 @@ make_small(struct store *store, size_t nbytes, int how)
     CHECK(how != 2 || store_reserve(store, 5 * MIB) == 0);
 }
 
-/* Each time the pool is full again of what was dropped, one more small store is made, and
- * stays. */
+/* Fill the pool and make a small store, many times. The small stores are kept. */
 static void
 hold_small_stores(enum kernel_kind kind, int how, size_t nbytes)
 {
@@ -554,7 +558,7 @@ hold_small_stores(enum kernel_kind kind, int how, size_t nbytes)
     finish();
 }
 
-/* The pool counts the memory that they do not use, and gives it back. */
+/* The pool counts the memory that small stores do not use, and can give it back. */
 static void
 test_store_many_small_hold_no_more_than_the_pool_limit(void)
 {
@@ -566,7 +570,8 @@ test_store_many_small_hold_no_more_than_the_pool_limit(void)
 
 /* --------------------------------------------------------------------- huge pages */
 
-/* Asked for whole spans from 4 MiB on; and they still move as one. */
+/* From 4 MiB on huge pages are requested for the whole span, which still moves at
+ * once. */
 static void
 test_store_asks_for_huge_pages_from_4_mib(void)
 {
@@ -595,7 +600,7 @@ test_store_large_without_huge_pages_populates(void)
     pages_facts.huge = PAGES_HUGE_NEVER;
     struct store store;
     store_init(&store);
-    append(&store, 17 * MIB); /* the first bytes: most stores never grow */
+    append(&store, 17 * MIB); /* nothing ahead: most stores do not grow again */
     CHECK(!store.memory.huge);
     CHECK(store.memory.dirty_end == 17 * MIB + pages_facts.page_nbytes - 1);
     CHECK(resident(&store) >= store.memory.dirty_end); /* before they are written */
@@ -609,7 +614,8 @@ test_store_large_without_huge_pages_populates(void)
     finish();
 }
 
-/* Below 4 MiB a store would spend too large a part of a huge page on its last byte. */
+/* Below 4 MiB the unused rest of the last huge page would be a large part of a
+ * store. */
 static void
 test_store_small_asks_for_small_pages_where_huge_come_unasked(void)
 {
@@ -635,7 +641,7 @@ test_store_small_asks_for_small_pages_where_huge_come_unasked(void)
     }
 }
 
-/* What the pool has may turn into zeros: the next owner writes it anyway. */
+/* Memory of the pool may turn into zeros. That does not matter to its next owner. */
 static void
 test_store_on_offered_memory_keeps_its_bytes(void)
 {
@@ -663,7 +669,8 @@ test_store_on_offered_memory_keeps_its_bytes(void)
     }
 }
 
-/* --------------------------------------------------------------------- odds and ends */
+/* --------------------------------------------------------------------- odds and
+ * ends */
 
 static void
 test_store_lengths_past_the_maximum_are_refused(void)
@@ -763,13 +770,14 @@ test_check_reports_each_fault(void)
 
 enum { NSTORES = 4, MOST = 40 << 20 };
 
-/* Up to this length a store grows or shrinks for some time, about every threshold. */
+/* For some time a store grows or shrinks towards one of these lengths, which are near
+ * all thresholds. */
 static const size_t aims[] = {
     0,         10,         1000,    20 * 1024,     40 * 1024, 70 * 1024,
     80 * 1024, 270 * 1024, 1 << 20, (2 << 20) - 1, 3 << 20,   5 << 20,
 };
 
-/* Seldom, since each step on it takes long. */
+/* These are rare, because each action on so long a store takes long. */
 static const size_t large_aims[] = {15 << 20, (16 << 20) + 1, 24 << 20};
 
 static size_t
@@ -785,7 +793,7 @@ choose_aim(uint64_t *state)
                                  : aims[below(state, sizeof aims / sizeof *aims)];
 }
 
-/* A length that brings the store nearer to its aim, mostly. */
+/* Return how many bytes to add: mostly some that bring the store nearer to its aim. */
 static size_t
 some_more(uint64_t *state, const struct model *model, size_t aim)
 {
@@ -836,7 +844,7 @@ random_action(uint64_t *state, struct model *model, size_t aim)
     }
 }
 
-/* Let a store that holds nothing begin again, maybe as one with a limit. */
+/* Empty a store and perhaps give it a limit. */
 static int
 random_begin(uint64_t *state, struct model *model)
 {
@@ -848,7 +856,7 @@ random_begin(uint64_t *state, struct model *model)
     return error == ENOTSUP && pages_facts.rung == PAGES_HEAP ? 0 : error;
 }
 
-/* Take from one store what another has from then on. */
+/* Empty `taken` and move the first bytes of a store to it, if that is possible. */
 static int
 random_take(uint64_t *state, struct model *model, struct model *taken)
 {
@@ -860,8 +868,8 @@ random_take(uint64_t *state, struct model *model, struct model *taken)
     return can ? error : 0;
 }
 
-/* Time passes, memory is short or locked or neither, and the limit of the pool changes.
- * Return that. */
+/* Let time pass, change whether memory is short or locked, and perhaps change the limit
+ * of the pool. Return that limit. */
 static size_t
 random_weather(uint64_t *state, size_t pool_limit)
 {
@@ -930,7 +938,8 @@ test_store_random_work_keeps_every_byte(void)
     work_at_random(KERNEL_MAINLINE, PAGES_HEAP, &state);
 }
 
-/* From the first argument, else from the clock: not zero, which makes no numbers. */
+/* Return the first argument, or a number from the clock. The seed must not be zero,
+ * because xorshift would return only zeros. */
 static uint64_t
 choose_seed(int argc, char **argv)
 {

@@ -1,5 +1,6 @@
-/* Several threads at once on the kernel that runs this, each with spans and stores of
- * its own and one pool between them; meant for -fsanitize=thread, and right without.
+/* Several threads work on the running kernel. Each has spans and stores of its own, and
+ * all share the pool. The test is meant for -fsanitize=thread, but also works without
+ * it.
  *
  *     test_threads [SEED]      the seed of a failure, as printed
  */
@@ -18,7 +19,7 @@ enum { NTHREADS = 4, NROUNDS = 80, NHELD = 3 };
 
 #define LIMIT (24 * MIB)
 
-/* What a thread has in its hands: all bytes in use were made by `seed`. */
+/* What a thread owns. fill() has made all bytes in use, with this seed. */
 struct held_span {
     struct span span;
     size_t used;
@@ -43,7 +44,7 @@ below(struct worker *worker, size_t limit)
     return next_random(&worker->state) % limit;
 }
 
-/* Note the first thing that is wrong; a thread must not end the program. */
+/* Keep the first failure of a worker. A thread must not end the program. */
 static void
 expect(struct worker *worker, bool holds, const char *what)
 {
@@ -66,7 +67,7 @@ write_span(struct worker *worker, struct held_span *held, size_t used)
     }
 }
 
-/* After what is dirty all is zero, up to the tail. */
+/* Check the bytes of a span. From the dirty ones to the tail all bytes must be zero. */
 static void
 check_span(struct worker *worker, const struct held_span *held)
 {
@@ -111,7 +112,7 @@ grow_span(struct worker *worker, struct held_span *held)
     }
 }
 
-/* Cut what is in use off, so that the rest is a tail, which another thread may evict. */
+/* Use fewer bytes, so that the rest becomes a tail, which another thread may evict. */
 static void
 cap_span(struct worker *worker, struct held_span *held)
 {
@@ -173,7 +174,7 @@ work_on_a_store(struct worker *worker, struct held_store *held)
     switch (length > 6 * MIB ? 1 : below(worker, 9)) {
     case 0:
         store_free(store);
-        if (below(worker, 2) == 0) { /* one that never moves, where there are any */
+        if (below(worker, 2) == 0) { /* with a limit, if that is supported */
             (void)store_set_limit(store, 7 * MIB + below(worker, 5 * MIB));
         }
         break;
@@ -183,7 +184,7 @@ work_on_a_store(struct worker *worker, struct held_store *held)
     case 2:
         store_trim(store);
         break;
-    case 3: /* what is removed becomes a tail */
+    case 3: /* the removed bytes become a tail */
     case 4:
         error =
             store_splice(store, below(worker, 2) ? 0 : length / 8, length / 8 * 7, 0);
@@ -207,7 +208,8 @@ work_on_a_store(struct worker *worker, struct held_store *held)
 
 /* ---------------------------------------------------------------------- the threads */
 
-/* What concerns the pool as a whole; its counts are looked at in the midst of it all. */
+/* Drain the pool or change its limit, and check its counts while other threads use
+ * it. */
 static void
 work_on_the_pool(struct worker *worker)
 {
@@ -255,7 +257,7 @@ work(void *data)
 
 static uint64_t seed;
 
-/* As under mlockall: memory cannot be given back by advice. */
+/* Fail as under mlockall(): advice cannot give memory back. */
 static int
 advise_locked(void *address, size_t length, int advice)
 {
@@ -306,25 +308,26 @@ test_threads_share_the_pool(void)
     }
 }
 
-/* Where what is evicted must be cleared, while its owner writes next to it. */
+/* In locked memory an evicted tail is cleared, while its owner may write next to it. */
 static void
 test_threads_in_locked_memory_share_the_pool(void)
 {
     work_together(ANY_RUNG, true);
 }
 
-/* With a helper thread, too, that touches pages ahead of each writer. */
+/* A helper thread touches pages ahead of each writer. */
 static void
 test_threads_with_the_helper_share_the_pool(void)
 {
     store_prefault = true;
     work_together(ANY_RUNG, false);
     store_prefault = false;
-    prefault_before_fork(); /* ends it: a thread that is not joined is a leak */
+    prefault_before_fork(); /* joins the helper, or a sanitizer reports a leak */
     prefault_after_fork();
 }
 
-/* From the first argument, else from the clock: odd, so that no state is zero. */
+/* Return the first argument, or a number from the clock. It is odd, so that no worker's
+ * state is zero. */
 static uint64_t
 choose_seed(int argc, char **argv)
 {

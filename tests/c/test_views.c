@@ -1,5 +1,6 @@
-/* Removing bytes from the front of a limited store while views of it exist (views.h), on
- * each kernel. A view is a copy of the bytes that it saw, compared after each step. */
+/* Test on each kernel: bytes are removed from the front of a store with a limit while
+ * views of it exist (views.h). The test keeps a copy of the bytes of each view, and
+ * compares them after each step. */
 #include <errno.h>
 
 #include "fixture.h"
@@ -13,7 +14,7 @@ struct seen {
     const char *start;
     size_t length;
     size_t position;
-    char *bytes; /* a copy; NULL: this view does not exist */
+    char *bytes; /* a copy of what the view shows; NULL: the view does not exist */
 };
 
 /* A store, the views of it, and the bytes that it should hold. */
@@ -161,7 +162,7 @@ end(struct viewed *viewed)
     CHECK(kernel.nblocks == 0);
 }
 
-/* The next view is made before the last one is released. */
+/* Each view is made before the previous one is released. */
 static void
 test_views_window_of_reader_that_always_looks_streams_for_ever(void)
 {
@@ -198,7 +199,7 @@ test_views_memory_goes_back_when_oldest_view_is_released(void)
         CHECK(remove_first(&viewed, MIB / 2) == 0);
         make_view(&viewed, 2);
         CHECK(resident(&viewed) >= 2 * MIB);
-        drop_view(&viewed, 1); /* the oldest still sees all */
+        drop_view(&viewed, 1); /* the oldest view still shows all bytes */
         CHECK(resident(&viewed) >= 2 * MIB && viewed.views.held == MIB + MIB / 2);
         drop_view(&viewed, 0);
         CHECK(viewed.views.held == 0);
@@ -216,7 +217,7 @@ test_views_one_kept_for_ever_allows_limit_bytes_and_no_more(void)
         for (size_t skipped = 0; skipped < 4; skipped++) {
             struct viewed viewed;
             begin_viewed(&viewed, kind, LIMIT);
-            /* The kept view is made at various places of the reservation. */
+            /* The view that is kept begins at various places of the reservation. */
             CHECK(append(&viewed, MIB) == 0);
             make_view(&viewed, 0);
             for (size_t i = 0; i < skipped * 9; i++) {
@@ -296,7 +297,7 @@ test_views_random_changes_keep_what_each_view_saw(void)
     }
 }
 
-/* Every system call and every allocation of a removal fails in turn. */
+/* Each system call and allocation of a removal fails once, with all after it. */
 static void
 test_views_removal_that_fails_leaves_all_unchanged(void)
 {
@@ -317,7 +318,7 @@ test_views_removal_that_fails_leaves_all_unchanged(void)
             make_view(&viewed, (i + 1) % 2);
             drop_view(&viewed, i % 2);
         }
-        CHECK(nfailed >= 2); /* the array of fronts, and the mapping of a turn */
+        CHECK(nfailed >= 2); /* the array of fronts, and mapping a new reservation */
         end(&viewed);
     }
 }
@@ -349,8 +350,8 @@ test_views_of_many_starts_are_released_in_any_order(void)
     end(&viewed);
 }
 
-/* Append and remove until the store moves to another reservation. One view of the old one
- * is left. */
+/* Append and remove until the store moves to another reservation. One view of the old
+ * one is left. */
 static void
 move_under_view(struct viewed *viewed)
 {

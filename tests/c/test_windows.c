@@ -1,4 +1,4 @@
-/* The promises of the layers on the mappings of Windows. On other systems it does
+/* Test pages and stores on the mappings of Windows. On other systems it does
  * nothing. */
 #include "fixture.h"
 
