@@ -211,6 +211,36 @@ def test_front_stream_under_views_keeps_memory_to_two_windows():
     assert most - before < 2.5 * window
 
 
+@ON_LINUX
+def test_front_stream_under_view_of_earlier_bytes_peaks_at_two_windows():
+    """Each view is held while 5/8 of a window is appended, also when the bytes move."""
+    run(
+        """
+        from growbuf import GrowBuffer
+        MIB = 1 << 20
+        window, piece = 32 * MIB, bytes(MIB)
+
+        def peak():
+            with open("/proc/self/status") as status:
+                line = next(line for line in status if line.startswith("VmHWM"))
+            return int(line.split()[1]) << 10
+
+        buf, places = GrowBuffer(limit=4 * window), set()
+        buf += bytes(window)
+        before = peak() - window
+        view = memoryview(buf)
+        for i in range(601):
+            buf += piece
+            del buf[: len(piece)]
+            if i % 20 == 19:
+                following = memoryview(buf)
+                view.release()
+                view = following
+        assert peak() - before < 2.4 * window, (peak() - before) / window
+        """
+    )
+
+
 def test_front_stream_while_thread_always_holds_view_shows_right_bytes():
     buf, wrong, done = stable(1000, 256 * MIB), [], threading.Event()
     piece, looks = DATA[: 251 * 400], [0]
