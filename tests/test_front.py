@@ -197,12 +197,12 @@ def test_front_stream_under_views_through_window_never_fails():
 
 @ON_LINUX
 def test_front_stream_under_views_keeps_memory_to_two_windows():
-    window = 16 * MIB
+    window, piece = 16 * MIB, DATA[:MIB]
     buf, most = GrowBuffer(limit=64 * MIB), 0
     before = rss()
     view = memoryview(buf)
     for _ in range(300):
-        buf += DATA[:MIB]
+        buf += piece
         del buf[: max(0, len(buf) - window)]
         following = memoryview(buf)
         view.release()
