@@ -25,9 +25,8 @@
  *     removed from that are given back at once, except those that a later view sees.
  *   - No view sees a byte at or after position `seen_end`, except the view of a spare.
  *     While the store moves, the memory of such bytes is given back piece by piece as
- *     they are copied. So the bytes that need memory twice are those that are both in
- *     use and seen, and memory for them and for the removed bytes that are seen is at
- *     most that of all bytes in use and those that the oldest view sees.
+ *     they are copied. So of the bytes in use, only those that a view sees take memory
+ *     twice.
  *   - There is at most one old reservation. More than `limit` bytes are removed between
  *     two moves, and views hold at most `limit` bytes. So no view from before the first
  *     move is left at the second.
