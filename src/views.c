@@ -246,7 +246,7 @@ views_advance(struct views *views, struct store *store, size_t nbytes, size_t nv
     assert(nbytes > 0 && nbytes <= store->length && nviews > 0);
     assert(views_check(views, store, nviews) == NULL);
     size_t present = nviews - views->nearlier;
-    if (views->fronts == NULL) { /* views may have been made before this struct was */
+    if (views->fronts == NULL) { /* views may have been made before this struct */
         views->seen_end = views->position + store->length;
     }
     if (present > 0 && make_space(views) != 0) {
@@ -348,12 +348,14 @@ views_check(const struct views *views, const struct store *store, size_t nviews)
     if (nviews == 0 || !store_is_limited(store)) {
         return "there are fronts without a view or without a limit";
     }
-    if (views->position + store->length - views->seen_end > SIZE_MAX / 2) {
-        return "a view sees bytes after the last one";
-    }
     const char *reason = check_fronts(views, nviews);
     if (reason != NULL) {
         return reason;
+    }
+    size_t newest = nviews > views->nearlier ? views->position
+                                             : views->fronts[views->end - 1].position;
+    if (views->seen_end - newest > SIZE_MAX / 2) {
+        return "what views see ends before the newest view";
     }
     size_t oldest = oldest_position(views), limit = views_limit(views, store);
     if (views->held != views->position - oldest) {
