@@ -55,7 +55,7 @@ reuse_reservation(struct state *state, NumPyObject *numpy)
     struct store store;
     size_t limit;
     store_init(&store);
-    if (numpy->space_nbytes < 0 ||
+    if (layout_must_measure_space(numpy) ||
         layout_choose_limit(numpy, 0, SIZE_MAX, &limit) < 0 || limit == 0 ||
         !store_reuse_limited(&store, limit)) {
         return NULL;

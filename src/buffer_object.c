@@ -343,7 +343,8 @@ buffer_acquire_view(BufferObject *self, size_t *position)
         return -1;
     }
     self->base.ob_exports += BUFFER_VIEW;
-    *position = self->extra == NULL ? 0 : self->extra->views.position;
+    *position =
+        self->extra == NULL ? 0 : views_acquire(&self->extra->views, &self->store);
     return 0;
 }
 

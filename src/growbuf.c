@@ -356,7 +356,8 @@ check(PyObject *Py_UNUSED(module), PyObject *op)
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
-    const char *reason = is_frozen ? frozen_check(op) : buffer_check(buffer_cast(op));
+    BUFFER_LOCKED(const char *, reason, op,
+                  is_frozen ? frozen_check(op) : buffer_check(buffer_cast(op)));
     reason = reason != NULL ? reason : pool_check();
     return Py_BuildValue("z", reason);
 }
@@ -377,7 +378,8 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
-    const struct store store = is_frozen ? frozen_store(op) : buffer_cast(op)->store;
+    BUFFER_LOCKED(struct store, store, op,
+                  is_frozen ? frozen_store(op) : buffer_cast(op)->store);
     return Py_BuildValue("(sNN)", kinds[store_kind(&store)],
                          PyLong_FromVoidPtr(store.memory.address),
                          PyLong_FromSize_t(store.memory.length));

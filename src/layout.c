@@ -309,7 +309,13 @@ compute_format(LayoutObject *layout)
 const char *
 layout_format(LayoutObject *layout)
 {
-    PyObject *format = layout->format == NULL ? compute_format(layout) : layout->format;
+    PyObject *format;
+    Py_BEGIN_CRITICAL_SECTION(layout);
+    format = layout->format; /* it does not change again */
+    Py_END_CRITICAL_SECTION();
+    if (format == NULL) {
+        format = compute_format(layout);
+    }
     if (format == Py_None) {
         PyErr_SetString(
             PyExc_BufferError,
@@ -358,15 +364,26 @@ measure_space(NumPyObject *numpy)
     return 0;
 }
 
+bool
+layout_must_measure_space(NumPyObject *numpy)
+{
+    BUFFER_LOCKED(bool, unknown, numpy, numpy->space_nbytes < 0);
+    return unknown;
+}
+
 int
 layout_choose_limit(NumPyObject *numpy, size_t nbytes, size_t max, size_t *limit)
 {
-    if (numpy->space_nbytes < 0 && measure_space(numpy) < 0) {
+    size_t space, used;
+    if (layout_must_measure_space(numpy) && measure_space(numpy) < 0) {
         return -1;
     }
-    size_t space = (size_t)numpy->space_nbytes;
-    size_t used = (size_t)numpy->others_nbytes + (size_t)pool_stats().reserved_nbytes;
+    Py_BEGIN_CRITICAL_SECTION(numpy);
     assert(numpy->space_nbytes >= 0);
+    space = (size_t)numpy->space_nbytes;
+    used = (size_t)numpy->others_nbytes;
+    Py_END_CRITICAL_SECTION();
+    used += (size_t)pool_stats().reserved_nbytes;
     *limit = 0;
     for (size_t i = 0; i < sizeof limits / sizeof *limits && *limit == 0; i++) {
         size_t reserved = 2 * limits[i].limit;

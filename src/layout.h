@@ -50,7 +50,8 @@ typedef struct {
     struct scalars scalars;
     struct ndarray_api ndarray;
     struct kept kept[NUMPY_NKEPT];
-    /* What address_space() returned. space_nbytes is -1 until it is called. */
+    /* What address_space() returned. space_nbytes is -1 until it is called. Both are
+     * read and written in the critical section of this object. */
     Py_ssize_t space_nbytes, others_nbytes;
 } NumPyObject;
 
@@ -97,6 +98,9 @@ const char *layout_format(LayoutObject *layout);
 
 /* Call hook(layout, value). */
 PyObject *layout_call(LayoutObject *layout, enum numpy_hook hook, PyObject *value);
+
+/* Whether layout_choose_limit() would have to call Python code first. */
+bool layout_must_measure_space(NumPyObject *numpy);
 
 /* Choose a limit in bytes for an array that must hold `nbytes`: at least twice that,
  * and at most `max`. Set *limit to 0 if no address space should be reserved. Return 0;

@@ -40,7 +40,9 @@ typedef struct {
     /* Other code has the buffer and may resize it. A kept view, which is an export,
      * would prevent that: keep none. */
     bool shared;
-    bool small; /* at most ROWS_MAX_SMALL bytes on the heap; no view was made yet */
+    /* At most ROWS_MAX_SMALL bytes on the heap; no view was made yet. It becomes false
+     * under the lock, and is also read without it. */
+    _Atomic bool small;
 } RowsObject;
 
 /* An array of at most ROWS_MAX_SMALL bytes reserves no address space until its first

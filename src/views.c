@@ -156,13 +156,12 @@ update_held(struct views *views, struct store *store)
 
 /* ----------------------------------------------------------------- moving the store */
 
-/* Make `fresh` a limited store, and copy the bytes of `store` after the first `nbytes`
- * into it. Its capacity is the limit less `held`. */
+/* Make `fresh` a limited store with `rest` bytes in use, which are to be copied there.
+ * Its capacity is the limit less `held`. */
 static int
-copy_to_fresh(const struct store *store, size_t nbytes, size_t limit, size_t held,
-              struct store *fresh)
+make_fresh(const struct store *store, size_t rest, size_t limit, size_t held,
+           struct store *fresh)
 {
-    size_t rest = store->length - nbytes;
     store_init(fresh);
     store_set_prefault(fresh, store_prefaults(store));
     int error = store_set_limit(fresh, limit);
@@ -172,25 +171,54 @@ copy_to_fresh(const struct store *store, size_t nbytes, size_t limit, size_t hel
     }
     if (error) {
         store_free(fresh);
-        return error;
     }
-    memcpy(fresh->start, store->start + nbytes, rest);
+    return error;
+}
+
+/* Return how many of the bytes in use after the first `nbytes` a view may see. */
+static size_t
+count_seen(const struct views *views, const struct store *store, size_t nbytes)
+{
+    size_t rest = store->length - nbytes;
+    size_t seen = views->seen_end - (views->position + nbytes);
+    return seen > SIZE_MAX / 2 ? 0 : seen < rest ? seen : rest;
+}
+
+/* Copy the bytes of `store` after the first `nbytes` to `to`. No view sees those after
+ * the first `seen` of them: copy these from the last piece to the first, and give the
+ * memory of each piece back before the next is copied.
+ *
+ *   |<--nbytes-->|<--seen-->|         |   piece   |   (given back)   |
+ */
+static void
+copy_to(struct store *store, size_t nbytes, size_t seen, bool sees_tail, char *to)
+{
+    const char *from = store->start + nbytes;
+    size_t first = store_headroom(store) + nbytes, rest = store->length - nbytes;
+    assert(seen <= rest);
+    size_t kept = sees_tail ? rest : seen;
+    if (!sees_tail) {
+        spans_discard(&store->memory, first + rest);
+    }
     pool_count_copy(rest);
-    return 0;
+    memcpy(to, from, kept);
+    while (rest > kept) {
+        size_t piece = (first + rest - 1) & ~(GROWTH_QUANTUM - 1);
+        piece = piece > first + kept ? piece - first : kept;
+        memcpy(to + piece, from + piece, rest - piece);
+        rest = piece;
+        spans_discard(&store->memory, first + rest);
+    }
 }
 
 /* Replace the store by `fresh`, and keep its old reservation for the views. */
 static void
-move_to(struct views *views, struct store *store, size_t nbytes, bool sees_tail,
+move_to(struct views *views, struct store *store, size_t nbytes,
         const struct store *fresh)
 {
-    size_t headroom = store_headroom(store);
     assert(views->old.address == NULL);
     views->old = store->memory;
-    if (!sees_tail) {
-        spans_discard(&views->old, headroom + store->length);
-    }
-    views->old_start = headroom + nbytes;
+    views->old_start = store_headroom(store) + nbytes;
     views->old_freed = views->freed;
     views->moved = views->position + nbytes;
     views->freed = 0;
@@ -218,17 +246,22 @@ views_advance(struct views *views, struct store *store, size_t nbytes, size_t nv
     assert(nbytes > 0 && nbytes <= store->length && nviews > 0);
     assert(views_check(views, store, nviews) == NULL);
     size_t present = nviews - views->nearlier;
+    if (views->fronts == NULL) { /* views may have been made before this struct */
+        views->seen_end = views->position + store->length;
+    }
     if (present > 0 && make_space(views) != 0) {
         return ENOMEM;
     }
     size_t limit = views_limit(views, store), held = views->held + nbytes;
     if (limit >= store->memory.length - store_headroom(store) - nbytes) {
         struct store fresh;
-        int error = copy_to_fresh(store, nbytes, limit, held, &fresh);
+        int error = make_fresh(store, store->length - nbytes, limit, held, &fresh);
         if (error) {
             return error;
         }
-        move_to(views, store, nbytes, sees_tail, &fresh);
+        copy_to(store, nbytes, count_seen(views, store, nbytes), sees_tail,
+                fresh.start);
+        move_to(views, store, nbytes, &fresh);
     }
     else {
         advance_in_place(views, store, nbytes);
@@ -318,6 +351,11 @@ views_check(const struct views *views, const struct store *store, size_t nviews)
     const char *reason = check_fronts(views, nviews);
     if (reason != NULL) {
         return reason;
+    }
+    size_t newest = nviews > views->nearlier ? views->position
+                                             : views->fronts[views->end - 1].position;
+    if (views->seen_end - newest > SIZE_MAX / 2) {
+        return "what views see ends before the newest view";
     }
     size_t oldest = oldest_position(views), limit = views_limit(views, store);
     if (views->held != views->position - oldest) {

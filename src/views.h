@@ -23,6 +23,10 @@
  *     and copies the bytes in use there. The old reservation is kept for the views that
  *     were made before the move. They see no byte of the new one. Bytes that are
  *     removed from that are given back at once, except those that a later view sees.
+ *   - No view sees a byte at or after position `seen_end`, except the view of a spare.
+ *     While the store moves, the memory of such bytes is given back piece by piece as
+ *     they are copied. So of the bytes in use, only those that a view sees take memory
+ *     twice.
  *   - There is at most one old reservation. More than `limit` bytes are removed between
  *     two moves, and views hold at most `limit` bytes. So no view from before the first
  *     move is left at the second.
@@ -41,13 +45,14 @@ struct views_front {
 };
 
 /* All fields are zero if no view exists, or no byte was removed since the oldest view
- * was made; only `freed` may then have another value. */
+ * was made; only `freed` and `seen_end` may then have another value. */
 struct views {
     struct views_front *fronts; /* NULL: none. Those in use are [first, end) */
     size_t first, end, allocated;
     size_t nearlier; /* the number of views that were made at an earlier start */
     size_t position; /* of the present start; it may wrap, so only subtract positions */
     size_t held;     /* the number of removed bytes that a view may see */
+    size_t seen_end; /* the end of the bytes when the newest view was made */
     size_t freed;    /* the memory of the store before this offset was given back */
 
     /* The old reservation. Its address is NULL if there is none. */
@@ -56,6 +61,14 @@ struct views {
     size_t old_start; /* the offset in it of the byte at position `moved` */
     size_t moved;     /* the position of the start just after the move */
 };
+
+/* Return the position of the start, for a new view of the bytes in use. */
+static inline size_t
+views_acquire(struct views *views, const struct store *store)
+{
+    views->seen_end = views->position + store->length;
+    return views->position;
+}
 
 /* Remove the first `nbytes` bytes of a limited store that has `nviews` views.
  * `sees_tail` is whether one of these is a spare, which sees bytes after the last one

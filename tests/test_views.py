@@ -557,6 +557,10 @@ def test_growbuffer_refused_reservation_raises_memory_error():
 
 
 @ON_LINUX
+@pytest.mark.skipif(
+    "libasan" in os.environ.get("LD_PRELOAD", ""),
+    reason="the sanitizer maps memory of its own, and ends the process if it gets none",
+)
 def test_iadd_memory_refused_after_reservation_keeps_bytes():
     """RLIMIT_DATA counts writable pages, so making reserved pages writable can fail."""
     code = """
