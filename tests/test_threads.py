@@ -496,7 +496,7 @@ FILE_CALLS = {
     "read": [50_000],
     "read1": [],
     "readable": [],
-    "readinto": [bytearray(70_000)],
+    "readinto": None,
     "readline": [],
     "readlines": [100_000],
     "seek": [-5, 2],
@@ -534,9 +534,10 @@ def test_growio_method_during_changes_in_threads_keeps_file_consistent(name):
     file = GrowIO(b"spam\n" * 10_000)
 
     def call():
+        args = FILE_CALLS[name] if name != "readinto" else [bytearray(70_000)]
         for _ in range(20):
             with suppress(StopIteration):
-                tolerantly(getattr(file, name), *FILE_CALLS[name])
+                tolerantly(getattr(file, name), *args)
             assert file.closed is False
 
     def change():
@@ -570,7 +571,7 @@ def test_growio_value_in_threads_is_not_changed_by_writes(length):
         assert all(value == twin for value, twin in kept)
 
     together(*(lambda n=n: work(b"%d" % n, n % 2) for n in range(4)))
-    assert len(file.getvalue()) == length
+    assert len(file.getvalue()) == file.seek(0, 2) >= length
 
 
 # ------------------------------------------------------------------------- arrays
