@@ -36,12 +36,13 @@ static int
 spare_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
     SpareObject *spare = (SpareObject *)op;
-    BufferObject *self = spare->buffer;
     view->obj = NULL;
     if (request.spare != spare) {
         PyErr_SetString(PyExc_BufferError, "only spare() can make a view of the tail");
         return -1;
     }
+    /* The caller is spare_view_locked(), which holds the lock. */
+    BufferObject *self = spare->buffer;
     if (self == NULL || buffer_spare(self) != spare) {
         PyErr_SetString(PyExc_BufferError,
                         "the buffer was changed while spare() made the view: call it "
@@ -99,9 +100,10 @@ static void
 spare_releasebuffer(PyObject *op, Py_buffer *Py_UNUSED(view))
 {
     SpareObject *spare = (SpareObject *)op;
-    BufferObject *self = spare->buffer;
-    assert(self != NULL && spare->state != SPARE_RELEASED);
+    BufferObject *self = spare->buffer; /* constant while a memoryview exists */
+    assert(self != NULL);
     Py_BEGIN_CRITICAL_SECTION(self);
+    assert(spare->state != SPARE_RELEASED);
     if (spare->state == SPARE_DETACHED) {
         assert(buffer_spare(self) != spare);
         store_free(&spare->store);

@@ -20,7 +20,7 @@ from conftest import together
 from test_growbuffer import run
 
 import growbuf
-from growbuf import GrowBuffer
+from growbuf import GrowBuffer, GrowIO
 from growbuf._growbuf import check
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -474,6 +474,104 @@ def test_pool_shared_by_buffers_of_several_threads_keeps_bytes():
     finally:
         growbuf.configure(pool_limit=64 * MIB)
     assert growbuf.stats()["spans_live"] <= live
+
+
+# -------------------------------------------------------------------------- files
+
+# As CALLS, for GrowIO. NOT_CALLED has what file objects inherit, and the attributes of
+# object.
+FILE_CALLS = {
+    "__getstate__": [],
+    "__init__": [b"again" * 100],
+    "__iter__": [],
+    "__next__": [],
+    "__reduce_ex__": [2],
+    "__setstate__": [(b"state" * 30_000, 5, {"name": "other"})],
+    "__sizeof__": [],
+    "flush": [],
+    "getbuffer": [],
+    "getvalue": [],
+    "isatty": [],
+    "peek": [10],
+    "read": [50_000],
+    "read1": [],
+    "readable": [],
+    "readinto": None,
+    "readline": [],
+    "readlines": [100_000],
+    "seek": [-5, 2],
+    "seekable": [],
+    "tell": [],
+    "truncate": [90_000],
+    "writable": [],
+    "write": [b"spam\n" * 20_000],
+    "writelines": [[b"spam\n" * 5000, b"eggs"]],
+}
+NOT_CALLED = {
+    *("__enter__", "__exit__", "__del__", "_checkClosed", "_checkReadable"),
+    *("_checkSeekable", "_checkWritable", "close", "detach", "fileno", "readall"),
+    *("readinto1", "buffer", "closed", "__dict__", "__module__", "__class__"),
+    *(name for name in dir(object)),
+}
+FILE_CHANGES = [
+    lambda file: file.write(b"x" * 9000),
+    lambda file: file.write(b"y" * 150_000),
+    lambda file: file.truncate(1000),
+    lambda file: file.seek(0),
+    lambda file: file.__init__(b"z" * 200),
+    lambda file: file.buffer.extend(b"x" * 100_000),
+    lambda file: file.buffer.clear(),
+    lambda file: file.getbuffer().release(),
+]
+
+
+def test_calls_table_of_growio_covers_every_method():
+    assert set(dir(GrowIO)) - NOT_CALLED - set(FILE_CALLS) == set()
+
+
+@pytest.mark.parametrize("name", [name for name in FILE_CALLS if hasattr(GrowIO, name)])
+def test_growio_method_during_changes_in_threads_keeps_file_consistent(name):
+    file = GrowIO(b"spam\n" * 10_000)
+
+    def call():
+        args = FILE_CALLS[name] if name != "readinto" else [bytearray(70_000)]
+        for _ in range(20):
+            with suppress(StopIteration):
+                tolerantly(getattr(file, name), *args)
+            assert file.closed is False
+
+    def change():
+        for _ in range(3):
+            for each in FILE_CHANGES:
+                tolerantly(each, file)
+
+    together(call, call, change, change)
+    assert check(file.buffer) is None
+    file.seek(0, 2)
+    file.write(b"end")
+    assert file.getvalue()[-3:] == b"end"
+
+
+@pytest.mark.parametrize("length", [1000, 200_000])
+def test_growio_value_in_threads_is_not_changed_by_writes(length):
+    """Some values die before the next write, and others are kept."""
+    file = GrowIO(bytes(length))
+
+    def work(letter, keeps):
+        kept = []
+        for n in range(100):
+            value = file.getvalue()
+            twin = bytes(bytearray(value))
+            file.seek(n)
+            file.write(letter * (length // 2))
+            assert value == twin and hash(value) == hash(twin)
+            if keeps:
+                kept = [*kept[-5:], (value, twin)]
+            del value
+        assert all(value == twin for value, twin in kept)
+
+    together(*(lambda n=n: work(b"%d" % n, n % 2) for n in range(4)))
+    assert len(file.getvalue()) == file.seek(0, 2) >= length
 
 
 # ------------------------------------------------------------------------- arrays

@@ -13,20 +13,30 @@ missing_packages() {
     done
 }
 
-# fetch_source FOLDER: download the source package and set SOURCE. apt uses lists and
-# settings in FOLDER, so that those of the system stay unchanged.
+# fetch_source FOLDER: download the tarball of CPython from the source package and set
+# SOURCE. apt uses lists and settings in FOLDER, so that those of the system stay
+# unchanged. A mirror may lack the newest version that its list names; then try the
+# other versions in the list.
 fetch_source() {
-    local suite=sid
+    local suite=sid version
     [ "$VERSION" != 3.13 ] || suite=trixie
     mkdir -p "$1"/{lists/partial,archives/partial,parts}
     echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
         "$MIRROR $suite main" >"$1/sources.list"
-    local apt=(apt-get -qq -o Dir::Etc::SourceList="$1/sources.list"
+    local options=(-o Dir::Etc::SourceList="$1/sources.list"
         -o Dir::Etc::SourceParts="$1/parts" -o Dir::State::Lists="$1/lists"
         -o Dir::Cache="$1" -o APT::Sandbox::User=root)
-    "${apt[@]}" update
-    (cd "$1" && "${apt[@]}" source --download-only "python$VERSION")
-    SOURCE=$(echo "$1/python${VERSION}_"*.orig.tar.xz)
+    apt-get -qq "${options[@]}" update
+    for version in $(apt-cache "${options[@]}" showsrc "python$VERSION" |
+        sed -n 's/^Version: //p' | sort --version-sort --reverse --unique); do
+        (cd "$1" && apt-get -qq "${options[@]}" source --download-only --tar-only \
+            "python$VERSION=$version") || continue
+        SOURCE=$(echo "$1/python${VERSION}_"*.orig.tar.xz)
+        return
+    done
+    echo "$0: $MIRROR has no source of Python $VERSION: download a tarball of" \
+        "CPython, and pass its path as SOURCE=" >&2
+    exit 1
 }
 
 # configure_and_make FOLDER ARGUMENT...: configure the sources in FOLDER/src with the
