@@ -107,21 +107,17 @@ rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
     if (number == NULL) {
         return -1;
     }
-    int overflow, rc = -1;
+    int overflow, rc = 0;
     long long count = PyLong_AsLongLongAndOverflow(number, &overflow);
     long long max = (long long)(PY_SSIZE_T_MAX / layout->row_nbytes);
     if (overflow < 0 || (overflow == 0 && count < min)) {
         PyErr_Format(PyExc_ValueError, "%s must be %zd or more, got %S", name, min,
                      number);
-    }
-    else if (overflow > 0 || count > max) {
-        PyErr_Format(PyExc_MemoryError,
-                     "%s=%S: no memory holds so many rows of %zu bytes", name, number,
-                     layout->row_nbytes);
+        rc = -1;
     }
     else {
+        count = overflow > 0 || count > max ? max : count;
         *nbytes = (size_t)count * layout->row_nbytes;
-        rc = 0;
     }
     Py_DECREF(number);
     return rc;
@@ -175,7 +171,11 @@ rows_stabilize(RowsObject *self, size_t nbytes)
         if (choose_limit(self, nbytes, limit - 1, &limit) < 0) {
             return -1;
         }
-        if (!self->small || limit == 0) { /* another thread did it, or no space */
+        if (!self->small) { /* another thread did it */
+            break;
+        }
+        if (limit == 0) { /* no address space */
+            rc = buffer_reserve(self->buffer, buffer_length(self->buffer) + nbytes);
             break;
         }
         rc = move_to_reservation(self->buffer, limit);

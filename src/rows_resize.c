@@ -16,19 +16,19 @@ make_detached(void *self, PyObject *taken)
 }
 
 /* Remove the first rows and return them: `nbytes` of rows, or all if it is SIZE_MAX.
- * Under the lock. */
+ * `nrows` is the number in the message of an error. Under the lock. */
 static PyObject *
-detach_first(RowsObject *self, size_t nbytes)
+detach_first(RowsObject *self, size_t nbytes, PyObject *nrows)
 {
     BufferObject *buffer = self->buffer;
     if (rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0) {
         return NULL;
     }
-    size_t length = buffer_length(buffer), row_nbytes = self->layout->row_nbytes;
+    size_t length = buffer_length(buffer);
     nbytes = nbytes == SIZE_MAX ? length : nbytes;
     if (nbytes > length) {
-        PyErr_Format(PyExc_ValueError, "cannot detach %zu rows: the array has %zu",
-                     nbytes / row_nbytes, length / row_nbytes);
+        PyErr_Format(PyExc_ValueError, "cannot detach %S rows: the array has %zu",
+                     nrows, length / self->layout->row_nbytes);
         return NULL;
     }
     return transfer_take_first(buffer, nbytes, make_detached, self);
@@ -51,14 +51,15 @@ static PyObject *
 rows_detach(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     RowsObject *self = rows_cast(op);
+    PyObject *nrows = nargs > 0 ? args[0] : Py_None;
     size_t nbytes = SIZE_MAX;
     if (args_check_count("detach", nargs, 0, 1) < 0 ||
-        (nargs > 0 && args[0] != Py_None &&
-         rows_nbytes_of(self->layout, "nrows", args[0], 0, &nbytes) < 0)) {
+        (nrows != Py_None &&
+         rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0)) {
         return NULL;
     }
     PyObject *rows;
-    ROWS_LOCKED(self, rows, detach_first(self, nbytes));
+    ROWS_LOCKED(self, rows, detach_first(self, nbytes, nrows));
     return rows;
 }
 
@@ -104,8 +105,7 @@ rows_resize(PyObject *op, PyObject *nrows)
         return NULL;
     }
     if (nbytes > self->max_nbytes) {
-        PyErr_Format(PyExc_ValueError, "cannot resize to %zu rows: maxlen is %zu",
-                     nbytes / self->layout->row_nbytes,
+        PyErr_Format(PyExc_ValueError, "cannot resize to %S rows: maxlen is %zu", nrows,
                      self->max_nbytes / self->layout->row_nbytes);
         return NULL;
     }

@@ -32,6 +32,7 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
         Py_CLEAR(self->view); /* other views prevent the append */
     }
     size_t length = buffer_length(buffer);
+    struct spare_mark mark = spare_mark(buffer, nbytes);
     if (rows_check_whole(self) < 0 ||
         spare_commit((PyObject *)buffer, nbytes, view) < 0) {
         return -1;
@@ -43,12 +44,12 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
         return 0;
     }
     self->view_nbytes = SIZE_MAX; /* the kept view will show removed rows */
+    if (maxlen_trim(buffer, self->max_nbytes) < 0) {
+        spare_uncommit(buffer, nbytes, &mark);
+        return -1;
+    }
     if (buffer_spare_is_outstanding(buffer)) {
         (void)spare_make_shared(buffer);
-    }
-    if (maxlen_trim(buffer, self->max_nbytes) < 0) {
-        buffer_uncommit(buffer, nbytes);
-        return -1;
     }
     return 0;
 }
@@ -132,15 +133,15 @@ PyDoc_STRVAR(commit_doc,
 ">>> samples\n"
 "GrowArray([1., 2.])");
 
-/* Raise ValueError if the spare has fewer than `nbytes` bytes. Under the lock. */
+/* Raise ValueError if the spare has fewer than `nbytes` bytes. `nrows` is the number in
+ * the message. Under the lock. */
 static int
-check_spared(const RowsObject *self, size_t nbytes)
+check_spared(const RowsObject *self, size_t nbytes, PyObject *nrows)
 {
     const SpareObject *spare = buffer_spare(self->buffer);
-    size_t row_nbytes = self->layout->row_nbytes;
     if (spare != NULL && spare->start != NULL && nbytes > spare->nbytes) {
-        PyErr_Format(PyExc_ValueError, "cannot commit %zu rows: spare() returned %zu",
-                     nbytes / row_nbytes, spare->nbytes / row_nbytes);
+        PyErr_Format(PyExc_ValueError, "cannot commit %S rows: spare() returned %zu",
+                     nrows, spare->nbytes / self->layout->row_nbytes);
         return -1;
     }
     return 0;
@@ -155,7 +156,7 @@ rows_commit_spare(PyObject *op, PyObject *nrows)
         return NULL;
     }
     int rc;
-    ROWS_LOCKED(self, rc, check_spared(self, nbytes));
+    ROWS_LOCKED(self, rc, check_spared(self, nbytes, nrows));
     return buffer_none_or_null(rc < 0 ? -1 : rows_spare_commit(op, nbytes, NULL));
 }
 

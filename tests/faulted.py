@@ -46,7 +46,7 @@ SUBJECTS = {
     ("files", "allocations"): ["new", "heap", "limit", "shared", "written"]
     + ["nearly in a buffer"],
     ("arrays", "calls"): ["stable", "full heap", "full span"],
-    ("arrays", "allocations"): ["stable", "heap"],
+    ("arrays", "allocations"): ["stable", "maxlen", "heap"],
 }
 
 # Operations that may change the bytes although they fail, as documented. The function
