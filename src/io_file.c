@@ -237,23 +237,6 @@ io_move_to_buffer_locked(IOObject *self, size_t length)
     return 0;
 }
 
-/* Return the size of a new bytes object for `length` bytes. `size` is the size of the
- * present one. If `length` is more than 1.125 times that, the new size is `length`.
- * Otherwise the file grows in small steps, and the new size is more than `length`:
- *   below 16 KiB  an eighth more, since there may be many such files;
- *   from 16 KiB   a half more, since each copy takes longer.
- */
-static size_t
-io_grown_size(size_t length, size_t size)
-{
-    assert(length < IO_BUFFER_MIN);
-    if (length > size + size / 8) {
-        return length;
-    }
-    size_t wanted = length + (length < 16 << 10 ? length / 8 + 6 : length / 2);
-    return wanted < IO_BUFFER_MIN ? wanted : IO_BUFFER_MIN;
-}
-
 int
 io_make_writable_locked(IOObject *self, size_t end)
 {
@@ -272,13 +255,13 @@ io_make_writable_locked(IOObject *self, size_t end)
         return -1;
     }
     size_t length = end > self->nbytes ? end : self->nbytes;
-    if (length >= IO_BUFFER_MIN) {
+    if (length >= GROWTH_BUFFER_MIN) {
         /* If there must be zeros before the position, io_grow_buffer_locked() will
          * append them. */
         return io_move_to_buffer_locked(
             self, self->position > self->nbytes ? self->nbytes : length);
     }
-    size_t wanted = io_grown_size(length, size);
+    size_t wanted = growth_file(length, size);
     return self->shared ? io_copy_bytes_locked(self, wanted)
                         : io_resize_bytes_locked(self, wanted);
 }

@@ -36,7 +36,7 @@ io_new_limited(PyTypeObject *type, struct piece piece, PyObject *limit)
 
 /* Make the content of a file from the bytes of `source`. NULL stands for no bytes.
  *   without a limit  A bytes object or a FrozenBytes is shared with the caller. The
- *                    bytes of other objects are copied: fewer than IO_BUFFER_MIN to a
+ *                    bytes of other objects are copied: fewer than GROWTH_BUFFER_MIN to a
  *                    bytes object, others to a buffer.
  *   with a limit     The bytes of every object are copied to a buffer. */
 static int
@@ -54,7 +54,7 @@ io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
     if (source != NULL && PyObject_GetBuffer(source, &view, PyBUF_CONTIG_RO) < 0) {
         return -1;
     }
-    if (limit == Py_None && (size_t)view.len < IO_BUFFER_MIN) {
+    if (limit == Py_None && (size_t)view.len < GROWTH_BUFFER_MIN) {
         content->bytes = PyBytes_FromStringAndSize(view.buf, view.len);
     }
     else {
