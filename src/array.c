@@ -28,8 +28,8 @@ state_of_type(PyTypeObject *type)
     return PyType_GetModuleState(rows_type(type));
 }
 
-/* Return a new buffer with a limit of `nbytes`. Its bytes never move. `nrows` is the
- * limit in the message of an error. */
+/* Return a new buffer with a limit of `nbytes`. `nrows` is the limit in the message of
+ * an error. */
 static PyObject *
 new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
 {
@@ -368,15 +368,18 @@ PyDoc_STRVAR(rows_doc,
 "of Python objects and StringDType.\n"
 "row_shape: the shape of one row, a length or a tuple; by default ().\n"
 "limit: the largest number of rows. Address space for them is reserved (no memory).\n"
-"So no row ever moves, and rows can be appended while views are held. None: 1 TiB of\n"
-"rows, or less if much of the address space is in use. If no address space can be\n"
-"reserved, `stable` is False, and the array cannot grow while views are held.\n"
+"So appending moves no row, and rows can be appended while views are held. None: 1\n"
+"TiB of rows, or less if much of the address space is in use. If no address space can\n"
+"be reserved, `stable` is False, and the array cannot grow while views are held.\n"
 "maxlen: the largest number of rows to keep, as in collections.deque. When more are\n"
 "appended, the first rows are removed. The array takes memory for about twice maxlen\n"
 "rows. A limit is raised to at least twice maxlen.\n\n"
 "The ndarray of all rows, `array`, does indexing, iteration, comparison and\n"
 "arithmetic, and has the ndarray attributes that GrowArray does not define. The\n"
-"results are ndarrays. After any exception the array is unchanged.\n\n"
+"results are ndarrays.\n\n"
+"After an exception the array has the same rows as before; readfrom() keeps those that\n"
+"it has read. As in NumPy, an assignment to items or an operator such as += may have\n"
+"changed some values before it raises.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray(row_shape=2)\n"
 ">>> samples.append((1, 2))\n"
