@@ -111,7 +111,9 @@ def small():
 def windowed(maxlen):
     from growbuf import GrowArray
 
-    return GrowArray([(1, 2, 3)] * maxlen, dtype="u2", limit=LIMIT and 100_000, maxlen=maxlen)
+    return GrowArray(
+        [(1, 2, 3)] * maxlen, dtype="u2", limit=LIMIT and 100_000, maxlen=maxlen
+    )
 
 
 ARRAYS = {

@@ -888,8 +888,11 @@ def test_row_count_beyond_any_array_raises_as_less_would(number):
     for name in ("resize", "reserve", "spare"):
         with Unchanged(array), pytest.raises(MemoryError):
             getattr(array, name)(number)
-    with Unchanged(array), pytest.raises(
-        ValueError, match=f"^cannot detach {number} rows: the array has 2$"
+    with (
+        Unchanged(array),
+        pytest.raises(
+            ValueError, match=f"^cannot detach {number} rows: the array has 2$"
+        ),
     ):
         array.detach(number)
     spare = array.spare(3)
