@@ -29,6 +29,7 @@ io_new_limited(PyTypeObject *type, struct piece piece, PyObject *limit)
         Py_CLEAR(op);
     }
     if (op != NULL) {
+        assert(buffer_length(buffer_cast(op)) == piece.nbytes);
         copy_bytes(buffer_bytes(buffer_cast(op)), piece.start, piece.nbytes);
     }
     return op;
@@ -65,6 +66,7 @@ io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
                                  ? buffer_copy(buffer_type, piece)
                                  : io_new_limited(buffer_type, piece, limit));
     }
+    assert(content->bytes == NULL || content->buffer == NULL);
     PyBuffer_Release(&view);
     return content->bytes == NULL && content->buffer == NULL ? -1 : 0;
 }

@@ -141,6 +141,7 @@ readfrom_min_view(size_t expected)
 Py_ssize_t
 readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t view_nbytes)
 {
+    assert(view_nbytes > 0 && !PyErr_Occurred());
     PyObject *result = PyObject_CallOneArg(reader, view);
     Py_ssize_t nbytes = convert_result(result, view_nbytes);
     Py_XDECREF(result);
@@ -152,6 +153,7 @@ readfrom_left(PyObject *op)
 {
     const struct store *store = &buffer_cast(op)->store;
     size_t left = PY_SSIZE_T_MAX;
+    assert(store_check_layout(store) == NULL);
     Py_BEGIN_CRITICAL_SECTION(op);
     if (store_is_limited(store)) {
         left = store_capacity(store) - store->length;

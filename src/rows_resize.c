@@ -12,6 +12,8 @@
 static PyObject *
 make_detached(void *self, PyObject *taken)
 {
+    assert(buffer_length(buffer_cast(taken)) % rows_cast(self)->layout->row_nbytes ==
+           0);
     return rows_make_view(self, taken);
 }
 
@@ -31,6 +33,7 @@ detach_first(RowsObject *self, size_t nbytes, PyObject *nrows)
                      nrows, length / self->layout->row_nbytes);
         return NULL;
     }
+    assert(nbytes % self->layout->row_nbytes == 0);
     return transfer_take_first(buffer, nbytes, make_detached, self);
 }
 
@@ -69,6 +72,7 @@ rows_detach(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 static int
 resize_to(RowsObject *self, size_t nbytes)
 {
+    assert(nbytes % self->layout->row_nbytes == 0 && nbytes <= self->max_nbytes);
     if (nbytes < buffer_length(self->buffer) &&
         rows_drop_views(self, nbytes == 0) < 0) {
         return -1;
@@ -114,18 +118,6 @@ rows_resize(PyObject *op, PyObject *nrows)
     return buffer_none_or_null(rc);
 }
 
-/* Ensure a capacity of `nbytes`. Under the lock. */
-static int
-reserve(RowsObject *self, size_t nbytes)
-{
-    if (nbytes <= store_capacity(&self->buffer->store)) {
-        return 0;
-    }
-    size_t more = nbytes - buffer_length(self->buffer);
-    return rows_check_growable(self, more) < 0 ? -1
-                                               : buffer_reserve(self->buffer, nbytes);
-}
-
 PyDoc_STRVAR(reserve_doc,
 "reserve($self, nrows, /)\n--\n\n"
 "Ensure a capacity of at least nrows, the present rows included.\n\n"
@@ -147,8 +139,16 @@ rows_reserve(PyObject *op, PyObject *nrows)
         return NULL;
     }
     nbytes = Py_MIN(nbytes, self->max_nbytes);
-    int rc;
-    ROWS_LOCKED(self, rc, reserve(self, nbytes));
+    assert(nbytes <= PY_SSIZE_T_MAX);
+    int rc = 0;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    if (nbytes > store_capacity(&self->buffer->store)) {
+        size_t length = buffer_length(self->buffer);
+        assert(length < nbytes);
+        rc = rows_check_growable(self, nbytes - length);
+        rc = rc < 0 ? -1 : buffer_reserve(self->buffer, nbytes);
+    }
+    Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }
 
@@ -164,25 +164,18 @@ PyDoc_STRVAR(clear_doc,
 ">>> len(samples)\n"
 "0");
 
-/* Remove all rows and all pending bytes. Under the lock. */
-static int
-clear_all(RowsObject *self)
-{
-    if (rows_drop_views(self, true) < 0 || buffer_clear(self->buffer) < 0) {
-        return -1;
-    }
-    if (self->extra != NULL) {
-        self->extra->pending_nbytes = 0;
-    }
-    return 0;
-}
-
 static PyObject *
 rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     RowsObject *self = rows_cast(op);
     int rc;
-    ROWS_LOCKED(self, rc, clear_all(self));
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    rc = rows_drop_views(self, true) < 0 ? -1 : buffer_clear(self->buffer);
+    assert(rc < 0 || buffer_length(self->buffer) == 0);
+    if (rc == 0 && self->extra != NULL) {
+        self->extra->pending_nbytes = 0;
+    }
+    Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }
 

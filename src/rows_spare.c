@@ -15,6 +15,7 @@ rows_spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
     RowsObject *self = rows_cast(op);
     PyObject *buffer = (PyObject *)self->buffer;
     int rc;
+    assert(min <= max && self->layout->row_nbytes > 0);
     spare_abandon(buffer);
     ROWS_LOCKED(self, rc,
                 rows_stabilize(self, min) < 0 ? -1 : rows_make_tailroom(self, min));
@@ -32,6 +33,7 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
         Py_CLEAR(self->view); /* other views prevent the append */
     }
     size_t length = buffer_length(buffer);
+    assert(nbytes % self->layout->row_nbytes == 0);
     struct spare_mark mark = spare_mark(buffer, nbytes);
     if (rows_check_whole(self) < 0 ||
         spare_commit((PyObject *)buffer, nbytes, view) < 0) {
@@ -46,24 +48,14 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
     self->view_nbytes = SIZE_MAX; /* the kept view will show removed rows */
     if (maxlen_trim(buffer, self->max_nbytes) < 0) {
         spare_uncommit(buffer, nbytes, &mark);
+        assert(buffer_length(buffer) == length);
         return -1;
     }
+    assert(buffer_length(buffer) == self->max_nbytes);
     if (buffer_spare_is_outstanding(buffer)) {
         (void)spare_make_shared(buffer);
     }
     return 0;
-}
-
-/* Remove the first rows if there are more than maxlen. If a view prevents that, leave
- * it to the next append. Under the lock. */
-static void
-trim_unstable(RowsObject *self)
-{
-    self->view_nbytes = SIZE_MAX;
-    Py_CLEAR(self->view);
-    if (maxlen_trim(self->buffer, self->max_nbytes) < 0) {
-        PyErr_Clear();
-    }
 }
 
 int
@@ -77,8 +69,13 @@ rows_spare_commit(PyObject *op, size_t nbytes, const PyObject *view)
     }
     spare_abandon((PyObject *)self->buffer);
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    if (buffer_length(self->buffer) > self->max_nbytes) {
-        trim_unstable(self);
+    if (buffer_length(self->buffer) > self->max_nbytes) { /* it is not stable */
+        assert(!store_is_limited(&self->buffer->store));
+        self->view_nbytes = SIZE_MAX;
+        Py_CLEAR(self->view);
+        if (maxlen_trim(self->buffer, self->max_nbytes) < 0) {
+            PyErr_Clear(); /* a view prevents that: leave it to the next append */
+        }
     }
     Py_END_CRITICAL_SECTION();
     return 0;
