@@ -255,7 +255,9 @@ PyDoc_STRVAR(from_buffer_doc,
 "from_buffer($type, buffer, dtype, row_shape=())\n--\n\n"
 "Return an array whose rows are the bytes of a GrowBuffer, without a copy.\n\n"
 "buffer: the array uses its bytes. A change of either is visible in the other.\n"
-"The array is stable if the buffer has a limit.\n"
+"The array is stable if the buffer has a limit. An array is not tracked by the\n"
+"garbage collector: a subclass of GrowBuffer with an attribute that refers to the\n"
+"array keeps both forever.\n"
 "dtype, row_shape: as for GrowArray().\n\n"
 "Raise TypeError if buffer is no GrowBuffer, ValueError if its length is not a\n"
 "multiple of the row size.\n\n"
@@ -440,6 +442,8 @@ array_make_type(PyObject *module)
     slots[n] = (PyType_Slot){0, NULL};
     assert(n < MAX_SLOTS &&
            state->rows_methods[STATE_MAX_ROWS_METHODS - 1].ml_name == NULL);
+    /* As ndarray, the type has no Py_TPFLAGS_HAVE_GC: rows hold no Python objects. Only
+     * a subclass of GrowBuffer can refer back to an array, one of from_buffer(). */
     PyType_Spec spec = {
         .name = "growbuf.array.GrowArray",
         .basicsize = sizeof(RowsObject),

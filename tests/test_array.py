@@ -1145,6 +1145,42 @@ def test_detach_result_cannot_be_made_leaves_rows_in_array(make, length, viewed,
     assert run(code) == "1\n"
 
 
+DETACH_FAILS_TWICE = """
+import resource
+import numpy as np
+real = np.frombuffer
+def frombuffer(*args):
+    if len(args[0]) == {nrows}:
+        resource.setrlimit(resource.RLIMIT_AS, (0, -1))
+        raise MemoryError
+    return real(*args)
+np.frombuffer = frombuffer
+{unknown_abi}
+from growbuf._growbuf import check
+
+array = GrowArray.from_buffer(GrowBuffer(), "u1")
+array.extend(np.arange({length}).astype("u1"))
+before = bytes(array.buffer)
+try:
+    array.detach({nrows})
+except MemoryError:
+    resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+assert check(array.buffer) is None and bytes(array.buffer) == before
+print(len(array))
+"""
+
+
+@RESERVES
+@pytest.mark.skipif(sys.platform != "linux", reason="sets RLIMIT_AS")
+def test_detach_result_cannot_be_made_and_memory_runs_out_leaves_rows_in_array():
+    """There is memory for the rows that stay, but not for those that were moved."""
+    length, rest = (5 << 20) + 77_777, 1000
+    code = DETACH_FAILS_TWICE.format(
+        length=length, nrows=length - rest, unknown_abi=UNKNOWN_ABI
+    )
+    assert run(code) == f"{length}\n"
+
+
 # ------------------------------------------------------------------- invalid input
 
 BAD_ROWS = [
