@@ -152,6 +152,7 @@ new_with_rows(PyTypeObject *type, PyObject *layout, PyObject *values,
               struct bounds bounds)
 {
     PyObject *op = new_empty(type, layout_cast(layout), bounds);
+    assert((op == NULL) == (PyErr_Occurred() != NULL));
     if (op != NULL && rows_extend_by(op, values) < 0) {
         Py_CLEAR(op);
     }
@@ -280,6 +281,7 @@ rows_from_buffer(PyObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     PyTypeObject *cls = (PyTypeObject *)type;
+    assert(rows_type(cls) != NULL);
     NumPyObject *numpy = numpy_of_type(cls);
     PyObject *layout =
         numpy == NULL
@@ -321,6 +323,7 @@ copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
         assert(store_tailroom(&to->buffer->store) >= nbytes);
         assert(buffer_length(to->buffer) == 0 &&
                nbytes % from->layout->row_nbytes == 0);
+        assert(from->layout == to->layout && !buffer_is_exported(to->buffer));
         memcpy(buffer_bytes(to->buffer), buffer_bytes(from->buffer), nbytes);
         buffer_commit(to->buffer, nbytes);
     }
@@ -351,6 +354,7 @@ rows_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
     }
     while (rc > 0) {
         size_t nbytes = (size_t)rows_length(op) * self->layout->row_nbytes;
+        assert(nbytes <= PY_SSIZE_T_MAX && self->layout->row_nbytes > 0);
         rc = copy_rows(self, rows_cast(copy), nbytes);
     }
     if (rc < 0) {

@@ -151,6 +151,7 @@ io_copy_bytes_locked(IOObject *self, size_t size)
     if (bytes == NULL) {
         return -1;
     }
+    assert(bytes != self->bytes && PyBytes_GET_SIZE(bytes) == (Py_ssize_t)size);
     memcpy(PyBytes_AS_STRING(bytes), PyBytes_AS_STRING(self->bytes), self->nbytes);
     Py_SETREF(self->bytes, bytes);
     self->shared = false;
@@ -233,6 +234,7 @@ io_move_to_buffer_locked(IOObject *self, size_t length)
         return -1;
     }
     self->buffer = buffer_cast(op);
+    assert(buffer_length(self->buffer) == length && self->bytes != NULL);
     copy_bytes(buffer_bytes(self->buffer), PyBytes_AS_STRING(self->bytes),
                self->nbytes);
     Py_CLEAR(self->bytes);

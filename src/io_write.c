@@ -182,6 +182,7 @@ io_truncate_locked(IOObject *self, Py_ssize_t size)
     if (result == NULL || (size_t)size >= length) {
         return result;
     }
+    assert((size_t)size < length);
     if (self->buffer == NULL) {
         io_truncate_bytes_locked(self, (size_t)size);
     }

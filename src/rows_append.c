@@ -103,6 +103,7 @@ has_our_dtype(RowsObject *self, PyObject *op)
         return 0;
     }
     int rc = dtype == ours;
+    assert(ours != NULL && !PyErr_Occurred());
     if (!rc && Py_TYPE(dtype) == Py_TYPE(ours)) {
         rc = PyObject_RichCompareBool(dtype, ours, Py_EQ);
     }

@@ -130,6 +130,7 @@ static int
 remove_row(RowsObject *self, Py_ssize_t row)
 {
     size_t nbytes = self->layout->row_nbytes;
+    assert(nbytes > 0 && buffer_length(self->buffer) % nbytes == 0);
     assert(row >= 0 && (size_t)row < buffer_length(self->buffer) / nbytes);
     return buffer_splice(self->buffer, (size_t)row * nbytes, nbytes, 0);
 }

@@ -135,6 +135,7 @@ rows_inplace_power(PyObject *op, PyObject *other, PyObject *Py_UNUSED(modulus))
 static int
 rows_bool(PyObject *op)
 {
+    assert(rows_check(op));
     PyObject *view = rows_kept_view(op);
     int rc = view == NULL ? -1 : PyObject_IsTrue(view);
     Py_XDECREF(view);
@@ -150,6 +151,7 @@ rows_subscript(PyObject *op, PyObject *key)
 {
     RowsObject *self = rows_cast(op);
     LayoutObject *layout = self->layout;
+    assert(layout->row_nbytes > 0 && !PyErr_Occurred());
     Py_ssize_t index;
     if (self->small && !layout->has_shape && !layout->is_void &&
         args_small_int(key, &index)) {
@@ -235,6 +237,7 @@ rows_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
     Py_ssize_t index;
     if (field_is_item(&self->layout->field) && args_small_int(key, &index)) {
         bool done;
+        assert(!self->layout->has_shape && self->layout->field.write != NULL);
         ROWS_LOCKED(self, done, set_item(self, index, value));
         if (done) {
             return 0;
@@ -306,6 +309,7 @@ set_lengths(const LayoutObject *layout, size_t nbytes, Py_ssize_t *shape,
 static struct export *
 open_export(RowsObject *self, Py_ssize_t ndim)
 {
+    assert(ndim > 0);
     struct export *export =
         PyMem_Malloc(sizeof *export + 2 * (size_t)ndim * sizeof(Py_ssize_t));
     if (export == NULL) {

@@ -58,6 +58,7 @@ take_pending(RowsObject *self, char *to, size_t max)
         nbytes -= nbytes % row_nbytes;
     }
     assert(nbytes <= max);
+    assert(nbytes <= extra->pending_nbytes);
     extra->pending_nbytes -= nbytes;
     memcpy(to, extra->pending, nbytes);
     memmove(extra->pending, extra->pending + nbytes, extra->pending_nbytes);
@@ -99,6 +100,7 @@ put_back_pending(RowsObject *self, const char *bytes, size_t nbytes, char first)
         PyErr_NoMemory();
     }
     else {
+        assert(bytes + nbytes <= pending || bytes >= pending + all); /* no overlap */
         memmove(pending + nbytes, pending, extra->pending_nbytes);
         memcpy(pending, bytes, nbytes);
         pending[0] = first;
@@ -160,6 +162,7 @@ static int
 append_complete(PyObject *op, PyObject *view, size_t nbytes, char first)
 {
     PyObject *type, *value, *traceback;
+    assert(nbytes > 0 && nbytes % rows_cast(op)->layout->row_nbytes == 0);
     PyErr_Fetch(&type, &value, &traceback);
     if (rows_spare_commit(op, nbytes, view) == 0) {
         PyErr_Restore(type, value, traceback);

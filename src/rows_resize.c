@@ -63,6 +63,7 @@ rows_detach(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     }
     PyObject *rows;
     ROWS_LOCKED(self, rows, detach_first(self, nbytes, nrows));
+    assert((rows == NULL) == (PyErr_Occurred() != NULL));
     return rows;
 }
 
@@ -85,6 +86,7 @@ resize_to(RowsObject *self, size_t nbytes)
         return -1;
     }
     length = buffer_length(self->buffer);
+    assert(length % self->layout->row_nbytes == 0);
     return nbytes <= length ? 0 : buffer_append_zeros(self->buffer, nbytes - length);
 }
 
@@ -145,6 +147,7 @@ rows_reserve(PyObject *op, PyObject *nrows)
     if (nbytes > store_capacity(&self->buffer->store)) {
         size_t length = buffer_length(self->buffer);
         assert(length < nbytes);
+        assert(nbytes % self->layout->row_nbytes == 0);
         rc = rows_check_growable(self, nbytes - length);
         rc = rc < 0 ? -1 : buffer_reserve(self->buffer, nbytes);
     }

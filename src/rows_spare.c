@@ -136,6 +136,7 @@ static int
 check_spared(const RowsObject *self, size_t nbytes, PyObject *nrows)
 {
     const SpareObject *spare = buffer_spare(self->buffer);
+    assert(spare == NULL || spare->buffer == self->buffer);
     if (spare != NULL && spare->start != NULL && nbytes > spare->nbytes) {
         PyErr_Format(PyExc_ValueError, "cannot commit %S rows: spare() returned %zu",
                      nrows, spare->nbytes / self->layout->row_nbytes);

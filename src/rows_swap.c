@@ -46,6 +46,7 @@ rows_swap_read(RowsObject *self, PyObject *key, PyObject *view)
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
     Py_ssize_t row = row_of(self, key);
     struct rows_extra *swap = rows_ensure_extra(self);
+    assert(row >= -1);
     if (swap != NULL) { /* without memory a swap is not recognized */
         drop_before(swap);
         swap->views[1] = swap->views[0];
@@ -87,6 +88,7 @@ set_locked(RowsObject *self, PyObject *key, PyObject *value)
         return false;
     }
     size_t nbytes = self->layout->row_nbytes;
+    assert(nbytes > 0 && value != NULL);
     bool is_second = swap->before != NULL;
     Py_ssize_t row = row_of(self, key), other = swap->rows[!is_second];
     if (row < 0 || row == other || row != swap->rows[is_second] ||

@@ -67,6 +67,7 @@ join_to_taken(BufferObject *self, BufferObject *taken)
         buffer_append(taken, nbytes) < 0) {
         return false;
     }
+    assert(buffer_length(taken) == at + nbytes && self != taken);
     copy_bytes(buffer_bytes(taken) + at, buffer_bytes(self), nbytes);
     int rc = buffer_take(taken, at + nbytes, &whole);
     assert(rc == 0 && whole.length == at + nbytes);
