@@ -28,8 +28,8 @@ state_of_type(PyTypeObject *type)
     return PyType_GetModuleState(rows_type(type));
 }
 
-/* Return a new buffer with a limit of `nbytes`. Its bytes never move. `nrows` is the
- * limit in the message of an error. */
+/* Return a new buffer with a limit of `nbytes`. `nrows` is the limit in the message of
+ * an error. */
 static PyObject *
 new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
 {
@@ -152,6 +152,7 @@ new_with_rows(PyTypeObject *type, PyObject *layout, PyObject *values,
               struct bounds bounds)
 {
     PyObject *op = new_empty(type, layout_cast(layout), bounds);
+    assert((op == NULL) == (PyErr_Occurred() != NULL));
     if (op != NULL && rows_extend_by(op, values) < 0) {
         Py_CLEAR(op);
     }
@@ -255,7 +256,9 @@ PyDoc_STRVAR(from_buffer_doc,
 "from_buffer($type, buffer, dtype, row_shape=())\n--\n\n"
 "Return an array whose rows are the bytes of a GrowBuffer, without a copy.\n\n"
 "buffer: the array uses its bytes. A change of either is visible in the other.\n"
-"The array is stable if the buffer has a limit.\n"
+"The array is stable if the buffer has a limit. An array is not tracked by the\n"
+"garbage collector: a subclass of GrowBuffer with an attribute that refers to the\n"
+"array keeps both forever.\n"
 "dtype, row_shape: as for GrowArray().\n\n"
 "Raise TypeError if buffer is no GrowBuffer, ValueError if its length is not a\n"
 "multiple of the row size.\n\n"
@@ -278,6 +281,7 @@ rows_from_buffer(PyObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     PyTypeObject *cls = (PyTypeObject *)type;
+    assert(rows_type(cls) != NULL);
     NumPyObject *numpy = numpy_of_type(cls);
     PyObject *layout =
         numpy == NULL
@@ -319,6 +323,7 @@ copy_rows(RowsObject *from, RowsObject *to, size_t nbytes)
         assert(store_tailroom(&to->buffer->store) >= nbytes);
         assert(buffer_length(to->buffer) == 0 &&
                nbytes % from->layout->row_nbytes == 0);
+        assert(from->layout == to->layout && !buffer_is_exported(to->buffer));
         memcpy(buffer_bytes(to->buffer), buffer_bytes(from->buffer), nbytes);
         buffer_commit(to->buffer, nbytes);
     }
@@ -349,6 +354,7 @@ rows_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
     }
     while (rc > 0) {
         size_t nbytes = (size_t)rows_length(op) * self->layout->row_nbytes;
+        assert(nbytes <= PY_SSIZE_T_MAX && self->layout->row_nbytes > 0);
         rc = copy_rows(self, rows_cast(copy), nbytes);
     }
     if (rc < 0) {
@@ -368,15 +374,18 @@ PyDoc_STRVAR(rows_doc,
 "of Python objects and StringDType.\n"
 "row_shape: the shape of one row, a length or a tuple; by default ().\n"
 "limit: the largest number of rows. Address space for them is reserved (no memory).\n"
-"So no row ever moves, and rows can be appended while views are held. None: 1 TiB of\n"
-"rows, or less if much of the address space is in use. If no address space can be\n"
-"reserved, `stable` is False, and the array cannot grow while views are held.\n"
+"So appending moves no row, and rows can be appended while views are held. None: 1\n"
+"TiB of rows, or less if much of the address space is in use. If no address space can\n"
+"be reserved, `stable` is False, and the array cannot grow while views are held.\n"
 "maxlen: the largest number of rows to keep, as in collections.deque. When more are\n"
 "appended, the first rows are removed. The array takes memory for about twice maxlen\n"
 "rows. A limit is raised to at least twice maxlen.\n\n"
 "The ndarray of all rows, `array`, does indexing, iteration, comparison and\n"
 "arithmetic, and has the ndarray attributes that GrowArray does not define. The\n"
-"results are ndarrays. After any exception the array is unchanged.\n\n"
+"results are ndarrays.\n\n"
+"After an exception the array has the same rows as before; readfrom() keeps those that\n"
+"it has read. As in NumPy, an assignment to items or an operator such as += may have\n"
+"changed some values before it raises.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray(row_shape=2)\n"
 ">>> samples.append((1, 2))\n"
@@ -437,6 +446,8 @@ array_make_type(PyObject *module)
     slots[n] = (PyType_Slot){0, NULL};
     assert(n < MAX_SLOTS &&
            state->rows_methods[STATE_MAX_ROWS_METHODS - 1].ml_name == NULL);
+    /* As ndarray, the type has no Py_TPFLAGS_HAVE_GC: rows hold no Python objects. Only
+     * a subclass of GrowBuffer can refer back to an array, one of from_buffer(). */
     PyType_Spec spec = {
         .name = "growbuf.array.GrowArray",
         .basicsize = sizeof(RowsObject),

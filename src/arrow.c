@@ -260,6 +260,7 @@ static void *
 gather_bits(const struct items *items)
 {
     unsigned char *block = new_block((size_t)items->count / 8 + 1, 1);
+    assert(items->count >= 0 && items->nbytes == 1 && items->stride > 0);
     for (Py_ssize_t i = 0; block != NULL && i < items->count; i++) {
         if (items->start[i * items->stride] != 0) {
             block[i / 8] |= (unsigned char)(1 << i % 8);
@@ -280,6 +281,7 @@ time_at(const char *values, Py_ssize_t i)
 static int
 find_nulls(struct ArrowArray *array, struct owned *owned, const char *values)
 {
+    assert(owned->validity == NULL && array->null_count == 0);
     for (Py_ssize_t i = 0; i < array->length; i++) {
         array->null_count += time_at(values, i) == INT64_MIN;
     }
@@ -302,6 +304,7 @@ static int
 shorten_days(struct owned *owned, Py_ssize_t count)
 {
     const char *values = owned->buffers[1];
+    assert(count >= 0 && values != NULL);
     int32_t *days = new_block((size_t)count, sizeof *days);
     for (Py_ssize_t i = 0; days != NULL && i < count; i++) {
         int64_t value = time_at(values, i);
@@ -333,6 +336,7 @@ make_items(struct ArrowArray *array, const struct part *part, const struct items
     bool swapped = (part->flags & PART_SWAPPED) != 0;
     bool aligned = part->nbytes > 8 || (part->nbytes & (part->nbytes - 1)) != 0 ||
                    (uintptr_t)items->start % (uintptr_t)part->nbytes == 0;
+    assert(owned != NULL && part->nbytes > 0 && items->nbytes == part->nbytes);
     array->n_buffers = 2;
     if (part->flags & PART_BITS) {
         owned->values = gather_bits(items);
@@ -464,15 +468,6 @@ new_array(PyObject *tuple, struct items items, PyObject *rows)
 
 /* --------------------------------------------------------------------- the methods */
 
-/* Return a memoryview of the bytes of all rows. Under the lock. */
-static PyObject *
-view_bytes(RowsObject *self)
-{
-    return rows_stabilize(self, 0) < 0 || rows_check_whole(self) < 0
-               ? NULL
-               : PyMemoryView_FromObject((PyObject *)self->buffer);
-}
-
 PyDoc_STRVAR(arrow_c_array_doc,
 "__arrow_c_array__($self, requested_schema=None)\n--\n\n"
 "Return the rows as two capsules, an ArrowSchema and an ArrowArray.\n\n"
@@ -494,7 +489,10 @@ rows_arrow_c_array(PyObject *op, PyObject *args, PyObject *kwargs)
     PyObject *row = layout_call(self->layout, NUMPY_arrow, Py_None);
     PyObject *schema = row == NULL ? NULL : new_schema(row);
     if (schema != NULL) {
-        ROWS_LOCKED(self, view, view_bytes(self));
+        ROWS_LOCKED(self, view,
+                    rows_stabilize(self, 0) < 0 || rows_check_whole(self) < 0
+                        ? NULL
+                        : PyMemoryView_FromObject((PyObject *)self->buffer));
     }
     if (view != NULL) {
         Py_ssize_t row_nbytes = (Py_ssize_t)self->layout->row_nbytes;

@@ -45,6 +45,7 @@ PyDoc_STRVAR(trim_doc,
 static PyObject *
 growbuffer_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    assert(buffer_type(Py_TYPE(op)) != NULL);
     BUFFER_LOCKED(int, rc, op, buffer_trim(buffer_cast(op)));
     return buffer_none_or_null(rc);
 }

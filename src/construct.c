@@ -308,20 +308,9 @@ reserve_limit(struct store *store, Py_ssize_t limit)
     return 0;
 }
 
-/* As buffer_exchange(), under the lock. A second __init__ fails here if a view of the
- * buffer exists. */
-static int
-exchange_locked(PyObject *op, struct store *store)
-{
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION(op);
-    rc = buffer_exchange(buffer_cast(op), store);
-    Py_END_CRITICAL_SECTION();
-    return rc;
-}
-
-/* As in bytearray, a second __init__ empties the buffer first. If it fails after that,
- * the buffer stays empty (CPython gh-160179). */
+/* The bytes are converted before the buffer is changed, so that a second __init__ that
+ * fails leaves it unchanged. bytearray is emptied first, and keeps what was read before
+ * the failure (CPython gh-160179). */
 int
 construct_init(PyObject *op, PyObject *args, PyObject *kwargs)
 {
@@ -332,17 +321,13 @@ construct_init(PyObject *op, PyObject *args, PyObject *kwargs)
     struct store store;
     store_init(&store);
     store_set_prefault(&store, parsed.prefault);
-    int rc = exchange_locked(op, &store);
-    store_free(&store);
-    store_set_prefault(&store, parsed.prefault);
-    if (rc == 0) {
-        rc = reserve_limit(&store, parsed.limit);
-    }
+    int rc = reserve_limit(&store, parsed.limit);
     if (rc == 0) {
         rc = construct_from(&store, parsed.source, parsed.encoding, parsed.errors);
     }
-    if (rc == 0) {
-        rc = exchange_locked(op, &store);
+    if (rc == 0) { /* raises if a view of the buffer exists */
+        BUFFER_LOCKED(int, exchanged, op, buffer_exchange(buffer_cast(op), &store));
+        rc = exchanged;
     }
     store_free(&store);
     return rc;

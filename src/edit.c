@@ -283,6 +283,7 @@ pop_byte(BufferObject *self, Py_ssize_t index)
     }
     assert(index >= 0 && (size_t)index < buffer_length(self));
     unsigned char value = (unsigned char)buffer_bytes(self)[index];
+    assert(length == (Py_ssize_t)buffer_length(self) && Py_SIZE(self) == length);
     return buffer_splice(self, (size_t)index, 1, 0) < 0 ? -1 : value;
 }
 
@@ -295,6 +296,7 @@ growbuffer_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     BUFFER_LOCKED(int, value, op, pop_byte(buffer_cast(op), index));
+    assert(value >= -1 && value <= 255);
     return value < 0 ? NULL : PyLong_FromLong(value);
 }
 

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-/* Thresholds of growth_heap(). */
+/* Thresholds of growth_heap(). The first is one of growth_file(), too. */
 #define HEAP_SMALL ((size_t)16 << 10)
 #define HEAP_LARGE ((size_t)256 << 10)
 
@@ -72,4 +72,15 @@ growth_ahead(size_t end, size_t length)
     size_t step = between(min, length / 8, AHEAD_MAX);
     assert(step <= AHEAD_MAX && step >= AHEAD_TINY);
     return end > GROWTH_MAX - step ? end : end + step;
+}
+
+size_t
+growth_file(size_t length, size_t size)
+{
+    assert(length < GROWTH_BUFFER_MIN);
+    if (length > size + size / 8) {
+        return length;
+    }
+    size_t wanted = length + (length < HEAP_SMALL ? length / 8 + 6 : length / 2);
+    return wanted < GROWTH_BUFFER_MIN ? wanted : GROWTH_BUFFER_MIN;
 }

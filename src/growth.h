@@ -49,6 +49,12 @@
  * less. */
 #define GROWTH_FRESH_ZEROS_MIN ((size_t)32 << 20)
 
+/* A file (GrowIO) that is written to stores fewer bytes than this in a bytes object, and
+ * from this length on in a buffer. Most files stay shorter. For them a heap block costs
+ * less than a span, because it takes no system call and fewer pages. The value is below
+ * 128 KiB: from that size on, glibc maps each heap block separately. */
+#define GROWTH_BUFFER_MIN ((size_t)120 << 10)
+
 /* Return `nbytes` rounded up to a multiple of `unit`, a power of two. */
 size_t growth_round_up(size_t nbytes, size_t unit);
 
@@ -76,5 +82,14 @@ size_t growth_span_modest(size_t needed);
  * least 64 KiB and at most 32 MiB are added. If `length` is below 64 KiB, `length` is
  * added instead of 64 KiB, and at least 4 KiB. */
 size_t growth_ahead(size_t end, size_t length);
+
+/* Return the size of the bytes object to make for the `length` bytes of a file. `size`
+ * is the size of the present one. If `length` is more than 1.125 times that, return
+ * `length`. Otherwise the file grows in small steps, so return more, but at most
+ * GROWTH_BUFFER_MIN:
+ *   below 16 KiB  an eighth more, since there may be many such files;
+ *   from 16 KiB   a half more, since each copy takes longer.
+ * pre: length < GROWTH_BUFFER_MIN. */
+size_t growth_file(size_t length, size_t size);
 
 #endif

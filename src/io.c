@@ -177,7 +177,7 @@ PyDoc_STRVAR(io_doc,
 "the first write. Other objects are copied.\n"
 "buffer: a GrowBuffer that the file reads and writes in place, without a copy.\n"
 "limit: the largest length of the file in bytes. Address space for it is reserved at\n"
-"once. So no byte ever moves, and the file can grow while views of it exist.\n\n"
+"once. So appending moves no byte, and the file can grow while views exist.\n\n"
 "Raise TypeError for other objects, MemoryError if there is too little memory or\n"
 "address space.\n\n"
 "With buffer or limit the bytes are in a GrowBuffer from the start, and so is a\n"

@@ -129,6 +129,7 @@ static int
 io_resize_bytes_locked(IOObject *self, size_t size)
 {
     assert(!self->shared && self->nbytes <= size && size > 0);
+    assert(Py_REFCNT(self->bytes) == 1 && size < PY_SSIZE_T_MAX);
     size_t allocated = offsetof(PyBytesObject, ob_sval) + size + 1;
     PyObject *bytes = PyObject_Realloc(self->bytes, allocated);
     if (bytes == NULL) {
@@ -150,6 +151,7 @@ io_copy_bytes_locked(IOObject *self, size_t size)
     if (bytes == NULL) {
         return -1;
     }
+    assert(bytes != self->bytes && PyBytes_GET_SIZE(bytes) == (Py_ssize_t)size);
     memcpy(PyBytes_AS_STRING(bytes), PyBytes_AS_STRING(self->bytes), self->nbytes);
     Py_SETREF(self->bytes, bytes);
     self->shared = false;
@@ -204,6 +206,7 @@ io_thaw_locked(IOObject *self)
 static int
 io_reclaim_bytes_locked(IOObject *self)
 {
+    assert(self->shared && self->bytes != NULL && self->buffer == NULL);
     if (!io_is_unique(self->bytes)) {
         return 0;
     }
@@ -231,27 +234,11 @@ io_move_to_buffer_locked(IOObject *self, size_t length)
         return -1;
     }
     self->buffer = buffer_cast(op);
+    assert(buffer_length(self->buffer) == length && self->bytes != NULL);
     copy_bytes(buffer_bytes(self->buffer), PyBytes_AS_STRING(self->bytes),
                self->nbytes);
     Py_CLEAR(self->bytes);
     return 0;
-}
-
-/* Return the size of a new bytes object for `length` bytes. `size` is the size of the
- * present one. If `length` is more than 1.125 times that, the new size is `length`.
- * Otherwise the file grows in small steps, and the new size is more than `length`:
- *   below 16 KiB  an eighth more, since there may be many such files;
- *   from 16 KiB   a half more, since each copy takes longer.
- */
-static size_t
-io_grown_size(size_t length, size_t size)
-{
-    assert(length < IO_BUFFER_MIN);
-    if (length > size + size / 8) {
-        return length;
-    }
-    size_t wanted = length + (length < 16 << 10 ? length / 8 + 6 : length / 2);
-    return wanted < IO_BUFFER_MIN ? wanted : IO_BUFFER_MIN;
 }
 
 int
@@ -272,13 +259,14 @@ io_make_writable_locked(IOObject *self, size_t end)
         return -1;
     }
     size_t length = end > self->nbytes ? end : self->nbytes;
-    if (length >= IO_BUFFER_MIN) {
+    assert(length > 0 && self->buffer == NULL);
+    if (length >= GROWTH_BUFFER_MIN) {
         /* If there must be zeros before the position, io_grow_buffer_locked() will
          * append them. */
         return io_move_to_buffer_locked(
             self, self->position > self->nbytes ? self->nbytes : length);
     }
-    size_t wanted = io_grown_size(length, size);
+    size_t wanted = growth_file(length, size);
     return self->shared ? io_copy_bytes_locked(self, wanted)
                         : io_resize_bytes_locked(self, wanted);
 }
@@ -288,6 +276,7 @@ io_grow_buffer_locked(IOObject *self, size_t end)
 {
     BufferObject *buffer = self->buffer;
     size_t length = buffer_length(buffer);
+    assert(end > length && end >= self->position);
     if (end > PY_SSIZE_T_MAX) {
         PyErr_SetString(PyExc_OverflowError, "new buffer size too large");
         return -1;
@@ -312,6 +301,7 @@ io_freeze_buffer_locked(IOObject *self)
         return;
     }
     struct store taken;
+    assert(self->bytes == NULL && store_kind(store) == STORE_SPAN);
     if (buffer_take(buffer, buffer_length(buffer), &taken) == 0) {
         self->bytes =
             frozen_from_store(state_of((PyObject *)buffer)->frozen_type, &taken);
@@ -369,25 +359,20 @@ io_truncate_bytes_locked(IOObject *self, size_t nbytes)
     }
 }
 
-/* Move the bytes to a buffer, if they are not in one. */
-static int
-io_make_buffer_locked(IOObject *self)
-{
-    if (self->buffer == NULL && frozen_is_frozen(self->bytes) &&
-        io_reclaim_bytes_locked(self) < 0) {
-        return -1;
-    }
-    return self->buffer != NULL ? 0 : io_move_to_buffer_locked(self, self->nbytes);
-}
-
 BufferObject *
 io_hold_buffer(PyObject *op)
 {
     IOObject *self = io_cast(op);
     BufferObject *buffer = NULL;
-    IO_IF_OPEN(self, buffer = io_make_buffer_locked(self) < 0
-                                  ? NULL
-                                  : (BufferObject *)Py_NewRef(self->buffer));
+    IO_IF_OPEN(self, {
+        int rc = self->buffer == NULL && frozen_is_frozen(self->bytes)
+                     ? io_reclaim_bytes_locked(self)
+                     : 0;
+        if (rc == 0 && self->buffer == NULL) {
+            rc = io_move_to_buffer_locked(self, self->nbytes);
+        }
+        buffer = rc < 0 ? NULL : (BufferObject *)Py_NewRef(self->buffer);
+    });
     return buffer;
 }
 
@@ -421,6 +406,7 @@ io_make(PyTypeObject *type, PyObject *bytes, BufferObject *buffer)
         return NULL;
     }
     IOObject *self = io_cast(op);
+    assert((bytes == NULL) != (buffer == NULL));
     self->base.exports = 1;
     self->bytes = bytes;
     self->nbytes = bytes == NULL ? 0 : (size_t)PyBytes_GET_SIZE(bytes);

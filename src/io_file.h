@@ -15,7 +15,7 @@
  *           If the bytes are in a buffer, a read of all bytes turns the buffer's memory
  *           into a FrozenBytes. The next write turns it into a buffer again, or copies
  *           the bytes if other code refers to the FrozenBytes.
- *   buffer  a GrowBuffer. The file gets one when a write makes it IO_BUFFER_MIN bytes
+ *   buffer  a GrowBuffer. The file gets one when a write makes it GROWTH_BUFFER_MIN bytes
  *           long or longer, or when the caller passes one or asks for it. If an export
  *           forbids a change of the length, the buffer itself raises BufferError.
  *
@@ -56,12 +56,6 @@ io_cast(PyObject *op)
 {
     return (IOObject *)op;
 }
-
-/* A file that is written to stores fewer bytes than this in a bytes object, and from
- * this length on in a buffer. Most files stay shorter. For them a heap block costs less
- * than a span, because it takes no system call and fewer pages. The value is below 128
- * KiB: from that size on, glibc maps each heap block separately. */
-#define IO_BUFFER_MIN ((size_t)120 << 10)
 
 /* ------------------------------------------------------------------------ the lock */
 

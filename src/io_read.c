@@ -13,6 +13,7 @@
 static inline PyObject *
 io_read_nbytes(IOObject *self, size_t nbytes)
 {
+    assert(nbytes <= io_available(self, -1));
     PyObject *result = io_get_bytes(self, self->position, nbytes);
     if (result != NULL) {
         self->position += nbytes;
@@ -113,19 +114,13 @@ const char io_readinto_doc[] = PyDoc_STR(
 ">>> GrowIO(b'spam and eggs').readinto(target), target\n"
 "(4, bytearray(b'spam'))");
 
-/* Whether `target` is the view that readfrom() of the file's own buffer passes to
- * readinto(). That readfrom() would never end: each read makes the file longer. */
-static inline bool
-io_reads_itself(const IOObject *self, const PyObject *target)
-{
-    SpareObject *spare = self->buffer == NULL ? NULL : buffer_spare(self->buffer);
-    return spare != NULL && spare->reader == target;
-}
-
+/* Raise ValueError if `target` is the view that readfrom() of the file's own buffer
+ * passes to readinto(): each read would make the file longer. */
 static PyObject *
 io_readinto_view(IOObject *self, const PyObject *target, const Py_buffer *view)
 {
-    if (io_reads_itself(self, target)) {
+    const SpareObject *spare = self->buffer == NULL ? NULL : buffer_spare(self->buffer);
+    if (spare != NULL && spare->reader == target) {
         PyErr_SetString(PyExc_ValueError,
                         "readfrom() cannot read a file into its own buffer, because it "
                         "would never reach the end: use buffer.extend(file.read())");
@@ -188,8 +183,10 @@ io_read_line(IOObject *self, size_t available)
     if (available == 0) {
         return PyBytes_FromStringAndSize(NULL, 0);
     }
+    assert(available <= io_available(self, -1));
     const char *start = io_start(self) + self->position;
     size_t nbytes = io_line_nbytes(start, available);
+    assert(nbytes > 0 && nbytes <= available);
     if (self->position == 0) {
         return io_read_first_line(self, nbytes);
     }
@@ -269,6 +266,7 @@ io_read_lines(IOObject *self, Py_ssize_t hint, PyObject *lines)
         }
         position += nbytes;
         nread += nbytes;
+        assert(position <= length && length == io_length(self));
     }
     self->position = position;
     return 0;
@@ -348,6 +346,7 @@ io_find_position(const IOObject *self, Py_ssize_t offset, int whence)
         PyErr_SetString(PyExc_OverflowError, "new position too large");
         return -1;
     }
+    assert(origin <= PY_SSIZE_T_MAX);
     Py_ssize_t position = (Py_ssize_t)origin + offset;
     return position < 0 ? 0 : position;
 }

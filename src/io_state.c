@@ -29,6 +29,7 @@ io_new_limited(PyTypeObject *type, struct piece piece, PyObject *limit)
         Py_CLEAR(op);
     }
     if (op != NULL) {
+        assert(buffer_length(buffer_cast(op)) == piece.nbytes);
         copy_bytes(buffer_bytes(buffer_cast(op)), piece.start, piece.nbytes);
     }
     return op;
@@ -36,7 +37,7 @@ io_new_limited(PyTypeObject *type, struct piece piece, PyObject *limit)
 
 /* Make the content of a file from the bytes of `source`. NULL stands for no bytes.
  *   without a limit  A bytes object or a FrozenBytes is shared with the caller. The
- *                    bytes of other objects are copied: fewer than IO_BUFFER_MIN to a
+ *                    bytes of other objects are copied: fewer than GROWTH_BUFFER_MIN to a
  *                    bytes object, others to a buffer.
  *   with a limit     The bytes of every object are copied to a buffer. */
 static int
@@ -54,7 +55,7 @@ io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
     if (source != NULL && PyObject_GetBuffer(source, &view, PyBUF_CONTIG_RO) < 0) {
         return -1;
     }
-    if (limit == Py_None && (size_t)view.len < IO_BUFFER_MIN) {
+    if (limit == Py_None && (size_t)view.len < GROWTH_BUFFER_MIN) {
         content->bytes = PyBytes_FromStringAndSize(view.buf, view.len);
     }
     else {
@@ -65,6 +66,7 @@ io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
                                  ? buffer_copy(buffer_type, piece)
                                  : io_new_limited(buffer_type, piece, limit));
     }
+    assert(content->bytes == NULL || content->buffer == NULL);
     PyBuffer_Release(&view);
     return content->bytes == NULL && content->buffer == NULL ? -1 : 0;
 }

@@ -23,6 +23,7 @@ io_put(IOObject *self, const char *bytes, size_t nbytes)
         assert(place + nbytes <= io_start(self) + io_length(self));
         memmove(place, bytes, nbytes);
         self->position += nbytes;
+        assert(self->position <= io_length(self));
     }
     return 0;
 }
@@ -33,6 +34,7 @@ static int
 io_make_number(PyObject **number, size_t nbytes)
 {
     if (number != NULL) {
+        assert(nbytes <= PY_SSIZE_T_MAX);
         *number = PyLong_FromSize_t(nbytes);
     }
     return number != NULL && *number == NULL ? -1 : 0;
@@ -46,6 +48,7 @@ io_write_bytes(IOObject *self, const char *bytes, Py_ssize_t nbytes, PyObject **
         return -1;
     }
     int rc = -1;
+    assert(nbytes >= 0);
     IO_IF_OPEN(self, rc = io_put(self, bytes, (size_t)nbytes));
     return rc;
 }
@@ -56,6 +59,7 @@ static int
 io_put_own_buffer(IOObject *self, PyObject **number)
 {
     size_t nbytes = buffer_length(self->buffer);
+    assert(self->bytes == NULL);
     if (io_make_number(number, nbytes) < 0) {
         return -1;
     }
@@ -173,10 +177,12 @@ io_truncate_locked(IOObject *self, Py_ssize_t size)
 {
     size_t length = io_length(self);
     size = size < 0 ? (Py_ssize_t)self->position : size;
+    assert(size >= 0);
     PyObject *result = PyLong_FromSsize_t(size);
     if (result == NULL || (size_t)size >= length) {
         return result;
     }
+    assert((size_t)size < length);
     if (self->buffer == NULL) {
         io_truncate_bytes_locked(self, (size_t)size);
     }

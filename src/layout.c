@@ -277,9 +277,11 @@ PyType_Spec layout_spec = {
 void
 layout_clean_slow(const LayoutObject *layout, char *rows, size_t nbytes)
 {
-    assert(nbytes % layout->itemsize == 0);
+    assert(layout->itemsize > 0 && nbytes % layout->itemsize == 0);
     for (char *item = rows; item < rows + nbytes; item += layout->itemsize) {
         for (Py_ssize_t i = 0; i < layout->npaddings; i++) {
+            assert(layout->paddings[i].offset + layout->paddings[i].nbytes <=
+                   layout->itemsize);
             memset(item + layout->paddings[i].offset, 0, layout->paddings[i].nbytes);
         }
     }

@@ -1,18 +1,13 @@
 /* maxlen: appending to a buffer that keeps only its last bytes. */
 #include "maxlen.h"
 
-/* Return the largest number of bytes of headroom and bytes in use together. */
-static size_t
-max_memory(size_t max)
-{
-    return max <= SIZE_MAX / 2 ? 2 * max : SIZE_MAX;
-}
-
 int
 maxlen_make_tailroom(BufferObject *buffer, size_t max, size_t nbytes)
 {
     const struct store *store = &buffer->store;
-    size_t all = max_memory(max);
+    /* The headroom and the bytes in use have at most this many bytes together. */
+    size_t all = max <= SIZE_MAX / 2 ? 2 * max : SIZE_MAX;
+    assert(max != MAXLEN_NONE && store->length + nbytes > max);
     if (nbytes <= store_tailroom(store)) {
         return 0;
     }
@@ -39,6 +34,7 @@ int
 maxlen_trim(BufferObject *buffer, size_t max)
 {
     size_t length = buffer_length(buffer);
+    assert(max != MAXLEN_NONE);
     return length <= max ? 0 : buffer_splice(buffer, 0, length - max, 0);
 }
 

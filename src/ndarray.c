@@ -39,6 +39,7 @@ static int
 holder_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
     HolderObject *self = (HolderObject *)op;
+    assert(self->buffer != NULL && buffer_nviews(self->buffer) > 0);
     return PyBuffer_FillInfo(view, op, self->start, (Py_ssize_t)self->nbytes, 0, flags);
 }
 
@@ -120,6 +121,8 @@ ndarray_make(const struct ndarray_api *api, BufferObject *buffer, PyObject *dtyp
     holder->buffer = (BufferObject *)Py_NewRef(buffer);
     holder->start = buffer_bytes(buffer);
     holder->nbytes = buffer_length(buffer);
+    assert(buffer_nviews(buffer) > 0);
+    assert(nitems == 0 ? holder->nbytes == 0 : holder->nbytes % nitems == 0);
     intptr_t length = (intptr_t)nitems;
     PyObject *array =
         new_from_descr(api->functions[AT_NDARRAY], Py_NewRef(dtype), 1, &length, NULL,

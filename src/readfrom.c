@@ -141,6 +141,7 @@ readfrom_min_view(size_t expected)
 Py_ssize_t
 readfrom_call(PyObject *reader, PyObject *view, Py_ssize_t view_nbytes)
 {
+    assert(view_nbytes > 0 && !PyErr_Occurred());
     PyObject *result = PyObject_CallOneArg(reader, view);
     Py_ssize_t nbytes = convert_result(result, view_nbytes);
     Py_XDECREF(result);
@@ -152,6 +153,7 @@ readfrom_left(PyObject *op)
 {
     const struct store *store = &buffer_cast(op)->store;
     size_t left = PY_SSIZE_T_MAX;
+    assert(store_check_layout(store) == NULL);
     Py_BEGIN_CRITICAL_SECTION(op);
     if (store_is_limited(store)) {
         left = store_capacity(store) - store->length;
@@ -160,17 +162,28 @@ readfrom_left(PyObject *op)
     return left;
 }
 
-/* The buffer is full. To find out whether the source has ended, read one more byte. If
- * the source returns one, that byte is lost, and MemoryError is raised. */
+/* What is still to be read. */
+struct reading {
+    PyObject *reader; /* a method of the source */
+    PyObject *file;   /* the source; NULL: a socket */
+    size_t expected;  /* bytes left in the source, as far as is known */
+    size_t max;       /* bytes to read at most */
+};
+
+/* The buffer is full. Find out whether the source has ended. If it has more bytes,
+ * raise MemoryError; growbuf/_peek.py leaves them in the source if that is possible. */
 static Py_ssize_t
-read_past_limit(PyObject *op, PyObject *reader)
+read_past_limit(PyObject *op, const struct reading *reading)
 {
-    PyObject *byte = PyByteArray_FromStringAndSize(NULL, 1);
-    if (byte == NULL) {
-        return READ_ERROR;
-    }
-    Py_ssize_t nbytes = readfrom_call(reader, byte, 1);
-    Py_DECREF(byte);
+    PyObject *module = PyImport_ImportModule("growbuf._peek");
+    PyObject *result =
+        module == NULL
+            ? NULL
+            : PyObject_CallMethod(module, "read_byte", "OO", reading->reader,
+                                  reading->file == NULL ? Py_None : reading->file);
+    Py_ssize_t nbytes = convert_result(result, 1);
+    Py_XDECREF(result);
+    Py_XDECREF(module);
     if (nbytes > 0) {
         Py_BEGIN_CRITICAL_SECTION(op);
         buffer_past_limit(buffer_cast(op));
@@ -180,23 +193,23 @@ read_past_limit(PyObject *op, PyObject *reader)
     return nbytes;
 }
 
-/* Call the source once, to read at most `max` bytes. `expected` is how many bytes it
- * seems to have. Return how many were read, or one of the READ_ values. */
+/* Call the source once. Return how many bytes were read, or one of the READ_ values. */
 static Py_ssize_t
-read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
+read_once(PyObject *op, const struct reading *reading)
 {
     size_t left = readfrom_left(op);
     if (left == 0) {
-        return read_past_limit(op, reader);
+        return read_past_limit(op, reading);
     }
-    max = max < left ? max : left;
-    size_t min = readfrom_min_view(expected);
-    PyObject *view = spare_view(op, min < max ? min : max, max, SPARE_READER);
+    size_t max = Py_MIN(reading->max, left);
+    size_t min = Py_MIN(readfrom_min_view(reading->expected), max);
+    PyObject *view = spare_view(op, min, max, SPARE_READER);
     if (view == NULL) {
         return READ_ERROR;
     }
     Py_ssize_t view_nbytes = PyMemoryView_GET_BUFFER(view)->len;
-    Py_ssize_t nbytes = readfrom_call(reader, view, view_nbytes);
+    assert(view_nbytes >= (Py_ssize_t)min && view_nbytes <= (Py_ssize_t)max);
+    Py_ssize_t nbytes = readfrom_call(reading->reader, view, view_nbytes);
     if (nbytes > 0 && spare_commit(op, (size_t)nbytes, view) < 0) {
         nbytes = READ_ERROR;
     }
@@ -207,23 +220,22 @@ read_once(PyObject *op, PyObject *reader, size_t expected, size_t max)
     return nbytes;
 }
 
-/* Read until the source ends, has nothing yet, or `max` bytes have been read. */
+/* Read until the source ends, has nothing yet, or reading->max bytes have been read. */
 static PyObject *
-read_all(PyObject *op, PyObject *reader, size_t expected, size_t max)
+read_all(PyObject *op, struct reading *reading)
 {
     size_t done = 0;
-    Py_ssize_t nbytes = 0;
-    while (done < max) {
-        nbytes = read_once(op, reader, expected, max - done);
-        if (nbytes <= 0) {
-            break;
+    Py_ssize_t nbytes = 1;
+    while (nbytes > 0 && reading->max > 0) {
+        nbytes = read_once(op, reading);
+        if (nbytes > 0) {
+            assert((size_t)nbytes <= reading->max);
+            done += (size_t)nbytes;
+            reading->max -= (size_t)nbytes;
+            reading->expected -= Py_MIN((size_t)nbytes, reading->expected);
+            /* A source that never blocks does not check for signals. */
+            nbytes = PyErr_CheckSignals() < 0 ? READ_ERROR : nbytes;
         }
-        done += (size_t)nbytes;
-        /* A source that never blocks does not check for signals. */
-        if (PyErr_CheckSignals() < 0) {
-            return NULL;
-        }
-        expected -= (size_t)nbytes < expected ? (size_t)nbytes : expected;
     }
     if (nbytes == READ_ERROR) {
         return NULL;
@@ -243,9 +255,11 @@ PyDoc_STRVAR(readfrom_doc,
 "If a non-blocking source has no more bytes yet, return how many were read before, or\n"
 "None if there were none. When the source raises, or memory runs out, the bytes that\n"
 "have arrived are kept. If the source has more bytes than a limit allows, MemoryError\n"
-"is raised, and one byte read from it is lost. The capacity for the rest of a file is\n"
-"reserved first, so that the buffer moves at most once. Other threads run while the\n"
-"source waits; they cannot change the length then (BufferError).\n\n"
+"is raised. The other bytes stay in the source if it is a descriptor, a socket, or an\n"
+"object with peek() or seek(). Any other source, such as a TLS socket or a pipe on\n"
+"Windows, loses one byte. The capacity for the rest of a file is reserved first, so\n"
+"that the buffer moves at most once. Other threads run while the source waits; they\n"
+"cannot change the length then (BufferError).\n\n"
 ">>> import io\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> source, buf = io.BytesIO(b'spam and eggs'), GrowBuffer()\n"
@@ -265,16 +279,18 @@ growbuffer_readfrom(PyObject *op, PyObject *args, PyObject *kwargs)
         (number != Py_None && args_nbytes(number, "nbytes", -1, &nbytes) < 0)) {
         return NULL;
     }
-    size_t max = nbytes < 0 ? PY_SSIZE_T_MAX : (size_t)nbytes;
-    PyObject *file, *result = NULL;
-    PyObject *reader = readfrom_find_reader(source, &file);
-    size_t expected = reader == NULL ? 0 : readfrom_find_expected(file);
-    expected = expected < max ? expected : max;
-    if (!PyErr_Occurred() && reserve_expected(op, expected) == 0) {
-        result = read_all(op, reader, expected, max);
+    struct reading reading = {.max = nbytes < 0 ? PY_SSIZE_T_MAX : (size_t)nbytes};
+    reading.reader = readfrom_find_reader(source, &reading.file);
+    if (reading.reader != NULL) {
+        size_t expected = readfrom_find_expected(reading.file);
+        reading.expected = Py_MIN(expected, reading.max);
     }
-    Py_XDECREF(reader);
-    Py_XDECREF(file);
+    PyObject *result = NULL;
+    if (!PyErr_Occurred() && reserve_expected(op, reading.expected) == 0) {
+        result = read_all(op, &reading);
+    }
+    Py_XDECREF(reading.reader);
+    Py_XDECREF(reading.file);
     return result;
 }
 

@@ -7,30 +7,24 @@
 
 /* ------------------------------------------------------ construction, deallocation */
 
-/* Return a new object whose fields are zero. For GrowArray itself do not call tp_alloc,
- * which takes twice as long. */
-static PyObject *
-allocate(PyTypeObject *type)
-{
-    if (type->tp_dealloc != rows_dealloc) {
-        return type->tp_alloc(type, 0);
-    }
-    RowsObject *self = PyObject_New(RowsObject, type);
-    if (self != NULL) {
-        memset((char *)self + sizeof(PyObject), 0, sizeof *self - sizeof(PyObject));
-    }
-    return (PyObject *)self;
-}
-
+/* For GrowArray itself tp_alloc is not called: it takes twice as long. */
 PyObject *
 rows_create(PyTypeObject *type, PyObject *buffer, LayoutObject *layout)
 {
-    PyObject *op = buffer == NULL ? NULL : allocate(type);
+    PyObject *op = NULL;
+    assert(rows_type(type) != NULL && layout->row_nbytes > 0);
+    if (buffer != NULL && type->tp_dealloc != rows_dealloc) {
+        op = type->tp_alloc(type, 0);
+    }
+    else if (buffer != NULL && (op = (PyObject *)PyObject_New(RowsObject, type))) {
+        memset((char *)op + sizeof *op, 0, sizeof(RowsObject) - sizeof *op);
+    }
     if (op == NULL) {
         Py_XDECREF(buffer);
         return NULL;
     }
     RowsObject *self = rows_cast(op);
+    assert(self->view == NULL && self->extra == NULL && !self->small);
     self->view_nbytes = SIZE_MAX;
     self->buffer = buffer_cast(buffer);
     self->layout = layout_cast(Py_NewRef(layout));
@@ -52,6 +46,7 @@ rows_dealloc(PyObject *op)
 {
     RowsObject *self = rows_cast(op);
     PyTypeObject *type = Py_TYPE(op);
+    assert(Py_REFCNT(op) == 0 && self->nexports == 0); /* an export has a reference */
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs(op);
     }
@@ -76,6 +71,7 @@ rows_length(PyObject *op)
     RowsObject *self = rows_cast(op);
     size_t nbytes;
     ROWS_LOCKED(self, nbytes, buffer_length(self->buffer));
+    assert(self->layout->row_nbytes > 0 && nbytes <= PY_SSIZE_T_MAX);
     return (Py_ssize_t)(nbytes / self->layout->row_nbytes);
 }
 
@@ -107,21 +103,18 @@ rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
     if (number == NULL) {
         return -1;
     }
-    int overflow, rc = -1;
+    int overflow, rc = 0;
     long long count = PyLong_AsLongLongAndOverflow(number, &overflow);
     long long max = (long long)(PY_SSIZE_T_MAX / layout->row_nbytes);
     if (overflow < 0 || (overflow == 0 && count < min)) {
         PyErr_Format(PyExc_ValueError, "%s must be %zd or more, got %S", name, min,
                      number);
-    }
-    else if (overflow > 0 || count > max) {
-        PyErr_Format(PyExc_MemoryError,
-                     "%s=%S: no memory holds so many rows of %zu bytes", name, number,
-                     layout->row_nbytes);
+        rc = -1;
     }
     else {
+        count = overflow > 0 || count > max ? max : count;
         *nbytes = (size_t)count * layout->row_nbytes;
-        rc = 0;
+        assert(count < 0 || *nbytes <= PY_SSIZE_T_MAX);
     }
     Py_DECREF(number);
     return rc;
@@ -136,6 +129,7 @@ move_to_reservation(BufferObject *buffer, size_t limit)
 {
     size_t length = buffer_length(buffer);
     struct store fresh;
+    assert(length <= limit && !store_is_limited(&buffer->store));
     store_init(&fresh);
     if (store_set_limit(&fresh, limit) != 0) {
         return 1;
@@ -158,6 +152,7 @@ choose_limit(RowsObject *self, size_t nbytes, size_t max, size_t *limit)
 {
     NumPyObject *numpy = self->layout->numpy;
     size_t needed = buffer_length(self->buffer) + nbytes;
+    assert(needed >= nbytes);
     *limit = 0;
     if (self->max_nbytes < SIZE_MAX / 2 && 2 * self->max_nbytes > needed &&
         layout_choose_limit(numpy, 2 * self->max_nbytes, max, limit) < 0) {
@@ -171,11 +166,16 @@ rows_stabilize(RowsObject *self, size_t nbytes)
 {
     size_t limit = SIZE_MAX;
     int rc = 1;
+    assert(!self->small || (self->view == NULL && !self->shared));
     while (self->small && rc > 0) {
         if (choose_limit(self, nbytes, limit - 1, &limit) < 0) {
             return -1;
         }
-        if (!self->small || limit == 0) { /* another thread did it, or no space */
+        if (!self->small) { /* another thread did it */
+            break;
+        }
+        if (limit == 0) { /* no address space */
+            rc = buffer_reserve(self->buffer, buffer_length(self->buffer) + nbytes);
             break;
         }
         rc = move_to_reservation(self->buffer, limit);
@@ -183,6 +183,7 @@ rows_stabilize(RowsObject *self, size_t nbytes)
     if (rc >= 0) {
         self->small = false;
     }
+    assert((rc < 0) == (PyErr_Occurred() != NULL));
     return rc < 0 ? -1 : 0;
 }
 
@@ -192,9 +193,11 @@ PyObject *
 rows_make_view(RowsObject *self, PyObject *bytes)
 {
     LayoutObject *layout = self->layout;
+    assert(layout->row_nbytes > 0);
     const struct ndarray_api *api = &layout->numpy->ndarray;
     if (api->functions != NULL && buffer_is_exact_type(Py_TYPE(bytes))) {
         BufferObject *buffer = buffer_cast(bytes);
+        assert(buffer_length(buffer) % layout->row_nbytes == 0);
         return ndarray_make(api, buffer, layout->view_dtype,
                             buffer_length(buffer) / layout->row_nbytes);
     }
@@ -219,12 +222,6 @@ prepare_view(RowsObject *self)
     return self->small && rows_stabilize(self, 0) < 0 ? -1 : rows_check_whole(self);
 }
 
-static inline bool
-keeps_view_of_all(const RowsObject *self)
-{
-    return self->view != NULL && self->view_nbytes == buffer_length(self->buffer);
-}
-
 /* See rows_kept_view(). Under the lock. */
 static PyObject *
 kept_view(RowsObject *self)
@@ -232,10 +229,11 @@ kept_view(RowsObject *self)
     if (prepare_view(self) < 0) {
         return NULL;
     }
-    if (keeps_view_of_all(self)) {
+    size_t nbytes = buffer_length(self->buffer);
+    if (self->view != NULL && self->view_nbytes == nbytes) {
+        assert(!self->shared && buffer_is_exported(self->buffer));
         return Py_NewRef(self->view);
     }
-    size_t nbytes = buffer_length(self->buffer);
     const char *start = buffer_bytes(self->buffer);
     /* Keep a view of the new ndarray, not the ndarray itself. Views of the kept one
      * have the ndarray as their base, so other code can reach it and change its shape.
@@ -308,6 +306,7 @@ int
 rows_drop_views(RowsObject *self, bool front)
 {
     BufferObject *buffer = self->buffer;
+    assert(!PyErr_Occurred());
     Py_CLEAR(self->view);
     Py_CLEAR(self->view); /* a weak reference's callback may have made one */
     if (!buffer_is_exported(buffer)) {
@@ -332,6 +331,7 @@ refuse_past_limit(RowsObject *self)
     size_t row_nbytes = self->layout->row_nbytes;
     size_t nrows = buffer_limit(self->buffer) / row_nbytes;
     size_t held = buffer_held(self->buffer) / row_nbytes;
+    assert(store_is_limited(&self->buffer->store));
     const char *plural = nrows == 1 ? "" : "s";
     if (held == 0) {
         PyErr_Format(PyExc_MemoryError,
@@ -389,12 +389,14 @@ rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
         return -1;
     }
     size_t length = buffer_length(self->buffer);
+    assert(nbytes <= PY_SSIZE_T_MAX && length <= PY_SSIZE_T_MAX);
     if (length + nbytes > self->max_nbytes) {
         return rows_drop_views(self, true) < 0
                    ? -1
                    : maxlen_make_tailroom(self->buffer, self->max_nbytes, nbytes);
     }
     if (self->small && nbytes > store_tailroom(&self->buffer->store)) {
+        assert(length <= ROWS_MAX_SMALL);
         size_t more =
             Py_MIN(Py_MAX(length / 2, ROWS_MIN_SMALL), ROWS_MAX_SMALL - length);
         nbytes = Py_MAX(nbytes, more);
@@ -434,6 +436,7 @@ rows_clean_between(PyObject *op, Py_ssize_t start, Py_ssize_t stop)
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
     Py_ssize_t nrows = (Py_ssize_t)(buffer_length(self->buffer) / row_nbytes);
     Py_ssize_t count = PySlice_AdjustIndices(nrows, &start, &stop, 1);
+    assert(start >= 0 && count >= 0 && (count == 0 || start + count <= nrows));
     layout_clean(self->layout, buffer_bytes(self->buffer) + (size_t)start * row_nbytes,
                  (size_t)count * row_nbytes);
     Py_END_CRITICAL_SECTION();

@@ -95,9 +95,9 @@ Py_ssize_t rows_length(PyObject *op);
 int rows_check_whole(const RowsObject *self);
 
 /* If the array is small, end that. Reserve address space for the rows and at least
- * `nbytes` more, and copy the rows there; then they never move again. If no address
- * space can be reserved, the rows stay on the heap, and the array is not stable. Under
- * the lock. */
+ * `nbytes` more, and copy the rows there; appending never moves them again. If no
+ * address space can be reserved, the array is not stable, and gets capacity for
+ * `nbytes` more. If that fails, too, the array stays small. Under the lock. */
 int rows_stabilize(RowsObject *self, size_t nbytes);
 
 /* Return a new ndarray that shows the bytes of an object as rows. The object is the
@@ -155,8 +155,9 @@ rows_commit(RowsObject *self, size_t nbytes)
     return 0;
 }
 
-/* Convert an argument that is a number of rows to bytes. Raise an exception if it is
- * less than `min`. Messages contain the `name` of the argument. */
+/* Convert an argument that is a number of rows to bytes. A number of rows that no
+ * object can have becomes the largest one that an object can have. Raise ValueError if
+ * it is less than `min`. Messages contain the `name` of the argument. */
 int rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
                    Py_ssize_t min, size_t *nbytes);
 

@@ -22,6 +22,8 @@ write_rows(RowsObject *self, PyObject *const *rows, size_t count)
     char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer), *to = end;
     assert(count > 0);
     assert(count * layout->row_nbytes <= store_tailroom(&self->buffer->store));
+    assert(layout->row_nbytes > 0 && (!buffer_is_exported(self->buffer) ||
+                                      store_is_limited(&self->buffer->store)));
     for (size_t i = 0; i < count; i++, to += layout->row_nbytes) {
         if (!layout_write(layout, to, rows[i])) {
             *end = '\0';
@@ -29,15 +31,8 @@ write_rows(RowsObject *self, PyObject *const *rows, size_t count)
             return 0;
         }
     }
+    assert(to == end + count * layout->row_nbytes);
     return rows_commit(self, count * layout->row_nbytes) < 0 ? -1 : 1;
-}
-
-static int
-write_row(RowsObject *self, PyObject *row)
-{
-    return rows_make_tailroom(self, self->layout->row_nbytes) < 0
-               ? -1
-               : write_rows(self, &row, 1);
 }
 
 /* Write and publish all rows of a list or a tuple. Making tailroom may run code that
@@ -46,6 +41,7 @@ static int
 write_listed(RowsObject *self, PyObject *rows)
 {
     size_t count = (size_t)PySequence_Fast_GET_SIZE(rows);
+    assert(PyList_CheckExact(rows) || PyTuple_CheckExact(rows));
     if (count == 0) {
         return 1;
     }
@@ -69,6 +65,9 @@ write_listed(RowsObject *self, PyObject *rows)
 int
 rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
 {
+    assert(nbytes % self->layout->row_nbytes == 0);
+    assert(self->max_nbytes == MAXLEN_NONE ||
+           self->max_nbytes % self->layout->row_nbytes == 0);
     if (nbytes > self->max_nbytes) { /* the last rows are kept */
         bytes += nbytes - self->max_nbytes;
         nbytes = self->max_nbytes;
@@ -80,8 +79,8 @@ rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
         return -1;
     }
     char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer);
-    assert(nbytes % self->layout->row_nbytes == 0);
     assert(nbytes <= store_tailroom(&self->buffer->store));
+    assert(bytes + nbytes <= end || bytes >= end + nbytes); /* no overlap */
     memcpy(end, bytes, nbytes);
     layout_clean(self->layout, end, nbytes);
     return rows_commit(self, nbytes) < 0 ? -1 : 1;
@@ -104,6 +103,7 @@ has_our_dtype(RowsObject *self, PyObject *op)
         return 0;
     }
     int rc = dtype == ours;
+    assert(ours != NULL && !PyErr_Occurred());
     if (!rc && Py_TYPE(dtype) == Py_TYPE(ours)) {
         rc = PyObject_RichCompareBool(dtype, ours, Py_EQ);
     }
@@ -117,6 +117,7 @@ has_our_shape(RowsObject *self, const Py_buffer *view, int naxes)
 {
     PyObject *row_shape = self->layout->row_shape;
     Py_ssize_t ndim = PyTuple_GET_SIZE(row_shape);
+    assert(naxes == 0 || naxes == 1);
     if (view->ndim != ndim + naxes) {
         return false;
     }
@@ -159,6 +160,7 @@ append_array(PyObject *op, PyObject *array, int naxes)
     }
     rc = has_our_shape(self, &view, naxes);
     if (rc > 0) {
+        assert(view.len >= 0 && (size_t)view.len % self->layout->row_nbytes == 0);
         ROWS_LOCKED(self, rc, rows_append_bytes(self, view.buf, (size_t)view.len));
     }
     PyBuffer_Release(&view);
@@ -196,7 +198,10 @@ append_row(PyObject *op, PyObject *row)
 {
     RowsObject *self = rows_cast(op);
     int rc;
-    ROWS_LOCKED(self, rc, write_row(self, row));
+    ROWS_LOCKED(self, rc,
+                rows_make_tailroom(self, self->layout->row_nbytes) < 0
+                    ? -1
+                    : write_rows(self, &row, 1));
     if (rc == 0) {
         rc = append_array(op, row, 0);
     }
@@ -214,92 +219,69 @@ begin_gathering(PyObject *op)
                        self->layout);
 }
 
-/* Append all rows that an iterable yields. */
-static int
-gather(PyObject *gathered, PyObject *iterable)
+/* `value` is one row, or rows if it has one axis more than a row. */
+PyObject *
+rows_gather(PyObject *op, PyObject *value)
 {
-    PyObject *iterator = PyObject_GetIter(iterable), *row;
+    PyObject *gathered = begin_gathering(op), *array = Py_NewRef(Py_None);
+    if (gathered == NULL) {
+        Py_DECREF(array);
+        return NULL;
+    }
+    if (!PyFloat_Check(value) && !PyLong_Check(value)) {
+        Py_SETREF(array, layout_call(rows_cast(op)->layout, NUMPY_inserted, value));
+    }
+    if ((array == Py_None ? append_row(gathered, value)
+                          : append_made(rows_cast(gathered), Py_XNewRef(array))) < 0) {
+        Py_CLEAR(gathered);
+    }
+    Py_XDECREF(array);
+    assert((gathered == NULL) == (PyErr_Occurred() != NULL));
+    return gathered;
+}
+
+/* Gather all rows that an iterable yields, then append them. */
+static int
+extend_by_iterable(PyObject *op, PyObject *iterable)
+{
+    RowsObject *self = rows_cast(op);
+    PyObject *gathered = begin_gathering(op), *row;
+    PyObject *iterator = gathered == NULL ? NULL : PyObject_GetIter(iterable);
     if (iterator == NULL) {
+        Py_XDECREF(gathered);
         return -1;
     }
+    rows_cast(gathered)->max_nbytes = self->max_nbytes;
     int rc = 1;
     while (rc > 0 && (row = PyIter_Next(iterator)) != NULL) {
         rc = append_row(gathered, row);
         Py_DECREF(row);
     }
     Py_DECREF(iterator);
+    if (rc > 0 && !PyErr_Occurred()) {
+        assert(gathered != op && rows_cast(gathered)->buffer != self->buffer);
+        BufferObject *buffer = rows_cast(gathered)->buffer;
+        ROWS_LOCKED(
+            self, rc,
+            rows_append_bytes(self, buffer_bytes(buffer), buffer_length(buffer)));
+    }
+    Py_DECREF(gathered);
     return PyErr_Occurred() ? -1 : rc;
-}
-
-/* Append the value that insert() was called with: one row, or rows if it has one axis
- * more than a row. */
-static int
-append_inserted(PyObject *gathered, PyObject *value)
-{
-    RowsObject *self = rows_cast(gathered);
-    if (PyFloat_Check(value) || PyLong_Check(value)) {
-        return append_row(gathered, value);
-    }
-    PyObject *array = layout_call(self->layout, NUMPY_inserted, value);
-    if (array != Py_None) {
-        return append_made(self, array);
-    }
-    Py_DECREF(array);
-    return append_row(gathered, value);
-}
-
-PyObject *
-rows_gather(PyObject *op, PyObject *value)
-{
-    PyObject *gathered = begin_gathering(op);
-    if (gathered != NULL && append_inserted(gathered, value) < 0) {
-        Py_CLEAR(gathered);
-    }
-    return gathered;
-}
-
-static int
-append_gathered(RowsObject *self, RowsObject *gathered)
-{
-    int rc;
-    ROWS_LOCKED(self, rc,
-                rows_append_bytes(self, buffer_bytes(gathered->buffer),
-                                  buffer_length(gathered->buffer)));
-    return rc;
-}
-
-static int
-extend_by_iterable(PyObject *op, PyObject *iterable)
-{
-    PyObject *gathered = begin_gathering(op);
-    if (gathered != NULL) {
-        rows_cast(gathered)->max_nbytes = rows_cast(op)->max_nbytes;
-    }
-    int rc = gathered == NULL ? -1 : gather(gathered, iterable);
-    if (rc > 0) {
-        rc = append_gathered(rows_cast(op), rows_cast(gathered));
-    }
-    Py_XDECREF(gathered);
-    return rc;
-}
-
-static int
-extend_by_list(RowsObject *self, PyObject *rows)
-{
-    int rc;
-    Py_BEGIN_CRITICAL_SECTION2(rows, self->buffer);
-    rc = write_listed(self, rows);
-    Py_END_CRITICAL_SECTION2();
-    return rc;
 }
 
 int
 rows_extend_by(PyObject *op, PyObject *values)
 {
     RowsObject *self = rows_cast(op);
-    int rc = PyList_CheckExact(values) || PyTuple_CheckExact(values)
-                 ? extend_by_list(self, values)
-                 : append_array(op, values, 1);
+    int rc;
+    if (PyList_CheckExact(values) || PyTuple_CheckExact(values)) {
+        Py_BEGIN_CRITICAL_SECTION2(values, self->buffer);
+        rc = write_listed(self, values);
+        Py_END_CRITICAL_SECTION2();
+    }
+    else {
+        rc = append_array(op, values, 1);
+    }
     if (rc != 0) {
         return rc;
     }

@@ -201,7 +201,9 @@ get_capacity(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(stable_doc,
-"Whether rows never move. Then rows can be appended while views are held.\n\n"
+"Whether appending never moves rows, so that it is possible while views are held.\n\n"
+"Only the removal of first rows while views are held may move the others. A view from\n"
+"before that keeps its rows, but does not show later changes of them.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> GrowArray(limit=1000).stable\n"
 "True");

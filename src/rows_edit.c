@@ -18,6 +18,7 @@ find_row(RowsObject *self, Py_ssize_t index)
     Py_ssize_t nrows =
         (Py_ssize_t)(buffer_length(self->buffer) / self->layout->row_nbytes);
     Py_ssize_t row = index < 0 ? index + nrows : index;
+    assert(nrows >= 0);
     if (row < 0 || row >= nrows) {
         PyErr_Format(PyExc_IndexError,
                      "index %zd is out of bounds for axis 0 with size %zd", index,
@@ -60,6 +61,7 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbyte
 {
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t end = PY_SSIZE_T_MAX, row = index;
+    assert(row_nbytes > 0 && nbytes % row_nbytes == 0);
     if (buffer_length(self->buffer) + nbytes > self->max_nbytes) {
         PyErr_Format(PyExc_IndexError, "cannot insert a row: the array has maxlen=%zu",
                      self->max_nbytes / row_nbytes);
@@ -77,6 +79,7 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbyte
     }
     (void)clip(self, &index, &end);
     size_t at = (size_t)index * row_nbytes;
+    assert(index >= 0 && at <= buffer_length(self->buffer));
     if (buffer_splice(self->buffer, at, 0, nbytes) < 0) {
         return -1;
     }
@@ -127,6 +130,7 @@ static int
 remove_row(RowsObject *self, Py_ssize_t row)
 {
     size_t nbytes = self->layout->row_nbytes;
+    assert(nbytes > 0 && buffer_length(self->buffer) % nbytes == 0);
     assert(row >= 0 && (size_t)row < buffer_length(self->buffer) / nbytes);
     return buffer_splice(self->buffer, (size_t)row * nbytes, nbytes, 0);
 }
@@ -144,6 +148,7 @@ copy_row(RowsObject *self, Py_ssize_t index, bool remove, PyObject *array, char 
     if (key == NULL) {
         return NULL;
     }
+    assert((size_t)row < buffer_length(self->buffer) / layout->row_nbytes);
     memcpy(bytes, buffer_bytes(self->buffer) + (size_t)row * layout->row_nbytes,
            layout->row_nbytes);
     buffer_hold(self->buffer);
@@ -151,6 +156,7 @@ copy_row(RowsObject *self, Py_ssize_t index, bool remove, PyObject *array, char 
         !layout->has_shape ? PyObject_GetItem(array, key) : Py_NewRef(array);
     buffer_unhold(self->buffer);
     Py_DECREF(key);
+    assert((item == NULL) == (PyErr_Occurred() != NULL));
     if (item != NULL && remove && remove_row(self, row) < 0) {
         Py_CLEAR(item);
     }
@@ -164,6 +170,7 @@ rows_copy_row(PyObject *op, Py_ssize_t index, bool remove)
     PyObject *array = PyObject_CallNoArgs(self->layout->new_row), *item = NULL;
     Py_buffer view;
     if (array != NULL && PyObject_GetBuffer(array, &view, PyBUF_WRITABLE) == 0) {
+        assert((size_t)view.len == self->layout->row_nbytes);
         ROWS_LOCKED(self, item, copy_row(self, index, remove, array, view.buf));
         PyBuffer_Release(&view);
     }
@@ -196,13 +203,7 @@ rows_pop(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 
 /* ------------------------------------------------------------------------- delete */
 
-static int
-delete_index(RowsObject *self, Py_ssize_t index)
-{
-    Py_ssize_t row = find_row_to_remove(self, index);
-    return row < 0 ? -1 : remove_row(self, row);
-}
-
+/* Delete the rows of a slice without a step. Under the lock. */
 static int
 delete_between(RowsObject *self, Py_ssize_t start, Py_ssize_t stop)
 {
@@ -218,6 +219,7 @@ delete_between(RowsObject *self, Py_ssize_t start, Py_ssize_t stop)
     }
     size_t count = (size_t)clip(self, &start, &stop);
     size_t row_nbytes = self->layout->row_nbytes;
+    assert(start >= 0 && count <= buffer_length(self->buffer) / row_nbytes);
     return buffer_splice(self->buffer, (size_t)start * row_nbytes, count * row_nbytes,
                          0);
 }
@@ -228,6 +230,7 @@ enum { FIND_NEAR = 8 }; /* bools that are compared one by one before memchr() */
 static size_t
 find_bool(const char *bools, size_t at, size_t count, bool value)
 {
+    assert(at <= count);
     for (size_t near = at + FIND_NEAR; at < near && at < count; at++) {
         if (bools[at] == value) {
             return at;
@@ -278,6 +281,7 @@ delete_where(RowsObject *self, const char *gone, size_t count)
         from = find_bool(gone, next, count, false);
     }
     assert(to < from && from <= count);
+    assert(from * row_nbytes <= buffer_length(buffer));
     return buffer_splice(buffer, to * row_nbytes, (from - to) * row_nbytes, 0);
 }
 
@@ -364,7 +368,11 @@ rows_delete(PyObject *op, PyObject *key)
     Py_ssize_t index;
     int rc = convert_index(key, PyExc_IndexError, &index);
     if (rc == 0) {
-        ROWS_LOCKED(self, rc, delete_index(self, index));
+        Py_BEGIN_CRITICAL_SECTION(self->buffer);
+        Py_ssize_t row = find_row_to_remove(self, index);
+        assert((row < 0) == (PyErr_Occurred() != NULL));
+        rc = row < 0 ? -1 : remove_row(self, row);
+        Py_END_CRITICAL_SECTION();
     }
     return rc;
 }

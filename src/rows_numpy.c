@@ -10,6 +10,7 @@ out_as_ndarrays(PyObject *out, bool kept)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(out);
     PyObject *result = PyTuple_New(n);
+    assert(PyTuple_Check(out));
     for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
         PyObject *item = rows_as_ndarray(PyTuple_GET_ITEM(out, i), kept);
         if (item == NULL) {
@@ -27,6 +28,7 @@ static PyObject *
 out_as_growarrays(PyObject *out, PyObject *result)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(out);
+    assert(PyTuple_Check(out) && result != NULL);
     if (!PyTuple_CheckExact(result)) {
         PyObject *target = n == 1 ? PyTuple_GET_ITEM(out, 0) : Py_None;
         if (rows_check(target)) {
@@ -62,15 +64,6 @@ static inline bool
 is_named(PyObject *name, const char *text)
 {
     return PyUnicode_CompareWithASCIIString(name, text) == 0;
-}
-
-/* Call the ufunc args[0], or the method of it that has this name. */
-static PyObject *
-call_ufunc(PyObject *method, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    return is_named(method, "__call__")
-               ? PyObject_Vectorcall(args[0], args + 1, (size_t)(nargs - 1), kwnames)
-               : PyObject_VectorcallMethod(method, args, (size_t)nargs, kwnames);
 }
 
 /* Whether the ufunc is NumPy's own and rows_is_tame() is true of all its operands. Then
@@ -116,6 +109,7 @@ rows_array_ufunc(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     Py_ssize_t n = 0;
     for (; n < all - 1; n++) {
         PyObject *arg = args[n == 0 ? 0 : n + 1];
+        assert(n < MAX_ARGS && arg != NULL);
         arrays[n] = out != NULL && arg == out ? out_as_ndarrays(out, kept)
                                               : rows_as_ndarray(arg, kept);
         if (arrays[n] == NULL) {
@@ -123,7 +117,11 @@ rows_array_ufunc(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         }
     }
     if (n == all - 1) {
-        result = call_ufunc(args[1], arrays, nargs - 1, kwnames);
+        assert(nargs >= 2 && PyUnicode_Check(args[1]));
+        size_t count = (size_t)nargs - 2; /* without the ufunc and the name */
+        result = is_named(args[1], "__call__")
+                     ? PyObject_Vectorcall(arrays[0], arrays + 1, count, kwnames)
+                     : PyObject_VectorcallMethod(args[1], arrays, count + 1, kwnames);
     }
     while (n > 0) {
         Py_DECREF(arrays[--n]);
@@ -218,6 +216,7 @@ call_function(PyObject *function, const struct call *call, PyObject *args,
               PyObject *kwargs)
 {
     PyObject *implementation = NULL;
+    assert(PyTuple_Check(args) && PyDict_Check(kwargs));
     if (PyList_GET_SIZE(call->replaced) == 0) {
         implementation = PyObject_GetAttrString(function, "_implementation");
         if (implementation == NULL) {

@@ -11,6 +11,7 @@
 static PyObject *
 binary(PyObject *left, PyObject *right, binaryfunc apply)
 {
+    assert(rows_check(left) || rows_check(right));
     NumPyObject *numpy = rows_numpy(rows_check(left) ? left : right);
     bool kept = rows_is_tame(numpy, left) && rows_is_tame(numpy, right);
     PyObject *result = NULL, *x = rows_as_ndarray(left, kept);
@@ -28,6 +29,7 @@ binary(PyObject *left, PyObject *right, binaryfunc apply)
 static PyObject *
 in_place(PyObject *op, PyObject *other, binaryfunc apply)
 {
+    assert(rows_check(op));
     bool kept = rows_is_tame(rows_numpy(op), other);
     PyObject *view = rows_as_ndarray(op, kept);
     PyObject *y = view == NULL ? NULL : rows_as_ndarray(other, kept);
@@ -133,6 +135,7 @@ rows_inplace_power(PyObject *op, PyObject *other, PyObject *Py_UNUSED(modulus))
 static int
 rows_bool(PyObject *op)
 {
+    assert(rows_check(op));
     PyObject *view = rows_kept_view(op);
     int rc = view == NULL ? -1 : PyObject_IsTrue(view);
     Py_XDECREF(view);
@@ -148,6 +151,7 @@ rows_subscript(PyObject *op, PyObject *key)
 {
     RowsObject *self = rows_cast(op);
     LayoutObject *layout = self->layout;
+    assert(layout->row_nbytes > 0 && !PyErr_Occurred());
     Py_ssize_t index;
     if (self->small && !layout->has_shape && !layout->is_void &&
         args_small_int(key, &index)) {
@@ -167,6 +171,7 @@ rows_subscript(PyObject *op, PyObject *key)
 static PyObject *
 rows_item(PyObject *op, Py_ssize_t index)
 {
+    assert(rows_check(op));
     if (index < 0) {
         Py_ssize_t nrows = rows_length(op);
         PyErr_Format(PyExc_IndexError,
@@ -188,6 +193,7 @@ set_item(RowsObject *self, Py_ssize_t index, PyObject *value)
     size_t nbytes = buffer_length(self->buffer);
     Py_ssize_t nrows = (Py_ssize_t)(nbytes / field->nbytes);
     Py_ssize_t row = index < 0 ? index + nrows : index;
+    assert(field->nbytes == self->layout->row_nbytes && nrows >= 0);
     return row >= 0 && row < nrows && nbytes % field->nbytes == 0 &&
            field->write(field, buffer_bytes(self->buffer) + (size_t)row * field->nbytes,
                         value);
@@ -231,6 +237,7 @@ rows_ass_subscript(PyObject *op, PyObject *key, PyObject *value)
     Py_ssize_t index;
     if (field_is_item(&self->layout->field) && args_small_int(key, &index)) {
         bool done;
+        assert(!self->layout->has_shape && self->layout->field.write != NULL);
         ROWS_LOCKED(self, done, set_item(self, index, value));
         if (done) {
             return 0;
@@ -282,25 +289,13 @@ struct export {
     Py_ssize_t lengths[]; /* the shape, then the strides */
 };
 
-/* Export the buffer's bytes. Under the lock. */
-static int
-export_bytes(RowsObject *self, Py_buffer *bytes)
-{
-    if (rows_stabilize(self, 0) < 0 || rows_check_whole(self) < 0) {
-        return -1;
-    }
-    if (PyObject_GetBuffer((PyObject *)self->buffer, bytes, PyBUF_WRITABLE) < 0) {
-        return -1;
-    }
-    self->nexports++;
-    return 0;
-}
-
 static void
 set_lengths(const LayoutObject *layout, size_t nbytes, Py_ssize_t *shape,
             Py_ssize_t *strides, Py_ssize_t ndim)
 {
     size_t stride = layout->itemsize;
+    assert(ndim == 1 + PyTuple_GET_SIZE(layout->row_shape));
+    assert(stride > 0 && nbytes % layout->row_nbytes == 0);
     for (Py_ssize_t axis = ndim - 1; axis >= 0; axis--) {
         shape[axis] =
             axis == 0 ? (Py_ssize_t)(nbytes / layout->row_nbytes)
@@ -308,23 +303,32 @@ set_lengths(const LayoutObject *layout, size_t nbytes, Py_ssize_t *shape,
         strides[axis] = (Py_ssize_t)stride;
         stride *= axis == 0 ? 1 : (size_t)shape[axis];
     }
+    assert(stride == layout->row_nbytes);
 }
 
 static struct export *
 open_export(RowsObject *self, Py_ssize_t ndim)
 {
+    assert(ndim > 0);
     struct export *export =
         PyMem_Malloc(sizeof *export + 2 * (size_t)ndim * sizeof(Py_ssize_t));
     if (export == NULL) {
         PyErr_NoMemory();
         return NULL;
     }
-    int rc;
-    ROWS_LOCKED(self, rc, export_bytes(self, &export->bytes));
+    int rc = -1;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    if (rows_stabilize(self, 0) == 0 && rows_check_whole(self) == 0) {
+        rc = PyObject_GetBuffer((PyObject *)self->buffer, &export->bytes,
+                                PyBUF_WRITABLE);
+    }
+    self->nexports += rc == 0;
+    Py_END_CRITICAL_SECTION();
     if (rc < 0) {
         PyMem_Free(export);
         return NULL;
     }
+    assert(export->bytes.obj == (PyObject *)self->buffer && self->nexports > 0);
     set_lengths(self->layout, (size_t)export->bytes.len, export->lengths,
                 export->lengths + ndim, ndim);
     return export;
@@ -360,6 +364,7 @@ rows_getbuffer(PyObject *op, Py_buffer *view, int flags)
         return -1;
     }
     bool has_axes = asks_for(flags, PyBUF_ND);
+    assert(format != NULL || !asks_for(flags, PyBUF_FORMAT));
     *view = (Py_buffer){
         .buf = export->bytes.buf,
         .obj = Py_NewRef(op),
@@ -379,7 +384,9 @@ rows_releasebuffer(PyObject *op, Py_buffer *view)
 {
     RowsObject *self = rows_cast(op);
     struct export *export = view->internal;
+    assert(export != NULL && view->buf == export->bytes.buf);
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    assert(self->nexports > 0);
     self->nexports--;
     Py_END_CRITICAL_SECTION();
     PyBuffer_Release(&export->bytes);

@@ -51,12 +51,14 @@ take_pending(RowsObject *self, char *to, size_t max)
     size_t row_nbytes = self->layout->row_nbytes, nbytes;
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
     struct rows_extra *extra = self->extra;
+    assert(extra != NULL && extra->pending != NULL && max >= row_nbytes);
     nbytes = extra->pending_nbytes;
     if (nbytes >= row_nbytes) {
         nbytes = Py_MIN(nbytes, max);
         nbytes -= nbytes % row_nbytes;
     }
     assert(nbytes <= max);
+    assert(nbytes <= extra->pending_nbytes);
     extra->pending_nbytes -= nbytes;
     memcpy(to, extra->pending, nbytes);
     memmove(extra->pending, extra->pending + nbytes, extra->pending_nbytes);
@@ -73,6 +75,7 @@ put_pending(RowsObject *self, const char *bytes, size_t nbytes)
     struct rows_extra *extra = self->extra;
     size_t row_nbytes = self->layout->row_nbytes;
     size_t max = row_nbytes - Py_MIN(extra->pending_nbytes, row_nbytes);
+    assert(extra->pending != NULL && nbytes < row_nbytes + (row_nbytes == 1));
     nbytes = Py_MIN(nbytes, max);
     assert(extra->pending_nbytes + nbytes <= row_nbytes || nbytes == 0);
     memcpy(extra->pending + extra->pending_nbytes, bytes, nbytes);
@@ -89,12 +92,15 @@ put_back_pending(RowsObject *self, const char *bytes, size_t nbytes, char first)
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
     struct rows_extra *extra = self->extra;
     size_t all = nbytes + extra->pending_nbytes;
+    assert(nbytes > 0 && nbytes % self->layout->row_nbytes == 0);
+    assert(extra->pending_nbytes <= self->layout->row_nbytes);
     char *pending =
         PyMem_Realloc(extra->pending, Py_MAX(all, self->layout->row_nbytes));
     if (pending == NULL) {
         PyErr_NoMemory();
     }
     else {
+        assert(bytes + nbytes <= pending || bytes >= pending + all); /* no overlap */
         memmove(pending + nbytes, pending, extra->pending_nbytes);
         memcpy(pending, bytes, nbytes);
         pending[0] = first;
@@ -102,15 +108,6 @@ put_back_pending(RowsObject *self, const char *bytes, size_t nbytes, char first)
         extra->pending_nbytes = all;
     }
     Py_END_CRITICAL_SECTION();
-}
-
-/* Return how many bytes can be appended up to the limit, as a multiple of the row size.
- */
-static size_t
-whole_rows_left(RowsObject *self)
-{
-    size_t left = readfrom_left((PyObject *)self->buffer);
-    return left - left % self->layout->row_nbytes;
 }
 
 /* Find out whether the source of a full array has ended: read one more byte. If the
@@ -147,6 +144,7 @@ static Py_ssize_t
 read_into(PyObject *reader, PyObject *view, size_t offset)
 {
     Py_ssize_t all = PyMemoryView_GET_BUFFER(view)->len;
+    assert((Py_ssize_t)offset < all);
     if (offset == 0) {
         return readfrom_call(reader, view, all);
     }
@@ -166,6 +164,7 @@ static int
 append_complete(PyObject *op, PyObject *view, size_t nbytes, char first)
 {
     PyObject *type, *value, *traceback;
+    assert(nbytes > 0 && nbytes % rows_cast(op)->layout->row_nbytes == 0);
     PyErr_Fetch(&type, &value, &traceback);
     if (rows_spare_commit(op, nbytes, view) == 0) {
         PyErr_Restore(type, value, traceback);
@@ -213,7 +212,7 @@ read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
             nbytes = READ_ERROR;
         }
     }
-    assert(filled <= (size_t)held.len);
+    assert(filled <= (size_t)held.len && (size_t)held.len >= row_nbytes);
     size_t part = filled % row_nbytes, complete = filled - part;
     char first = bytes[0];
     put_pending(self, bytes + complete, part);
@@ -232,13 +231,15 @@ read_rows_once(PyObject *op, const struct reading *reading, size_t *appended)
 {
     RowsObject *self = rows_cast(op);
     size_t row_nbytes = self->layout->row_nbytes;
-    size_t left = whole_rows_left(self);
+    size_t left = readfrom_left((PyObject *)self->buffer);
+    left -= left % row_nbytes;
     if (left == 0) {
         return read_past_last_row(self, reading->reader);
     }
     size_t max = Py_MIN(reading->max, left);
     max = Py_MIN(max, Py_MAX(self->max_nbytes, row_nbytes));
     size_t min = Py_MAX(readfrom_min_view(reading->expected), row_nbytes);
+    assert(max >= row_nbytes && reading->max % row_nbytes == 0);
     PyObject *view = rows_spare_view(op, Py_MIN(min, max), max, SPARE_READER);
     if (view == NULL) {
         return READ_ERROR;
@@ -258,6 +259,7 @@ read_all_rows(PyObject *op, struct reading *reading)
     while (nbytes > 0 && reading->max > 0) {
         size_t appended = 0;
         nbytes = read_rows_once(op, reading, &appended);
+        assert(appended <= reading->max);
         done += appended;
         reading->max -= appended;
         reading->expected -= Py_MIN(appended, reading->expected);

@@ -12,25 +12,28 @@
 static PyObject *
 make_detached(void *self, PyObject *taken)
 {
+    assert(buffer_length(buffer_cast(taken)) % rows_cast(self)->layout->row_nbytes ==
+           0);
     return rows_make_view(self, taken);
 }
 
 /* Remove the first rows and return them: `nbytes` of rows, or all if it is SIZE_MAX.
- * Under the lock. */
+ * `nrows` is the number in the message of an error. Under the lock. */
 static PyObject *
-detach_first(RowsObject *self, size_t nbytes)
+detach_first(RowsObject *self, size_t nbytes, PyObject *nrows)
 {
     BufferObject *buffer = self->buffer;
     if (rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0) {
         return NULL;
     }
-    size_t length = buffer_length(buffer), row_nbytes = self->layout->row_nbytes;
+    size_t length = buffer_length(buffer);
     nbytes = nbytes == SIZE_MAX ? length : nbytes;
     if (nbytes > length) {
-        PyErr_Format(PyExc_ValueError, "cannot detach %zu rows: the array has %zu",
-                     nbytes / row_nbytes, length / row_nbytes);
+        PyErr_Format(PyExc_ValueError, "cannot detach %S rows: the array has %zu",
+                     nrows, length / self->layout->row_nbytes);
         return NULL;
     }
+    assert(nbytes % self->layout->row_nbytes == 0);
     return transfer_take_first(buffer, nbytes, make_detached, self);
 }
 
@@ -51,14 +54,16 @@ static PyObject *
 rows_detach(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     RowsObject *self = rows_cast(op);
+    PyObject *nrows = nargs > 0 ? args[0] : Py_None;
     size_t nbytes = SIZE_MAX;
     if (args_check_count("detach", nargs, 0, 1) < 0 ||
-        (nargs > 0 && args[0] != Py_None &&
-         rows_nbytes_of(self->layout, "nrows", args[0], 0, &nbytes) < 0)) {
+        (nrows != Py_None &&
+         rows_nbytes_of(self->layout, "nrows", nrows, 0, &nbytes) < 0)) {
         return NULL;
     }
     PyObject *rows;
-    ROWS_LOCKED(self, rows, detach_first(self, nbytes));
+    ROWS_LOCKED(self, rows, detach_first(self, nbytes, nrows));
+    assert((rows == NULL) == (PyErr_Occurred() != NULL));
     return rows;
 }
 
@@ -68,6 +73,7 @@ rows_detach(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 static int
 resize_to(RowsObject *self, size_t nbytes)
 {
+    assert(nbytes % self->layout->row_nbytes == 0 && nbytes <= self->max_nbytes);
     if (nbytes < buffer_length(self->buffer) &&
         rows_drop_views(self, nbytes == 0) < 0) {
         return -1;
@@ -80,6 +86,7 @@ resize_to(RowsObject *self, size_t nbytes)
         return -1;
     }
     length = buffer_length(self->buffer);
+    assert(length % self->layout->row_nbytes == 0);
     return nbytes <= length ? 0 : buffer_append_zeros(self->buffer, nbytes - length);
 }
 
@@ -104,26 +111,13 @@ rows_resize(PyObject *op, PyObject *nrows)
         return NULL;
     }
     if (nbytes > self->max_nbytes) {
-        PyErr_Format(PyExc_ValueError, "cannot resize to %zu rows: maxlen is %zu",
-                     nbytes / self->layout->row_nbytes,
+        PyErr_Format(PyExc_ValueError, "cannot resize to %S rows: maxlen is %zu", nrows,
                      self->max_nbytes / self->layout->row_nbytes);
         return NULL;
     }
     int rc;
     ROWS_LOCKED(self, rc, resize_to(self, nbytes));
     return buffer_none_or_null(rc);
-}
-
-/* Ensure a capacity of `nbytes`. Under the lock. */
-static int
-reserve(RowsObject *self, size_t nbytes)
-{
-    if (nbytes <= store_capacity(&self->buffer->store)) {
-        return 0;
-    }
-    size_t more = nbytes - buffer_length(self->buffer);
-    return rows_check_growable(self, more) < 0 ? -1
-                                               : buffer_reserve(self->buffer, nbytes);
 }
 
 PyDoc_STRVAR(reserve_doc,
@@ -147,8 +141,17 @@ rows_reserve(PyObject *op, PyObject *nrows)
         return NULL;
     }
     nbytes = Py_MIN(nbytes, self->max_nbytes);
-    int rc;
-    ROWS_LOCKED(self, rc, reserve(self, nbytes));
+    assert(nbytes <= PY_SSIZE_T_MAX);
+    int rc = 0;
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    if (nbytes > store_capacity(&self->buffer->store)) {
+        size_t length = buffer_length(self->buffer);
+        assert(length < nbytes);
+        assert(nbytes % self->layout->row_nbytes == 0);
+        rc = rows_check_growable(self, nbytes - length);
+        rc = rc < 0 ? -1 : buffer_reserve(self->buffer, nbytes);
+    }
+    Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }
 
@@ -164,25 +167,18 @@ PyDoc_STRVAR(clear_doc,
 ">>> len(samples)\n"
 "0");
 
-/* Remove all rows and all pending bytes. Under the lock. */
-static int
-clear_all(RowsObject *self)
-{
-    if (rows_drop_views(self, true) < 0 || buffer_clear(self->buffer) < 0) {
-        return -1;
-    }
-    if (self->extra != NULL) {
-        self->extra->pending_nbytes = 0;
-    }
-    return 0;
-}
-
 static PyObject *
 rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     RowsObject *self = rows_cast(op);
     int rc;
-    ROWS_LOCKED(self, rc, clear_all(self));
+    Py_BEGIN_CRITICAL_SECTION(self->buffer);
+    rc = rows_drop_views(self, true) < 0 ? -1 : buffer_clear(self->buffer);
+    assert(rc < 0 || buffer_length(self->buffer) == 0);
+    if (rc == 0 && self->extra != NULL) {
+        self->extra->pending_nbytes = 0;
+    }
+    Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);
 }
 

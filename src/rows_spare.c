@@ -15,6 +15,7 @@ rows_spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
     RowsObject *self = rows_cast(op);
     PyObject *buffer = (PyObject *)self->buffer;
     int rc;
+    assert(min <= max && self->layout->row_nbytes > 0);
     spare_abandon(buffer);
     ROWS_LOCKED(self, rc,
                 rows_stabilize(self, min) < 0 ? -1 : rows_make_tailroom(self, min));
@@ -32,6 +33,8 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
         Py_CLEAR(self->view); /* other views prevent the append */
     }
     size_t length = buffer_length(buffer);
+    assert(nbytes % self->layout->row_nbytes == 0);
+    struct spare_mark mark = spare_mark(buffer, nbytes);
     if (rows_check_whole(self) < 0 ||
         spare_commit((PyObject *)buffer, nbytes, view) < 0) {
         return -1;
@@ -43,26 +46,16 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
         return 0;
     }
     self->view_nbytes = SIZE_MAX; /* the kept view will show removed rows */
+    if (maxlen_trim(buffer, self->max_nbytes) < 0) {
+        spare_uncommit(buffer, nbytes, &mark);
+        assert(buffer_length(buffer) == length);
+        return -1;
+    }
+    assert(buffer_length(buffer) == self->max_nbytes);
     if (buffer_spare_is_outstanding(buffer)) {
         (void)spare_make_shared(buffer);
     }
-    if (maxlen_trim(buffer, self->max_nbytes) < 0) {
-        buffer_uncommit(buffer, nbytes);
-        return -1;
-    }
     return 0;
-}
-
-/* Remove the first rows if there are more than maxlen. If a view prevents that, leave
- * it to the next append. Under the lock. */
-static void
-trim_unstable(RowsObject *self)
-{
-    self->view_nbytes = SIZE_MAX;
-    Py_CLEAR(self->view);
-    if (maxlen_trim(self->buffer, self->max_nbytes) < 0) {
-        PyErr_Clear();
-    }
 }
 
 int
@@ -76,8 +69,13 @@ rows_spare_commit(PyObject *op, size_t nbytes, const PyObject *view)
     }
     spare_abandon((PyObject *)self->buffer);
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    if (buffer_length(self->buffer) > self->max_nbytes) {
-        trim_unstable(self);
+    if (buffer_length(self->buffer) > self->max_nbytes) { /* it is not stable */
+        assert(!store_is_limited(&self->buffer->store));
+        self->view_nbytes = SIZE_MAX;
+        Py_CLEAR(self->view);
+        if (maxlen_trim(self->buffer, self->max_nbytes) < 0) {
+            PyErr_Clear(); /* a view prevents that: leave it to the next append */
+        }
     }
     Py_END_CRITICAL_SECTION();
     return 0;
@@ -132,15 +130,16 @@ PyDoc_STRVAR(commit_doc,
 ">>> samples\n"
 "GrowArray([1., 2.])");
 
-/* Raise ValueError if the spare has fewer than `nbytes` bytes. Under the lock. */
+/* Raise ValueError if the spare has fewer than `nbytes` bytes. `nrows` is the number in
+ * the message. Under the lock. */
 static int
-check_spared(const RowsObject *self, size_t nbytes)
+check_spared(const RowsObject *self, size_t nbytes, PyObject *nrows)
 {
     const SpareObject *spare = buffer_spare(self->buffer);
-    size_t row_nbytes = self->layout->row_nbytes;
+    assert(spare == NULL || spare->buffer == self->buffer);
     if (spare != NULL && spare->start != NULL && nbytes > spare->nbytes) {
-        PyErr_Format(PyExc_ValueError, "cannot commit %zu rows: spare() returned %zu",
-                     nbytes / row_nbytes, spare->nbytes / row_nbytes);
+        PyErr_Format(PyExc_ValueError, "cannot commit %S rows: spare() returned %zu",
+                     nrows, spare->nbytes / self->layout->row_nbytes);
         return -1;
     }
     return 0;
@@ -155,7 +154,7 @@ rows_commit_spare(PyObject *op, PyObject *nrows)
         return NULL;
     }
     int rc;
-    ROWS_LOCKED(self, rc, check_spared(self, nbytes));
+    ROWS_LOCKED(self, rc, check_spared(self, nbytes, nrows));
     return buffer_none_or_null(rc < 0 ? -1 : rows_spare_commit(op, nbytes, NULL));
 }
 

@@ -22,12 +22,14 @@ row_of(const RowsObject *self, PyObject *key)
     Py_ssize_t nrows =
         (Py_ssize_t)(buffer_length(self->buffer) / self->layout->row_nbytes);
     Py_ssize_t row = index < 0 ? index + nrows : index;
+    assert(nrows >= 0);
     return row >= 0 && row < nrows ? row : -1;
 }
 
 static char *
 address_of(RowsObject *self, Py_ssize_t row)
 {
+    assert(row >= 0 && self->layout->row_nbytes > 0);
     return buffer_bytes(self->buffer) + (size_t)row * self->layout->row_nbytes;
 }
 
@@ -38,27 +40,20 @@ drop_before(struct rows_extra *swap)
     swap->before = NULL;
 }
 
-/* See rows_swap_read(). Under the lock. */
-static void
-read_locked(RowsObject *self, PyObject *key, PyObject *view)
-{
-    Py_ssize_t row = row_of(self, key);
-    struct rows_extra *swap = rows_ensure_extra(self);
-    if (swap == NULL) {
-        return; /* no memory: a swap is not recognized */
-    }
-    drop_before(swap);
-    swap->views[1] = swap->views[0];
-    swap->rows[1] = swap->rows[0];
-    swap->views[0] = row < 0 ? NULL : view;
-    swap->rows[0] = row;
-}
-
 void
 rows_swap_read(RowsObject *self, PyObject *key, PyObject *view)
 {
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    read_locked(self, key, view);
+    Py_ssize_t row = row_of(self, key);
+    struct rows_extra *swap = rows_ensure_extra(self);
+    assert(row >= -1);
+    if (swap != NULL) { /* without memory a swap is not recognized */
+        drop_before(swap);
+        swap->views[1] = swap->views[0];
+        swap->rows[1] = swap->rows[0];
+        swap->views[0] = row < 0 ? NULL : view;
+        swap->rows[0] = row;
+    }
     Py_END_CRITICAL_SECTION();
 }
 
@@ -93,6 +88,7 @@ set_locked(RowsObject *self, PyObject *key, PyObject *value)
         return false;
     }
     size_t nbytes = self->layout->row_nbytes;
+    assert(nbytes > 0 && value != NULL);
     bool is_second = swap->before != NULL;
     Py_ssize_t row = row_of(self, key), other = swap->rows[!is_second];
     if (row < 0 || row == other || row != swap->rows[is_second] ||
@@ -100,6 +96,7 @@ set_locked(RowsObject *self, PyObject *key, PyObject *value)
         return false;
     }
     char *to = address_of(self, row);
+    assert(memory + nbytes <= to || to + nbytes <= memory); /* two rows */
     if (!is_second) {
         swap->before = PyMem_Malloc(2 * nbytes);
         if (swap->before != NULL) {
@@ -110,6 +107,7 @@ set_locked(RowsObject *self, PyObject *key, PyObject *value)
     }
     /* Write only if both rows still have the values that the first assignment set. */
     const char *set = swap->before + nbytes;
+    assert(swap->before != NULL && swap->rows[1] == row);
     bool was_set = memcmp(memory, set, nbytes) == 0 && memcmp(to, set, nbytes) == 0;
     if (was_set) {
         memcpy(to, swap->before, nbytes);

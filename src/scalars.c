@@ -21,6 +21,7 @@ scalars_add(struct scalars *scalars, PyObject *op, int kind)
             value + nbytes > object + size) {
             return 0;
         }
+        assert(value - object <= UINT16_MAX);
         scalar.nbytes = (uint8_t)nbytes;
         scalar.offset = (uint16_t)(value - object);
     }

@@ -112,6 +112,7 @@ sequence_concat(PyObject *op, PyObject *other)
     if (result != NULL) {
         char *to = buffer_bytes(buffer_cast(result));
         assert(buffer_length(buffer_cast(result)) == length + added);
+        assert(added == 0 || right.piece.start != NULL);
         copy_bytes(to, buffer_bytes(self), length);
         copy_bytes(to + length, right.piece.start, added);
     }

@@ -155,6 +155,7 @@ INTEGER_WRITER(u8, uint64_t, false, 0, INT64_MAX)
 static bool
 write_b1(const struct field *field, char *to, PyObject *item)
 {
+    assert(field->nbytes == 1);
     if (PyBool_Check(item)) {
         *to = (char)(item == Py_True);
         return true;
@@ -211,6 +212,7 @@ write_long_double(const struct field *field, char *to, PyObject *item)
     double number;
     long double value;
     char bytes[sizeof value] = {0};
+    assert(field->nbytes == sizeof value);
     if (field->own != NULL && Py_TYPE(item) == field->own->type) {
         memcpy(bytes, scalar_value(field->own, item), LONG_DOUBLE_NBYTES);
     }
@@ -236,6 +238,7 @@ write_c16(const struct field *field, char *to, PyObject *item)
     if (!read_complex(field, item, &value)) {
         return false;
     }
+    assert(field->nbytes == 2 * sizeof value.real);
     store_value(field, to, &value.real, sizeof value.real);
     store_value(field, to + sizeof value.real, &value.imag, sizeof value.imag);
     return true;
@@ -253,6 +256,7 @@ write_c8(const struct field *field, char *to, PyObject *item)
         !narrow(value.imag, &imag)) {
         return false;
     }
+    assert(field->nbytes == 2 * sizeof real);
     store_value(field, to, &real, sizeof real);
     store_value(field, to + sizeof real, &imag, sizeof imag);
     return true;
@@ -316,6 +320,7 @@ static const char *
 scalar_meta(const struct scalar *scalar, PyObject *item)
 {
     size_t end = (size_t)scalar->offset + scalar->nbytes;
+    assert(Py_TYPE(item) == scalar->type && scalar->nbytes == sizeof(int64_t));
     bool is_there = end + sizeof((struct field_unit *)0)->meta <=
                     (size_t)Py_TYPE(item)->tp_basicsize;
     return is_there ? (const char *)item + end : NULL;
@@ -325,6 +330,7 @@ scalar_meta(const struct scalar *scalar, PyObject *item)
 static bool
 write_own_ticks(const struct field *field, char *to, PyObject *item)
 {
+    assert(field->unit != NULL && field->nbytes == sizeof(int64_t));
     return field->own != NULL && Py_TYPE(item) == field->own->type &&
            memcmp(scalar_meta(field->own, item), field->unit->meta,
                   sizeof field->unit->meta) == 0 &&
@@ -372,6 +378,7 @@ write_none(const struct field *Py_UNUSED(field), char *Py_UNUSED(to),
 static bool
 write_record(const struct field *field, char *to, PyObject *item)
 {
+    assert(field->parts != NULL && field->nparts == field->count);
     if (!PyTuple_CheckExact(item) || PyTuple_GET_SIZE(item) != field->count) {
         return false;
     }
@@ -400,6 +407,7 @@ is_sequence(PyObject *item)
 static bool
 write_sequence(const struct field *field, char *to, PyObject *item)
 {
+    assert(field->parts != NULL && field->nparts == 1);
     if (!is_sequence(item) || PySequence_Fast_GET_SIZE(item) != field->count) {
         return false;
     }
@@ -462,6 +470,7 @@ find_writer(struct field *field, int kind)
 static int
 open_unit(struct field *field, const char *name, PyObject *scalar, PyObject *other)
 {
+    assert(field->unit == NULL && name != NULL);
     field->unit = PyMem_Calloc(1, sizeof *field->unit);
     if (field->unit == NULL) {
         PyErr_NoMemory();
@@ -485,6 +494,7 @@ open_unit(struct field *field, const char *name, PyObject *scalar, PyObject *oth
 static int
 open_parts(struct field *field, PyObject *const *descriptions, Py_ssize_t nparts)
 {
+    assert(field->parts == NULL && field->nparts == 0);
     field->parts = PyMem_Calloc(nparts > 0 ? (size_t)nparts : 1, sizeof *field->parts);
     if (field->parts == NULL) {
         PyErr_NoMemory();
@@ -582,6 +592,7 @@ open_field(struct field *field, PyObject *description, const struct scalars *sca
 int
 field_open(struct field *field, PyObject *description, const struct scalars *scalars)
 {
+    assert(description != NULL && scalars != NULL);
     int rc = open_field(field, description, scalars);
     if (rc < 0) {
         field_close(field);

@@ -253,6 +253,7 @@ int
 spans_prepare_zeros(struct span *span, size_t end, const struct spans_use *use)
 {
     assert(end <= use->max_end && use->max_end < span->length);
+    assert(use->nbytes <= end);
     pool_take_tail(span, end);
     spans_cap(span, use->max_end);
     int error = end > span->dirty_end ? moves_open(span, end) : 0;

@@ -19,8 +19,8 @@
  * unless `zeroed` is true and `needed` is GROWTH_FRESH_ZEROS_MIN or more. */
 int spans_take(size_t needed, bool zeroed, struct span *span);
 
-/* Reserve address space for `limit` bytes: a span that never moves, and that is made
- * accessible in steps. It has space for GROWTH_FRONT plus twice the limit, so that the
+/* Reserve address space for `limit` bytes: a span that is not moved when its store
+ * grows, and that is made accessible in steps. It has space for GROWTH_FRONT plus twice the limit, so that the
  * headroom may be as long as the bytes in use. ENOTSUP on the rung `heap`. */
 int spans_reserve(size_t limit, struct span *span);
 
@@ -38,7 +38,7 @@ void spans_give(struct span *span);
 /* How a span is prepared for writing. */
 struct spans_use {
     size_t max_end; /* the largest value of dirty_end that is allowed; < length */
-    size_t nbytes;  /* how many bytes will be in use; for zeros: how many are added */
+    size_t nbytes;  /* how many bytes will be in use */
     bool prefault;  /* a helper thread touches pages ahead of the writer */
     bool exact;     /* prepare no page after that of offset `end` */
 };

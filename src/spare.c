@@ -372,6 +372,37 @@ spare_commit(PyObject *op, size_t nbytes, const PyObject *view)
     return rc;
 }
 
+struct spare_mark
+spare_mark(const BufferObject *self, size_t nbytes)
+{
+    const SpareObject *spare = buffer_spare(self);
+    if (spare == NULL || spare->start == NULL || nbytes > spare->nbytes) {
+        return (struct spare_mark){.start = NULL};
+    }
+    assert(spare->nbytes <= store_tailroom(&self->store));
+    return (struct spare_mark){.start = spare->start,
+                               .owner = spare->owner,
+                               .reader = spare->reader,
+                               .first = spare->start[0],
+                               .next = spare->start[nbytes]};
+}
+
+void
+spare_uncommit(BufferObject *self, size_t nbytes, const struct spare_mark *mark)
+{
+    SpareObject *spare = buffer_spare(self);
+    assert(spare != NULL && spare->start == NULL && nbytes > 0);
+    assert(mark->start + nbytes == buffer_bytes(self) + buffer_length(self));
+    buffer_uncommit(self, nbytes);
+    if (spare->state == SPARE_OUTSTANDING) {
+        mark->start[0] = mark->first; /* the NUL has replaced it */
+    }
+    mark->start[nbytes] = mark->next;
+    spare->start = mark->start;
+    spare->owner = mark->owner;
+    spare->reader = mark->reader;
+}
+
 void
 spare_end_reader(PyObject *op, const PyObject *view)
 {

@@ -29,6 +29,20 @@ PyObject *spare_view(PyObject *op, size_t min, size_t max, unsigned long owner);
  * longer the tail of the buffer. */
 int spare_commit(PyObject *op, size_t nbytes, const PyObject *view);
 
+/* What spare_commit() changes: fields of the spare, and two bytes of the tail. */
+struct spare_mark {
+    char *start; /* NULL: spare_commit() would raise */
+    unsigned long owner;
+    const PyObject *reader;
+    char first, next; /* the bytes at `start`, and after the `nbytes` to append */
+};
+
+/* Undo spare_commit(): the same bytes can be committed again. `mark` is what
+ * spare_mark() returned before. pre: nbytes > 0, and the commit was the last change of
+ * the buffer. Under the lock. */
+struct spare_mark spare_mark(const BufferObject *self, size_t nbytes);
+void spare_uncommit(BufferObject *self, size_t nbytes, const struct spare_mark *mark);
+
 /* Make an outstanding spare SPARE_SHARED: its memoryview is then a view like others.
  * Nothing of it can be committed, and it does not prevent appending. Code that holds it
  * can write to the tail, and so to bytes that are appended later. Return false, and do

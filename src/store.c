@@ -96,7 +96,7 @@ store_append_zeros(struct store *store, size_t nbytes)
     size_t end = store_headroom(store) + store->length + nbytes;
     if (error == 0 && store_kind(store) >= STORE_SPAN &&
         end > store->memory.dirty_end) {
-        struct spans_use use = use_of(store, nbytes);
+        struct spans_use use = use_of(store, store->length + nbytes);
         error = spans_prepare_zeros(&store->memory, end, &use);
     }
     if (error) {

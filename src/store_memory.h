@@ -32,7 +32,7 @@ enum store_kind {
     STORE_EMPTY,  /* no memory */
     STORE_HEAP,   /* a heap block of memory.length bytes */
     STORE_SPAN,   /* a span, which may move when the store grows */
-    STORE_LIMITED /* a reserved span, which has a limit and never moves */
+    STORE_LIMITED /* a reserved span with a limit; appending never moves it (views.h) */
 };
 
 /* There may be many stores, so the struct is kept small: memory.tag has several fields.

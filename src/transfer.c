@@ -55,9 +55,31 @@ move_or_copy(BufferObject *self, size_t nbytes, BufferObject *taken)
     return 1;
 }
 
+/* Append the buffer's bytes to those of `taken`, and give the buffer that store. It
+ * needs memory for the buffer's bytes only. Return false, and do nothing, if exports or
+ * a limit prevent it, or memory runs out. */
+static bool
+join_to_taken(BufferObject *self, BufferObject *taken)
+{
+    struct store whole;
+    size_t at = buffer_length(taken), nbytes = buffer_length(self);
+    if (store_is_limited(&self->store) || buffer_check_resizable(self) < 0 ||
+        buffer_append(taken, nbytes) < 0) {
+        return false;
+    }
+    assert(buffer_length(taken) == at + nbytes && self != taken);
+    copy_bytes(buffer_bytes(taken) + at, buffer_bytes(self), nbytes);
+    int rc = buffer_take(taken, at + nbytes, &whole);
+    assert(rc == 0 && whole.length == at + nbytes);
+    rc = rc == 0 ? buffer_exchange(self, &whole) : rc;
+    store_free(&whole);
+    return rc == 0;
+}
+
 /* Undo move_or_copy() after it has moved bytes: they become the first bytes of the
  * buffer, which other code may have changed in the meantime. The exception that is set
- * stays set. */
+ * stays set. If memory runs out for the bytes moved and for those that stayed, the
+ * bytes moved are lost. */
 static void
 undo_move(BufferObject *self, BufferObject *taken)
 {
@@ -70,7 +92,7 @@ undo_move(BufferObject *self, BufferObject *taken)
         if (buffer_splice(self, 0, 0, nbytes) == 0) {
             copy_bytes(buffer_bytes(self), buffer_bytes(taken), nbytes);
         }
-        else {
+        else if (!join_to_taken(self, taken)) {
             (void)buffer_swap(self, taken);
         }
     }
@@ -253,6 +275,7 @@ freeze_first(BufferObject *self, size_t nbytes)
 {
     PyTypeObject *type = state_of((PyObject *)self)->frozen_type;
     struct store taken;
+    assert(nbytes <= buffer_length(self));
     int rc = buffer_check_removable(self) < 0 ? -1
              : buffer_is_exported(self)       ? 1
                                               : move_out(self, nbytes, &taken);

@@ -108,9 +108,18 @@ def small():
     return GrowArray([(1, 2, 3)] * 100, dtype="u2")
 
 
+def windowed(maxlen):
+    from growbuf import GrowArray
+
+    return GrowArray(
+        [(1, 2, 3)] * maxlen, dtype="u2", limit=LIMIT and 100_000, maxlen=maxlen
+    )
+
+
 ARRAYS = {
     "small": small,
     "stable": lambda: rows(100_000, LIMIT and LIMIT // 6),
+    "maxlen": lambda: windowed(50),
     "heap": lambda: unstable(600),
     "full heap": lambda: unstable(70_000 // 6 * 6),
     "full span": lambda: unstable((2 * MIB - 1) // 6 * 6),
@@ -323,6 +332,17 @@ def fill_free_rows(array):
     array.commit(3)
 
 
+def commit_under_view(array):
+    view = array.array  # noqa: F841
+    spare = array.spare(50)
+    spare[:] = 7
+    try:
+        array.commit(20)
+    except MemoryError:
+        assert (spare == 7).all()
+        array.commit(20)
+
+
 def block(length, dtype="u2"):
     import numpy
 
@@ -360,6 +380,7 @@ ON_ARRAYS = {
     "detach: under view": detach_under_view,
     "spare": lambda a: a.spare(20_000).shape,
     "commit": fill_free_rows,
+    "commit: under view": commit_under_view,
     "readfrom": lambda a: a.readfrom(io.BytesIO(MUCH)),
     "readfrom: some": lambda a: a.readfrom(io.BytesIO(MUCH), 100),
     "copy": lambda a: a.copy().array,

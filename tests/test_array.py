@@ -13,6 +13,7 @@ import datetime
 import doctest
 import gc
 import hashlib
+import io
 import math
 import operator
 import pickle
@@ -879,9 +880,53 @@ def test_row_count_invalid_error_names_argument(call, name, least):
         call(-3)
     with pytest.raises(TypeError, match=f"^{name} must be an integer, got str$"):
         call("3")
-    for number in (sys.maxsize // 8 + 1, 1 << 60, 1 << 100):
-        with pytest.raises(MemoryError, match=f"^{name}={number}: .* rows of 8 bytes"):
-            call(number)
+
+
+@pytest.mark.parametrize("number", [sys.maxsize // 8 + 1, 1 << 60, 1 << 100])
+def test_row_count_beyond_any_array_raises_as_less_would(number):
+    array = GrowArray([1.0, 2.0])
+    for name in ("resize", "reserve", "spare"):
+        with Unchanged(array), pytest.raises(MemoryError):
+            getattr(array, name)(number)
+    with (
+        Unchanged(array),
+        pytest.raises(
+            ValueError, match=f"^cannot detach {number} rows: the array has 2$"
+        ),
+    ):
+        array.detach(number)
+    spare = array.spare(3)
+    with pytest.raises(
+        ValueError, match=rf"^cannot commit {number} rows: spare\(\) returned 3$"
+    ):
+        array.commit(number)
+    del spare
+    assert array.readfrom(io.BytesIO(bytes(8)), number) == 1
+    with pytest.raises(MemoryError, match=f"limit={number} rows"):
+        GrowArray(limit=number)
+
+
+@pytest.mark.parametrize("number", [sys.maxsize // 8 + 1, 1 << 60, 1 << 100])
+def test_maxlen_beyond_any_array_keeps_all_rows(number):
+    array = GrowArray([1.0, 2.0], maxlen=number)
+    array.append(3)
+    assert array.array.tolist() == [1, 2, 3] and array.maxlen == sys.maxsize // 8
+    array = GrowArray(maxlen=5)
+    array.reserve(number)
+    with pytest.raises(
+        ValueError, match=f"^cannot resize to {number} rows: maxlen is 5$"
+    ):
+        array.resize(number)
+
+
+@RESERVES
+@pytest.mark.parametrize("name", ["resize", "reserve", "spare"])
+def test_growth_that_fails_leaves_small_array_stable(name):
+    array = GrowArray([1.0])
+    for number in (1 << 50, 1 << 60):
+        with pytest.raises(MemoryError):
+            getattr(array, name)(number)
+    assert array.stable
 
 
 @RESERVES
@@ -1098,6 +1143,42 @@ def test_detach_result_cannot_be_made_leaves_rows_in_array(make, length, viewed,
         unknown_abi=UNKNOWN_ABI,
     )
     assert run(code) == "1\n"
+
+
+DETACH_FAILS_TWICE = """
+import resource
+import numpy as np
+real = np.frombuffer
+def frombuffer(*args):
+    if len(args[0]) == {nrows}:
+        resource.setrlimit(resource.RLIMIT_AS, (0, -1))
+        raise MemoryError
+    return real(*args)
+np.frombuffer = frombuffer
+{unknown_abi}
+from growbuf._growbuf import check
+
+array = GrowArray.from_buffer(GrowBuffer(), "u1")
+array.extend(np.arange({length}).astype("u1"))
+before = bytes(array.buffer)
+try:
+    array.detach({nrows})
+except MemoryError:
+    resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+assert check(array.buffer) is None and bytes(array.buffer) == before
+print(len(array))
+"""
+
+
+@RESERVES
+@pytest.mark.skipif(sys.platform != "linux", reason="sets RLIMIT_AS")
+def test_detach_result_cannot_be_made_and_memory_runs_out_leaves_rows_in_array():
+    """There is memory for the rows that stay, but not for those that were moved."""
+    length, rest = (5 << 20) + 77_777, 1000
+    code = DETACH_FAILS_TWICE.format(
+        length=length, nrows=length - rest, unknown_abi=UNKNOWN_ABI
+    )
+    assert run(code) == f"{length}\n"
 
 
 # ------------------------------------------------------------------- invalid input
@@ -1390,7 +1471,8 @@ MESSAGES = {
     ),
     "huge": (
         lambda: GrowArray(limit=1 << 70),
-        "limit=1180591620717411303424: no memory holds so many rows of 8 bytes",
+        "cannot reserve address space for limit=1180591620717411303424 rows: try a "
+        "smaller one",
     ),
     "setflags": (
         lambda: GrowArray().setflags(write=False),

@@ -1405,6 +1405,55 @@ def test_readfrom_source_exceeds_limit_keeps_bytes_up_to_limit(source, tmp_path)
     assert_holds(buf, b"abc" + new[: 90_000 - 3])
 
 
+def drain(opened):
+    """Read the rest of a source."""
+    if isinstance(opened, int):
+        with open(opened, "rb", buffering=0, closefd=False) as file:
+            return file.read()
+    if not isinstance(opened, socket.socket):
+        return opened.read()
+    return b"".join(iter(lambda: opened.recv(MIB), b""))
+
+
+@RESERVES
+@pytest.mark.parametrize(
+    "source",
+    [source for source in SOURCES if source is not tls_socket],
+    ids=lambda source: source.__name__,
+)
+def test_readfrom_source_exceeds_limit_leaves_other_bytes_in_source(source, tmp_path):
+    if source is pipe and sys.platform == "win32":
+        pytest.skip("Windows cannot look into a pipe")
+    new = pattern(100_000)[:100_000]
+    buf = GrowBuffer(limit=90_000)
+    with source(new, tmp_path) as opened:
+        for _ in range(2):
+            with pytest.raises(MemoryError, match="limit"):
+                buf.readfrom(opened)
+        assert drain(opened) == new[90_000:]
+        assert buf.readfrom(opened) == 0  # the source has ended
+    assert_holds(buf, new[:90_000])
+
+
+@RESERVES
+@ON_LINUX
+def test_readfrom_at_limit_asks_pipe_without_taking_bytes():
+    reader, writer = os.pipe()
+    buf = GrowBuffer(b"abcde", limit=5)
+    os.set_blocking(reader, False)
+    assert buf.readfrom(reader) is None
+    os.write(writer, b"xyz")
+    with pytest.raises(MemoryError, match="limit of 5 bytes$"):
+        buf.readfrom(reader)
+    del buf[:3]
+    assert buf.readfrom(reader, 3) == 3
+    os.set_blocking(reader, True)
+    threading.Timer(0.05, os.close, [writer]).start()
+    assert buf.readfrom(reader) == 0  # waits for the end
+    os.close(reader)
+    assert_holds(buf, b"dexyz")
+
+
 @RESERVES
 def test_readfrom_at_limit_accepts_end_and_refuses_bytes():
     buf = GrowBuffer(b"abcde", limit=5)

@@ -184,12 +184,33 @@ test_growth_ahead_is_an_eighth_within_bounds(void)
     CHECK(growth_ahead(LARGEST, 0) == LARGEST);
 }
 
+/* A file of 1.125 times the present size or less gets an eighth more; from 16 KiB on a
+ * half more, but no more than a file has before it gets a buffer. */
+static void
+test_growth_file_small_step_by_size(void)
+{
+    const size_t small = 16 << 10, max = GROWTH_BUFFER_MIN;
+    CHECK(growth_file(101, 0) == 101 && growth_file(113, 100) == 113);
+    CHECK(growth_file(112, 100) == 112 + 14 + 6);
+    CHECK(growth_file(small - 1, small - 2) == small - 1 + (small - 1) / 8 + 6);
+    CHECK(growth_file(small, small - 1) == small + small / 2);
+    CHECK(growth_file(max - 1, max - 2) == max && growth_file(max - 1, 0) == max - 1);
+    for (size_t length = 0; length < max; length += 1 + length / 9) {
+        for (size_t size = 0; size <= length; size += 1 + size / 9) {
+            size_t wanted = growth_file(length, size);
+            CASE("%zu bytes, from %zu", length, size);
+            CHECK(length <= wanted && wanted <= max);
+        }
+    }
+}
+
 /* The other layers rely on this order of the thresholds. */
 static void
 test_growth_thresholds_fit_together(void)
 {
     CHECK(GROWTH_HEAP_AGAIN * 2 <= GROWTH_SPAN_MIN);
-    CHECK(GROWTH_SPAN_MIN < GROWTH_HUGE_PART_MIN);
+    CHECK(GROWTH_SPAN_MIN < GROWTH_BUFFER_MIN);
+    CHECK(GROWTH_BUFFER_MIN < GROWTH_HUGE_PART_MIN);
     CHECK(GROWTH_HUGE_PART_MIN < GROWTH_QUANTUM);
     CHECK(GROWTH_QUANTUM * 2 <= GROWTH_HUGE_MIN);
     CHECK(GROWTH_HUGE_MIN < GROWTH_FRESH_ZEROS_MIN);
@@ -210,6 +231,7 @@ main(void)
     RUN(test_growth_span_modest_is_an_eighth_more);
     RUN(test_growth_more_is_never_less);
     RUN(test_growth_ahead_is_an_eighth_within_bounds);
+    RUN(test_growth_file_small_step_by_size);
     RUN(test_growth_thresholds_fit_together);
     return check_done();
 }

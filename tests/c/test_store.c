@@ -590,6 +590,10 @@ test_store_asks_for_huge_pages_from_4_mib(void)
     store_free(&store);
     CHECK(store_append_zeros(&store, 16 * MIB) == 0 && store.memory.huge);
     store_free(&store);
+    append(&store, 3 * MIB);
+    CHECK(!store.memory.huge);
+    CHECK(store_append_zeros(&store, 2 * MIB) == 0 && store.memory.huge);
+    store_free(&store);
     finish();
 }
 

@@ -1,0 +1,65 @@
+"""Whether the source of a full buffer has more bytes; readfrom() asks."""
+
+import io
+import os
+import sys
+
+
+def read_byte(reader, file):
+    """Read a byte from a source, and leave it there if that is possible.
+
+    reader: the method readinto() of the file, or recv_into() of a socket.
+    file: the file, or None for a socket.
+
+    Return as a reader of one byte does: 1, 0 at the end, None if there is none yet. A
+    source that cannot leave the byte loses it.
+    """
+    byte = bytearray(1)
+    if file is None:
+        return recv_byte(reader, byte)
+    try:
+        if file.peek(1):
+            return 1
+    except (AttributeError, io.UnsupportedOperation):
+        if is_seekable(file):
+            nbytes = reader(byte)
+            if nbytes == 1:
+                file.seek(-1, os.SEEK_CUR)
+            return nbytes
+        if isinstance(file, io.FileIO):
+            try:
+                return poll_byte(file.fileno())
+            except (ImportError, AttributeError, OSError):  # such as on Windows
+                pass
+    # After peek() this takes nothing: the file has ended, or has nothing yet.
+    return reader(byte)
+
+
+def recv_byte(recv_into, byte):
+    import socket
+
+    try:
+        return recv_into(byte, 1, socket.MSG_PEEK)
+    except (TypeError, ValueError):  # such as a TLS socket, which takes no flags
+        return recv_into(byte)
+
+
+def is_seekable(file):
+    try:
+        return file.seekable()
+    except AttributeError:
+        return False
+
+
+def poll_byte(descriptor):
+    """Wait as a read would; return 1 if there are bytes, 0 at the end, or None."""
+    import fcntl
+    import select
+    import termios
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    if not poll.poll(None if os.get_blocking(descriptor) else 0):
+        return None
+    nbytes = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+    return min(1, int.from_bytes(nbytes, sys.byteorder))
