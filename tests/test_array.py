@@ -1801,13 +1801,13 @@ def test_numpy_function_with_out_stores_and_returns_it(name):
 
 
 ROW, FOUR = NUMBERS[0, :3], np.full((4, 3), 1.0)
+# Not here: the methods all() and any(), whose second argument is dtype although NumPy
+# documents it as out, and choose(), whose positional arguments are all choices.
 POSITIONAL_OUTS = {  # the arguments before out
     "max": (0,),
     "min": (0,),
     "argmax": (0,),
     "argmin": (0,),
-    "all": (0,),
-    "any": (0,),
     "sum": (0, None),
     "prod": (0, None),
     "mean": (0, None),
@@ -1842,6 +1842,8 @@ def test_positional_out_is_stored_and_returned(name):
         (lambda out: GrowArray(NUMBERS[0]).compress([1, 1, 1, 0], 0, out), [0, 1, 2]),
         (lambda out: np.concatenate([ROW[:1], ROW[1:]], 0, out), [0, 1, 2]),
         (lambda out: np.nanmax(FOUR, 0, out), [1, 1, 1]),
+        (lambda out: np.any(FOUR, 0, out), [1, 1, 1]),
+        (lambda out: np.all(FOUR, 0, out), [1, 1, 1]),
         (lambda out: np.median(FOUR, 0, out), [1, 1, 1]),
         (lambda out: np.add(ROW, 1, out), [1, 2, 3]),
         (lambda out: np.add.accumulate(ROW, 0, None, out), [0, 1, 3]),
@@ -1855,7 +1857,6 @@ def test_positional_out_of_numpy_function_is_stored_and_returned(call, expected)
 def test_positional_out_of_choose_and_trace_is_stored_and_returned():
     out = GrowArray(np.zeros(3, int))
     choices = [[1, 2, 3], [4, 5, 6]]
-    assert GrowArray([0, 1, 0]).choose(choices, out) is out
     assert np.choose(GrowArray([0, 1, 0]), choices, out) is out
     assert out.tolist() == [1, 5, 3]
     traces = GrowArray(np.zeros(2))
