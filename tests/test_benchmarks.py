@@ -218,8 +218,8 @@ class TestHeatMap:
         for _ in range(2):
             monkeypatch.setattr(sys, "argv", ["heatmap.py", str(source), str(tmp_path)])
             heatmap.main()
-            drawn.append((tmp_path / "operations-buffer.svg").read_bytes())
-        assert drawn[0] == drawn[1]
+            drawn.append([path.read_bytes() for path in sorted(tmp_path.glob("*.svg"))])
+        assert drawn[0] == drawn[1] and len(drawn[0]) == 2
         text = page.read_text()
         assert text.startswith("before\n\n<!-- operations -->\n\n| cells of |")
         assert "| buffer | warm | 2 | 1.00 | 1 | .50 |\n\nafter" in text
@@ -232,8 +232,19 @@ class TestHeatMap:
             assert (loss[0], gain[0]) == ("l", "g") and loss[1:] == gain[1:]
         assert heatmap.class_of(1) == heatmap.class_of(0.96) == "e"
 
-    def test_draw_shows_each_ratio(self, load):
-        svg = load("heatmap").draw(list(cells(a=0.5, b=2.0, c=0.004, d=140)))
+    @pytest.mark.parametrize(("form", "most"), [("WIDE", 832), ("NARROW", 380)])
+    def test_draw_shows_each_ratio(self, load, form, most):
+        heatmap = load("heatmap")
+        rows = list(cells(a=0.5, b=2.0, c=0.004, d=140))
+        svg = heatmap.draw(rows, getattr(heatmap, form))
+        width = float(ElementTree.fromstring(svg).get("width"))
+        assert width <= most, "the width of the text on a screen of 1,400 or 400 px"
+        sizes = map(float, re.findall(r"font-size:([\d.]+)px", svg))
+        assert min(sizes) >= 10
+        for rect in ElementTree.fromstring(svg).iter(
+            "{http://www.w3.org/2000/svg}rect"
+        ):
+            assert float(rect.get("x")) + float(rect.get("width")) <= width
         for number in (".50", "2.0", ".004", "140"):
             assert svg.count(f">{number}</text>") == 2
         assert "some, cold" in svg
