@@ -49,11 +49,14 @@ ON_DEFAULT_ONLY = [
     ),
     *("links", "packaging", "rungs", "swap", "tools", "typing"),
 ]
-# Tests whose result may depend on the rung or on the allocator.
+# Tests whose result may depend on the rung or on the allocator. The model of arrays is
+# one of them. The other tests of arrays run on the rung heap too, because arrays cannot
+# reserve address space there.
 WHAT_BUFFERS_DO = [
-    *("array", "array_model", "growbuffer", "memory", "model", "owner", "tail"),
+    *("array_model", "growbuffer", "memory", "model", "owner", "tail"),
     *("traps", "views"),
 ]
+ALSO_ON_HEAP = ["array"]
 # Tests whose result may depend on what the system offers in place of mremap().
 WHAT_PAGES_DO = ["growbuffer", "views", "front", "owner", "tail", "memory", "maxlen"]
 # The C tests that run under wine. `make windows` runs more of them, which take longer.
@@ -147,7 +150,8 @@ def on_rung(name, probed):
     """
     answer = probed.get(name, "ok")
     if answer == "ok":
-        return with_setting(name, f"GROWBUF_STRATEGY={name}")
+        more = ALSO_ON_HEAP if name == "heap" else []
+        return with_setting(name, f"GROWBUF_STRATEGY={name}", more)
     lower = RUNGS[RUNGS.index(name) + 1 :]
     used = next(rung for rung in lower if probed.get(rung, "ok") == "ok")
     return Entry(
@@ -155,8 +159,9 @@ def on_rung(name, probed):
     )
 
 
-def with_setting(name, setting):
-    return Entry(name, make_test(PYTHON, only(WHAT_BUFFERS_DO), f"env {FEW} {setting}"))
+def with_setting(name, setting, more=()):
+    tests = only([*WHAT_BUFFERS_DO, *more])
+    return Entry(name, make_test(PYTHON, tests, f"env {FEW} {setting}"))
 
 
 def on_target(name, arguments=""):
