@@ -42,7 +42,7 @@ class Form:
     @property
     def above(self):
         """The height of what is above the cells of a row."""
-        return 0 if self.label else ROW - 2
+        return 0 if self.label else ROW
 
 
 WIDE = Form("", width=830, label=236, most=40, key=39.5)
