@@ -45,7 +45,7 @@ def readable(nbytes):
 
 
 def time_and_length(axes, label, lengths):
-    """Make both axes logarithmic; label these lengths, whose names need some room."""
+    """Make both axes logarithmic; label the lengths that were measured."""
     log_axis(axes.yaxis, (1, 2, 5))
     axes.set_ylabel("seconds for each GiB")
     axes.set_xscale("log", base=2)
@@ -70,8 +70,8 @@ def draw_time(rows, file):
                 ends.append((*points[-1], f"bytearray, {allocator}", color))
             elif allocator == "glibc":
                 ends.append((*points[-1], "GrowBuffer, any", color))
-        time_and_length(axes, "length built in pieces of up to 64 KiB", lengths[::5])
-        axes.set_xlim(right=lengths[-1] * 100)
+        time_and_length(axes, "length built in pieces of up to 64 KiB", lengths[::2])
+        axes.set_xlim(right=lengths[-1] * 400)
         label_ends(axes, ends)
 
 
@@ -100,7 +100,7 @@ def draw_window(rows, file):
             points = [(row["nbytes"], per_gib(row) / 2) for row in group]
             axes.plot(*zip(*points, strict=True), "o-", color=color, ms=4)
             ends.append((*points[-1], peer, color))
-        time_and_length(axes, "length of the window", lengths[::2])
+        time_and_length(axes, "length of the window", lengths)
         axes.set_xlim(right=lengths[-1] * 3)
         label_ends(axes, ends)
 
@@ -112,7 +112,7 @@ def slowest_ms(append_ns):
 
 
 def draw_appends(rows, file):
-    """Draw the time of the slowest of each BATCH appends, over the length."""
+    """Draw the time of the slowest of every few appends."""
     strips = {}
     for row in of_case(rows, "appends"):
         ours = row["peer"] == "GrowBuffer"
