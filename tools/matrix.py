@@ -33,8 +33,9 @@ SID_PYTHONS = ["3.15-dbg", "3.15", "3.14"]
 RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]  # best first
 ALLOCATORS = ["jemalloc", "mimalloc"]
 
-# Tests that only the default Python runs. Most have the same result on every Python.
-# Those in swap take long. Those in limits and faults force each rung themselves.
+# Tests that only the default Python runs. Most have the same result on every Python:
+# those in memory look at pages. Those in swap take long. Those in limits and faults force
+# each rung themselves.
 ON_DEFAULT_ONLY = [
     *(
         "bench",
@@ -47,7 +48,7 @@ ON_DEFAULT_ONLY = [
         "layers",
         "limits",
     ),
-    *("links", "packaging", "rungs", "swap", "tools", "typing"),
+    *("links", "memory", "packaging", "rungs", "swap", "tools", "typing"),
 ]
 # Tests whose result may depend on the rung or on the allocator. The model of arrays is
 # one of them. The other tests of arrays run on the rung heap too, because arrays cannot
