@@ -212,16 +212,21 @@ clean:
 	rm -rf .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find growbuf tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# Install the package in place, with the dependency group of the target. All kinds of
-# build for one Python write the same extension file. Building one therefore removes the
-# stamp files of the others.
+# Install what a target needs: its extra of the package, and its dependency group.
 EXTRAS = cli,numpy
 $(VENV)/$(BUILD)-bench: EXTRAS = bench
-$(VENV)/$(BUILD)-%: $(SOURCES) | $(VENV)/pip-25.1
-	@echo "building growbuf for make $*, for $(TAG) ($(BUILD))"
+$(VENV)/$(BUILD)-%: $(VENV)/$(BUILD)
+	@echo "installing what make $* needs, for $(TAG)"
+	@$(VENV)/bin/python -m pip install --quiet 'growbuf[$(EXTRAS)]' --group $*
+	@touch $@
+
+# Install the package in place. All kinds of build for one Python write the same extension
+# file. Building one therefore removes the stamp files of the others.
+$(VENV)/$(BUILD): $(SOURCES) | $(VENV)/pip-25.1
+	@echo "building growbuf for $(TAG) ($(BUILD))"
 	@rm -f $(filter-out $(wildcard $(VENV)/$(BUILD)-*),$(wildcard $(VENV)/build-*))
 	@PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install --quiet \
-		--no-build-isolation --editable '.[$(EXTRAS)]' --group $*
+		--no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/pip-25.1: | python

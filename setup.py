@@ -61,8 +61,8 @@ class BuildExtension(build_ext):
         words = getattr(self.compiler, "compiler", None)  # None on Windows
         if words and shutil.which(words[0]) is None:
             sys.exit(
-                f"growbuf needs a C compiler, and {words[0]!r} is not there: install "
-                "gcc, or set CC"
+                f"growbuf needs a C compiler, but {words[0]!r} is not on the PATH: "
+                "install gcc, or set CC to another compiler"
             )
         super().build_extensions()
 

@@ -190,26 +190,26 @@ def http_case(nbytes, use):
     )
 
 
-def pickled(kind, nbytes):
-    """Pickle a list that has PIECE many times, then write PIECE as many times."""
+def pickled(kind, pieces):
+    """Pickle a list of bytes objects into a file; take the bytes of the file."""
     file = kind()
-    pickle.dump([PIECE] * (nbytes // len(PIECE)), file, 4)
-    for _ in range(nbytes // len(PIECE)):
-        file.write(PIECE)
+    pickle.dump(pieces, file, 4)
     return file.getvalue()
 
 
 def archived(kind, nbytes):
-    """Write an archive in memory and store it in a database."""
+    """Write an archive in memory and store it in a database; return the archive."""
     file = kind()
     with zipfile.ZipFile(file, "w") as archive:
         for number in range(16):
             with archive.open(f"{number}", "w") as entry:
                 for _ in range(nbytes // 16 // len(PIECE)):
                     entry.write(PIECE)
+    content = file.getvalue()
     database = sqlite3.connect(":memory:")
     database.execute("create table archives (content blob)")
-    database.execute("insert into archives values (?)", (file.getvalue(),))
+    database.execute("insert into archives values (?)", (content,))
+    return content
 
 
 def as_arrow(kind, end, nbytes):
@@ -218,8 +218,15 @@ def as_arrow(kind, end, nbytes):
     return pyarrow.py_buffer(build(kind, end, nbytes))
 
 
-def in_file(job, nbytes):
-    return tuple(partial(seconds, job, kind, nbytes) for kind in (io.BytesIO, GrowIO))
+def in_file(job, argument):
+    kinds = io.BytesIO, GrowIO
+    return tuple(partial(seconds, job, kind, argument) for kind in kinds)
+
+
+def distinct(nbytes):
+    """Return pieces of 64 KiB that are different objects: pickle stores each of them,
+    but an object that it has stored before only as a reference."""
+    return [bytes(bytearray(PIECE)) for _ in range(nbytes // len(PIECE))]
 
 
 def uses(nbytes):
@@ -227,7 +234,7 @@ def uses(nbytes):
     pairs = {
         "HTTP body, json": http_case(nbytes, json.loads),
         "HTTP body, sha256": http_case(nbytes, sha256),
-        "pickle": in_file(pickled, nbytes),
+        "pickle": in_file(pickled, distinct(nbytes)),
         "zip, sqlite": in_file(archived, nbytes),
     }
     if importlib.util.find_spec("pyarrow"):

@@ -3,12 +3,15 @@
     python benchmarks/operations.py --json FILE
     python benchmarks/heatmap.py FILE [FOLDER]
 
-It writes an SVG file for each kind to the folder (docs/ by default).
+It writes two SVG files for each kind to the folder (docs/ by default): one for wide
+screens, and NAME-narrow.svg for those of phones, where the name of an operation is above
+its cells.
 
 In the folder's performance.md the table after <!-- operations --> is replaced. The same
 figures make the same files, byte by byte.
 """
 
+from dataclasses import dataclass
 from html import escape
 
 from common import markdown_table, read_arguments, write_tables
@@ -22,8 +25,28 @@ EVEN = "#e9e9e6"
 STEPS = (1.05, 1.2, 1.5, 2.2, 4)  # factors at which colours begin, up and down
 DARK_FROM = 3  # the index of the first colour that needs white text
 
-WIDTH, LABEL, ROW, HEAD = 830, 236, 15, 34
+ROW, HEAD = 15, 34
 COLUMNS = 12  # of the widest table; all tables have columns of this width
+
+
+@dataclass(frozen=True)
+class Form:
+    """The measures of a picture in pixels."""
+
+    suffix: str
+    width: int
+    label: int  # the width of the names; 0: they are above the cells
+    most: int  # characters of a name
+    key: float  # the width of a cell of the key
+
+    @property
+    def above(self):
+        """The height of what is above the cells of a row."""
+        return 0 if self.label else ROW
+
+
+WIDE = Form("", width=830, label=236, most=40, key=39.5)
+NARROW = Form("-narrow", width=372, label=0, most=66, key=33.8)
 
 
 def style():
@@ -32,7 +55,7 @@ def style():
         f"text{{font-size:10px;fill:{GRAY}}}",
         ".b{font-weight:bold;font-size:12px}",
         ".c{text-anchor:middle}",
-        ".h{text-anchor:middle;font-size:9px}",
+        ".h{text-anchor:middle}",
         f"rect.e{{fill:{EVEN}}}text.e{{fill:#333}}",
     ]
     for name, colors in (("l", LOSSES), ("g", GAINS)):
@@ -74,8 +97,13 @@ def group(y, parts):
     return f"<g transform='translate(0,{y})'>" + "".join(parts) + "</g>"
 
 
-def size_name(row, n):
+def size_name(row, n, form):
     """Return the head of a column: bytes, or rows of an array."""
+    name = long_size_name(row, n)
+    return name if form.label else name.removesuffix("B").replace(" ", "")
+
+
+def long_size_name(row, n):
     if row["kind"] == "array" and row["group"] != "lengths that swing":
         for scale, unit in ((10**6, "M"), (10**3, "k")):
             if n >= scale:
@@ -96,14 +124,15 @@ def sections(rows):
     return groups
 
 
-def draw_section(title, rows, top, parts):
+def draw_section(title, rows, top, parts, form):
     """Draw a table of cells under a title; return where it ends."""
     sizes = sorted({row["size"] for row in rows})
-    width = (WIDTH - LABEL) / COLUMNS
-    places = {n: LABEL + column * width for column, n in enumerate(sizes)}
+    width = (form.width - form.label) / COLUMNS
+    places = {n: form.label + column * width for column, n in enumerate(sizes)}
+    head = HEAD + form.above
     heads = [text(0, HEAD - 8, title, "b")]
     heads += [
-        text(x + width / 2, HEAD - 8, size_name(rows[0], n), "h")
+        text(x + width / 2, head - 8, size_name(rows[0], n, form), "h")
         for n, x in places.items()
     ]
     parts.append(group(top, heads))
@@ -111,37 +140,41 @@ def draw_section(title, rows, top, parts):
     for row in rows:
         ratios.setdefault(row["operation"], {})[row["size"]] = row["ratio"]
     for index, (name, by_size) in enumerate(ratios.items()):
-        label = name if len(name) <= 40 else name[:39] + "…"
-        line = [text(0, ROW - 4, label)]
-        line += [
+        label = name if len(name) <= form.most else name[: form.most - 1] + "…"
+        y = top + head + index * (ROW + form.above)
+        parts.append(group(y, [text(0, ROW - 4, label)]))
+        cells = [
             cell(places[n], width - 1, ROW - 1, ratio) for n, ratio in by_size.items()
         ]
-        parts.append(group(top + HEAD + index * ROW, line))
-    return top + HEAD + len(ratios) * ROW
+        parts.append(group(y + form.above, cells))
+    return top + head + len(ratios) * (ROW + form.above)
 
 
-def draw_key(parts):
-    """Draw the key: the ratio that each colour stands for."""
+def draw_key(parts, form):
+    """Draw the key: the ratio that each colour stands for. Return where it ends."""
     parts.append(text(0, 13, "peer's time / growbuf's", "b"))
+    cells, below = [], "above 1: growbuf is faster"
     steps = [1 / step for step in reversed(STEPS)] + [1, *STEPS]
     for index, ratio in enumerate(steps):
-        sign = "" if ratio == 1 else "≤ " if ratio < 1 else "≥ "
-        place = LABEL + 39.5 * index
+        sign = "" if ratio == 1 else "≤" if ratio < 1 else "≥"
+        place = form.label + form.key * index
         # A ratio a little further from 1 has the colour that begins at this step.
-        parts.append(
-            cell(place, 38.5, ROW, ratio * 1.0001 ** (ratio - 1), sign + short(ratio))
-        )
-    parts.append(text(LABEL + 39.5 * len(steps) + 8, 12, "above 1: growbuf is faster"))
+        nearly = ratio * 1.0001 ** (ratio - 1)
+        cells.append(cell(place, form.key - 1, ROW, nearly, sign + short(ratio)))
+    if form.label:
+        parts += [*cells, text(form.label + form.key * len(steps) + 8, 12, below)]
+        return ROW
+    parts += [text(160, 13, below), group(ROW + 4, cells)]
+    return 2 * ROW + 4
 
 
-def draw(rows):
+def draw(rows, form=WIDE):
     """Return an SVG of the cells of one kind."""
-    parts = []
-    draw_key(parts)
-    top = ROW
+    parts, width = [], form.width
+    top = draw_key(parts, form)
     for title, below in sections(rows).items():
-        top = draw_section(title, below, top, parts)
-    size = f"viewBox='0 0 {WIDTH} {top + 4}' width='{WIDTH}' height='{top + 4}'"
+        top = draw_section(title, below, top, parts, form)
+    size = f"viewBox='0 0 {width} {top + 4}' width='{width}' height='{top + 4}'"
     font = "font-family='system-ui, sans-serif'"
     head = f"<svg xmlns='http://www.w3.org/2000/svg' {size} {font}>"
     return "\n".join([head, f"<style>{style()}</style>", *parts, "</svg>", ""])
@@ -168,8 +201,9 @@ def main():
     report, folder = read_arguments(__doc__)
     cells = [cell for cell in report["cells"] if "ratio" in cell]
     for kind in dict.fromkeys(cell["kind"] for cell in cells):
-        svg = draw([cell for cell in cells if cell["kind"] == kind])
-        (folder / f"operations-{kind}.svg").write_text(svg)
+        for form in WIDE, NARROW:
+            svg = draw([cell for cell in cells if cell["kind"] == kind], form)
+            (folder / f"operations-{kind}{form.suffix}.svg").write_text(svg)
     write_tables(folder, "operations", lambda words: table(report["summary"]))
 
 

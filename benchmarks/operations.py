@@ -136,11 +136,8 @@ def fill_in(form, **parts):
 def bound_names(source):
     """Return the names that statements bind."""
     nodes = ast.walk(ast.parse(source))
-    stores = (ast.Name, ast.NamedExpr)
-    names = [
-        n.id for n in nodes if isinstance(n, stores[0]) and isinstance(n.ctx, ast.Store)
-    ]
-    return list(dict.fromkeys(names))
+    stores = (n for n in nodes if isinstance(n, ast.Name))
+    return list(dict.fromkeys(n.id for n in stores if isinstance(n.ctx, ast.Store)))
 
 
 def with_result(source):
@@ -615,7 +612,12 @@ def main():
         for row in run_worker(allocator, *words) or ()
     ]
     if not rows:
-        sys.exit("there is no such cell, or nothing to measure it with")
+        sys.exit(
+            f"no cell matches --only {options.only!r}, or a library that its cells need "
+            "is not installed: --list prints all cells"
+            if options.only
+            else "no cell can be measured: a library that they need is not installed"
+        )
     report = {**facts(), "quick": options.quick, "cpu": options.cpu}
     write_json(options, report | {"summary": summary(rows), "cells": rows})
     print_results(rows, options.only)

@@ -112,7 +112,7 @@ def slowest_ms(append_ns):
 
 
 def draw_appends(rows, file):
-    """Draw the time of the slowest of each BATCH appends, over the length."""
+    """Draw the time of the slowest of every few appends."""
     strips = {}
     for row in of_case(rows, "appends"):
         ours = row["peer"] == "GrowBuffer"

@@ -167,7 +167,7 @@ def warm(measure, *args):
     return measure(*args)
 
 
-def peak_of(path, nbytes):
+def peak_of(path):
     """Return the peak memory of reading a file, for each byte of it."""
     before = memory_nbytes("VmHWM")
     buf = file_readfrom(path)
@@ -180,7 +180,7 @@ def file_case(repeat):
             file.write(os.urandom(1 << 20))
         file.flush()
         ours = partial(warm, seconds, file_readfrom, file.name)
-        peak = in_child(peak_of, file.name, GIB)
+        peak = in_child(peak_of, file.name)
         for name, job in (("read()", file_read), ("extend(read)", file_extend)):
             theirs = partial(warm, seconds, job, file.name)
             yield f"1 GiB file, {name}", {**compare(theirs, ours, repeat), "peak": peak}

@@ -32,6 +32,7 @@ def label(nbytes):
 @pytest.mark.parametrize("nbytes", LENGTHS, ids=label)
 def test_scaling(timed, worker_of, any_allocator, size, peer, nbytes):
     copies = peer == "bytearray" and any_allocator != "glibc"
+    rounds = 1 if copies or nbytes > 4 * GIB else 2
     fit(nbytes, size * 64)
     fit(nbytes, available_nbytes() // (3 if copies else 1))
     worker = worker_of(any_allocator)
@@ -44,7 +45,7 @@ def test_scaling(timed, worker_of, any_allocator, size, peer, nbytes):
             count=max(1, FIRST_NBYTES // nbytes),
             warm_nbytes=2 * nbytes if 16 * MIB <= nbytes <= 4 * GIB else nbytes,
         ),
-        rounds=None if nbytes < GIB else 1 if copies else 2,
+        rounds=None if nbytes < GIB else rounds,
         allocator=any_allocator,
         case="scaling",
         peer=peer,

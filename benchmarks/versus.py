@@ -64,7 +64,6 @@ def small(length, piece):
             for _ in range(length // len(piece)):
                 buf.extend(piece)
 
-    job.__doc__ = f"Extend by {len(piece)} B to {length >> 10} KiB, many times."
     return job
 
 
@@ -77,7 +76,6 @@ def append(length, total):
             for _ in range(length):
                 buf.append(7)
 
-    job.__doc__ = f"Append single bytes to {length} B."
     return job
 
 
@@ -104,7 +102,6 @@ def window(length):
             if len(buf) > length:
                 del buf[: len(PIECE)]
 
-    job.__doc__ = f"Slide a window of {length >> 20} MiB over {nbytes >> 20} MiB."
     return job
 
 
@@ -117,7 +114,6 @@ def interleaved(count, length=24 << 20):
             for buf in bufs:
                 buf += PIECE
 
-    job.__doc__ = f"Grow {count} buffers to {length >> 20} MiB in turn."
     return job
 
 
@@ -129,7 +125,6 @@ def result(name, count=500_000):
         for _ in range(count):
             method()
 
-    job.__doc__ = f"Call {name}() on 13 bytes, {count} times."
     return job
 
 

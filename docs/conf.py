@@ -41,6 +41,8 @@ html_theme = "furo"
 html_title = "growbuf"
 html_static_path = ["_static"]
 html_css_files = ["growbuf.css"]
+# Sphinx does not copy the pictures that <picture> names.
+html_extra_path = sorted(map(str, (ROOT / "docs").glob("operations-*.svg")))
 html_favicon = "_static/favicon.svg"
 html_show_sourcelink = False
 html_theme_options = {

@@ -470,14 +470,18 @@ def _fields(record, dtype):
     if isinstance(record, dict):
         if record.keys() != set(dtype.names):
             raise ValueError(
-                f"the fields are {', '.join(map(repr, dtype.names))}, got "
+                f"a dict for a row must have the fields "
+                f"{', '.join(map(repr, dtype.names))} and no others, got "
                 f"{', '.join(map(repr, record)) or 'none'}"
             )
         record = [record[name] for name in dtype.names]
     if isinstance(record, list) and len(record) != len(dtype.names):
         if len(record) == 1 and isinstance(record[0], tuple | np.void):
             return record  # NumPy converts the record in the list
-        raise ValueError(f"{dtype!r} has {len(dtype.names)} fields, got {len(record)}")
+        raise ValueError(
+            f"a list for a row must have a value for each of the {len(dtype.names)} "
+            f"fields of {dtype!r}, got {len(record)}"
+        )
     if isinstance(record, list | tuple) and len(record) == len(dtype.names):
         parts = (dtype.fields[name][0] for name in dtype.names)
         return tuple(map(_fields, record, parts))
@@ -536,8 +540,9 @@ def _rows(layout, rows):
         return None
     if isinstance(rows, str | bytes) and layout.dtype.kind in "biufc":
         raise TypeError(
-            f"extend() needs rows, got {type(rows).__name__}, one item to NumPy: "
-            f"np.frombuffer(data, {layout.dtype.str!r}) makes rows of bytes"
+            f"extend() needs rows, got {type(rows).__name__}, which NumPy takes as one "
+            "item: if these are the bytes of rows, pass "
+            f"np.frombuffer(data, {layout.dtype.str!r})"
         )
     is_record = layout.dtype.names is not None and layout.row_shape == ()
     if is_record and isinstance(rows, list | tuple):
@@ -868,7 +873,12 @@ def _ndarray_method(name, method):
             method(view, *args, **kwargs | {"out": out.array})
             out._clean()
             return out
-        result = method(view, *args, **kwargs)
+        arrays = [arg.array if isinstance(arg, GrowArray) else arg for arg in args]
+        result = method(view, *arrays, **kwargs)
+        for arg, array in zip(args, arrays, strict=True):
+            if arg is not array and result is array:  # arg is the argument out
+                arg._clean()
+                return arg
         if name not in _WRITES:
             return result
         self._clean()

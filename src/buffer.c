@@ -23,14 +23,12 @@ refuse_exported(const BufferObject *self, enum change change)
         buffer_nexports(self) > buffer_nviews(self)
             ? " while one of its methods is running"
         : limited && change == APPENDING
-            ? ": release the view that spare() returned before commit(), or all others"
-        : limited ? ": release its views (under views bytes can be appended, or "
-                    "removed from the front)"
-        : change == APPENDING ? ": release its views (appending under views needs "
-                                "limit=nbytes)"
-        : change == REMOVING_FIRST
-            ? ": release its views (removing the first bytes under views needs "
-              "limit=nbytes)"
+            ? ": release the view from spare() that commit() has used, or all other views"
+        : limited
+            ? ": release its views (while views exist, bytes can only be appended, "
+              "or removed from the front)"
+        : change == APPENDING || change == REMOVING_FIRST
+            ? ": release its views, or create the buffer with limit=nbytes"
             : ": release its views");
     return -1;
 }

@@ -420,8 +420,8 @@ read_highest_rung(void)
     assert(rung < PAGES_NRUNGS);
     if (rung < 0) {
         PyErr_Format(PyExc_ImportError,
-                     "GROWBUF_STRATEGY=%s: no such strategy; it is one of retain, "
-                     "dontunmap, maymove, copy, heap",
+                     "GROWBUF_STRATEGY is %s, which is no rung: set it to retain, "
+                     "dontunmap, maymove, copy or heap, or unset it",
                      name);
     }
     return rung;

@@ -229,6 +229,25 @@ call_function(PyObject *function, const struct call *call, PyObject *args,
     return result;
 }
 
+/* Return the GrowArray whose view a function returned because it is the argument out,
+ * or NULL. Borrowed. No function has out as its first argument; some, such as
+ * atleast_1d(), return their first argument itself. */
+static PyObject *
+find_returned(PyObject *args, PyObject *new_args, PyObject *kwargs,
+              PyObject *new_kwargs, PyObject *result)
+{
+    for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(args); i++) {
+        PyObject *arg = PyTuple_GET_ITEM(args, i);
+        if (result == PyTuple_GET_ITEM(new_args, i) && rows_check(arg)) {
+            return arg;
+        }
+    }
+    PyObject *out = PyDict_GetItemString(kwargs, "out");
+    bool is_returned = out != NULL && rows_check(out) &&
+                       result == PyDict_GetItemString(new_kwargs, "out");
+    return is_returned ? out : NULL;
+}
+
 PyDoc_STRVAR(array_function_doc,
 "__array_function__($self, func, types, args, kwargs, /)\n--\n\n"
 "Call a function of NumPy with an ndarray in place of each GrowArray.\n\n"
@@ -250,9 +269,8 @@ rows_array_function(PyObject *Py_UNUSED(op), PyObject *arguments)
     PyObject *new_kwargs = new_args == NULL ? NULL : replace(&call, kwargs);
     if (new_kwargs != NULL) {
         result = call_function(function, &call, new_args, new_kwargs);
-        PyObject *out = PyDict_GetItemString(kwargs, "out");
-        if (result != NULL && out != NULL && rows_check(out) &&
-            result == PyDict_GetItemString(new_kwargs, "out")) {
+        PyObject *out = find_returned(args, new_args, kwargs, new_kwargs, result);
+        if (out != NULL) {
             Py_SETREF(result, Py_NewRef(out));
         }
     }

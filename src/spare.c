@@ -26,7 +26,7 @@ spare_refuse(const SpareObject *spare)
 {
     PyErr_SetString(PyExc_BufferError,
                     spare->owner == SPARE_READER
-                        ? "the tail is in use: bytes are read into it"
+                        ? "readfrom() is reading into the buffer: wait until it returns"
                         : "the view that spare() gave before is in use: release it and "
                           "the objects made from it first");
     return -1;

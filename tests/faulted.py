@@ -170,14 +170,17 @@ class Case:
                 yield from self.broken_promises(bytes(buffer_of(subject)))
                 return
         if result != self.result:
-            yield f"its result is {result!r:.80}"
+            yield f"its result is {result!r:.80}, without a fault {self.result!r:.80}"
         if not self.is_now(subject, self.after):
-            yield "it did another thing than without a fault"
+            yield "its bytes or position differ from those after a call without a fault"
         yield from filter(None, [check(buffer_of(subject))])
 
     def broken_promises(self, now):
         if not self.partly or not self.partly(self.before[0], now, self.after[0]):
-            yield f"it raised, and left {len(now)} bytes of {len(self.before[0])}"
+            yield (
+                f"it raised an error, but changed the bytes: {len(self.before[0])} "
+                f"before, now {len(now)}"
+            )
 
 
 # --------------------------------------------------------------------- all operations
@@ -195,10 +198,12 @@ def losses(case, what):
     left = {
         "references to the subject": case.lost,
         "spans": now["spans_live"] - spans,
-        "bytes retained": now["pool_bytes"],
+        "bytes in the pool": now["pool_bytes"],
         "times 2 MiB of address space": (address_space() - mapped) // (2 * MIB),
     }
-    yield from (f"{amount} {name} left" for name, amount in left.items() if amount > 0)
+    yield from (
+        f"{amount} {name} leaked" for name, amount in left.items() if amount > 0
+    )
 
 
 def cases(kind, what, left_out):

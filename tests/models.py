@@ -4,7 +4,8 @@ settings of hypothesis.
 hypothesis prints the steps that fail and a seed. To reproduce the failure:
 pytest tests/test_model.py --hypothesis-seed=N. `make soak` runs the models for an hour.
 If the environment variable CI is set, the steps are the same in each run, so that a new
-failure is caused by a change of the code.
+failure is caused by a change of the code. If GROWBUF_FEW_EXAMPLES is set, the models take
+fewer steps: `make matrix` sets it where the steps also run with the default Python.
 """
 
 import os
@@ -30,8 +31,9 @@ import growbuf
 __all__ = ["SETTINGS", "Pair", "initialize", "invariant", "precondition", "rule", "st"]
 
 SOAKING = "GROWBUF_SOAK" in os.environ
+FEW = "GROWBUF_FEW_EXAMPLES" in os.environ
 SETTINGS = settings(
-    max_examples=300 if SOAKING else 150,
+    max_examples=300 if SOAKING else 50 if FEW else 150,
     stateful_step_count=100 if SOAKING else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

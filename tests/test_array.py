@@ -11,6 +11,7 @@ import copy
 import ctypes
 import datetime
 import doctest
+import functools
 import gc
 import hashlib
 import io
@@ -1879,6 +1880,76 @@ def test_numpy_function_with_out_stores_and_returns_it(name):
     plain, out = plain.astype(kind), GrowArray(out.array.astype(kind))
     OUTS[name](plain)
     assert OUTS[name](out) is out and text(out) == text(plain)
+
+
+ROW, FOUR = NUMBERS[0, :3], np.full((4, 3), 1.0)
+# Not here: the methods all() and any(), whose second argument is dtype although NumPy
+# documents it as out, and choose(), whose positional arguments are all choices.
+POSITIONAL_OUTS = {  # the arguments before out
+    "max": (0,),
+    "min": (0,),
+    "argmax": (0,),
+    "argmin": (0,),
+    "sum": (0, None),
+    "prod": (0, None),
+    "mean": (0, None),
+    "var": (0, None),
+    "std": (0, None),
+    "cumsum": (0, None),
+    "cumprod": (0, None),
+    "round": (1,),
+    "clip": (2, 5),
+    "take": ([0, 2], 0),
+    "dot": (FOUR,),
+}
+
+
+@pytest.mark.parametrize("name", POSITIONAL_OUTS)
+def test_positional_out_is_stored_and_returned(name):
+    arguments = POSITIONAL_OUTS[name]
+    expected = getattr(NUMBERS, name)(*arguments)
+    for call in (
+        getattr(GrowArray(NUMBERS), name),
+        functools.partial(getattr(np, name), GrowArray(NUMBERS)),
+        functools.partial(getattr(np, name), NUMBERS),
+    ):
+        out = GrowArray(np.zeros_like(expected))
+        assert call(*arguments, out) is out and text(out) == text(expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda out: np.compress([1, 1, 1, 0], NUMBERS[0], None, out), [0, 1, 2]),
+        (lambda out: GrowArray(NUMBERS[0]).compress([1, 1, 1, 0], 0, out), [0, 1, 2]),
+        (lambda out: np.concatenate([ROW[:1], ROW[1:]], 0, out), [0, 1, 2]),
+        (lambda out: np.nanmax(FOUR, 0, out), [1, 1, 1]),
+        (lambda out: np.any(FOUR, 0, out), [1, 1, 1]),
+        (lambda out: np.all(FOUR, 0, out), [1, 1, 1]),
+        (lambda out: np.median(FOUR, 0, out), [1, 1, 1]),
+        (lambda out: np.add(ROW, 1, out), [1, 2, 3]),
+        (lambda out: np.add.accumulate(ROW, 0, None, out), [0, 1, 3]),
+    ],
+)
+def test_positional_out_of_numpy_function_is_stored_and_returned(call, expected):
+    out = GrowArray(np.full(3, 9.0))
+    assert call(out) is out and out.tolist() == expected
+
+
+def test_positional_out_of_choose_and_trace_is_stored_and_returned():
+    out = GrowArray(np.zeros(3, int))
+    choices = [[1, 2, 3], [4, 5, 6]]
+    assert np.choose(GrowArray([0, 1, 0]), choices, out) is out
+    assert out.tolist() == [1, 5, 3]
+    traces = GrowArray(np.zeros(2))
+    cube = np.arange(8.0).reshape(2, 2, 2)
+    assert GrowArray(cube).trace(0, 0, 1, None, traces) is traces
+    assert traces.tolist() == cube.trace().tolist()
+
+
+def test_function_that_returns_its_first_argument_gives_ndarray():
+    array = GrowArray([1.0, 2.0])
+    assert type(np.atleast_1d(array)) is np.ndarray
 
 
 def test_argmax_with_out_stores_and_returns_it():

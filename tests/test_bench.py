@@ -123,6 +123,15 @@ class TestCommand:
         assert done.returncode == 0, done.stderr
         assert (tmp_path / name).stat().st_size > 1000
 
+    @pytest.mark.skipif(not find_spec("matplotlib"), reason="needs matplotlib")
+    def test_bench_plot_without_ratios_fails_in_one_line(self, monkeypatch, capsys):
+        missing = ("no-such", "libno-such")
+        monkeypatch.setitem(measure.ALLOCATORS, "other", missing)
+        words = ["bench", "zeros", "--allocator", "other", "--plot", "ratios.svg"]
+        assert main.main(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("growbuf: ratios.svg was not written: ")
+
     @pytest.mark.parametrize(
         ("words", "message"),
         [

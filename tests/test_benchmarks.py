@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -97,7 +98,7 @@ class TestOperations:
 
     def test_operations_only_pattern_without_a_cell_fails(self):
         done = script("operations", "--only", "no such cell")
-        assert done.returncode == 1 and "no such cell" in done.stderr
+        assert done.returncode == 1 and "no cell matches --only" in done.stderr
 
     @pytest.mark.parametrize(
         ("kind", "peer", "others"),
@@ -217,8 +218,8 @@ class TestHeatMap:
         for _ in range(2):
             monkeypatch.setattr(sys, "argv", ["heatmap.py", str(source), str(tmp_path)])
             heatmap.main()
-            drawn.append((tmp_path / "operations-buffer.svg").read_bytes())
-        assert drawn[0] == drawn[1]
+            drawn.append([path.read_bytes() for path in sorted(tmp_path.glob("*.svg"))])
+        assert drawn[0] == drawn[1] and len(drawn[0]) == 2
         text = page.read_text()
         assert text.startswith("before\n\n<!-- operations -->\n\n| cells of |")
         assert "| buffer | warm | 2 | 1.00 | 1 | .50 |\n\nafter" in text
@@ -231,8 +232,19 @@ class TestHeatMap:
             assert (loss[0], gain[0]) == ("l", "g") and loss[1:] == gain[1:]
         assert heatmap.class_of(1) == heatmap.class_of(0.96) == "e"
 
-    def test_draw_shows_each_ratio(self, load):
-        svg = load("heatmap").draw(list(cells(a=0.5, b=2.0, c=0.004, d=140)))
+    @pytest.mark.parametrize(("form", "most"), [("WIDE", 832), ("NARROW", 380)])
+    def test_draw_shows_each_ratio(self, load, form, most):
+        heatmap = load("heatmap")
+        rows = list(cells(a=0.5, b=2.0, c=0.004, d=140))
+        svg = heatmap.draw(rows, getattr(heatmap, form))
+        width = float(ElementTree.fromstring(svg).get("width"))
+        assert width <= most, "the width of the text on a screen of 1,400 or 400 px"
+        sizes = map(float, re.findall(r"font-size:([\d.]+)px", svg))
+        assert min(sizes) >= 10
+        for rect in ElementTree.fromstring(svg).iter(
+            "{http://www.w3.org/2000/svg}rect"
+        ):
+            assert float(rect.get("x")) + float(rect.get("width")) <= width
         for number in (".50", "2.0", ".004", "140"):
             assert svg.count(f">{number}</text>") == 2
         assert "some, cold" in svg
@@ -311,8 +323,14 @@ def test_ends_jobs_of_each_case_have_equal_results(load):
     ends = load("ends")
     for kind, end in ((bytearray, bytes), (growbuf.GrowBuffer, ends.GrowBuffer.freeze)):
         assert ends.build(kind, end, 1 << 20) == ends.PIECE * 16
-    for job in (ends.pickled, ends.archived):
-        assert job(io.BytesIO, 1 << 20) == job(growbuf.GrowIO, 1 << 20)
+    pieces = ends.distinct(1 << 20)
+    pickled = ends.pickled(growbuf.GrowIO, pieces)
+    assert pickled == ends.pickled(io.BytesIO, pieces) and len(pickled) > 1 << 20
+    archive = ends.archived(growbuf.GrowIO, 1 << 20)
+    for file in (archive, ends.archived(io.BytesIO, 1 << 20)):
+        with zipfile.ZipFile(io.BytesIO(file)) as entries:
+            assert entries.testzip() is None and len(entries.namelist()) == 16
+            assert b"".join(map(entries.read, entries.namelist())) == ends.PIECE * 16
     assert ends.take_all(growbuf.GrowBuffer, ends.GrowBuffer.freeze, 1024, 4096) > 0
     assert ends.take_all(bytearray, ends.copy_and_clear, 1024, 4096) > 0
 

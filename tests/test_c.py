@@ -119,7 +119,7 @@ def why_not(flavour, folder):
 
 
 @contextmanager
-def compiled(flavour, folder, work=build_and_run):
+def compiled(flavour, folder):
     """Compile the shared files in parallel, one for each processor. Yield a function
     that starts to build and run a program, or other work, and returns its future."""
     reason = why_not(flavour, folder)
@@ -131,14 +131,29 @@ def compiled(flavour, folder, work=build_and_run):
         objects = list(
             pool.map(lambda source: compile_shared(flags, source, folder), SHARED)
         )
-        yield lambda program: pool.submit(work, flags, program, objects)
+        yield lambda program, work=build_and_run: pool.submit(
+            work, flags, program, objects
+        )
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory):
+    """Start all programs; return the function that starts other work with the same
+    objects, and the results."""
+    with compiled("plain", tmp_path_factory.mktemp("plain")) as start:
+        yield start, {program: start(program) for program in PROGRAMS}
+
+
+@pytest.fixture(scope="session")
+def sanitized(tmp_path_factory):
+    with compiled("sanitized", tmp_path_factory.mktemp("sanitized")) as start:
+        yield start, {program: start(program) for program in PROGRAMS}
 
 
 @pytest.fixture(scope="session", params=["plain", "sanitized"])
-def results(request, tmp_path_factory):
-    """Start all programs of a flavour; the test of a program waits for its result."""
-    with compiled(request.param, tmp_path_factory.mktemp(request.param)) as start:
-        yield {program: start(program) for program in PROGRAMS}
+def results(request):
+    """Return the future of each program; the test of a program waits for its result."""
+    return request.getfixturevalue(request.param)[1]
 
 
 @pytest.fixture(scope="session")
@@ -147,20 +162,21 @@ def posix_results(tmp_path_factory):
         yield {program: start(program) for program in ON_SYSTEM}
 
 
-def build_and_run_larger(flags, program, objects):
-    """Build a program and run it with each larger size of a page."""
-    executable = build(flags, program, objects)
-    return [
-        run_program(executable, GROWBUF_PAGE_NBYTES=str(page_nbytes))
-        for page_nbytes in PAGE_SIZES
-    ]
-
-
 @pytest.fixture(scope="session")
-def larger_results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("larger")
-    with compiled("plain", folder, build_and_run_larger) as start:
-        yield {program: start(program) for program in ON_PAGES}
+def larger_results(plain):
+    """Run programs that are built already, with each larger size of a page."""
+    start, built = plain
+
+    def run_larger(flags, program, objects):
+        built[program].result()  # it was started before, so this cannot wait for ever
+        return [
+            run_program(
+                objects[0].parent / program, GROWBUF_PAGE_NBYTES=str(page_nbytes)
+            )
+            for page_nbytes in PAGE_SIZES
+        ]
+
+    return {program: start(program, run_larger) for program in ON_PAGES}
 
 
 def check(program, done):

@@ -164,11 +164,17 @@ class TestFigures:
         assert "ratio" not in read_table(done.stdout)
         assert "too little to tell" in done.stdout
 
+    def test_demo_decompresses_legacy_lzma_file(self, growbuf_command, write):
+        data = lzma.compress(DATA, lzma.FORMAT_ALONE)
+        done = growbuf_command("demo", write(data, "data.lzma"), "--repeat", 1)
+        assert done.returncode == 0 and done.stderr == ""
+        assert DATA_SHA256 in done.stdout
+
     @pytest.mark.parametrize("name", ["data.gz", "data.TGZ", "data.xz", "data.bz2"])
     def test_demo_warns_about_compressed_name(self, growbuf_command, write, name):
         done = growbuf_command("demo", write(DATA, name), "--repeat", 1)
         (line,) = done.stderr.splitlines()
-        assert line.startswith("growbuf: warning: ") and "but it is none" in line
+        assert line.startswith("growbuf: warning: ") and "but the file does not" in line
         assert DATA_SHA256 in done.stdout
 
     def test_measure_all_returns_every_figure_of_every_run(self, write):

@@ -4,7 +4,7 @@
 
 An entry is one run of tests: with another Python, allocator or rung, built as for other
 systems, under wine, or of other packages. Each row of the table is an entry: passed,
-failed, or missing with the reason. As many entries run at once as there are processors.
+FAILED, or not run with the reason. As many entries run at once as there are processors.
 The entry `default` runs the whole suite. The others run only the tests whose result may
 differ there. The output of an entry is in build/matrix/NAME.log. It is also printed if
 the entry fails, and for `default`.
@@ -33,8 +33,9 @@ SID_PYTHONS = ["3.15-dbg", "3.15", "3.14"]
 RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]  # best first
 ALLOCATORS = ["jemalloc", "mimalloc"]
 
-# Tests that only the default Python runs. Most have the same result on every Python.
-# Those in swap take long. Those in limits and faults force each rung themselves.
+# Tests that only the default Python runs. Most have the same result on every Python:
+# those in memory look at pages. Those in swap take long. Those in limits and faults force
+# each rung themselves.
 ON_DEFAULT_ONLY = [
     *(
         "bench",
@@ -47,13 +48,16 @@ ON_DEFAULT_ONLY = [
         "layers",
         "limits",
     ),
-    *("links", "packaging", "rungs", "swap", "tools", "typing"),
+    *("links", "memory", "packaging", "rungs", "swap", "tools", "typing"),
 ]
-# Tests whose result may depend on the rung or on the allocator.
+# Tests whose result may depend on the rung or on the allocator. The model of arrays is
+# one of them. The other tests of arrays run on the rung heap too, because arrays cannot
+# reserve address space there.
 WHAT_BUFFERS_DO = [
-    *("array", "array_model", "growbuffer", "memory", "model", "owner", "tail"),
+    *("array_model", "growbuffer", "memory", "model", "owner", "tail"),
     *("traps", "views"),
 ]
+ALSO_ON_HEAP = ["array"]
 # Tests whose result may depend on what the system offers in place of mremap().
 WHAT_PAGES_DO = ["growbuffer", "views", "front", "owner", "tail", "memory", "maxlen"]
 # The C tests that run under wine. `make windows` runs more of them, which take longer.
@@ -62,11 +66,11 @@ ON_WINDOWS = ["test_windows", "test_growth", "test_calls", "test_pages"]
 
 @dataclass
 class Entry:
-    """One run of tests. If it has no command, it is missing and `summary` says why."""
+    """One run of tests. If it has no command, it is not run and `summary` says why."""
 
     name: str
     command: list[str] = field(default_factory=list)
-    outcome: str = "missing"
+    outcome: str = "not run"
     summary: str = ""
     seconds: float = 0.0
 
@@ -77,6 +81,9 @@ class Entry:
 
 SLOWEST = "--durations=10"
 EVERYTHING = f"{SLOWEST} --ignore=tests/test_rungs.py"  # the rungs are entries here
+# The model tests take the same steps in each entry if CI is set. All of them run with the
+# default Python, so the other entries take fewer.
+FEW = "GROWBUF_FEW_EXAMPLES=1"
 QUICKLY = f"-q -p no:cacheprovider -m 'not slow' {SLOWEST}"
 
 
@@ -112,12 +119,12 @@ def on_python(version):
     if python is None:
         return Entry(version, summary=f"no python{version} in pyenv or on the path")
     in_copy = 'source tools/common.sh; copy_sources "$0"; cd "$0"; exec "$@"'
-    words = make_test(python, without(ON_DEFAULT_ONLY))
+    words = make_test(python, without(ON_DEFAULT_ONLY), f"env {FEW}")
     return Entry(version, ["bash", "-c", in_copy, f"build/matrix/{version}", *words])
 
 
 def on_sid(version):
-    words = make_test(f"python{version}", without(ON_DEFAULT_ONLY))
+    words = make_test(f"python{version}", without(ON_DEFAULT_ONLY), f"env {FEW}")
     return Entry(version, ["tools/sid", version, *words])
 
 
@@ -128,22 +135,24 @@ def on_allocator(name):
     return with_setting(name, f"LD_PRELOAD={library}")
 
 
-def probe_rungs():
-    """Return {rung: result of its probe}: "ok" or the name of an errno value."""
+def read_info():
+    """Return what `make info` says: `probe`, a result for each rung, is "ok" or the name
+    of an errno value, and `strategy` is the rung in use."""
     info = ["make", "--no-print-directory", "info", f"PYTHON={PYTHON}", "ARGS=--json"]
     done = subprocess.run(info, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE)
-    return json.loads(done.stdout)["probe"]
+    return json.loads(done.stdout)
 
 
 def on_rung(name, probed):
-    """Return the entry of a rung. It is missing if the kernel lacks the rung.
+    """Return the entry of a rung. It has no command if the kernel lacks the rung.
 
     If such a rung were forced, the next one below it would be used. That one has an
     entry of its own.
     """
     answer = probed.get(name, "ok")
     if answer == "ok":
-        return with_setting(name, f"GROWBUF_STRATEGY={name}")
+        more = ALSO_ON_HEAP if name == "heap" else []
+        return with_setting(name, f"GROWBUF_STRATEGY={name}", more)
     lower = RUNGS[RUNGS.index(name) + 1 :]
     used = next(rung for rung in lower if probed.get(rung, "ok") == "ok")
     return Entry(
@@ -151,8 +160,9 @@ def on_rung(name, probed):
     )
 
 
-def with_setting(name, setting):
-    return Entry(name, make_test(PYTHON, only(WHAT_BUFFERS_DO), f"env {setting}"))
+def with_setting(name, setting, more=()):
+    tests = only([*WHAT_BUFFERS_DO, *more])
+    return Entry(name, make_test(PYTHON, tests, f"env {FEW} {setting}"))
 
 
 def on_target(name, arguments=""):
@@ -206,7 +216,7 @@ def run(entry):
         began = time.monotonic()
         status = run_command(entry)
         entry.seconds = time.monotonic() - began
-        entry.outcome = {0: "passed", MISSING: "missing"}.get(status, "FAILED")
+        entry.outcome = {0: "passed", MISSING: "not run"}.get(status, "FAILED")
         entry.summary = last_line(entry.log)
     text = f"{row(entry)}\n"
     if entry.outcome == "FAILED" or entry.name == "default":
@@ -224,7 +234,7 @@ def report(done, seconds):
     outcomes = [entry.outcome for entry in done]
     counts = ", ".join(
         f"{outcomes.count(outcome)} {outcome}"
-        for outcome in ("passed", "missing", "FAILED")
+        for outcome in ("passed", "not run", "FAILED")
     )
     print(f"\n{'entry':10} {'outcome':8} {'time':>7}  tests")
     print(*map(row, done), sep="\n")
@@ -235,16 +245,20 @@ def report(done, seconds):
 def main(names):
     # The entries of the default Python share a virtual environment. Make it first.
     subprocess.run(make_test(PYTHON, "--version"), cwd=CHECKOUT, check=True)
-    everything = entries(probe_rungs())
+    facts = read_info()
+    everything = entries(facts["probe"])
     chosen = [entry for entry in everything if not names or entry.name in names]
     if unknown := set(names) - {entry.name for entry in chosen}:
         sys.exit(f"no such entry: {', '.join(sorted(unknown))}")
+    default = next((entry for entry in chosen if entry.name == "default"), None)
+    for entry in chosen:
+        if default and entry.name == facts["strategy"]:
+            entry.command, entry.summary = [], "the default run uses this rung"
     LOGS.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(run, chosen))
     passed = report(chosen, time.monotonic() - began)
-    default = next((entry for entry in chosen if entry.name == "default"), None)
     if passed and default:
         print(default.summary)
     sys.exit(not passed)

@@ -97,6 +97,7 @@ def run(
     """Measure the cases and print tables.
 
     Write the report to `json_file` and the plot to `plot_file`, if they are not None.
+    Raise MissingError if there is nothing to plot.
     """
     cases = list(CASES) if "all" in cases else cases or SELECTION
     out = Console()
@@ -119,6 +120,10 @@ def run(
         with open(json_file, "w") as file:
             json.dump(report, file, indent=1)
     if plot_file:
+        if not any("ratio" in row for row in report["rows"]):
+            raise MissingError(
+                f"{plot_file} was not written: nothing was measured that has a ratio"
+            )
         from growbuf.cli.plot import plot_ratios
 
         plot_ratios(report["rows"], plot_file)

@@ -180,7 +180,11 @@ def run_bench(args: argparse.Namespace) -> int:
                 )
     if args.plot and importlib.util.find_spec("matplotlib") is None:
         return fail(2, "--plot needs matplotlib: pip install matplotlib")
-    bench.run(args.cases, args.size, args.repeat, args.allocator, args.json, args.plot)
+    options = args.cases, args.size, args.repeat, args.allocator, args.json, args.plot
+    try:
+        bench.run(*options)
+    except bench.MissingError as error:
+        return fail(2, str(error))
     return 0
 
 

@@ -24,7 +24,8 @@ ALLOCATORS = {  # the library to preload, and the Debian package that contains i
 
 
 class MissingError(Exception):
-    """Something is not installed; the message says what to install."""
+    """What was asked for cannot be done, because something is missing, such as a
+    library; the message says what."""
 
 
 def preload(allocator: str) -> dict[str, str]:

@@ -18,10 +18,22 @@ except ModuleNotFoundError:  # this Python cannot read xz files, so it is never 
 PIECE_NBYTES = 64 << 10
 
 # The first bytes of a compressed file, and the module whose open() decompresses it.
-MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "lzma"}
+# The last one is the legacy format .lzma, with the parameters that all programs write.
+MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bz2",
+    b"\xfd7zXZ\x00": "lzma",
+    b"]\x00\x00": "lzma",
+}
 
 # The suffixes of the names of compressed files, and the names of the formats.
-SUFFIXES = {".gz": "gzip", ".tgz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".lzma": "xz"}
+SUFFIXES = {
+    ".gz": "gzip",
+    ".tgz": "gzip",
+    ".bz2": "bzip2",
+    ".xz": "xz",
+    ".lzma": "lzma",
+}
 
 NOT_SOURCES = {"__pycache__", "site-packages", "dist-packages"}
 
@@ -75,7 +87,10 @@ def misnamed(path: str) -> str | None:
         start = file.read(max(map(len, MAGIC)))
     if start.startswith(tuple(MAGIC)):
         return None
-    return f"{path}: named as a {kind} file, but it is none: it is not decompressed"
+    return (
+        f"{path}: its suffix says {kind}, but the file does not begin like a gzip, "
+        "bzip2 or xz file: its bytes are used as they are"
+    )
 
 
 def open_stream(path: str) -> IO[bytes]:
@@ -84,7 +99,10 @@ def open_stream(path: str) -> IO[bytes]:
     if stat.S_ISDIR(mode):
         raise InputError(f"{path}: is a directory")
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: not a regular file, and it must be read twice")
+        raise InputError(
+            f"{path}: is not a regular file, and the demo reads its input more than "
+            "once: save it to a file first"
+        )
     with open(path, "rb") as file:
         start = file.read(max(map(len, MAGIC)))
     name = next((MAGIC[magic] for magic in MAGIC if start.startswith(magic)), "io")

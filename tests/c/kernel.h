@@ -1,18 +1,22 @@
-/* kernel: a fake kernel in `pages_ops`. With it tests see every call, choose its
- * result, and find out what was not given back.
+/* kernel: a fake kernel for the C tests. kernel_boot() puts its functions into the table
+ * `pages_ops`, through which growbuf makes all its calls of the system. So a test can
+ * count the calls, make one of them fail, and see at the end what was not given back.
  *
- * Its memory is real: one arena of address space. Fake mappings in it can be read and
- * written, if their protection allows it; all other addresses fault. A move copies the
- * bytes.
+ * The memory is real: one large range of address space, the arena, that kernel.c has
+ * reserved from the system. A fake mapping is a part of the arena. The bytes of a
+ * mapping can be read and written if its protection allows it. Every other address of
+ * the arena faults. To move a mapping, the fake kernel copies its bytes.
  *
  *   arena  |    |<-mapping->|<-mapping->|        |<--mapping-->|    |
  *            faults                       faults                 faults
  *
- * Mappings that were made by different calls never merge, so no range that spans two of
- * them can be moved: a real kernel may behave like that. A call that changes a part of
- * a mapping cuts it in two. When both parts are equal again, they become one mapping
- * again. kernel_misuse() reports calls that no correct program makes, such as unmapping
- * what is not mapped, or releasing a block twice.
+ * Mappings of different calls never become one, even where they touch. So a range that
+ * begins in one of them and ends in another cannot be moved. Real kernels do not always
+ * merge such mappings either. A call that changes only a part of a mapping splits it.
+ * When the parts are the same again, they are one mapping again.
+ *
+ * Some calls no correct program makes, such as unmapping addresses that are not mapped,
+ * or freeing a block twice. kernel_misuse() returns the first of these.
  */
 #ifndef GROWBUF_TESTS_KERNEL_H
 #define GROWBUF_TESTS_KERNEL_H
@@ -25,7 +29,7 @@
 
 enum kernel_kind {
     KERNEL_2014,   /* flag 4 is RETAIN: grows in place, or moves and keeps the source; a
-                  * range that does not grow is not moved */
+                    * range that does not grow is not moved */
     KERNEL_RETAIN, /* today's, patched: flag 4 also grows; equal lengths always move */
     KERNEL_MAINLINE, /* flag 4 is DONTUNMAP: equal lengths only */
     KERNEL_OLD,      /* before 4.5: flag 4, MADV_POPULATE_WRITE, MADV_FREE are EINVAL */

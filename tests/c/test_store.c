@@ -888,6 +888,22 @@ random_weather(uint64_t *state, size_t pool_limit)
     return pool_limit;
 }
 
+/* Do a random action. If the kernel is faulty, one of its next calls may fail, or all
+ * from that one on. An action may then fail too, and only if a call did. */
+static void
+random_work(uint64_t *state, struct model *model, size_t aim, bool faulty)
+{
+    size_t nfailed = kernel.nfailed;
+    if (faulty && below(state, 4) == 0) {
+        size_t nth = 1 + below(state, 6);
+        (below(state, 2) ? kernel_fail : kernel_fail_from)(nth, ENOMEM);
+    }
+    int error = random_action(state, model, aim);
+    kernel_heal();
+    CHECK(error == 0 || error == EFBIG ||
+          (error == ENOMEM && kernel.nfailed > nfailed));
+}
+
 static void
 work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
 {
@@ -909,8 +925,7 @@ work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
             aims_now[which] = choose_aim(state);
         }
         pool_limit = random_weather(state, pool_limit);
-        int error = random_action(state, &models[which], aims_now[which]);
-        CHECK(error == 0 || error == EFBIG);
+        random_work(state, &models[which], aims_now[which], faulty);
         if (below(state, 25) == 0) {
             struct model *other =
                 &models[(which + 1 + below(state, NSTORES - 1)) % NSTORES];
