@@ -77,6 +77,10 @@ args_file_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
  * not an int, OverflowError for a number too large, ValueError for one below `min`. */
 int args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes);
 
+/* Whether a memoryview is contiguous and not released. For any other memoryview
+ * PyObject_GetBuffer() would raise, and creating that exception takes memory. */
+bool args_is_readable(PyObject *view);
+
 /* The bytes of an argument. They stay at one address until args_close_bytes(). */
 struct args_bytes {
     struct piece piece;

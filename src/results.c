@@ -406,7 +406,7 @@ growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 }
 
 /* Return the bytes of an item that no other thread can change: a bytes or, with the
- * GIL, a bytearray or GrowBuffer. `start` is NULL for any other item. */
+ * GIL, a bytearray, GrowBuffer or memoryview. `start` is NULL for any other item. */
 static struct piece
 join_piece(PyObject *item)
 {
@@ -417,6 +417,10 @@ join_piece(PyObject *item)
     if (PyByteArray_CheckExact(item) || buffer_is_exact_type(Py_TYPE(item))) {
         return (struct piece){PyByteArray_AS_STRING(item),
                               (size_t)PyByteArray_GET_SIZE(item)};
+    }
+    if (PyMemoryView_Check(item) && args_is_readable(item)) {
+        const Py_buffer *view = PyMemoryView_GET_BUFFER(item);
+        return (struct piece){view->len == 0 ? "" : view->buf, (size_t)view->len};
     }
 #endif
     return (struct piece){NULL, 0};
