@@ -152,6 +152,7 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_tp_dealloc, buffer_dealloc},
         {Py_tp_methods, state->methods},
         {Py_tp_getset, (void *)capacity_getset},
+        {Py_tp_richcompare, sequence_compare},
         {Py_mp_subscript, sequence_subscript},
         {Py_mp_ass_subscript, edit_ass_subscript},
         {Py_sq_ass_item, edit_ass_item},
