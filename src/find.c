@@ -26,7 +26,7 @@ find_byte(struct piece bytes, char value)
     return found == NULL ? FIND_NONE : (size_t)(found - bytes.start);
 }
 
-static size_t
+size_t
 find_byte_last(struct piece bytes, char value)
 {
 #ifdef __linux__
@@ -226,11 +226,9 @@ search_run(const struct search *search, int step)
 }
 
 size_t
-find_first(struct piece bytes, struct piece part)
+find_first_part(struct piece bytes, struct piece part)
 {
-    if (part.nbytes <= 1) {
-        return part.nbytes == 0 ? 0 : find_byte(bytes, part.start[0]);
-    }
+    assert(part.nbytes > 1);
     if (part.nbytes > bytes.nbytes) {
         return FIND_NONE;
     }
@@ -241,11 +239,9 @@ find_first(struct piece bytes, struct piece part)
 }
 
 size_t
-find_last(struct piece bytes, struct piece part)
+find_last_part(struct piece bytes, struct piece part)
 {
-    if (part.nbytes <= 1) {
-        return part.nbytes == 0 ? bytes.nbytes : find_byte_last(bytes, part.start[0]);
-    }
+    assert(part.nbytes > 1);
     if (part.nbytes > bytes.nbytes) {
         return FIND_NONE;
     }
@@ -271,10 +267,10 @@ is_part_at(const char *at, const char *part, size_t nbytes)
 /* Count the positions at which the part occurs. There are NLANES counters of one byte
  * each, so that compilers vectorize the loop. They are added up before one can
  * overflow. `nbytes`, the length of the part, is a constant in each call. */
+enum { NLANES = 32, LANE_MAX = 255 };
 static inline size_t
 count_positions(struct piece bytes, const char *part, size_t nbytes)
 {
-    enum { NLANES = 32, LANE_MAX = 255 };
     size_t count = 0, npositions = bytes.nbytes < nbytes ? 0 : bytes.nbytes - nbytes + 1;
     const char *next = bytes.start;
     while (npositions >= NLANES) {
@@ -327,21 +323,32 @@ count_short(struct piece bytes, struct piece part)
 }
 
 size_t
-find_count(struct piece bytes, struct piece part, size_t max)
+find_count_byte(struct piece bytes, char value, size_t max)
 {
     size_t count = 0, at;
-    assert(part.nbytes > 0);
-    if (part.nbytes >= 2 && part.nbytes <= 4 && max >= bytes.nbytes &&
+    while (count < max && (at = find_byte(bytes, value)) != FIND_NONE) {
+        bytes = piece_after(bytes, at + 1);
+        count++;
+        if (max - count >= bytes.nbytes) {
+            return count + count_positions(bytes, &value, 1);
+        }
+    }
+    return count;
+}
+
+size_t
+find_count_part(struct piece bytes, struct piece part, size_t max)
+{
+    assert(part.nbytes > 1);
+    if (part.nbytes <= 4 && bytes.nbytes >= 2 * NLANES && max >= bytes.nbytes &&
         !overlaps_itself(part)) {
         return count_short(bytes, part);
     }
-    while (count < max && (at = find_first(bytes, part)) != FIND_NONE) {
+    size_t count = 0, at;
+    while (count < max && (at = find_first_part(bytes, part)) != FIND_NONE) {
         assert(at + part.nbytes <= bytes.nbytes);
         bytes = piece_after(bytes, at + part.nbytes);
         count++;
-        if (part.nbytes == 1 && max - count >= bytes.nbytes) {
-            return count + count_positions(bytes, part.start, 1);
-        }
     }
     return count;
 }
