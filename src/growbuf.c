@@ -161,7 +161,7 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_sq_inplace_concat, edit_inplace_concat},
         {Py_sq_inplace_repeat, edit_inplace_repeat},
         {Py_sq_contains, sequence_contains},
-        {Py_nb_remainder, base_remainder},
+        {Py_nb_remainder, results_remainder},
         {Py_bf_getbuffer, buffer_getbuffer},
         {Py_bf_releasebuffer, buffer_releasebuffer},
 #ifdef BUFFER_UNLOCKED_BASE
