@@ -90,14 +90,9 @@ args_is_readable(PyObject *view)
 }
 
 bool
-args_open_bytes(PyObject *object, struct args_bytes *bytes)
+args_open_view(PyObject *object, struct args_bytes *bytes)
 {
     bytes->view.obj = NULL;
-    if (PyBytes_CheckExact(object)) {
-        bytes->piece =
-            (struct piece){PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object)};
-        return true;
-    }
     if (PyMemoryView_Check(object) ? !args_is_readable(object)
                                    : !PyByteArray_CheckExact(object) &&
                                          !buffer_is_exact_type(Py_TYPE(object))) {

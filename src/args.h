@@ -87,10 +87,23 @@ struct args_bytes {
     Py_buffer view; /* prevents changes of the length, unless `obj` is NULL */
 };
 
+/* As args_open_bytes(), for an object that is not a bytes. */
+bool args_open_view(PyObject *object, struct args_bytes *bytes);
+
 /* Get the bytes of a bytes, bytearray, GrowBuffer or memoryview. Return false for any
  * other object, which includes instances of subclasses, and for a memoryview that is
  * released or not contiguous. This runs no user code and raises nothing. */
-bool args_open_bytes(PyObject *object, struct args_bytes *bytes);
+static inline bool
+args_open_bytes(PyObject *object, struct args_bytes *bytes)
+{
+    if (!PyBytes_CheckExact(object)) {
+        return args_open_view(object, bytes);
+    }
+    bytes->view.obj = NULL;
+    bytes->piece =
+        (struct piece){PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object)};
+    return true;
+}
 
 static inline void
 args_close_bytes(struct args_bytes *bytes)
