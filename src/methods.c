@@ -506,29 +506,35 @@ hex_digit(unsigned char value)
     return (char)(value + '0' + (value > 9) * ('a' - '0' - 10));
 }
 
-/* Write the digits of HEX_STEP bytes. `restrict` lets compilers vectorize the loop. */
-enum { HEX_STEP = 32 };
+/* Write the digits of `nbytes` bytes, a multiple of HEX_STEP. `restrict` lets compilers
+ * vectorize the loop. */
+enum { HEX_STEP = 16 };
 static inline void
-write_hex_step(char *restrict to, const char *restrict from)
+write_hex_steps(char *restrict to, const char *restrict from, size_t nbytes)
 {
-    for (size_t i = 0; i < HEX_STEP; i++) {
+    for (size_t i = 0; i < nbytes; i++) {
         unsigned char c = (unsigned char)from[i];
         to[2 * i] = hex_digit(c >> 4);
         to[2 * i + 1] = hex_digit(c & 15);
     }
 }
 
+/* If the length is not a multiple of HEX_STEP, the last step writes some digits again.
+ * There is one call for all steps: if one had a constant length, gcc 12 would unroll
+ * the loop and not vectorize it. */
 void
 methods_hex(char *to, struct piece from)
 {
     assert(from.nbytes <= SIZE_MAX / 2 && is_apart(to, 2 * from.nbytes, from));
-    if (from.nbytes >= HEX_STEP) {
-        size_t last = from.nbytes - HEX_STEP;
-        for (size_t at = 0; at < last; at += HEX_STEP) {
-            write_hex_step(to + 2 * at, from.start + at);
+    size_t at = 0, nbytes = from.nbytes - from.nbytes % HEX_STEP;
+    while (from.nbytes >= HEX_STEP) {
+        assert(at + nbytes <= from.nbytes);
+        write_hex_steps(to + 2 * at, from.start + at, nbytes);
+        if (at + nbytes == from.nbytes) {
+            return;
         }
-        write_hex_step(to + 2 * last, from.start + last); /* some of them again */
-        return;
+        at = from.nbytes - HEX_STEP;
+        nbytes = HEX_STEP;
     }
     for (size_t i = 0; i < from.nbytes; i++) {
         unsigned char c = (unsigned char)from.start[i];
