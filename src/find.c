@@ -289,7 +289,9 @@ count_positions(struct piece bytes, const char *part, size_t nbytes)
         npositions -= NLANES * nrows;
     }
     for (; npositions > 0; npositions--, next++) {
-        count += is_part_at(next, part, nbytes);
+        if (*next == *part) { /* seldom, so that a branch costs less */
+            count += is_part_at(next, part, nbytes);
+        }
     }
     return count;
 }
@@ -340,7 +342,7 @@ size_t
 find_count_part(struct piece bytes, struct piece part, size_t max)
 {
     assert(part.nbytes > 1);
-    if (part.nbytes <= 4 && bytes.nbytes >= 2 * NLANES && max >= bytes.nbytes &&
+    if (part.nbytes <= 4 && max >= bytes.nbytes &&
         !overlaps_itself(part)) {
         return count_short(bytes, part);
     }

@@ -161,15 +161,13 @@ sequence_repeat(PyObject *op, Py_ssize_t count)
 int
 sequence_contains(PyObject *op, PyObject *value)
 {
-    Py_ssize_t byte = -1;
-    char single;
-    struct args_bytes part;
-    part.view.obj = NULL;
+    Py_ssize_t byte;
     if (args_small_int(value, &byte) && byte >= 0 && byte <= 255) {
-        single = (char)byte;
-        part.piece = (struct piece){&single, 1};
+        BUFFER_LOCKED(size_t, at, op, find_byte(buffer_piece(op), (char)byte));
+        return at != FIND_NONE;
     }
-    else if (!args_open_bytes(value, &part)) {
+    struct args_bytes part;
+    if (!args_open_bytes(value, &part)) {
         return base_contains(op, value);
     }
     BUFFER_LOCKED(bool, found, op,
