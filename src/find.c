@@ -271,7 +271,8 @@ enum { NLANES = 32, LANE_MAX = 255 };
 static inline size_t
 count_positions(struct piece bytes, const char *part, size_t nbytes)
 {
-    size_t count = 0, npositions = bytes.nbytes < nbytes ? 0 : bytes.nbytes - nbytes + 1;
+    size_t count = 0,
+           npositions = bytes.nbytes < nbytes ? 0 : bytes.nbytes - nbytes + 1;
     const char *next = bytes.start;
     while (npositions >= NLANES) {
         unsigned char lanes[NLANES] = {0};
@@ -342,8 +343,7 @@ size_t
 find_count_part(struct piece bytes, struct piece part, size_t max)
 {
     assert(part.nbytes > 1);
-    if (part.nbytes <= 4 && max >= bytes.nbytes &&
-        !overlaps_itself(part)) {
+    if (part.nbytes <= 4 && max >= bytes.nbytes && !overlaps_itself(part)) {
         return count_short(bytes, part);
     }
     size_t count = 0, at;

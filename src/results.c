@@ -491,7 +491,7 @@ format_values(char *to, struct piece format, PyObject *const *values, Py_ssize_t
         if (at != FIND_NONE) {
             char conversion = at + 1 < format.nbytes ? format.start[at + 1] : '\0';
             bool is_value = conversion == 'b' || conversion == 's';
-            value = conversion == '%'            ? (struct piece){"%", 1}
+            value = conversion == '%'           ? (struct piece){"%", 1}
                     : is_value && nused < count ? join_piece(values[nused++])
                                                 : (struct piece){NULL, 0};
         }
