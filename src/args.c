@@ -82,14 +82,6 @@ args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbyt
 }
 
 bool
-args_is_readable(PyObject *view)
-{
-    assert(PyMemoryView_Check(view));
-    return !(((PyMemoryViewObject *)view)->flags & _Py_MEMORYVIEW_RELEASED) &&
-           PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(view), 'C');
-}
-
-bool
 args_open_view(PyObject *object, struct args_bytes *bytes)
 {
     bytes->view.obj = NULL;

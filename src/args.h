@@ -79,7 +79,13 @@ int args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *
 
 /* Whether a memoryview is contiguous and not released. For any other memoryview
  * PyObject_GetBuffer() would raise, and creating that exception takes memory. */
-bool args_is_readable(PyObject *view);
+static inline bool
+args_is_readable(PyObject *view)
+{
+    int flags = ((PyMemoryViewObject *)view)->flags;
+    assert(PyMemoryView_Check(view));
+    return (flags & (_Py_MEMORYVIEW_RELEASED | _Py_MEMORYVIEW_C)) == _Py_MEMORYVIEW_C;
+}
 
 /* The bytes of an argument. They stay at one address until args_close_bytes(). */
 struct args_bytes {

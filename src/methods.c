@@ -239,6 +239,9 @@ next_byte(struct piece bytes, size_t from, char value)
 int
 methods_splitlines(struct methods_pieces *pieces, struct piece bytes, bool keep)
 {
+    if (bytes.nbytes == 0) {
+        return 0;
+    }
     size_t newline = next_byte(bytes, 0, '\n'), carriage = next_byte(bytes, 0, '\r');
     for (size_t start = 0; start < bytes.nbytes;) {
         size_t stop = newline < carriage ? newline : carriage, next = stop;
