@@ -510,8 +510,8 @@ SEPARATORS += [("",), ("ab",), ("\xe9",), (b"\xe9",), (7,), (":", "a"), (":", 1,
 def test_hex_with_separator_does_what_bytearray_does(args):
     for length in (0, 1, 2, 15, 16, 17, 40):
         values = bytes(range(200, 200 + length))
-        got = result_of(lambda: GrowBuffer(values).hex(*args))
-        assert got == result_of(lambda: bytearray(values).hex(*args))
+        got = result_of(lambda values=values: GrowBuffer(values).hex(*args))
+        assert got == result_of(lambda values=values: bytearray(values).hex(*args))
 
 
 PARTS = [b"ab", b"aa", b"aba", b"abc", b"abab", b"abca", b"aaab", b"abcd", b"abcde"]
