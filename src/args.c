@@ -81,26 +81,11 @@ args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbyt
     return 0;
 }
 
-/* Whether a memoryview is contiguous and not released. For any other memoryview
- * PyObject_GetBuffer() would raise, and creating that exception takes memory. */
-static bool
-is_readable(PyObject *view)
-{
-    assert(PyMemoryView_Check(view));
-    return !(((PyMemoryViewObject *)view)->flags & _Py_MEMORYVIEW_RELEASED) &&
-           PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(view), 'C');
-}
-
 bool
-args_open_bytes(PyObject *object, struct args_bytes *bytes)
+args_open_view(PyObject *object, struct args_bytes *bytes)
 {
     bytes->view.obj = NULL;
-    if (PyBytes_CheckExact(object)) {
-        bytes->piece =
-            (struct piece){PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object)};
-        return true;
-    }
-    if (PyMemoryView_Check(object) ? !is_readable(object)
+    if (PyMemoryView_Check(object) ? !args_is_readable(object)
                                    : !PyByteArray_CheckExact(object) &&
                                          !buffer_is_exact_type(Py_TYPE(object))) {
         return false;

@@ -77,16 +77,39 @@ args_file_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
  * not an int, OverflowError for a number too large, ValueError for one below `min`. */
 int args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes);
 
+/* Whether a memoryview is contiguous and not released. For any other memoryview
+ * PyObject_GetBuffer() would raise, and creating that exception takes memory. */
+static inline bool
+args_is_readable(PyObject *view)
+{
+    int flags = ((PyMemoryViewObject *)view)->flags;
+    assert(PyMemoryView_Check(view));
+    return (flags & (_Py_MEMORYVIEW_RELEASED | _Py_MEMORYVIEW_C)) == _Py_MEMORYVIEW_C;
+}
+
 /* The bytes of an argument. They stay at one address until args_close_bytes(). */
 struct args_bytes {
     struct piece piece;
     Py_buffer view; /* prevents changes of the length, unless `obj` is NULL */
 };
 
+/* As args_open_bytes(), for an object that is not a bytes. */
+bool args_open_view(PyObject *object, struct args_bytes *bytes);
+
 /* Get the bytes of a bytes, bytearray, GrowBuffer or memoryview. Return false for any
  * other object, which includes instances of subclasses, and for a memoryview that is
  * released or not contiguous. This runs no user code and raises nothing. */
-bool args_open_bytes(PyObject *object, struct args_bytes *bytes);
+static inline bool
+args_open_bytes(PyObject *object, struct args_bytes *bytes)
+{
+    if (!PyBytes_CheckExact(object)) {
+        return args_open_view(object, bytes);
+    }
+    bytes->view.obj = NULL;
+    bytes->piece =
+        (struct piece){PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object)};
+    return true;
+}
 
 static inline void
 args_close_bytes(struct args_bytes *bytes)

@@ -34,17 +34,31 @@ construct_append_byte(struct store *store, unsigned char value)
     return 0;
 }
 
+/* Write the values of the items before the first one that is not a small int in
+ * range(256). Return their number. No other code runs. */
+static size_t
+write_small_ints(char *to, PyObject *const *items, size_t count)
+{
+    Py_ssize_t value;
+    size_t i = 0;
+    while (i < count && args_small_int(items[i], &value) && (size_t)value <= 255) {
+        to[i++] = (char)value;
+    }
+    return i;
+}
+
 /* Append the bytes that the iterator of a list or tuple would yield. An __index__ may
  * change the list, so its length is read again for each item. */
 static int
 from_items(struct store *store, PyObject *sequence)
 {
     size_t at = store->length, count = (size_t)PySequence_Fast_GET_SIZE(sequence);
-    size_t i = 0;
     assert(PyList_CheckExact(sequence) || PyTuple_CheckExact(sequence));
     if (construct_append(store, count) < 0) {
         return -1;
     }
+    size_t i =
+        write_small_ints(store->start + at, PySequence_Fast_ITEMS(sequence), count);
     for (; i < (size_t)PySequence_Fast_GET_SIZE(sequence); i++) {
         PyObject *item = PySequence_Fast_GET_ITEM(sequence, (Py_ssize_t)i);
         Py_ssize_t number;

@@ -26,7 +26,7 @@ find_byte(struct piece bytes, char value)
     return found == NULL ? FIND_NONE : (size_t)(found - bytes.start);
 }
 
-static size_t
+size_t
 find_byte_last(struct piece bytes, char value)
 {
 #ifdef __linux__
@@ -226,11 +226,9 @@ search_run(const struct search *search, int step)
 }
 
 size_t
-find_first(struct piece bytes, struct piece part)
+find_first_part(struct piece bytes, struct piece part)
 {
-    if (part.nbytes <= 1) {
-        return part.nbytes == 0 ? 0 : find_byte(bytes, part.start[0]);
-    }
+    assert(part.nbytes > 1);
     if (part.nbytes > bytes.nbytes) {
         return FIND_NONE;
     }
@@ -241,11 +239,9 @@ find_first(struct piece bytes, struct piece part)
 }
 
 size_t
-find_last(struct piece bytes, struct piece part)
+find_last_part(struct piece bytes, struct piece part)
 {
-    if (part.nbytes <= 1) {
-        return part.nbytes == 0 ? bytes.nbytes : find_byte_last(bytes, part.start[0]);
-    }
+    assert(part.nbytes > 1);
     if (part.nbytes > bytes.nbytes) {
         return FIND_NONE;
     }
@@ -256,46 +252,105 @@ find_last(struct piece bytes, struct piece part)
     return at < npositions ? npositions - 1 - at : FIND_NONE;
 }
 
-/* Count the bytes that equal `value`. There are NLANES counters of one byte each, so
- * that compilers vectorize the loop. They are added up before one can overflow. */
-static size_t
-count_byte(struct piece bytes, char value)
+/* Whether the `nbytes` bytes of a part begin at this address. All are compared, so that
+ * there is no branch. */
+static inline unsigned char
+is_part_at(const char *at, const char *part, size_t nbytes)
 {
-    enum { NLANES = 32, LANE_MAX = 255 };
-    size_t count = 0;
-    while (bytes.nbytes >= NLANES) {
+    unsigned char same = at[0] == part[0];
+    for (size_t i = 1; i < nbytes; i++) {
+        same &= at[i] == part[i];
+    }
+    return same;
+}
+
+/* Count the positions at which the part occurs. There are NLANES counters of one byte
+ * each, so that compilers vectorize the loop. They are added up before one can
+ * overflow. `nbytes`, the length of the part, is a constant in each call. */
+enum { NLANES = 32, LANE_MAX = 255 };
+static inline size_t
+count_positions(struct piece bytes, const char *part, size_t nbytes)
+{
+    size_t count = 0,
+           npositions = bytes.nbytes < nbytes ? 0 : bytes.nbytes - nbytes + 1;
+    const char *next = bytes.start;
+    while (npositions >= NLANES) {
         unsigned char lanes[NLANES] = {0};
-        size_t nrows = bytes.nbytes / NLANES;
+        size_t nrows = npositions / NLANES;
         nrows = nrows < LANE_MAX ? nrows : LANE_MAX;
-        assert(nrows > 0 && NLANES * nrows <= bytes.nbytes);
-        for (size_t row = 0; row < nrows; row++) {
+        assert(nrows > 0 && NLANES * nrows <= npositions);
+        for (size_t row = 0; row < nrows; row++, next += NLANES) {
             for (size_t lane = 0; lane < NLANES; lane++) {
-                lanes[lane] += bytes.start[NLANES * row + lane] == value;
+                lanes[lane] += is_part_at(next + lane, part, nbytes);
             }
         }
         for (size_t lane = 0; lane < NLANES; lane++) {
             count += lanes[lane];
         }
-        bytes = piece_after(bytes, NLANES * nrows);
+        npositions -= NLANES * nrows;
     }
-    for (size_t i = 0; i < bytes.nbytes; i++) {
-        count += bytes.start[i] == value;
+    for (; npositions > 0; npositions--, next++) {
+        if (*next == *part) { /* seldom, so that a branch costs less */
+            count += is_part_at(next, part, nbytes);
+        }
+    }
+    return count;
+}
+
+/* Whether two occurrences of a part can overlap: it begins and ends with the same
+ * bytes. */
+static bool
+overlaps_itself(struct piece part)
+{
+    for (size_t distance = 1; distance < part.nbytes; distance++) {
+        if (memcmp(part.start, part.start + distance, part.nbytes - distance) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Count the occurrences of a part of two to four bytes that cannot overlap. */
+static size_t
+count_short(struct piece bytes, struct piece part)
+{
+    assert(part.nbytes >= 2 && part.nbytes <= 4 && !overlaps_itself(part));
+    switch (part.nbytes) {
+    case 2:
+        return count_positions(bytes, part.start, 2);
+    case 3:
+        return count_positions(bytes, part.start, 3);
+    default:
+        return count_positions(bytes, part.start, 4);
+    }
+}
+
+size_t
+find_count_byte(struct piece bytes, char value, size_t max)
+{
+    size_t count = 0, at;
+    while (count < max && (at = find_byte(bytes, value)) != FIND_NONE) {
+        bytes = piece_after(bytes, at + 1);
+        count++;
+        if (max - count >= bytes.nbytes) {
+            return count + count_positions(bytes, &value, 1);
+        }
     }
     return count;
 }
 
 size_t
-find_count(struct piece bytes, struct piece part, size_t max)
+find_count_part(struct piece bytes, struct piece part, size_t max)
 {
+    assert(part.nbytes > 1);
+    if (part.nbytes <= 4 && max >= bytes.nbytes && !overlaps_itself(part)) {
+        return count_short(bytes, part);
+    }
     size_t count = 0, at;
-    assert(part.nbytes > 0);
-    while (count < max && (at = find_first(bytes, part)) != FIND_NONE) {
+    while (count < max && (at = find_first_part(bytes, part)) != FIND_NONE) {
         assert(at + part.nbytes <= bytes.nbytes);
         bytes = piece_after(bytes, at + part.nbytes);
         count++;
-        if (part.nbytes == 1 && max - count >= bytes.nbytes) {
-            return count + count_byte(bytes, part.start[0]);
-        }
     }
     return count;
 }

@@ -152,6 +152,7 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_tp_dealloc, buffer_dealloc},
         {Py_tp_methods, state->methods},
         {Py_tp_getset, (void *)capacity_getset},
+        {Py_tp_richcompare, sequence_compare},
         {Py_mp_subscript, sequence_subscript},
         {Py_mp_ass_subscript, edit_ass_subscript},
         {Py_sq_ass_item, edit_ass_item},
@@ -160,7 +161,7 @@ make_buffer_type(PyObject *module, struct state *state)
         {Py_sq_inplace_concat, edit_inplace_concat},
         {Py_sq_inplace_repeat, edit_inplace_repeat},
         {Py_sq_contains, sequence_contains},
-        {Py_nb_remainder, base_remainder},
+        {Py_nb_remainder, results_remainder},
         {Py_bf_getbuffer, buffer_getbuffer},
         {Py_bf_releasebuffer, buffer_releasebuffer},
 #ifdef BUFFER_UNLOCKED_BASE

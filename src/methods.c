@@ -239,6 +239,9 @@ next_byte(struct piece bytes, size_t from, char value)
 int
 methods_splitlines(struct methods_pieces *pieces, struct piece bytes, bool keep)
 {
+    if (bytes.nbytes == 0) {
+        return 0;
+    }
     size_t newline = next_byte(bytes, 0, '\n'), carriage = next_byte(bytes, 0, '\r');
     for (size_t start = 0; start < bytes.nbytes;) {
         size_t stop = newline < carriage ? newline : carriage, next = stop;
@@ -328,22 +331,23 @@ methods_title(char *to, struct piece from)
     }
 }
 
-/* Each block is read as a whole before it is written. Otherwise a compiler must assume
- * that each byte written changes the source or the table, and can only handle one byte
- * at a time. */
+/* 8 bytes are read as one word and written as one word. The word is put together with
+ * shifts: if its bytes were stored in an array one by one, the load of the whole array
+ * would wait for these stores. */
 void
 methods_translate(char *to, struct piece from, const char *table)
 {
-    enum { BLOCK = 8 };
     assert(table != NULL && is_apart(to, from.nbytes, from));
-    while (from.nbytes >= BLOCK) {
-        char block[BLOCK];
-        for (size_t i = 0; i < BLOCK; i++) {
-            block[i] = table[(unsigned char)from.start[i]];
+    while (from.nbytes >= sizeof(uint64_t)) {
+        uint64_t word, translated = 0;
+        memcpy(&word, from.start, sizeof word);
+        for (unsigned shift = 0; shift < 64; shift += 8) {
+            unsigned char c = (unsigned char)table[word >> shift & 255];
+            translated |= (uint64_t)c << shift;
         }
-        memcpy(to, block, BLOCK);
-        to += BLOCK;
-        from = piece_after(from, BLOCK);
+        memcpy(to, &translated, sizeof translated);
+        to += sizeof translated;
+        from = piece_after(from, sizeof word);
     }
     for (size_t i = 0; i < from.nbytes; i++) {
         to[i] = table[(unsigned char)from.start[i]];
@@ -497,10 +501,44 @@ methods_expand_tabs(char *to, struct piece from, size_t tabsize)
 
 static const char digits[] = "0123456789abcdef";
 
+/* Return the digit for a value below 16. Unlike a look-up in `digits`, this can be
+ * vectorized. */
+static inline char
+hex_digit(unsigned char value)
+{
+    return (char)(value + '0' + (value > 9) * ('a' - '0' - 10));
+}
+
+/* Write the digits of `nbytes` bytes, a multiple of HEX_STEP. `restrict` lets compilers
+ * vectorize the loop. */
+enum { HEX_STEP = 16 };
+static inline void
+write_hex_steps(char *restrict to, const char *restrict from, size_t nbytes)
+{
+    for (size_t i = 0; i < nbytes; i++) {
+        unsigned char c = (unsigned char)from[i];
+        to[2 * i] = hex_digit(c >> 4);
+        to[2 * i + 1] = hex_digit(c & 15);
+    }
+}
+
+/* If the length is not a multiple of HEX_STEP, the last step writes some digits again.
+ * There is one call for all steps: if one had a constant length, gcc 12 would unroll
+ * the loop and not vectorize it. */
 void
 methods_hex(char *to, struct piece from)
 {
     assert(from.nbytes <= SIZE_MAX / 2 && is_apart(to, 2 * from.nbytes, from));
+    size_t at = 0, nbytes = from.nbytes - from.nbytes % HEX_STEP;
+    while (from.nbytes >= HEX_STEP) {
+        assert(at + nbytes <= from.nbytes);
+        write_hex_steps(to + 2 * at, from.start + at, nbytes);
+        if (at + nbytes == from.nbytes) {
+            return;
+        }
+        at = from.nbytes - HEX_STEP;
+        nbytes = HEX_STEP;
+    }
     for (size_t i = 0; i < from.nbytes; i++) {
         unsigned char c = (unsigned char)from.start[i];
         *to++ = digits[c >> 4];

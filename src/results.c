@@ -406,7 +406,7 @@ growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 }
 
 /* Return the bytes of an item that no other thread can change: a bytes or, with the
- * GIL, a bytearray or GrowBuffer. `start` is NULL for any other item. */
+ * GIL, a bytearray, GrowBuffer or memoryview. `start` is NULL for any other item. */
 static struct piece
 join_piece(PyObject *item)
 {
@@ -417,6 +417,10 @@ join_piece(PyObject *item)
     if (PyByteArray_CheckExact(item) || buffer_is_exact_type(Py_TYPE(item))) {
         return (struct piece){PyByteArray_AS_STRING(item),
                               (size_t)PyByteArray_GET_SIZE(item)};
+    }
+    if (PyMemoryView_Check(item) && args_is_readable(item)) {
+        const Py_buffer *view = PyMemoryView_GET_BUFFER(item);
+        return (struct piece){view->len == 0 ? "" : view->buf, (size_t)view->len};
     }
 #endif
     return (struct piece){NULL, 0};
@@ -470,6 +474,67 @@ growbuffer_join(PyObject *op, PyObject *iterable)
     }
     return nbytes != METHODS_NONE ? result
                                   : base_call(op, BASE_join, &iterable, 1, NULL);
+}
+
+/* Write a format with its values in their places, unless `to` is NULL, and return the
+ * length of the result. A value may stand where the format has %b or %s, without flags.
+ * Return METHODS_NONE if bytearray's method must handle the format or a value. */
+static size_t
+format_values(char *to, struct piece format, PyObject *const *values, Py_ssize_t count)
+{
+    size_t nbytes = 0;
+    Py_ssize_t nused = 0;
+    while (format.nbytes > 0) {
+        size_t at = find_byte(format, '%');
+        struct piece literal = {format.start, at == FIND_NONE ? format.nbytes : at};
+        struct piece value = {"", 0};
+        if (at != FIND_NONE) {
+            char conversion = at + 1 < format.nbytes ? format.start[at + 1] : '\0';
+            bool is_value = conversion == 'b' || conversion == 's';
+            value = conversion == '%'           ? (struct piece){"%", 1}
+                    : is_value && nused < count ? join_piece(values[nused++])
+                                                : (struct piece){NULL, 0};
+        }
+        if (value.start == NULL || literal.nbytes > PY_SSIZE_T_MAX - nbytes ||
+            value.nbytes > PY_SSIZE_T_MAX - nbytes - literal.nbytes) {
+            return METHODS_NONE;
+        }
+        if (to != NULL) {
+            copy_bytes(to + nbytes, literal.start, literal.nbytes);
+            copy_bytes(to + nbytes + literal.nbytes, value.start, value.nbytes);
+        }
+        nbytes += literal.nbytes + value.nbytes;
+        format = piece_after(format, literal.nbytes + (at == FIND_NONE ? 0 : 2));
+    }
+    return nused == count ? nbytes : METHODS_NONE;
+}
+
+PyObject *
+results_remainder(PyObject *left, PyObject *right)
+{
+    PyTypeObject *type = buffer_type(Py_TYPE(left));
+    if (type == NULL) {
+        return base_remainder(left, right);
+    }
+    bool is_tuple = PyTuple_CheckExact(right);
+    PyObject *const *values = is_tuple ? PySequence_Fast_ITEMS(right) : &right;
+    Py_ssize_t count = is_tuple ? PyTuple_GET_SIZE(right) : 1;
+    PyObject *result = NULL;
+    size_t nbytes;
+    Py_BEGIN_CRITICAL_SECTION(left);
+    struct piece format = buffer_piece(left);
+    nbytes = format_values(NULL, format, values, count);
+    if (nbytes != METHODS_NONE) {
+        assert(nbytes <= GROWTH_MAX);
+        result = buffer_create(type, nbytes);
+    }
+    if (result != NULL && nbytes > 0) {
+        char *to = buffer_bytes(buffer_cast(result));
+        assert(buffer_length(buffer_cast(result)) == nbytes);
+        (void)format_values(to, format, values, count);
+    }
+    Py_END_CRITICAL_SECTION();
+    return nbytes != METHODS_NONE ? result : base_remainder(left, right);
 }
 
 /* clang-format off */

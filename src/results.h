@@ -9,6 +9,9 @@
 
 #include "buffer.h"
 
+/* The slot nb_remainder. */
+PyObject *results_remainder(PyObject *left, PyObject *right);
+
 extern const PyMethodDef results_methods[];
 
 #endif

@@ -162,21 +162,48 @@ sequence_repeat(PyObject *op, Py_ssize_t count)
 int
 sequence_contains(PyObject *op, PyObject *value)
 {
-    Py_ssize_t byte = -1;
-    char single;
-    struct args_bytes part;
-    part.view.obj = NULL;
+    Py_ssize_t byte;
     if (args_small_int(value, &byte) && byte >= 0 && byte <= 255) {
-        single = (char)byte;
-        part.piece = (struct piece){&single, 1};
+        BUFFER_LOCKED(size_t, at, op, find_byte(buffer_piece(op), (char)byte));
+        return at != FIND_NONE;
     }
-    else if (!args_open_bytes(value, &part)) {
+    struct args_bytes part;
+    if (!args_open_bytes(value, &part)) {
         return base_contains(op, value);
     }
     BUFFER_LOCKED(bool, found, op,
                   find_first(buffer_piece(op), part.piece) != FIND_NONE);
     args_close_bytes(&part);
     return found;
+}
+
+/* Compare with bytes, a bytearray or a GrowBuffer. Objects of other types, including
+ * subclasses, are compared by bytearray's own slot. */
+PyObject *
+sequence_compare(PyObject *op, PyObject *other, int operator)
+{
+    bool is_bytes = PyBytes_CheckExact(other);
+    if (!is_bytes && !PyByteArray_CheckExact(other) &&
+        !buffer_is_exact_type(Py_TYPE(other))) {
+        return PyByteArray_Type.tp_richcompare(op, other, operator);
+    }
+    int order = 0;
+    Py_BEGIN_CRITICAL_SECTION2(op, other);
+    struct piece left = buffer_piece(op);
+    struct piece right = is_bytes ? (struct piece){PyBytes_AS_STRING(other),
+                                                   (size_t)PyBytes_GET_SIZE(other)}
+                                  : (struct piece){PyByteArray_AS_STRING(other),
+                                                   (size_t)PyByteArray_GET_SIZE(other)};
+    bool same_length = left.nbytes == right.nbytes;
+    if (same_length || (operator != Py_EQ && operator != Py_NE)) {
+        order = memcmp(left.start, right.start,
+                       left.nbytes < right.nbytes ? left.nbytes : right.nbytes);
+    }
+    if (order == 0 && !same_length) {
+        order = left.nbytes < right.nbytes ? -1 : 1;
+    }
+    Py_END_CRITICAL_SECTION2();
+    Py_RETURN_RICHCOMPARE(order, 0, operator);
 }
 
 /* The arguments of a search method: the part, and the range to search. */

@@ -477,3 +477,193 @@ def test_method_given_scattered_view_without_memory_raises_memory_error(name):
     finally:
         _testcapi.remove_mem_hooks()
     assert raised is MemoryError
+
+
+# ------------------------------------------------- results of common arguments: edges
+
+
+def result_of(call):
+    """Return what a call returns, or the type and the text of what it raises."""
+    try:
+        return call()
+    except Exception as error:
+        return type(error), str(error)
+
+
+EDGE_LENGTHS = [*range(70), 95, 96, 97, 128, 255, 8159, 8160, 8161, 8200]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 7])
+def test_hex_at_each_length_is_that_of_bytearray(offset):
+    values = random.Random(3).randbytes(EDGE_LENGTHS[-1] + offset)
+    for length in EDGE_LENGTHS:
+        buf = GrowBuffer(values[: offset + length])
+        del buf[:offset]
+        assert buf.hex() == bytearray(buf).hex()
+        assert buf.hex(":") == bytearray(buf).hex(":")
+
+
+SEPARATORS = [(":",), (b":",), ("-", 2), ("-", -3), (b"\0",), ("\x7f", 1), (":", 0)]
+SEPARATORS += [("",), ("ab",), ("\xe9",), (b"\xe9",), (7,), (":", "a"), (":", 1, 1)]
+
+
+@pytest.mark.parametrize("args", SEPARATORS, ids=repr)
+def test_hex_with_separator_does_what_bytearray_does(args):
+    for length in (0, 1, 2, 15, 16, 17, 40):
+        values = bytes(range(200, 200 + length))
+        got = result_of(lambda values=values: GrowBuffer(values).hex(*args))
+        assert got == result_of(lambda values=values: bytearray(values).hex(*args))
+
+
+PARTS = [b"ab", b"aa", b"aba", b"abc", b"abab", b"abca", b"aaab", b"abcd", b"abcde"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_count_of_short_part_is_that_of_bytearray(part):
+    pick = random.Random(5)
+    for length in EDGE_LENGTHS:
+        values = bytes(pick.choices(part, k=length))
+        for text in (values, part * (length // len(part)), values[:-1] + part):
+            buf, peer = GrowBuffer(text), bytearray(text)
+            assert buf.count(part) == peer.count(part)
+            assert buf.count(part, 1, -1) == peer.count(part, 1, -1)
+            assert buf.replace(part, b"-") == peer.replace(part, b"-")
+            assert buf.replace(part, b"-", 2) == peer.replace(part, b"-", 2)
+
+
+@pytest.mark.parametrize("length", [255, 256, 8159, 8160, 8161, 16_400])
+def test_count_of_part_at_every_position_is_exact(length):
+    """A counter of one byte counts in every 32nd position, and must not overflow."""
+    assert GrowBuffer(b"a" * length).count(b"a") == length
+    assert GrowBuffer(b"ab" * length).count(b"ab") == length
+
+
+def released():
+    view = memoryview(b"abc")
+    view.release()
+    return view
+
+
+JOINED = {
+    "nothing": list,
+    "one": lambda: [b"one"],
+    "views": lambda: [memoryview(b"abc"), memoryview(bytearray(b"de"))],
+    "part of a view": lambda: (b"", memoryview(b"abcdef")[2:4]),
+    "empty view": lambda: [memoryview(b""), b"", memoryview(b"abc")[1:1]],
+    "buffers": lambda: [GrowBuffer(b"abc"), bytearray(b"de"), Part(b"f"), Text(b"g")],
+    "two dimensions": lambda: [memoryview(bytes(6)).cast("B", (2, 3)), b"x"],
+    "wide items": lambda: [memoryview(array.array("i", [1, 2])), b"x"],
+    "array": lambda: [array.array("H", [1, 2]), memoryview(b"x")],
+    "scattered view": lambda: [b"x", memoryview(b"abcdef")[::2]],
+    "backward view": lambda: [memoryview(b"abc")[::-1]],
+    "released view": lambda: [b"x", released()],
+    "str": lambda: [memoryview(b"abc"), "de"],
+    "int": lambda: [b"abc", 7],
+    "many": lambda: [memoryview(b"abc")] * 1000,
+    "iterator": lambda: iter([memoryview(b"abc"), b"de"]),
+}
+
+
+@pytest.mark.parametrize("items", JOINED.values(), ids=JOINED)
+def test_join_does_what_bytearray_does(items):
+    for separator in (b"", b", "):
+        buf = GrowBuffer(separator)
+        got = result_of(lambda buf=buf: buf.join(items()))
+        assert got == result_of(lambda each=separator: bytearray(each).join(items()))
+        assert not isinstance(got, bytearray) or type(got) is GrowBuffer
+        buf.append(7)  # no export of the separator is left
+
+
+def test_join_leaves_no_export_of_its_items():
+    buf = GrowBuffer(b"abc")
+    with memoryview(buf) as view:
+        assert GrowBuffer(b"-").join([view, buf, view]) == b"abc-abc-abc"
+    buf.append(7)
+    assert check(buf) is None
+
+
+def test_join_with_itself_as_an_item_reads_it():
+    buf = GrowBuffer(b"ab")
+    assert buf.join([buf, memoryview(buf), buf]) == b"ab" * 5
+
+
+FORMATS = [b"", b"%", b"%b", b"a%b;", b"%s%%%b", b"%%", b"%5b|", b"%.1s", b"%d", b"%c"]
+FORMATS += [b"%a", b"%r", b"%(k)b", b"%b%", b"%x%b", b"no value", b"%b" * 40]
+
+
+class Convertible:
+    def __bytes__(self):
+        return b"converted"
+
+
+FORMAT_VALUES = [b"v", b"", GrowBuffer(b"buffer"), bytearray(b"array"), Text(b"text")]
+FORMAT_VALUES += [memoryview(b"view"), memoryview(b"abcd")[::2], "str", 7, None]
+FORMAT_VALUES += [{b"k": b"dict"}, Convertible(), (), (b"a",), (b"a", b"bc"), (7, b"a")]
+FORMAT_VALUES += [(memoryview(b"a"), bytearray(b"b")), (b"ab",) * 40, [b"list"]]
+
+
+@pytest.mark.parametrize("text", FORMATS)
+def test_percent_does_what_bytearray_does(text):
+    for value in FORMAT_VALUES:
+        buf = GrowBuffer(text)
+        got = result_of(lambda buf=buf, value=value: buf % value)
+        assert got == result_of(lambda value=value: bytearray(text) % value), value
+        assert not isinstance(got, bytearray) or type(got) is GrowBuffer
+        assert buf == text
+        buf.append(7)  # no export of the format is left
+
+
+def test_percent_of_long_value_is_that_of_bytearray():
+    for length in (1000, 10_000, 70_000, 200_000):
+        value = random.Random(length).randbytes(length)
+        assert (
+            GrowBuffer(b"<%b|%s>") % (value, value)
+            == b"<" + value + b"|" + value + b">"
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"]
+)
+def test_comparison_is_that_of_bytearray(name):
+    texts = [b"", b"a", b"ab", b"b", b"\x80", b"ab\0", b"ab" * 500, b"ab" * 500 + b"c"]
+    kinds = [bytes, bytearray, GrowBuffer, Part, Text, memoryview]
+    for left in texts:
+        for right in texts:
+            expected = getattr(left, name)(right)
+            for kind in kinds:
+                assert getattr(GrowBuffer(left), name)(kind(right)) is expected
+                assert getattr(Part(left), name)(kind(right)) is expected
+        for other in ("a", 7, None, [97]):
+            assert getattr(GrowBuffer(left), name)(other) is NotImplemented
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+@pytest.mark.parametrize("odd", [256, -1, 2**70, -(2**70), True, 1.5, "a", None])
+def test_list_with_odd_item_does_what_bytearray_does(kind, odd):
+    for at in (0, 1, 16, 99):
+        values = [*range(100)]
+        values[at] = odd
+        got = result_of(lambda values=values: GrowBuffer(kind(values)))
+        assert got == result_of(lambda values=values: bytearray(kind(values)))
+
+
+@pytest.mark.parametrize("change", ["clear", "pop", "append", "replace"])
+def test_list_changed_by_an_item_does_what_its_iterator_yields(change):
+    class Changing:
+        def __init__(self, values):
+            self.values = values
+
+        def __index__(self):
+            if change == "replace":
+                self.values[-1] = 9
+            else:
+                getattr(self.values, change)(*([8] if change == "append" else []))
+            return 5
+
+    outcomes = []
+    for kind in (GrowBuffer, lambda values: bytearray(iter(values))):
+        values = [1, 2, 3, 4, 6, 7]
+        values[2] = Changing(values)
+        outcomes.append(bytes(kind(values)))
+    assert outcomes[0] == outcomes[1]
