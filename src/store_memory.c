@@ -146,7 +146,10 @@ static int
 heap_grow(struct store *store, size_t needed)
 {
     assert(store_kind(store) <= STORE_HEAP && needed > store->length);
-    size_t nbytes = growth_heap(store_headroom(store) + needed, store->memory.length);
+    bool has_grown = (store->memory.tag & STORE_TAG_GROWN) != 0;
+    size_t nbytes =
+        growth_heap(store_headroom(store) + needed, store->memory.length, has_grown);
+    store->memory.tag |= store_kind(store) == STORE_HEAP ? STORE_TAG_GROWN : 0;
     if (nbytes != 0 && heap_resize(store, nbytes) == 0) {
         return 0;
     }
@@ -380,6 +383,7 @@ heap_shrink(struct store *store)
 {
     assert(store_kind(store) == STORE_HEAP);
     slide(store);
+    store->memory.tag &= ~(uint64_t)STORE_TAG_GROWN;
     if (heap_resize(store, store->length + 1) != 0 && store->length == 0) {
         store_free(store);
     }

@@ -40,14 +40,20 @@ enum store_kind {
  *   prefault   a helper thread makes pages present ahead of the writer;
  *   advanced   bytes were removed from the front of a limited store while it had views
  *              (views.h). The headroom may then be longer than the bytes in use, and
- *              parts of its memory may have been given back. */
+ *              parts of its memory may have been given back;
+ *   grown      the heap block has been made longer since it was taken or shortened. */
 struct store {
     char *start;
     size_t length;
     struct span memory;
 };
 
-enum { STORE_TAG_KIND = 3, STORE_TAG_PREFAULT = 4, STORE_TAG_ADVANCED = 8 };
+enum {
+    STORE_TAG_KIND = 3,
+    STORE_TAG_PREFAULT = 4,
+    STORE_TAG_ADVANCED = 8,
+    STORE_TAG_GROWN = 16
+};
 
 static inline enum store_kind
 store_kind(const struct store *store)
