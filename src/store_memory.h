@@ -41,7 +41,9 @@ enum store_kind {
  *   advanced   bytes were removed from the front of a limited store while it had views
  *              (views.h). The headroom may then be longer than the bytes in use, and
  *              parts of its memory may have been given back;
- *   grown      the heap block has been made longer since it was taken or shortened. */
+ *   grown      the heap block has been made longer since it was taken or shortened;
+ *   swings     the store is empty or in a heap block, but had a span with
+ *              GROWTH_SPAN_MIN dirty bytes or more. It may need one again soon. */
 struct store {
     char *start;
     size_t length;
@@ -52,7 +54,8 @@ enum {
     STORE_TAG_KIND = 3,
     STORE_TAG_PREFAULT = 4,
     STORE_TAG_ADVANCED = 8,
-    STORE_TAG_GROWN = 16
+    STORE_TAG_GROWN = 16,
+    STORE_TAG_SWINGS = 32
 };
 
 static inline enum store_kind
@@ -71,6 +74,18 @@ static inline bool
 store_is_advanced(const struct store *store)
 {
     return (store->memory.tag & STORE_TAG_ADVANCED) != 0;
+}
+
+/* A store that had a span takes one again as soon as it needs this many bytes, if the
+ * pool has one with dirty pages. So bytes that come in small steps are not copied from
+ * one heap block to the next first. */
+#define STORE_SPAN_AGAIN ((size_t)8 << 10)
+
+/* Whether the store tries to take a span again for `needed` bytes. */
+static inline bool
+store_swings(const struct store *store, size_t needed)
+{
+    return (store->memory.tag & STORE_TAG_SWINGS) != 0 && needed >= STORE_SPAN_AGAIN;
 }
 
 /* Whether the store has a limit. Such a store does not move when bytes are appended. */
