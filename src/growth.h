@@ -33,8 +33,14 @@
 
 /* A store returns from a span to the heap when it shrinks below this many bytes. This
  * is far below GROWTH_SPAN_MIN, so that a store that grows and shrinks a little is not
- * copied each time. */
-#define GROWTH_HEAP_AGAIN ((size_t)32 << 10)
+ * copied each time. A store that had a span takes one again when it needs this many
+ * bytes, if the pool has one with dirty pages. So bytes that come and go in small steps
+ * are not copied from one heap block to the next. */
+#define GROWTH_HEAP_AGAIN ((size_t)8 << 10)
+
+/* The span of a store of this many bytes or more can become that of a bytes object.
+ * Fewer bytes are copied, which costs less than an object with pages of its own. */
+#define GROWTH_SHARE_MIN ((size_t)32 << 10)
 
 /* From this many bytes in use on, huge pages are asked for. The last one may be nearly
  * unused: it wastes at most half of the length at 4 MiB, a quarter at 8 MiB, and an

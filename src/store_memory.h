@@ -76,16 +76,11 @@ store_is_advanced(const struct store *store)
     return (store->memory.tag & STORE_TAG_ADVANCED) != 0;
 }
 
-/* A store that had a span takes one again as soon as it needs this many bytes, if the
- * pool has one with dirty pages. So bytes that come in small steps are not copied from
- * one heap block to the next first. */
-#define STORE_SPAN_AGAIN ((size_t)8 << 10)
-
 /* Whether the store tries to take a span again for `needed` bytes. */
 static inline bool
 store_swings(const struct store *store, size_t needed)
 {
-    return (store->memory.tag & STORE_TAG_SWINGS) != 0 && needed >= STORE_SPAN_AGAIN;
+    return (store->memory.tag & STORE_TAG_SWINGS) != 0 && needed >= GROWTH_HEAP_AGAIN;
 }
 
 /* Whether the store has a limit. Such a store does not move when bytes are appended. */
