@@ -161,7 +161,7 @@ store_end_with_nul(struct store *store)
 #define STORE_HUGE_LEAVE ((size_t)256 << 10)
 
 /* Whether store_shrink_to_fit() has nothing to do after bytes were removed, so that the
- * store has this headroom and length. This is false for limited and empty stores. */
+ * store has this headroom and length. This is false for empty and advanced stores. */
 static inline bool
 store_keeps_memory(const struct store *store, size_t headroom, size_t length)
 {
@@ -171,6 +171,9 @@ store_keeps_memory(const struct store *store, size_t headroom, size_t length)
     case STORE_SPAN:
         return length >= (store->memory.huge ? STORE_HUGE_LEAVE : GROWTH_HEAP_AGAIN) &&
                headroom <= GROWTH_FRONT + length &&
+               store->memory.dirty_end <= 3 * length;
+    case STORE_LIMITED: /* it never leaves its span */
+        return !store_is_advanced(store) && headroom <= GROWTH_FRONT + length &&
                store->memory.dirty_end <= 3 * length;
     default:
         return false;
