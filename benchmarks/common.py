@@ -98,6 +98,11 @@ def release():
     """Make growbuf and the allocator give back the memory they keep."""
     gc.collect()
     growbuf.trim()
+    release_free_memory()
+
+
+def release_free_memory():
+    """Make the allocator give back its free memory."""
     library = ctypes.CDLL(None)
     for name, *args in RELEASE:
         if hasattr(library, name):

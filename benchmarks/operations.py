@@ -55,6 +55,7 @@ from common import (
     in_child,
     parse,
     release,
+    release_free_memory,
     run_worker,
     touch,
     write_json,
@@ -416,8 +417,13 @@ def measure_warm(cell, effort):
     check(cell, theirs, ours)
     checked_ns = time.perf_counter_ns() - start
 
+    def timed(way, index, count):
+        if cell.operation.each:
+            release_free_memory()  # what the other way has freed
+        return way.warm_ns(cell, index, count, effort.clock)
+
     def take(count, index=0):
-        return [way.warm_ns(cell, index, count, effort.clock) for way in ways]
+        return [timed(way, index, count) for way in ways]
 
     count = 1
     if checked_ns < effort.slow_ns:

@@ -23,7 +23,7 @@ growth_round_up(size_t nbytes, size_t unit)
 }
 
 size_t
-growth_heap(size_t needed, size_t allocated)
+growth_heap(size_t needed, size_t allocated, bool has_grown)
 {
     if (needed > GROWTH_MAX) {
         return 0;
@@ -31,7 +31,8 @@ growth_heap(size_t needed, size_t allocated)
     if (needed > allocated + allocated / 4) {
         return needed;
     }
-    size_t more = needed < HEAP_SMALL   ? needed / 4 + 6
+    size_t more = !has_grown            ? needed / 8 + 6
+                  : needed < HEAP_SMALL ? needed / 4 + 6
                   : needed < HEAP_LARGE ? needed / 2
                                         : needed / 8;
     return more > GROWTH_MAX - needed ? needed : needed + more;

@@ -6,6 +6,7 @@
 #ifndef GROWBUF_GROWTH_H
 #define GROWBUF_GROWTH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,8 +33,14 @@
 
 /* A store returns from a span to the heap when it shrinks below this many bytes. This
  * is far below GROWTH_SPAN_MIN, so that a store that grows and shrinks a little is not
- * copied each time. */
-#define GROWTH_HEAP_AGAIN ((size_t)32 << 10)
+ * copied each time. A store that had a span takes one again when it needs this many
+ * bytes, if the pool has one with dirty pages. So bytes that come and go in small steps
+ * are not copied from one heap block to the next. */
+#define GROWTH_HEAP_AGAIN ((size_t)8 << 10)
+
+/* The span of a store of this many bytes or more can become that of a bytes object.
+ * Fewer bytes are copied, which costs less than an object with pages of its own. */
+#define GROWTH_SHARE_MIN ((size_t)32 << 10)
 
 /* From this many bytes in use on, huge pages are asked for. The last one may be nearly
  * unused: it wastes at most half of the length at 4 MiB, a quarter at 8 MiB, and an
@@ -60,13 +67,14 @@ size_t growth_round_up(size_t nbytes, size_t unit);
 
 /* Return the size of the heap block to allocate for `needed` bytes, the NUL included.
  * `allocated` is the size of the present block, or 0. If `needed` is more than 1.25
- * times that, return `needed`. Otherwise the store probably grows in small steps, so
- * return more than `needed`:
- *   below 16 KiB  a quarter more, since there may be many such stores;
- *   from 16 KiB   a half, since copies take time and the store soon moves to a span;
- *   from 256 KiB  an eighth, as in bytearray: only the rung `heap` has such blocks.
+ * times that, return `needed`. Otherwise return more:
+ *   if it has not grown before  an eighth, as in bytearray: it may never grow again;
+ *   below 16 KiB                a quarter, since there may be many such stores;
+ *   from 16 KiB                 a half, since copies take time and the store soon moves
+ *                               to a span;
+ *   from 256 KiB                an eighth: only the rung `heap` has such blocks.
  */
-size_t growth_heap(size_t needed, size_t allocated);
+size_t growth_heap(size_t needed, size_t allocated, bool has_grown);
 
 /* Return the length of the span to take for `needed` bytes, the NUL included. `length`
  * is the length of the present span, or 0. The result is at least twice that, because

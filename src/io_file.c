@@ -337,7 +337,7 @@ io_get_all_locked(IOObject *self)
         io_fit_bytes_locked(self) < 0) {
         return NULL;
     }
-    if (self->buffer != NULL && length >= GROWTH_HEAP_AGAIN) {
+    if (self->buffer != NULL && length >= GROWTH_SHARE_MIN) {
         io_freeze_buffer_locked(self);
     }
     if (self->bytes == NULL) {

@@ -169,7 +169,7 @@ io_available(const IOObject *self, Py_ssize_t max)
  * becomes shared. If the bytes are in a buffer, its memory first becomes a FrozenBytes.
  * That is not possible, and the bytes are copied, if other code refers to the buffer
  * or has a view of it, if the buffer has a limit, is of a subclass, is shorter than
- * GROWTH_HEAP_AGAIN or not in a span, and on a free-threaded build. pre: the file has
+ * GROWTH_SHARE_MIN or not in a span, and on a free-threaded build. pre: the file has
  * 2 bytes or more. */
 PyObject *io_get_all_locked(IOObject *self);
 

@@ -164,7 +164,7 @@ const char io_truncate_doc[] = PyDoc_STR(
 "Return size. Raise ValueError if the file is closed or size is negative, TypeError\n"
 "if it is no integer, BufferError if bytes would be removed while a view of the file\n"
 "exists. Copies the remaining bytes if they are less than half of a bytes object to\n"
-"which other code refers, or if a buffer becomes shorter than 32 KiB.\n\n"
+"which other code refers, or if a buffer becomes shorter than 8 KiB.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO(b'spam and eggs')\n"
 ">>> file.truncate(4), file.getvalue()\n"

@@ -65,6 +65,22 @@ spans_take(size_t needed, bool zeroed, struct span *span)
     return 0;
 }
 
+bool
+spans_take_again(size_t needed, struct span *span)
+{
+    assert(needed > 0 && needed < GROWTH_SPAN_MIN + GROWTH_FRONT);
+    if (!pool_take_dirty(needed, GROWTH_QUANTUM, span)) {
+        return false;
+    }
+    pool_count_live(1, 0);
+    size_t kept = round_to_page(needed + 1);
+    if (span->dirty_end >= kept) {
+        pool_keep_tail(span, kept);
+    }
+    assert(spans_check(span) == NULL && span->dirty_end >= needed);
+    return true;
+}
+
 /* Return how many bytes to reserve for a limit: GROWTH_FRONT plus twice the limit,
  * because the headroom may be as long as the bytes in use. For a small limit that is 2
  * MiB: one step, so that all of it is accessible and takes one mapping instead of

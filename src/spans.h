@@ -19,9 +19,15 @@
  * unless `zeroed` is true and `needed` is GROWTH_FRESH_ZEROS_MIN or more. */
 int spans_take(size_t needed, bool zeroed, struct span *span);
 
+/* As spans_take(), but only if the pool has a dirty span of 2 MiB whose first `needed`
+ * bytes are dirty. The pages after those become its tail. Return false if there is
+ * none. */
+bool spans_take_again(size_t needed, struct span *span);
+
 /* Reserve address space for `limit` bytes: a span that is not moved when its store
- * grows, and that is made accessible in steps. It has space for GROWTH_FRONT plus twice the limit, so that the
- * headroom may be as long as the bytes in use. ENOTSUP on the rung `heap`. */
+ * grows, and that is made accessible in steps. It has space for GROWTH_FRONT plus twice
+ * the limit, so that the headroom may be as long as the bytes in use. ENOTSUP on the
+ * rung `heap`. */
 int spans_reserve(size_t limit, struct span *span);
 
 /* Return why spans_reserve() failed with ENOMEM. This may read megabytes of text from

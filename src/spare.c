@@ -211,7 +211,8 @@ spare_release(PyObject *op)
     PyObject *reference = NULL;
     Py_BEGIN_CRITICAL_SECTION(op);
     SpareObject *spare = buffer_spare(self);
-    if (spare != NULL && spare->owner == PyThread_get_thread_ident()) {
+    if (spare != NULL && spare->state != SPARE_RELEASED &&
+        spare->owner == PyThread_get_thread_ident()) {
         assert(spare->buffer == self);
         reference = Py_XNewRef(spare->view);
     }
@@ -441,13 +442,17 @@ PyDoc_STRVAR(spare_doc,
 enum { SPARE_NBYTES = 64 * 1024 };
 
 static PyObject *
-growbuffer_spare(PyObject *op, PyObject *args, PyObject *kwargs)
+growbuffer_spare(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
 {
-    static char *names[] = {"nbytes", NULL};
-    PyObject *number = NULL;
+    static const char *const names[] = {"nbytes"};
+    PyObject *number;
     Py_ssize_t nbytes = SPARE_NBYTES;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:spare", names, &number) ||
-        (number != NULL && args_nbytes(number, "nbytes", 0, &nbytes) < 0)) {
+    if (!args_sort(args, nargs, kwnames, names, 1, &number)) {
+        PyErr_SetString(PyExc_TypeError, "spare() takes one argument at most, nbytes");
+        return NULL;
+    }
+    if (number != NULL && args_nbytes(number, "nbytes", 0, &nbytes) < 0) {
         return NULL;
     }
     return spare_view(op, (size_t)nbytes, PY_SSIZE_T_MAX, PyThread_get_thread_ident());
@@ -486,7 +491,8 @@ growbuffer_commit(PyObject *op, PyObject *number)
 }
 
 const PyMethodDef spare_methods[] = {
-    {"spare", BUFFER_METHOD(growbuffer_spare), METH_VARARGS | METH_KEYWORDS, spare_doc},
+    {"spare", BUFFER_METHOD(growbuffer_spare), METH_FASTCALL | METH_KEYWORDS,
+     spare_doc},
     {"commit", growbuffer_commit, METH_O, commit_doc},
     {NULL, NULL, 0, NULL},
 };

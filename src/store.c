@@ -66,7 +66,8 @@ store_make_tailroom(struct store *store, size_t nbytes)
 int
 store_append(struct store *store, size_t nbytes)
 {
-    if (store_kind(store) == STORE_EMPTY && nbytes > 0 && nbytes < STORE_SMALL) {
+    if (store_kind(store) == STORE_EMPTY && nbytes > 0 && nbytes < STORE_SMALL &&
+        !store_swings(store, nbytes)) {
         return store_begin(store, nbytes, store_prefaults(store));
     }
     bool grows_block = store_kind(store) == STORE_HEAP && store_headroom(store) == 0 &&

@@ -38,6 +38,10 @@ store_free(struct store *store)
 {
     struct store empty = store_emptied(store);
     assert(store_check_layout(store) == NULL);
+    bool swings = store_kind(store) == STORE_SPAN
+                      ? store->memory.dirty_end >= GROWTH_SPAN_MIN
+                      : (store->memory.tag & STORE_TAG_SWINGS) != 0;
+    empty.memory.tag |= swings ? STORE_TAG_SWINGS : 0;
     switch (store_kind(store)) {
     case STORE_HEAP:
         store_heap.release(store->memory.address);
@@ -146,7 +150,10 @@ static int
 heap_grow(struct store *store, size_t needed)
 {
     assert(store_kind(store) <= STORE_HEAP && needed > store->length);
-    size_t nbytes = growth_heap(store_headroom(store) + needed, store->memory.length);
+    bool has_grown = (store->memory.tag & STORE_TAG_GROWN) != 0;
+    size_t nbytes =
+        growth_heap(store_headroom(store) + needed, store->memory.length, has_grown);
+    store->memory.tag |= store_kind(store) == STORE_HEAP ? STORE_TAG_GROWN : 0;
     if (nbytes != 0 && heap_resize(store, nbytes) == 0) {
         return 0;
     }
@@ -211,6 +218,21 @@ enter_span(struct store *store, size_t needed, bool zeroed)
     return error;
 }
 
+/* Move a store that had a span into a dirty span of the pool. Return false if there is
+ * none: then the store probably stays small. */
+static bool
+enter_span_again(struct store *store, size_t needed)
+{
+    struct span span;
+    assert(store_swings(store, needed) && needed < GROWTH_SPAN_MIN);
+    store->memory.tag &= ~(uint64_t)STORE_TAG_SWINGS;
+    if (!spans_take_again(GROWTH_FRONT + needed, &span)) {
+        return false;
+    }
+    move_into(store, &span);
+    return true;
+}
+
 /* Move a store of few bytes out of its span: to the heap, or from huge pages to a span
  * in small ones. Return false if the store stays where it is, because it has too many
  * bytes or there is not enough memory. */
@@ -227,7 +249,9 @@ leave_span(struct store *store)
             block[length] = '\0';
             pool_count_copy(length);
             store_free(store);
+            unsigned swings = store->memory.tag & STORE_TAG_SWINGS;
             store_adopt(store, block, length + 1, block, length);
+            store->memory.tag |= swings;
             return true;
         }
     }
@@ -317,10 +341,10 @@ store_grow_capacity(struct store *store, size_t needed, bool zeroed)
     if (store_kind(store) == STORE_SPAN) {
         return span_grow(store, needed);
     }
-    if (wants_span(needed) && enter_span(store, needed, zeroed) == 0) {
-        return 0;
-    }
-    return heap_grow(store, needed);
+    bool entered = wants_span(needed)
+                       ? enter_span(store, needed, zeroed) == 0
+                       : store_swings(store, needed) && enter_span_again(store, needed);
+    return entered ? 0 : heap_grow(store, needed);
 }
 
 /* If more than about three times the length is dirty, give the pages after the bytes in
@@ -380,6 +404,7 @@ heap_shrink(struct store *store)
 {
     assert(store_kind(store) == STORE_HEAP);
     slide(store);
+    store->memory.tag &= ~(uint64_t)STORE_TAG_GROWN;
     if (heap_resize(store, store->length + 1) != 0 && store->length == 0) {
         store_free(store);
     }

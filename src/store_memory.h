@@ -40,14 +40,23 @@ enum store_kind {
  *   prefault   a helper thread makes pages present ahead of the writer;
  *   advanced   bytes were removed from the front of a limited store while it had views
  *              (views.h). The headroom may then be longer than the bytes in use, and
- *              parts of its memory may have been given back. */
+ *              parts of its memory may have been given back;
+ *   grown      the heap block has been made longer since it was taken or shortened;
+ *   swings     the store is empty or in a heap block, but had a span with
+ *              GROWTH_SPAN_MIN dirty bytes or more. It may need one again soon. */
 struct store {
     char *start;
     size_t length;
     struct span memory;
 };
 
-enum { STORE_TAG_KIND = 3, STORE_TAG_PREFAULT = 4, STORE_TAG_ADVANCED = 8 };
+enum {
+    STORE_TAG_KIND = 3,
+    STORE_TAG_PREFAULT = 4,
+    STORE_TAG_ADVANCED = 8,
+    STORE_TAG_GROWN = 16,
+    STORE_TAG_SWINGS = 32
+};
 
 static inline enum store_kind
 store_kind(const struct store *store)
@@ -65,6 +74,13 @@ static inline bool
 store_is_advanced(const struct store *store)
 {
     return (store->memory.tag & STORE_TAG_ADVANCED) != 0;
+}
+
+/* Whether the store tries to take a span again for `needed` bytes. */
+static inline bool
+store_swings(const struct store *store, size_t needed)
+{
+    return (store->memory.tag & STORE_TAG_SWINGS) != 0 && needed >= GROWTH_HEAP_AGAIN;
 }
 
 /* Whether the store has a limit. Such a store does not move when bytes are appended. */
@@ -145,7 +161,7 @@ store_end_with_nul(struct store *store)
 #define STORE_HUGE_LEAVE ((size_t)256 << 10)
 
 /* Whether store_shrink_to_fit() has nothing to do after bytes were removed, so that the
- * store has this headroom and length. This is false for limited and empty stores. */
+ * store has this headroom and length. This is false for empty and advanced stores. */
 static inline bool
 store_keeps_memory(const struct store *store, size_t headroom, size_t length)
 {
@@ -155,6 +171,9 @@ store_keeps_memory(const struct store *store, size_t headroom, size_t length)
     case STORE_SPAN:
         return length >= (store->memory.huge ? STORE_HUGE_LEAVE : GROWTH_HEAP_AGAIN) &&
                headroom <= GROWTH_FRONT + length &&
+               store->memory.dirty_end <= 3 * length;
+    case STORE_LIMITED: /* it never leaves its span */
+        return !store_is_advanced(store) && headroom <= GROWTH_FRONT + length &&
                store->memory.dirty_end <= 3 * length;
     default:
         return false;

@@ -249,7 +249,7 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 /* ----------------------------------------------------------------------- freeze */
 
 /* Fewer bytes than this are copied, which costs less than the calls that move pages. A
- * whole span without a limit needs no call: it is moved from GROWTH_HEAP_AGAIN bytes
+ * whole span without a limit needs no call: it is moved from GROWTH_SHARE_MIN bytes
  * on. */
 #define FREEZE_MIN ((size_t)1 << 20)
 
@@ -262,7 +262,7 @@ move_out(BufferObject *self, size_t nbytes, struct store *taken)
     bool whole = nbytes == store->length, limited = store_is_limited(store);
     assert(nbytes <= store->length && !buffer_is_exported(self));
     if (!frozen_can_take(store) ||
-        nbytes < (whole && !limited ? GROWTH_HEAP_AGAIN : FREEZE_MIN)) {
+        nbytes < (whole && !limited ? GROWTH_SHARE_MIN : FREEZE_MIN)) {
         return 1;
     }
     int rc = buffer_take(self, nbytes, taken);

@@ -40,7 +40,8 @@ test_growth_heap_first_block_is_exact(void)
     for (size_t i = 0; i < NSIZES; i++) {
         size_t needed = size_at(i);
         CASE("%zu bytes", needed);
-        CHECK(needed == 0 || growth_heap(needed, 0) == (needed > LARGEST ? 0 : needed));
+        CHECK(needed == 0 ||
+              growth_heap(needed, 0, false) == (needed > LARGEST ? 0 : needed));
     }
 }
 
@@ -48,18 +49,36 @@ test_growth_heap_first_block_is_exact(void)
 static void
 test_growth_heap_large_step_is_exact(void)
 {
-    CHECK(growth_heap(1251, 1000) == 1251 && growth_heap(1250, 1000) > 1250);
-    CHECK(growth_heap(51, 40) == 51 && growth_heap(50, 40) > 50);
-    CHECK(growth_heap(300 << 10, 200 << 10) == 300 << 10);
+    CHECK(growth_heap(1251, 1000, true) == 1251 &&
+          growth_heap(1250, 1000, true) > 1250);
+    CHECK(growth_heap(51, 40, true) == 51 && growth_heap(50, 40, true) > 50);
+    CHECK(growth_heap(300 << 10, 200 << 10, true) == 300 << 10);
     for (size_t i = 0; i < NSIZES; i++) {
         size_t allocated = size_at(i), most = allocated + allocated / 4;
         CASE("from %zu bytes", allocated);
         if (allocated > 0 && allocated <= LARGEST / 2) {
-            CHECK(growth_heap(most + 1, allocated) == most + 1);
-            CHECK(growth_heap(most, allocated) > most);
-            CHECK(growth_heap(2 * allocated + 1, allocated) == 2 * allocated + 1);
+            CHECK(growth_heap(most + 1, allocated, true) == most + 1);
+            CHECK(growth_heap(most, allocated, true) > most);
+            CHECK(growth_heap(2 * allocated + 1, allocated, true) == 2 * allocated + 1);
         }
     }
+}
+
+/* A block that was taken for some bytes and gets one more may get no further one. */
+static void
+test_growth_heap_first_small_step_is_an_eighth(void)
+{
+    for (size_t i = 0; i < NSIZES; i++) {
+        size_t needed = size_at(i), more = needed / 8 + 6;
+        CASE("%zu bytes", needed);
+        if (needed > 4) {
+            size_t nbytes = needed > LARGEST          ? 0
+                            : more > LARGEST - needed ? needed
+                                                      : needed + more;
+            CHECK(growth_heap(needed, needed - 1, false) == nbytes);
+        }
+    }
+    CHECK(growth_heap(1251, 1000, false) == 1251);
 }
 
 /* A small block gets a quarter more, one of 16 KiB or more a half, one of 256 KiB or
@@ -68,12 +87,12 @@ static void
 test_growth_heap_small_step_by_size(void)
 {
     const size_t small = 16 << 10, large = 256 << 10;
-    CHECK(growth_heap(101, 100) == 101 + 25 + 6);
-    CHECK(growth_heap(small - 1, small - 2) == small - 1 + (small - 1) / 4 + 6);
-    CHECK(growth_heap(small, small - 1) == small + small / 2);
-    CHECK(growth_heap(large - 1, large - 2) == large - 1 + (large - 1) / 2);
-    CHECK(growth_heap(large, large - 1) == large + large / 8);
-    CHECK(growth_heap(80 * MIB, 79 * MIB) == 90 * MIB);
+    CHECK(growth_heap(101, 100, true) == 101 + 25 + 6);
+    CHECK(growth_heap(small - 1, small - 2, true) == small - 1 + (small - 1) / 4 + 6);
+    CHECK(growth_heap(small, small - 1, true) == small + small / 2);
+    CHECK(growth_heap(large - 1, large - 2, true) == large - 1 + (large - 1) / 2);
+    CHECK(growth_heap(large, large - 1, true) == large + large / 8);
+    CHECK(growth_heap(80 * MIB, 79 * MIB, true) == 90 * MIB);
 }
 
 /* At least an eighth more, as for a bytearray, and at most a half. */
@@ -81,7 +100,7 @@ static void
 test_growth_heap_small_step_gets_an_eighth_more_at_least(void)
 {
     for (size_t i = 0; i < NSIZES; i++) {
-        size_t needed = size_at(i), nbytes = growth_heap(needed, needed - 1);
+        size_t needed = size_at(i), nbytes = growth_heap(needed, needed - 1, true);
         CASE("%zu bytes", needed);
         if (needed > LARGEST) {
             CHECK(nbytes == 0);
@@ -101,7 +120,7 @@ test_growth_heap_byte_by_byte_takes_few_blocks(void)
     size_t allocated = 0, nblocks = 0;
     for (size_t needed = 1; needed < 16 * MIB; needed++) {
         if (needed > allocated) {
-            allocated = growth_heap(needed, allocated);
+            allocated = growth_heap(needed, allocated, nblocks > 1);
             nblocks++;
         }
     }
@@ -223,6 +242,7 @@ main(void)
     RUN(test_growth_round_up_at_every_edge);
     RUN(test_growth_heap_first_block_is_exact);
     RUN(test_growth_heap_large_step_is_exact);
+    RUN(test_growth_heap_first_small_step_is_an_eighth);
     RUN(test_growth_heap_small_step_by_size);
     RUN(test_growth_heap_small_step_gets_an_eighth_more_at_least);
     RUN(test_growth_heap_byte_by_byte_takes_few_blocks);

@@ -95,6 +95,50 @@ test_store_length_that_swings_does_not_copy(void)
     finish();
 }
 
+/* A store that was emptied takes a dirty span for its first 8 KiB, and the pool keeps
+ * all pages but those in use. If it stays below GROWTH_SPAN_MIN, the next first bytes
+ * are on the heap again. */
+static void
+test_store_emptied_takes_a_dirty_span_again(void)
+{
+    struct store store, other;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    size_t page = pages_facts.page_nbytes;
+    store_init(&other);
+    store_init(&store);
+    append(&store, 200 * KIB);
+    CHECK(store_splice(&store, 100 * KIB, 100 * KIB, 0) == 0);
+    CHECK(store_splice(&store, 0, 93 * KIB, 0) == 0); /* now on the heap */
+    CHECK(store_kind(&store) == STORE_HEAP);
+    CHECK(store_splice(&store, 0, 7 * KIB, 0) == 0 && store.length == 0);
+    size_t kept = pool_stats().nbytes;
+    uint64_t copies = pool_stats().copies;
+    append(&other, 8 * KIB);
+    CHECK(store_kind(&other) == STORE_HEAP && pool_stats().nbytes == kept);
+    for (int i = 0; i < 16; i++) {
+        append(&store, 8 * KIB);
+        size_t tail = pool_stats().nbytes;
+        CHECK(store_kind(&store) == STORE_SPAN && store_nbytes(&store) + tail >= kept);
+        CHECK(store_nbytes(&store) <= 2 * store.length + 3 * page);
+        CHECK(i > 0 || store_nbytes(&store) <= 8 * KIB + GROWTH_FRONT + page);
+        CHECK(resident(&store) <= store_nbytes(&store) + tail);
+    }
+    CHECK(pool_stats().copies == copies);
+    for (int i = 0; i < 2; i++) { /* after the second time it is known to be small */
+        CHECK(store_splice(&store, 0, store.length, 0) == 0);
+        append(&store, 8 * KIB);
+        CHECK(store_kind(&store) == (i == 0 ? STORE_SPAN : STORE_HEAP));
+    }
+    store_free(&store);
+    append(&store, 200 * KIB);
+    CHECK(store_splice(&store, 0, store.length, 0) == 0 && pool_drain());
+    append(&store, 8 * KIB);
+    CHECK(store_kind(&store) == STORE_HEAP && pool_stats().nentries == 0);
+    store_free(&store);
+    store_free(&other);
+    finish();
+}
+
 static void
 test_store_small_has_a_block_of_its_length(void)
 {
@@ -980,6 +1024,7 @@ main(int argc, char **argv)
     RUN(test_store_empty_owns_nothing);
     RUN(test_store_grown_and_shrunk_leaves_the_heap_and_returns);
     RUN(test_store_length_that_swings_does_not_copy);
+    RUN(test_store_emptied_takes_a_dirty_span_again);
     RUN(test_store_small_has_a_block_of_its_length);
     RUN(test_store_splice_on_the_heap_shrinks_the_block);
     RUN(test_store_splice_at_the_front_copies_nothing);
