@@ -57,6 +57,9 @@ args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
 int
 args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes)
 {
+    if (args_small_int(number, nbytes) && *nbytes >= min) {
+        return 0;
+    }
     if (!PyIndex_Check(number)) {
         PyErr_Format(PyExc_TypeError, "%s must be an integer, got %.200s", name,
                      Py_TYPE(number)->tp_name);
@@ -135,11 +138,9 @@ args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
 }
 
 int
-args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min, Py_ssize_t max)
+args_wrong_count(const char *name, Py_ssize_t nargs, Py_ssize_t min, Py_ssize_t max)
 {
-    if (nargs >= min && nargs <= max) {
-        return 0;
-    }
+    assert(nargs < min || nargs > max);
     Py_ssize_t bound = nargs < min ? min : max;
     PyErr_Format(PyExc_TypeError, "%s expected %s%zd argument%s, got %zd", name,
                  min == max    ? ""
