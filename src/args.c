@@ -123,11 +123,9 @@ args_sort_named(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
 }
 
 int
-args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min, Py_ssize_t max)
+args_wrong_count(const char *name, Py_ssize_t nargs, Py_ssize_t min, Py_ssize_t max)
 {
-    if (nargs >= min && nargs <= max) {
-        return 0;
-    }
+    assert(nargs < min || nargs > max);
     Py_ssize_t bound = nargs < min ? min : max;
     PyErr_Format(PyExc_TypeError, "%s expected %s%zd argument%s, got %zd", name,
                  min == max    ? ""

@@ -141,9 +141,16 @@ args_sort(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
             args_sort_named(args, nargs, kwnames, names, nparams, values));
 }
 
-/* Raise TypeError, with the interpreter's message, if `nargs` is less than `min` or
- * more than `max`. */
-int args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min,
+/* Raise TypeError, with the interpreter's message: `nargs` is less than `min` or more
+ * than `max`. */
+int args_wrong_count(const char *name, Py_ssize_t nargs, Py_ssize_t min,
                      Py_ssize_t max);
+
+/* Raise TypeError if `nargs` is less than `min` or more than `max`. */
+static inline int
+args_check_count(const char *name, Py_ssize_t nargs, Py_ssize_t min, Py_ssize_t max)
+{
+    return nargs >= min && nargs <= max ? 0 : args_wrong_count(name, nargs, min, max);
+}
 
 #endif

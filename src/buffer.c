@@ -197,23 +197,8 @@ remove_first(BufferObject *self, size_t nbytes)
     return buffer_publish_change(self, before, error);
 }
 
-/* If all bytes of a heap block are removed, do so and give the memory back. Return
- * whether that was done. */
-static inline bool
-drop_block(BufferObject *self, size_t removed)
-{
-    bool drops =
-        removed == self->store.length && store_kind(&self->store) == STORE_HEAP;
-    if (drops) {
-        self->store.length = 0;
-        self->store.start[0] = '\0';
-        store_shrink_to_fit(&self->store);
-    }
-    return drops;
-}
-
 int
-buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
+buffer_splice_any(BufferObject *self, size_t at, size_t removed, size_t inserted)
 {
     assert(at <= self->store.length && removed <= self->store.length - at);
     if (at == self->store.length) {
@@ -222,10 +207,12 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
     if (removed == inserted) {
         return 0;
     }
-    if (inserted == 0 && !buffer_is_exported(self) &&
-        (at == 0 || at + removed == self->store.length) &&
-        (store_cut(&self->store, at, removed) || drop_block(self, removed))) {
-        /* The most common cases. No span changes, so tracemalloc is not told. */
+    if (inserted == 0 && removed == self->store.length && !buffer_is_exported(self) &&
+        store_kind(&self->store) == STORE_HEAP) {
+        /* All bytes of a heap block are removed. tracemalloc need not be told. */
+        self->store.length = 0;
+        self->store.start[0] = '\0';
+        store_shrink_to_fit(&self->store);
         buffer_forget_spare(self);
         buffer_publish(self);
         assert(buffer_check(self) == NULL);

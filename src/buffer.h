@@ -104,11 +104,38 @@ buffer_uncommit(BufferObject *self, size_t nbytes)
 
 /* ----------------------------------------------------------- replacing and removing */
 
+/* As buffer_splice(). Called unless buffer_cut() has removed the bytes. */
+int buffer_splice_any(BufferObject *self, size_t at, size_t removed, size_t inserted);
+
+/* Remove bytes at either end, which is the most common removal, if there are no exports
+ * and the store keeps its memory. No span changes, so tracemalloc is not told. Otherwise
+ * return false and do nothing. */
+static inline bool
+buffer_cut(BufferObject *self, size_t at, size_t removed)
+{
+    if (removed == 0 || buffer_is_exported(self) ||
+        (at != 0 && at + removed != self->store.length) ||
+        !store_cut(&self->store, at, removed)) {
+        return false;
+    }
+    buffer_forget_spare(self);
+    buffer_publish(self);
+    assert(buffer_check(self) == NULL);
+    return true;
+}
+
 /* Replace `removed` bytes at offset `at` by `inserted` bytes. The caller writes their
  * values before any other code runs. Exports never prevent a change that keeps the
  * length. An insertion at the end needs buffer_check_growable(), a removal from the
  * front buffer_check_removable(), and any other change buffer_check_resizable(). */
-int buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted);
+static inline int
+buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
+{
+    assert(at <= self->store.length && removed <= self->store.length - at);
+    return inserted == 0 && buffer_cut(self, at, removed)
+               ? 0
+               : buffer_splice_any(self, at, removed, inserted);
+}
 
 /* Move the bytes to the start of their memory, so that there is no headroom. pre: there
  * are no exports. */

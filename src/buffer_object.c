@@ -84,8 +84,7 @@ buffer_raise_error(const BufferObject *self, int error)
 
 /* ------------------------------------------------------- construction, deallocation */
 
-/* Initialize a new object except for its store, which the caller makes and
- * publishes. */
+/* Initialize a new object, with an empty store that is not published. */
 static void
 buffer_init(BufferObject *self)
 {
@@ -93,11 +92,12 @@ buffer_init(BufferObject *self)
     self->extra = NULL;
     self->base.ob_exports = 1;
 #if PY_VERSION_HEX >= 0x030F0000
-    /* Since 3.15 a bytearray keeps its bytes in a bytes object. Ours is an empty one,
-     * not NULL: if it were NULL, bytearray.__init__ would reset the exports and so the
-     * pin. */
-    self->base.ob_bytes_object = Py_GetConstant(Py_CONSTANT_EMPTY_BYTES);
+    /* Since 3.15 a bytearray keeps its bytes in a bytes object. Ours is always the empty
+     * one, which is immortal. It is not NULL, because bytearray.__init__ would then
+     * reset the exports and so the pin. */
+    self->base.ob_bytes_object = Py_GetConstantBorrowed(Py_CONSTANT_EMPTY_BYTES);
 #endif
+    store_init(&self->store);
 }
 
 PyObject *
@@ -107,7 +107,6 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
     assert(buffer_type(type) != NULL);
     if (op != NULL) {
         buffer_init(buffer_cast(op));
-        store_init(&buffer_cast(op)->store);
         buffer_publish(buffer_cast(op));
     }
     return op;
@@ -170,10 +169,9 @@ buffer_drop_dead(const PyTypeObject *type)
     }
 }
 
-/* Return an object that is initialized except for its store. The store is empty or has
- * a heap block, which the caller uses again or frees. pre: `type` is GrowBuffer
- * itself. */
-static BufferObject *
+/* Return an initialized object. Its store is empty or has a heap block, which the caller
+ * uses again or frees; it is not published. pre: `type` is GrowBuffer itself. */
+static inline BufferObject *
 buffer_allocate(PyTypeObject *type)
 {
     assert(buffer_is_exact_type(type));
@@ -182,22 +180,36 @@ buffer_allocate(PyTypeObject *type)
         self = dead.items[--dead.count];
         assert(store_kind(&self->store) <= STORE_HEAP);
         assert(dead.nbytes >= self->store.memory.length);
+        assert(self->base.ob_exports == 1 && self->extra == NULL);
         dead.nbytes -= self->store.memory.length;
         (void)PyObject_Init((PyObject *)self, type);
+        return self;
     }
-    else {
-        self = PyObject_New(BufferObject, type);
-        if (self == NULL) {
-            return NULL;
-        }
-        store_init(&self->store);
+    self = PyObject_New(BufferObject, type);
+    if (self != NULL) {
+        buffer_init(self);
     }
-    buffer_init(self);
     return self;
 }
 
+/* Make room for the heap block of a buffer that will be kept, or free its memory. */
+Py_NO_INLINE static void
+make_room(struct store *store)
+{
+    if (store_kind(store) > STORE_HEAP || store->memory.length > DEAD_NBYTES_MAX) {
+        store_free(store);
+    }
+    /* The newest buffers are reused first. So the oldest ones lose their blocks. */
+    while (store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
+        assert(dead.first < dead.count);
+        struct store *oldest = &dead.items[dead.first++]->store;
+        dead.nbytes -= oldest->memory.length;
+        store_free(oldest);
+    }
+}
+
 /* Keep a deallocated buffer for buffer_allocate(), or free it. */
-static void
+static inline void
 buffer_recycle(BufferObject *self, PyTypeObject *type)
 {
     struct store *store = &self->store;
@@ -206,47 +218,65 @@ buffer_recycle(BufferObject *self, PyTypeObject *type)
         type->tp_free((PyObject *)self);
         return;
     }
-    if (store_kind(store) > STORE_HEAP || store->memory.length > DEAD_NBYTES_MAX) {
-        store_free(store);
-    }
-    /* The newest buffers are reused first. So the oldest ones lose their blocks. */
     dead.first = dead.first < dead.count ? dead.first : dead.count;
-    while (store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
-        assert(dead.first < dead.count);
-        struct store *oldest = &dead.items[dead.first++]->store;
-        dead.nbytes -= oldest->memory.length;
-        store_free(oldest);
+    if (store_kind(store) > STORE_HEAP ||
+        store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
+        make_room(store);
     }
+    assert(store_kind(store) <= STORE_HEAP);
     assert(store->memory.length <= DEAD_NBYTES_MAX - dead.nbytes);
     dead.nbytes += store->memory.length;
     assert(dead.count < DEAD_MAX);
     dead.items[dead.count++] = self;
 }
 
-PyObject *
-buffer_create(PyTypeObject *type, size_t nbytes)
+/* Drop a buffer whose store could not be made, and raise MemoryError. */
+Py_NO_INLINE static PyObject *
+drop_new(BufferObject *self, int error)
+{
+    assert(error != 0);
+    buffer_publish(self);
+    buffer_no_memory(&self->store, error);
+    Py_DECREF(self);
+    return NULL;
+}
+
+/* As buffer_create(), for STORE_SMALL bytes or more. */
+Py_NO_INLINE static PyObject *
+create_large(PyTypeObject *type, size_t nbytes)
 {
     BufferObject *self = buffer_allocate(type);
     if (self == NULL) {
         return NULL;
     }
-    int error;
-    if (nbytes < STORE_SMALL) {
-        error = store_begin(&self->store, nbytes, store_prefault);
+    store_free(&self->store);
+    store_set_prefault(&self->store, store_prefault);
+    int error = store_append(&self->store, nbytes);
+    if (error) {
+        return drop_new(self, error);
     }
-    else {
-        store_free(&self->store);
-        store_set_prefault(&self->store, store_prefault);
-        error = store_append(&self->store, nbytes);
-        if (store_kind(&self->store) >= STORE_SPAN) {
-            buffer_trace_change((struct buffer_trace){0}, &self->store);
-        }
+    if (store_kind(&self->store) >= STORE_SPAN) {
+        buffer_trace_change((struct buffer_trace){0}, &self->store);
     }
     buffer_publish(self);
-    if (error) {
-        buffer_no_memory(&self->store, error);
-        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+PyObject *
+buffer_create(PyTypeObject *type, size_t nbytes)
+{
+    if (nbytes >= STORE_SMALL) {
+        return create_large(type, nbytes);
     }
+    BufferObject *self = buffer_allocate(type);
+    if (self == NULL) {
+        return NULL;
+    }
+    int error = store_begin(&self->store, nbytes, store_prefault);
+    if (error) {
+        return drop_new(self, error);
+    }
+    buffer_publish(self);
     return (PyObject *)self;
 }
 
@@ -305,28 +335,37 @@ free_extra(BufferObject *self)
     PyMem_Free(self->extra);
 }
 
+/* Do what few deallocated buffers need, before their memory is given back. */
+Py_NO_INLINE static void
+finish_rare(BufferObject *self)
+{
+    if (buffer_is_exported(self)) {
+        /* As in bytearray: an extension did not release a view. */
+        PyErr_SetString(PyExc_SystemError,
+                        "deallocated bytearray object has exported buffers");
+        PyErr_Print();
+        self->base.ob_exports = 1;
+    }
+    if (self->extra != NULL) {
+        free_extra(self);
+        self->extra = NULL;
+    }
+    if (store_kind(&self->store) >= STORE_SPAN) {
+        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN,
+                              (uintptr_t)self->store.memory.address);
+    }
+}
+
 void
 buffer_dealloc(PyObject *op)
 {
     BufferObject *self = buffer_cast(op);
     PyTypeObject *type = Py_TYPE(op);
     assert(self->base.ob_exports >= 1 && self->base.ob_start == self->store.start);
-    if (self->base.ob_exports > 1) {
-        /* As in bytearray: an extension did not release a view. */
-        PyErr_SetString(PyExc_SystemError,
-                        "deallocated bytearray object has exported buffers");
-        PyErr_Print();
+    if (buffer_is_exported(self) || self->extra != NULL ||
+        store_kind(&self->store) >= STORE_SPAN) {
+        finish_rare(self);
     }
-    if (self->extra != NULL) {
-        free_extra(self);
-    }
-    if (buffer_trace_of(&self->store).address != NULL) {
-        PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN,
-                              (uintptr_t)self->store.memory.address);
-    }
-#if PY_VERSION_HEX >= 0x030F0000
-    Py_XDECREF(self->base.ob_bytes_object);
-#endif
     buffer_recycle(self, type);
     Py_DECREF(type);
 }
@@ -358,6 +397,28 @@ buffer_release_view(BufferObject *self, size_t position)
     }
 }
 
+/* As PyBuffer_FillInfo(), for the bytes of a buffer, which are writable. That function
+ * is called only for arguments that it refuses. */
+static inline int
+fill_view(BufferObject *self, Py_buffer *view, int flags)
+{
+    if (view == NULL || flags == PyBUF_READ || flags == PyBUF_WRITE) {
+        return PyBuffer_FillInfo(view, (PyObject *)self, self->store.start,
+                                 (Py_ssize_t)self->store.length, 0, flags);
+    }
+    *view = (Py_buffer){
+        .buf = self->store.start,
+        .obj = Py_NewRef((PyObject *)self),
+        .len = (Py_ssize_t)self->store.length,
+        .itemsize = 1,
+        .ndim = 1,
+        .format = (flags & PyBUF_FORMAT) == PyBUF_FORMAT ? "B" : NULL,
+        .shape = (flags & PyBUF_ND) == PyBUF_ND ? &view->len : NULL,
+        .strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? &view->itemsize : NULL,
+    };
+    return 0;
+}
+
 int
 buffer_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
@@ -365,8 +426,7 @@ buffer_getbuffer(PyObject *op, Py_buffer *view, int flags)
     size_t position = 0;
     int rc;
     Py_BEGIN_CRITICAL_SECTION(op);
-    rc = PyBuffer_FillInfo(view, op, self->store.start, (Py_ssize_t)self->store.length,
-                           0, flags);
+    rc = fill_view(self, view, flags);
     if (rc == 0) {
         rc = buffer_acquire_view(self, &position);
         view->internal = (void *)position;

@@ -189,9 +189,6 @@ store_splice(struct store *store, size_t at, size_t removed, size_t inserted)
     return 0;
 }
 
-/* Copying fewer bytes than this costs less than the system calls that move pages. */
-#define TAKE_MIN ((size_t)1 << 20)
-
 int
 store_take(struct store *store, size_t nbytes, struct store *taken)
 {
@@ -201,7 +198,7 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
         *store = store_emptied(taken);
         return 0;
     }
-    if (nbytes < TAKE_MIN || store_kind(store) < STORE_SPAN) {
+    if (!store_may_take(store, nbytes)) {
         return ENOTSUP;
     }
     size_t headroom = store_headroom(store);

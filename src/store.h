@@ -76,6 +76,17 @@ int store_make_tailroom(struct store *store, size_t nbytes);
  * before do not fit into the headroom, move those after. */
 int store_splice(struct store *store, size_t at, size_t removed, size_t inserted);
 
+/* Copying fewer bytes than this costs less than the system calls that move pages. */
+#define STORE_TAKE_MIN ((size_t)1 << 20)
+
+/* Whether store_take() may move the first `nbytes` bytes: it fails otherwise. */
+static inline bool
+store_may_take(const struct store *store, size_t nbytes)
+{
+    return (nbytes == store->length && !store_is_limited(store)) ||
+           (nbytes >= STORE_TAKE_MIN && store_kind(store) >= STORE_SPAN);
+}
+
 /* Move the first `nbytes` bytes to `taken`, an empty store. Their pages move, and at
  * most 2 MiB are copied for that. If the remaining bytes are fewer than the headroom,
  * they move to the start of the memory. ENOTSUP if the pages cannot be moved

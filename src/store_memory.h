@@ -167,7 +167,7 @@ store_keeps_memory(const struct store *store, size_t headroom, size_t length)
 {
     switch (store_kind(store)) {
     case STORE_HEAP:
-        return length > 0 && length >= store->memory.length / 3;
+        return length > 0 && store->memory.length <= 3 * length;
     case STORE_SPAN:
         return length >= (store->memory.huge ? STORE_HUGE_LEAVE : GROWTH_HEAP_AGAIN) &&
                headroom <= GROWTH_FRONT + length &&
@@ -231,7 +231,7 @@ store_begin(struct store *store, size_t nbytes, bool prefault)
     size_t allocated = store->memory.length;
     if (nbytes >= allocated || allocated > store_max_reused(nbytes)) {
         if (nbytes == 0 && block == NULL) {
-            store_set_prefault(store, prefault);
+            store->memory.tag = prefault ? STORE_TAG_PREFAULT : 0;
             return 0;
         }
         allocated = nbytes + 1;

@@ -7,13 +7,19 @@
 #include "growth.h"
 #include "state.h"
 
-/* Return a new, empty buffer of the GrowBuffer type of `op`. */
+/* Return a new buffer of the GrowBuffer type of `self`, for transfer_take_first(). It
+ * has a copy of the first `nbytes` bytes if `copies` is true, and otherwise no bytes. */
 static BufferObject *
-new_buffer(PyObject *op)
+new_taken(BufferObject *self, size_t nbytes, bool copies)
 {
+    PyTypeObject *type = buffer_type(Py_TYPE(self));
+    if (copies) {
+        return (BufferObject *)buffer_copy(type,
+                                           (struct piece){buffer_bytes(self), nbytes});
+    }
     struct store nothing;
     store_init(&nothing);
-    return (BufferObject *)buffer_from_store(buffer_type(Py_TYPE(op)), &nothing);
+    return (BufferObject *)buffer_from_store(type, &nothing);
 }
 
 /* ------------------------------------------------------------------------- take */
@@ -35,8 +41,8 @@ check_nbytes(const BufferObject *self, const char *action, Py_ssize_t *nbytes)
     return 0;
 }
 
-/* Move the first `nbytes` bytes to `taken`, a new buffer, and return 0. If they cannot
- * be moved, copy them there and return 1: they are then in both buffers. */
+/* Move the first `nbytes` bytes to `taken`, an empty buffer, and return 0. If they
+ * cannot be moved, copy them there and return 1: they are then in both buffers. */
 static int
 move_or_copy(BufferObject *self, size_t nbytes, BufferObject *taken)
 {
@@ -103,13 +109,17 @@ PyObject *
 transfer_take_first(BufferObject *self, size_t nbytes,
                     PyObject *(*make)(void *, PyObject *), void *context)
 {
-    BufferObject *taken = new_buffer((PyObject *)self);
+    assert(nbytes <= buffer_length(self));
+    bool copies = !store_may_take(&self->store, nbytes);
+    if (copies && buffer_check_removable(self) < 0) {
+        return NULL;
+    }
+    BufferObject *taken = new_taken(self, nbytes, copies);
     if (taken == NULL) {
         return NULL;
     }
     PyObject *result = NULL;
-    assert(nbytes <= buffer_length(self));
-    int rc = move_or_copy(self, nbytes, taken);
+    int rc = copies ? 1 : move_or_copy(self, nbytes, taken);
     assert(rc < 0 || buffer_length(taken) == nbytes);
     if (rc == 0) {
         result = make(context, (PyObject *)taken);
@@ -147,17 +157,22 @@ PyDoc_STRVAR(take_doc,
 ">>> buf.take(4), buf\n"
 "(GrowBuffer(b'spam'), GrowBuffer(b' and eggs'))");
 
-/* Convert the argument `nbytes`; None becomes -1. */
+/* Convert the argument `nbytes` of the method `name`. Without it, and for None, the
+ * number becomes -1. */
 static int
-parse_nbytes(PyObject *args, PyObject *kwargs, const char *format, Py_ssize_t *nbytes)
+parse_nbytes(const char *name, PyObject *const *args, Py_ssize_t nargs,
+             PyObject *kwnames, Py_ssize_t *nbytes)
 {
-    static char *names[] = {"nbytes", NULL};
-    PyObject *number = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &number)) {
+    static const char *const names[] = {"nbytes"};
+    PyObject *number;
+    if (!args_sort(args, nargs, kwnames, names, 1, &number)) {
+        PyErr_Format(PyExc_TypeError, "%s() takes one argument at most: nbytes", name);
         return -1;
     }
     *nbytes = -1;
-    return number == Py_None ? 0 : args_nbytes(number, "nbytes", 0, nbytes);
+    return number == NULL || number == Py_None
+               ? 0
+               : args_nbytes(number, "nbytes", 0, nbytes);
 }
 
 /* For transfer_take_first(): return the buffer itself. */
@@ -177,10 +192,11 @@ take_buffer(BufferObject *self, Py_ssize_t nbytes)
 }
 
 static PyObject *
-growbuffer_take(PyObject *op, PyObject *args, PyObject *kwargs)
+growbuffer_take(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                PyObject *kwnames)
 {
     Py_ssize_t nbytes;
-    if (parse_nbytes(args, kwargs, "|O:take", &nbytes) < 0) {
+    if (parse_nbytes("take", args, nargs, kwnames, &nbytes) < 0) {
         return NULL;
     }
     BUFFER_LOCKED(PyObject *, taken, op, take_buffer(buffer_cast(op), nbytes));
@@ -318,10 +334,11 @@ PyDoc_STRVAR(freeze_doc,
 "True");
 
 static PyObject *
-growbuffer_freeze(PyObject *op, PyObject *args, PyObject *kwargs)
+growbuffer_freeze(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
+                  PyObject *kwnames)
 {
     Py_ssize_t nbytes;
-    if (parse_nbytes(args, kwargs, "|O:freeze", &nbytes) < 0) {
+    if (parse_nbytes("freeze", args, nargs, kwnames, &nbytes) < 0) {
         return NULL;
     }
     PyObject *frozen = NULL;
@@ -501,9 +518,9 @@ growbuffer_copy_deep(PyObject *op, PyObject *memo)
 }
 
 const PyMethodDef transfer_methods[] = {
-    {"take", BUFFER_METHOD(growbuffer_take), METH_VARARGS | METH_KEYWORDS, take_doc},
+    {"take", BUFFER_METHOD(growbuffer_take), METH_FASTCALL | METH_KEYWORDS, take_doc},
     {"take_bytes", BUFFER_METHOD(growbuffer_take_bytes), METH_FASTCALL, take_bytes_doc},
-    {"freeze", BUFFER_METHOD(growbuffer_freeze), METH_VARARGS | METH_KEYWORDS,
+    {"freeze", BUFFER_METHOD(growbuffer_freeze), METH_FASTCALL | METH_KEYWORDS,
      freeze_doc},
     {"__reduce_ex__", growbuffer_reduce_ex, METH_O, reduce_ex_doc},
     {"__copy__", growbuffer_copy_shallow, METH_NOARGS, copy_doc},
