@@ -39,7 +39,7 @@ RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
 PROGRAMS := .venv/programs-$(TAG)
 CONSUMERS := .venv/consumers-$(TAG)
-TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind windows
+TOOLS := analyze arm64 coverage freethreaded fuzz races refleak sanitize valgrind windows
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs links clean python
