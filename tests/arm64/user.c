@@ -38,8 +38,8 @@ main(void)
     char *source = map(PROT_READ | PROT_WRITE), *closed = map(PROT_NONE);
     memset(source, 1, LENGTH);
     report("mincore() of memory without access", mincore(closed, LENGTH, present));
-    report("mremap() that keeps its source",
-           syscall(SYS_mremap, source, LENGTH, LENGTH, MREMAP_MAYMOVE | KEEP_SOURCE, 0));
+    report("mremap() that keeps its source", syscall(SYS_mremap, source, LENGTH, LENGTH,
+                                                     MREMAP_MAYMOVE | KEEP_SOURCE, 0));
     source[0] = 1;
     report("mincore() of the source", mincore(source, LENGTH, present));
     report("read() into the source", read(zeros, source, LENGTH));
