@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_PREFER_BINARY = 1
 
 SOURCES := setup.py pyproject.toml growbuf/__init__.py $(wildcard src/*.[ch])
-C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] tests/fuzz/*.c benchmarks/seed/*.c)
+C_FILES := $(wildcard src/*.[ch] tests/c/*.[ch] tests/fuzz/*.c benchmarks/seed/*.c tests/arm64/*.c)
 BUILD := build-$(if $(filter 1,$(GROWBUF_DEBUG)),debug,release)-$(GROWBUF_PAGES)
 
 # A name for the kind of Python: its version, platform, and whether it is a debug or
@@ -39,7 +39,7 @@ RELEASE := .venv/release-$(TAG)
 SWAP := .venv/swap-$(TAG)
 PROGRAMS := .venv/programs-$(TAG)
 CONSUMERS := .venv/consumers-$(TAG)
-TOOLS := analyze coverage freethreaded fuzz races refleak sanitize valgrind windows
+TOOLS := analyze arm64 coverage freethreaded fuzz races refleak sanitize valgrind windows
 
 .DEFAULT_GOAL := help
 .PHONY: help demo info test lint format docs links clean python

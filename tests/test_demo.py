@@ -465,6 +465,22 @@ class TestOtherCommands:
         text = " ".join(explain(name, growbuf.info() | change).split())
         assert tells in text
 
+    @pytest.mark.parametrize("kernel", ["Darwin 23.4.0", "FreeBSD 14.1", "Windows 10"])
+    def test_explain_beside_linux_gives_no_advice_on_linux(self, kernel):
+        from growbuf.cli.explain import explain
+
+        facts = growbuf.info() | {
+            "kernel": kernel,
+            "strategy": "copy",
+            "probe": dict.fromkeys(["retain", "dontunmap", "maymove"], "ENOSYS"),
+            "populate": "ENOTSUP",
+            "transparent_hugepage": "unknown",
+        }
+        text = "\n".join(explain(name, facts) for name in facts)
+        assert "Linux only" in text
+        for word in ("/sys", "sandbox", "patch", "5.14", "administrator"):
+            assert word not in text, word
+
     def test_bench_help_lists_every_case(self, growbuf_command):
         from growbuf.cli.cases import CASES
 

@@ -16,8 +16,7 @@ STRATEGIES = {
     "maymove": "The kernel moves the pages to a larger range of addresses (mremap) and "
     "unmaps the old range. No byte is copied. Linux 5.7 and newer have a better way, "
     "dontunmap, unless a sandbox forbids it.",
-    "copy": "Growing copies the bytes, because pages cannot be moved here. If a "
-    "sandbox forbids mremap, its profile can be changed to allow it.",
+    "copy": "Growing copies the bytes, because pages cannot be moved here.",
     "heap": "Growing calls realloc, as bytearray does, and buffers cannot have a "
     "limit. Either growbuf cannot map pages on this system, or GROWBUF_STRATEGY=heap "
     "is set.",
@@ -41,6 +40,17 @@ HUGE_PAGES = {
 }
 
 
+def on_linux(facts: dict[str, Any]) -> bool:
+    return str(facts["kernel"]).startswith("Linux ")
+
+
+def explain_strategy(facts: dict[str, Any]) -> str:
+    text = STRATEGIES.get(facts["strategy"], "")
+    if facts["strategy"] == "copy" and on_linux(facts):
+        text += " If a sandbox forbids mremap, its profile can be changed to allow it."
+    return text
+
+
 def explain_forced(facts: dict[str, Any]) -> str:
     if facts["forced"] is None:
         return "The best way that works is used. GROWBUF_STRATEGY=NAME selects another."
@@ -50,6 +60,9 @@ def explain_forced(facts: dict[str, Any]) -> str:
 
 
 def explain_probe(facts: dict[str, Any]) -> str:
+    tried = "Each way was tried on a page when growbuf was imported."
+    if not on_linux(facts):
+        return f"{tried} Only Linux has a call that moves pages, mremap."
     refused = {name: why for name, why in facts["probe"].items() if why != "ok"}
     lines = [
         f"{name}: {ERRORS.get(why, 'refused for a reason that growbuf does not know')}."
@@ -60,12 +73,12 @@ def explain_probe(facts: dict[str, Any]) -> str:
         lines.append(
             "retain: it needs a patched kernel, and nothing is lost without it."
         )
-    return " ".join(
-        ["Each way was tried on a page when growbuf was imported.", *sorted(lines)]
-    )
+    return " ".join([tried, *sorted(lines)])
 
 
 def explain_populate(facts: dict[str, Any]) -> str:
+    if not on_linux(facts):
+        return "growbuf asks for memory of many pages in one call on Linux only."
     if facts["populate"] == "ok":
         return (
             "Where there are no huge pages, one call makes the kernel provide memory "
@@ -78,22 +91,26 @@ def explain_populate(facts: dict[str, Any]) -> str:
     )
 
 
+def explain_huge_pages(facts: dict[str, Any]) -> str:
+    if not on_linux(facts):
+        return "growbuf asks for huge pages on Linux only."
+    return HUGE_PAGES.get(facts["transparent_hugepage"], "")
+
+
 EXPLAIN = {
     "version": lambda facts: "The version of growbuf.",
     "kernel": lambda facts: (
         "The kernel that runs this process. In a container it is that of the host."
     ),
     "forced": explain_forced,
-    "strategy": lambda facts: STRATEGIES.get(facts["strategy"], ""),
+    "strategy": explain_strategy,
     "probe": explain_probe,
     "populate": explain_populate,
     "page_size": lambda facts: (
         "The size in bytes of the smallest unit that the kernel maps and moves."
     ),
     "huge_page_size": lambda facts: "The size of a huge page in bytes.",
-    "transparent_hugepage": lambda facts: HUGE_PAGES.get(
-        facts["transparent_hugepage"], ""
-    ),
+    "transparent_hugepage": explain_huge_pages,
 }
 
 

@@ -83,17 +83,25 @@ madvise(void *address, size_t length, int advice)
     return advice == MADV_DONTNEED ? mman_each(address, length, mman_clear) : 0;
 }
 
+/* Many pages in one call: under wine each call reads a file of the system. */
 static inline int
 mincore(void *address, size_t length, unsigned char *present)
 {
-    enum { PAGE_NBYTES = 4096 };
-    for (size_t at = 0; at < length; at += PAGE_NBYTES) {
-        PSAPI_WORKING_SET_EX_INFORMATION info = {.VirtualAddress =
-                                                     (char *)address + at};
-        if (!K32QueryWorkingSetEx(GetCurrentProcess(), &info, sizeof info)) {
+    enum { PAGE_NBYTES = 4096, NPAGES = 1024 };
+    static PSAPI_WORKING_SET_EX_INFORMATION infos[NPAGES];
+    size_t npages = (length + PAGE_NBYTES - 1) / PAGE_NBYTES;
+    for (size_t first = 0; first < npages; first += NPAGES) {
+        size_t n = npages - first < NPAGES ? npages - first : NPAGES;
+        for (size_t i = 0; i < n; i++) {
+            infos[i].VirtualAddress = (char *)address + (first + i) * PAGE_NBYTES;
+        }
+        DWORD nbytes = (DWORD)(n * sizeof *infos);
+        if (!K32QueryWorkingSetEx(GetCurrentProcess(), infos, nbytes)) {
             return -1;
         }
-        present[at / PAGE_NBYTES] = info.VirtualAttributes.Valid;
+        for (size_t i = 0; i < n; i++) {
+            present[first + i] = infos[i].VirtualAttributes.Valid;
+        }
     }
     return 0;
 }
