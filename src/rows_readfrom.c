@@ -118,6 +118,7 @@ read_past_last_row(RowsObject *self, PyObject *reader)
 {
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t nbytes = 1;
+    assert(self->extra != NULL && self->extra->pending != NULL);
     if (self->extra->pending_nbytes < row_nbytes) {
         PyObject *byte = PyByteArray_FromStringAndSize(NULL, 1);
         if (byte == NULL) {
