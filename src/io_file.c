@@ -319,6 +319,7 @@ io_freeze_buffer_locked(IOObject *self)
 static int
 io_fit_bytes_locked(IOObject *self)
 {
+    assert(self->bytes != NULL && self->buffer == NULL);
     if (self->shared && io_reclaim_bytes_locked(self) < 0) {
         return -1;
     }

@@ -115,6 +115,7 @@ rows_insert(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     int rc = gathered == NULL ? -1 : convert_index(args[0], NULL, &index);
     if (rc == 0) {
         BufferObject *buffer = rows_cast(gathered)->buffer;
+        assert(buffer != self->buffer && rows_cast(gathered)->layout == self->layout);
         ROWS_LOCKED(
             self, rc,
             insert_bytes(self, index, buffer_bytes(buffer), buffer_length(buffer)));

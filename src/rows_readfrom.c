@@ -119,6 +119,7 @@ read_past_last_row(RowsObject *self, PyObject *reader)
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t nbytes = 1;
     size_t pending;
+    assert(self->extra != NULL && self->extra->pending != NULL);
     ROWS_LOCKED(self, pending, self->extra->pending_nbytes);
     if (pending < row_nbytes) {
         PyObject *byte = PyByteArray_FromStringAndSize(NULL, 1);

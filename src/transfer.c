@@ -69,6 +69,7 @@ join_to_taken(BufferObject *self, BufferObject *taken)
 {
     struct store whole;
     size_t at = buffer_length(taken), nbytes = buffer_length(self);
+    assert(!store_is_limited(&taken->store));
     if (store_is_limited(&self->store) || buffer_check_resizable(self) < 0 ||
         buffer_append(taken, nbytes) < 0) {
         return false;
