@@ -121,7 +121,9 @@ read_past_last_row(RowsObject *self, PyObject *reader)
 {
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t nbytes = 1;
-    if (self->extra->pending_nbytes < row_nbytes) {
+    size_t npending;
+    ROWS_LOCKED(self, npending, self->extra->pending_nbytes);
+    if (npending < row_nbytes) {
         PyObject *byte = PyByteArray_FromStringAndSize(NULL, 1);
         if (byte == NULL) {
             return READ_ERROR;

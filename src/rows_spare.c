@@ -32,8 +32,7 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
         Py_CLEAR(self->view); /* other views prevent the append */
     }
     size_t length = buffer_length(buffer);
-    if (rows_check_whole(self) < 0 ||
-        spare_commit((PyObject *)buffer, nbytes, view) < 0) {
+    if (rows_check_whole(self) < 0 || spare_commit_locked(buffer, nbytes, view) < 0) {
         return -1;
     }
     assert(buffer_length(buffer) == length + nbytes);

@@ -29,6 +29,11 @@ PyObject *spare_view(PyObject *op, size_t min, size_t max, unsigned long owner);
  * longer the tail of the buffer. */
 int spare_commit(PyObject *op, size_t nbytes, const PyObject *view);
 
+/* As spare_commit(), for a caller that holds the lock. Locking the same object again
+ * would release the lock for a moment on 3.13, where other threads could see the bytes
+ * before the caller has done the rest. */
+int spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view);
+
 /* Make an outstanding spare SPARE_SHARED: its memoryview is then a view like others.
  * Nothing of it can be committed, and it does not prevent appending. Code that holds it
  * can write to the tail, and so to bytes that are appended later. Return false, and do
