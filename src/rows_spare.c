@@ -36,7 +36,7 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
     assert(nbytes % self->layout->row_nbytes == 0);
     struct spare_mark mark = spare_mark(buffer, nbytes);
     if (rows_check_whole(self) < 0 ||
-        spare_commit((PyObject *)buffer, nbytes, view) < 0) {
+        spare_commit_locked(buffer, nbytes, view) < 0) {
         return -1;
     }
     assert(buffer_length(buffer) == length + nbytes);

@@ -325,7 +325,7 @@ spare_close(SpareObject *spare)
     spare->owner = PyThread_get_thread_ident();
 }
 
-static int
+int
 spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
 {
     SpareObject *spare = buffer_spare(self);

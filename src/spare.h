@@ -29,6 +29,11 @@ PyObject *spare_view(PyObject *op, size_t min, size_t max, unsigned long owner);
  * longer the tail of the buffer. */
 int spare_commit(PyObject *op, size_t nbytes, const PyObject *view);
 
+/* As spare_commit(), for a caller that holds the lock. Locking the same object again
+ * would release the lock for a moment on 3.13, where other threads could see the bytes
+ * before the caller has done the rest. */
+int spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view);
+
 /* What spare_commit() changes: fields of the spare, and two bytes of the tail. */
 struct spare_mark {
     char *start; /* NULL: spare_commit() would raise */
