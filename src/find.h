@@ -3,6 +3,7 @@
 #define GROWBUF_FIND_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,14 @@ piece_after(struct piece bytes, size_t nbytes)
 {
     assert(nbytes <= bytes.nbytes);
     return (struct piece){bytes.start + nbytes, bytes.nbytes - nbytes};
+}
+
+/* Whether a byte is white space: blank, tab, newline, vertical tab, form feed, carriage
+ * return. */
+static inline bool
+is_white_space(char value)
+{
+    return value == ' ' || (unsigned char)(value - '\t') <= '\r' - '\t';
 }
 
 /* The functions below return this instead of an offset if they find nothing. */

@@ -2,8 +2,6 @@
 #include "methods.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "copy.h"
@@ -16,12 +14,6 @@ is_apart(const char *to, size_t nbytes, struct piece from)
 }
 
 /* ------------------------------------------------------------------------- sets */
-
-static bool
-is_space(char value)
-{
-    return value == ' ' || (unsigned char)(value - '\t') <= '\r' - '\t';
-}
 
 void
 methods_set_values(struct methods_set *set, struct piece values)
@@ -63,203 +55,17 @@ methods_strip_space(struct piece bytes, enum methods_sides sides)
 {
     size_t start = 0, stop = bytes.nbytes;
     if (sides & METHODS_LEFT) {
-        while (start < stop && is_space(bytes.start[start])) {
+        while (start < stop && is_white_space(bytes.start[start])) {
             start++;
         }
     }
     if (sides & METHODS_RIGHT) {
-        while (stop > start && is_space(bytes.start[stop - 1])) {
+        while (stop > start && is_white_space(bytes.start[stop - 1])) {
             stop--;
         }
     }
     assert(start <= stop && stop <= bytes.nbytes);
     return (struct piece){bytes.start + start, stop - start};
-}
-
-/* -------------------------------------------------------------------- splitting */
-
-void
-methods_pieces_init(struct methods_pieces *pieces)
-{
-    pieces->items = pieces->first;
-    pieces->count = 0;
-    pieces->allocated = sizeof pieces->first / sizeof *pieces->first;
-}
-
-void
-methods_pieces_free(struct methods_pieces *pieces)
-{
-    if (pieces->items != pieces->first) {
-        free(pieces->items);
-    }
-}
-
-static int
-pieces_grow(struct methods_pieces *pieces)
-{
-    bool is_first = pieces->items == pieces->first;
-    assert(pieces->count > 0 && pieces->count == pieces->allocated);
-    if (pieces->allocated > SIZE_MAX / 2 / sizeof *pieces->items) {
-        return ENOMEM;
-    }
-    size_t nbytes = 2 * pieces->allocated * sizeof *pieces->items;
-    struct piece *items = realloc(is_first ? NULL : pieces->items, nbytes);
-    if (items == NULL) {
-        return ENOMEM;
-    }
-    if (is_first) {
-        memcpy(items, pieces->first, sizeof pieces->first);
-    }
-    pieces->items = items;
-    pieces->allocated *= 2;
-    return 0;
-}
-
-static int
-pieces_add(struct methods_pieces *pieces, const char *start, size_t nbytes)
-{
-    assert(pieces->count <= pieces->allocated);
-    if (pieces->count == pieces->allocated) {
-        int error = pieces_grow(pieces);
-        if (error) {
-            return error;
-        }
-    }
-    pieces->items[pieces->count++] = (struct piece){start, nbytes};
-    return 0;
-}
-
-static void
-pieces_reverse(struct methods_pieces *pieces)
-{
-    for (size_t i = 0, j = pieces->count; i + 1 < j; i++) {
-        struct piece item = pieces->items[i];
-        pieces->items[i] = pieces->items[--j];
-        pieces->items[j] = item;
-    }
-}
-
-int
-methods_split(struct methods_pieces *pieces, struct piece bytes, struct piece separator,
-              size_t max)
-{
-    assert(separator.nbytes > 0);
-    size_t at;
-    while (max-- > 0 && (at = find_first(bytes, separator)) != FIND_NONE) {
-        int error = pieces_add(pieces, bytes.start, at);
-        if (error) {
-            return error;
-        }
-        assert(at + separator.nbytes <= bytes.nbytes);
-        bytes = piece_after(bytes, at + separator.nbytes);
-    }
-    return pieces_add(pieces, bytes.start, bytes.nbytes);
-}
-
-int
-methods_rsplit(struct methods_pieces *pieces, struct piece bytes,
-               struct piece separator, size_t max)
-{
-    assert(separator.nbytes > 0);
-    size_t at;
-    while (max-- > 0 && (at = find_last(bytes, separator)) != FIND_NONE) {
-        assert(at + separator.nbytes <= bytes.nbytes);
-        struct piece after = piece_after(bytes, at + separator.nbytes);
-        int error = pieces_add(pieces, after.start, after.nbytes);
-        if (error) {
-            return error;
-        }
-        bytes.nbytes = at;
-    }
-    int error = pieces_add(pieces, bytes.start, bytes.nbytes);
-    pieces_reverse(pieces);
-    return error;
-}
-
-int
-methods_split_space(struct methods_pieces *pieces, struct piece bytes, size_t max)
-{
-    const char *at = bytes.start, *end = at + bytes.nbytes;
-    for (;;) {
-        while (at < end && is_space(*at)) {
-            at++;
-        }
-        if (at == end) {
-            return 0;
-        }
-        const char *start = at;
-        if (max-- == 0) {
-            at = end;
-        }
-        while (at < end && !is_space(*at)) {
-            at++;
-        }
-        int error = pieces_add(pieces, start, (size_t)(at - start));
-        if (error) {
-            return error;
-        }
-    }
-}
-
-int
-methods_rsplit_space(struct methods_pieces *pieces, struct piece bytes, size_t max)
-{
-    const char *start = bytes.start, *at = start + bytes.nbytes;
-    int error = 0;
-    while (error == 0) {
-        while (at > start && is_space(at[-1])) {
-            at--;
-        }
-        if (at == start) {
-            break;
-        }
-        const char *end = at;
-        if (max-- == 0) {
-            at = start;
-        }
-        while (at > start && !is_space(at[-1])) {
-            at--;
-        }
-        error = pieces_add(pieces, at, (size_t)(end - at));
-    }
-    pieces_reverse(pieces);
-    return error;
-}
-
-/* Return the offset of the first byte that equals `value` at offset `from` or later. If
- * there is none, return the length. */
-static size_t
-next_byte(struct piece bytes, size_t from, char value)
-{
-    size_t at = find_byte(piece_after(bytes, from), value);
-    assert(at == FIND_NONE || at < bytes.nbytes - from);
-    return at == FIND_NONE ? bytes.nbytes : from + at;
-}
-
-int
-methods_splitlines(struct methods_pieces *pieces, struct piece bytes, bool keep)
-{
-    if (bytes.nbytes == 0) {
-        return 0;
-    }
-    size_t newline = next_byte(bytes, 0, '\n'), carriage = next_byte(bytes, 0, '\r');
-    for (size_t start = 0; start < bytes.nbytes;) {
-        size_t stop = newline < carriage ? newline : carriage, next = stop;
-        if (stop < bytes.nbytes) {
-            bool is_pair = newline == carriage + 1 && newline < bytes.nbytes;
-            next = stop + (is_pair ? 2 : 1);
-        }
-        assert(start <= stop && stop <= next && next <= bytes.nbytes);
-        int error =
-            pieces_add(pieces, bytes.start + start, (keep ? next : stop) - start);
-        if (error) {
-            return error;
-        }
-        start = next;
-        newline = newline < start ? next_byte(bytes, start, '\n') : newline;
-        carriage = carriage < start ? next_byte(bytes, start, '\r') : carriage;
-    }
-    return 0;
 }
 
 /* ------------------------------------------------------------------ translating */
@@ -610,7 +416,7 @@ methods_from_hex(char *to, struct piece from)
             *to++ = (char)(digit_value(high) << 4 | digit_value(low));
             at += 2;
         }
-        else if (is_space(*at)) {
+        else if (is_white_space(*at)) {
             at++;
         }
         else {

@@ -1,9 +1,8 @@
 /* methods: the methods of bytearray, as functions on bytes.
  *
- * Letters and digits are those of ASCII, as in bytearray. Only the functions that add
- * to a list of pieces allocate memory, and only they can run out of it. A function that
- * writes a result to `to` needs space for all of it there, and `to` must not overlap
- * the source. The result is as long as the source, unless its comment says otherwise.
+ * Letters and digits are those of ASCII, as in bytearray. No function allocates memory. One
+ * that writes a result to `to` needs space for all of it there, and `to` must not
+ * overlap the source. The result is as long as the source, unless its comment says otherwise.
  * methods_replaced_nbytes() and methods_expanded_nbytes() return the length of the
  * result of the function that follows them.
  */
@@ -36,35 +35,6 @@ enum methods_sides { METHODS_LEFT = 1, METHODS_RIGHT = 2, METHODS_BOTH = 3 };
 struct piece methods_strip(struct piece bytes, struct piece values,
                            enum methods_sides sides);
 struct piece methods_strip_space(struct piece bytes, enum methods_sides sides);
-
-/* -------------------------------------------------------------------- splitting */
-
-/* A list of pieces, in the order of the source. The functions that add to it return 0
- * or an errno value. In both cases the caller calls methods_pieces_free(). */
-struct methods_pieces {
-    struct piece *items;
-    size_t count, allocated;
-    struct piece first[16]; /* the items, while there are at most 16 */
-};
-
-void methods_pieces_init(struct methods_pieces *pieces);
-void methods_pieces_free(struct methods_pieces *pieces);
-
-/* Split at the first `max` occurrences of the separator; methods_rsplit() at the last
- * `max`. pre: the separator is not empty. */
-int methods_split(struct methods_pieces *pieces, struct piece bytes,
-                  struct piece separator, size_t max);
-int methods_rsplit(struct methods_pieces *pieces, struct piece bytes,
-                   struct piece separator, size_t max);
-
-/* Split at the first `max` runs of white space; methods_rsplit_space() at the last
- * `max`. Runs at the start and at the end do not count, so no piece is empty. */
-int methods_split_space(struct methods_pieces *pieces, struct piece bytes, size_t max);
-int methods_rsplit_space(struct methods_pieces *pieces, struct piece bytes, size_t max);
-
-/* Split after each "\n", "\r" and "\r\n". If `keep` is true, the pieces include
- * these. */
-int methods_splitlines(struct methods_pieces *pieces, struct piece bytes, bool keep);
 
 /* ------------------------------------------------------------------ translating */
 

@@ -3,7 +3,7 @@
 
 #include "args.h"
 #include "base.h"
-#include "methods.h"
+#include "split.h"
 
 /* Every function here converts its arguments first, and passes a call with uncommon
  * arguments to bytearray's method. After that no other code runs, except the garbage
@@ -20,7 +20,7 @@ piece_is_within(struct piece part, struct piece all)
 /* Return a list of new buffers, one for each piece. Raise MemoryError if `error` is not
  * 0. */
 static PyObject *
-new_list(PyObject *op, const struct methods_pieces *pieces, int error)
+new_list(PyObject *op, const struct split_list *pieces, int error)
 {
     if (error) {
         return PyErr_NoMemory();
@@ -130,21 +130,21 @@ new_split(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnam
     }
     assert(!PyErr_Occurred());
     if (is_common) {
-        struct methods_pieces pieces;
-        methods_pieces_init(&pieces);
+        struct split_list pieces;
+        split_list_init(&pieces);
         Py_BEGIN_CRITICAL_SECTION(op);
         buffer_hold(buffer_cast(op));
         struct piece all = buffer_piece(op), sep = separator.piece;
         bool left = method == BASE_split;
         assert(left || method == BASE_rsplit);
-        int error = at_space ? (left ? methods_split_space
-                                     : methods_rsplit_space)(&pieces, all, (size_t)max)
-                             : (left ? methods_split
-                                     : methods_rsplit)(&pieces, all, sep, (size_t)max);
+        int error =
+            at_space
+                ? (left ? split_space : split_space_last)(&pieces, all, (size_t)max)
+                : (left ? split_by : split_by_last)(&pieces, all, sep, (size_t)max);
         result = new_list(op, &pieces, error);
         buffer_unhold(buffer_cast(op));
         Py_END_CRITICAL_SECTION();
-        methods_pieces_free(&pieces);
+        split_list_free(&pieces);
     }
     args_close_bytes(&separator);
     return is_common ? result : base_call(op, method, args, nargs, kwnames);
@@ -174,16 +174,16 @@ growbuffer_splitlines(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         (value != NULL && !PyBool_Check(value))) {
         return base_call(op, BASE_splitlines, args, nargs, kwnames);
     }
-    struct methods_pieces pieces;
-    methods_pieces_init(&pieces);
+    struct split_list pieces;
+    split_list_init(&pieces);
     Py_BEGIN_CRITICAL_SECTION(op);
     buffer_hold(buffer_cast(op));
     assert(buffer_is_exported(buffer_cast(op)));
-    int error = methods_splitlines(&pieces, buffer_piece(op), value == Py_True);
+    int error = split_lines(&pieces, buffer_piece(op), value == Py_True);
     result = new_list(op, &pieces, error);
     buffer_unhold(buffer_cast(op));
     Py_END_CRITICAL_SECTION();
-    methods_pieces_free(&pieces);
+    split_list_free(&pieces);
     return result;
 }
 

@@ -49,12 +49,13 @@ LAYERS = [
     {"prefault"},
     {"pages_linux", "pages_posix", "pages_windows"},
     {"pages_system"},
-    {"pages", "methods"},
+    {"pages", "methods", "split"},
     {"span", "pool_stats", "growth", "find", "copy"},
 ]
 SYSTEMS = {"pages_linux", "pages_posix", "pages_windows"}
 WITHOUT_PYTHON = {
     "methods",
+    "split",
     "find",
     "copy",
     "views",

@@ -3,6 +3,7 @@
 /* These files are linked with no other program. */
 #include "copy.c"
 #include "methods.c"
+#include "split.c"
 
 #include <ctype.h>
 #include <time.h>
@@ -147,7 +148,7 @@ test_find_gives_up_comparing_where_all_is_similar(void)
 
 /* Join pieces, with a separator between them. */
 static size_t
-join(char *to, const struct methods_pieces *pieces, struct piece separator)
+join(char *to, const struct split_list *pieces, struct piece separator)
 {
     const char *start = to;
     for (size_t i = 0; i < pieces->count; i++) {
@@ -173,10 +174,9 @@ test_split_pieces_are_the_bytes_between_separators(void)
         size_t max = pick(2) ? METHODS_NONE : pick(4);
         for (int right = 0; right < 2; right++) {
             CASE("turn %d, %s", turn, right ? "rsplit" : "split");
-            struct methods_pieces pieces;
-            methods_pieces_init(&pieces);
-            CHECK((right ? methods_rsplit : methods_split)(&pieces, all, part, max) ==
-                  0);
+            struct split_list pieces;
+            split_list_init(&pieces);
+            CHECK((right ? split_by_last : split_by)(&pieces, all, part, max) == 0);
             size_t count = find_count(all, part, METHODS_NONE);
             CHECK(right || pieces.count == (count < max ? count : max) + 1);
             CHECK(join(joined, &pieces, part) == all.nbytes);
@@ -184,7 +184,7 @@ test_split_pieces_are_the_bytes_between_separators(void)
             for (size_t i = 0; max == METHODS_NONE && i < pieces.count; i++) {
                 CHECK(find_first(pieces.items[i], part) == FIND_NONE);
             }
-            methods_pieces_free(&pieces);
+            split_list_free(&pieces);
         }
     }
 }
@@ -195,12 +195,12 @@ test_split_at_space_finds_the_words(void)
     static char bytes[MAX];
     for (int turn = 0; turn < 5000; turn++) {
         struct piece all = random_piece(bytes, MAX);
-        struct methods_pieces left, right;
-        methods_pieces_init(&left);
-        methods_pieces_init(&right);
+        struct split_list left, right;
+        split_list_init(&left);
+        split_list_init(&right);
         CASE("turn %d", turn);
-        CHECK(methods_split_space(&left, all, METHODS_NONE) == 0);
-        CHECK(methods_rsplit_space(&right, all, METHODS_NONE) == 0);
+        CHECK(split_space(&left, all, METHODS_NONE) == 0);
+        CHECK(split_space_last(&right, all, METHODS_NONE) == 0);
         CHECK(left.count == right.count);
         size_t nwords = 0, nletters = 0;
         for (size_t i = 0; i < all.nbytes; i++) {
@@ -215,8 +215,8 @@ test_split_at_space_finds_the_words(void)
             nletters -= left.items[i].nbytes;
         }
         CHECK(nletters == 0);
-        methods_pieces_free(&left);
-        methods_pieces_free(&right);
+        split_list_free(&left);
+        split_list_free(&right);
     }
 }
 
@@ -226,12 +226,12 @@ test_splitlines_ends(void)
     static char bytes[MAX], joined[MAX];
     for (int turn = 0; turn < 5000; turn++) {
         struct piece all = random_piece(bytes, MAX);
-        struct methods_pieces kept, cut;
-        methods_pieces_init(&kept);
-        methods_pieces_init(&cut);
+        struct split_list kept, cut;
+        split_list_init(&kept);
+        split_list_init(&cut);
         CASE("turn %d", turn);
-        CHECK(methods_splitlines(&kept, all, true) == 0);
-        CHECK(methods_splitlines(&cut, all, false) == 0 && kept.count == cut.count);
+        CHECK(split_lines(&kept, all, true) == 0);
+        CHECK(split_lines(&cut, all, false) == 0 && kept.count == cut.count);
         CHECK(join(joined, &kept, (struct piece){"", 0}) == all.nbytes);
         CHECK(memcmp(joined, bytes, all.nbytes) == 0);
         for (size_t i = 0; i < kept.count; i++) {
@@ -246,8 +246,8 @@ test_splitlines_ends(void)
             bool pair = nend == 1 && *end == '\r' && end + 1 < bytes + all.nbytes;
             CHECK(!pair || end[1] != '\n');
         }
-        methods_pieces_free(&kept);
-        methods_pieces_free(&cut);
+        split_list_free(&kept);
+        split_list_free(&cut);
     }
 }
 
@@ -325,11 +325,11 @@ test_replace_is_split_and_join(void)
         CASE("turn %d: %zu bytes, %zu for %zu", turn, all.nbytes, new.nbytes,
              old.nbytes);
         size_t max = pick(2) ? METHODS_NONE : pick(4);
-        struct methods_pieces pieces;
-        methods_pieces_init(&pieces);
-        CHECK(methods_split(&pieces, all, old, max) == 0);
+        struct split_list pieces;
+        split_list_init(&pieces);
+        CHECK(split_by(&pieces, all, old, max) == 0);
         size_t expected = join(joined, &pieces, new), count = pieces.count - 1;
-        methods_pieces_free(&pieces);
+        split_list_free(&pieces);
         CHECK(methods_replaced_nbytes(all, old, new, count) == expected);
         memset(to, '*', sizeof to);
         methods_replace(to, expected, all, old, new, pick(2) ? count : max);
