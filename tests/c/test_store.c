@@ -634,6 +634,15 @@ test_store_asks_for_huge_pages_from_4_mib(void)
     store_free(&store);
     CHECK(store_append_zeros(&store, 16 * MIB) == 0 && store.memory.huge);
     store_free(&store);
+    finish();
+}
+
+static void
+test_store_asks_for_huge_pages_for_bytes_and_zeros_together(void)
+{
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    struct store store;
+    store_init(&store);
     append(&store, 3 * MIB);
     CHECK(!store.memory.huge);
     CHECK(store_append_zeros(&store, 2 * MIB) == 0 && store.memory.huge);
@@ -1044,6 +1053,7 @@ main(int argc, char **argv)
     RUN(test_store_grown_again_makes_no_call_from_2_mib_on);
     RUN(test_store_many_small_hold_no_more_than_the_pool_limit);
     RUN(test_store_asks_for_huge_pages_from_4_mib);
+    RUN(test_store_asks_for_huge_pages_for_bytes_and_zeros_together);
     RUN(test_store_large_without_huge_pages_populates);
     RUN(test_store_small_asks_for_small_pages_where_huge_come_unasked);
     RUN(test_store_on_offered_memory_keeps_its_bytes);
