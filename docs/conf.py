@@ -64,7 +64,7 @@ def type_signature(app, what, name, obj, options, signature, result):
 
 
 def listed(paragraph):
-    """Return a paragraph. If it begins with a description, make a list of them."""
+    """Return a paragraph. If it begins with a description, return it as a list."""
     indented = textwrap.indent(paragraph, "  ")
     if not DESCRIPTION.match(indented):
         return paragraph

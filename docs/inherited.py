@@ -258,7 +258,7 @@ class GrowBuffer:
         """
 
     def join(self, iterable_of_bytes: Iterable[Buffer], /) -> GrowBuffer:
-        """Return the parts joined, with these bytes between each two of them.
+        """Return the parts joined, with the bytes of this object between them.
 
         iterable_of_bytes: bytes-like objects.
 
@@ -927,7 +927,8 @@ class GrowArray:
         out: an array for the result.
         mode: what is done with an item that is out of bounds.
 
-        Raise ValueError for such an item if mode is 'raise'. The result takes memory.
+        Raise ValueError for such an item if mode is 'raise'. Costs memory for the
+        result.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1, 0]).choose([[10, 20], [30, 40]]).tolist()
@@ -1122,8 +1123,8 @@ class GrowArray:
         args: its index, as one number over all items, as a tuple, or as one number for
         each axis; none if there is only one item.
 
-        Raise ValueError if there are several items and no index, IndexError if the index
-        is out of bounds. Costs one object.
+        Raise ValueError if there are several items and no index, IndexError if the
+        index is out of bounds. Costs one object.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1.5, 2.5]).item(1)
@@ -1305,7 +1306,8 @@ class GrowArray:
         order: in which order items are read and placed.
         copy: whether to copy; None copies only if needed. From NumPy 2.1 on.
 
-        Raise ValueError if the number of items would change. Costs no copy in order 'C'.
+        Raise ValueError if the number of items would change. Costs no copy in order
+        'C'.
 
         >>> from growbuf import GrowArray
         >>> GrowArray([1, 2, 3, 4]).reshape(2, 2).tolist()
@@ -1339,8 +1341,8 @@ class GrowArray:
         side: whether a value goes to the 'left' or to the 'right' of equal items.
         sorter: the indexes that sort the rows, if they are not sorted.
 
-        Raise ValueError if the array has more than one axis. Takes log n comparisons for
-        each value.
+        Raise ValueError if the array has more than one axis. Takes log n comparisons
+        for each value.
 
         >>> from growbuf import GrowArray
         >>> int(GrowArray([1, 3, 5]).searchsorted(4))
@@ -1541,8 +1543,8 @@ class GrowArray:
         sep: text between items; if it is empty, the bytes of the rows are written.
         format: how each item is written as text.
 
-        Raise OSError if the file cannot be written, io.UnsupportedOperation if it has no
-        descriptor. Bytes are written without a copy.
+        Raise OSError if the file cannot be written, io.UnsupportedOperation if it has
+        no descriptor. Bytes are written without a copy.
 
         >>> import os, tempfile
         >>> from growbuf import GrowArray
