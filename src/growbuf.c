@@ -503,7 +503,8 @@ module_exec(PyObject *module)
         return -1;
     }
     if (!read_pool_limit(&nbytes)) {
-        PyErr_Format(PyExc_ImportError, "GROWBUF_POOL_LIMIT=%s: not a number of bytes",
+        PyErr_Format(PyExc_ImportError,
+                     "GROWBUF_POOL_LIMIT is %s, which is not a number of bytes",
                      getenv("GROWBUF_POOL_LIMIT"));
         return -1;
     }
