@@ -161,7 +161,8 @@ rows_commit(RowsObject *self, size_t nbytes)
 
 /* Convert an argument that is a number of rows to bytes. A number of rows that no
  * object can have becomes the largest one that an object can have. Raise ValueError if
- * it is less than `min`. Messages contain the `name` of the argument. */
+ * it is less than `min`. If `min` is -1, the number -1 becomes more than PY_SSIZE_T_MAX
+ * bytes. Messages contain the `name` of the argument. */
 int rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
                    Py_ssize_t min, size_t *nbytes);
 
