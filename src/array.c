@@ -48,7 +48,8 @@ new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
 }
 
 /* Return a new buffer with the default limit if the pool has an unused reservation of
- * that length; else NULL, without an exception. */
+ * that length. If it has none, return NULL without an exception. After an error return
+ * NULL with an exception. */
 static PyObject *
 reuse_reservation(struct state *state, NumPyObject *numpy)
 {
@@ -446,8 +447,9 @@ array_make_type(PyObject *module)
     slots[n] = (PyType_Slot){0, NULL};
     assert(n < MAX_SLOTS &&
            state->rows_methods[STATE_MAX_ROWS_METHODS - 1].ml_name == NULL);
-    /* As ndarray, the type has no Py_TPFLAGS_HAVE_GC: rows hold no Python objects. Only
-     * a subclass of GrowBuffer can refer back to an array, one of from_buffer(). */
+    /* As ndarray, the type has no Py_TPFLAGS_HAVE_GC, because rows hold no Python
+     * objects. A reference cycle is possible if from_buffer() gets an object of a
+     * subclass of GrowBuffer: an attribute of that object may refer to the array. */
     PyType_Spec spec = {
         .name = "growbuf.array.GrowArray",
         .basicsize = sizeof(RowsObject),
@@ -456,7 +458,8 @@ array_make_type(PyObject *module)
     };
     PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
     if (type != NULL) {
-        ((PyTypeObject *)type)->tp_vectorcall = rows_vectorcall; /* see GrowBuffer */
+        /* Py_tp_vectorcall is a slot of a spec only since 3.14. */
+        ((PyTypeObject *)type)->tp_vectorcall = rows_vectorcall;
     }
     return (PyTypeObject *)type;
 }

@@ -2,8 +2,9 @@
  *
  * https://arrow.apache.org/docs/format/CDataInterface.html defines the two structs.
  * growbuf/array.py describes the parts of a row in Arrow's terms (struct part).
- * Contiguous items are passed without a copy. Then the array's memory stays exported
- * until the consumer releases the items, which it may do in any thread.
+ * Contiguous items are passed without a copy, if Arrow stores them as NumPy does. Then
+ * the array's memory stays exported until the consumer releases the items, which it may
+ * do in any thread.
  */
 #include "arrow.h"
 
@@ -183,7 +184,8 @@ drop_rows(PyObject *rows)
 #elif PY_VERSION_HEX >= 0x030C0000
     bool attached = _PyThreadState_UncheckedGet() != NULL;
 #else
-    bool attached = PyGILState_Check(); /* that one may return another thread's state */
+    /* _PyThreadState_UncheckedGet() of 3.11 may return another thread's state. */
+    bool attached = PyGILState_Check();
 #endif
     if (attached) {
         Py_DECREF(rows);
@@ -326,8 +328,8 @@ shorten_days(struct owned *owned, Py_ssize_t count)
 }
 
 /* Set the buffers of an array of items. Contiguous and aligned items of this machine's
- * byte order are used in the memory of `rows`; others are copied. `rows` is NULL if the
- * items are in a temporary block: they are copied too. */
+ * byte order are used in the memory of `rows`, except bools and days. All others are
+ * copied. `rows` is NULL if the items are in a temporary block: they are copied too. */
 static int
 make_items(struct ArrowArray *array, const struct part *part, const struct items *items,
            PyObject *rows)

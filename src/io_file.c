@@ -286,8 +286,8 @@ io_grow_buffer_locked(IOObject *self, size_t end)
 }
 
 /* Turn the memory of the file's buffer into a FrozenBytes, without a copy. Do nothing
- * if other code refers to the buffer or has a view of it, if it has a limit, if it is
- * of a subclass, or if it is not in a span. */
+ * in the cases that io_get_all_locked() lists, except for the length, which the caller
+ * has checked. */
 static void
 io_freeze_buffer_locked(IOObject *self)
 {
@@ -313,9 +313,9 @@ io_freeze_buffer_locked(IOObject *self)
     assert(!PyErr_Occurred());
 }
 
-/* Make the bytes object exactly as long as the bytes in use, but at least one byte. A
- * shared object is copied. A FrozenBytes that can become a buffer becomes one instead
- * (io_reclaim_bytes_locked). */
+/* Make the bytes object exactly as long as the bytes in use, but at least one byte. An
+ * object to which other code refers is copied. A FrozenBytes that can become a buffer
+ * becomes one instead (io_reclaim_bytes_locked). */
 static int
 io_fit_bytes_locked(IOObject *self)
 {
@@ -454,8 +454,8 @@ io_clear(PyObject *op)
     return 0;
 }
 
-/* This does not call the finalizer, and BytesIO's deallocator does not either. That of
- * a subclass does. */
+/* This does not call the finalizer, and BytesIO's deallocator does not either. The
+ * deallocator of a Python subclass does. */
 void
 io_dealloc(PyObject *op)
 {

@@ -93,7 +93,8 @@ extern const char layout_use_numpy_doc[];
 PyObject *layout_of(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape);
 
 /* Return the buffer protocol's format of an item. The string lives as long as the
- * layout. Raise BufferError if NumPy reads no format back as the same dtype. */
+ * layout. Raise BufferError if the dtype has no format that NumPy converts back to the
+ * same dtype. */
 const char *layout_format(LayoutObject *layout);
 
 /* Call hook(layout, value). */

@@ -5,7 +5,8 @@ int
 maxlen_make_tailroom(BufferObject *buffer, size_t max, size_t nbytes)
 {
     const struct store *store = &buffer->store;
-    /* The headroom and the bytes in use have at most this many bytes together. */
+    /* The headroom, the bytes in use and the new bytes should fit in this many bytes.
+     * While there are exports, they may need more. */
     size_t all = max <= SIZE_MAX / 2 ? 2 * max : SIZE_MAX;
     assert(max != MAXLEN_NONE && store->length + nbytes > max);
     if (nbytes <= store_tailroom(store)) {

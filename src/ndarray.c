@@ -24,17 +24,21 @@ typedef int set_base_object_function(PyObject *array, PyObject *base);
 
 /* ---------------------------------------------------------- the base of an ndarray */
 
-/* While it exists, it counts as one view of the buffer. */
+/* The object that an ndarray has as its base. While a holder exists, it counts as one
+ * view of the buffer. */
 typedef struct {
     PyObject_HEAD
     BufferObject *buffer; /* NULL: not yet a view */
-    size_t position; /* of the buffer's start when the ndarray was made (views.h) */
-    char *start;     /* the bytes that the ndarray shows */
+    /* How many bytes had been removed from the front of the buffer when the ndarray was
+     * made (views.h). buffer_release_view() needs that number. */
+    size_t position;
+    char *start; /* the bytes that the ndarray shows */
     size_t nbytes;
 } HolderObject;
 
-/* NumPy asks for a writable view of the base before it sets the flag WRITEABLE. It is a
- * view of the holder, which stays a view of the buffer as long as that one exists. */
+/* NumPy asks for a writable view of the base before it sets the flag WRITEABLE. That
+ * view refers to the holder. So the holder, which counts as a view of the buffer,
+ * exists at least as long. */
 static int
 holder_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
@@ -93,7 +97,7 @@ ndarray_open(struct ndarray_api *api, PyObject *module, PyObject *capsule)
     api->holder_type =
         (PyTypeObject *)PyType_FromModuleAndSpec(module, &holder_spec, NULL);
     if (api->holder_type == NULL && !PyErr_Occurred()) {
-        PyErr_NoMemory(); /* Python 3.11 does not say so */
+        PyErr_NoMemory(); /* PyType_FromModuleAndSpec() of 3.11 may not raise it */
     }
     return api->holder_type == NULL ? -1 : 0;
 }

@@ -214,8 +214,8 @@ view_of(PyObject *array)
     return view;
 }
 
-/* Before a view is made: end being small, so that the rows do not move later, and check
- * the buffer's length. */
+/* Prepare the array for a new view. If it is small, call rows_stabilize(), so that
+ * appending does not move the rows later. Then check the buffer's length. */
 static int
 prepare_view(RowsObject *self)
 {
@@ -235,9 +235,9 @@ kept_view(RowsObject *self)
         return Py_NewRef(self->view);
     }
     const char *start = buffer_bytes(self->buffer);
-    /* Keep a view of the new ndarray, not the ndarray itself. Views of the kept one
-     * have the ndarray as their base, so other code can reach it and change its shape.
-     */
+    /* Keep a view of the new ndarray, not the ndarray itself. Slices of the kept view
+     * have the ndarray as their base. Other code can change the shape of that base, but
+     * it cannot reach the kept view. */
     PyObject *view = view_of(rows_make_view(self, (PyObject *)self->buffer));
     /* Making the view may run the garbage collector, and so any code. That may have
      * changed the length before the view was an export, or removed rows from the front.

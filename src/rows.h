@@ -19,8 +19,9 @@ struct rows_extra {
      * The pointers are only compared: they hold no reference. */
     const PyObject *views[2];
     Py_ssize_t rows[2];
-    /* Set by an assignment of row rows[1] to row rows[0], the first half of a swap. Two
-     * rows of bytes: the old bytes of row rows[0], then the new ones. Else NULL. */
+    /* The first half of a swap assigns the view of row rows[1] to row rows[0]. It sets
+     * this to the bytes of two rows: the old bytes of row rows[0], then its new bytes.
+     * NULL otherwise. */
     char *before;
     PyObject *pinned; /* a dict of the views that are kept, by address; or NULL */
     char *pending;    /* bytes that readfrom() has read and not appended; or NULL */
@@ -33,7 +34,8 @@ typedef struct {
     LayoutObject *layout;
     PyObject *weakrefs;
     PyObject *view;     /* the kept view: a cached ndarray, or NULL; it is an export */
-    size_t view_nbytes; /* of the newest view of all rows; SIZE_MAX: none shows them */
+    size_t view_nbytes; /* length of the newest view that showed all rows; SIZE_MAX if
+                         * no view shows all rows */
     struct rows_extra *extra; /* or NULL */
     size_t max_nbytes;        /* maxlen in bytes; or MAXLEN_NONE */
     unsigned int nexports;    /* of the array by the buffer protocol: memoryviews */
@@ -45,9 +47,10 @@ typedef struct {
     _Atomic bool small;
 } RowsObject;
 
-/* An array of at most ROWS_MAX_SMALL bytes reserves no address space until its first
- * view. Its heap block grows by half of its length, and at least by ROWS_MIN_SMALL
- * bytes. */
+/* A small array has reserved no address space. It is no longer small when it becomes
+ * longer than ROWS_MAX_SMALL bytes, when its first view is made, or when a call needs
+ * the reservation, such as spare() or the attribute `capacity`. Until then its heap
+ * block grows by half of the array's length, and at least by ROWS_MIN_SMALL bytes. */
 enum { ROWS_MIN_SMALL = 40, ROWS_MAX_SMALL = 64 * 1024 };
 
 static inline RowsObject *
@@ -95,9 +98,10 @@ Py_ssize_t rows_length(PyObject *op);
 int rows_check_whole(const RowsObject *self);
 
 /* If the array is small, end that. Reserve address space for the rows and at least
- * `nbytes` more, and copy the rows there; appending never moves them again. If no
- * address space can be reserved, the array is not stable, and gets capacity for
- * `nbytes` more. If that fails, too, the array stays small. Under the lock. */
+ * `nbytes` more, and copy the rows there. The array is then stable: appending never
+ * moves its rows. If no address space can be reserved, the array is not stable, and
+ * gets capacity for `nbytes` more. If that fails, too, the array stays small. Under the
+ * lock. */
 int rows_stabilize(RowsObject *self, size_t nbytes);
 
 /* Return a new ndarray that shows the bytes of an object as rows. The object is the
@@ -117,9 +121,9 @@ PyObject *rows_new_view(PyObject *op);
 int rows_drop_views(RowsObject *self, bool front);
 
 /* Raise an exception unless the buffer's length is a multiple of the row size and may
- * grow by `nbytes`. If a small array would become too large to be small, end that. If
- * the array is not stable, drop the kept view, because views prevent growing. May run
- * other code. Under the lock. */
+ * grow by `nbytes`. If a small array would become too large to be small, end that. Drop
+ * the kept view if the array is not stable or a spare is outstanding, because views
+ * can prevent growing then. May run other code. Under the lock. */
 int rows_check_growable(RowsObject *self, size_t nbytes);
 
 /* Call rows_check_growable(), then ensure `nbytes` of tailroom. Under the lock. */
@@ -157,7 +161,8 @@ rows_commit(RowsObject *self, size_t nbytes)
 
 /* Convert an argument that is a number of rows to bytes. A number of rows that no
  * object can have becomes the largest one that an object can have. Raise ValueError if
- * it is less than `min`. Messages contain the `name` of the argument. */
+ * it is less than `min`. If `min` is -1, the number -1 becomes more than PY_SSIZE_T_MAX
+ * bytes. Messages contain the `name` of the argument. */
 int rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
                    Py_ssize_t min, size_t *nbytes);
 

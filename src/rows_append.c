@@ -121,7 +121,9 @@ has_our_shape(RowsObject *self, const Py_buffer *view, int naxes)
     if (view->ndim != ndim + naxes) {
         return false;
     }
-    size_t row_nbytes = (size_t)view->itemsize; /* 1 if a scalar exports bytes */
+    /* A datetime64 scalar exports its value as an axis of 8 items of 1 byte. So compare
+     * the bytes of a row too. */
+    size_t row_nbytes = (size_t)view->itemsize;
     for (Py_ssize_t i = 0; i < ndim; i++) {
         if (view->shape[naxes + i] !=
             PyLong_AsSsize_t(PyTuple_GET_ITEM(row_shape, i))) {

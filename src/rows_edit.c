@@ -242,7 +242,7 @@ find_bool(const char *bools, size_t at, size_t count, bool value)
 }
 
 /* Remove the rows where `gone` is true. `count` is the length of `gone`. The array may
- * have become longer since.
+ * have become longer after `gone` was made.
  *
  *   |..xxx...x..|    x: a row to remove
  *   |.....xxxx..|    each run of rows between two runs of x has moved once

@@ -66,8 +66,8 @@ is_named(PyObject *name, const char *text)
     return PyUnicode_CompareWithASCIIString(name, text) == 0;
 }
 
-/* Whether the ufunc is NumPy's own and rows_is_tame() is true of all its operands. Then
- * no other code can keep the view. */
+/* Whether the ufunc is of exactly the type np.ufunc, and rows_is_tame() is true of all
+ * its operands. Then no code other than NumPy's can keep the view. */
 static bool
 all_tame(NumPyObject *numpy, PyObject *const *args, Py_ssize_t nargs, PyObject *out)
 {
@@ -229,9 +229,9 @@ call_function(PyObject *function, const struct call *call, PyObject *args,
     return result;
 }
 
-/* Return the GrowArray whose view a function returned because it is the argument out,
- * or NULL. Borrowed. No function has out as its first argument; some, such as
- * atleast_1d(), return their first argument itself. */
+/* If a function returned the view that replaced its argument out, return the GrowArray
+ * that was passed as out; else NULL. Borrowed. The first argument is skipped: it is
+ * never out, but some functions, such as atleast_1d(), return it. */
 static PyObject *
 find_returned(PyObject *args, PyObject *new_args, PyObject *kwargs,
               PyObject *new_kwargs, PyObject *result)

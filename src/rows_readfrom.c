@@ -1,11 +1,11 @@
 /* rows_readfrom: reading rows from a file, a descriptor or a socket.
  *
- * The source writes to the tail of the buffer until at least one row is complete. Then
- * all complete rows are appended at once. The part of the next row is copied to
- * `pending` of the array, and back to the tail before the next read. So no other code
- * sees it. Only this part is copied, which is less than a row.
+ * The source writes to the tailroom until at least one row is complete. Then all
+ * complete rows are appended at once. The part of the next row is copied to `pending`
+ * of the array, and back to the tailroom before the next read. So no other code sees
+ * it. Only this part is copied, which is less than a row.
  *
- *   | rows | row | row | part |  tail  |      after a read
+ *   | rows | row | row | part |  free  |      after a read
  *   | rows           |NUL              |      appended;  pending: |part|
  *
  * If a view of an array that is not stable was made meanwhile, the complete rows cannot
@@ -24,8 +24,9 @@ struct reading {
     size_t max;       /* bytes to read at most, a multiple of the row size */
 };
 
-/* Allocate `pending`, of the size of a row. It holds less than a row, or a complete row
- * if the array is full. */
+/* Allocate `pending`, of the size of a row, if there is none. It holds less than a row,
+ * or a complete row if the array is full. If complete rows cannot be appended,
+ * put_back_pending() makes it longer. */
 static int
 ensure_pending(RowsObject *self)
 {
@@ -158,9 +159,9 @@ read_into(PyObject *reader, PyObject *view, size_t offset)
     return nbytes;
 }
 
-/* Append the complete rows at the start of a view of the tail. If that fails, keep them
- * for the next call, and raise its exception. An exception that is already set stays
- * set. */
+/* Append the complete rows at the start of a view of the tailroom. If that fails, keep
+ * them for the next call, and raise the exception of the append. An exception that was
+ * already set stays set instead. */
 static int
 append_complete(PyObject *op, PyObject *view, size_t nbytes, char first)
 {
@@ -191,9 +192,9 @@ append_complete(PyObject *op, PyObject *view, size_t nbytes, char first)
     return -1;
 }
 
-/* Read into a view of the tail until a row is complete. Append the complete rows, and
- * make the part of the next row pending. Set *appended to the number of bytes appended.
- * Return as readfrom_call() does. */
+/* Read into a view of the tailroom until a row is complete. Append the complete rows,
+ * and make the part of the next row pending. Set *appended to the number of bytes
+ * appended. Return as readfrom_call() does. */
 static Py_ssize_t
 read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
 {
@@ -225,7 +226,7 @@ read_to_view(PyObject *op, PyObject *reader, PyObject *view, size_t *appended)
     return nbytes;
 }
 
-/* Make one view of the tail, and read into it until a row is complete. Return as
+/* Make one view of the tailroom, and read into it until a row is complete. Return as
  * readfrom_call() does. */
 static Py_ssize_t
 read_rows_once(PyObject *op, const struct reading *reading, size_t *appended)

@@ -5,8 +5,8 @@
 
 #include "rows.h"
 
-/* Return a memoryview of the tail, of at least `min` bytes and at most `max`. First end
- * the last spare of this thread. `owner` is as for spare_view(). */
+/* Return a memoryview of the tailroom, of at least `min` bytes and at most `max`. First
+ * end the last spare of this thread. `owner` is as for spare_view(). */
 PyObject *rows_spare_view(PyObject *op, size_t min, size_t max, unsigned long owner);
 
 /* Append the first `nbytes` of the spare, a multiple of the row size. Then end the

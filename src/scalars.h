@@ -51,8 +51,10 @@ scalar_value(const struct scalar *scalar, PyObject *item)
     return (const char *)item + scalar->offset;
 }
 
-/* Read a number. Return false if it does not fit. pre: the kind is b, i or u for
- * scalar_integer(), f for scalar_double(), c for scalar_complex(). */
+/* Read a number. scalar_integer() returns false if the value does not fit.
+ * scalar_double() reads a C float or double, and scalar_complex() a pair of either.
+ * They return false for other sizes, such as that of float16. pre: the kind is b, i or
+ * u for scalar_integer(), f for scalar_double(), c for scalar_complex(). */
 bool scalar_integer(const struct scalar *scalar, PyObject *item, long long *value);
 bool scalar_double(const struct scalar *scalar, PyObject *item, double *value);
 bool scalar_complex(const struct scalar *scalar, PyObject *item, Py_complex *value);
