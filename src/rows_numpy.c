@@ -296,8 +296,8 @@ rows_clean_method(PyObject *op, PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(pin_doc,
 "_pin($self, address, view, /)\n--\n\n"
-"Keep a view as long as the array, because other code has its address.\n\n"
-"Of the views with one address the first is kept: the later ones begin at the same row.");
+"Keep a view as long as the array exists, because other code uses its address.\n\n"
+"If a view with the same address is kept already, the new one is not needed.");
 
 static PyObject *
 rows_pin(PyObject *op, PyObject *args)

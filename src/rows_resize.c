@@ -87,7 +87,8 @@ resize_to(RowsObject *self, size_t nbytes)
     }
     length = buffer_length(self->buffer);
     assert(length % self->layout->row_nbytes == 0);
-    return nbytes <= length ? 0 : buffer_append_zeros(self->buffer, nbytes - length);
+    return nbytes <= length ? buffer_splice(self->buffer, nbytes, length - nbytes, 0)
+                            : buffer_append_zeros(self->buffer, nbytes - length);
 }
 
 PyDoc_STRVAR(resize_doc,

@@ -35,8 +35,7 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
     size_t length = buffer_length(buffer);
     assert(nbytes % self->layout->row_nbytes == 0);
     struct spare_mark mark = spare_mark(buffer, nbytes);
-    if (rows_check_whole(self) < 0 ||
-        spare_commit_locked(buffer, nbytes, view) < 0) {
+    if (rows_check_whole(self) < 0 || spare_commit_locked(buffer, nbytes, view) < 0) {
         return -1;
     }
     assert(buffer_length(buffer) == length + nbytes);
@@ -87,8 +86,9 @@ PyDoc_STRVAR(spare_doc,
 "Their values are unspecified: they may be old bytes of this process. Write to the\n"
 "first rows, then call commit() with the number of rows written. Before commit() they\n"
 "are not part of the array.\n\n"
-"Until commit(), or until the ndarray is dropped, no other call may change the length\n"
-"(BufferError), except the next spare() of this thread, which replaces the ndarray.\n"
+"Until commit(), or until the ndarray is dropped, a call that would change the length\n"
+"raises BufferError. This thread may call spare() again: the new ndarray replaces the\n"
+"first one, which can no longer be committed.\n"
 "After commit() the ndarray is a view like others. Do not write to its remaining rows\n"
 "then: later rows are appended there.\n\n"
 "Raise ValueError if nrows is negative, MemoryError past the limit, BufferError if\n"
