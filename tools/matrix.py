@@ -5,10 +5,9 @@
 An entry is one run of tests. Entries differ in the Python, the allocator, the rung or
 the system for which growbuf is built, or they run the tests of other packages. Each row
 of the table is an entry: passed, FAILED, or not run with the reason. As many entries
-run at once as there are processors.
-The entry `default` runs the whole suite. The others run only the tests whose result may
-differ there. The output of an entry is in build/matrix/NAME.log. It is also printed if
-the entry fails, and for `default`.
+run at once as there are processors. The entry `default` runs the whole suite. The
+others run only the tests whose result may differ there. The output of an entry is in
+build/matrix/NAME.log. It is also printed if the entry fails, and for `default`.
 """
 
 import json
