@@ -58,7 +58,7 @@ help:
 demo: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python -m growbuf demo $(ARGS)
 
-# How buffers grow on this machine: ARGS=--json.
+# Show how buffers grow on this machine. ARGS=--json prints JSON.
 info: $(VENV)/$(BUILD)-test
 	@$(VENV)/bin/python -m growbuf info $(ARGS)
 
@@ -190,8 +190,8 @@ wheel: $(RELEASE)/ready
 release-check: $(RELEASE)/ready
 	@$(RELEASE)/bin/python tools/release_check.py $(ARGS)
 
-# Compile src/ for musl, FreeBSD, macOS and Windows, on x86-64 and on arm64 except for
-# Windows. Run the C tests with musl.
+# Compile src/ for musl, FreeBSD and macOS on x86-64 and arm64, for glibc on arm64, and
+# for Windows on x86-64. Run the C tests with musl.
 cross: $(RELEASE)/ready $(VENV)/$(BUILD)-test
 	@$(RELEASE)/bin/python tests/cross/compile.py
 	@CC="$(RELEASE)/bin/python -m ziglang cc -target $$(uname -m)-linux-musl" \

@@ -30,7 +30,10 @@ def compile_args() -> list[str]:
 
 
 def macros() -> list[tuple[str, str | None]]:
-    """GROWBUF_PAGES=posix makes Linux use what every POSIX system has, for tests."""
+    """Return the macros to define. GROWBUF_PAGES=posix is for tests on Linux.
+
+    It selects the system calls that every POSIX system has.
+    """
     pages = os.environ.get("GROWBUF_PAGES") or "system"
     if pages not in ("system", "posix"):
         sys.exit(f"GROWBUF_PAGES is system or posix, not {pages}")

@@ -1,15 +1,15 @@
-"""Compare ways to end with bytes: FrozenBytes, and a copy of a bytearray or BytesIO.
+"""Compare ways to get a result as bytes: FrozenBytes, and copies of other types.
 
     python benchmarks/ends.py                     all cases
     python benchmarks/ends.py build uses --repeat 7
 
-`ratio` is the other way's time divided by growbuf's: the median over pairs of runs,
-taken in turn, each in its own process. Above 1, growbuf is faster. `peak` is the peak
-memory of growbuf's process and `their_peak` that of the other, for each byte of the
-result. The cases: `build` makes 1 GiB from pieces of 64 KiB; `sizes` takes all bytes of
-a short buffer; `reading` reads the result; `uses` are programs with results of 64 MiB.
-On Python 3.15 `build` also compares with bytearray.take_bytes. Needs the extra `cli`;
-pyarrow is used if it is installed.
+The other types are bytearray and io.BytesIO. `ratio` is the other way's time divided by
+growbuf's: the median over pairs of runs, taken in turn, each in its own process. Above
+1, growbuf is faster. `peak` is the peak memory of growbuf's process and `their_peak`
+that of the other, for each byte of the result. The cases: `build` makes 1 GiB from
+pieces of 64 KiB; `sizes` takes all bytes of a short buffer; `reading` reads the result;
+`uses` are programs with results of 64 MiB. On Python 3.15 `build` also compares with
+bytearray.take_bytes. Needs the extra `cli`; pyarrow is used if it is installed.
 
 Two of the uses spend most of their time in code that is the same on both sides: json
 decodes the body, and sqlite copies the archive twice. If growbuf's part took no time at
@@ -56,7 +56,7 @@ def warm(measure, *args):
 
 
 def build(kind, end, nbytes=GIB):
-    """Extend by 64 KiB, and end as bytes."""
+    """Extend by 64 KiB up to `nbytes`; return what `end` makes of the result."""
     buf = kind()
     for _ in range(nbytes // len(PIECE)):
         buf.extend(PIECE)
@@ -224,8 +224,10 @@ def in_file(job, argument):
 
 
 def distinct(nbytes):
-    """Return pieces of 64 KiB that are different objects: pickle stores each of them,
-    but an object that it has stored before only as a reference."""
+    """Return pieces of 64 KiB that are different objects.
+
+    If an object occurs again, pickle stores only a reference to it.
+    """
     return [bytes(bytearray(PIECE)) for _ in range(nbytes // len(PIECE))]
 
 

@@ -110,7 +110,7 @@ def bench_rows(report):
 def exponents(rows, name):
     """Return the exponent with which a figure grows with the length, for each round.
 
-    A length that was measured in fewer rounds has its median in every round.
+    For a length that was measured in fewer rounds, every round uses its median.
     """
     figures = [(row["nbytes"], row["each"][name]) for row in rows]
     most = max(len(found) for _, found in figures)
@@ -165,7 +165,7 @@ def matches(row, where):
 
 
 def runs_of(row, value):
-    """Return this value for each run of a row; a row without runs is the only run."""
+    """Return this value for each run of a row; a row without `each` is one run."""
     return row.get("each", {}).get(value) or ([row[value]] if value in row else [])
 
 

@@ -89,7 +89,7 @@ def sample(allocator, name):
                 done = select.select([worker.stdout], [], [], PAUSE_S)[0]
                 now = time.perf_counter() - start
                 points.append((now, resident_nbytes(statm) - before))
-        worker.stdout.readline()  # its line may come in two parts
+        worker.stdout.readline()  # select() returns at the first byte of the line
         worker.stdin.close()
     return thin(points)
 

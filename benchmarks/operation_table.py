@@ -4,11 +4,11 @@ bytearray, GrowIO beside io.BytesIO, and GrowArray beside other ways to an ndarr
 The statements use these names, and those in NAMES below:
 
     T               the type: bytearray or GrowBuffer, io.BytesIO or GrowIO
-    n, half         the size of the column and half of it
-    src             n bytes of text at some offset in a page: bytes below 100,000 bytes,
-                    a memoryview from there on
-    data            the same text as bytes
-    x               what the operation is done on, if it names one
+    n, half         the size, and half of it
+    src             n bytes of text that begin at some offset in a page: a bytes object,
+                    or a memoryview if n is 100,000 or more
+    data            the same text as a bytes object
+    x               the object that the operation works on: see Operation.x
     y               what it returns
 """
 
@@ -466,7 +466,7 @@ def buffer_swinging(add, ours="T()"):
     swing("x += burst; lines out", "x += src", line, "x.clear()")
 
     def around(name, *statements):
-        """Add operations on a burst that follows 1 MiB, which stays."""
+        """Add an operation on a burst that is appended to 1 MiB, which stays."""
         name = f"1 MiB kept; {name}"
         if ours != "T()":
             name = f"limit: {name}"
@@ -478,7 +478,7 @@ def buffer_swinging(add, ours="T()"):
     around("x += burst; del x[:8 KiB]..", "while len(x) > MIB: del x[:8192]")
 
     def own(name, statement, idiom, **more):
-        """Add operations that bytearray does in another way."""
+        """Add an operation that bytearray does in another way."""
         if ours != "T()":
             name = f"limit: {name}"
         own_way = {"x": ours, "statement": statement}

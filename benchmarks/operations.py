@@ -1,4 +1,4 @@
-"""Every operation at every size, beside what growbuf stands in for.
+"""Time every operation at every size, and compare with the types growbuf replaces.
 
     python benchmarks/operations.py                  all, some minutes on two cores
     python benchmarks/operations.py --quick          fewer sizes and rounds: two minutes
@@ -398,7 +398,11 @@ def most_runs(cell):
 
 
 def run_count(take, target_ns, most):
-    """Return how many runs in a row take the slower way target_ns or longer."""
+    """Return a number of runs in a row that take target_ns or longer in the slower way.
+
+    The faster way then takes a tenth of target_ns or longer, unless the slower one
+    takes 8 times target_ns. The number is at most `most`.
+    """
     count = 1
     while True:
         taken = take(count)

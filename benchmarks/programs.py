@@ -1,4 +1,4 @@
-"""Work of real libraries, with GrowBuffer as the builtin bytearray and without.
+"""Time the work of real libraries, with bytearray and with GrowBuffer in its place.
 
     make programs                                 all, in an environment made for it
     make programs ARGS="--only 'h11|tornado'"     some, by their names

@@ -3,9 +3,9 @@
     python benchmarks/scale.py                       all cases
     python benchmarks/scale.py prefault length
 
-A case is named "first / second". `ratio` is the first job's time divided by the
-second's: the median over pairs of runs, taken in turn, each in its own process. Needs
-the extras `cli` and `numpy`.
+A row of the table is named "first / second". `ratio` is the first job's time divided by
+the second's: the median over pairs of runs, taken in turn, each in its own process.
+Needs the extras `cli` and `numpy`.
 """
 
 import statistics

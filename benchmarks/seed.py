@@ -9,10 +9,11 @@ with realloc of each allocator, and in Python. All of them run in turn, --repeat
 each in its own process. Before each run 2 GiB of memory are touched and freed, because
 a virtual machine may have to wait until its host provides memory.
 
-`seconds` is the median time. `of glibc` is the time divided by glibc's. `store / it` is
-the time of the store on its best rung divided by the time in this row. Both are medians
-over the rounds. `peak` is the peak memory of the process, for each byte of the vector.
-`patch` is the time in seconds that the patch's author reported from his machine.
+All figures are medians over the rounds. `seconds` is the time. `of glibc` is the time
+divided by glibc's. `store / it` is the time of the store on its best rung divided by
+the time in this row. `peak` is the peak memory of the process, for each byte of the
+vector. `patch` is the time in seconds that the patch's author reported from his
+machine.
 
 In the first table memory may be in huge pages. In the second the processes get none
 (PR_SET_THP_DISABLE). Then nearly all the time is spent on the first touch of each page.

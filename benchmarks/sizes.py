@@ -72,7 +72,7 @@ MEASURES = {"first": first_ns, "again": again_ns}
 
 
 def fresh(measure, kind, length, piece):
-    """Measure after a small build, which loads the code, with no free memory kept."""
+    """Measure in a process that has loaded the code and keeps no free memory."""
     build(kind, 100 << 10, piece[: 4 << 10])
     release()
     if length >= 16 << 20:

@@ -1,6 +1,6 @@
 """Count the system calls of a job with strace.
 
-This is a run of its own, because strace slows the job down.
+The job runs once more for this, because strace slows it down.
 """
 
 import functools

@@ -11,8 +11,8 @@ does not reuse memory of the job before. Before a large job 2 GiB of memory are 
 and freed, because a virtual machine may have to wait until its host provides memory.
 With --cold that wait is part of the time. `of_numpy` is GrowBuffer's time divided by
 that of filling an array of NumPy that has the final length from the start. `growing` is
-the share of the time that calls which move pages take. Needs the extra `cli`, and
-`numpy` for the column `of_numpy`.
+the share of the time that is spent in calls that change the capacity. Needs the extra
+`cli`, and `numpy` for the column `of_numpy`.
 """
 
 import importlib.util
@@ -164,7 +164,7 @@ LARGE = ("build", "take-bytes", "zeros", "window-256m", "interleaved-64")
 
 
 def growth_share():
-    """Build 1 GiB; return which share of the time is spent in calls that move pages."""
+    """Build 1 GiB; return the share of the time in calls that change the capacity."""
     buf, moving, start = GrowBuffer(), 0.0, time.perf_counter()
     while len(buf) < GIB:
         capacity, before = buf.capacity, time.perf_counter()
@@ -211,7 +211,7 @@ def peak_of(kind):
 
 
 def work(options):
-    """Measure, in a worker, the case that its arguments name."""
+    """Measure, in a worker, the case or the peak memory that its arguments name."""
     if options.memory:
         return peak_of(options.memory)
     return run_case(options.cases[0], options.repeat, options.cold)

@@ -4,21 +4,22 @@
 
 The window is in a buffer with a limit, or in a default GrowArray. The reader makes each
 view before it releases the previous one: in the thread that appends (`one thread`) or
-in a thread of its own (`two threads`). `no view` has no reader.
+in a thread of its own (`two threads`). In the runs `no view` no view of the window
+exists: in one thread nothing reads, and in two threads the reader makes views of a
+bytes object or an ndarray of its own instead. So both runs with two threads include the
+time that the threads lose to each other.
 
 `errors` counts the calls that raised. `windows` is the memory that the process gained
 at its peak, divided by the length of the window. `s/GiB` and `CPU s/GiB` are the time
 and the processor time of the thread that appends. The two ratios divide them by those
-of the run before, which has as many threads and a reader without a view of the window:
-in one thread it does not look, and in two it looks at a bytes object or an ndarray of
-its own. So both runs have the time that two threads lose to each other. Below 1,
-streaming under a view is faster. Runs alternate; the times are medians of `--repeat`
-rounds, the memory is the largest of them.
+of the run `no view` with as many threads. Below 1, streaming under a view is faster.
+Runs alternate; the times are medians of `--repeat` rounds, the memory is the largest of
+them.
 
-`held` is the largest number of windows that were removed and that a view still showed.
-A reader in a thread of its own waits for the interpreter's lock, for its switch interval
-of 5 ms or longer. Meanwhile its view keeps what the writer removes. That memory is part
-of `windows`.
+`held` is the largest amount of memory that the writer had removed and a view still
+showed, divided by the length of the window. A reader in a thread of its own waits for
+the interpreter's lock, for its switch interval of 5 ms or longer. Meanwhile its view
+keeps what the writer removes. That memory is part of `windows`.
 """
 
 import argparse

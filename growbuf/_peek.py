@@ -1,4 +1,4 @@
-"""Whether the source of a full buffer has more bytes; readfrom() asks."""
+"""Find out whether a source has more bytes; readfrom() needs this at a full limit."""
 
 import io
 import os
@@ -11,8 +11,8 @@ def read_byte(reader, file):
     reader: the method readinto() of the file, or recv_into() of a socket.
     file: the file, or None for a socket.
 
-    Return as a reader of one byte does: 1, 0 at the end, None if there is none yet. A
-    source that cannot leave the byte loses it.
+    Return 1 if there is a byte, 0 at the end, and None if no byte has arrived yet. If
+    the source cannot keep the byte, the byte is lost.
     """
     byte = bytearray(1)
     if file is None:
@@ -31,7 +31,8 @@ def read_byte(reader, file):
                 return poll_byte(file.fileno())
             except (ImportError, AttributeError, OSError):  # such as on Windows
                 pass
-    # After peek() this takes nothing: the file has ended, or has nothing yet.
+    # If peek() has found no byte, this takes none: the file has ended, or no byte has
+    # arrived yet. Otherwise the byte that this takes is lost.
     return reader(byte)
 
 
@@ -52,7 +53,7 @@ def is_seekable(file):
 
 
 def poll_byte(descriptor):
-    """Wait as a read would; return 1 if there are bytes, 0 at the end, or None."""
+    """Wait as a read would; return 1 for bytes, 0 at the end, None if none arrived."""
     import fcntl
     import select
     import termios

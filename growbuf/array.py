@@ -33,7 +33,7 @@ __all__ = ["GrowArray"]
 
 
 def _address_space():
-    """Return the bytes of address space: all of them, and those that other code uses.
+    """Return how many bytes of address space exist, and how many other code uses.
 
     The first number is an estimate: four times the largest power of two that works as a
     limit, or 0 if none works.  So it is smaller under a resource limit.  C calls this

@@ -116,8 +116,9 @@ def plain(result):
 
 def is_for_memory(error):
     """Return whether an error reports missing memory: MemoryError, NumPy's subclass of
-    it, or the PicklingError that pickle raises instead. A SystemError counts if it does
-    not name growbuf: the interpreter (3.11 making a traceback) or NumPy lost the error.
+    it, or the PicklingError that pickle raises instead. A SystemError that does not
+    name growbuf counts too: NumPy, or Python 3.11 while it made a traceback, has lost
+    the error.
     """
     lost = isinstance(error, SystemError) and "growbuf" not in str(error)
     return lost or isinstance(error, (MemoryError, pickle.PicklingError))

@@ -1,5 +1,7 @@
-"""Count how many instructions an operation executes: of growbuf's own code, or of all
-code as a percentage of what bytearray takes in the same run.
+"""Count how many instructions each operation executes.
+
+For some operations the instructions of growbuf's own code are counted. For others all
+instructions are, as a percentage of those that bytearray takes in the same run.
 
     python tests/instructions.py            compare with tests/instructions.json
     python tests/instructions.py --write    write tests/instructions.json

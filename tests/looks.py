@@ -23,7 +23,7 @@ ITEMS, PERIOD = 1000, 1 << 20  # float32 numbers are exact up to 1 << 24
 
 
 def send(there, nframes, stop):
-    """Send frames until `stop` is set; pause shortly after about each `nframes`."""
+    """Send frames until `stop` is set; pause for 1 ms after about each `nframes`."""
     rng, number = random.Random(1), 0
     with there:
         while not stop.is_set():

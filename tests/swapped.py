@@ -158,8 +158,10 @@ def is_in(name, names):
 
 
 def run_unittest(outcomes, modules, only=None, left_out=()):
-    """Run the tests of modules that do not match left_out; if only is given, of these
-    the tests that it names."""
+    """Run the tests of modules that do not match `left_out`.
+
+    If `only` is not None, run only those of them that it names.
+    """
     from test import support
 
     support.use_resources = {}  # skip tests that need a network or gigabytes
@@ -208,7 +210,10 @@ class Plugin:
 
 
 def run_pytest(outcomes, words, only=None):
-    """Run pytest with the words of a command line; if only is given, only its tests."""
+    """Run pytest with the words of a command line.
+
+    If `only` is not None, run only the tests that it names.
+    """
     import pytest
 
     pytest.main(words, plugins=[Plugin(outcomes, only)])

@@ -495,7 +495,8 @@ def busy_threads():
 
 
 def counts_up(view, length):
-    """Return whether a view has that length and row i of its last rows is i.
+    """Return whether a view has `length` rows, and the value of its last rows is their
+    index.
 
     Only the last rows can be wrong: they may not have been written yet.
     """
@@ -1070,8 +1071,8 @@ def test_detach_of_wrong_number_of_rows_raises():
     assert array.detach(None).tolist() == [1, 2]
 
 
-# Code that imports a GrowArray for which NumPy's C API has an unknown ABI, so that
-# np.frombuffer() makes its views.
+# Code that imports GrowArray while NumPy's C API seems to have an unknown ABI. Then
+# np.frombuffer() makes the views.
 UNKNOWN_ABI = """
 import ctypes
 import numpy as np

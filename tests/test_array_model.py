@@ -39,7 +39,7 @@ def fails_after(rows):
 
 
 def assert_same(rows, expected):
-    """Compare bytes, since equality of rows has its own meaning for NaN and padding."""
+    """Compare the bytes, because == of rows is false for NaN and ignores padding."""
     assert rows.dtype == expected.dtype and rows.shape == expected.shape
     equal = rows.tobytes() == expected.tobytes()
     assert equal
@@ -49,10 +49,10 @@ class Model(Pair):
     """Apply each rule to a GrowArray, `subject`, and to an ndarray, `model`.
 
     A change of length replaces `model` by a new array. `past` has the rows that were
-    removed from the front while views exist. `views` holds lists of a view, its slice,
-    the length of `past` and the number of rows when the view was made, and the rows
-    that it shows if the array has left their memory, else None. `others` holds pairs of
-    a detached ndarray and a copy of it.
+    removed from the front while views exist. `views` holds a list for each view: the
+    view, its slice, the length of `past` when it was made, and the number of rows then.
+    The last item has the rows that the view shows, if the array has left their memory.
+    Otherwise it is None. `others` holds pairs of a detached ndarray and a copy of it.
     """
 
     @initialize(layout=LAYOUTS, kind=KINDS)
@@ -102,8 +102,8 @@ class Model(Pair):
     def change(self, call, changed, shrinks=False, front=False):
         """Call `call` and expect the rows `changed`, or expect that it is refused.
 
-        Views refuse every call that `shrinks`, and on an array that moves every call;
-        but they allow a stable array to remove rows from its `front`.
+        While views exist, an array that moves refuses every call. A stable array
+        refuses each call that `shrinks`, unless it removes rows from the `front`.
         """
         oldest = min((view[2] for view in self.views), default=len(self.past))
         limit = LIMIT - (len(self.past) - oldest) if self.limited else None

@@ -1,6 +1,6 @@
-"""`python -m growbuf bench` and what it measures with, on short data.
+"""Test `python -m growbuf bench` and the functions that it measures with.
 
-Every peer must return the bytes that it is timed for.
+The data is short. Every peer must return the bytes that it is timed for.
 """
 
 import json

@@ -156,7 +156,7 @@ def test_examples_page_names_every_example():
 def public_members(kind):
     """Return the public names that a type of ours adds to its base or overrides.
 
-    Those whose docstring refers to numpy.ndarray are NumPy's: left out.
+    Leave out those whose docstring refers to numpy.ndarray: they are NumPy's.
     """
     ours = [base for base in kind.__mro__ if base.__module__.startswith("growbuf")]
     docs = {

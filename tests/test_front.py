@@ -1,6 +1,9 @@
-"""Test removing bytes and rows from the front while views of a buffer with a limit, or
-of a stable array, exist: what views show, when memory goes back, what is refused; and
-that a view of spare() that is still held after commit() prevents nothing."""
+"""Test removing bytes and rows from the front while views exist.
+
+The views are of a buffer with a limit, or of a stable array. The tests check what they
+show, when memory is given back, and which calls are refused. After commit(), a view of
+spare() that is still held must not prevent any call.
+"""
 
 import asyncio
 import gc

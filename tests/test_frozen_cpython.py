@@ -54,7 +54,10 @@ EXPECTED = [
 
 
 def load():
-    """Return the tests of classes whose type2test is bytes, by name, or why not."""
+    """Return the tests of classes whose type2test is bytes, by name, and None.
+
+    If they are missing, return an empty dict and the reason.
+    """
     try:
         module = cpython_suite.load_copy("test_bytes", StandIn)
     except unittest.SkipTest as reason:

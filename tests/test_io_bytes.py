@@ -1,8 +1,8 @@
-"""What GrowIO does with bytes objects: it shares those that it is given until it is
-written to, and hands out its own.
+"""Test how GrowIO shares bytes objects with its callers instead of copying them.
 
-Nothing that a caller holds may ever change, whatever is done to the file, and a file
-that is written to and asked for its value in turn does no more work than a BytesIO.
+It shares an object that it is given until a write, and getvalue() returns its own. A
+bytes object that a caller holds must never change. A file that is written to and asked
+for its value in turn does no more work than a BytesIO.
 """
 
 import io

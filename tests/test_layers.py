@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 # The layers from the top down. Files of one layer do not include each other. From
-# `store` on, no file includes Python.h.
+# `views` on, no file includes Python.h.
 LAYERS = [
     {"growbuf"},
     {"io", "array"},

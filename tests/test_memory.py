@@ -1,4 +1,4 @@
-"""Resident memory of buffers and of the pool, copies and the GIL, and prefault."""
+"""Test resident memory of buffers and the pool, GIL release in copies, and prefault."""
 
 import gc
 import itertools

@@ -67,7 +67,7 @@ class Given:
             return data
         if kind == 2:
             return data[:length] if self.random.random() < 0.5 else data[-length:]
-        if kind == 3:  # one value and another: data of few values almost has it
+        if kind == 3:  # likely to be almost in data of few values
             return self.bytes(1) * length + self.bytes(1)
         start = self.random.randint(0, max(0, len(data) - length))
         return data[start : start + length]

@@ -158,7 +158,8 @@ CALLS = {
     "upper": [],
     "zfill": [80_000],
 }
-# Attributes of the type or of object, and what other calls cover; CHANGES has __init__.
+# Not in CALLS: attributes of the type or of object, and those that other calls cover.
+# CHANGES has __init__.
 UNTOUCHED = {
     *("__class__", "__doc__", "__module__", "__new__", "__hash__", "__subclasshook__"),
     *("__init__", "__init_subclass__", "fromhex", "maketrans", "capacity"),

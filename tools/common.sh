@@ -43,9 +43,9 @@ copy_sources() {
         --exclude='*.so' --exclude='__pycache__' . | tar --extract --directory "$1"
 }
 
-# The C files that each C test is linked with: those without Python.h, except methods.c,
-# split.c, find.c and copy.c, which test_methods.c includes, and pages_windows.c. Then
-# the flags that the C tests are compiled with.
+# The C files that each C test is linked with: those without Python.h. Not here are
+# pages_windows.c, and methods.c, split.c, find.c and copy.c, which test_methods.c
+# includes. Then the flags that the C tests are compiled with.
 C_LAYERS="src/growth.c src/pages.c src/pages_linux.c src/pages_posix.c src/prefault.c
     src/entries.c src/pool.c src/moves.c src/spans.c src/store_memory.c src/store.c \
     src/views.c"

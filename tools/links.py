@@ -78,7 +78,7 @@ def broken_in_checkout():
 
 
 def not_found_by_search():
-    """Yield a line for each word of SEARCHES that a title should have and has not."""
+    """Yield a line for each word of SEARCHES that the title of a named page lacks."""
     text = (SITE / "searchindex.js").read_text()
     index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
     for word, wanted in SEARCHES.items():

@@ -2,12 +2,12 @@
 
     python tools/matrix.py [NAME ...]     run all entries, or only those named
 
-An entry is one run of tests: with another Python, allocator or rung, built as for other
-systems, under wine, or of other packages. Each row of the table is an entry: passed,
-FAILED, or not run with the reason. As many entries run at once as there are processors.
-The entry `default` runs the whole suite. The others run only the tests whose result may
-differ there. The output of an entry is in build/matrix/NAME.log. It is also printed if
-the entry fails, and for `default`.
+An entry is one run of tests. Entries differ in the Python, the allocator, the rung or
+the system for which growbuf is built, or they run the tests of other packages. Each row
+of the table is an entry: passed, FAILED, or not run with the reason. As many entries
+run at once as there are processors. The entry `default` runs the whole suite. The
+others run only the tests whose result may differ there. The output of an entry is in
+build/matrix/NAME.log. It is also printed if the entry fails, and for `default`.
 """
 
 import json
@@ -33,9 +33,9 @@ SID_PYTHONS = ["3.15-dbg", "3.15", "3.14"]
 RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]  # best first
 ALLOCATORS = ["jemalloc", "mimalloc"]
 
-# Tests that only the default Python runs. Most have the same result on every Python:
-# those in memory look at pages. Those in swap take long. Those in limits and faults force
-# each rung themselves.
+# Tests that only the default Python runs. Most have the same result on every Python,
+# such as test_memory.py, which examines pages. test_swap.py takes long. test_limits.py
+# and test_faults.py force each rung themselves.
 ON_DEFAULT_ONLY = [
     *(
         "bench",
@@ -81,8 +81,8 @@ class Entry:
 
 SLOWEST = "--durations=10"
 EVERYTHING = f"{SLOWEST} --ignore=tests/test_rungs.py"  # the rungs are entries here
-# The model tests take the same steps in each entry if CI is set. All of them run with the
-# default Python, so the other entries take fewer.
+# The model tests take the same steps in each entry if CI is set. The default Python
+# runs all of these steps, so the other entries run fewer.
 FEW = "GROWBUF_FEW_EXAMPLES=1"
 QUICKLY = f"-q -p no:cacheprovider -m 'not slow' {SLOWEST}"
 
@@ -185,7 +185,7 @@ def entries(probed):
 
 
 def last_line(path):
-    """Return the last line that counts tests, or simply the last line."""
+    """Return the last line that counts tests; if there is none, the last line."""
     lines = path.read_text(errors="replace").strip().splitlines() or [""]
     counts = [line for line in lines if re.search(r"\d (passed|failed)", line)]
     return (counts or lines)[-1].strip("= ")

@@ -1,1 +1,1 @@
-"""The commands of ``python -m growbuf``. ``import growbuf`` does not import it."""
+"""The commands of ``python -m growbuf``. ``import growbuf`` does not import them."""

@@ -38,8 +38,9 @@ class Builder(NamedTuple):
 
     `add` adds a piece. `finish` returns all pieces as one object. These are optional:
     `append` adds a single item. `window` is an object from whose front `del` can remove
-    items, and one byte has `items_per_byte` of them. `keeps` says that the library
-    keeps a reference to each piece until the end, so each piece must be a new object.
+    items. One byte of data is `items_per_byte` of these items. `keeps` says that the
+    library keeps a reference to each piece until the end, so each piece must be a new
+    object.
     """
 
     add: Callable[[Any], Any]
@@ -368,8 +369,8 @@ class Case(NamedTuple):
 
     `run(begin, argument)` is timed. Before it, the context manager
     `make_argument(nbytes)` makes the argument, such as a file; by default it is
-    `nbytes` itself. The length of the result is the size that the user asks for times
-    `share`.
+    `nbytes` itself. The length of the result is `share` times the size that the user
+    asks for.
     """
 
     doc: str

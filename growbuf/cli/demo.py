@@ -102,7 +102,7 @@ def print_encoded(out: Console, text: str) -> None:
 
 
 def length_of(file: str) -> int | None:
-    """Return the length of a regular file, else None: open_stream() refuses others."""
+    """Return the length of a regular file, or None for what open_stream() refuses."""
     return os.path.getsize(file) if os.path.isfile(file) else None
 
 

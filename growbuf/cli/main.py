@@ -1,8 +1,9 @@
 """The command line: parse the arguments, run the command, return its exit code.
 
-Every error is one line on stderr. Exit codes: 0 success, 1 a buffer has a wrong digest,
-2 bad arguments or input, 130 interrupted, 141 the program that reads our output has
-closed the pipe (128 + SIGPIPE, as a shell reports it).
+Every error is one line on stderr. If the arguments are wrong, argparse also prints the
+usage before that line. Exit codes: 0 success, 1 a buffer has a wrong digest, 2 bad
+arguments or input, 130 interrupted, 141 the program that reads our output has closed
+the pipe (128 + SIGPIPE, as a shell reports it).
 """
 
 import argparse
@@ -236,5 +237,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def discard_stdout() -> None:
-    """Make stdout /dev/null: writing the buffered rest at exit would fail again."""
+    """Redirect stdout to /dev/null, so that the flush at exit does not fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -194,7 +194,11 @@ def seconds(job: Callable, *args: Any, warm: int = 0) -> float:
 
 
 def figures(job: Callable[[], Any]) -> dict[str, float]:
-    """Call `job` once. Return its time, and the memory that the process gained."""
+    """Call `job` once. Return its time, and what the process gained meanwhile.
+
+    That is page faults, mappings, memory at the peak, and memory after the result was
+    dropped.
+    """
     held, faults, maps = memory_nbytes("VmRSS"), count_minor_faults(), count_mappings()
     start = perf_counter_ns()
     result = job()

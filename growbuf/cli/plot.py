@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from growbuf.cli.measure import grouped
 
 GRAY, OURS, THEIRS = "#7d8590", "#2f81f7", "#d4761c"
-WIDTH_INCHES = 4.8  # a screen of 400 pixels shows the text with more than 10
+WIDTH_INCHES = 4.8  # so text is over 10 pixels high on a screen 400 pixels wide
 POINTS_PER_INCH, LINE_POINTS = 72, 13
 
 STYLE = {

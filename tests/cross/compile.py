@@ -1,7 +1,7 @@
 """Compile all of src/ for systems that are not at hand, with zig's compiler and libcs.
 
-The headers of the Python that runs this serve for every 64-bit system; on Windows with
-a pyconfig.h of our own. A warning is an error. Nothing is linked with Python.
+For every system it uses the headers of the Python that runs this script, and for
+Windows a pyconfig.h of our own. A warning is an error. Nothing is linked with Python.
 """
 
 import shutil
@@ -28,7 +28,7 @@ TARGETS = [
 
 
 def headers_of(target: str, folder: Path) -> Path:
-    """Return where Python.h is; it looks for pyconfig.h beside it first of all."""
+    """Return the folder of Python.h and of the pyconfig.h that Python.h includes."""
     own = Path(sysconfig.get_path("include"))
     if "windows" not in target:
         return own

@@ -25,8 +25,9 @@ SUITES = [
     *("array", "io", "io_base", "io_bytes"),
 ]
 STEP_SECONDS = 3600
-# A thousand buffers that grow in turn, each time in another order. Most of what they
-# reserve is never touched: each page that is costs the host of user-mode Linux a mapping.
+# A thousand buffers that grow in turn, each time in another order. They never touch
+# most of the memory that they reserve, because on user-mode Linux each touched page
+# costs the host a mapping.
 THOUSAND = """
 import random, growbuf
 from growbuf._growbuf import check
@@ -113,14 +114,14 @@ def run_suite(name, rung):
 
 
 def run_models(minutes):
-    """The first round of such a seed is by the best rung."""
+    """Repeat the model tests from a random seed, the first round on the best rung."""
     seed = len(soak.RUNGS) * random.randrange(250_000)
     code, text = run([sys.executable, "tests/soak.py", minutes, seed])
     return not code, f"{text.count('SEED=')} rounds from {seed}", tail(text)
 
 
 class Steps:
-    """Runs those whose names match the pattern, and prints a line for each."""
+    """Runs the steps whose names match the pattern, and prints a line for each."""
 
     def __init__(self, pattern):
         self.pattern = pattern

@@ -1,4 +1,4 @@
-"""GrowBuffer, as code that is checked for types uses it. Never run."""
+"""Uses of GrowBuffer, for type checkers. Never run."""
 
 import socket
 from collections.abc import MutableSequence
@@ -59,14 +59,15 @@ def has_methods_of_its_own(buffer: GrowBuffer, source: socket.socket) -> None:
     assert_type(buffer.freeze(), growbuf.FrozenBytes)
     assert_type(buffer.freeze(10), growbuf.FrozenBytes)
     hash(buffer.freeze().upper())
-    # Python's own have these since 3.14 and 3.15, GrowBuffer everywhere.
+    # bytearray has resize() since 3.14 and take_bytes() since 3.15. GrowBuffer has both
+    # on every Python.
     assert_type(buffer.resize(10), None)
     assert_type(buffer.take_bytes(2), bytes)
     buffer.capacity = 1  # type: ignore[misc]
 
 
 class Log(GrowBuffer):
-    """May be subclassed; what grows in place stays what it is."""
+    """May be subclassed; in-place operators return the subclass."""
 
     def line(self, text: str) -> None:
         self.extend(text.encode() + b"\n")
