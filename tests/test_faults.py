@@ -30,7 +30,7 @@ MOVING = [rung for rung in RUNGS if rung != "heap"]
 UNSOUND = {kind: [] for kind in KINDS}
 if sysconfig.get_config_var("Py_GIL_DISABLED") and sys.version_info < (3, 14):
     # If the allocation of a generator fails, other generators break; deepcopy uses one.
-    UNSOUND["buffers"] += ["copy: deep"]
+    UNSOUND["buffers"] += ["__deepcopy__"]
 if hasattr(sys, "gettotalrefcount"):
     # A debug build aborts if a method of ndarray fails without an exception set, or
     # succeeds with one set: dtype.__reduce__, and indexing by an array.

@@ -321,7 +321,11 @@ def test_append_under_view_error_recommends_limit():
 @pytest.mark.parametrize(
     ("variable", "value", "tells"),
     [
-        ("GROWBUF_STRATEGY", "fast", "set it to retain, dontunmap, maymove, copy or heap"),
+        (
+            "GROWBUF_STRATEGY",
+            "fast",
+            "set it to retain, dontunmap, maymove, copy or heap",
+        ),
         ("GROWBUF_POOL_LIMIT", "1G", "not a number of bytes"),
     ],
 )
