@@ -39,8 +39,9 @@ edit_append_self(BufferObject *self)
     return 0;
 }
 
-/* Replace `removed` bytes at offset `at` by `nbytes` from `bytes`. If these are bytes of
- * the buffer itself, an export of it refuses every change of its length. */
+/* Replace `removed` bytes at offset `at` by `nbytes` from `bytes`. If these are bytes
+ * of the buffer itself, the caller has an export of it: then buffer_splice() fails if
+ * it would move any of them. */
 static int
 edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
              size_t nbytes)
@@ -94,8 +95,8 @@ growbuffer_append(PyObject *op, PyObject *item)
 
 /* Append the bytes of an object that has the buffer protocol. Its __buffer__ may itself
  * append to the buffer. If `at_old_end` is true, the bytes are then inserted where the
- * end was before. `refusal` is the message for an object without the protocol, with a
- * %s for its type and one for the buffer's. */
+ * end was before. `refusal` is the message for an object without the protocol. Its
+ * first %s is the type of the object, and its second, if any, that of the buffer. */
 static int
 extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *refusal)
 {

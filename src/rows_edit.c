@@ -28,8 +28,9 @@ find_row(RowsObject *self, Py_ssize_t index)
     return row;
 }
 
-/* Drop the kept view, and return the row number of an index. Dropping a view may run
- * code that changes the length, so the number is computed again afterwards. */
+/* Drop the kept view, a cached ndarray of all rows (rows.h), and return the row number
+ * of an index. Dropping a view may run code that changes the length, so the number is
+ * computed again afterwards. */
 static Py_ssize_t
 find_row_to_remove(RowsObject *self, Py_ssize_t index)
 {

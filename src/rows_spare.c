@@ -23,8 +23,8 @@ rows_spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
 }
 
 /* Append rows of the spare. If a stable array then has more rows than maxlen, remove
- * the first ones. In another array the spare prevents that until it is released. Under
- * the lock. */
+ * the first ones. If the array is not stable, the spare prevents that until it is
+ * released. Under the lock. */
 static int
 commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
 {
@@ -35,8 +35,7 @@ commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)
     size_t length = buffer_length(buffer);
     assert(nbytes % self->layout->row_nbytes == 0);
     struct spare_mark mark = spare_mark(buffer, nbytes);
-    if (rows_check_whole(self) < 0 ||
-        spare_commit_locked(buffer, nbytes, view) < 0) {
+    if (rows_check_whole(self) < 0 || spare_commit_locked(buffer, nbytes, view) < 0) {
         return -1;
     }
     assert(buffer_length(buffer) == length + nbytes);
