@@ -108,8 +108,8 @@ buffer_uncommit(BufferObject *self, size_t nbytes)
 int buffer_splice_any(BufferObject *self, size_t at, size_t removed, size_t inserted);
 
 /* Remove bytes at either end, which is the most common removal, if there are no exports
- * and the store keeps its memory. No span changes, so tracemalloc is not told. Otherwise
- * return false and do nothing. */
+ * and the store keeps its memory. No span changes, so tracemalloc is not told.
+ * Otherwise return false and do nothing. */
 static inline bool
 buffer_cut(BufferObject *self, size_t at, size_t removed)
 {

@@ -92,9 +92,9 @@ buffer_init(BufferObject *self)
     self->extra = NULL;
     self->base.ob_exports = 1;
 #if PY_VERSION_HEX >= 0x030F0000
-    /* Since 3.15 a bytearray keeps its bytes in a bytes object. Ours is always the empty
-     * one, which is immortal. It is not NULL, because bytearray.__init__ would then
-     * reset the exports and so the pin. */
+    /* Since 3.15 a bytearray keeps its bytes in a bytes object. Ours is always the
+     * empty one, which is immortal. It is not NULL, because bytearray.__init__ would
+     * then reset the exports and so the pin. */
     self->base.ob_bytes_object = Py_GetConstantBorrowed(Py_CONSTANT_EMPTY_BYTES);
 #endif
     store_init(&self->store);
@@ -169,8 +169,8 @@ buffer_drop_dead(const PyTypeObject *type)
     }
 }
 
-/* Return an initialized object. Its store is empty or has a heap block, which the caller
- * uses again or frees; it is not published. pre: `type` is GrowBuffer itself. */
+/* Return an initialized object. Its store is not published; it is empty or has a heap
+ * block, which the caller uses again or frees. pre: `type` is GrowBuffer itself. */
 static inline BufferObject *
 buffer_allocate(PyTypeObject *type)
 {

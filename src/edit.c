@@ -39,8 +39,9 @@ edit_append_self(BufferObject *self)
     return 0;
 }
 
-/* Replace `removed` bytes at offset `at` by `nbytes` from `bytes`. If these are bytes of
- * the buffer itself, an export of it refuses every change of its length. */
+/* Replace `removed` bytes at offset `at` by `nbytes` from `bytes`. If these are bytes
+ * of the buffer itself, the caller has an export of it: then buffer_splice() fails if
+ * it would move any of them. */
 static int
 edit_replace(BufferObject *self, size_t at, size_t removed, const char *bytes,
              size_t nbytes)
@@ -65,8 +66,8 @@ PyDoc_STRVAR(append_doc,
 "append($self, item, /)\n--\n\n"
 "Append one byte, the int `item` in range(256).\n\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
-"exported and there is no limit. Costs amortized O(1): no byte that is already there\n"
-"is copied once the buffer is in pages.\n\n"
+"exported and there is no limit. Costs amortized O(1): when a buffer of more than 2\n"
+"MiB grows, its pages move, and its bytes are not copied.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spa')\n"
 ">>> buf.append(109)\n"
@@ -94,8 +95,8 @@ growbuffer_append(PyObject *op, PyObject *item)
 
 /* Append the bytes of an object that has the buffer protocol. Its __buffer__ may itself
  * append to the buffer. If `at_old_end` is true, the bytes are then inserted where the
- * end was before. `refusal` is the message for an object without the protocol, with a
- * %s for its type and one for the buffer's. */
+ * end was before. `refusal` is the message for an object without the protocol. Its
+ * first %s is the type of the object, and its second, if any, that of the buffer. */
 static int
 extend_from_buffer(PyObject *op, PyObject *other, bool at_old_end, const char *refusal)
 {
@@ -158,8 +159,8 @@ PyDoc_STRVAR(extend_doc,
 "iterable_of_ints: a bytes-like object, or an iterable of ints in range(256).\n\n"
 "If the iterable raises or memory runs out, the buffer is unchanged.\n"
 "Raise ValueError for an int out of the range, BufferError while the bytes are\n"
-"exported and there is no limit. The new bytes are copied once; those already there\n"
-"are not copied once the buffer is in pages.\n\n"
+"exported and there is no limit. The new bytes are copied once. When a\n"
+"buffer of more than 2 MiB grows, its pages move, and its bytes are not copied.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam')\n"
 ">>> buf.extend(b' and')\n"

@@ -45,8 +45,8 @@ size_t find_count_part(struct piece bytes, struct piece part, size_t max);
 
 /* Return the offset of the first or the last occurrence of `part`, or FIND_NONE. An
  * empty part occurs before each byte and after the last. The time is linear in the
- * number of bytes for all contents. The search for a part saves many registers, so that
- * for one byte another function is called. */
+ * number of bytes for all contents. One byte is searched for by another function:
+ * entering the search for a part costs more, because it saves many registers. */
 static inline size_t
 find_first(struct piece bytes, struct piece part)
 {

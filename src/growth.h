@@ -34,8 +34,8 @@
 /* A store returns from a span to the heap when it shrinks below this many bytes. This
  * is far below GROWTH_SPAN_MIN, so that a store that grows and shrinks a little is not
  * copied each time. A store that had a span takes one again when it needs this many
- * bytes, if the pool has one with dirty pages. So bytes that come and go in small steps
- * are not copied from one heap block to the next. */
+ * bytes, if the pool has one with dirty pages. So if it shrinks and grows again in
+ * small steps, its bytes are not copied from one heap block to the next. */
 #define GROWTH_HEAP_AGAIN ((size_t)8 << 10)
 
 /* The span of a store of this many bytes or more can become that of a bytes object.
@@ -56,8 +56,8 @@
  * less. */
 #define GROWTH_FRESH_ZEROS_MIN ((size_t)32 << 20)
 
-/* A file (GrowIO) that is written to stores fewer bytes than this in a bytes object, and
- * from this length on in a buffer. Most files stay shorter. For them a heap block costs
+/* A file (GrowIO) that is written to stores fewer bytes than this in a bytes object,
+ * and from this length on in a buffer. Most stay shorter. For them a heap block costs
  * less than a span, because it takes no system call and fewer pages. The value is below
  * 128 KiB: from that size on, glibc maps each heap block separately. */
 #define GROWTH_BUFFER_MIN ((size_t)120 << 10)

@@ -13,12 +13,12 @@
  *           only the file refers to the object by then.
  *
  *           If the bytes are in a buffer, a read of all bytes turns the buffer's memory
- *           into a FrozenBytes (frozen.h), if io_get_all_locked() can do that. The next
- *           write turns it into a buffer again, or copies the bytes if other code
- *           refers to the FrozenBytes.
- *   buffer  a GrowBuffer. The file gets one when a write makes it GROWTH_BUFFER_MIN bytes
- *           long or longer, or when the caller passes one or asks for it. If an export
- *           forbids a change of the length, the buffer itself raises BufferError.
+ *           into a FrozenBytes. The next write turns it into a buffer again, or copies
+ *           the bytes if other code refers to the FrozenBytes.
+ *   buffer  a GrowBuffer. The file gets one when a write makes it GROWTH_BUFFER_MIN
+ *           bytes long or longer, or when the caller passes one or asks for it. If an
+ *           export forbids a change of the length, the buffer itself raises
+ *           BufferError.
  *
  * The fields of the base struct have the values of a closed file. So if other code
  * calls a method of io.BytesIO itself on a GrowIO, that method raises an exception.
@@ -168,11 +168,10 @@ io_available(const IOObject *self, Py_ssize_t max)
 
 /* Return all bytes of the file as a bytes object. That is the file's own object, which
  * becomes shared. If the bytes are in a buffer, its memory first becomes a FrozenBytes.
- * In these cases that is not possible, and the result is a copy:
- *   - Other code refers to the buffer, or has a view of it, or can still commit() what
- *     its spare() returned.
- *   - The buffer has a limit, is of a subclass, is shorter than GROWTH_SHARE_MIN, or is
- *     not in a span.
+ * The bytes are copied instead in these cases:
+ *   - Other code refers to the buffer, has a view of it, or may commit a spare.
+ *   - The buffer has a limit, is of a subclass, or is not in a span.
+ *   - It is shorter than GROWTH_SHARE_MIN.
  *   - The build is free-threaded.
  * pre: the file has 2 bytes or more. */
 PyObject *io_get_all_locked(IOObject *self);

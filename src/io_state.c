@@ -37,8 +37,8 @@ io_new_limited(PyTypeObject *type, struct piece piece, PyObject *limit)
 
 /* Make the content of a file from the bytes of `source`. NULL stands for no bytes.
  *   without a limit  A bytes object or a FrozenBytes is shared with the caller. The
- *                    bytes of other objects are copied: fewer than GROWTH_BUFFER_MIN to a
- *                    bytes object, others to a buffer.
+ *                    bytes of other objects are copied: fewer than
+ *                    GROWTH_BUFFER_MIN to a bytes object, others to a buffer.
  *   with a limit     The bytes of every object are copied to a buffer. */
 static int
 io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,

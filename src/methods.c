@@ -161,7 +161,7 @@ methods_translate(char *to, struct piece from, const char *table)
 }
 
 /* Bytes are handled in blocks of 8. All bytes of a block are written first, because
- * usually none is deleted. Otherwise those that are kept are then moved together. */
+ * usually none is deleted. If some are, the others are then moved together. */
 size_t
 methods_translate_kept(char *to, struct piece from, const char *table,
                        const struct methods_set *deleted)
@@ -329,8 +329,8 @@ write_hex_steps(char *restrict to, const char *restrict from, size_t nbytes)
 }
 
 /* If the length is not a multiple of HEX_STEP, the last step writes some digits again.
- * There is one call for all steps: if one had a constant length, gcc 12 would unroll
- * the loop and not vectorize it. */
+ * write_hex_steps() is called at one place, with a variable length. If a call had a
+ * constant length, gcc 12 would unroll the loop and not vectorize it. */
 void
 methods_hex(char *to, struct piece from)
 {

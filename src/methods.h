@@ -1,8 +1,9 @@
 /* methods: the methods of bytearray, as functions on bytes.
  *
- * Letters and digits are those of ASCII, as in bytearray. No function allocates memory. One
- * that writes a result to `to` needs space for all of it there, and `to` must not
- * overlap the source. The result is as long as the source, unless its comment says otherwise.
+ * Letters and digits are those of ASCII, as in bytearray. No function allocates memory.
+ * One that writes a result to `to` needs space for all of it there, and `to` must not
+ * overlap the source. The result is as long as the source, unless its comment says
+ * otherwise.
  * methods_replaced_nbytes() and methods_expanded_nbytes() return the length of the
  * result of the function that follows them.
  */
@@ -61,8 +62,8 @@ size_t methods_replaced_nbytes(struct piece from, struct piece old, struct piece
 void methods_replace(char *to, size_t nbytes, struct piece from, struct piece old,
                      struct piece new, size_t count);
 
-/* Replace each tab by blanks up to the next column that is a multiple of `tabsize`; by
- * none if that is 0. Column 0 follows each "\n" and "\r". */
+/* Replace each tab by blanks up to the next column that is a multiple of `tabsize`. If
+ * `tabsize` is 0, remove the tabs. Column 0 follows each "\n" and "\r". */
 size_t methods_expanded_nbytes(struct piece from, size_t tabsize);
 void methods_expand_tabs(char *to, struct piece from, size_t tabsize);
 

@@ -73,8 +73,9 @@ suits_better(const struct span *one, const struct span *other, size_t needed)
     return one->dirty_end > other->dirty_end;
 }
 
-/* Return the newest small span. Return NULL if there is none, if it has fewer than
- * `min_dirty` dirty bytes, or if `length` is more than the length of a small span. */
+/* Return the newest small span: one of 2 MiB in small pages that was never cut
+ * (entries.h). Return NULL if there is none, if it has fewer than `min_dirty` dirty
+ * bytes, or if `length` is more than 2 MiB. */
 static const struct span *
 find_small(size_t min_dirty, size_t length)
 {

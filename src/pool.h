@@ -36,14 +36,13 @@ void pool_init(enum pages_rung highest, void (*configure_once)(void));
  * keeps no more than that. */
 void pool_set_limit(size_t nbytes);
 
-/* Take a dirty span of at least `needed` bytes. Return false if there is none that may
- * be taken:
- *   - If bytes after the first `length` are dirty, the span is cut there and the rest
- *     stays in the pool.
- *   - If mappings cannot be cut, the whole span is taken, but none of more than 4 times
- *     `length` bytes.
- *   - If `needed` is less than GROWTH_HUGE_PART_MIN, no span is taken that is in huge
- *     pages or longer than 2 MiB. */
+/* Take a dirty span of at least `needed` bytes. If bytes after the first `length` are
+ * dirty, the span is cut there and the rest stays in the pool. If mappings cannot be
+ * cut, the whole span is taken. Return false if the pool has no such span. Two kinds of
+ * spans are never taken:
+ *   - spans of more than 4 times `length` bytes, if mappings cannot be cut;
+ *   - spans in huge pages or longer than 2 MiB, if `needed` is less than
+ *     GROWTH_HUGE_PART_MIN. */
 bool pool_take(size_t needed, size_t length, struct span *span);
 
 /* As pool_take(), but take only a span whose first `needed` bytes are all dirty. */

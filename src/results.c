@@ -149,8 +149,8 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
 
 /* ----------------------------------------------------------------- shorter results */
 
-/* Return a new buffer without the bytes at the given ends that are in the argument, or
- * that are white space if it is None or missing. */
+/* Return a new buffer without the bytes that strip() removes at the given ends: those
+ * that occur in the argument, or white space if it is None or missing. */
 static PyObject *
 new_stripped(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
              enum methods_sides sides, enum base_method method)

@@ -28,8 +28,9 @@ find_row(RowsObject *self, Py_ssize_t index)
     return row;
 }
 
-/* Drop the kept view, and return the row number of an index. Dropping a view may run
- * code that changes the length, so the number is computed again afterwards. */
+/* Drop the kept view, a cached ndarray of all rows (rows.h), and return the row number
+ * of an index. Dropping a view may run code that changes the length, so the number is
+ * computed again afterwards. */
 static Py_ssize_t
 find_row_to_remove(RowsObject *self, Py_ssize_t index)
 {
@@ -55,6 +56,18 @@ convert_index(PyObject *number, PyObject *overflow, Py_ssize_t *index)
 
 /* ------------------------------------------------------------------------- insert */
 
+/* Raise IndexError if `nbytes` more bytes would exceed maxlen. */
+static int
+check_maxlen(const RowsObject *self, size_t nbytes)
+{
+    if (buffer_length(self->buffer) + nbytes <= self->max_nbytes) {
+        return 0;
+    }
+    PyErr_Format(PyExc_IndexError, "cannot insert a row: the array has maxlen=%zu",
+                 self->max_nbytes / self->layout->row_nbytes);
+    return -1;
+}
+
 /* Insert bytes that are rows. Under the lock. */
 static int
 insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbytes)
@@ -62,9 +75,7 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbyte
     size_t row_nbytes = self->layout->row_nbytes;
     Py_ssize_t end = PY_SSIZE_T_MAX, row = index;
     assert(row_nbytes > 0 && nbytes % row_nbytes == 0);
-    if (buffer_length(self->buffer) + nbytes > self->max_nbytes) {
-        PyErr_Format(PyExc_IndexError, "cannot insert a row: the array has maxlen=%zu",
-                     self->max_nbytes / row_nbytes);
+    if (check_maxlen(self, nbytes) < 0) {
         return -1;
     }
     if (nbytes == 0) {
@@ -74,8 +85,8 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbyte
         return rows_append_bytes(self, bytes, nbytes) < 0 ? -1 : 0;
     }
     if (rows_check_whole(self) < 0 || rows_drop_views(self, false) < 0 ||
-        rows_check_growable(self, nbytes) < 0) {
-        return -1;
+        rows_check_growable(self, nbytes) < 0 || check_maxlen(self, nbytes) < 0) {
+        return -1; /* dropping a view may have run code that appended rows */
     }
     (void)clip(self, &index, &end);
     size_t at = (size_t)index * row_nbytes;

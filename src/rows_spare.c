@@ -23,7 +23,7 @@ rows_spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
 }
 
 /* Append rows of the spare. If a stable array then has more rows than maxlen, remove
- * the first ones. In an array that is not stable, the spare prevents that until it is
+ * the first ones. If the array is not stable, the spare prevents that until it is
  * released. Under the lock. */
 static int
 commit_rows(RowsObject *self, size_t nbytes, const PyObject *view)

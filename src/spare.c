@@ -315,7 +315,8 @@ spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
 
 /* ------------------------------------------------------------------- committing */
 
-/* End committing: from now on this thread may release the view. */
+/* After a commit: nothing more of the spare can be committed, and this thread may
+ * release the view. */
 static void
 spare_close(SpareObject *spare)
 {

@@ -1,7 +1,7 @@
 /* split: splitting bytes at a separator, at white space, or into lines.
  *
- * The functions add pieces of the source to a list. They return 0, or ENOMEM if there is
- * no memory for the list. In both cases the caller calls split_list_free().
+ * The functions add pieces of the source to a list. They return 0, or ENOMEM if there
+ * is no memory for the list. In both cases the caller calls split_list_free().
  */
 #ifndef GROWBUF_SPLIT_H
 #define GROWBUF_SPLIT_H

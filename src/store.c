@@ -22,7 +22,8 @@ use_of(const struct store *store, size_t nbytes)
 /* Before the memory grows, the bytes in use are moved to its start in two cases:
  *   - The headroom is at least as long. So no more bytes are moved than were deleted
  *     from the front before.
- *   - They are few (SLIDE_SHORT), and moving them makes enough tailroom.
+ *   - They are few: at most SLIDE_SHORT, and at most 8 times the headroom. Moving them
+ *     also makes enough tailroom.
  * They are also moved if the memory cannot grow and moving them makes enough tailroom.
  * A limited store must not move when it grows, so it moves its bytes when it
  * shrinks. */

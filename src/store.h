@@ -87,7 +87,8 @@ store_may_take(const struct store *store, size_t nbytes)
            (nbytes >= STORE_TAKE_MIN && store_kind(store) >= STORE_SPAN);
 }
 
-/* Move the first `nbytes` bytes to `taken`, an empty store. Their pages move, and at
+/* Move the first `nbytes` bytes to `taken`, an empty store. If these are all bytes of a
+ * store without a limit, `taken` gets its memory. Otherwise their pages move, and at
  * most 2 MiB are copied for that. If the remaining bytes are fewer than the headroom,
  * they move to the start of the memory. ENOTSUP if the pages cannot be moved
  * (spans_extract), or if copying costs less. */

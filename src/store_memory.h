@@ -7,9 +7,10 @@
  * In a span the first GROWTH_FRONT bytes are always headroom, so that another object
  * can take the span over (frozen.c).
  *
- * The bytes before `dirty_end` may be written at once. `dirty_end` increases in steps,
- * so that the memory of a span depends on the bytes in use and not on its length. A NUL
- * follows the last byte in use. A store without bytes may have no memory (STORE_EMPTY).
+ * The bytes before `dirty_end` may be written without further preparation. `dirty_end`
+ * increases in steps, so that the memory of a span depends on the bytes in use and not
+ * on its length. A NUL follows the last byte in use. A store without bytes may have no
+ * memory (STORE_EMPTY).
  *
  * A function that returns int returns 0, or an errno value; after an error the bytes in
  * use are unchanged. Functions that make a store smaller cannot fail. A function that
@@ -211,8 +212,8 @@ store_drop(struct store *store)
     }
 }
 
-/* Return the size of the largest heap block that is used again for `nbytes` bytes. Then
- * little more than half of it is unused. */
+/* Return the size of the largest heap block that is used again for `nbytes` bytes. At
+ * most nbytes + 64 bytes of such a block are unused. */
 static inline size_t
 store_max_reused(size_t nbytes)
 {
@@ -221,7 +222,7 @@ store_max_reused(size_t nbytes)
 
 /* Replace the content of a store by `nbytes` bytes of unspecified value. Its heap block
  * is used again if that is large enough and not larger than store_max_reused().
- * `prefault` becomes the setting of the store, unless it has no memory and gets none.
+ * `prefault` becomes the setting of the store.
  * pre: the store is empty or has a heap block, and nbytes < STORE_SMALL. */
 static inline int
 store_begin(struct store *store, size_t nbytes, bool prefault)

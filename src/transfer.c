@@ -7,8 +7,8 @@
 #include "growth.h"
 #include "state.h"
 
-/* Return a new buffer of the GrowBuffer type of `self`, for transfer_take_first(). It
- * has a copy of the first `nbytes` bytes if `copies` is true, and otherwise no bytes. */
+/* Return a new GrowBuffer, for transfer_take_first(). If `copies` is true, it has a
+ * copy of the first `nbytes` bytes, and otherwise no bytes. */
 static BufferObject *
 new_taken(BufferObject *self, size_t nbytes, bool copies)
 {

@@ -14,7 +14,8 @@ oldest_position(const struct views *views)
                                      : views->position;
 }
 
-/* Return the oldest position that a view saw since the store was moved. */
+/* Return the position of the oldest start that a view sees in the present reservation.
+ * If no view of an earlier start sees that, return the position of the start. */
 static size_t
 oldest_since_move(const struct views *views)
 {
@@ -184,9 +185,10 @@ count_seen(const struct views *views, const struct store *store, size_t nbytes)
     return seen > SIZE_MAX / 2 ? 0 : seen < rest ? seen : rest;
 }
 
-/* Copy the bytes of `store` after the first `nbytes` to `to`. No view sees those after
- * the first `seen` of them: copy these from the last piece to the first, and give the
- * memory of each piece back before the next is copied.
+/* Copy the bytes of `store` after the first `nbytes` to `to`. A view may see the first
+ * `seen` of them, or all if `sees_tail` is true: these keep their memory. Copy the
+ * others in pieces, from the last to the first, and give the memory of each piece back
+ * before the next is copied.
  *
  *   |<--nbytes-->|<--seen-->|         |   piece   |   (given back)   |
  */

@@ -1,15 +1,15 @@
 /* views: removing bytes from the front of a limited store while views of it exist.
  *
- * Removing bytes from the front moves nothing: the start of the store advances. A view
- * sees bytes from the start that the store had when the view was made. While views
- * exist, the removed bytes that they see are not overwritten. The memory before the
- * oldest start that a view still sees can be given back.
+ * Removing bytes from the front moves nothing: the start of the store advances. The
+ * first byte that a view sees is the one at which the store began when the view was
+ * made. While views exist, the removed bytes that they see are not overwritten. The
+ * memory before the oldest start that a view still sees can be given back.
  *
  *   memory.address      oldest          start       start + length       dirty_end
  *   |<-- given back -->|<--- held --->|<--- in use --->|NUL  tailroom   |
  *                      |<-------------- at most the limit ------------->|
  *
- * The invariant, which views_check() checks:
+ * The invariant (views_check() checks most of it):
  *   - A *front* is an earlier start of the store, with the number of views that were
  *     made at it and still exist. Its position is the number of bytes that had been
  *     removed by then. Positions increase from front to front. `nearlier` is the number
@@ -21,8 +21,9 @@
  *   - headroom + limit < memory.length: there is address space to grow to the limit. If
  *     removing bytes would break this, the store moves: it takes another reservation,
  *     and copies the bytes in use there. The old reservation is kept for the views that
- *     were made before the move. They see no byte of the new one. Bytes that are
- *     removed from that are given back at once, except those that a later view sees.
+ *     were made before the move. They see no byte of the new one. So when bytes of the
+ *     new reservation are removed, their memory is given back without waiting for those
+ *     views: only views made after the move prevent it.
  *   - No view sees a byte at or after position `seen_end`, except the view of a spare.
  *     While the store moves, the memory of such bytes is given back piece by piece as
  *     they are copied. So of the bytes in use, only those that a view sees take memory
@@ -44,8 +45,9 @@ struct views_front {
     size_t count;
 };
 
-/* All fields are zero if no view exists, or no byte was removed since the oldest view
- * was made; only `freed` and `seen_end` may then have another value. */
+/* While `fronts` is NULL, all fields are zero, except that `freed` and `seen_end` may
+ * have other values. `fronts` is allocated when bytes are removed while a view exists.
+ * It becomes NULL again when no view is left. */
 struct views {
     struct views_front *fronts; /* NULL: none. Those in use are [first, end) */
     size_t first, end, allocated;
@@ -62,7 +64,8 @@ struct views {
     size_t moved;     /* the position of the start just after the move */
 };
 
-/* Return the position of the start, for a new view of the bytes in use. */
+/* Record that a new view sees the bytes in use. Return its position, which is that of
+ * the start. */
 static inline size_t
 views_acquire(struct views *views, const struct store *store)
 {
