@@ -26,13 +26,16 @@ def read_byte(reader, file):
             if nbytes == 1:
                 file.seek(-1, os.SEEK_CUR)
             return nbytes
-        if isinstance(file, io.FileIO):
+        if type(file) is io.FileIO:  # a subclass may have another readinto()
             try:
-                return poll_byte(file.fileno())
+                nbytes = poll_byte(file.fileno())
             except (ImportError, AttributeError, OSError):  # such as on Windows
-                pass
-    # If peek() has found no byte, this takes none: the file has ended, or no byte has
-    # arrived yet. Otherwise the byte that this takes is lost.
+                nbytes = 0
+            if nbytes != 0:
+                return nbytes
+    # If peek() or poll() has found no byte, this takes none: the file has ended, or no
+    # byte has arrived yet, or it raises why there are none, such as a reset of the
+    # connection. Otherwise the byte that this takes is lost.
     return reader(byte)
 
 

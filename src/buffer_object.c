@@ -250,6 +250,7 @@ create_large(PyTypeObject *type, size_t nbytes)
         return NULL;
     }
     store_free(&self->store);
+    store_init(&self->store); /* it remembers what its last owner needed */
     store_set_prefault(&self->store, store_prefault);
     int error = store_append(&self->store, nbytes);
     if (error) {

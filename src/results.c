@@ -52,13 +52,36 @@ growbuffer_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
     return result;
 }
 
+/* Let a piece be a copy of its bytes. `*copy` is the owner of that, to be released.
+ * Return NULL with an exception if there is no memory. */
+static PyObject *
+copy_piece(struct piece *piece)
+{
+    PyObject *copy = PyBytes_FromStringAndSize(piece->start, (Py_ssize_t)piece->nbytes);
+    if (copy != NULL) {
+        piece->start = PyBytes_AS_STRING(copy);
+    }
+    return copy;
+}
+
+/* Get the bytes of a buffer for a function that reads them twice: to measure its result,
+ * and to write it. If there are views, code without the GIL may write through them in
+ * between, so `*copy` is a copy. It is to be released, unless it is NULL. Return false
+ * with an exception if there is no memory. Under the lock. */
+static bool
+open_constant(PyObject *op, struct piece *bytes, PyObject **copy)
+{
+    *bytes = buffer_piece(op);
+    *copy = NULL;
+    return !buffer_is_exported(buffer_cast(op)) || (*copy = copy_piece(bytes)) != NULL;
+}
+
 /* Return a new buffer with `old` replaced by `new`, at most `max` times. Return NULL
  * without an exception if the result would be too long. */
 static PyObject *
-new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
+new_replaced(PyTypeObject *type, struct piece from, struct piece old, struct piece new,
+             size_t max)
 {
-    struct piece from = buffer_piece(op);
-    PyTypeObject *type = buffer_type(Py_TYPE(op));
     size_t count = max, nbytes = from.nbytes;
     assert(old.nbytes > 0);
     if (old.nbytes != new.nbytes) {
@@ -76,6 +99,26 @@ new_replaced(PyObject *op, struct piece old, struct piece new, size_t max)
         methods_replace(buffer_bytes(buffer_cast(result)), nbytes, from, old, new,
                         count);
     }
+    return result;
+}
+
+/* As new_replaced(), for the bytes of a buffer. */
+static PyObject *
+replace(PyObject *op, const struct args_bytes *old, struct piece new, size_t max)
+{
+    struct piece from, part = old->piece;
+    bool is_constant = old->view.obj == NULL; /* it is a bytes object */
+    PyObject *copy = NULL, *part_copy = is_constant ? NULL : copy_piece(&part);
+    PyObject *result = NULL;
+    if (is_constant || part_copy != NULL) {
+        Py_BEGIN_CRITICAL_SECTION(op);
+        if (open_constant(op, &from, &copy)) {
+            result = new_replaced(buffer_type(Py_TYPE(op)), from, part, new, max);
+        }
+        Py_END_CRITICAL_SECTION();
+    }
+    Py_XDECREF(copy);
+    Py_XDECREF(part_copy);
     return result;
 }
 
@@ -130,9 +173,7 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         assert(values[0] == Py_None || table.piece.nbytes == 256);
         if (deletes && deleted.piece.nbytes == 1 && values[0] == Py_None) {
             const struct piece nothing = {"", 0};
-            Py_BEGIN_CRITICAL_SECTION(op);
-            result = new_replaced(op, deleted.piece, nothing, (size_t)-1);
-            Py_END_CRITICAL_SECTION();
+            result = replace(op, &deleted, nothing, (size_t)-1);
         }
         else {
             if (deletes) {
@@ -365,17 +406,21 @@ growbuffer_expandtabs(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
                      (value == NULL || args_small_int(value, &tabsize));
     if (is_common) {
         size_t size = tabsize < 0 ? 0 : (size_t)tabsize;
+        struct piece from;
+        PyObject *copy;
         Py_BEGIN_CRITICAL_SECTION(op);
-        struct piece from = buffer_piece(op);
-        size_t nbytes = methods_expanded_nbytes(from, size);
-        assert(nbytes == METHODS_NONE || nbytes <= GROWTH_MAX);
-        is_common = nbytes != METHODS_NONE;
-        result = is_common ? buffer_create(buffer_type(Py_TYPE(op)), nbytes) : NULL;
-        if (result != NULL) {
-            assert(buffer_length(buffer_cast(result)) == nbytes);
-            methods_expand_tabs(buffer_bytes(buffer_cast(result)), from, size);
+        if (open_constant(op, &from, &copy)) {
+            size_t nbytes = methods_expanded_nbytes(from, size);
+            assert(nbytes == METHODS_NONE || nbytes <= GROWTH_MAX);
+            is_common = nbytes != METHODS_NONE;
+            result = is_common ? buffer_create(buffer_type(Py_TYPE(op)), nbytes) : NULL;
+            if (result != NULL) {
+                assert(buffer_length(buffer_cast(result)) == nbytes);
+                methods_expand_tabs(buffer_bytes(buffer_cast(result)), from, size);
+            }
         }
         Py_END_CRITICAL_SECTION();
+        Py_XDECREF(copy);
     }
     return is_common ? result : base_call(op, BASE_expandtabs, args, nargs, kwnames);
 }
@@ -394,9 +439,7 @@ growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         (nargs == 2 || args_small_int(args[2], &max)) &&
         args_open_bytes(args[0], &old) && args_open_bytes(args[1], &new) &&
         old.piece.nbytes > 0) {
-        Py_BEGIN_CRITICAL_SECTION(op);
-        result = new_replaced(op, old.piece, new.piece, (size_t)max);
-        Py_END_CRITICAL_SECTION();
+        result = replace(op, &old, new.piece, (size_t)max);
     }
     args_close_bytes(&old);
     args_close_bytes(&new);
@@ -519,22 +562,24 @@ results_remainder(PyObject *left, PyObject *right)
     bool is_tuple = PyTuple_CheckExact(right);
     PyObject *const *values = is_tuple ? PySequence_Fast_ITEMS(right) : &right;
     Py_ssize_t count = is_tuple ? PyTuple_GET_SIZE(right) : 1;
-    PyObject *result = NULL;
-    size_t nbytes;
+    PyObject *result = NULL, *copy;
+    bool is_common = true;
+    struct piece format;
     Py_BEGIN_CRITICAL_SECTION(left);
-    struct piece format = buffer_piece(left);
-    nbytes = format_values(NULL, format, values, count);
-    if (nbytes != METHODS_NONE) {
-        assert(nbytes <= GROWTH_MAX);
-        result = buffer_create(type, nbytes);
-    }
-    if (result != NULL && nbytes > 0) {
-        char *to = buffer_bytes(buffer_cast(result));
-        assert(buffer_length(buffer_cast(result)) == nbytes);
-        (void)format_values(to, format, values, count);
+    if (open_constant(left, &format, &copy)) {
+        size_t nbytes = format_values(NULL, format, values, count);
+        assert(nbytes == METHODS_NONE || nbytes <= GROWTH_MAX);
+        is_common = nbytes != METHODS_NONE;
+        result = is_common ? buffer_create(type, nbytes) : NULL;
+        if (result != NULL && nbytes > 0) {
+            char *to = buffer_bytes(buffer_cast(result));
+            assert(buffer_length(buffer_cast(result)) == nbytes);
+            (void)format_values(to, format, values, count);
+        }
     }
     Py_END_CRITICAL_SECTION();
-    return nbytes != METHODS_NONE ? result : base_remainder(left, right);
+    Py_XDECREF(copy);
+    return is_common ? result : base_remainder(left, right);
 }
 
 /* clang-format off */

@@ -8,6 +8,7 @@ import array
 import ctypes
 import os
 import random
+import subprocess
 import sys
 
 import pytest
@@ -667,3 +668,44 @@ def test_list_changed_by_an_item_does_what_its_iterator_yields(change):
         values[2] = Changing(values)
         outcomes.append(bytes(kind(values)))
     assert outcomes[0] == outcomes[1]
+
+
+TWICE_READ = {
+    "%": "left % ()",
+    "replace, shorter": "left.replace(b'%', b'')",
+    "replace, longer": "left.replace(b'%', b'abc')",
+    "replace, old in a view": "fixed.replace(memoryview(left)[:1], b'abc')",
+    "translate": "left.translate(None, b'%')",
+    "expandtabs": "left.expandtabs()",
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="writes without the GIL")
+@pytest.mark.parametrize("call", TWICE_READ.values(), ids=TWICE_READ)
+def test_result_of_bytes_that_change_without_the_gil_stays_in_its_memory(call):
+    """These methods read the bytes twice: to measure the result and to write it."""
+    code = f"""
+import os, tempfile, threading, time
+from growbuf import GrowBuffer
+n = 1 << 15
+left, fixed = GrowBuffer(b"%" * n), GrowBuffer(b"%\\t" * n)
+file = tempfile.TemporaryFile()
+file.write(b"%" * n + b"\\t" * n)
+file.flush()
+
+def write():
+    view = memoryview(left)
+    while True:
+        os.preadv(file.fileno(), [view], 0)
+        os.preadv(file.fileno(), [view], n)
+
+threading.Thread(target=write, daemon=True).start()
+end = time.monotonic() + 0.5
+while time.monotonic() < end:
+    try:
+        {call}
+    except (TypeError, ValueError):
+        pass
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
