@@ -423,6 +423,8 @@ def measure_warm(cell, effort):
 
     def timed(way, index, count):
         if cell.operation.each:
+            # Otherwise one way begins with free memory, and the other without.
+            growbuf.trim()
             release_free_memory()  # what the other way has freed
         return way.warm_ns(cell, index, count, effort.clock)
 

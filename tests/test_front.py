@@ -220,6 +220,7 @@ def test_front_stream_under_view_of_earlier_bytes_peaks_at_two_windows():
     run(
         """
         from growbuf import GrowBuffer
+        from growbuf._growbuf import place
         MIB = 1 << 20
         window, piece = 32 * MIB, bytes(MIB)
 
@@ -235,10 +236,12 @@ def test_front_stream_under_view_of_earlier_bytes_peaks_at_two_windows():
         for i in range(601):
             buf += piece
             del buf[: len(piece)]
+            places.add(place(buf)[1])
             if i % 20 == 19:
                 following = memoryview(buf)
                 view.release()
                 view = following
+        assert len(places) >= 2, "the bytes have not moved"
         assert peak() - before < 2.4 * window, (peak() - before) / window
         """
     )

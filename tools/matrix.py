@@ -50,14 +50,11 @@ ON_DEFAULT_ONLY = [
     ),
     *("links", "memory", "packaging", "rungs", "swap", "tools", "typing"),
 ]
-# Tests whose result may depend on the rung or on the allocator. The model of arrays is
-# one of them. The other tests of arrays run on the rung heap too, because arrays cannot
-# reserve address space there.
+# Tests whose result may depend on the rung or on the allocator.
 WHAT_BUFFERS_DO = [
-    *("array_model", "growbuffer", "memory", "model", "owner", "tail"),
+    *("array", "array_model", "growbuffer", "memory", "model", "owner", "tail"),
     *("traps", "views"),
 ]
-ALSO_ON_HEAP = ["array"]
 # Tests whose result may depend on what the system offers in place of mremap().
 WHAT_PAGES_DO = ["growbuffer", "views", "front", "owner", "tail", "memory", "maxlen"]
 # The C tests that run under wine. `make windows` runs more of them, which take longer.
@@ -151,8 +148,7 @@ def on_rung(name, probed):
     """
     answer = probed.get(name, "ok")
     if answer == "ok":
-        more = ALSO_ON_HEAP if name == "heap" else []
-        return with_setting(name, f"GROWBUF_STRATEGY={name}", more)
+        return with_setting(name, f"GROWBUF_STRATEGY={name}")
     lower = RUNGS[RUNGS.index(name) + 1 :]
     used = next(rung for rung in lower if probed.get(rung, "ok") == "ok")
     return Entry(
@@ -160,8 +156,8 @@ def on_rung(name, probed):
     )
 
 
-def with_setting(name, setting, more=()):
-    tests = only([*WHAT_BUFFERS_DO, *more])
+def with_setting(name, setting):
+    tests = only(WHAT_BUFFERS_DO)
     return Entry(name, make_test(PYTHON, tests, f"env {FEW} {setting}"))
 
 
