@@ -94,8 +94,8 @@ args_open_view(PyObject *object, struct args_bytes *bytes)
         return false;
     }
     if (PyObject_GetBuffer(object, &bytes->view, PyBUF_SIMPLE) < 0) {
-        /* It has as many views as it can have. Without a GIL, another thread may have
-         * released it. */
+        /* The object has as many views as it can have. Or, without a GIL, another
+         * thread has released the memoryview. */
         PyErr_Clear();
         return false;
     }

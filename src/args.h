@@ -13,9 +13,9 @@
 
 #include "find.h"
 
-/* Store the value of a small int in `*value`. Nearly all bytes and indexes are small,
- * and reading them here saves a call into the interpreter. Return false for a larger
- * int and for any other object. */
+/* Store the value of a small int, which CPython keeps in one digit, in `*value`. Nearly
+ * all bytes and indexes are small, and reading them here saves a call into the
+ * interpreter. Return false for a larger int and for any other object. */
 static inline bool
 args_small_int(PyObject *item, Py_ssize_t *value)
 {
@@ -56,8 +56,8 @@ args_byte(PyObject *item, unsigned char *value)
 /* Convert an index. Raise OverflowError if it does not fit into Py_ssize_t. */
 int args_index(PyObject *number, Py_ssize_t *index);
 
-/* As args_file_size(). Called unless there is no argument, or only a small int. pre:
- * `*size` is -1, the value for None. */
+/* As args_file_size(). Called if there is an argument that is not a small int, or more
+ * than one argument. pre: `*size` is -1, the value for None. */
 int args_file_size_slow(const char *name, PyObject *const *args, Py_ssize_t nargs,
                         Py_ssize_t *size);
 
@@ -73,11 +73,12 @@ args_file_size(const char *name, PyObject *const *args, Py_ssize_t nargs,
                : args_file_size_slow(name, args, nargs, size);
 }
 
-/* Convert the argument `name`, a number of bytes. Raise TypeError for an object that is
- * not an int, OverflowError for a number too large, ValueError for one below `min`. */
+/* Convert the argument `name`, a number of bytes. Raise TypeError for an object without
+ * __index__(), OverflowError for a number that does not fit into Py_ssize_t, ValueError
+ * for one below `min`. */
 int args_nbytes(PyObject *number, const char *name, Py_ssize_t min, Py_ssize_t *nbytes);
 
-/* Whether a memoryview is contiguous and not released. For any other memoryview
+/* Whether a memoryview is C-contiguous and not released. For any other memoryview
  * PyObject_GetBuffer() would raise, and creating that exception takes memory. */
 static inline bool
 args_is_readable(PyObject *view)
@@ -98,7 +99,7 @@ bool args_open_view(PyObject *object, struct args_bytes *bytes);
 
 /* Get the bytes of a bytes, bytearray, GrowBuffer or memoryview. Return false for any
  * other object, which includes instances of subclasses, and for a memoryview that is
- * released or not contiguous. This runs no user code and raises nothing. */
+ * released or not C-contiguous. This runs no user code and raises nothing. */
 static inline bool
 args_open_bytes(PyObject *object, struct args_bytes *bytes)
 {

@@ -5,7 +5,7 @@
 
 /* ------------------------------------------------------------ wrapping a result */
 
-/* Fewer bytes than this are copied. A heap block of more is taken over. */
+/* Fewer bytes than this are always copied. */
 enum { ADOPT_MIN = 2048 };
 
 /* Return a new buffer with the bytes of a bytearray. If they are many, and no other

@@ -1,5 +1,5 @@
-/* base: calls to bytearray's own methods and slots. While one runs, no other code can
- * change the length of the buffer. A bytearray that it returns becomes a GrowBuffer.
+/* base: calls to bytearray's own methods and slots. While one runs, other code cannot
+ * remove or move bytes of the buffer. A bytearray that it returns becomes a GrowBuffer.
  *
  * A method of GrowBuffer computes its result itself if the arguments are of common
  * types. It passes all other arguments to the method of bytearray, so that conversions,
@@ -11,8 +11,9 @@
 #include "buffer.h"
 #include "state.h"
 
-/* The names of the methods that base_call() can call. GrowBuffer inherits those of
- * BASE_LOCKED where bytearray's own methods take the lock. */
+/* The names of the methods that base_call() can call. On free-threaded 3.13 bytearray's
+ * methods take no lock, so GrowBuffer overrides those of BASE_LOCKED. On other builds
+ * that list is empty, and GrowBuffer uses bytearray's methods. */
 /* clang-format off */
 #ifdef BUFFER_UNLOCKED_BASE
 #define BASE_LOCKED(DO)                                                                \
@@ -37,7 +38,8 @@ enum base_method { BASE_METHODS(BASE_INDEX) BASE_NMETHODS };
 int base_state_init(struct state *state);
 
 /* Call a method of bytearray, and return what base_wrap() makes of its result. User
- * code that runs in the call cannot change the length: it gets a BufferError. */
+ * code that runs in the call cannot remove or move bytes: it gets a BufferError. As
+ * buffer_hold() says, it can append to a buffer with a limit. */
 PyObject *base_call(PyObject *op, enum base_method method, PyObject *const *args,
                     Py_ssize_t nargs, PyObject *kwnames);
 
@@ -46,7 +48,7 @@ PyObject *base_call(PyObject *op, enum base_method method, PyObject *const *args
  * NULL. The reference to `result` is consumed. */
 PyObject *base_wrap(PyTypeObject *type, PyObject *result);
 
-/* Call bytearray's % and `in`. The length cannot change in the meantime. */
+/* Call bytearray's % and `in`, with the protection of base_call(). */
 PyObject *base_remainder(PyObject *left, PyObject *right);
 int base_contains(PyObject *op, PyObject *value);
 

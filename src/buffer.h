@@ -1,6 +1,6 @@
 /* buffer: the functions that append, insert and remove bytes of a GrowBuffer, or move
- * its bytes to another store. Each one checks the exports, calls the store, and
- * publishes the new address and length.
+ * its bytes to another store. Each one calls the store, and publishes the new address
+ * and length. Most check the exports first. For the others the caller has done so.
  *
  * An export other than the pin prevents most changes, because running code or a view
  * uses the bytes. There are two exceptions: a buffer with a limit allows some changes
@@ -15,8 +15,9 @@
 #include "buffer_object.h"
 
 /* Raise BufferError if exports prevent a change of the length. If the only export is a
- * committed spare that would prevent it, the buffer continues in other memory: its
- * bytes have another address afterwards.
+ * committed spare, and prevents it, detach the spare instead: it keeps the memory that
+ * its view shows. If the buffer still uses that memory, copy the bytes of the buffer to
+ * other memory. Their address changes then. Raise MemoryError if there is no memory.
  *   resizable  for any change.
  *   growable   for growing at the end. If the store has a limit, that moves no byte, so
  *              views are allowed.
@@ -107,9 +108,9 @@ buffer_uncommit(BufferObject *self, size_t nbytes)
 /* As buffer_splice(). Called unless buffer_cut() has removed the bytes. */
 int buffer_splice_any(BufferObject *self, size_t at, size_t removed, size_t inserted);
 
-/* Remove bytes at either end, which is the most common removal, if there are no exports
- * and the store keeps its memory. No span changes, so tracemalloc is not told.
- * Otherwise return false and do nothing. */
+/* If the bytes are at either end, there are no exports, and the store keeps its memory,
+ * remove them and return true. Otherwise return false and do nothing. Most removals are
+ * of the first kind. They change no span, so tracemalloc is not told. */
 static inline bool
 buffer_cut(BufferObject *self, size_t at, size_t removed)
 {
@@ -126,8 +127,9 @@ buffer_cut(BufferObject *self, size_t at, size_t removed)
 
 /* Replace `removed` bytes at offset `at` by `inserted` bytes. The caller writes their
  * values before any other code runs. Exports never prevent a change that keeps the
- * length. An insertion at the end needs buffer_check_growable(), a removal from the
- * front buffer_check_removable(), and any other change buffer_check_resizable(). */
+ * length. This function checks them with buffer_check_growable() for an insertion at
+ * the end, buffer_check_removable() for a removal from the front, and
+ * buffer_check_resizable() for any other change. */
 static inline int
 buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
 {
@@ -137,8 +139,8 @@ buffer_splice(BufferObject *self, size_t at, size_t removed, size_t inserted)
                : buffer_splice_any(self, at, removed, inserted);
 }
 
-/* Move the bytes to the start of their memory, so that there is no headroom. pre: there
- * are no exports. */
+/* Move the bytes to the start of their memory, so that there is no free headroom. pre:
+ * there are no exports. */
 void buffer_slide(BufferObject *self);
 
 /* Append `nbytes` that the caller has already written after the last byte. Then remove

@@ -113,9 +113,10 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
 }
 
 /* Most buffers are small results that exist for a short time. So some deallocated
- * buffers are kept, with their heap blocks, and used again. Only the type of the first
- * interpreter does this. Its GIL protects all fields except `type`, which is atomic
- * because other interpreters read it. */
+ * buffers are kept, with their heap blocks, and used again. Only buffers of one type
+ * are kept, that of the interpreter which called buffer_keep_dead() first. The GIL of
+ * this interpreter protects all fields except `type`, which is atomic because other
+ * interpreters read it. */
 enum { DEAD_MAX = 1024, DEAD_NBYTES_MAX = 32 * 1024 };
 
 static struct {

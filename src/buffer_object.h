@@ -63,17 +63,18 @@ enum spare_state {
 #define BUFFER_TRACE_DOMAIN 0x67726f77u
 
 /* The free tail of a buffer, which spare() returns as a writable memoryview (spare.c).
- * While the memoryview exists the spare is outstanding, and the memoryview counts as a
- * view of the buffer. Until commit() is called, nothing else can change the length. If
- * the memoryview still exists after commit(), the next change of the length copies the
- * bytes of the buffer to other memory, and the former memory stays here until the
- * memoryview is released.
+ * The memoryview counts as a view of the buffer. At first the spare is outstanding:
+ * until commit() is called or the memoryview is released, nothing else can change the
+ * length. If the memoryview still exists after commit(), the next change of the length
+ * copies the bytes of the buffer to other memory. The spare is then detached: it owns
+ * the former memory until the memoryview is released. spare_make_shared() describes the
+ * fourth state.
  *
  * While a memoryview exists this object has a reference to the buffer. Otherwise the
  * buffer has a reference to this object. So the two never form a cycle. */
 typedef struct spare {
     PyObject_HEAD
-    BufferObject *buffer; /* NULL: it was deallocated */
+    BufferObject *buffer; /* NULL: it was deallocated, or no longer uses this spare */
     enum spare_state state;
     char *start; /* where commit() appends; NULL: there is nothing to commit */
     size_t nbytes;
@@ -89,7 +90,7 @@ typedef struct spare {
 struct extra {
     SpareObject *spare; /* NULL until spare() or readfrom() is called */
     size_t nshared;     /* how many views are SPARE_SHARED */
-    struct views views; /* all zero until views_advance() is called */
+    struct views views; /* most fields are zero until views_advance() is called */
 };
 
 static inline BufferObject *
@@ -137,7 +138,7 @@ void buffer_releasebuffer(PyObject *op, Py_buffer *view);
 #endif
 
 /* Whether a type is GrowBuffer itself, and not a subclass. Each interpreter has its own
- * GrowBuffer type, so the types are recognized by this slot. */
+ * GrowBuffer type, so the types are recognized by their tp_dealloc. */
 static inline bool
 buffer_is_exact_type(const PyTypeObject *type)
 {
@@ -213,8 +214,8 @@ void buffer_trace_change(struct buffer_trace before, const struct store *store);
 /* Return the limit, or 0 if the buffer has none. */
 size_t buffer_limit(const BufferObject *self);
 
-/* Return how many bytes a view may still see that were removed from the front. The
- * capacity of a buffer with a limit is the limit less these bytes. */
+/* Return how many of the bytes that were removed from the front a view may still see.
+ * The capacity of a buffer with a limit is the limit less these bytes. */
 size_t buffer_held(const BufferObject *self);
 
 /* Raise the MemoryError for an errno value that `store` returned. */
@@ -274,8 +275,9 @@ buffer_publish_change(BufferObject *self, struct buffer_trace before, int error)
 #define BUFFER_HALF (sizeof(Py_ssize_t) * 4)
 #endif
 
-/* What one view adds to ob_exports: 1 to both halves. The largest number of views
- * leaves half of the lower half's range to the pin and to buffer_hold(). */
+/* What one view adds to ob_exports: 1 to each half. BUFFER_MAX_VIEWS views use less
+ * than half of the values of the lower half. The pin and buffer_hold() can use the
+ * rest. */
 #define BUFFER_VIEW (((Py_ssize_t)1 << BUFFER_HALF) + 1)
 #define BUFFER_MAX_VIEWS (((size_t)1 << (BUFFER_HALF - 1)) - 1)
 
@@ -308,7 +310,8 @@ buffer_is_exported(const BufferObject *self)
 }
 
 /* Add an export that is not a view. Until buffer_unhold(), user code and other threads
- * cannot change the length. */
+ * cannot remove or move bytes. They can append to a buffer with a limit, because that
+ * moves no byte. */
 static inline void
 buffer_hold(BufferObject *self)
 {

@@ -8,9 +8,8 @@
 
 #include "buffer.h"
 
-/* The slots tp_vectorcall and tp_init. For common arguments tp_vectorcall
- * makes a GrowBuffer without a call of __new__ and __init__. Subclasses do not inherit
- * it. */
+/* The slots tp_vectorcall and tp_init. For common arguments tp_vectorcall makes a
+ * GrowBuffer without a call of __new__ and __init__. Subclasses do not inherit it. */
 PyObject *construct_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
                                PyObject *kwnames);
 int construct_init(PyObject *op, PyObject *args, PyObject *kwargs);

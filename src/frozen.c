@@ -61,8 +61,8 @@ heap_memory(char *block, size_t allocated)
                          .tag = STORE_HEAP};
 }
 
-/* Write the struct span that describes the memory of an object before its header. The
- * bytes of the object begin at `start`. */
+/* Write `memory`, which describes the memory of an object, before the header of the
+ * object. The bytes of the object begin at `start`. */
 static inline void
 describe_memory(char *start, const struct span *memory)
 {

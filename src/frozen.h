@@ -34,16 +34,16 @@ PyObject *frozen_create(PyTypeObject *type, size_t nbytes);
 /* Whether frozen_from_store() can take over the memory of this store. */
 bool frozen_can_take(const struct store *store);
 
-/* Turn a store into a FrozenBytes. The store is empty afterwards. This cannot fail. The
- * address of the bytes must be a multiple of 16, because that of the header must be. It
- * is not if bytes were removed from the front and their number is no multiple of 16:
- * then all bytes are first moved to the start of the memory. pre:
- * frozen_can_take(store). */
+/* Turn a store into a FrozenBytes. The store is empty afterwards. This cannot fail. An
+ * object must begin at a multiple of 16, and so do its bytes. If the bytes of the store
+ * do not, because bytes were removed from the front, they are first moved to the start
+ * of the memory. pre: frozen_can_take(store). */
 PyObject *frozen_from_store(PyTypeObject *type, struct store *store);
 
 /* Undo frozen_from_store(): move the memory of the object to `store`, deallocate the
- * object and return true. Return false, and do nothing, if the object is not in a span.
- * pre: the caller has the only reference; it is consumed if true is returned. */
+ * object and return true. Return false, and do nothing, if the object is in a heap
+ * block, or in a span with a limit. pre: the caller has the only reference; it is
+ * consumed if true is returned. */
 bool frozen_into_store(PyObject *op, struct store *store);
 
 /* Describe the bytes and the memory of the object as a store. The object still owns

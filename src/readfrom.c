@@ -214,8 +214,8 @@ read_once(PyObject *op, const struct reading *reading)
         nbytes = READ_ERROR;
     }
     spare_end_reader(op, view);
-    /* The view is released only now: before the commit it prevents other threads from
-     * appending. */
+    /* If this reference were dropped before the commit, the view could be released, and
+     * other threads could append. */
     Py_DECREF(view);
     return nbytes;
 }

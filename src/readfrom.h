@@ -6,8 +6,8 @@
 
 extern const PyMethodDef readfrom_methods[];
 
-/* What a call of the source may return instead of a number of bytes. 0 bytes mean the
- * end of the source. */
+/* What readfrom_call() may return instead of a number of bytes. 0 bytes mean the end of
+ * the source. */
 enum { READ_ERROR = -1, READ_NOTHING_YET = -2 };
 
 /* Return the source's method that reads into a buffer: readinto() of a file, or
@@ -19,8 +19,8 @@ PyObject *readfrom_find_reader(PyObject *source, PyObject **file);
  * are cleared, except one that does not derive from Exception (KeyboardInterrupt). */
 size_t readfrom_find_expected(PyObject *file);
 
-/* Return how many bytes the view that a source reads into should have at least, if the
- * source seems to have `expected` bytes left. */
+/* Return the minimum size of the view that a source reads into. `expected` is how many
+ * bytes the source seems to have left. */
 size_t readfrom_min_view(size_t expected);
 
 /* Return how many bytes can be appended before the buffer is at its limit, or

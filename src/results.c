@@ -519,9 +519,9 @@ growbuffer_join(PyObject *op, PyObject *iterable)
                                   : base_call(op, BASE_join, &iterable, 1, NULL);
 }
 
-/* Write a format with its values in their places, unless `to` is NULL, and return the
- * length of the result. A value may stand where the format has %b or %s, without flags.
- * Return METHODS_NONE if bytearray's method must handle the format or a value. */
+/* Format the values and return the length of the result. Write the result to `to`,
+ * unless that is NULL. The format may have %b and %s without flags, and %%. Return
+ * METHODS_NONE if bytearray's method must handle the format or a value. */
 static size_t
 format_values(char *to, struct piece format, PyObject *const *values, Py_ssize_t count)
 {

@@ -315,8 +315,8 @@ spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
 
 /* ------------------------------------------------------------------- committing */
 
-/* After a commit: nothing more of the spare can be committed, and this thread may
- * release the view. */
+/* Called after a commit, and when readfrom() ends. Nothing more of the spare can be
+ * committed then, and this thread may release the view. */
 static void
 spare_close(SpareObject *spare)
 {

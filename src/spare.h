@@ -29,8 +29,8 @@ PyObject *spare_view(PyObject *op, size_t min, size_t max, unsigned long owner);
  * longer the tail of the buffer. */
 int spare_commit(PyObject *op, size_t nbytes, const PyObject *view);
 
-/* As spare_commit(), for a caller that holds the lock. Locking the same object again
- * would release the lock for a moment on 3.13, where other threads could see the bytes
+/* As spare_commit(), for a caller that holds the lock. On 3.13, locking the same object
+ * again would release the lock for a moment. Other threads could then see the bytes
  * before the caller has done the rest. */
 int spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view);
 

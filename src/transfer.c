@@ -85,8 +85,7 @@ join_to_taken(BufferObject *self, BufferObject *taken)
 
 /* Undo move_or_copy() after it has moved bytes: they become the first bytes of the
  * buffer, which other code may have changed in the meantime. The exception that is set
- * stays set. If memory runs out for the bytes moved and for those that stayed, the
- * bytes moved are lost. */
+ * stays set. transfer_take_first() says when the bytes moved are lost. */
 static void
 undo_move(BufferObject *self, BufferObject *taken)
 {

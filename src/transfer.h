@@ -12,7 +12,9 @@ extern const PyMethodDef transfer_methods[];
  *   - If their pages were moved, they become the first bytes again: an empty buffer
  *     without a limit gets the pages back, and any other buffer gets a copy.
  *   - If that copy fails, an empty buffer gets the pages, and loses its limit. If the
- *     buffer is not empty, the bytes are lost.
+ *     buffer is not empty and has no limit, its bytes are appended to those moved, and
+ *     it gets their memory. If this fails too, or if there is a limit, the bytes moved
+ *     are lost.
  * Under the lock. pre: nbytes <= buffer_length(self). */
 PyObject *transfer_take_first(BufferObject *self, size_t nbytes,
                               PyObject *(*make)(void *context, PyObject *taken),
