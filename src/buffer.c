@@ -119,8 +119,11 @@ check_change(BufferObject *self, enum change change)
     bool spare = buffer_spare_is_outstanding(self);
     if (spare && !is_committed(self)) {
         PyErr_SetString(PyExc_BufferError,
-                        "cannot change the length while a view from spare() exists: "
-                        "commit() it or release it first");
+                        self->extra->spare->owner == 0
+                            ? "readfrom() is reading into the buffer: wait until it "
+                              "returns"
+                            : "cannot change the length while a view from spare() "
+                              "exists: commit() it or release it first");
         return -1;
     }
     if (limited && change == APPENDING && !(spare && spare_shows_store(self))) {

@@ -45,18 +45,16 @@ static PyObject *
 new_triple(PyObject *op, struct piece one, struct piece two, struct piece three)
 {
     PyTypeObject *type = buffer_type(Py_TYPE(op));
-    PyObject *items[] = {buffer_copy(type, one), buffer_copy(type, two),
-                         buffer_copy(type, three)};
+    const struct piece pieces[] = {one, two, three};
+    PyObject *tuple = PyTuple_New(3);
     assert(type != NULL);
-    PyObject *tuple = items[0] == NULL || items[1] == NULL || items[2] == NULL
-                          ? NULL
-                          : PyTuple_New(3);
-    for (int i = 0; i < 3; i++) {
-        if (tuple != NULL) {
-            PyTuple_SET_ITEM(tuple, i, items[i]);
+    for (int i = 0; tuple != NULL && i < 3; i++) {
+        PyObject *item = buffer_copy(type, pieces[i]);
+        if (item == NULL) {
+            Py_CLEAR(tuple);
         }
         else {
-            Py_XDECREF(items[i]);
+            PyTuple_SET_ITEM(tuple, i, item);
         }
     }
     return tuple;

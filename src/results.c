@@ -104,7 +104,7 @@ new_replaced(PyTypeObject *type, struct piece from, struct piece old, struct pie
 
 /* As new_replaced(), for the bytes of a buffer. */
 static PyObject *
-replace(PyObject *op, const struct args_bytes *old, struct piece new, size_t max)
+replace_pieces(PyObject *op, const struct args_bytes *old, struct piece new, size_t max)
 {
     struct piece from, part = old->piece;
     bool is_constant = old->view.obj == NULL; /* it is a bytes object */
@@ -173,7 +173,7 @@ growbuffer_translate(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         assert(values[0] == Py_None || table.piece.nbytes == 256);
         if (deletes && deleted.piece.nbytes == 1 && values[0] == Py_None) {
             const struct piece nothing = {"", 0};
-            result = replace(op, &deleted, nothing, (size_t)-1);
+            result = replace_pieces(op, &deleted, nothing, (size_t)-1);
         }
         else {
             if (deletes) {
@@ -439,7 +439,7 @@ growbuffer_replace(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
         (nargs == 2 || args_small_int(args[2], &max)) &&
         args_open_bytes(args[0], &old) && args_open_bytes(args[1], &new) &&
         old.piece.nbytes > 0) {
-        result = replace(op, &old, new.piece, (size_t)max);
+        result = replace_pieces(op, &old, new.piece, (size_t)max);
     }
     args_close_bytes(&old);
     args_close_bytes(&new);

@@ -296,8 +296,8 @@ refuse_viewed(const RowsObject *self, const char *refusal)
         : buffer_nexports(self->buffer) <= (size_t)self->nexports
             ? "a memoryview of them is held: release() it"
             : "an ndarray of them is held, such as .array, a slice, a row, an "
-              "iterator: keep a .copy() instead. In IPython %xdel NAME drops what Out "
-              "and _ hold; a traceback that is kept may hold one, too";
+              "iterator: drop it, or keep a .copy() of it. In IPython %xdel _N drops "
+              "the result Out[N]; a traceback may hold an ndarray, too";
     PyErr_Format(PyExc_BufferError, "%s while %s", refusal, views);
     return -1;
 }

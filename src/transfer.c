@@ -98,8 +98,12 @@ undo_move(BufferObject *self, BufferObject *taken)
         if (buffer_splice(self, 0, 0, nbytes) == 0) {
             copy_bytes(buffer_bytes(self), buffer_bytes(taken), nbytes);
         }
-        else if (!join_to_taken(self, taken)) {
-            (void)buffer_swap(self, taken);
+        else {
+            PyErr_Clear();
+            if (!join_to_taken(self, taken)) {
+                PyErr_Clear();
+                (void)buffer_swap(self, taken);
+            }
         }
     }
     PyErr_Restore(type, value, traceback);

@@ -173,7 +173,7 @@ def test_pool_limit_from_environment_is_applied_once():
     """
     assert run(code, env={"GROWBUF_POOL_LIMIT": "64000000"}) == "0"
     with pytest.raises(
-        AssertionError, match="ImportError: GROWBUF_POOL_LIMIT=lots: not a"
+        AssertionError, match="ImportError: GROWBUF_POOL_LIMIT is lots, which is not a"
     ):
         run(code, env={"GROWBUF_POOL_LIMIT": "lots"})
 
