@@ -67,9 +67,10 @@ struct span entries_remove_small(bool newest);
 const struct entry *entries_small_end(bool newest);
 
 /* Ensure that an entry can be added. Evict idle entries, and then the oldest ones until
- * there is a free place in the array and enough memory below the limit. The lock may be
- * released for some time, but it is held when this returns. Return false if the entry
- * alone is over the limit. */
+ * there is a free place in the array and enough memory below the limit. For a
+ * reservation, evict the oldest reservation if there are POOL_MAX_RESERVATIONS. The
+ * lock may be released for some time, but it is held when this returns. Return false if
+ * the entry alone is over the limit. */
 bool entries_make_space(const struct span *span, enum entry_kind kind, uint64_t now_ms);
 
 /* Add an entry. pre: entries_make_space() returned true for it, and the lock has been

@@ -208,8 +208,8 @@ find_by_hash(const struct search *search, size_t nleft)
     return search->npositions;
 }
 
-/* For at least this long a part and this many positions, making the table of skips
- * saves more time than it takes. */
+/* From this length of the part and this number of positions on, making the table of
+ * skips saves more time than it takes. */
 enum { SKIPS_PART_MIN = 16, SKIPS_BYTES_MIN = 1024 };
 
 /* Return the position of the part, or npositions. */

@@ -72,13 +72,13 @@ size_t growth_round_up(size_t nbytes, size_t unit);
  *   below 16 KiB                a quarter, since there may be many such stores;
  *   from 16 KiB                 a half, since copies take time and the store soon moves
  *                               to a span;
- *   from 256 KiB                an eighth: only the rung `heap` has such blocks.
+ *   from 256 KiB                an eighth: the rung is `heap`, or no span could be had.
  */
 size_t growth_heap(size_t needed, size_t allocated, bool has_grown);
 
 /* Return the length of the span to take for `needed` bytes, the NUL included. `length`
  * is the length of the present span, or 0. The result is at least twice that, because
- * address space costs nothing. */
+ * address space costs nothing, unless that would be more than GROWTH_MAX. */
 size_t growth_span(size_t needed, size_t length);
 
 /* Return the length of the span to take if the system has refused that of

@@ -25,7 +25,7 @@ struct methods_set {
     bool has[256];
 };
 
-/* Set a set to the values that occur in a piece. */
+/* Make `set` the set of the values that occur in `values`. */
 void methods_set_values(struct methods_set *set, struct piece values);
 
 enum methods_sides { METHODS_LEFT = 1, METHODS_RIGHT = 2, METHODS_BOTH = 3 };
@@ -72,9 +72,9 @@ void methods_expand_tabs(char *to, struct piece from, size_t tabsize);
 void methods_hex(char *to, struct piece from);
 void methods_hex_separated(char *to, struct piece from, char separator);
 
-/* Write one byte for each pair of hexadecimal digits. White space between pairs is
- * skipped. Return how many bytes were written, or METHODS_NONE if `from` contains
- * anything else. pre: `to` has space for from.nbytes / 2 bytes. */
+/* Write one byte for each pair of hexadecimal digits. White space before and after a
+ * pair is skipped. Return how many bytes were written, or METHODS_NONE if `from`
+ * contains anything else. pre: `to` has space for from.nbytes / 2 bytes. */
 size_t methods_from_hex(char *to, struct piece from);
 
 /* Write `count` bytes: *from, and then every step-th byte after it, or before it if

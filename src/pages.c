@@ -128,7 +128,7 @@ pages_unmap(char *address, size_t length)
     assert(is_aligned(address, length));
     /* This fails only if it would cut a mapping in two and the process already has
      * vm.max_map_count mappings. Then the range stays mapped and only its memory goes
-     * back. A system that cannot cut mappings does not fail. */
+     * back. Where mappings cannot be cut, unmapping does not fail. */
     if (pages_ops.unmap(address, length) != 0 && !pages_facts.whole_only) {
         (void)pages_ops.advise(address, length, PAGES_ADVICE_DISCARD);
     }
@@ -271,8 +271,9 @@ pages_discard(char *address, size_t length, bool huge)
     return advise(address, length, PAGES_ADVICE_DISCARD);
 }
 
-/* Move the page at `source` by one rung. A second page is mapped after it, and does not
- * move. Afterwards one page is mapped at `*moved`, or two if the rung is `retain`. */
+/* Move the page at `source` by the given rung. A second page is mapped after it, and
+ * does not move. Afterwards one page is mapped at `*moved`, or two if the rung is
+ * `retain`. The rung `copy` moves no page: `*moved` is then `source`. */
 static int
 try_move(enum pages_rung rung, char *source, char *target, char **moved)
 {

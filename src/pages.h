@@ -6,15 +6,17 @@
  *   store     the bytes of one buffer, in a heap block or in a span (store.h);
  *   buffer    the Python object around a store (buffer.h);
  *   headroom  the free bytes of a store before the first byte in use;
- *   tailroom  the bytes after the last byte in use that may be written at once.
+ *   tailroom  the bytes after the last byte in use that may be written without further
+ *             preparation.
  *
- * Every function that returns int returns 0 for success and an errno value for failure.
- * A function that fails changes nothing. pre: addresses and lengths are multiples of
+ * Every function that returns int, except pages_rung_named(), returns 0 for success and
+ * an errno value for failure. A function that fails changes nothing, except
+ * pages_move_onto() if it returns EFAULT. pre: addresses and lengths are multiples of
  * the page size.
  *
- * All system calls go through the table `pages_ops`, which a test may replace. The file
- * pages_<system>.c fills it in and is the only one that makes system calls. Reading the
- * table needs no lock, because it is set before its first use.
+ * All system calls go through the table `pages_ops`, which a test may replace. Only the
+ * files pages_<system>.c make system calls; they fill in the table. Reading the table
+ * needs no lock, because it is set before its first use.
  */
 #ifndef GROWBUF_PAGES_H
 #define GROWBUF_PAGES_H
@@ -143,7 +145,7 @@ struct pages_facts {
     size_t page_nbytes;
     bool whole_only;    /* a mapping cannot be cut in two */
     bool in_steps;      /* every span is made accessible in steps, as it is used */
-    size_t step_nbytes; /* the length of such a step, also for a reserved span */
+    size_t step_nbytes; /* the length of a step; reserved spans always have steps */
 };
 
 extern struct pages_facts pages_facts;

@@ -381,8 +381,9 @@ spans_grow(struct span *span, size_t needed, size_t from, size_t to)
     return moves_grow(span, needed, doubled, from, to);
 }
 
-/* The kernel moves whole page tables, and each maps 2 MiB. So the first bytes of the
- * rest may move too. They are then copied back.
+/* The range that moves is extended to multiples of 2 MiB, so that the kernel can move
+ * whole page tables. So the first bytes of the rest may move too. They are then copied
+ * back.
  *
  *   span       |<----->|<from..to>|<---rest--->|end      before
  *   extracted  |<----->|<from..to>|<-->|                 moved

@@ -72,8 +72,8 @@ int store_append_zeros(struct store *store, size_t nbytes);
 int store_make_tailroom(struct store *store, size_t nbytes);
 
 /* Replace `removed` bytes at offset `at` by `inserted` bytes of unspecified value. Move
- * either the bytes before them or those after them, whichever are fewer. If the bytes
- * before do not fit into the headroom, move those after. */
+ * either the bytes before them or those after them, whichever are fewer. If the store
+ * grows by more bytes than the free headroom has, move those after. */
 int store_splice(struct store *store, size_t at, size_t removed, size_t inserted);
 
 /* Copying fewer bytes than this costs less than the system calls that move pages. */

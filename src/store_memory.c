@@ -219,7 +219,9 @@ enter_span(struct store *store, size_t needed, bool zeroed)
 }
 
 /* Move a store that had a span into a dirty span of the pool. Return false if there is
- * none: then the store probably stays small. */
+ * none. Clear `swings`: store_free() sets it again if the store has needed
+ * GROWTH_SPAN_MIN bytes in the span. So a store that stays small is on the heap the
+ * next time. */
 static bool
 enter_span_again(struct store *store, size_t needed)
 {

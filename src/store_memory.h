@@ -107,7 +107,8 @@ struct store_heap {
 
 extern struct store_heap store_heap;
 
-/* Fewer bytes than this, and their NUL, always fit in a heap block. */
+/* Fewer bytes than this need no span: with their NUL they are fewer than
+ * GROWTH_SPAN_MIN. */
 #define STORE_SMALL (GROWTH_SPAN_MIN - 1)
 
 /* The start of every empty store. It is a NUL that is never written, aligned as
@@ -161,8 +162,8 @@ store_end_with_nul(struct store *store)
  * takes at least 2 MiB of memory, to a span in small pages. */
 #define STORE_HUGE_LEAVE ((size_t)256 << 10)
 
-/* Whether store_shrink_to_fit() has nothing to do after bytes were removed, so that the
- * store has this headroom and length. This is false for empty and advanced stores. */
+/* Whether store_shrink_to_fit() has nothing to do once bytes were removed and the store
+ * has this headroom and length. This is false for empty and advanced stores. */
 static inline bool
 store_keeps_memory(const struct store *store, size_t headroom, size_t length)
 {

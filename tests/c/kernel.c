@@ -340,9 +340,9 @@ is_aligned(const void *address, size_t length)
            length != 0;
 }
 
-/* A kernel refuses a move unless this many more mappings are below its limit. Most
- * moves make only one, but the kernel may have to cut the source in three, and the
- * mapping at the target too. For equal lengths it counts a target even if none is
+/* A kernel refuses a move if its limit of mappings does not allow this many more. Most
+ * moves make only one mapping, but the kernel may have to cut the source in three, and
+ * the mapping at the target too. For equal lengths it counts a target even if none is
  * given. */
 enum { SPARE_FOR_MOVE = 4, SPARE_FOR_TARGET = 6 };
 
@@ -879,8 +879,7 @@ kernel_leave(void)
     if (kernel_page_nbytes() != pages_system_ops.page_nbytes()) {
         pages_ops.page_nbytes = kernel_page_nbytes;
         pages_ops.map = map_at_page;
-        pages_ops.remap =
-            NULL; /* the system would choose addresses for its own pages */
+        pages_ops.remap = NULL; /* it chooses addresses by the system's page size */
     }
 }
 

@@ -1,6 +1,6 @@
 /* kernel: a fake kernel for the C tests. kernel_boot() puts its functions into the table
- * `pages_ops`, through which growbuf makes all its calls of the system. So a test can
- * count the calls, make one of them fail, and see at the end what was not given back.
+ * `pages_ops`, through which growbuf makes all its system calls. So a test can count
+ * the calls, make one of them fail, and see at the end what was not given back.
  *
  * The memory is real: one large range of address space, the arena, that kernel.c has
  * reserved from the system. A fake mapping is a part of the arena. The bytes of a
@@ -35,7 +35,7 @@ enum kernel_kind {
     KERNEL_OLD,      /* before 4.5: flag 4, MADV_POPULATE_WRITE, MADV_FREE are EINVAL */
     KERNEL_ENOSYS,   /* no mremap */
     KERNEL_EPERM,    /* mremap is forbidden */
-    KERNEL_WHOLE, /* as Windows: only whole mappings are unmapped, discarding closes */
+    KERNEL_WHOLE, /* as Windows: unmaps only whole mappings; discarded memory faults */
     KERNEL_NO_PAGES, /* no mmap either: every call is ENOSYS */
     KERNEL_KINDS
 };
@@ -73,8 +73,8 @@ struct kernel {
     bool bottom_up;   /* new mappings get the lowest free addresses, not the highest */
     size_t unaligned; /* this many new mappings do not begin at a multiple of 2 MiB */
     size_t squatters; /* n: at the n-th unmap from now another owner maps there */
-    bool late;        /* a failing move onto a target that needs more address space has
-                       * unmapped the target, and another owner has mapped there */
+    bool late;        /* a failing move onto a target, if it keeps its source or grows,
+                       * unmaps the target first, and another owner maps there */
     bool dirty;       /* a source that is kept mapped keeps its bytes */
     bool pressed;     /* short of memory: offered memory is taken and reads as zero */
     bool locked;      /* as by mlockall: no advice gives memory back */
@@ -104,9 +104,9 @@ void kernel_boot(enum kernel_kind kind);
 /* Put the operations of the running system into `pages_ops`. */
 void kernel_leave(void);
 
-/* The size of a page in bytes: the value of the environment variable
- * GROWBUF_PAGE_NBYTES, a multiple of the system's size, or that size itself. After
- * kernel_leave() the real operations use it too. */
+/* The size of a page in bytes. It is the value of the environment variable
+ * GROWBUF_PAGE_NBYTES, a multiple of the system's size. If that is not set, it is the
+ * system's size. After kernel_leave() the real operations use it too. */
 size_t kernel_page_nbytes(void);
 
 /* Make the `nth` call from now on fail with `error`; or that call and all after it. */

@@ -30,7 +30,8 @@ model_init(struct model *model, size_t most)
     store_init(&model->store);
 }
 
-/* Whether all bytes are zero. Pages that are not resident are, and are not touched. */
+/* Whether all bytes are zero. A page that is not resident reads as zero. It is not read
+ * here, because that would make it present. */
 static inline bool
 is_zero_or_untouched(const char *bytes, size_t nbytes)
 {
@@ -84,9 +85,9 @@ model_reach(size_t limit)
     return growth_round_up(GROWTH_FRONT + 2 * limit + 1, GROWTH_QUANTUM);
 }
 
-/* Check a store with a limit. It has not moved. As much of its reservation is
- * accessible as it has needed so far, or as a store that had the reservation before has
- * needed. */
+/* Check a store with a limit: that it has not moved, and that the accessible part of
+ * its reservation has the right length. This part is as long as the store has needed so
+ * far, or longer if an earlier store opened more of the reservation. */
 static inline void
 model_check_limited(struct model *model)
 {
@@ -288,8 +289,8 @@ model_can_take(const struct model *model, size_t nbytes)
 }
 
 /* How many bytes store_take may copy: those in the 2 MiB that both stores share. If a
- * store with a limit has fewer bytes left than headroom, also these, which slide to the
- * front. */
+ * store with a limit has fewer bytes left than headroom, these bytes slide to the
+ * front, and are copied too. */
 static inline size_t
 model_may_copy(const struct model *model, size_t nbytes)
 {

@@ -174,7 +174,8 @@ make_room(struct model *model)
 
 /* Take the first bytes and append to them. If that is not supported, only remove them,
  * as a caller would after copying them. The error is EFAULT if the range is two
- * mappings: if the advice to include the second one in core files has failed. */
+ * mappings. It is two if the advice to include the second one in core files has
+ * failed. */
 static int
 take(struct model *model, size_t nbytes)
 {

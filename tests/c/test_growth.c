@@ -64,7 +64,8 @@ test_growth_heap_large_step_is_exact(void)
     }
 }
 
-/* A block that was taken for some bytes and gets one more may get no further one. */
+/* The first time that a block grows by a quarter or less, it gets an eighth more,
+ * because it may never grow again. */
 static void
 test_growth_heap_first_small_step_is_an_eighth(void)
 {
@@ -204,7 +205,7 @@ test_growth_ahead_is_an_eighth_within_bounds(void)
 }
 
 /* A file of 1.125 times the present size or less gets an eighth more; from 16 KiB on a
- * half more, but no more than a file has before it gets a buffer. */
+ * half more. The result is at most GROWTH_BUFFER_MIN. */
 static void
 test_growth_file_small_step_by_size(void)
 {

@@ -331,7 +331,8 @@ test_store_limited_length_that_swings_makes_no_call(void)
     end(&model);
 }
 
-/* The bytes that are needed are open. Only pages ahead are past a multiple of 2 MiB. */
+/* The first 2 MiB are accessible, and the bytes to append end there. Only the pages
+ * that are prepared ahead lie after them, so that failing to open these is no error. */
 static void
 test_store_limited_refused_ahead_uses_what_is_open(void)
 {
@@ -369,7 +370,7 @@ test_store_trim_keeps_what_is_in_use(void)
 
 /* ---------------------------------------------------------------------- the bytes */
 
-/* Both on pages that had other bytes before and on new pages. */
+/* Append zeros both on pages that had other bytes before and on new pages. */
 static void
 test_store_limited_append_zeros_are_zero(void)
 {

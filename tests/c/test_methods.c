@@ -1,6 +1,7 @@
 /* Compare the algorithms of bytearray's methods with simple loops. */
 #include "find.c" /* first, because it defines a macro that makes memrchr() visible */
-/* These files are linked with no other program. */
+/* The sources are included, so that static functions can be tested. They are not
+ * compiled on their own for this program. */
 #include "copy.c"
 #include "methods.c"
 #include "split.c"

@@ -143,7 +143,8 @@ say_mappings(size_t length)
     return PAGES_SHORT_OF_MAPPINGS;
 }
 
-/* If the system does not know why a call was refused, the answer is address space. */
+/* If a system has no operation that reports why a call was refused, the result is
+ * PAGES_SHORT_OF_SPACE. */
 static void
 test_pages_shortage_is_what_the_system_reports(void)
 {

@@ -71,7 +71,8 @@ start(size_t length)
     pages_ops.advise = advise_and_count;
     pages_probe(ANY_RUNG);
     CHECK(pages_facts.populate_error == 0 && pages_map(length, &mapped) == 0);
-    (void)pages_advise_small(mapped, length); /* one touch makes a huge page present */
+    /* In huge pages one touch would make 2 MiB present. */
+    (void)pages_advise_small(mapped, length);
     atomic_store(&npieces, 0);
     atomic_store(&is_slow, false);
     return mapped;
@@ -143,7 +144,7 @@ test_prefault_ask_for_nothing_starts_no_thread(void)
     end(mapped, PIECE);
 }
 
-/* An idle helper ends by itself, and a later order starts a new one. */
+/* An idle helper ends by itself, and a later request starts a new one. */
 static void
 test_prefault_helper_idle_ends_and_starts_again(void)
 {
@@ -193,8 +194,8 @@ test_prefault_stop_of_another_range_waits_for_nothing(void)
     end(mapped, 4 * PIECE);
 }
 
-/* Orders that the helper has no place for are dropped without an error. The writer then
- * touches the pages itself. */
+/* Requests that the helper has no place for are dropped without an error. The writer
+ * then touches the pages itself. */
 static void
 test_prefault_ask_too_often_drops_orders(void)
 {
@@ -230,8 +231,8 @@ test_prefault_ask_without_a_thread_drops_the_order(void)
 
 /* ----------------------------------------------------------------------- and fork */
 
-/* prefault_before_fork() ends the thread and drops its orders. Later it can start
- * again. */
+/* prefault_before_fork() ends the thread and drops all requests. A later request starts
+ * it again. */
 static void
 test_prefault_fork_ends_the_helper_and_drops_its_orders(void)
 {
@@ -255,8 +256,8 @@ test_prefault_fork_ends_the_helper_and_drops_its_orders(void)
     end(mapped, 64 * PIECE);
 }
 
-/* Used in the parent and in the child, which has one thread: an order starts a
- * helper. */
+/* Check that a request starts a helper. The parent and the child, which has one thread,
+ * both do this. */
 static void
 use_helper_after_fork(char *mapped)
 {
@@ -305,7 +306,7 @@ ask_and_stop(void *mapped)
     return NULL;
 }
 
-/* Other threads give orders while forks begin and end. */
+/* Other threads make requests while forks begin and end. */
 static void
 test_prefault_fork_among_orders_of_other_threads(void)
 {
@@ -335,7 +336,8 @@ do_nothing(void *data)
     return data;
 }
 
-/* Count threads after one was started: then a sanitizer may start one of its own. */
+/* Count the threads after one was started and joined. With the first thread a sanitizer
+ * may start one of its own, which is then counted too. */
 static size_t
 count_threads_at_first(void)
 {

@@ -157,7 +157,8 @@ test_spans_grow_keeps_the_source_mapped_for_others(void)
         return;
     }
     start(ANY_RUNG);
-    struct span span, again, walls[2]; /* without a wall after it, retain stays */
+    /* Without a wall after the span, the rung `retain` would grow it in place. */
+    struct span span, again, walls[2];
     CHECK(spans_take(2 * MIB, false, &walls[0]) == 0);
     CHECK(spans_take(4 * MIB, false, &span) == 0);
     CHECK(spans_take(2 * MIB, false, &walls[1]) == 0);
@@ -565,8 +566,7 @@ test_store_take_from_a_span_and_from_a_limit(void)
     end();
 }
 
-/* ------------------------------------------------------------------ in a child of
- * ours */
+/* ------------------------------------------------------- in a child of ours */
 
 static void
 in_child(void (*work)(void))

@@ -302,7 +302,7 @@ part_of_a_mapping_moves_and_the_rest_stays(void)
     CHECK(is_mapped(source, LENGTH) && count_mappings() == nmappings + 1);
 }
 
-/* Pages that cannot be read or written move, too, with their bytes. */
+/* Pages that are read-only or inaccessible move, too, with their bytes. */
 static void
 access_moves_with_the_pages(void)
 {
@@ -368,7 +368,8 @@ two_mappings_do_not_move_to_where_the_kernel_likes(void)
     }
 }
 
-/* A kernel before 6.17 refuses that after it has unmapped the target. */
+/* A kernel before 6.17 refuses to move two mappings, but only after it has unmapped the
+ * target. */
 static void
 two_mappings_move_onto_a_target_since_6_17(void)
 {
@@ -382,8 +383,7 @@ two_mappings_move_onto_a_target_since_6_17(void)
     CHECK(read_maps(target, 2 * LENGTH).nbytes == (done ? LENGTH : 0));
 }
 
-/* --------------------------------------------------------- limits: the source is
- * whole */
+/* ---------------------------------------------- limits: the source is whole */
 
 static void
 set_most_nbytes(size_t more)
@@ -447,7 +447,7 @@ address_space_limit_counts_growth_in_place_once(void)
     }
 }
 
-/* With MREMAP_FIXED all of the target is counted if nothing is mapped there. */
+/* With MREMAP_FIXED the whole target is counted, if nothing is mapped there yet. */
 static void
 address_space_limit_counts_a_target_that_is_given_work(void)
 {
@@ -552,8 +552,7 @@ mapping_limit_refuses_before_anything_changes(void)
     in_child(mapping_limit_refuses_before_anything_changes_work);
 }
 
-/* ------------------------------------------- only the running kernel: kinds of
- * memory */
+/* --------------------------------- only the running kernel: kinds of memory */
 
 static char *
 map_as(size_t length, int flags, int file)
@@ -621,8 +620,7 @@ private_file_keeps_its_file_as_the_source(void)
     fclose(file);
 }
 
-/* ------------------------------------ only the running kernel: what memory is
- * charged */
+/* -------------------------- only the running kernel: what memory is charged */
 
 /* The memory that the system has promised. Other processes change this sum. */
 static size_t
@@ -682,8 +680,7 @@ commit_charge_without_reserve_is_none(void)
     CHECK(munmap(moved, new_length) == 0 && munmap(mapped, 2 * length) == 0);
 }
 
-/* ------------------------------------------ only the running kernel: a memory
- * cgroup */
+/* --------------------------------- only the running kernel: a memory cgroup */
 
 static bool
 put(const char *folder, const char *name, const char *format, size_t number)
@@ -779,8 +776,7 @@ memory_cgroup_fails_a_move_in_the_midst(void)
     CHECK(rmdir(group) == 0);
 }
 
-/* -------------------------------------------------------------------------- the
- * list */
+/* ----------------------------------------------------------------- the list */
 
 static const struct statement {
     void (*test)(void);
@@ -830,7 +826,7 @@ start(enum subject next)
     }
 }
 
-/* Find out what the running kernel does with flag 4. */
+/* Find out what the kernel under test, a fake or the running one, does with flag 4. */
 static void
 find_out(void)
 {

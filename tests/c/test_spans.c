@@ -79,8 +79,8 @@ test_spans_take_fresh_is_zero_and_aligned(void)
     }
 }
 
-/* Where mappings cannot be cut, spans_cut() leaves the length of a span, and the next
- * owner gets the whole span. */
+/* Where mappings cannot be cut, spans_cut() does not change the length of a span, and
+ * the next owner gets the whole span. */
 static void
 test_spans_on_whole_mappings_are_never_parts(void)
 {
@@ -400,7 +400,8 @@ test_spans_grow_moves_joined_pieces_along(void)
 
 enum obstacle { TOO_SHORT, ZERO, IN_USE, FIRST_IS_HUGE, NEXT_IS_HUGE, OBSTACLES };
 
-/* Put an obstacle after the first piece, with the two pieces after it. */
+/* Make the two pieces after the first one an obstacle, so that it cannot grow over
+ * them. */
 static void
 put_after(enum obstacle obstacle, struct span *first, struct span *others)
 {
@@ -446,8 +447,8 @@ test_spans_grow_leaves_what_it_cannot_join(void)
     }
 }
 
-/* Spans that are adjacent but were mapped by different calls are not joined: between
- * them other threads may map, too. */
+/* Spans that are adjacent but were mapped by different calls are not joined: they are
+ * two mappings, and one call could not move both. */
 static void
 test_spans_grow_joins_no_other_mapping(void)
 {
@@ -469,8 +470,8 @@ test_spans_grow_joins_no_other_mapping(void)
     }
 }
 
-/* Two adjacent spans are not joined, however many mappings were made between them:
- * their numbers differ. */
+/* Two adjacent spans are not joined, however many mappings were made after the first
+ * and before the second: their numbers differ. */
 static void
 test_pool_new_mapping_numbers_do_not_repeat(void)
 {
@@ -491,7 +492,7 @@ test_pool_new_mapping_numbers_do_not_repeat(void)
     }
 }
 
-/* The pages that a moved piece leaves behind do not join the pieces beside them. */
+/* The old addresses of a moved piece do not join the pieces beside them. */
 static void
 test_pool_keep_of_moved_pieces_does_not_join(void)
 {
@@ -902,7 +903,8 @@ test_pool_keep_tail_many_evict_the_oldest(void)
 static struct span from_elsewhere;
 static int (*fake_unmap)(void *, size_t);
 
-/* Unmap. Before that, another thread gives a span back, as may happen meanwhile. */
+/* Give a span to the pool and then unmap, as if another thread had given the span while
+ * the lock was released. */
 static int
 unmap_meanwhile(void *address, size_t length)
 {
@@ -911,7 +913,7 @@ unmap_meanwhile(void *address, size_t length)
     return fake_unmap(address, length);
 }
 
-/* Unmap. Before that, another thread lowers the limit. */
+/* Lower the limit of the pool and then unmap, as if another thread had lowered it. */
 static int
 lower_limit_meanwhile(void *address, size_t length)
 {
@@ -1086,7 +1088,7 @@ test_spans_give_discards_pages_touched_ahead_of_a_part(void)
     }
 }
 
-/* An entry that is taken and given back is as new as at first. */
+/* An entry that is taken and given back counts as new. */
 static void
 test_pool_entry_used_now_and_then_stays(void)
 {
@@ -1202,8 +1204,7 @@ test_pool_keep_meanwhile_counts_towards_the_limit(void)
     finish();
 }
 
-/* -------------------------------------------------------------------- what is
- * offered */
+/* ---------------------------------------------------------- what is offered */
 
 /* The pool offers the memory after the first 16 MiB of a span to the system
  * (MADV_FREE), if the span is in huge pages. */
@@ -1253,8 +1254,7 @@ test_spans_take_offered_memory_may_be_zero(void)
     }
 }
 
-/* ----------------------------------------------------------------- small pages,
- * huge */
+/* --------------------------------------------------- small pages, huge pages */
 
 /* If the system may use huge pages unasked, a small span requests small ones. */
 static void
@@ -1320,7 +1320,7 @@ check_most_entries(size_t length, size_t nbytes, size_t most)
 static void
 test_pool_keep_evicts_the_oldest_of_too_many(void)
 {
-    check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* zero spans are searched */
+    check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* zero spans are in `slots` */
     check_most_entries(4 * MIB, 1, POOL_NSLOTS);
     check_most_entries(2 * MIB, 1, POOL_NSMALL);
 }
@@ -1463,7 +1463,7 @@ test_pool_take_dirty_gets_no_span_that_is_less_dirty(void)
     }
 }
 
-/* The slots in use move along the table. At its end they are moved back to its
+/* The items in use move along the array `small`. At its end they are moved back to its
  * start. */
 static void
 test_pool_keep_of_thousands_of_small_spans_in_turn_keeps_the_newest(void)
@@ -1487,8 +1487,7 @@ test_pool_keep_of_thousands_of_small_spans_in_turn_keeps_the_newest(void)
     finish();
 }
 
-/* ------------------------------------------------------------------- cut and
- * discard */
+/* ---------------------------------------------------------- cut and discard */
 
 static void
 test_spans_cut_gives_the_end_back(void)
@@ -1698,8 +1697,7 @@ test_spans_grow_leaves_other_dirty_spans_in_the_pool(void)
     }
 }
 
-/* ---------------------------------------------------------- growing into dirty
- * pages */
+/* ------------------------------------------------- growing into dirty pages */
 
 /* Return a span with `to` bytes in use, and put a dirty one of 10 MiB into the pool. */
 static struct span
@@ -2322,8 +2320,8 @@ test_spans_prepare_refused_tries_without_the_pool(void)
     finish();
 }
 
-/* A new reservation of the same length gets one from the pool. The dirty pages of that
- * are its tail. */
+/* A request for a reservation of the same length gets the one in the pool. The dirty
+ * pages of that are its tail. */
 static void
 test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail(void)
 {

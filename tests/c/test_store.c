@@ -60,8 +60,8 @@ test_store_grown_and_shrunk_leaves_the_heap_and_returns(void)
         model_init(&model, 4 * MIB);
         while (model.length < 3 * MIB) {
             CHECK(model_append(&model, 10001) == 0);
-            /* A store leaves the heap when its block is full, which may be a quarter
-             * longer than needed. */
+            /* A store leaves the heap when its block is full. The block may be longer
+             * than needed. */
             bool may_be = has_spans && model.length + 1 >= GROWTH_SPAN_MIN;
             bool must_be = may_be && model.length > GROWTH_SPAN_MIN / 4 * 5 + 100;
             bool is = store_kind(&model.store) == STORE_SPAN;
@@ -96,8 +96,8 @@ test_store_length_that_swings_does_not_copy(void)
 }
 
 /* A store that was emptied takes a dirty span for its first 8 KiB, and the pool keeps
- * all pages but those in use. If it stays below GROWTH_SPAN_MIN, the next first bytes
- * are on the heap again. */
+ * all pages but those in use. If it then stays below GROWTH_SPAN_MIN and is emptied
+ * again, its next bytes are on the heap. */
 static void
 test_store_emptied_takes_a_dirty_span_again(void)
 {
@@ -219,9 +219,9 @@ test_store_splice_moves_the_shorter_side(void)
     finish();
 }
 
-/* The deleted bytes are at most as long as the window. So a store copies at most one
- * byte for each deleted byte. It takes the memory of at most two windows and an eighth
- * that is made ready ahead; in a heap block, of a quarter more.
+/* The headroom, which the deleted bytes leave, is at most as long as the window. So a
+ * store copies at most one byte for each deleted byte. It takes the memory of at most
+ * two windows and of an eighth that is prepared ahead. A heap block may be longer.
  *
  *   |<-- deleted -->|<-------- window -------->|     */
 static void
@@ -614,8 +614,8 @@ test_store_many_small_hold_no_more_than_the_pool_limit(void)
 
 /* --------------------------------------------------------------------- huge pages */
 
-/* From 4 MiB on huge pages are requested for the whole span, which still moves at
- * once. */
+/* From 4 MiB on huge pages are requested for the whole span, so that one call can still
+ * move it. */
 static void
 test_store_asks_for_huge_pages_from_4_mib(void)
 {
@@ -726,8 +726,7 @@ test_store_on_offered_memory_keeps_its_bytes(void)
     }
 }
 
-/* --------------------------------------------------------------------- odds and
- * ends */
+/* ------------------------------------------------------------ odds and ends */
 
 static void
 test_store_lengths_past_the_maximum_are_refused(void)

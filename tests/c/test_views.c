@@ -297,7 +297,8 @@ test_views_random_changes_keep_what_each_view_saw(void)
     }
 }
 
-/* Each system call and allocation of a removal fails once, with all after it. */
+/* For each n, the n-th system call or allocation of a removal fails, and all after
+ * it. */
 static void
 test_views_removal_that_fails_leaves_all_unchanged(void)
 {
@@ -396,7 +397,7 @@ test_views_removal_after_move_gives_memory_back(void)
 }
 
 /* The memory of bytes that were appended after the newest view was made is given back
- * while they are copied. Of each move, at least three pieces are such bytes. */
+ * while they are copied. When the store moves, at least three pieces are such bytes. */
 static void
 test_views_move_gives_back_bytes_that_no_view_sees(void)
 {
