@@ -27,10 +27,7 @@ def read_byte(reader, file):
                 file.seek(-1, os.SEEK_CUR)
             return nbytes
         if type(file) is io.FileIO:  # a subclass may have another readinto()
-            try:
-                nbytes = poll_byte(file.fileno())
-            except (ImportError, AttributeError, OSError):  # such as on Windows
-                nbytes = 0
+            nbytes = poll_byte(file.fileno())
             if nbytes != 0:
                 return nbytes
     # If peek() or poll() has found no byte, this takes none: the file has ended, or no
@@ -56,14 +53,27 @@ def is_seekable(file):
 
 
 def poll_byte(descriptor):
-    """Wait as a read would; return 1 for bytes, 0 at the end, None if none arrived."""
+    """Wait as a read would; return 1 for bytes, 0 for a read to tell, None for none."""
+    try:
+        import fcntl
+        import select
+
+        count_bytes(descriptor)
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+            return 0  # a read raises; poll() would wait for ever
+        timeout = None if os.get_blocking(descriptor) else 0
+        poll = select.poll()
+    except (ImportError, AttributeError, OSError):  # such as on Windows
+        return 0
+    poll.register(descriptor, select.POLLIN)
+    if not poll.poll(timeout):  # outside of try: a signal handler may raise OSError
+        return None
+    return min(1, count_bytes(descriptor))
+
+
+def count_bytes(descriptor):
     import fcntl
-    import select
     import termios
 
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    if not poll.poll(None if os.get_blocking(descriptor) else 0):
-        return None
     nbytes = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
-    return min(1, int.from_bytes(nbytes, sys.byteorder))
+    return int.from_bytes(nbytes, sys.byteorder)

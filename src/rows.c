@@ -312,6 +312,7 @@ rows_drop_views(RowsObject *self, bool front)
     if (!buffer_is_exported(buffer)) {
         return 0;
     }
+    self->view_nbytes = SIZE_MAX; /* another thread may have kept a view just now */
     int rc = front ? buffer_check_removable(buffer) : buffer_check_resizable(buffer);
     if (rc == 0 || !PyErr_ExceptionMatches(PyExc_BufferError) ||
         buffer_spare_is_outstanding(buffer)) {

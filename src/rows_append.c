@@ -80,8 +80,7 @@ rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
     }
     char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer);
     assert(nbytes <= store_tailroom(&self->buffer->store));
-    assert(bytes + nbytes <= end || bytes >= end + nbytes); /* no overlap */
-    memcpy(end, bytes, nbytes);
+    memmove(end, bytes, nbytes); /* rows of a committed spare may overlap the tail */
     layout_clean(self->layout, end, nbytes);
     return rows_commit(self, nbytes) < 0 ? -1 : 1;
 }

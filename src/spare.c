@@ -378,10 +378,10 @@ struct spare_mark
 spare_mark(const BufferObject *self, size_t nbytes)
 {
     const SpareObject *spare = buffer_spare(self);
-    if (spare == NULL || spare->start == NULL || nbytes > spare->nbytes) {
+    if (spare == NULL || spare->start == NULL || nbytes > spare->nbytes ||
+        spare->nbytes > store_tailroom(&self->store)) {
         return (struct spare_mark){.start = NULL};
     }
-    assert(spare->nbytes <= store_tailroom(&self->store));
     return (struct spare_mark){.start = spare->start,
                                .owner = spare->owner,
                                .reader = spare->reader,

@@ -616,3 +616,12 @@ def test_readfrom_socket_while_thread_looks_shows_no_wrong_row():
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert " 0 wrong, " in done.stdout
+
+
+def test_extend_by_committed_spare_that_overlaps_the_tail_appends_its_rows():
+    array = GrowArray(dtype="i8")
+    rows = array.spare(100)
+    rows[:] = range(100)
+    array.commit(3)
+    array.extend(rows)
+    assert array.array[3:].tolist() == list(range(100))

@@ -1579,3 +1579,17 @@ def test_commit_after_removal_of_nothing_appends(length):
     assert len(buf.take(0)) == 0
     buf.commit(2)
     assert buf == b"a" * length + b"\x01hi"
+
+
+@RESERVES
+@pytest.mark.skipif(os.name == "nt", reason="pipes have no poll() there")
+def test_readfrom_of_write_only_descriptor_into_full_buffer_raises_as_a_read():
+    reader, writer = os.pipe()
+    buf = GrowBuffer(b"full", limit=4)
+    try:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            buf.readfrom(writer)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert buf == b"full"
