@@ -326,15 +326,21 @@ spare_close(SpareObject *spare)
     spare->owner = PyThread_get_thread_ident();
 }
 
+/* Whether a spare is still the tail of the buffer, so that it can be committed. */
+static bool
+is_tail(const BufferObject *self, const SpareObject *spare)
+{
+    return spare != NULL && spare->start != NULL &&
+           spare->start == buffer_bytes(self) + buffer_length(self) &&
+           spare->nbytes <= store_tailroom(&self->store);
+}
+
 int
 spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
 {
     SpareObject *spare = buffer_spare(self);
     assert(spare == NULL || spare->buffer == self);
-    bool is_tail = spare != NULL && spare->start != NULL &&
-                   spare->start == buffer_bytes(self) + buffer_length(self) &&
-                   spare->nbytes <= store_tailroom(&self->store);
-    if (!is_tail || spare->reader != view ||
+    if (!is_tail(self, spare) || spare->reader != view ||
         (view == NULL && spare->owner == SPARE_READER)) {
         PyErr_SetString(PyExc_ValueError, "nothing to commit: spare() was not called, "
                                           "or the buffer has changed since");
@@ -378,8 +384,7 @@ struct spare_mark
 spare_mark(const BufferObject *self, size_t nbytes)
 {
     const SpareObject *spare = buffer_spare(self);
-    if (spare == NULL || spare->start == NULL || nbytes > spare->nbytes ||
-        spare->nbytes > store_tailroom(&self->store)) {
+    if (!is_tail(self, spare) || nbytes > spare->nbytes) {
         return (struct spare_mark){.start = NULL};
     }
     return (struct spare_mark){.start = spare->start,
