@@ -119,9 +119,8 @@ check_change(BufferObject *self, enum change change)
     bool spare = buffer_spare_is_outstanding(self);
     if (spare && !is_committed(self)) {
         PyErr_SetString(PyExc_BufferError,
-                        self->extra->spare->owner == 0
-                            ? "readfrom() is reading into the buffer: wait until it "
-                              "returns"
+                        self->extra->spare->owner == SPARE_READER
+                            ? BUFFER_IS_READ_INTO
                             : "cannot change the length while a view from spare() "
                               "exists: commit() it or release it first");
         return -1;
@@ -196,7 +195,7 @@ remove_first(BufferObject *self, size_t nbytes)
     }
     assert(store_is_limited(&self->store) && nbytes <= self->store.length);
     int error = views_advance(&self->extra->views, &self->store, nbytes,
-                              buffer_nviews(self), buffer_tail_is_written(self));
+                              buffer_nviews(self), buffer_tail_may_be_written(self));
     return buffer_publish_change(self, before, error);
 }
 

@@ -90,7 +90,7 @@ buffer_commit(BufferObject *self, size_t nbytes)
 static inline void
 buffer_commit_without_nul(BufferObject *self, size_t nbytes)
 {
-    assert(nbytes > 0 && buffer_tail_is_written(self));
+    assert(nbytes > 0 && buffer_tail_may_be_written(self));
     store_commit_without_nul(&self->store, nbytes);
     buffer_publish(self);
 }

@@ -62,6 +62,9 @@ enum spare_state {
  * blocks. */
 #define BUFFER_TRACE_DOMAIN 0x67726f77u
 
+/* The `owner` of a spare that readfrom() uses. No thread has this number. */
+enum { SPARE_READER = 0 };
+
 /* The free tail of a buffer, which spare() returns as a writable memoryview (spare.c).
  * The memoryview counts as a view of the buffer. At first the spare is outstanding:
  * until commit() is called or the memoryview is released, nothing else can change the
@@ -81,7 +84,7 @@ typedef struct spare {
     size_t position;        /* the start that the memoryview saw (views.h) */
     char first;             /* SPARE_RELEASED: the byte that the NUL has replaced */
     PyObject *view;         /* a weak reference to the newest memoryview */
-    unsigned long owner;    /* the thread that may release it; 0: readfrom() uses it */
+    unsigned long owner;    /* the thread that may release it, or SPARE_READER */
     const PyObject *reader; /* the view that readfrom() reads into, or NULL */
     struct store store;     /* SPARE_DETACHED: the memory of the memoryview */
 } SpareObject;
@@ -331,6 +334,10 @@ buffer_unhold(BufferObject *self)
 /* Allocate `extra`, unless the buffer has it. */
 int buffer_ensure_extra(BufferObject *self);
 
+/* The message of the BufferError while readfrom() has a spare. */
+#define BUFFER_IS_READ_INTO                                                            \
+    "readfrom() is reading into the buffer: wait until it returns"
+
 /* Whether a view of the tail exists that is neither detached nor shared. */
 static inline bool
 buffer_spare_is_outstanding(const BufferObject *self)
@@ -342,7 +349,7 @@ buffer_spare_is_outstanding(const BufferObject *self)
 /* Whether an outstanding or shared view of the tail exists. Code that holds it may
  * overwrite the NUL. */
 static inline bool
-buffer_tail_is_written(const BufferObject *self)
+buffer_tail_may_be_written(const BufferObject *self)
 {
     return buffer_spare_is_outstanding(self) ||
            (self->extra != NULL && self->extra->nshared > 0);

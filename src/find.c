@@ -210,7 +210,7 @@ find_by_hash(const struct search *search, size_t nleft)
 
 /* From this length of the part and this number of positions on, making the table of
  * skips saves more time than it takes. */
-enum { SKIPS_PART_MIN = 16, SKIPS_BYTES_MIN = 1024 };
+enum { SKIPS_PART_MIN = 16, SKIPS_POSITIONS_MIN = 1024 };
 
 /* Return the position of the part, or npositions. */
 static inline size_t
@@ -218,8 +218,8 @@ search_run(const struct search *search, int step)
 {
     size_t nleft = 0, at;
     assert(search->npositions > 0 && search->step == step);
-    bool skips =
-        search->part.nbytes >= SKIPS_PART_MIN && search->npositions >= SKIPS_BYTES_MIN;
+    bool skips = search->part.nbytes >= SKIPS_PART_MIN &&
+                 search->npositions >= SKIPS_POSITIONS_MIN;
     at = skips ? find_by_skips(search, step, &nleft) : find_pair(search, step, &nleft);
     assert(nleft <= search->npositions);
     return nleft > 0 ? find_by_hash(search, nleft) : at;

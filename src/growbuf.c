@@ -353,7 +353,8 @@ check(PyObject *Py_UNUSED(module), PyObject *op)
 {
     bool is_frozen = frozen_is_frozen(op);
     if (!is_frozen && buffer_type(Py_TYPE(op)) == NULL) {
-        PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
+        PyErr_Format(PyExc_TypeError,
+                     "expected a GrowBuffer or a FrozenBytes, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
@@ -375,7 +376,8 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
     static const char *const kinds[] = {"empty", "heap", "span", "limited"};
     bool is_frozen = frozen_is_frozen(op);
     if (!is_frozen && buffer_type(Py_TYPE(op)) == NULL) {
-        PyErr_Format(PyExc_TypeError, "expected a GrowBuffer, got %.200s",
+        PyErr_Format(PyExc_TypeError,
+                     "expected a GrowBuffer or a FrozenBytes, got %.200s",
                      Py_TYPE(op)->tp_name);
         return NULL;
     }

@@ -303,7 +303,7 @@ refuse_viewed(const RowsObject *self, const char *refusal)
 }
 
 int
-rows_drop_views(RowsObject *self, bool front)
+rows_drop_kept_view(RowsObject *self, bool front)
 {
     BufferObject *buffer = self->buffer;
     assert(!PyErr_Occurred());
@@ -392,7 +392,7 @@ rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
     size_t length = buffer_length(self->buffer);
     assert(nbytes <= PY_SSIZE_T_MAX && length <= PY_SSIZE_T_MAX);
     if (length + nbytes > self->max_nbytes) {
-        return rows_drop_views(self, true) < 0
+        return rows_drop_kept_view(self, true) < 0
                    ? -1
                    : maxlen_make_tailroom(self->buffer, self->max_nbytes, nbytes);
     }

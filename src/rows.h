@@ -118,7 +118,7 @@ PyObject *rows_new_view(PyObject *op);
 /* Drop the kept view. Raise BufferError if another view prevents moving or removing
  * rows. If `front` is true, the caller removes only first rows: views of a stable array
  * do not prevent that. Dropping the view may run other code. Under the lock. */
-int rows_drop_views(RowsObject *self, bool front);
+int rows_drop_kept_view(RowsObject *self, bool front);
 
 /* Raise an exception unless the buffer's length is a multiple of the row size and may
  * grow by `nbytes`. If a small array would become too large to be small, end that. Drop

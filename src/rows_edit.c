@@ -35,7 +35,8 @@ static Py_ssize_t
 find_row_to_remove(RowsObject *self, Py_ssize_t index)
 {
     Py_ssize_t row = find_row(self, index);
-    return row < 0 || rows_drop_views(self, row == 0) < 0 ? -1 : find_row(self, index);
+    return row < 0 || rows_drop_kept_view(self, row == 0) < 0 ? -1
+                                                              : find_row(self, index);
 }
 
 /* Clip the bounds of a slice to the rows that exist. Return the number of rows between
@@ -84,7 +85,7 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbyte
     if (clip(self, &row, &end) == 0) {
         return rows_append_bytes(self, bytes, nbytes) < 0 ? -1 : 0;
     }
-    if (rows_check_whole(self) < 0 || rows_drop_views(self, false) < 0 ||
+    if (rows_check_whole(self) < 0 || rows_drop_kept_view(self, false) < 0 ||
         rows_check_growable(self, nbytes) < 0 || check_maxlen(self, nbytes) < 0) {
         return -1; /* dropping a view may have run code that appended rows */
     }
@@ -226,7 +227,7 @@ delete_between(RowsObject *self, Py_ssize_t start, Py_ssize_t stop)
     if (clip(self, &first, &last) == 0) {
         return 0;
     }
-    if (rows_drop_views(self, first == 0) < 0) {
+    if (rows_drop_kept_view(self, first == 0) < 0) {
         return -1;
     }
     size_t count = (size_t)clip(self, &start, &stop);
@@ -271,7 +272,7 @@ delete_where(RowsObject *self, const char *gone, size_t count)
     size_t from = find_bool(gone, to, count, false);
     size_t next = find_bool(gone, from, count, true);
     bool front = to == 0 && next == count;
-    if (rows_check_whole(self) < 0 || rows_drop_views(self, front) < 0) {
+    if (rows_check_whole(self) < 0 || rows_drop_kept_view(self, front) < 0) {
         return -1;
     }
     BufferObject *buffer = self->buffer;

@@ -23,7 +23,7 @@ static PyObject *
 detach_first(RowsObject *self, size_t nbytes, PyObject *nrows)
 {
     BufferObject *buffer = self->buffer;
-    if (rows_check_whole(self) < 0 || rows_drop_views(self, true) < 0) {
+    if (rows_check_whole(self) < 0 || rows_drop_kept_view(self, true) < 0) {
         return NULL;
     }
     size_t length = buffer_length(buffer);
@@ -75,7 +75,7 @@ resize_to(RowsObject *self, size_t nbytes)
 {
     assert(nbytes % self->layout->row_nbytes == 0 && nbytes <= self->max_nbytes);
     if (nbytes < buffer_length(self->buffer) &&
-        rows_drop_views(self, nbytes == 0) < 0) {
+        rows_drop_kept_view(self, nbytes == 0) < 0) {
         return -1;
     }
     size_t length = buffer_length(self->buffer);
@@ -174,7 +174,7 @@ rows_clear(PyObject *op, PyObject *Py_UNUSED(ignored))
     RowsObject *self = rows_cast(op);
     int rc;
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
-    rc = rows_drop_views(self, true) < 0 ? -1 : buffer_clear(self->buffer);
+    rc = rows_drop_kept_view(self, true) < 0 ? -1 : buffer_clear(self->buffer);
     assert(rc < 0 || buffer_length(self->buffer) == 0);
     if (rc == 0 && self->extra != NULL) {
         self->extra->pending_nbytes = 0;
@@ -200,7 +200,7 @@ rows_trim(PyObject *op, PyObject *Py_UNUSED(ignored))
     RowsObject *self = rows_cast(op);
     int rc;
     ROWS_LOCKED(self, rc,
-                rows_drop_views(self, false) < 0 ? -1 : buffer_trim(self->buffer));
+                rows_drop_kept_view(self, false) < 0 ? -1 : buffer_trim(self->buffer));
     return buffer_none_or_null(rc);
 }
 

@@ -26,7 +26,7 @@ spare_refuse(const SpareObject *spare)
 {
     PyErr_SetString(PyExc_BufferError,
                     spare->owner == SPARE_READER
-                        ? "readfrom() is reading into the buffer: wait until it returns"
+                        ? BUFFER_IS_READ_INTO
                         : "the view that spare() gave before is in use: release it and "
                           "the objects made from it first");
     return -1;
@@ -318,7 +318,7 @@ spare_view(PyObject *op, size_t min, size_t max, unsigned long owner)
 /* Called after a commit, and when readfrom() ends. Nothing more of the spare can be
  * committed then, and this thread may release the view. */
 static void
-spare_close(SpareObject *spare)
+spare_end(SpareObject *spare)
 {
     assert(spare->state <= SPARE_OUTSTANDING && spare->buffer != NULL);
     spare->start = NULL;
@@ -369,7 +369,7 @@ spare_commit_locked(BufferObject *self, size_t nbytes, const PyObject *view)
     else {
         buffer_commit(self, nbytes);
     }
-    spare_close(spare);
+    spare_end(spare);
     return 0;
 }
 
@@ -417,7 +417,7 @@ spare_end_reader(PyObject *op, const PyObject *view)
     Py_BEGIN_CRITICAL_SECTION(op);
     SpareObject *spare = buffer_spare(buffer_cast(op));
     if (spare != NULL && spare->reader == view) {
-        spare_close(spare);
+        spare_end(spare);
     }
     Py_END_CRITICAL_SECTION();
     spare_release(op);

@@ -12,8 +12,6 @@
 
 #include "buffer.h"
 
-enum { SPARE_READER = 0 }; /* an `owner`; no thread has this number */
-
 /* The type of SpareObject, which exports the tail of one buffer to a memoryview. */
 extern PyType_Spec spare_type_spec;
 

@@ -222,7 +222,7 @@ PyDoc_STRVAR(take_bytes_doc,
 /* Remove the first `n` bytes, or all, and return them as bytes. A negative `n` counts
  * from the end. */
 static PyObject *
-take_first(BufferObject *self, Py_ssize_t n, bool all)
+take_first_bytes(BufferObject *self, Py_ssize_t n, bool all)
 {
     Py_ssize_t length = (Py_ssize_t)buffer_length(self);
     Py_ssize_t taken = all ? length : n < 0 ? n + length : n;
@@ -262,7 +262,7 @@ growbuffer_take_bytes(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     BUFFER_LOCKED(PyObject *, bytes, op,
-                  take_first(buffer_cast(op), number, n == Py_None));
+                  take_first_bytes(buffer_cast(op), number, n == Py_None));
     return bytes;
 }
 

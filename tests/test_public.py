@@ -300,8 +300,8 @@ class NeitherTrueNorFalse:
 @pytest.mark.parametrize(
     ("call", "tells"),
     [
-        (lambda: check(b""), "expected a GrowBuffer, got bytes"),
-        (lambda: place(b""), "expected a GrowBuffer, got bytes"),
+        (lambda: check(b""), "expected a GrowBuffer or a FrozenBytes, got bytes"),
+        (lambda: place(b""), "expected a GrowBuffer or a FrozenBytes, got bytes"),
         (lambda: growbuf.configure(prefault=NeitherTrueNorFalse()), "neither true"),
         (lambda: GrowBuffer().readfrom(), "missing required argument 'source'"),
         (lambda: GrowBuffer(b"abc")["a":], "slice indices must be integers"),
