@@ -741,7 +741,8 @@ evict_tail(int how)
         break;
     case 3: /* a newer entry takes up the limit */
         pool_set_limit(5 * MIB);
-        keep_dirty(4 * MIB, 4 * MIB - 1);
+        span = take(4 * MIB, 4 * MIB - 1, 9);
+        give(&span);
         break;
     default: /* taking another span uses the pool, which evicts idle entries */
         kernel.now_ms += POOL_IDLE_MS + 1;
