@@ -157,9 +157,10 @@ refuses_growth(char *source)
     return !grows;
 }
 
-/* Run a test in a child process, because it sets limits or changes all mappings. */
-static void
-in_child(void (*work)(void))
+/* Run a test in a child process, because it sets limits or changes all mappings. Return
+ * whether it succeeded. */
+static bool
+succeeds_in_child(void (*work)(void))
 {
     int status;
     fflush(stdout);
@@ -171,7 +172,13 @@ in_child(void (*work)(void))
         _exit(0);
     }
     CHECK(waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void
+in_child(void (*work)(void))
+{
+    CHECK(succeeds_in_child(work));
 }
 
 /* Print why a test cannot run. If a rung is expected, that is a failure. */
@@ -685,14 +692,28 @@ commit_charge_without_reserve_is_none(void)
 
 /* --------------------------------- only the running kernel: a memory cgroup */
 
-static bool
-put(const char *folder, const char *name, const char *format, size_t number)
+static int
+open_for_writing(const char *folder, const char *name)
 {
-    char path[256], text[64];
+    char path[256];
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    int nbytes = snprintf(text, sizeof text, format, number);
-    int file = open(path, O_WRONLY | O_CLOEXEC);
-    bool done = file >= 0 && write(file, text, (size_t)nbytes) == nbytes;
+    return open(path, O_WRONLY | O_CLOEXEC);
+}
+
+/* Write a number to an open file. Return whether that succeeded. */
+static bool
+write_number(int file, size_t number)
+{
+    char text[64];
+    int nbytes = snprintf(text, sizeof text, "%zu", number);
+    return pwrite(file, text, (size_t)nbytes, 0) == nbytes;
+}
+
+static bool
+put(const char *folder, const char *name, size_t number)
+{
+    int file = open_for_writing(folder, name);
+    bool done = file >= 0 && write_number(file, number);
     if (file >= 0) {
         close(file);
     }
@@ -711,7 +732,9 @@ get(const char *folder, const char *name)
     return number;
 }
 
-static const char *const group = "/sys/fs/cgroup/memory/growbuf-remap";
+/* The folder of the group. Each process has its own, because several may run this test
+ * at the same time. */
+static char group[64];
 
 /* Return free addresses whose offset in 2 MiB differs from that of `source`. With equal
  * offsets the kernel would move whole page tables. */
@@ -724,15 +747,16 @@ find_target(const char *source, size_t length)
 }
 
 /* The source has one page in each 2 MiB, so that the target needs a page table for each
- * page. The group has memory for half of these tables. So the kernel has moved some
- * pages when it fails, and must move them back. */
+ * page. The group has memory for a quarter of these tables, and for some more that the
+ * kernel has charged in advance. So the kernel has moved some pages when it fails, and
+ * must move them back. */
 static void
 fail_half_way(void)
 {
     enum { NPAGES = 256 };
     const size_t step = 2 * MIB, length = NPAGES * step;
     const size_t new_length = grows ? 2 * length : length;
-    CHECK(put(group, "cgroup.procs", "%zu", (size_t)getpid()));
+    CHECK(put(group, "cgroup.procs", (size_t)getpid()));
     char *source = map(length), *target = find_target(source, new_length);
     (void)pages_ops.advise(source, length, MADV_NOHUGEPAGE);
     for (size_t i = 0; i < NPAGES; i++) {
@@ -740,15 +764,17 @@ fail_half_way(void)
     }
     size_t nmappings = count_mappings(), before = committed();
     size_t used = get(group, "memory.usage_in_bytes");
-    CHECK(put(group, "memory.limit_in_bytes", "%zu", used + NPAGES / 2 * page));
-    /* No new memory may be touched until the limit is higher, because the group would
-     * make the process wait for it. The alarm would end such a wait. */
+    int limit = open_for_writing(group, "memory.limit_in_bytes");
+    CHECK(limit >= 0 && write_number(limit, used + NPAGES / 4 * page));
+    /* Until the limit is higher, no new memory may be touched and no file may be
+     * opened, because both may need memory. If the process has to wait for memory
+     * nevertheless, the alarm ends it. */
     alarm(60);
     char *moved = remap(source, length, new_length, KEEP | FIXED, target);
     int error = errno;
-    bool raised = put(group, "memory.limit_in_bytes", "%zu", used + 64 * MIB);
+    bool raised = write_number(limit, used + 64 * MIB);
     CHECK(raised && moved == MAP_FAILED && error == ENOMEM);
-    CHECK(get(group, "memory.failcnt") > 0);
+    CHECK(close(limit) == 0 && get(group, "memory.failcnt") > 0);
     CHECK(is_near(committed(), before));
     CHECK(count_mappings() == nmappings && is_mapped(source, length));
     for (size_t i = 0; i < NPAGES; i++) {
@@ -766,17 +792,19 @@ fail_half_way(void)
 static void
 memory_cgroup_failing_a_move_half_way_keeps_the_source(void)
 {
+    (void)snprintf(group, sizeof group, "/sys/fs/cgroup/memory/growbuf-remap-%ld",
+                   (long)getpid());
     if (mkdir(group, 0755) != 0 && errno != EEXIST) {
         leave_out("no memory cgroup of version 1 can be made");
         return;
     }
-    if (!put(group, "memory.oom_control", "%zu", 1)) {
+    bool can_run = put(group, "memory.oom_control", 1);
+    bool succeeded = can_run && succeeds_in_child(fail_half_way);
+    CHECK(rmdir(group) == 0); /* even if the child failed */
+    CHECK(succeeded || !can_run);
+    if (!can_run) {
         leave_out("the memory cgroup cannot be told not to kill");
     }
-    else {
-        in_child(fail_half_way);
-    }
-    CHECK(rmdir(group) == 0);
 }
 
 /* ----------------------------------------------------------------- the list */
