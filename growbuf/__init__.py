@@ -73,7 +73,7 @@ def info() -> "dict[str, Any]":
 
     strategy: the rung (the way to grow) that is tried first: 'retain', 'dontunmap' and
     'maymove' move pages, 'copy' copies the bytes, 'heap' uses realloc
-    forced: the value of GROWBUF_STRATEGY, or None; no better rung is used
+    forced: the value of GROWBUF_STRATEGY, the best rung that may be used, or None
     probe: for each rung, the result of trying it on one page at import: 'ok' or the
     name of the errno
     populate: the result of trying MADV_POPULATE_WRITE, in the same form

@@ -17,10 +17,15 @@ def read_byte(reader, file):
     byte = bytearray(1)
     if file is None:
         return recv_byte(reader, byte)
+    # Look up peek() outside of try: while it waits, a signal handler may raise an
+    # AttributeError.
+    can_peek = hasattr(file, "peek")
     try:
-        if file.peek(1):
+        if can_peek and file.peek(1):
             return 1
-    except (AttributeError, io.UnsupportedOperation):
+    except io.UnsupportedOperation:
+        can_peek = False
+    if not can_peek:
         if is_seekable(file):
             nbytes = reader(byte)
             if nbytes == 1:
@@ -30,19 +35,23 @@ def read_byte(reader, file):
             nbytes = poll_byte(file.fileno())
             if nbytes != 0:
                 return nbytes
-    # If peek() or poll() has found no byte, this takes none: the file has ended, or no
-    # byte has arrived yet, or it raises why there are none, such as a reset of the
-    # connection. Otherwise the byte that this takes is lost.
+    # If peek() or poll() found no byte, this read finds none either: it returns 0 at the
+    # end of the file, or None, or raises an error of the file. If neither could be
+    # called, the byte that it reads is lost.
     return reader(byte)
 
 
 def recv_byte(recv_into, byte):
     import socket
 
+    # Find out whether recv_into() takes flags; that of a TLS socket does not. Ask for no
+    # bytes, which does not wait. While the second call waits, a signal handler may raise
+    # anything, so do not catch exceptions there.
     try:
-        return recv_into(byte, 1, socket.MSG_PEEK)
-    except (TypeError, ValueError):  # such as a TLS socket, which takes no flags
+        recv_into(bytearray(), 0, socket.MSG_PEEK)
+    except Exception:
         return recv_into(byte)
+    return recv_into(byte, 1, socket.MSG_PEEK)
 
 
 def is_seekable(file):
@@ -53,7 +62,11 @@ def is_seekable(file):
 
 
 def poll_byte(descriptor):
-    """Wait as a read would; return 1 for bytes, 0 for a read to tell, None for none."""
+    """Wait for bytes as a read would.
+
+    Return 1 if there are bytes, None if none have arrived yet, and 0 if only a read can
+    find that out.
+    """
     try:
         import fcntl
         import select

@@ -142,7 +142,7 @@ def _description(dtype):
 
 
 def _check_lengths(dtype, name=""):
-    """Raise ValueError for items or fields of no length, and for dates of no unit."""
+    """Raise ValueError for items or fields without a length or dates without a unit."""
     for field in dtype.names or ():
         _check_lengths(dtype.fields[field][0].base, f" of field {field!r}")
     if dtype.itemsize == 0:
@@ -221,7 +221,7 @@ def _item_format(dtype):
 
 
 def _record_format(dtype):
-    """Return the format of a record; that of NumPy lacks the padding at the end."""
+    """Return the format of a record. NumPy's own leaves out the padding at the end."""
     parts, end = [], 0
     for name in dtype.names:
         field, offset, *title = dtype.fields[name]

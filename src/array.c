@@ -1,7 +1,6 @@
 /* array: the Python type GrowArray: its construction and its slot table. */
 #include "array.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <structmember.h>
@@ -40,8 +39,7 @@ new_limited_buffer(struct state *state, size_t nbytes, PyObject *nrows)
     if (error) {
         PyErr_Format(PyExc_MemoryError,
                      "cannot reserve address space for limit=%S rows: %s", nrows,
-                     error == ENOTSUP ? "this system has none to reserve, leave it out"
-                                      : "try a smaller one");
+                     construct_limit_advice(error, nbytes));
         return NULL;
     }
     return buffer_from_store(state->buffer_type, &store);

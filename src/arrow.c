@@ -44,7 +44,7 @@ enum {
     PART_BITS = 1,    /* bools: NumPy has bytes, Arrow has bits */
     PART_DAYS = 2,    /* days: NumPy has 8 bytes, Arrow has 4 */
     PART_SWAPPED = 4, /* the byte order is not this machine's */
-    PART_TIMES = 8    /* the smallest integer is NumPy's NaT, which is a null */
+    PART_NULLS = 8    /* the smallest integer is NumPy's NaT, which is a null */
 };
 
 /* A part of a row, as the tuple that growbuf/array.py makes:
@@ -354,7 +354,7 @@ make_items(struct ArrowArray *array, const struct part *part, const struct items
         owned->buffers[1] = owned->values;
     }
     if (owned->buffers[1] == NULL ||
-        ((part->flags & PART_TIMES) &&
+        ((part->flags & PART_NULLS) &&
          find_nulls(array, owned, owned->buffers[1]) < 0)) {
         return -1;
     }

@@ -287,21 +287,20 @@ construct_parse(PyObject *args, PyObject *kwargs, struct init_args *parsed)
     return limit == Py_None ? 0 : args_nbytes(limit, "limit", 1, &parsed->limit);
 }
 
-/* Return the part of the message of reserve_limit() that says what the user can do. */
-static const char *
-limit_advice(int error, Py_ssize_t limit)
+const char *
+construct_limit_advice(int error, size_t nbytes)
 {
-    assert(error != 0 && limit > 0);
+    assert(error != 0 && nbytes > 0);
     if (error == ENOTSUP) {
-        return "this system has none to reserve, leave it out";
+        return "this system cannot reserve any, leave out limit=";
     }
-    switch (store_shortage((size_t)limit)) {
+    switch (store_shortage(nbytes)) {
     case PAGES_SHORT_OF_MAPPINGS:
         return "the process has as many mappings as vm.max_map_count allows, drop "
-               "some buffers or raise it";
+               "some buffers or raise vm.max_map_count";
     case PAGES_SHORT_BY_RLIMIT:
         return "RLIMIT_AS (ulimit -v) has no room for twice the limit, try a smaller "
-               "one or raise it";
+               "one or raise RLIMIT_AS";
     default:
         return "try a smaller one";
     }
@@ -316,7 +315,7 @@ reserve_limit(struct store *store, Py_ssize_t limit)
     if (error) {
         PyErr_Format(PyExc_MemoryError,
                      "cannot reserve address space for limit=%zd: %s", limit,
-                     limit_advice(error, limit));
+                     construct_limit_advice(error, (size_t)limit));
         return -1;
     }
     return 0;

@@ -28,7 +28,7 @@
 /* -------------------------------------------------------------------- the type */
 
 PyDoc_STRVAR(buffer_doc,
-"GrowBuffer(source=b'', /, encoding='utf-8', errors='strict', *, prefault=False,\n"
+"GrowBuffer(source=b'', /, encoding=None, errors='strict', *, prefault=False,\n"
 "           limit=None)\n--\n\n"
 "A bytearray that grows by moving pages instead of copying bytes.\n\n"
 "It is a subclass of bytearray, with the same arguments and methods:\n\n"
@@ -43,7 +43,7 @@ PyDoc_STRVAR(buffer_doc,
 "bytearrays. From 72 KiB up the bytes are in pages of their own. Growing moves the\n"
 "pages (mremap(2)), at a cost that hardly depends on the length. A buffer that cannot\n"
 "grow raises MemoryError and is unchanged.\n\n"
-"source, encoding, errors: as for bytearray.\n"
+"source, encoding, errors: as for bytearray. A str needs an encoding.\n"
 "prefault: a helper thread touches pages ahead of the writer. It has no effect on a\n"
 "buffer with a limit.\n"
 "limit: the largest number of bytes that the buffer can hold; None for no limit.\n"
@@ -265,7 +265,7 @@ PyDoc_STRVAR(stats_doc,
 "moves, moved_bytes: moves of pages (growing, take()), and the address space moved.\n"
 "copies, copied_bytes: copies within a buffer, or from the heap to a span or back.\n"
 "The growth of small buffers on the heap, where realloc may copy, is not counted.\n"
-"spans_live: spans in use.\n"
+"spans_live: spans in use. A span is the pages of one buffer.\n"
 "pool_spans, pool_bytes: spans kept for new buffers, and how much memory (not\n"
 "address space) they may hold. trim() gives them back.\n"
 "reserved_bytes: address space that is reserved by buffers with a limit.\n\n"
@@ -288,9 +288,10 @@ stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 PyDoc_STRVAR(trim_doc,
 "trim()\n--\n\n"
 "Give the memory and address space that is kept for new buffers back to the system.\n\n"
-"Small objects that are kept go back to Python's allocator. Buffers in use are not\n"
-"changed: GrowBuffer.trim() gives back the memory that a buffer does not need. Costs\n"
-"a system call for each span in the pool (pool_spans in stats()).\n\n"
+"Objects of deleted GrowBuffers, which are kept for new ones, go back to Python's\n"
+"allocator. Buffers in use are not changed: GrowBuffer.trim() gives back the memory\n"
+"that a buffer does not need. Costs a system call for each span in the pool\n"
+"(pool_spans in stats()).\n\n"
 ">>> import growbuf\n"
 ">>> growbuf.trim()\n"
 ">>> growbuf.stats()['pool_bytes']\n"

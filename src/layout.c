@@ -341,7 +341,7 @@ layout_call(LayoutObject *layout, enum numpy_hook hook, PyObject *value)
  * thousands of arrays fit, and other code finds address space too. */
 static const struct {
     size_t limit; /* in bytes */
-    double share; /* of the address space: at most this may be in use afterwards */
+    double share; /* the largest share of the address space in use afterwards */
 } limits[] = {
     {(size_t)1 << 40, 0.25}, {(size_t)1 << 38, 0.45}, {(size_t)1 << 36, 0.60},
     {(size_t)1 << 34, 0.75}, {(size_t)1 << 32, 0.90}, {(size_t)1 << 30, 0.95},

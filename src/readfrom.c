@@ -16,6 +16,7 @@ PyObject *
 readfrom_find_reader(PyObject *source, PyObject **file)
 {
     *file = NULL;
+    assert(!PyErr_Occurred());
     if (PyIndex_Check(source)) {
         PyObject *io = PyImport_ImportModule("io");
         PyObject *type = io == NULL ? NULL : PyObject_GetAttrString(io, "FileIO");
@@ -41,6 +42,7 @@ readfrom_find_reader(PyObject *source, PyObject **file)
                      "or recv_into(), got %.200s",
                      Py_TYPE(source)->tp_name);
     }
+    assert((reader == NULL) == (PyErr_Occurred() != NULL));
     return reader;
 }
 
@@ -49,6 +51,7 @@ readfrom_find_reader(PyObject *source, PyObject **file)
 static Py_ssize_t
 call_for_number(PyObject *object, const char *method)
 {
+    assert(!PyErr_Occurred());
     PyObject *number = PyObject_CallMethod(object, method, NULL);
     Py_ssize_t value =
         number == NULL ? -1 : PyNumber_AsSsize_t(number, PyExc_OverflowError);
@@ -60,6 +63,7 @@ call_for_number(PyObject *object, const char *method)
 static Py_ssize_t
 fstat_nbytes(Py_ssize_t descriptor)
 {
+    assert(descriptor >= 0 && !PyErr_Occurred());
     PyObject *os = PyImport_ImportModule("os");
     PyObject *status =
         os == NULL ? NULL : PyObject_CallMethod(os, "fstat", "n", descriptor);
@@ -75,6 +79,7 @@ size_t
 readfrom_find_expected(PyObject *file)
 {
     Py_ssize_t size = -1, position = -1;
+    assert(!PyErr_Occurred()); /* it would be cleared */
     if (file != NULL) {
         Py_ssize_t descriptor = call_for_number(file, "fileno");
         size = descriptor < 0 ? -1 : fstat_nbytes(descriptor);
@@ -100,6 +105,7 @@ reserve_expected(PyObject *op, size_t nbytes)
     size_t length = buffer_length(self);
     if (nbytes > 0 && nbytes < (size_t)PY_SSIZE_T_MAX - length) {
         rc = buffer_reserve(self, length + nbytes);
+        assert(rc < 0 || store_capacity(&self->store) - length >= nbytes);
     }
     Py_END_CRITICAL_SECTION();
     if (rc < 0 && PyErr_ExceptionMatches(PyExc_MemoryError)) {
@@ -115,6 +121,7 @@ reserve_expected(PyObject *op, size_t nbytes)
 static Py_ssize_t
 convert_result(PyObject *result, Py_ssize_t view_nbytes)
 {
+    assert((result == NULL) == (PyErr_Occurred() != NULL));
     if (result == NULL && PyErr_ExceptionMatches(PyExc_BlockingIOError)) {
         PyErr_Clear();
         return READ_NOTHING_YET;
@@ -153,9 +160,10 @@ readfrom_left(PyObject *op)
 {
     const struct store *store = &buffer_cast(op)->store;
     size_t left = PY_SSIZE_T_MAX;
-    assert(store_check_layout(store) == NULL);
     Py_BEGIN_CRITICAL_SECTION(op);
+    assert(store_check_layout(store) == NULL);
     if (store_is_limited(store)) {
+        assert(store->length <= store_capacity(store));
         left = store_capacity(store) - store->length;
     }
     Py_END_CRITICAL_SECTION();
@@ -198,6 +206,7 @@ static Py_ssize_t
 read_once(PyObject *op, const struct reading *reading)
 {
     size_t left = readfrom_left(op);
+    assert(reading->reader != NULL && reading->max > 0);
     if (left == 0) {
         return read_past_limit(op, reading);
     }
@@ -210,6 +219,7 @@ read_once(PyObject *op, const struct reading *reading)
     Py_ssize_t view_nbytes = PyMemoryView_GET_BUFFER(view)->len;
     assert(view_nbytes >= (Py_ssize_t)min && view_nbytes <= (Py_ssize_t)max);
     Py_ssize_t nbytes = readfrom_call(reading->reader, view, view_nbytes);
+    assert(nbytes >= READ_NOTHING_YET && nbytes <= view_nbytes);
     if (nbytes > 0 && spare_commit(op, (size_t)nbytes, view) < 0) {
         nbytes = READ_ERROR;
     }
@@ -226,6 +236,7 @@ read_all(PyObject *op, struct reading *reading)
 {
     size_t done = 0;
     Py_ssize_t nbytes = 1;
+    assert(reading->expected <= reading->max);
     while (nbytes > 0 && reading->max > 0) {
         nbytes = read_once(op, reading);
         if (nbytes > 0) {
@@ -279,6 +290,7 @@ growbuffer_readfrom(PyObject *op, PyObject *args, PyObject *kwargs)
         (number != Py_None && args_nbytes(number, "nbytes", -1, &nbytes) < 0)) {
         return NULL;
     }
+    assert(nbytes >= -1);
     struct reading reading = {.max = nbytes < 0 ? PY_SSIZE_T_MAX : (size_t)nbytes};
     reading.reader = readfrom_find_reader(source, &reading.file);
     if (reading.reader != NULL) {
@@ -291,6 +303,7 @@ growbuffer_readfrom(PyObject *op, PyObject *args, PyObject *kwargs)
     }
     Py_XDECREF(reading.reader);
     Py_XDECREF(reading.file);
+    assert((result == NULL) == (PyErr_Occurred() != NULL));
     return result;
 }
 

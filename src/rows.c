@@ -83,10 +83,11 @@ rows_check_whole(const RowsObject *self)
         assert(length % row_nbytes == 0);
         return 0;
     }
-    PyErr_Format(PyExc_ValueError,
-                 "the buffer of the array has %zu bytes, which are not whole rows of "
-                 "%zu bytes: make its length a multiple of that",
-                 length, row_nbytes);
+    PyErr_Format(
+        PyExc_ValueError,
+        "the buffer of the array has %zu bytes, which is not a multiple of the "
+        "row size, %zu bytes: change the length of the buffer",
+        length, row_nbytes);
     return -1;
 }
 
@@ -117,6 +118,20 @@ rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
         assert(count < 0 || *nbytes <= PY_SSIZE_T_MAX);
     }
     Py_DECREF(number);
+    return rc;
+}
+
+int
+rows_explain_no_memory(const RowsObject *self, size_t nbytes, int rc)
+{
+    size_t row_nbytes = self->layout->row_nbytes;
+    assert((rc < 0) == (PyErr_Occurred() != NULL));
+    if (rc < 0 && !store_is_limited(&self->buffer->store) &&
+        PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Format(PyExc_MemoryError,
+                     "there is no memory for %zu more rows of %zu bytes",
+                     nbytes / row_nbytes, row_nbytes);
+    }
     return rc;
 }
 
@@ -176,6 +191,7 @@ rows_stabilize(RowsObject *self, size_t nbytes)
         }
         if (limit == 0) { /* no address space */
             rc = buffer_reserve(self->buffer, buffer_length(self->buffer) + nbytes);
+            rc = rows_explain_no_memory(self, nbytes, rc);
             break;
         }
         rc = move_to_reservation(self->buffer, limit);
@@ -251,9 +267,9 @@ kept_view(RowsObject *self)
     return view;
 }
 
-/* See rows_new_view(). The first view of each length is made without keeping one. Often
- * it is the only view of that length, and this makes one ndarray instead of three.
- * Under the lock. */
+/* See rows_new_view(). Of each length, the first view is not kept: often it is the only
+ * one. That makes one ndarray; keeping a view and returning another makes three. Under
+ * the lock. */
 static PyObject *
 new_view(RowsObject *self)
 {
@@ -292,10 +308,10 @@ static int
 refuse_viewed(const RowsObject *self, const char *refusal)
 {
     const char *views =
-        self->shared ? "a view of them or of the buffer is held"
+        self->shared ? "a view of the array or of its buffer is held"
         : buffer_nexports(self->buffer) <= (size_t)self->nexports
-            ? "a memoryview of them is held: release() it"
-            : "an ndarray of them is held, such as .array, a slice, a row, an "
+            ? "a memoryview of the array is held: release() it"
+            : "an ndarray view of the array is held, such as .array, a slice, a row, an "
               "iterator: drop it, or keep a .copy() of it. In IPython %xdel _N drops "
               "the result Out[N]; a traceback may hold an ndarray, too";
     PyErr_Format(PyExc_BufferError, "%s while %s", refusal, views);
@@ -343,9 +359,9 @@ refuse_past_limit(RowsObject *self)
     else {
         PyErr_Format(
             PyExc_MemoryError,
-            "the array would grow past its limit of %zu row%s: views that were "
-            "made before rows were removed from its front still hold %zu of "
-            "them: drop these views, or keep copies",
+            "the array would grow past its limit of %zu row%s: older views still "
+            "hold %zu rows that were removed from its front; drop these views, or "
+            "keep copies",
             nrows, plural, held);
     }
     return -1;
@@ -392,17 +408,21 @@ rows_make_tailroom_slow(RowsObject *self, size_t nbytes)
     size_t length = buffer_length(self->buffer);
     assert(nbytes <= PY_SSIZE_T_MAX && length <= PY_SSIZE_T_MAX);
     if (length + nbytes > self->max_nbytes) {
-        return rows_drop_kept_view(self, true) < 0
-                   ? -1
-                   : maxlen_make_tailroom(self->buffer, self->max_nbytes, nbytes);
+        int rc = rows_drop_kept_view(self, true);
+        if (rc == 0) {
+            rc = maxlen_make_tailroom(self->buffer, self->max_nbytes, nbytes);
+        }
+        return rows_explain_no_memory(self, nbytes, rc);
     }
+    size_t wanted = nbytes;
     if (self->small && nbytes > store_tailroom(&self->buffer->store)) {
         assert(length <= ROWS_MAX_SMALL);
         size_t more =
             Py_MIN(Py_MAX(length / 2, ROWS_MIN_SMALL), ROWS_MAX_SMALL - length);
-        nbytes = Py_MAX(nbytes, more);
+        wanted = Py_MAX(nbytes, more);
     }
-    return buffer_make_tailroom(self->buffer, nbytes);
+    int rc = buffer_make_tailroom(self->buffer, wanted);
+    return rows_explain_no_memory(self, nbytes, rc);
 }
 
 /* --------------------------------------------------------------------- operands */

@@ -38,7 +38,7 @@ typedef struct {
                          * no view shows all rows */
     struct rows_extra *extra; /* or NULL */
     size_t max_nbytes;        /* maxlen in bytes; or MAXLEN_NONE */
-    unsigned int nexports;    /* of the array by the buffer protocol: memoryviews */
+    unsigned int nexports;    /* memoryviews and other exports of the array itself */
     /* Other code has the buffer and may resize it. A kept view, which is an export,
      * would prevent that: keep none. */
     bool shared;
@@ -97,11 +97,11 @@ Py_ssize_t rows_length(PyObject *op);
  * may have changed the length. Under the lock. */
 int rows_check_whole(const RowsObject *self);
 
-/* If the array is small, end that. Reserve address space for the rows and at least
- * `nbytes` more, and copy the rows there. The array is then stable: appending never
- * moves its rows. If no address space can be reserved, the array is not stable, and
- * gets capacity for `nbytes` more. If that fails, too, the array stays small. Under the
- * lock. */
+/* Do nothing if the array is not small. Otherwise reserve address space for the rows
+ * and at least `nbytes` more, and copy the rows there. The array is then stable, and no
+ * longer small: appending never moves its rows. If no address space can be reserved,
+ * give the array capacity for `nbytes` more instead: it is then neither stable nor
+ * small. If that fails too, the array stays small. Under the lock. */
 int rows_stabilize(RowsObject *self, size_t nbytes);
 
 /* Return a new ndarray that shows the bytes of an object as rows. The object is the
@@ -121,10 +121,14 @@ PyObject *rows_new_view(PyObject *op);
 int rows_drop_kept_view(RowsObject *self, bool front);
 
 /* Raise an exception unless the buffer's length is a multiple of the row size and may
- * grow by `nbytes`. If a small array would become too large to be small, end that. Drop
- * the kept view if the array is not stable or a spare is outstanding, because views
+ * grow by `nbytes`. If a small array would become longer than ROWS_MAX_SMALL bytes, call
+ * rows_stabilize(). Drop the kept view if the array is not stable or a spare is outstanding, because views
  * can prevent growing then. May run other code. Under the lock. */
 int rows_check_growable(RowsObject *self, size_t nbytes);
+
+/* After a call that failed and returned -1: if the array has no limit and MemoryError
+ * is set, which has no text then, say that `nbytes` more did not fit. Return `rc`. */
+int rows_explain_no_memory(const RowsObject *self, size_t nbytes, int rc);
 
 /* Call rows_check_growable(), then ensure `nbytes` of tailroom. Under the lock. */
 int rows_make_tailroom_slow(RowsObject *self, size_t nbytes);
@@ -159,8 +163,8 @@ rows_commit(RowsObject *self, size_t nbytes)
     return 0;
 }
 
-/* Convert an argument that is a number of rows to bytes. A number of rows that no
- * object can have becomes the largest one that an object can have. Raise ValueError if
+/* Convert an argument that is a number of rows to bytes. If these are more than
+ * PY_SSIZE_T_MAX bytes, use the largest number of rows that are not. Raise ValueError if
  * it is less than `min`. If `min` is -1, the number -1 becomes more than PY_SSIZE_T_MAX
  * bytes. Messages contain the `name` of the argument. */
 int rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,

@@ -46,7 +46,8 @@ write_listed(RowsObject *self, PyObject *rows)
         return 1;
     }
     if (count > PY_SSIZE_T_MAX / self->layout->row_nbytes) {
-        PyErr_NoMemory();
+        PyErr_Format(PyExc_MemoryError, "there is no memory for %zu rows of %zu bytes",
+                     count, self->layout->row_nbytes);
         return -1;
     }
     if (count * self->layout->row_nbytes > self->max_nbytes) {
@@ -183,8 +184,9 @@ append_made(RowsObject *self, PyObject *array)
         ROWS_LOCKED(self, rc, rows_append_bytes(self, view.buf, (size_t)view.len));
     }
     else {
-        PyErr_Format(PyExc_ValueError, "%zd bytes are not whole rows of %zu", view.len,
-                     self->layout->row_nbytes);
+        PyErr_Format(PyExc_ValueError,
+                     "%zd bytes are not a multiple of the row size, %zu bytes",
+                     view.len, self->layout->row_nbytes);
     }
     PyBuffer_Release(&view);
     Py_DECREF(array);

@@ -183,7 +183,9 @@ get_nbytes(PyObject *op, void *Py_UNUSED(closure))
 }
 
 PyDoc_STRVAR(capacity_doc,
-"The number of rows that fit in the memory; the limit if the array is stable.\n\n"
+"The number of rows for which there is space.\n\n"
+"If the array is stable, this is the limit, less the removed rows that a view holds.\n"
+"If not, rows may move when the array grows past it.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> GrowArray(limit=1000).capacity\n"
 "1000");
@@ -202,8 +204,8 @@ get_capacity(PyObject *op, void *Py_UNUSED(closure))
 
 PyDoc_STRVAR(stable_doc,
 "Whether appending never moves rows, so that it is possible while views are held.\n\n"
-"Only the removal of first rows while views are held may move the others. A view from\n"
-"before that keeps its rows, but does not show later changes of them.\n\n"
+"Only one thing may move rows: removing first rows while views are held. Views\n"
+"made earlier keep their rows then, but do not show later changes.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> GrowArray(limit=1000).stable\n"
 "True");

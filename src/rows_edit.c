@@ -92,7 +92,8 @@ insert_bytes(RowsObject *self, Py_ssize_t index, const char *bytes, size_t nbyte
     (void)clip(self, &index, &end);
     size_t at = (size_t)index * row_nbytes;
     assert(index >= 0 && at <= buffer_length(self->buffer));
-    if (buffer_splice(self->buffer, at, 0, nbytes) < 0) {
+    int rc = buffer_splice(self->buffer, at, 0, nbytes);
+    if (rows_explain_no_memory(self, nbytes, rc) < 0) {
         return -1;
     }
     assert(at + nbytes <= buffer_length(self->buffer));
@@ -344,8 +345,8 @@ delete_slice(PyObject *op, PyObject *slice)
     return rc;
 }
 
-/* Whether a key is the index of one row. Arrays and bools are not: by them NumPy
- * selects rows. */
+/* Whether a key is the index of one row. Arrays and bools are not: NumPy treats them as
+ * masks or lists of rows. */
 static bool
 is_index(LayoutObject *layout, PyObject *key)
 {

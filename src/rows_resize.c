@@ -41,8 +41,9 @@ PyDoc_STRVAR(detach_doc,
 "detach($self, nrows=None, /)\n--\n\n"
 "Remove the first `nrows` rows, all by default, and return them as an ndarray that\n"
 "owns their memory.\n\n"
-"Moves the pages of the rows, which takes microseconds; less than 1 MiB may be\n"
-"copied. While a view is held, the rows are copied, and the view keeps its rows.\n"
+"From 1 MiB up, the pages of the rows move: that takes microseconds, and a copy of\n"
+"2 MiB at most. Fewer bytes are copied. If the kernel cannot move the pages, or a view\n"
+"is held, the rows are copied instead; the view keeps its rows.\n"
 "Raise BufferError if a view is held and the array is not stable; ValueError if nrows\n"
 "is negative or more than the number of rows. The array is unchanged then.\n\n"
 ">>> from growbuf import GrowArray\n"
@@ -87,8 +88,11 @@ resize_to(RowsObject *self, size_t nbytes)
     }
     length = buffer_length(self->buffer);
     assert(length % self->layout->row_nbytes == 0);
-    return nbytes <= length ? buffer_splice(self->buffer, nbytes, length - nbytes, 0)
-                            : buffer_append_zeros(self->buffer, nbytes - length);
+    if (nbytes <= length) {
+        return buffer_splice(self->buffer, nbytes, length - nbytes, 0);
+    }
+    int rc = buffer_append_zeros(self->buffer, nbytes - length);
+    return rows_explain_no_memory(self, nbytes - length, rc);
 }
 
 PyDoc_STRVAR(resize_doc,
@@ -151,6 +155,7 @@ rows_reserve(PyObject *op, PyObject *nrows)
         assert(nbytes % self->layout->row_nbytes == 0);
         rc = rows_check_growable(self, nbytes - length);
         rc = rc < 0 ? -1 : buffer_reserve(self->buffer, nbytes);
+        rc = rows_explain_no_memory(self, nbytes - length, rc);
     }
     Py_END_CRITICAL_SECTION();
     return buffer_none_or_null(rc);

@@ -130,6 +130,7 @@ read_complex(const struct field *field, PyObject *item, Py_complex *value)
     static bool write_##name(const struct field *field, char *to, PyObject *item)      \
     {                                                                                  \
         long long integer;                                                             \
+        assert(field->nbytes == sizeof(type));                                         \
         if (write_own(field, to, item, sizeof(type))) {                                \
             return true;                                                               \
         }                                                                              \
@@ -167,6 +168,7 @@ static bool
 write_f8(const struct field *field, char *to, PyObject *item)
 {
     double value;
+    assert(field->nbytes == sizeof value);
     if (!PyFloat_CheckExact(item) && write_own(field, to, item, sizeof value)) {
         return true;
     }
@@ -180,6 +182,7 @@ write_f8(const struct field *field, char *to, PyObject *item)
 static bool
 write_f2(const struct field *field, char *to, PyObject *item)
 {
+    assert(field->nbytes == 2);
     return write_own(field, to, item, 2);
 }
 
@@ -188,6 +191,7 @@ write_f4(const struct field *field, char *to, PyObject *item)
 {
     double value;
     float narrowed;
+    assert(field->nbytes == sizeof narrowed);
     if (write_own(field, to, item, sizeof narrowed)) {
         return true;
     }
@@ -419,6 +423,7 @@ write_sequence(const struct field *field, char *to, PyObject *item)
             return false;
         }
     }
+    assert(PySequence_Fast_GET_SIZE(item) == field->count); /* no other code has run */
     return true;
 }
 
@@ -449,6 +454,7 @@ static const struct writer {
 static void
 find_writer(struct field *field, int kind)
 {
+    assert(field->own == NULL && field->write == write_none && field->nbytes > 0);
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
         const struct writer *writer = &writers[i];
         if (writer->kind == kind &&
@@ -470,7 +476,7 @@ find_writer(struct field *field, int kind)
 static int
 open_unit(struct field *field, const char *name, PyObject *scalar, PyObject *other)
 {
-    assert(field->unit == NULL && name != NULL);
+    assert(field->unit == NULL && name != NULL && other != NULL);
     field->unit = PyMem_Calloc(1, sizeof *field->unit);
     if (field->unit == NULL) {
         PyErr_NoMemory();
@@ -522,6 +528,7 @@ open_record(struct field *field, PyObject *description)
                           &PyTuple_Type, &parts)) {
         return -1;
     }
+    assert(offset >= 0 && nbytes > 0);
     field->offset = (size_t)offset;
     field->nbytes = (size_t)nbytes;
     field->write = write_record;
@@ -541,7 +548,10 @@ open_sequence(struct field *field, PyObject *description)
     field->offset = (size_t)offset;
     field->nbytes = (size_t)nbytes;
     field->write = write_sequence;
-    return open_parts(field, &part, 1);
+    assert(offset >= 0 && field->count >= 0);
+    int rc = open_parts(field, &part, 1);
+    assert(rc < 0 || field->parts->nbytes * (size_t)field->count == field->nbytes);
+    return rc;
 }
 
 static int
@@ -555,6 +565,7 @@ open_item(struct field *field, PyObject *description)
                           &swapped, &unit, &scalar, &other)) {
         return -1;
     }
+    assert(offset >= 0 && nbytes > 0);
     field->offset = (size_t)offset;
     field->nbytes = (size_t)nbytes;
     field->swapped = swapped;
@@ -603,6 +614,7 @@ field_open(struct field *field, PyObject *description, const struct scalars *sca
 void
 field_close(struct field *field)
 {
+    assert(field->nparts == 0 || field->parts != NULL);
     for (Py_ssize_t i = 0; i < field->nparts; i++) {
         field_close(&field->parts[i]);
     }

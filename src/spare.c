@@ -331,7 +331,7 @@ static bool
 is_tail(const BufferObject *self, const SpareObject *spare)
 {
     return spare != NULL && spare->start != NULL &&
-           spare->start == buffer_bytes(self) + buffer_length(self) &&
+           spare->start == self->store.start + buffer_length(self) &&
            spare->nbytes <= store_tailroom(&self->store);
 }
 
@@ -455,7 +455,7 @@ growbuffer_spare(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     PyObject *number;
     Py_ssize_t nbytes = SPARE_NBYTES;
     if (!args_sort(args, nargs, kwnames, names, 1, &number)) {
-        PyErr_SetString(PyExc_TypeError, "spare() takes one argument at most, nbytes");
+        PyErr_SetString(PyExc_TypeError, "spare() takes one argument at most: nbytes");
         return NULL;
     }
     if (number != NULL && args_nbytes(number, "nbytes", 0, &nbytes) < 0) {

@@ -14,8 +14,8 @@ oldest_position(const struct views *views)
                                      : views->position;
 }
 
-/* Return the position of the oldest start that a view sees in the present reservation.
- * If no view of an earlier start sees that, return the position of the start. */
+/* As oldest_position(), but count only views that see the present reservation, not
+ * those that see the old one. */
 static size_t
 oldest_since_move(const struct views *views)
 {

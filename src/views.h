@@ -87,8 +87,8 @@ int views_advance(struct views *views, struct store *store, size_t nbytes,
 void views_release(struct views *views, struct store *store, size_t position,
                    size_t nviews);
 
-/* Forget all views, and return the old reservation. The caller then owns it. Its
- * address is NULL if there is none. pre: there is one view. */
+/* Forget the only view of the store, and return the old reservation, which the caller
+ * then owns. Its address is NULL if there is none. */
 struct span views_forget(struct views *views, struct store *store);
 
 /* Whether a view made at `position` sees the old reservation. */

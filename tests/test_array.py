@@ -426,9 +426,9 @@ def test_from_buffer_exported_buffer_refuses_append():
 
 
 def test_from_buffer_partial_row_raises_value_error():
-    with pytest.raises(ValueError, match="whole rows"):
+    with pytest.raises(ValueError, match="not a multiple of the row size"):
         GrowArray.from_buffer(GrowBuffer(17), "f8")
-    with pytest.raises(ValueError, match="whole rows"):
+    with pytest.raises(ValueError, match="not a multiple of the row size"):
         GrowArray.from_buffer(GrowBuffer(24), "f8", 2)
     for other in (bytearray(16), b"", np.zeros(2)):
         with pytest.raises(TypeError, match="needs a GrowBuffer"):
@@ -674,7 +674,7 @@ def test_from_buffer_under_buffer_view_error_names_view():
         for call in (array.pop, lambda: array.append(1)):
             with (
                 Unchanged(array),
-                pytest.raises(BufferError, match="of the buffer is held"),
+                pytest.raises(BufferError, match="array or of its buffer is held"),
             ):
                 call()
     with buffer.spare(8), pytest.raises(BufferError, match="commit"):
@@ -882,6 +882,29 @@ def test_row_count_invalid_error_names_argument(call, name, least):
         call(-3)
     with pytest.raises(TypeError, match=f"^{name} must be an integer, got str$"):
         call("3")
+
+
+@pytest.mark.parametrize("name", ["resize", "reserve", "spare"])
+@pytest.mark.parametrize("maxlen", [None, 1 << 58])
+def test_rows_without_limit_and_memory_error_states_rows(name, maxlen):
+    with address_space(0):
+        array = GrowArray([1.0, 2.0], maxlen=maxlen)
+        assert not array.stable
+    wanted = 1 << 58
+    more = wanted if name == "spare" else wanted - 2
+    message = f"^there is no memory for {more} more rows of 8 bytes$"
+    with Unchanged(array), pytest.raises(MemoryError, match=message):
+        getattr(array, name)(wanted)
+
+
+@pytest.mark.parametrize("name", ["resize", "reserve", "spare"])
+def test_small_array_without_memory_error_states_rows(name):
+    growbuf.trim()  # else the array may reuse a reservation, and so have a limit
+    array = GrowArray()
+    message = f"^there is no memory for {1 << 58} more rows of 8 bytes$"
+    with pytest.raises(MemoryError, match=message):  # Unchanged() would make a view
+        getattr(array, name)(1 << 58)
+    assert len(array) == 0
 
 
 @pytest.mark.parametrize("number", [sys.maxsize // 8 + 1, 1 << 60, 1 << 100])
@@ -1445,13 +1468,13 @@ def delete_removed(array):
 MESSAGES = {
     "odd buffer": (
         lambda: odd_buffer().append(1),
-        "the buffer of the array has 19 bytes, which are not whole rows of 8 bytes: "
-        "make its length a multiple of that",
+        "the buffer of the array has 19 bytes, which is not a multiple of the row size, "
+        "8 bytes: change the length of the buffer",
     ),
     "from_buffer": (
         lambda: GrowArray.from_buffer(GrowBuffer(b"abc"), "i2"),
-        "the buffer of the array has 3 bytes, which are not whole rows of 2 bytes: "
-        "make its length a multiple of that",
+        "the buffer of the array has 3 bytes, which is not a multiple of the row size, "
+        "2 bytes: change the length of the buffer",
     ),
     "limit": (
         lambda: GrowArray(limit=3).extend([1, 2, 3, 4]),

@@ -429,7 +429,9 @@ def test_array_view_held_for_ever_error_states_rows():
     view = array[:3]
     del array[:80]
     array.extend(np.arange(50.0))
-    with pytest.raises(MemoryError, match=r"limit of 150 rows.*still hold 80 of them"):
+    with pytest.raises(
+        MemoryError, match=r"limit of 150 rows: older views still hold 80 rows"
+    ):
         array.append(1)
     assert view.tolist() == [0, 1, 2] and len(array) == 70
     del view

@@ -136,7 +136,7 @@ def test_help_of_growbuffer_begins_with_signature_and_example():
     signature = re.sub(
         r"[\s|]", "", head
     )  # 3.13 breaks a long signature after each name
-    assert "GrowBuffer(source=b'',/,encoding='utf-8'" in signature
+    assert "GrowBuffer(source=b'',/,encoding=None,errors='strict'" in signature
     assert re.search(r"prefault=False,limit=None,?\)", signature)
     assert ">>> buf += b' and eggs'" in head
     for argument in ("prefault:", "limit:"):

@@ -1456,6 +1456,29 @@ def test_readfrom_at_limit_asks_pipe_without_taking_bytes():
 
 
 @RESERVES
+@ON_LINUX
+@pytest.mark.parametrize("error", [AttributeError, TypeError, ValueError])
+@pytest.mark.parametrize("as_file", [False, True], ids=["socket", "file"])
+def test_readfrom_at_limit_signal_handler_raises_propagates(as_file, error):
+    def raise_error(*_):
+        raise error("of the handler")
+
+    buf = GrowBuffer(b"abcde", limit=5)
+    ours, theirs = socket.socketpair()
+    ours.settimeout(5)  # else a second wait for a byte would not end
+    with ours, theirs, ours.makefile("rb") as file:
+        source = file if as_file else ours
+        alarmed = alarms(raise_error, 0.05)
+        with alarmed, pytest.raises(error, match="^of the handler$"):
+            buf.readfrom(source)
+        theirs.send(b"x")
+        with pytest.raises(MemoryError, match="limit of 5 bytes$"):
+            buf.readfrom(source)
+        assert source.read(1) == b"x" if as_file else source.recv(1) == b"x"
+    assert_holds(buf, b"abcde")
+
+
+@RESERVES
 def test_readfrom_at_limit_accepts_end_and_refuses_bytes():
     buf = GrowBuffer(b"abcde", limit=5)
     assert buf.readfrom(Source()) == 0

@@ -547,7 +547,7 @@ def test_growbuffer_refused_reservation_raises_memory_error():
     """
     reason = (
         "RLIMIT_AS (ulimit -v) has no room for twice the limit, try a smaller one or "
-        "raise it"
+        "raise RLIMIT_AS"
     )
     assert run(code, limit=GIB).splitlines() == [
         f"cannot reserve address space for limit=17179869184: {reason}",
@@ -742,7 +742,7 @@ def test_limit_on_each_rung_grows_or_is_refused(rung):
     if rung == "heap":
         assert printed == (
             "cannot reserve address space for limit=50000000: "
-            "this system has none to reserve, leave it out"
+            "this system cannot reserve any, leave out limit="
         )
     else:
         assert printed == "50000000 None"
