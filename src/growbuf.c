@@ -388,11 +388,6 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
                          PyLong_FromSize_t(store.memory.length));
 }
 
-PyDoc_STRVAR(rebuild_doc,
-"_rebuild(bytes, type=GrowBuffer, /)\n--\n\n"
-"Return a buffer of these bytes, for pickle. If `bytes` is a writable out-of-band\n"
-"view of all bytes of a buffer of exactly this type, return that buffer itself.");
-
 static PyMethodDef functions[] = {
     {"facts", facts, METH_NOARGS, facts_doc},
     {"stats", stats, METH_NOARGS, stats_doc},
@@ -403,7 +398,6 @@ static PyMethodDef functions[] = {
     {"place", place, METH_O, place_doc},
     {"use_numpy", BUFFER_METHOD(layout_use_numpy), METH_VARARGS | METH_KEYWORDS,
      layout_use_numpy_doc},
-    {"_rebuild", BUFFER_METHOD(transfer_rebuild), METH_FASTCALL, rebuild_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -484,11 +478,14 @@ add_types(PyObject *module, struct state *state)
         !(state->buffer_type = make_buffer_type(module, state)) ||
         !(state->numpy_type = make_type(module, &layout_numpy_spec, NULL)) ||
         !(state->layout_type = make_type(module, &layout_spec, NULL)) ||
+        !(state->rebuild_type = make_type(module, &transfer_rebuild_spec, NULL)) ||
+        PyModule_AddType(module, state->rebuild_type) < 0 ||
         PyModule_AddType(module, state->buffer_type) < 0 ||
         PyModule_AddType(module, state->frozen_type) < 0 ||
         PyModule_AddType(module, state->layout_type) < 0) {
         return -1;
     }
+    state->rebuild_type->tp_vectorcall = transfer_rebuild; /* a slot since 3.14 */
     buffer_keep_dead(state->buffer_type);
     return add_type(module, io_make_type(module)) < 0
                ? -1
@@ -513,7 +510,6 @@ module_exec(PyObject *module)
     pool_init((enum pages_rung)highest, configure_once);
     if (!(state->release_name = PyUnicode_InternFromString("release")) ||
         !(state->dtype_name = PyUnicode_InternFromString("dtype")) ||
-        !(state->rebuild = PyObject_GetAttrString(module, "_rebuild")) ||
         base_state_init(state) < 0) {
         return -1;
     }
@@ -535,7 +531,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->layout_type);
     Py_VISIT(state->numpy);
     Py_VISIT(state->release_name);
-    Py_VISIT(state->rebuild);
+    Py_VISIT(state->rebuild_type);
     Py_VISIT(state->dtype_name);
     for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_VISIT(state->base[i]);
@@ -555,7 +551,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->layout_type);
     Py_CLEAR(state->numpy);
     Py_CLEAR(state->release_name);
-    Py_CLEAR(state->rebuild);
+    Py_CLEAR(state->rebuild_type);
     Py_CLEAR(state->dtype_name);
     for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_CLEAR(state->base[i]);
