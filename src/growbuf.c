@@ -310,7 +310,8 @@ PyDoc_STRVAR(configure_doc,
 "Set how this process keeps and prepares memory. None leaves a setting unchanged.\n\n"
 "pool_limit: the largest number of bytes of memory that the pool keeps for new\n"
 "buffers; 0 keeps none. It starts at the value of the environment variable\n"
-"GROWBUF_POOL_LIMIT, or at 64 MiB.\n"
+"GROWBUF_POOL_LIMIT, or at 64 MiB. Besides, deallocated objects of half that many\n"
+"bytes are kept; they are freed when they were not used for a second or two.\n"
 "prefault: whether buffers made from now on use a helper thread that touches pages\n"
 "ahead of the writer. It starts at False.\n\n"
 "Raise ValueError if pool_limit is negative. Lowering the limit gives memory back at\n"
@@ -320,7 +321,7 @@ PyDoc_STRVAR(configure_doc,
 ">>> growbuf.configure(pool_limit=64 << 20)");
 
 static PyObject *
-configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+configure(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"pool_limit", "prefault", NULL};
     PyObject *pool_limit = Py_None, *prefault = Py_None;
@@ -337,7 +338,9 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         if (args_nbytes(pool_limit, "pool_limit", 0, &nbytes) < 0) {
             return NULL;
         }
+        struct state *state = PyModule_GetState(module);
         pool_set_limit((size_t)nbytes);
+        buffer_limit_dead(state->buffer_type, (size_t)nbytes / 2);
     }
     store_prefault = ahead;
     Py_RETURN_NONE;
@@ -514,7 +517,10 @@ module_exec(PyObject *module)
         return -1;
     }
     int rc = add_types(module, state);
-    if (rc < 0 && !PyErr_Occurred()) {
+    if (rc == 0) {
+        buffer_limit_dead(state->buffer_type, nbytes / 2);
+    }
+    else if (!PyErr_Occurred()) {
         PyErr_NoMemory(); /* PyType_FromModuleAndSpec() of 3.11 may not raise it */
     }
     return rc;
