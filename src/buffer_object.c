@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "copy.h"
+#include "unused.h"
 
 /* -------------------------------------------------------------- publishing a change */
 
@@ -113,18 +114,36 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
 }
 
 /* Most buffers are small results that exist for a short time. So some deallocated
- * buffers are kept, with their heap blocks, and used again. Only buffers of one type
- * are kept, that of the interpreter which called buffer_keep_dead() first. The GIL of
- * this interpreter protects all fields except `type`, which is atomic because other
- * interpreters read it. */
-enum { DEAD_MAX = 1024, DEAD_NBYTES_MAX = 32 * 1024 };
+ * buffers are kept, with their heap blocks, and used again. When `items` is full, its
+ * oldest buffers move to unused.h. When it is empty, buffers come back from there.
+ *
+ * Only buffers of one type are kept, that of the interpreter which called
+ * buffer_keep_dead() first. The GIL of this interpreter protects unused.h and all fields
+ * except `type`, which is atomic because other interpreters read it. */
+enum { DEAD_MAX = 2 * UNUSED_CHUNK, DEAD_NBYTES_MAX = 32 * 1024 };
+
+/* After this many deallocations, buffers in unused.h that were not used again for some
+ * time are freed: at most DEAD_NFREED chunks at once, so that it takes a short time. */
+enum { DEAD_PERIOD = 1024, DEAD_NFREED = 8 };
 
 static struct {
     _Atomic(const PyTypeObject *) type; /* NULL: no buffers are kept */
-    size_t count, nbytes;
-    size_t first; /* the items before this one have no heap block */
-    BufferObject *items[DEAD_MAX];
+    size_t count;
+    size_t first;                /* the items before this one have no heap block */
+    size_t nrecycled;            /* counts deallocations while `has_more` */
+    bool has_more;               /* there are buffers in unused.h */
+    uint32_t ends[DEAD_MAX + 1]; /* see dead_nbytes() */
+    void *items[DEAD_MAX];
 } dead;
+
+/* Return how many bytes the heap blocks of all items have. The block of item i has
+ * ends[i + 1] - ends[i] bytes, if there is one. The ends may wrap. */
+static inline size_t
+dead_nbytes(void)
+{
+    assert(dead.first <= dead.count && dead.count <= DEAD_MAX);
+    return (uint32_t)(dead.ends[dead.count] - dead.ends[dead.first]);
+}
 
 void
 buffer_keep_dead(const PyTypeObject *type)
@@ -145,20 +164,81 @@ keeps_dead(const PyTypeObject *type)
     return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
 }
 
+/* Make room in `items`, which is full: move the oldest of them to unused.h. Return false
+ * if that keeps as many as it may. */
+Py_NO_INLINE static bool
+spill_dead(void)
+{
+    assert(dead.count == DEAD_MAX && dead.first <= DEAD_MAX);
+    for (size_t i = 0; i < dead.first; i++) {
+        dead.ends[i] = dead.ends[dead.first]; /* these have no block */
+    }
+    dead.first = 0;
+    if (!unused_add(dead.items, dead.ends, sizeof(BufferObject))) {
+        return false;
+    }
+    dead.has_more = true;
+    dead.count -= UNUSED_CHUNK;
+    memmove(dead.items, dead.items + UNUSED_CHUNK, dead.count * sizeof *dead.items);
+    memmove(dead.ends, dead.ends + UNUSED_CHUNK, (dead.count + 1) * sizeof *dead.ends);
+    return true;
+}
+
+/* Fill `items`, which is empty, from unused.h. Return false if that has none. */
+Py_NO_INLINE static bool
+refill_dead(void)
+{
+    assert(dead.count == 0);
+    dead.has_more = unused_take(dead.items, dead.ends);
+    dead.count = dead.has_more ? UNUSED_CHUNK : 0;
+    dead.first = 0;
+    return dead.has_more;
+}
+
+static void
+free_dead(BufferObject *self)
+{
+    assert(self->extra == NULL);
+    store_drop(&self->store);
+    PyObject_Free(self);
+}
+
+/* Free buffers of unused.h that were not used again for some time. */
+Py_NO_INLINE static void
+free_idle_dead(void)
+{
+    void *items[UNUSED_CHUNK];
+    uint32_t ends[UNUSED_CHUNK + 1];
+    uint64_t now_ms = pages_ops.clock_ms();
+    for (int i = 0; i < DEAD_NFREED && unused_take_idle(items, ends, now_ms); i++) {
+        for (size_t j = 0; j < UNUSED_CHUNK; j++) {
+            free_dead(items[j]);
+        }
+    }
+    dead.has_more = unused_nbytes() > 0;
+}
+
+void
+buffer_limit_dead(const PyTypeObject *type, size_t nbytes)
+{
+    if (keeps_dead(type)) {
+        unused_set_max(nbytes);
+        if (unused_nbytes() > nbytes) {
+            buffer_free_dead(type);
+        }
+    }
+}
+
 void
 buffer_free_dead(const PyTypeObject *type)
 {
     if (type == NULL || !keeps_dead(type)) {
         return;
     }
-    assert(dead.count <= DEAD_MAX && dead.nbytes <= DEAD_NBYTES_MAX);
-    while (dead.count > 0) {
-        BufferObject *self = dead.items[--dead.count];
-        assert(dead.nbytes >= self->store.memory.length);
-        dead.nbytes -= self->store.memory.length;
-        store_drop(&self->store);
-        PyObject_Free(self);
+    while (dead.count > 0 || refill_dead()) {
+        free_dead(dead.items[--dead.count]);
     }
+    dead.first = 0;
 }
 
 void
@@ -177,12 +257,10 @@ buffer_allocate(PyTypeObject *type)
 {
     assert(buffer_is_exact_type(type));
     BufferObject *self;
-    if (keeps_dead(type) && dead.count > 0) {
+    if (keeps_dead(type) && (dead.count > 0 || refill_dead())) {
         self = dead.items[--dead.count];
         assert(store_kind(&self->store) <= STORE_HEAP);
-        assert(dead.nbytes >= self->store.memory.length);
         assert(self->base.ob_exports == 1 && self->extra == NULL);
-        dead.nbytes -= self->store.memory.length;
         (void)PyObject_Init((PyObject *)self, type);
         return self;
     }
@@ -201,11 +279,9 @@ make_room(struct store *store)
         store_free(store);
     }
     /* The newest buffers are reused first. So the oldest ones lose their blocks. */
-    while (store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
+    while (store->memory.length + dead_nbytes() > DEAD_NBYTES_MAX) {
         assert(dead.first < dead.count);
-        struct store *oldest = &dead.items[dead.first++]->store;
-        dead.nbytes -= oldest->memory.length;
-        store_free(oldest);
+        store_free(&((BufferObject *)dead.items[dead.first++])->store);
     }
 }
 
@@ -214,21 +290,23 @@ static inline void
 buffer_recycle(BufferObject *self, PyTypeObject *type)
 {
     struct store *store = &self->store;
-    if (!keeps_dead(type) || dead.count == DEAD_MAX) {
+    if (!keeps_dead(type) || (dead.count == DEAD_MAX && !spill_dead())) {
         store_drop(store);
         type->tp_free((PyObject *)self);
         return;
     }
+    if (dead.has_more && ++dead.nrecycled % DEAD_PERIOD == 0) {
+        free_idle_dead();
+    }
     dead.first = dead.first < dead.count ? dead.first : dead.count;
     if (store_kind(store) > STORE_HEAP ||
-        store->memory.length > DEAD_NBYTES_MAX - dead.nbytes) {
+        store->memory.length + dead_nbytes() > DEAD_NBYTES_MAX) {
         make_room(store);
     }
-    assert(store_kind(store) <= STORE_HEAP);
-    assert(store->memory.length <= DEAD_NBYTES_MAX - dead.nbytes);
-    dead.nbytes += store->memory.length;
-    assert(dead.count < DEAD_MAX);
+    assert(store_kind(store) <= STORE_HEAP && dead.count < DEAD_MAX);
     dead.items[dead.count++] = self;
+    dead.ends[dead.count] = dead.ends[dead.count - 1] + (uint32_t)store->memory.length;
+    assert(dead_nbytes() <= DEAD_NBYTES_MAX);
 }
 
 /* Drop a buffer whose store could not be made, and raise MemoryError. */

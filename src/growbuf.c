@@ -311,7 +311,8 @@ PyDoc_STRVAR(configure_doc,
 "Set how this process keeps and prepares memory. None leaves a setting unchanged.\n\n"
 "pool_limit: the largest number of bytes of memory that the pool keeps for new\n"
 "buffers; 0 keeps none. It starts at the value of the environment variable\n"
-"GROWBUF_POOL_LIMIT, or at 64 MiB.\n"
+"GROWBUF_POOL_LIMIT, or at 64 MiB. Besides, deallocated objects of half that many\n"
+"bytes are kept; they are freed when they were not used for a second or two.\n"
 "prefault: whether buffers made from now on use a helper thread that touches pages\n"
 "ahead of the writer. It starts at False.\n\n"
 "Raise ValueError if pool_limit is negative. Lowering the limit gives memory back at\n"
@@ -321,7 +322,7 @@ PyDoc_STRVAR(configure_doc,
 ">>> growbuf.configure(pool_limit=64 << 20)");
 
 static PyObject *
-configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+configure(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"pool_limit", "prefault", NULL};
     PyObject *pool_limit = Py_None, *prefault = Py_None;
@@ -338,7 +339,9 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         if (args_nbytes(pool_limit, "pool_limit", 0, &nbytes) < 0) {
             return NULL;
         }
+        struct state *state = PyModule_GetState(module);
         pool_set_limit((size_t)nbytes);
+        buffer_limit_dead(state->buffer_type, (size_t)nbytes / 2);
     }
     store_prefault = ahead;
     Py_RETURN_NONE;
@@ -389,11 +392,6 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
                          PyLong_FromSize_t(store.memory.length));
 }
 
-PyDoc_STRVAR(rebuild_doc,
-"_rebuild(bytes, type=GrowBuffer, /)\n--\n\n"
-"Return a buffer of these bytes, for pickle. If `bytes` is a writable out-of-band\n"
-"view of all bytes of a buffer of exactly this type, return that buffer itself.");
-
 static PyMethodDef functions[] = {
     {"facts", facts, METH_NOARGS, facts_doc},
     {"stats", stats, METH_NOARGS, stats_doc},
@@ -404,7 +402,6 @@ static PyMethodDef functions[] = {
     {"place", place, METH_O, place_doc},
     {"use_numpy", BUFFER_METHOD(layout_use_numpy), METH_VARARGS | METH_KEYWORDS,
      layout_use_numpy_doc},
-    {"_rebuild", BUFFER_METHOD(transfer_rebuild), METH_FASTCALL, rebuild_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -485,11 +482,14 @@ add_types(PyObject *module, struct state *state)
         !(state->buffer_type = make_buffer_type(module, state)) ||
         !(state->numpy_type = make_type(module, &layout_numpy_spec, NULL)) ||
         !(state->layout_type = make_type(module, &layout_spec, NULL)) ||
+        !(state->rebuild_type = make_type(module, &transfer_rebuild_spec, NULL)) ||
+        PyModule_AddType(module, state->rebuild_type) < 0 ||
         PyModule_AddType(module, state->buffer_type) < 0 ||
         PyModule_AddType(module, state->frozen_type) < 0 ||
         PyModule_AddType(module, state->layout_type) < 0) {
         return -1;
     }
+    state->rebuild_type->tp_vectorcall = transfer_rebuild; /* a slot since 3.14 */
     buffer_keep_dead(state->buffer_type);
     return add_type(module, io_make_type(module)) < 0
                ? -1
@@ -514,12 +514,14 @@ module_exec(PyObject *module)
     pool_init((enum pages_rung)highest, configure_once);
     if (!(state->release_name = PyUnicode_InternFromString("release")) ||
         !(state->dtype_name = PyUnicode_InternFromString("dtype")) ||
-        !(state->rebuild = PyObject_GetAttrString(module, "_rebuild")) ||
         base_state_init(state) < 0) {
         return -1;
     }
     int rc = add_types(module, state);
-    if (rc < 0 && !PyErr_Occurred()) {
+    if (rc == 0) {
+        buffer_limit_dead(state->buffer_type, nbytes / 2);
+    }
+    else if (!PyErr_Occurred()) {
         PyErr_NoMemory(); /* PyType_FromModuleAndSpec() of 3.11 may not raise it */
     }
     return rc;
@@ -536,7 +538,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->layout_type);
     Py_VISIT(state->numpy);
     Py_VISIT(state->release_name);
-    Py_VISIT(state->rebuild);
+    Py_VISIT(state->rebuild_type);
     Py_VISIT(state->dtype_name);
     for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_VISIT(state->base[i]);
@@ -556,7 +558,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->layout_type);
     Py_CLEAR(state->numpy);
     Py_CLEAR(state->release_name);
-    Py_CLEAR(state->rebuild);
+    Py_CLEAR(state->rebuild_type);
     Py_CLEAR(state->dtype_name);
     for (int i = 0; i < STATE_MAX_BASE; i++) {
         Py_CLEAR(state->base[i]);

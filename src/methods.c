@@ -308,11 +308,12 @@ methods_expand_tabs(char *to, struct piece from, size_t tabsize)
 static const char digits[] = "0123456789abcdef";
 
 /* Return the digit for a value below 16. Unlike a look-up in `digits`, this can be
- * vectorized. */
+ * vectorized. SSE2 compares signed bytes in one instruction, and unsigned ones in
+ * two. */
 static inline char
 hex_digit(unsigned char value)
 {
-    return (char)(value + '0' + (value > 9) * ('a' - '0' - 10));
+    return (char)(value + '0' + ((signed char)value > 9) * ('a' - '0' - 10));
 }
 
 /* Write the digits of `nbytes` bytes, a multiple of HEX_STEP. `restrict` lets compilers

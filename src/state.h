@@ -12,9 +12,9 @@ struct state {
     PyTypeObject *frozen_type;      /* frozen.c */
     PyTypeObject *numpy_type;       /* layout.c */
     PyTypeObject *layout_type;      /* layout.c */
+    PyTypeObject *rebuild_type;     /* transfer.c */
     PyObject *numpy;                /* set by use_numpy() (layout.c), or NULL */
     PyObject *release_name;         /* "release" */
-    PyObject *rebuild;              /* the function _rebuild, to which pickles refer */
     PyObject *dtype_name;           /* "dtype" */
     PyObject *base[STATE_MAX_BASE]; /* bytearray's own methods: base.c */
 

@@ -363,7 +363,7 @@ new_reduced(PyObject *op, PyObject *bytes)
 {
     PyObject *args = bytes == NULL ? NULL : PyTuple_Pack(1, bytes);
     PyObject *reduced =
-        args == NULL ? NULL : PyTuple_Pack(2, state_of(op)->rebuild, args);
+        args == NULL ? NULL : PyTuple_Pack(2, state_of(op)->rebuild_type, args);
     Py_XDECREF(args);
     Py_XDECREF(bytes);
     return reduced;
@@ -379,7 +379,7 @@ reduce_out_of_band(PyObject *op)
     if (bytes == NULL || buffer_is_exact_type(Py_TYPE(op))) {
         return new_reduced(op, bytes);
     }
-    return Py_BuildValue("O(NO)N", state_of(op)->rebuild, bytes, Py_TYPE(op),
+    return Py_BuildValue("O(NO)N", state_of(op)->rebuild_type, bytes, Py_TYPE(op),
                          PyObject_CallMethod(op, "__getstate__", NULL));
 }
 
@@ -426,7 +426,9 @@ is_view_of_all(PyObject *owner, const PyObject *type, const Py_buffer *view)
     return view->buf == all.start && (size_t)view->len == all.nbytes;
 }
 
-/* Return a new buffer of `type` with the bytes of a bytes or bytearray. */
+/* Return a new buffer of `type` with the bytes of a bytes or bytearray. They are copied:
+ * a bytearray may be an out-of-band buffer, which belongs to the caller of
+ * pickle.loads(). */
 static PyObject *
 rebuild_in_band(PyTypeObject *type, PyObject *bytes)
 {
@@ -441,12 +443,18 @@ rebuild_in_band(PyTypeObject *type, PyObject *bytes)
 }
 
 PyObject *
-transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+transfer_rebuild(PyObject *callable, PyObject *const *args, size_t nargsf,
+                 PyObject *kwnames)
 {
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0) {
+        PyErr_SetString(PyExc_TypeError, "_rebuild() takes no keyword arguments");
+        return NULL;
+    }
     if (args_check_count("_rebuild", nargs, 1, 2) < 0) {
         return NULL;
     }
-    struct state *state = PyModule_GetState(module);
+    struct state *state = PyType_GetModuleState((PyTypeObject *)callable);
     PyObject *bytes = args[0];
     PyObject *type = nargs == 2 ? args[1] : (PyObject *)state->buffer_type;
     if (!PyType_Check(type) ||
@@ -475,6 +483,18 @@ transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     Py_DECREF(view);
     return result;
 }
+
+PyDoc_STRVAR(rebuild_doc,
+"_rebuild(bytes, type=GrowBuffer, /)\n--\n\n"
+"Return a buffer of these bytes, for pickle. If `bytes` is a writable out-of-band\n"
+"view of all bytes of a buffer of exactly this type, return that buffer itself.");
+
+PyType_Spec transfer_rebuild_spec = {
+    .name = "growbuf._growbuf._rebuild",
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+             Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = (PyType_Slot[]){{Py_tp_doc, (void *)rebuild_doc}, {0, NULL}},
+};
 
 /* Return a copy, as copy.copy() and copy.deepcopy() do. `memo` is the argument of
  * __deepcopy__(), or None for copy.copy(). */

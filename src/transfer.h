@@ -20,9 +20,15 @@ PyObject *transfer_take_first(BufferObject *self, size_t nbytes,
                               PyObject *(*make)(void *context, PyObject *taken),
                               void *context);
 
-/* The module's function _rebuild(bytes, type=GrowBuffer), to which pickles refer.
- * Return a buffer with these bytes. If they are an out-of-band, writable view of all
- * bytes of a buffer of exactly that type, return that buffer itself. */
-PyObject *transfer_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+/* The type _rebuild, to which pickles refer. A call of it never makes an object of that
+ * type, but calls transfer_rebuild(). It is a type, and not a function, because pickle
+ * asks a function for its __reduce_ex__(), and so takes longer to find the name. */
+extern PyType_Spec transfer_rebuild_spec;
+
+/* The tp_vectorcall of that type: _rebuild(bytes, type=GrowBuffer). Return a buffer with
+ * these bytes. If they are an out-of-band, writable view of all bytes of a buffer of
+ * exactly that type, return that buffer itself. */
+PyObject *transfer_rebuild(PyObject *callable, PyObject *const *args, size_t nargsf,
+                           PyObject *kwnames);
 
 #endif

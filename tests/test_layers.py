@@ -49,13 +49,14 @@ LAYERS = [
     {"prefault"},
     {"pages_linux", "pages_posix", "pages_windows"},
     {"pages_system"},
-    {"pages", "methods", "split"},
+    {"pages", "methods", "split", "unused"},
     {"span", "pool_stats", "growth", "find", "copy"},
 ]
 SYSTEMS = {"pages_linux", "pages_posix", "pages_windows"}
 WITHOUT_PYTHON = {
     "methods",
     "split",
+    "unused",
     "find",
     "copy",
     "views",

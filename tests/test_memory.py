@@ -209,6 +209,65 @@ def test_trim_after_small_buffers_were_dropped_frees_kept_objects():
     assert sys.getallocatedblocks() - before >= 500  # they are kept again
 
 
+MANY = b"a bc  def ghij\n" * 5000  # 20,000 words
+
+
+def kept_objects(call):
+    """Return how many memory blocks are kept after a call whose result is dropped."""
+    growbuf.trim()
+    before = sys.getallocatedblocks()
+    call()
+    return sys.getallocatedblocks() - before
+
+
+@pytest.fixture
+def keeps_objects():
+    if kept_objects(lambda: [GrowBuffer(b"x") for _ in range(500)]) < 500:
+        pytest.skip("this build of the extension, or of Python, keeps no objects")
+    yield
+    growbuf.configure(pool_limit=64 * MIB)
+    growbuf.trim()
+
+
+def test_split_into_many_again_uses_kept_objects(keeps_objects):
+    buf = GrowBuffer(MANY)
+    assert kept_objects(buf.split) > 19_000
+    words = [GrowBuffer(str(i).encode()) for i in range(30_000)]
+    assert words == [b"%d" % i for i in range(30_000)]
+    words = buf.split()
+    assert words == MANY.split() and words[77].capacity < 20
+    words[77] += b"longer than before" * 10
+    assert bytes(words[77]) == MANY.split()[77] + b"longer than before" * 10
+    assert words[76] == MANY.split()[76] and words[78] == MANY.split()[78]
+    words.clear()
+    growbuf.trim()
+    assert kept_objects(lambda: None) < 20
+
+
+def test_kept_objects_have_at_most_half_the_pool_limit(keeps_objects):
+    buf = GrowBuffer(MANY)
+    for limit, most in ((0, 2500), (1 * MIB, 11_000)):
+        growbuf.configure(pool_limit=64 * MIB)
+        assert buf.split() == MANY.split()
+        before = sys.getallocatedblocks()
+        growbuf.configure(pool_limit=limit)  # frees those that are too many at once
+        assert sys.getallocatedblocks() < before - 15_000
+        assert kept_objects(buf.split) < most
+
+
+def test_kept_objects_unused_for_some_time_are_freed_in_steps(keeps_objects):
+    import time
+
+    buf = GrowBuffer(MANY)
+    kept = kept_objects(buf.split)
+    before = sys.getallocatedblocks()
+    for _ in range(2):
+        time.sleep(1.2)
+        for _ in range(20_000):
+            buf[:5]
+    assert sys.getallocatedblocks() < before - kept + 5000
+
+
 @MOVES_PAGES
 def test_trim_with_small_buffer_on_huge_reservation_leaves_two_pages():
     """A buffer with a limit takes the reservation of a dropped one, whose first page is

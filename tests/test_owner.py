@@ -377,6 +377,8 @@ def test_reduce_ex_and_rebuild_bad_arguments_raise_type_error():
         lambda: _rebuild(b"abc", bytearray),
         lambda: _rebuild(b"abc", GrowBuffer()),
         lambda: _rebuild(b"abc", GrowBuffer, 1),
+        lambda: _rebuild(bytes=b"abc"),
+        lambda: object.__new__(_rebuild),
     ):
         with pytest.raises(TypeError):
             call()
@@ -419,7 +421,14 @@ def test_copy_of_subclass_with_reduce_ex_calls_it():
     assert copy.copy(Reduced(b"abc")) == copy.deepcopy(Reduced(b"abc")) == b"reduced"
 
 
-def test_reduce_ex_of_growbuffer_names_one_function():
+def test_rebuild_is_a_type_that_returns_growbuffers():
+    """The pickler finds the name of a type by itself. It asks a function for it."""
+    assert type(_rebuild) is type
+    assert type(_rebuild(b"abc")) is type(_rebuild(*[b"abc"])) is GrowBuffer
+    assert _rebuild(b"abc") == b"abc"
+
+
+def test_reduce_ex_of_growbuffer_names_one_callable():
     """Pickling getattr() and the class would cost twice as much."""
     for protocol in range(3, pickle.HIGHEST_PROTOCOL + 1):
         reduced = GrowBuffer(b"abc").__reduce_ex__(protocol)
