@@ -139,6 +139,36 @@ test_store_emptied_takes_a_dirty_span_again(void)
     finish();
 }
 
+/* The same if the first bytes after that are fewer than GROWTH_HEAP_AGAIN, and if all
+ * bytes were taken. */
+static void
+test_store_emptied_then_few_bytes_takes_a_dirty_span_again(void)
+{
+    for (int take = 0; take < 2; take++) {
+        struct store store, taken;
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        store_init(&store);
+        store_init(&taken);
+        append(&store, 200 * KIB);
+        if (take) {
+            CHECK(store_take(&store, store.length, &taken) == 0);
+            store_free(&taken);
+        }
+        else {
+            CHECK(store_splice(&store, 0, store.length, 0) == 0);
+        }
+        CHECK(store_kind(&store) == STORE_EMPTY && pool_stats().nentries == 1);
+        while (store.length < 6 * KIB) {
+            append(&store, 1000);
+            CHECK(store_kind(&store) == STORE_HEAP);
+        }
+        append(&store, 4 * KIB);
+        CHECK(store_kind(&store) == STORE_SPAN);
+        store_free(&store);
+        finish();
+    }
+}
+
 static void
 test_store_small_has_a_block_of_its_length(void)
 {
@@ -1033,6 +1063,7 @@ main(int argc, char **argv)
     RUN(test_store_grown_and_shrunk_leaves_the_heap_and_returns);
     RUN(test_store_length_that_swings_does_not_copy);
     RUN(test_store_emptied_takes_a_dirty_span_again);
+    RUN(test_store_emptied_then_few_bytes_takes_a_dirty_span_again);
     RUN(test_store_small_has_a_block_of_its_length);
     RUN(test_store_splice_on_the_heap_shrinks_the_block);
     RUN(test_store_splice_at_the_front_copies_nothing);
