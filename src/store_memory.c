@@ -257,6 +257,7 @@ leave_span(struct store *store)
     if (store->memory.huge && length < STORE_HUGE_LEAVE &&
         spans_take(GROWTH_FRONT + length + 1, false, &span) == 0) {
         move_into(store, &span);
+        spans_cap(&store->memory, GROWTH_FRONT + length); /* it may have been dirty */
         return true;
     }
     return false;

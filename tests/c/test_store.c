@@ -680,6 +680,27 @@ test_store_asks_for_huge_pages_for_bytes_and_zeros_together(void)
     finish();
 }
 
+/* A store that leaves huge pages may get a dirty span. It then gives the pages that it
+ * does not use to the pool. */
+static void
+test_store_leaving_huge_pages_for_a_dirty_span_keeps_no_more_than_its_length(void)
+{
+    struct store store, other;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    store_init(&other);
+    append(&store, 8 * MIB);
+    append(&other, 100 * KIB);
+    store_free(&other);
+    CHECK(store.memory.huge);
+    CHECK(store_splice(&store, 40000, store.length - 40000, 0) == 0);
+    CHECK(store_kind(&store) == STORE_SPAN && !store.memory.huge);
+    CHECK(store_nbytes(&store) <= GROWTH_FRONT + 40000 + pages_facts.page_nbytes);
+    CHECK_SOUND(store_check(&store));
+    store_free(&store);
+    finish();
+}
+
 static void
 test_store_large_without_huge_pages_populates(void)
 {
@@ -1084,6 +1105,7 @@ main(int argc, char **argv)
     RUN(test_store_many_small_hold_no_more_than_the_pool_limit);
     RUN(test_store_asks_for_huge_pages_from_4_mib);
     RUN(test_store_asks_for_huge_pages_for_bytes_and_zeros_together);
+    RUN(test_store_leaving_huge_pages_for_a_dirty_span_keeps_no_more_than_its_length);
     RUN(test_store_large_without_huge_pages_populates);
     RUN(test_store_small_asks_for_small_pages_where_huge_come_unasked);
     RUN(test_store_on_offered_memory_keeps_its_bytes);
