@@ -78,8 +78,8 @@ def info() -> "dict[str, Any]":
     name of the errno
     populate: the result of trying MADV_POPULATE_WRITE, in the same form
     page_size, huge_page_size: in bytes
-    transparent_hugepage: the setting for this process: 'always', 'madvise', 'never' or
-    'unknown'
+    transparent_hugepage: the setting for this process: 'always', 'madvise', 'never',
+    '64kB' (pages of 64 KiB and none of 2 MiB) or 'unknown'
     kernel: its name and release
     version: the version of growbuf
 

@@ -48,8 +48,9 @@
 #define GROWTH_HUGE_MIN ((size_t)4 << 20)
 
 /* A store that needs fewer bytes than this gets no span in huge pages, and no part of
- * one, because its first byte would take a page of 2 MiB. */
-#define GROWTH_HUGE_PART_MIN ((size_t)1 << 20)
+ * one, because its first byte would take a page of 2 MiB. Of a longer store the unused
+ * part of that page becomes a tail. The value is STORE_HUGE_LEAVE, too. */
+#define GROWTH_HUGE_PART_MIN ((size_t)256 << 10)
 
 /* This many zero bytes or more are taken as fresh pages, which the kernel clears when
  * they are touched. For fewer, dirty pages of the pool are cleared, which costs

@@ -19,7 +19,7 @@ moves_map_opened(size_t length, size_t opened, char **address)
     if (error) {
         return error;
     }
-    (void)pages_advise_small(*address, length);
+    (void)pages_advise_fresh(*address, length);
     if (!whole) {
         (void)pages_hide(*address, length);
         error = pages_open(*address, opened);

@@ -11,15 +11,15 @@
  * 2014, and MREMAP_DONTUNMAP since Linux 5.7. */
 enum { MOVE = 1, ONTO = 2, KEEP_SOURCE = 4 };
 
+/* The size of the pages of PAGES_HUGE_64K. */
+#define MEDIUM ((size_t)64 << 10)
+
 struct pages_facts pages_facts = {.rung = PAGES_HEAP,
                                   .page_nbytes = 4096,
                                   .step_nbytes = GROWTH_QUANTUM};
 
 const char *const pages_huge_names[PAGES_NHUGE] = {
-    "never",
-    "madvise",
-    "always",
-    "unknown",
+    "never", "madvise", "always", "unknown", "64kB",
 };
 
 const char *const pages_rung_names[PAGES_NRUNGS] = {
@@ -202,17 +202,20 @@ advise(char *address, size_t length, int advice)
 int
 pages_advise_huge(char *address, size_t length)
 {
-    return pages_facts.huge == PAGES_HUGE_NEVER
+    return pages_facts.huge == PAGES_HUGE_NEVER || pages_facts.huge == PAGES_HUGE_64K
                ? ENOTSUP
                : advise(address, length, PAGES_ADVICE_HUGE);
 }
 
 int
-pages_advise_small(char *address, size_t length)
+pages_advise_fresh(char *address, size_t length)
 {
     bool may_be_unasked =
         pages_facts.huge == PAGES_HUGE_ALWAYS || pages_facts.huge == PAGES_HUGE_UNKNOWN;
-    return may_be_unasked ? advise(address, length, PAGES_ADVICE_SMALL) : 0;
+    return may_be_unasked ? advise(address, length, PAGES_ADVICE_SMALL)
+           : pages_facts.huge == PAGES_HUGE_64K
+               ? advise(address, length, PAGES_ADVICE_HUGE)
+               : 0;
 }
 
 int
@@ -246,15 +249,16 @@ pages_offer(char *address, size_t length)
     return advise(address, length, PAGES_ADVICE_OFFER);
 }
 
-/* Split the huge pages in which the range begins and ends. Linux splits a huge page if
- * pages_offer() is called for a part of it. */
+/* Split the pages of `nbytes` bytes in which the range begins and ends. Linux splits
+ * such a page if pages_offer() is called for a part of it. */
 static void
-split_huge(char *address, size_t length)
+split_at_ends(char *address, size_t length, size_t nbytes)
 {
-    size_t before = (uintptr_t)address % GROWTH_QUANTUM;
-    size_t last = (uintptr_t)(address + length) % GROWTH_QUANTUM;
+    size_t before = (uintptr_t)address % nbytes;
+    size_t last = (uintptr_t)(address + length) % nbytes;
+    assert(nbytes >= pages_facts.page_nbytes);
     if (before > 0) {
-        size_t rest = GROWTH_QUANTUM - before;
+        size_t rest = nbytes - before;
         (void)pages_offer(address, rest < length ? rest : length);
     }
     if (last > 0 && (before == 0 || last < length)) {
@@ -266,7 +270,10 @@ int
 pages_discard(char *address, size_t length, bool huge)
 {
     if (huge) {
-        split_huge(address, length);
+        split_at_ends(address, length, GROWTH_QUANTUM);
+    }
+    else if (pages_facts.huge == PAGES_HUGE_64K && pages_facts.page_nbytes < MEDIUM) {
+        split_at_ends(address, length, MEDIUM);
     }
     return advise(address, length, PAGES_ADVICE_DISCARD);
 }

@@ -31,6 +31,7 @@ enum pages_huge {
     PAGES_HUGE_MADVISE,
     PAGES_HUGE_ALWAYS,
     PAGES_HUGE_UNKNOWN, /* the setting cannot be read; huge pages are asked for */
+    PAGES_HUGE_64K, /* pages of 64 KiB where they are asked for, but none of 2 MiB */
     PAGES_NHUGE
 };
 
@@ -215,10 +216,13 @@ int pages_move_anywhere(char *address, size_t length, size_t new_length, char **
 /* Grow in place, if the addresses after the range are free. */
 int pages_extend(char *address, size_t length, size_t new_length);
 
-/* Ask for huge pages, or for small ones. pages_advise_small() does nothing if the
- * system gives huge pages only where they are asked for. */
+/* Ask for pages of 2 MiB. ENOTSUP if the system has none. */
 int pages_advise_huge(char *address, size_t length);
-int pages_advise_small(char *address, size_t length);
+
+/* Ask for the pages that a new mapping is to have until pages_advise_huge(). If the
+ * system may use pages of 2 MiB unasked, these are small pages. If it has pages of 64
+ * KiB and none of 2 MiB, these are pages of 64 KiB. Otherwise do nothing. */
+int pages_advise_fresh(char *address, size_t length);
 
 /* Make pages present before they are written: each then takes no page fault. */
 int pages_populate(char *address, size_t length);
@@ -226,7 +230,8 @@ int pages_populate(char *address, size_t length);
 /* Give the memory of a range back now, and keep its address space. The range reads as
  * zero afterwards; if spans are made accessible in steps, it is inaccessible until
  * pages_open(). If `huge` is true, the range may begin or end within a huge page. That
- * page is split: otherwise the kernel keeps all of its memory until it runs short. */
+ * page is split: otherwise the kernel keeps all of its memory until it runs short. The
+ * same holds for pages of 64 KiB, if the system has them (PAGES_HUGE_64K). */
 int pages_discard(char *address, size_t length, bool huge);
 
 /* Let the system take the memory of a range when it runs short of memory. Until a page

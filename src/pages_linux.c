@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -69,21 +70,41 @@ read_text(const char *path, char *text, size_t size)
     text[nbytes > 0 ? nbytes : 0] = '\0';
 }
 
-/* The setting is the word in brackets: "always [madvise] never". A parent process may
- * have disabled huge pages for this process. Only prctl(2) reports that; madvise(2)
- * succeeds all the same. */
+/* Read one setting. It is the word in brackets: "always [madvise] never". If that is
+ * "inherit", or the file cannot be read, return `inherited`. */
 static enum pages_huge
-linux_huge(void)
+read_setting(const char *directory, const char *name, enum pages_huge inherited)
 {
-    char text[64];
-    if (prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1) {
-        return PAGES_HUGE_NEVER;
-    }
-    read_text("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text);
+    char path[128], text[64];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    read_text(path, text, sizeof text);
     return strstr(text, "[always]")    ? PAGES_HUGE_ALWAYS
            : strstr(text, "[madvise]") ? PAGES_HUGE_MADVISE
            : strstr(text, "[never]")   ? PAGES_HUGE_NEVER
-                                       : PAGES_HUGE_UNKNOWN;
+                                       : inherited;
+}
+
+/* Since Linux 6.8 each size of page has a setting of its own, which may be "inherit":
+ * that of all sizes. Advice is for all sizes at once: a program that asks for pages of
+ * 64 KiB gets pages of 2 MiB too, if these may be used. */
+enum pages_huge
+pages_linux_setting(const char *directory)
+{
+    enum pages_huge all = read_setting(directory, "enabled", PAGES_HUGE_UNKNOWN);
+    enum pages_huge large = read_setting(directory, "hugepages-2048kB/enabled", all);
+    enum pages_huge medium = read_setting(directory, "hugepages-64kB/enabled", all);
+    bool gives = medium == PAGES_HUGE_MADVISE || medium == PAGES_HUGE_ALWAYS;
+    return large == PAGES_HUGE_NEVER && gives ? PAGES_HUGE_64K : large;
+}
+
+/* A parent process may have disabled huge pages for this process. Only prctl(2) reports
+ * that; madvise(2) succeeds all the same. */
+static enum pages_huge
+linux_huge(void)
+{
+    return prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1
+               ? PAGES_HUGE_NEVER
+               : pages_linux_setting("/sys/kernel/mm/transparent_hugepage");
 }
 
 /* Count the mappings: the lines of /proc/self/maps. This allocates no memory. */

@@ -15,6 +15,10 @@ void posix_join_thread(void);
 void posix_once(void (*function)(void));
 void posix_at_fork(const struct pages_fork_hooks *hooks);
 
+/* Return the setting of transparent huge pages that the files in a directory contain,
+ * as in /sys/kernel/mm/transparent_hugepage (pages_linux.c). */
+enum pages_huge pages_linux_setting(const char *directory);
+
 #define PAGES_POSIX_THREADS                                                            \
     .lock = posix_lock, .unlock = posix_unlock, .wait = posix_wait,                    \
     .wake = posix_wake, .start_thread = posix_start_thread,                            \

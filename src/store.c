@@ -69,7 +69,10 @@ store_append(struct store *store, size_t nbytes)
 {
     if (store_kind(store) == STORE_EMPTY && nbytes > 0 && nbytes < STORE_SMALL &&
         !store_swings(store, nbytes)) {
-        return store_begin(store, nbytes, store_prefaults(store));
+        unsigned swings = store->memory.tag & STORE_TAG_SWINGS;
+        int error = store_begin(store, nbytes, store_prefaults(store));
+        store->memory.tag |= swings; /* it may soon need GROWTH_HEAP_AGAIN bytes */
+        return error;
     }
     bool grows_block = store_kind(store) == STORE_HEAP && store_headroom(store) == 0 &&
                        nbytes > store_tailroom(store) && nbytes < GROWTH_SPAN_MIN &&
@@ -197,6 +200,7 @@ store_take(struct store *store, size_t nbytes, struct store *taken)
     if (nbytes == store->length && !store_is_limited(store)) {
         *taken = *store;
         *store = store_emptied(taken);
+        store->memory.tag |= store_swings_after(taken);
         return 0;
     }
     if (!store_may_take(store, nbytes)) {

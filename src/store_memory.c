@@ -38,10 +38,7 @@ store_free(struct store *store)
 {
     struct store empty = store_emptied(store);
     assert(store_check_layout(store) == NULL);
-    bool swings = store_kind(store) == STORE_SPAN
-                      ? store->memory.dirty_end >= GROWTH_SPAN_MIN
-                      : (store->memory.tag & STORE_TAG_SWINGS) != 0;
-    empty.memory.tag |= swings ? STORE_TAG_SWINGS : 0;
+    empty.memory.tag |= store_swings_after(store);
     switch (store_kind(store)) {
     case STORE_HEAP:
         store_heap.release(store->memory.address);
@@ -260,6 +257,7 @@ leave_span(struct store *store)
     if (store->memory.huge && length < STORE_HUGE_LEAVE &&
         spans_take(GROWTH_FRONT + length + 1, false, &span) == 0) {
         move_into(store, &span);
+        spans_cap(&store->memory, GROWTH_FRONT + length); /* it may have been dirty */
         return true;
     }
     return false;

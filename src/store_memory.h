@@ -84,6 +84,17 @@ store_swings(const struct store *store, size_t needed)
     return (store->memory.tag & STORE_TAG_SWINGS) != 0 && needed >= GROWTH_HEAP_AGAIN;
 }
 
+/* Return STORE_TAG_SWINGS if a store is to be marked so once this one's memory is gone,
+ * and otherwise 0. */
+static inline unsigned
+store_swings_after(const struct store *store)
+{
+    bool swings = store_kind(store) == STORE_SPAN
+                      ? store->memory.dirty_end >= GROWTH_SPAN_MIN
+                      : (store->memory.tag & STORE_TAG_SWINGS) != 0;
+    return swings ? STORE_TAG_SWINGS : 0;
+}
+
 /* Whether the store has a limit. Such a store does not move when bytes are appended. */
 static inline bool
 store_is_limited(const struct store *store)

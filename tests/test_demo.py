@@ -455,6 +455,7 @@ class TestOtherCommands:
             ({"probe": {"retain": "EINVAL"}}, "nothing is lost"),
             ({"populate": "EINVAL"}, "one by one"),
             ({"transparent_hugepage": "never"}, "echo madvise"),
+            ({"transparent_hugepage": "64kB"}, "pages of 64 KiB"),
             ({"transparent_hugepage": "unknown"}, "does not say"),
         ],
     )

@@ -403,3 +403,30 @@ def test_append_with_each_huge_page_setting_moves_pages(value):
             GROW, 'print(facts()["transparent_hugepage"]) or tell(60 << 20)'
         )
     assert printed == f"{value}\ngrown, moved, span, dontunmap"
+
+
+SIZES = Path("/sys/kernel/mm/transparent_hugepage")
+MEDIUM = SIZES / "hugepages-64kB"
+
+
+@MACHINE
+@pytest.mark.skipif(
+    not (MEDIUM / "stats").exists(), reason="counts of each size of page: Linux 6.10"
+)
+def test_append_with_pages_of_64_kib_only_uses_them():
+    """The counter is that of the whole machine, so other processes must be quiet."""
+    code = f"""
+def allocated():
+    with open("{MEDIUM}/stats/anon_fault_alloc") as file:
+        return int(file.read())
+before = allocated()
+buf = GrowBuffer(b"abc" * 100_000)
+print(facts()["transparent_hugepage"], allocated() - before >= 4)
+tell(60 << 20)
+"""
+    with (
+        setting(SIZES / "hugepages-2048kB" / "enabled", "never"),
+        setting(MEDIUM / "enabled", "madvise"),
+    ):
+        printed = child(GROW, code)
+    assert printed == "64kB True\ngrown, moved, span, dontunmap"

@@ -1,12 +1,15 @@
 """Test resident memory of buffers and the pool, GIL release in copies, and prefault."""
 
+import ctypes
 import gc
 import itertools
 import os
 import random
+import subprocess
 import sys
 import threading
 from array import array
+from pathlib import Path
 
 import pytest
 from conftest import assert_holds
@@ -39,7 +42,10 @@ def built(length, piece=64 * KIB):
 def resident(buf):
     """Return the bytes of a buffer's span that are resident. (smaps would also count
     neighbouring mappings that the kernel has merged with it.)"""
-    _, address, length = place(buf)
+    return resident_in(*place(buf)[1:])
+
+
+def resident_in(address, length):
     page = os.sysconf("SC_PAGESIZE")
     with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
         pagemap.seek(address // page * 8)
@@ -125,6 +131,28 @@ def test_dealloc_of_buffers_keeps_rss_within_pool_limit():
 
 
 @MOVES_PAGES
+def test_reclaim_takes_memory_of_the_pool_after_the_first_16_mib():
+    """In huge pages that memory has been offered to the kernel. madvise(MADV_PAGEOUT)
+    starts the reclaim that a shortage starts, of the machine or of a cgroup. It takes
+    the memory although there is no swap."""
+    if facts()["transparent_hugepage"] not in ("always", "madvise"):
+        pytest.skip("memory in small pages is not offered")
+    buf = built(60 * MIB)
+    where = _, address, length = place(buf)
+    assert length >= 60 * MIB
+    del buf
+    assert growbuf.stats()["pool_bytes"] >= 60 * MIB
+    assert resident_in(address, length) >= 60 * MIB
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    if madvise(address, length, 21) != 0:
+        pytest.skip("MADV_PAGEOUT: Linux 5.4")
+    assert resident_in(address, length) <= 16 * MIB + facts()["huge_page_size"]
+    buf = built(60 * MIB)
+    assert place(buf) == where and buf == b"x" * (60 * MIB) and check(buf) is None
+
+
+@MOVES_PAGES
 def test_configure_pool_limit_bounds_pool_bytes():
     growbuf.configure(pool_limit=8 * MIB)
     del_me = built(30 * MIB)
@@ -186,7 +214,7 @@ def test_pool_memory_idle_for_a_second_is_released_at_next_use():
     del buf
     assert growbuf.stats()["pool_bytes"] >= 8 * MIB
     time.sleep(1.2)
-    other = GrowBuffer(500 * KIB)  # zeros: takes no dirty pages
+    other = GrowBuffer(100 * KIB)  # takes no part of a longer span
     del other
     assert growbuf.stats()["pool_bytes"] < MIB
 
@@ -363,6 +391,33 @@ def test_construct_of_small_buffers_takes_memory_like_bytearray():
         pytest.skip("reads /proc")
     theirs, ours = (int(run(code.format(kind))) for kind in ("bytearray", "GrowBuffer"))
     assert ours <= 1.15 * theirs
+
+
+RESIDENT = Path(__file__).resolve().parent.parent / "benchmarks" / "resident.py"
+
+
+@MOVES_PAGES
+@pytest.mark.skipif(not RESIDENT.exists(), reason="needs the checkout")
+@pytest.mark.parametrize(
+    "case",
+    [
+        *("many", "shrunk", "arrays", "pool", "lengths"),
+        pytest.param("shrunk-8m", marks=pytest.mark.slow),
+    ],
+)
+def test_live_buffers_and_arrays_take_little_more_than_their_peers(case):
+    """The script says how much is allowed, and fails if it is more."""
+    if case == "arrays":
+        pytest.importorskip("numpy")
+    if case == "lengths" and facts()["transparent_hugepage"] not in (
+        "always",
+        "madvise",
+    ):
+        pytest.skip("the lengths are those at which huge pages take most memory")
+    done = subprocess.run(
+        [sys.executable, RESIDENT, case], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # --------------------------------------------------------------------------- threads

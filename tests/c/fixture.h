@@ -46,6 +46,16 @@ begin(enum kernel_kind kind, enum pages_rung highest)
     CHECK(pool_stats().live == 0 && pool_stats().nentries == 0);
 }
 
+/* Return the advice that a new mapping gets. */
+static inline enum kernel_huge
+advice_for_fresh(void)
+{
+    enum pages_huge huge = pages_facts.huge;
+    return huge == PAGES_HUGE_ALWAYS || huge == PAGES_HUGE_UNKNOWN ? KERNEL_HUGE_REFUSED
+           : huge == PAGES_HUGE_64K                                ? KERNEL_HUGE_ASKED
+                                                                   : KERNEL_HUGE_UNSAID;
+}
+
 static inline void
 check_state(void)
 {

@@ -1,8 +1,13 @@
 /* Test the probe on each kernel, alignment to 2 MiB, each way to move, advice, and
  * opening reserved pages. */
+#define _POSIX_C_SOURCE 200809L /* mkdtemp() */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "fixture.h"
+#include "pages_system.h"
 
 static const int expected_errors[KERNEL_KINDS][PAGES_NRUNGS] = {
     [KERNEL_2014] = {0, 0, 0, ENOTSUP, 0},
@@ -361,35 +366,35 @@ test_pages_advise_huge_asks_unless_there_are_none(void)
     char *mapped;
     CHECK(pages_map(2 * MIB, &mapped) == 0);
     size_t calls = kernel.calls[KERNEL_ADVISE];
-    pages_facts.huge = PAGES_HUGE_NEVER;
-    CHECK(pages_advise_huge(mapped, 2 * MIB) == ENOTSUP);
-    CHECK(kernel.calls[KERNEL_ADVISE] == calls);
-    for (int huge = PAGES_HUGE_NEVER + 1; huge < PAGES_NHUGE; huge++) {
+    for (int huge = 0; huge < PAGES_NHUGE; huge++) {
+        bool none = huge == PAGES_HUGE_NEVER || huge == PAGES_HUGE_64K;
         pages_facts.huge = huge; /* if it is unknown, advice does no harm */
-        CHECK(pages_advise_huge(mapped, 2 * MIB) == 0);
-        CHECK(kernel.calls[KERNEL_ADVISE] == calls + (size_t)huge);
+        CHECK(pages_advise_huge(mapped, 2 * MIB) == (none ? ENOTSUP : 0));
+        calls += !none;
+        CHECK(kernel.calls[KERNEL_ADVISE] == calls);
     }
+    pages_facts.huge = PAGES_HUGE_MADVISE;
     kernel_fail(1, EINVAL);
     CHECK(pages_advise_huge(mapped, 2 * MIB) == EINVAL);
 }
 
 static void
-test_pages_advise_small_asks_only_where_huge_may_come_unasked(void)
+test_pages_advise_fresh_refuses_huge_ones_or_asks_for_64k(void)
 {
     for (int huge = 0; huge < PAGES_NHUGE; huge++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
         CASE("huge pages: %s", pages_huge_names[huge]);
         pages_facts.huge = huge;
-        bool asks = huge == PAGES_HUGE_ALWAYS || huge == PAGES_HUGE_UNKNOWN;
+        enum kernel_huge told = advice_for_fresh();
+        bool asks = told != KERNEL_HUGE_UNSAID;
         char *mapped;
         CHECK(pages_map(2 * MIB, &mapped) == 0);
         size_t calls = kernel.calls[KERNEL_ADVISE];
-        CHECK(pages_advise_small(mapped, 2 * MIB) == 0);
+        CHECK(pages_advise_fresh(mapped, 2 * MIB) == 0);
         CHECK(kernel.calls[KERNEL_ADVISE] - calls == asks);
-        CHECK(kernel_is_advised(mapped, 2 * MIB,
-                                asks ? KERNEL_HUGE_REFUSED : KERNEL_HUGE_UNSAID));
+        CHECK(kernel_is_advised(mapped, 2 * MIB, told));
         kernel_fail(1, EINVAL);
-        CHECK(pages_advise_small(mapped, 2 * MIB) == (asks ? EINVAL : 0));
+        CHECK(pages_advise_fresh(mapped, 2 * MIB) == (asks ? EINVAL : 0));
     }
 }
 
@@ -413,6 +418,111 @@ test_pages_discard_of_part_of_huge_page_splits_it(void)
         CHECK(kernel.calls[KERNEL_ADVISE] - calls == cases[i].nsplit + 1);
     }
 }
+
+/* A range that begins or ends within a page of 64 KiB splits that page. */
+static void
+test_pages_discard_of_part_of_64k_page_splits_it(void)
+{
+    const struct {
+        size_t from, length, nsplit;
+    } cases[] = {{0, 64 * KIB, 0},         {4 * KIB, 8 * KIB, 1},
+                 {4 * KIB, 60 * KIB, 1},   {32 * KIB, 64 * KIB, 2},
+                 {0, 2 * MIB, 0},          {0, 68 * KIB, 1},
+                 {60 * KIB, 132 * KIB, 1}, {MIB, MIB, 0}};
+    for (int huge = 0; huge < PAGES_NHUGE; huge++) {
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        char *mapped;
+        CHECK(pages_map(2 * MIB, &mapped) == 0);
+        pages_facts.huge = huge;
+        bool splits = huge == PAGES_HUGE_64K && pages_facts.page_nbytes < 64 * KIB;
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            if (cases[i].from % pages_facts.page_nbytes != 0 ||
+                cases[i].length % pages_facts.page_nbytes != 0) {
+                continue; /* the test runs with pages of 16 and 64 KiB, too */
+            }
+            CASE("%zu bytes from %zu", cases[i].length, cases[i].from);
+            size_t calls = kernel.calls[KERNEL_ADVISE];
+            CHECK(pages_discard(mapped + cases[i].from, cases[i].length, false) == 0);
+            CHECK(kernel.calls[KERNEL_ADVISE] - calls ==
+                  1 + (splits ? cases[i].nsplit : 0));
+        }
+    }
+}
+
+#if defined __linux__ && !defined GROWBUF_PAGES_POSIX
+static void
+write_setting(const char *directory, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static void
+remove_settings(const char *directory)
+{
+    const char *const names[] = {
+        "enabled",          "hugepages-2048kB/enabled", "hugepages-64kB/enabled",
+        "hugepages-2048kB", "hugepages-64kB",           ""};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        (void)remove(path);
+    }
+}
+
+/* The files have the form of those of Linux 6.8 and later. Older kernels have only the
+ * first: NULL stands for a file that does not exist. */
+static void
+test_pages_linux_setting_reads_each_size(void)
+{
+    const struct {
+        const char *all, *large, *medium;
+        enum pages_huge expected;
+    } cases[] = {
+        {NULL, NULL, NULL, PAGES_HUGE_UNKNOWN},
+        {"always madvise [never]", NULL, NULL, PAGES_HUGE_NEVER},
+        {"always [madvise] never", NULL, NULL, PAGES_HUGE_MADVISE},
+        {"[always] madvise never", NULL, NULL, PAGES_HUGE_ALWAYS},
+        {"always [madvise] never", "always [inherit] madvise never",
+         "always inherit madvise [never]", PAGES_HUGE_MADVISE},
+        {"always [madvise] never", "always [inherit] madvise never",
+         "always inherit [madvise] never", PAGES_HUGE_MADVISE},
+        {"always [madvise] never", "always inherit madvise [never]",
+         "always inherit madvise [never]", PAGES_HUGE_NEVER},
+        {"always [madvise] never", "always inherit madvise [never]",
+         "always inherit [madvise] never", PAGES_HUGE_64K},
+        {"always [madvise] never", "always inherit madvise [never]",
+         "always [inherit] madvise never", PAGES_HUGE_64K},
+        {"always madvise [never]", "always [inherit] madvise never",
+         "[always] inherit madvise never", PAGES_HUGE_64K},
+        {"always madvise [never]", "always [inherit] madvise never",
+         "always [inherit] madvise never", PAGES_HUGE_NEVER},
+        {"always madvise [never]", "[always] inherit madvise never",
+         "always inherit [madvise] never", PAGES_HUGE_ALWAYS},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char directory[] = "/tmp/growbuf-XXXXXX", path[64];
+        const char *const texts[] = {cases[i].all, cases[i].large, cases[i].medium};
+        const char *const names[] = {"enabled", "hugepages-2048kB/enabled",
+                                     "hugepages-64kB/enabled"};
+        CASE("case %zu", i);
+        CHECK(mkdtemp(directory) != NULL);
+        snprintf(path, sizeof path, "%s/hugepages-2048kB", directory);
+        CHECK(mkdir(path, 0700) == 0);
+        snprintf(path, sizeof path, "%s/hugepages-64kB", directory);
+        CHECK(mkdir(path, 0700) == 0);
+        for (size_t file = 0; file < 3; file++) {
+            if (texts[file] != NULL) {
+                write_setting(directory, names[file], texts[file]);
+            }
+        }
+        CHECK(pages_linux_setting(directory) == cases[i].expected);
+        remove_settings(directory);
+    }
+}
+#endif
 
 /* The probe reports the setting of the system, and PAGES_HUGE_NEVER if a system has no
  * operation that returns it. */
@@ -564,8 +674,12 @@ main(void)
     RUN(test_pages_extend_needs_free_space);
     RUN(test_pages_populate_calls_only_where_it_works);
     RUN(test_pages_advise_huge_asks_unless_there_are_none);
-    RUN(test_pages_advise_small_asks_only_where_huge_may_come_unasked);
+    RUN(test_pages_advise_fresh_refuses_huge_ones_or_asks_for_64k);
     RUN(test_pages_discard_of_part_of_huge_page_splits_it);
+    RUN(test_pages_discard_of_part_of_64k_page_splits_it);
+#if defined __linux__ && !defined GROWBUF_PAGES_POSIX
+    RUN(test_pages_linux_setting_reads_each_size);
+#endif
     RUN(test_pages_probe_reports_the_setting_of_huge_pages);
     RUN(test_pages_offer_may_leave_zeros);
     RUN(test_pages_discard_where_spans_open_in_steps_closes);

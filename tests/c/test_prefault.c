@@ -72,7 +72,7 @@ start(size_t length)
     pages_probe(ANY_RUNG);
     CHECK(pages_facts.populate_error == 0 && pages_map(length, &mapped) == 0);
     /* In huge pages one touch would make 2 MiB present. */
-    (void)pages_advise_small(mapped, length);
+    (void)pages_advise_fresh(mapped, length);
     atomic_store(&npieces, 0);
     atomic_store(&is_slow, false);
     return mapped;

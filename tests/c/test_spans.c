@@ -1261,7 +1261,8 @@ test_spans_take_offered_memory_may_be_zero(void)
 
 /* --------------------------------------------------- small pages, huge pages */
 
-/* If the system may use huge pages unasked, a small span requests small ones. */
+/* If the system may use huge pages unasked, a small span requests small ones. If it has
+ * pages of 64 KiB only, the span requests those. */
 static void
 test_spans_take_fresh_asks_for_small_pages(void)
 {
@@ -1270,10 +1271,10 @@ test_spans_take_fresh_asks_for_small_pages(void)
             begin(kind, ANY_RUNG);
             CASE("huge pages %s", pages_huge_names[huge]);
             pages_facts.huge = huge;
-            bool refused = huge == PAGES_HUGE_ALWAYS || huge == PAGES_HUGE_UNKNOWN;
-            enum kernel_huge told = refused ? KERNEL_HUGE_REFUSED : KERNEL_HUGE_UNSAID;
+            enum kernel_huge told = advice_for_fresh();
+            bool asks = told != KERNEL_HUGE_UNSAID;
             struct span wall = take(2 * MIB, 0, 0), span = take(2 * MIB, MIB, 1);
-            CHECK(kernel.calls[KERNEL_ADVISE] == (refused ? 2 : 0) + 1u);
+            CHECK(kernel.calls[KERNEL_ADVISE] == (asks ? 2 : 0) + 1u);
             CHECK(kernel_is_advised(span.address, 2 * MIB, told));
             CHECK(spans_grow(&span, 2 * MIB + 1, 0, MIB) == 0);
             CHECK(kernel_is_advised(span.address, 4 * MIB, told));
@@ -2193,8 +2194,6 @@ test_spans_reserve_takes_no_memory(void)
     for (int i = 0; i < KERNEL_WHOLE * PAGES_NHUGE; i++) {
         begin(i / PAGES_NHUGE, ANY_RUNG);
         pages_facts.huge = i % PAGES_NHUGE;
-        bool unasked = pages_facts.huge == PAGES_HUGE_ALWAYS ||
-                       pages_facts.huge == PAGES_HUGE_UNKNOWN;
         struct span span = reserve(3 * MIB);
         char *address = span.address;
         CHECK(span.length == 8 * MIB && (uintptr_t)address % GROWTH_QUANTUM == 0);
@@ -2204,8 +2203,7 @@ test_spans_reserve_takes_no_memory(void)
         CHECK(kernel.nbytes == 8 * MIB && pool_stats().live == 1);
         CHECK(kernel_resident(address, 8 * MIB) == 0);
         CHECK(pool_stats().reserved_nbytes == 8 * MIB);
-        CHECK(kernel_is_advised(address, 8 * MIB,
-                                unasked ? KERNEL_HUGE_REFUSED : KERNEL_HUGE_UNSAID));
+        CHECK(kernel_is_advised(address, 8 * MIB, advice_for_fresh()));
         write_reserved(&span, 3 * MIB, 1);
         CHECK(kernel_is_mapped(address, 4 * MIB) && kernel_is_dumped(address, 4 * MIB));
         CHECK(kernel_is_closed(address + 4 * MIB, 4 * MIB));

@@ -139,6 +139,36 @@ test_store_emptied_takes_a_dirty_span_again(void)
     finish();
 }
 
+/* The same if the first bytes after that are fewer than GROWTH_HEAP_AGAIN, and if all
+ * bytes were taken. */
+static void
+test_store_emptied_then_few_bytes_takes_a_dirty_span_again(void)
+{
+    for (int take = 0; take < 2; take++) {
+        struct store store, taken;
+        begin(KERNEL_MAINLINE, ANY_RUNG);
+        store_init(&store);
+        store_init(&taken);
+        append(&store, 200 * KIB);
+        if (take) {
+            CHECK(store_take(&store, store.length, &taken) == 0);
+            store_free(&taken);
+        }
+        else {
+            CHECK(store_splice(&store, 0, store.length, 0) == 0);
+        }
+        CHECK(store_kind(&store) == STORE_EMPTY && pool_stats().nentries == 1);
+        while (store.length < 6 * KIB) {
+            append(&store, 1000);
+            CHECK(store_kind(&store) == STORE_HEAP);
+        }
+        append(&store, 4 * KIB);
+        CHECK(store_kind(&store) == STORE_SPAN);
+        store_free(&store);
+        finish();
+    }
+}
+
 static void
 test_store_small_has_a_block_of_its_length(void)
 {
@@ -652,6 +682,27 @@ test_store_asks_for_huge_pages_for_bytes_and_zeros_together(void)
     finish();
 }
 
+/* A store that leaves huge pages may get a dirty span. It then gives the pages that it
+ * does not use to the pool. */
+static void
+test_store_leaving_huge_pages_for_a_dirty_span_keeps_no_more_than_its_length(void)
+{
+    struct store store, other;
+    begin(KERNEL_MAINLINE, ANY_RUNG);
+    store_init(&store);
+    store_init(&other);
+    append(&store, 8 * MIB);
+    append(&other, 100 * KIB);
+    store_free(&other);
+    CHECK(store.memory.huge);
+    CHECK(store_splice(&store, 40000, store.length - 40000, 0) == 0);
+    CHECK(store_kind(&store) == STORE_SPAN && !store.memory.huge);
+    CHECK(store_nbytes(&store) <= GROWTH_FRONT + 40000 + pages_facts.page_nbytes);
+    CHECK_SOUND(store_check(&store));
+    store_free(&store);
+    finish();
+}
+
 static void
 test_store_large_without_huge_pages_populates(void)
 {
@@ -1037,6 +1088,7 @@ main(int argc, char **argv)
     RUN(test_store_grown_and_shrunk_leaves_the_heap_and_returns);
     RUN(test_store_length_that_swings_does_not_copy);
     RUN(test_store_emptied_takes_a_dirty_span_again);
+    RUN(test_store_emptied_then_few_bytes_takes_a_dirty_span_again);
     RUN(test_store_small_has_a_block_of_its_length);
     RUN(test_store_splice_on_the_heap_shrinks_the_block);
     RUN(test_store_splice_at_the_front_copies_nothing);
@@ -1057,6 +1109,7 @@ main(int argc, char **argv)
     RUN(test_store_many_small_hold_no_more_than_the_pool_limit);
     RUN(test_store_asks_for_huge_pages_from_4_mib);
     RUN(test_store_asks_for_huge_pages_for_bytes_and_zeros_together);
+    RUN(test_store_leaving_huge_pages_for_a_dirty_span_keeps_no_more_than_its_length);
     RUN(test_store_large_without_huge_pages_populates);
     RUN(test_store_small_asks_for_small_pages_where_huge_come_unasked);
     RUN(test_store_on_offered_memory_keeps_its_bytes);
