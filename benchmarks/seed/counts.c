@@ -2,9 +2,9 @@
  *
  *     counts RUNG NVECTORS
  *
- * RUNG is the highest rung; the exit code is 3 if the kernel lacks it. So many vectors
- * double in turn, to 1 GiB in all: a vector alone may find room to grow in place, two
- * are in each other's way.
+ * RUNG is the highest rung; the exit code is 3 if the kernel lacks it. NVECTORS vectors
+ * double in turn, to 1 GiB in all. One vector alone may find free addresses after its
+ * end and grow in place. Several take these addresses from each other.
  *
  * It prints one object of JSON: moves, copied bytes, calls of mremap and of the other
  * system calls on mappings, the most mappings at once, and page faults.
