@@ -113,8 +113,8 @@ figures: $(VENV)/$(BUILD)-bench
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python benchmarks/figures.py --measure $(ARGS)
 	@$(MAKE) --no-print-directory memory pictures ARGS=
 
-# Time a vector that doubles, in growbuf's store and in a block of each allocator:
-# ARGS="--json FILE".
+# Time a vector that doubles its memory when it is full. The memory is a store of
+# growbuf, or a block of an allocator: ARGS="--json FILE".
 seed: $(VENV)/$(BUILD)-demo
 	@$(VENV)/bin/python benchmarks/seed.py $(ARGS)
 

@@ -85,8 +85,8 @@ def draw_moving(picture, top):
         picture.page(far + index * STEP, y, "", picture.appear(28), dashed=True)
     for index in range(4):
         there = f"transform:translate({far - LEFT}px,0)"
-        moves = {0: "", 35: "transform:translate(0,0)", 48: there, 100: there}
-        moves[0] = "transform:translate(0,0)"
+        here = "transform:translate(0,0)"
+        moves = {0: here, 35: here, 48: there, 100: there}
         name = f"{picture.appear(3 + 4 * index)} "
         inner = picture.animate(moves)
         picture.shapes.append(f"<g class='{inner}'>")

@@ -7,10 +7,11 @@
 runs, taken in turn, each in a forked process. Both jobs end with an ndarray of all
 rows. `peak` is the peak memory of GrowArray's process during the job, for each byte of
 the result, and `its peak` that of the other library's. `overhead` is how many
-nanoseconds longer a call takes than on an ndarray. A round has ten runs on each, and
-compares the shortest times; `overhead` is the median over the rounds. `of` is the
-shortest time of all rounds on the ndarray. The case `last` appends rows one by one to
-an array that keeps the last 10,000, and reads the newest after every 100 rows.
+nanoseconds longer a call takes on a GrowArray than on an ndarray. In each round the
+call is measured ten times on both, and the shortest times are compared; `overhead` is
+the median over the rounds. `of` is the shortest time of all rounds on the ndarray. The
+case `last` appends rows one by one to an array that keeps the last 10,000, and reads
+the newest after every 100 rows.
 Libraries that are not installed are left out. Needs the extras `cli` and `numpy`.
 """
 

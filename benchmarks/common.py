@@ -123,7 +123,7 @@ def ratio(pairs):
 
 
 def compare(theirs, ours, repeat):
-    """Return the median ratio of two jobs, each ratio, and the second's seconds."""
+    """Return the ratio of each pair of runs, their median, and our median seconds."""
     pairs = take_pairs(theirs, ours, repeat)
     return {
         "ratio": ratio(pairs),

@@ -37,7 +37,7 @@ class Form:
     width: int
     label: int  # the width of the names; 0: they are above the cells
     most: int  # characters of a name
-    key: float  # the width of a cell of the key
+    key: float  # the width of a cell of the legend
 
     @property
     def above(self):
@@ -151,7 +151,7 @@ def draw_section(title, rows, top, parts, form):
 
 
 def draw_key(parts, form):
-    """Draw the key: the ratio that each colour stands for. Return where it ends."""
+    """Draw the legend: the ratio that each colour stands for. Return where it ends."""
     parts.append(text(0, 13, "peer's time / growbuf's", "b"))
     cells, below = [], "above 1: growbuf is faster"
     steps = [1 / step for step in reversed(STEPS)] + [1, *STEPS]

@@ -44,7 +44,7 @@ VALUES = (10, 100, 1000, 10_000)
 BLOCK_ROWS = (0, 16, 160, 1600, 16_000, 160_000, 1_600_000, 8_000_000)
 
 WARM, COLD = "warm", "cold"
-COLD_MIN = 10_000  # bytes or rows: any process has smaller blocks of memory at hand
+COLD_MIN = 10_000  # bytes or rows; every process has free blocks of smaller sizes
 COLD_MAX_ROWS = 2_000_000  # more take seconds to make anew in each process
 
 TEXT = b" a few words\tand the Number 42 of things, then a new line.  \r\n"
@@ -148,8 +148,8 @@ class Echo:
 HAS_RESIZE = hasattr(bytearray, "resize")  # from 3.14 on
 HAS_TAKE_BYTES = hasattr(bytearray, "take_bytes")  # from 3.15 on
 NOT_EMPTY = of_sizes(least=13)
-PER_ITEM = of_sizes(most=MIB)  # what makes an object of each byte
-PER_WORD = of_sizes(most=4 * MIB)  # what makes an object of each word or line
+PER_ITEM = of_sizes(most=MIB)  # for operations that make an object for each byte
+PER_WORD = of_sizes(most=4 * MIB)  # for each word or line
 
 
 def adder(table, kind, group, **shared):

@@ -332,7 +332,7 @@ class Effort:
     budget_ns: int
     min_rounds: int
     max_rounds: int
-    slow_ns: int = 60_000_000  # of rounds that take longer, two are enough
+    slow_ns: int = 60_000_000  # if a round takes longer, two rounds are enough
     clock: Callable = time.perf_counter_ns
 
     def goes_on(self, rounds, spent_ns):
@@ -598,10 +598,12 @@ def list_operations():
 def parse_options():
     parser = case_parser(__doc__)
     add_allocators(parser)
-    parser.add_argument("--quick", action="store_true", help="in two minutes")
+    parser.add_argument("--quick", action="store_true", help="take two minutes")
     parser.add_argument("--cpu", action="store_true", help="count processor time")
     parser.add_argument("--kind", choices=KINDS)
-    parser.add_argument("--only", metavar="PATTERN", help="of the names of cells")
+    parser.add_argument(
+        "--only", metavar="PATTERN", help="only cells whose name matches"
+    )
     add_json(parser)
     parser.add_argument("--list", action="store_true", help="print what is timed")
     return parse(parser)
@@ -625,8 +627,8 @@ def main():
     ]
     if not rows:
         sys.exit(
-            f"no cell matches --only {options.only!r}, or a library that its cells need "
-            "is not installed: --list prints all cells"
+            f"no cell matches --only {options.only!r}, or the library of those that do "
+            "is not installed: --list prints the operations"
             if options.only
             else "no cell can be measured: a library that they need is not installed"
         )

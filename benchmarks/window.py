@@ -11,8 +11,9 @@ time that the threads lose to each other.
 
 `errors` counts the calls that raised. `windows` is the memory that the process gained
 at its peak, divided by the length of the window. `s/GiB` and `CPU s/GiB` are the time
-and the processor time of the thread that appends. The two ratios divide them by those
-of the run `no view` with as many threads. Below 1, streaming under a view is faster.
+and the processor time of the thread that appends. After each of them, `ratio` is that
+time divided by the one of the run `no view` with the same number of threads. Below 1,
+streaming under a view is faster.
 Runs alternate; the times are medians of `--repeat` rounds, the memory is the largest of
 them.
 
@@ -51,7 +52,7 @@ def peak():
 
 
 class Rows:
-    """An ndarray that is looked at as a GrowArray is."""
+    """An ndarray with an attribute `array`, so that look() treats it as a GrowArray."""
 
     def __init__(self, nrows):
         self.rows = np.zeros(nrows)

@@ -863,6 +863,7 @@ class GrowArray:
         order: str | Sequence[str] | None = None,
         *,
         stable: bool | None = None,
+        descending: bool | None = None,
     ) -> ndarray:
         """Return the indexes that would sort the items.
 
@@ -870,6 +871,7 @@ class GrowArray:
         kind: 'quicksort' (if it is None), 'mergesort', 'heapsort' or 'stable'.
         order: for records, the fields to compare, in this order.
         stable: whether equal items keep their order; in place of kind, from NumPy 2 on.
+        descending: whether the greatest item comes first, from NumPy 2.5 on.
 
         Raise ValueError for an unknown kind or field. Takes n log n comparisons, and
         memory for an index of each item.
@@ -1393,6 +1395,7 @@ class GrowArray:
         order: str | Sequence[str] | None = None,
         *,
         stable: bool | None = None,
+        descending: bool | None = None,
     ) -> None:
         """Sort the items in place.
 
@@ -1400,6 +1403,7 @@ class GrowArray:
         kind: 'quicksort' (if it is None), 'mergesort', 'heapsort' or 'stable'.
         order: for records, the fields to compare, in this order.
         stable: whether equal items keep their order; in place of kind, from NumPy 2 on.
+        descending: whether the greatest item comes first, from NumPy 2.5 on.
 
         Raise ValueError for an unknown kind or field. Takes n log n comparisons. Views
         see the new order.

@@ -5,9 +5,9 @@ test_faults.py runs this script in a process with tests/c/failing.c preloaded:
     python faulted.py buffers|files|arrays calls|allocations [OPERATION LEFT OUT]...
 
 Each operation is called once for each fault: either the n-th call alone fails, or the
-n-th call and all after it.  The operation must raise MemoryError and change nothing, or
-have the same result as without a fault.  After MemoryError a second attempt without a
-fault must succeed.  No reference, span, or address space may leak.
+n-th call and all after it. The operation must raise MemoryError and change nothing, or
+have the same result as without a fault. After MemoryError a second attempt without a
+fault must succeed. No reference, span, or address space may leak.
 """
 
 import ctypes
@@ -117,8 +117,8 @@ def plain(result):
 def is_for_memory(error):
     """Return whether an error reports missing memory: MemoryError, NumPy's subclass of
     it, or the PicklingError that pickle raises instead. A SystemError that does not
-    name growbuf counts too: NumPy, or Python 3.11 while it made a traceback, has lost
-    the error.
+    name growbuf counts too. It means that a MemoryError was lost by NumPy, or by Python
+    3.11 while it made a traceback.
     """
     lost = isinstance(error, SystemError) and "growbuf" not in str(error)
     return lost or isinstance(error, (MemoryError, pickle.PicklingError))

@@ -301,8 +301,8 @@ def is_off(what, now, figure):
 
     Instructions of growbuf's own code may differ by 3%, up or down: if a lower count is
     intended, write it to the file, so that the code cannot become slower again
-    unnoticed. A percentage of bytearray's is of all code that runs. It depends on the
-    state of the heap, and may be lower, or up to 12 points higher.
+    unnoticed. A percentage compares all code that runs with what bytearray takes. It
+    depends on the state of the heap, and may be lower, or up to 12 points higher.
     """
     if what == "percent":
         return now > figure + ALLOWED_POINTS

@@ -190,7 +190,7 @@ def load(outcomes, modules):
 
 
 class Plugin:
-    """Notes how tests end under pytest. A file that cannot be read counts too."""
+    """Notes how tests end under pytest. A file that cannot be read counts as a test."""
 
     def __init__(self, outcomes, only):
         self.outcomes, self.only = outcomes, only

@@ -59,7 +59,7 @@ NESTED = np.dtype([("at", [("x", "f4"), ("y", ">i2")]), ("v", "u1", (2, 2))])
 
 
 def unstable(dtype="f8", row_shape=(), rows=()):
-    """Return an array that moves when it grows, as without free address space."""
+    """Return an array that moves when it grows: it found no free address space."""
     with address_space(0):
         array = GrowArray(dtype=dtype, row_shape=row_shape)
         assert not array.stable
@@ -568,8 +568,9 @@ THREAD_CALLS = {  # and by how many rows the length changes
 
 
 def repeat_call(array, name):
-    """Make a call of THREAD_CALLS again and again. Return by how many rows that changed
-    the length in all; a call that a view of another thread refuses changes nothing."""
+    """Make a call of THREAD_CALLS again and again. Return by how many rows the length
+    changed. A call that is refused, because another thread has a view, changes nothing.
+    """
     call, change = THREAD_CALLS[name]
     done = 0
     for _ in range(12 if abs(change) > 1000 else 300):
@@ -584,8 +585,8 @@ def repeat_call(array, name):
 
 @pytest.mark.parametrize("nreaders", [0, 2])
 def test_changes_by_threads_keep_rows_whole_and_counted(nreaders, busy_threads):
-    """Each call is one step, though indices may mean other rows by the time of the
-    call. No row of a view changes while other threads append and remove."""
+    """Each call is atomic, but other threads may shift the rows before it: an index
+    then names another row. No row of a view changes."""
     array = GrowArray(pairs(np.arange(20_000)))
     before, done = len(array), threading.Event()
 
@@ -908,7 +909,7 @@ def test_small_array_without_memory_error_states_rows(name):
 
 
 @pytest.mark.parametrize("number", [sys.maxsize // 8 + 1, 1 << 60, 1 << 100])
-def test_row_count_beyond_any_array_raises_as_less_would(number):
+def test_row_count_beyond_any_array_raises_same_error_as_smaller_one(number):
     array = GrowArray([1.0, 2.0])
     for name in ("resize", "reserve", "spare"):
         with Unchanged(array), pytest.raises(MemoryError):
@@ -1509,7 +1510,7 @@ MESSAGES = {
 
 @RESERVES
 @pytest.mark.parametrize("name", MESSAGES)
-def test_error_message_says_what_is_so_and_what_to_do(name):
+def test_error_message_states_cause_and_remedy(name):
     call, message = MESSAGES[name]
     with pytest.raises(Exception, match=f"^{re.escape(message)}$"):
         call()
@@ -2189,7 +2190,7 @@ def test_swap_rows_that_are_views_swaps_them(kind, i, j):
 
 @VIEW_ROWS
 def test_setitem_row_view_without_swap_copies_it(kind):
-    """What does not swap does what an ndarray does."""
+    """An assignment that is not part of a swap copies the row, as in an ndarray."""
     array, rows = GrowArray(rows_of(kind)), rows_of(kind)
     for a in (array, rows):
         a[0] = a[1]
@@ -2409,14 +2410,15 @@ def test_buffer_structured_rows_exports_dtype(data, dtype, align):
     assert bytes(array) == plain.tobytes()
     assert np.asarray(array).dtype == dtype
     assert text(np.asarray(array).view(dtype)) == text(rows)
-    untold = any(
+    inexpressible = any(
         len(dtype.fields[name]) > 2
         or dtype[name].base.kind in "mMV"
         or ":" in name
         or not name.isprintable()
         for name in dtype.names
     )
-    if not untold and all(dtype[name].base.char not in "gG" for name in dtype.names):
+    has_long_double = any(dtype[name].base.char in "gG" for name in dtype.names)
+    if not inexpressible and not has_long_double:
         with memoryview(array) as view:
             assert (view.nbytes, view.itemsize) == (plain.nbytes, dtype.itemsize)
         assert bytearray(array) == plain.tobytes()

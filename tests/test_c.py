@@ -1,7 +1,8 @@
 """Compile and run each program of tests/c, once without sanitizers and once with the
 address and undefined behaviour sanitizers. test_threads also runs under the thread
-sanitizer. Those that use the system's own calls also run with the table of operations
-of POSIX systems without mremap(). All run with pages of 16 KiB and of 64 KiB, too.
+sanitizer. The programs in ON_SYSTEM, which use the system's own calls, also run with
+the table of operations of POSIX systems without mremap(). Those in ON_PAGES also run
+with pages of 16 KiB and of 64 KiB.
 
 A random test that fails prints its seed; set GROWBUF_SEED to it to repeat the run.
 CFLAGS are appended to the compiler's flags. GROWBUF_UNDER is a command that runs each

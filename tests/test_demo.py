@@ -467,7 +467,7 @@ class TestOtherCommands:
         assert tells in text
 
     @pytest.mark.parametrize("kernel", ["Darwin 23.4.0", "FreeBSD 14.1", "Windows 10"])
-    def test_explain_beside_linux_gives_no_advice_on_linux(self, kernel):
+    def test_explain_on_other_system_gives_no_advice_on_linux(self, kernel):
         from growbuf.cli.explain import explain
 
         facts = growbuf.info() | {

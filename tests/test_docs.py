@@ -213,7 +213,15 @@ def test_troubleshooting_lists_each_buffer_error_of_a_view():
 
 TYPES = ["GrowBuffer", "FrozenBytes", "GrowIO", "GrowArray"]
 OLD_OF_NUMPY = {"itemset", "newbyteorder", "ptp", "tostring"}  # no longer in NumPy 2.3
-NEW_IN_NUMPY = {"device", "mT", "to_device", "copy", "mean", "stable"}  # not in 1.26
+NEW_IN_NUMPY = {  # names of methods, attributes and arguments that 1.26 lacks
+    "copy",
+    "descending",
+    "device",
+    "mT",
+    "mean",
+    "stable",
+    "to_device",
+}
 RENAMED = {"b": "other"}  # of dot(), until NumPy 2.3
 UNNAMED = {"self", "args", "kwargs"}  # in place of names that NumPy does not show
 COST = re.compile(

@@ -1,6 +1,6 @@
 """Run each file of examples/ as a user does, and check what it prints.
 
-The expected figures come from elsewhere, such as the sizes of the files that it read.
+The tests know the expected figures, or compute them without growbuf.
 """
 
 import math

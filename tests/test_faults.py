@@ -1,6 +1,6 @@
 """Each system call and each allocation of each public operation fails once.
 
-operations.py lists the operations, and faulted.py checks the outcome of each.  The
+operations.py lists the operations, and faulted.py checks the outcome of each. The
 tests run faulted.py on every rung, with a preloaded library that makes calls fail
 (c/failing.c).
 """
@@ -105,7 +105,7 @@ def test_operation_with_failing_allocation_on_heap_rung_recovers_or_raises(libra
 
 
 def test_module_made_with_failing_allocation_raises_memory_error():
-    """In a build with assertions, no type is made while an exception is set."""
+    """A debug build aborts if a type is made while an exception is set."""
     _imp, _testcapi = pytest.importorskip("_imp"), pytest.importorskip("_testcapi")
     spec = importlib.util.find_spec("growbuf._growbuf")
     nraised, nmade = 0, 0
@@ -131,20 +131,20 @@ def public(cls):
 
 
 def test_operations_tables_of_all_types_cover_public_names():
-    """The test names what is exempt: it neither calls the system or an allocator, or it
-    only forwards to NumPy."""
+    """The names in `exempt` call neither the system nor an allocator. Attributes that
+    are written in Python are exempt, too: most only call NumPy."""
     of_buffers, of_files, of_arrays = (
         {name.partition(":")[0] for name in table}
         for _, table in operations.TABLES.values()
     )
     assert public(GrowBuffer) - {"__buffer__", "__release_buffer__"} <= of_buffers
     assert public(GrowIO) - {"__del__"} <= of_files
-    in_python = (property, types.FunctionType)  # most of them call an ndarray
+    in_python = (property, types.FunctionType)
     own = {
         name
         for name, value in vars(GrowArray).items()
         if not name.startswith("_") and not isinstance(value, in_python)
     }
-    told = {"dtype", "row_shape", "shape", "ndim", "size", "itemsize", "nbytes"}
-    told |= {"capacity", "limit", "maxlen", "pending_nbytes"}
-    assert own - told <= of_arrays
+    exempt = {"dtype", "row_shape", "shape", "ndim", "size", "itemsize", "nbytes"}
+    exempt |= {"capacity", "limit", "maxlen", "pending_nbytes"}
+    assert own - exempt <= of_arrays

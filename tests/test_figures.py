@@ -106,7 +106,7 @@ def test_file_has_the_layout_that_dump_writes(figures, source):
 
 
 def test_figures_of_the_suite_name_cases_and_peers_that_it_has(source):
-    """So that `make figures` does not fail after all was measured."""
+    """Otherwise `make figures` would measure everything and only then fail."""
     from growbuf.cli.cases import CASES
     from growbuf.cli.measure import ALLOCATORS
 

@@ -33,9 +33,8 @@ def in_a_child(work):
     if child == 0:
         status = 1
         try:
-            signal.alarm(
-                60
-            )  # ends a child that waits for a lock that is never released
+            # The alarm ends a child that waits for a lock that is never released.
+            signal.alarm(60)
             status = 0 if work() else 1
         finally:
             os._exit(status)

@@ -1,7 +1,7 @@
 """GrowBuffer has the whole interface of the running Python's bytearray.
 
 GrowBuffer inherits methods that only read, and overrides methods that change the
-length or return a bytearray.  The tests check that each attribute and each slot is
+length or return a bytearray. The tests check that each attribute and each slot is
 in one of these groups, and compare each method on both types.
 """
 
@@ -19,7 +19,7 @@ from growbuf import GrowBuffer
 from growbuf._growbuf import check
 
 # Attributes that GrowBuffer may inherit: they never change the length and never
-# return a bytearray.  The key of each group is the reason.
+# return a bytearray. The key of each group is the reason.
 UNCHANGING = {
     "finds or counts": "__contains__ count endswith find index rfind rindex startswith",
     "answers a question": "__len__ isalnum isalpha isascii isdigit islower isspace "
@@ -34,7 +34,7 @@ UNCHANGING = {
     "measures": "__alloc__ __sizeof__",
     "pickles the bytes in a tuple": "__reduce__ __reduce_ex__",
     "rewrites the bytes in place, as many as there were": "reverse",
-    "knows no object: makes a bytes table": "maketrans",
+    "is a static method that returns bytes": "maketrans",
 }
 
 SINCE_3_12 = {"__buffer__", "__release_buffer__"}
@@ -352,8 +352,8 @@ def test_method_with_each_argument_equals_bytearray(name, content):
         compare(method(name), args, content)
 
 
-# Functions of the C API for sequences.  Some reach slots that no attribute in
-# Python reaches, such as sq_ass_item to delete one item.  The signature "iOn"
+# Functions of the C API for sequences. Some reach slots that no attribute in
+# Python reaches, such as sq_ass_item to delete one item. The signature "iOn"
 # means: returns an int, takes an object and an index.
 C_CALLS = {
     "PySequence_Concat": ("OOO", [(b"tail",), (Own(b"tail"),), ("text",)]),
@@ -404,7 +404,7 @@ def test_operator_on_mixed_types_returns_type_of_left_operand(operation, result)
 
 
 # Newer Pythons have added resize() and take_bytes() to bytearray; GrowBuffer has
-# them on every Python.  If bytearray has them too, the same tests check it.
+# them on every Python. If bytearray has them too, the same tests check it.
 RESIZERS = [GrowBuffer] + [bytearray] * hasattr(bytearray, "resize")
 TAKERS = [GrowBuffer] + [bytearray] * hasattr(bytearray, "take_bytes")
 

@@ -2,7 +2,7 @@
 
 Every attribute and slot of the running Python's BytesIO is overridden, or listed here
 with the reason why it need not be. The base's own methods, called on a GrowIO, find a
-closed file: they never see other bytes than those of the GrowIO.
+closed file and raise an exception. So they never use bytes that are not the GrowIO's.
 """
 
 import copyreg
@@ -24,7 +24,7 @@ INHERITED = {
     "calls the methods of the file that it is called on": "__enter__ __exit__ "
     "_checkClosed _checkReadable _checkSeekable _checkWritable readinto1",
     "always raises UnsupportedOperation": "detach fileno",
-    "is the attributes, which are where the base has them": "__dict__",
+    "holds the attributes, at the same place as in the base": "__dict__",
     "describes the type, not a file": "__module__",
 }
 

@@ -156,7 +156,8 @@ def test_getvalue_of_unchanged_file_is_the_same_object(length):
 
 
 @pytest.mark.skipif(
-    not GIL and sys.version_info < (3, 14), reason="it does not tell if a value is held"
+    not GIL and sys.version_info < (3, 14),
+    reason="this Python does not tell if a value is held",
 )
 def test_write_after_a_dropped_value_copies_nothing():
     """The value has the address of the file's bytes until they outgrow it."""
@@ -226,7 +227,7 @@ def test_getvalue_ends_with_a_nul():
 
 
 def test_getvalue_in_threads_returns_values_that_no_write_changes():
-    """Some drop their value before the next write, and some keep it."""
+    """Two threads drop their values before the next write, and two keep them."""
     file = GrowIO()
     file.write(bytes(1000))
 

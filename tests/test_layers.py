@@ -163,12 +163,12 @@ def test_system_call_patterns_match_the_system_files(system, calls, header):
     assert all(map(SYSTEM_HEADERS.match, system_headers(path) - STANDARD_HEADERS))
 
 
-# Fields of the base struct that only buffer_object.c and buffer_object.h read or write,
-# and the functions that publish a change of the length, which only buffer.c and buffer.h
-# call, too.
+# Fields of the base struct: only buffer_object.c and buffer_object.h read or write them.
 BASE_FIELDS = re.compile(
     r"\b(ob_exports|ob_alloc|Py_SET_SIZE)\b|\bbase\.ob_(start|bytes)\b"
 )
+# Functions that publish a change of the length: only these two files, buffer.c and
+# buffer.h call them.
 PUBLISHING = re.compile(r"\bbuffer_publish(_change)?\b")
 
 

@@ -1,7 +1,7 @@
 """Each test runs a child process in which the system refuses something.
 
 The child grows buffers until it is refused or has reached a length.  growbuf must
-either grow in another way or raise MemoryError, and lose no byte.  The child prints the
+either grow in another way or raise MemoryError, and lose no byte. The child prints the
 outcome: whether anything was refused, whether pages were moved, which kind of memory
 held the bytes at the end, and the rung that was selected at import.
 
@@ -22,7 +22,8 @@ from growbuf._growbuf import facts
 pytestmark = [
     ON_LINUX,
     pytest.mark.skipif(
-        facts()["strategy"] != "dontunmap", reason="names the rungs below this one"
+        facts()["strategy"] != "dontunmap",
+        reason="the expected outcomes are those of the rung dontunmap",
     ),
 ]
 

@@ -566,9 +566,8 @@ class Model(Pair):
 
     @invariant()
     def same_bytes(self):
-        equal = (
-            self.subject == self.model
-        )  # a variable keeps pytest from comparing megabytes
+        # A variable keeps pytest from showing how megabytes differ.
+        equal = self.subject == self.model
         assert equal and len(self.subject) == len(self.model)
         assert check(self.subject) is None
         for seen in self.views:

@@ -112,9 +112,8 @@ def test_take_large_part_moves_pages(limit):
     taken = buf.take(5 * MIB)
     counted = difference(before)
     assert counted["moves"] == 1 and counted["moved_bytes"] == 6 * MIB
-    stays = (
-        LARGE - 5 * MIB if limit else 0
-    )  # with a limit, the rest may move to the front
+    # With a limit, the rest may move to the front.
+    stays = LARGE - 5 * MIB if limit else 0
     assert counted["copied_bytes"] <= 2 * MIB + stays
     assert taken == data[: 5 * MIB] and buf == data[5 * MIB :]
 

@@ -133,9 +133,8 @@ def test_docstrings_in_pydoc_fit_a_terminal():
 def test_help_of_growbuffer_begins_with_signature_and_example():
     text = pydoc.plain(pydoc.render_doc(GrowBuffer))
     head = text.partition("Method resolution order")[0]
-    signature = re.sub(
-        r"[\s|]", "", head
-    )  # 3.13 breaks a long signature after each name
+    # Python 3.13 breaks a long signature after each name.
+    signature = re.sub(r"[\s|]", "", head)
     assert "GrowBuffer(source=b'',/,encoding=None,errors='strict'" in signature
     assert re.search(r"prefault=False,limit=None,?\)", signature)
     assert ">>> buf += b' and eggs'" in head

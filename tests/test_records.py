@@ -131,7 +131,7 @@ def test_address_of_array_interface_stays_valid():
 
 def test_address_of_array_interface_takes_memory_once():
     """On a debug build of Python 3.15 NumPy loses four references in each call of its
-    own __array_interface__, so that memory blocks are counted."""
+    own __array_interface__. So memory blocks are counted instead."""
     array = GrowArray([1.0, 2.0, 3.0])
     count = sys.getallocatedblocks
     assert_no_leak(lambda: array.__array_interface__["data"], count=count)

@@ -59,7 +59,7 @@ def moved_and_resized(nbytes):
     return buf
 
 
-def written_behind(nbytes):
+def written_past_end(nbytes):
     file = GrowIO()
     file.seek(nbytes)
     file.write(b"x")
@@ -96,7 +96,7 @@ FRESH = {
     "resize with a limit": lambda n: resized(n, limit=n if HAS_PAGES else None),
     "zeros repeated": lambda n: GrowBuffer(b"\0") * n,
     "ljust": lambda n: GrowBuffer(b"x").ljust(n, b"\0"),
-    "write behind the end": written_behind,
+    "write past the end": written_past_end,
     "rows": rows_resized,
     "padding of rows": padded_rows,
     "resize after take": taken,
@@ -118,8 +118,8 @@ def test_spare_after_drop_shows_old_bytes_unless_pool_limit_is_zero():
     code = """
         import growbuf
         from growbuf import GrowBuffer
-        for retain in (64 << 20, 0):
-            growbuf.configure(pool_limit=retain)
+        for limit in (64 << 20, 0):
+            growbuf.configure(pool_limit=limit)
             dropped = GrowBuffer(b"s" * (3 << 20))
             del dropped
             tail = GrowBuffer().spare(3 << 20)

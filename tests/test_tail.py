@@ -140,7 +140,7 @@ def test_commit_refused_under_export_keeps_spare_outstanding(start):
     buf, data = begun(start)
     tail = buf.spare(10)
     tail[:2] = b"de"
-    assert check(buf) is None, "what is in a lent tail is no fault"
+    assert check(buf) is None, "any bytes may be in an outstanding spare"
     with memoryview(buf), pytest.raises(BufferError, match="limit=nbytes"):
         buf.commit(2)
     assert buf == data and check(buf) is None
@@ -317,18 +317,18 @@ def test_spare_after_view_was_in_use_releases_view():
 def test_spare_exporter_used_directly_raises():
     buf = GrowBuffer(b"abc")
     view = buf.spare(10)
-    lender = view.obj
+    exporter = view.obj
     with pytest.raises(BufferError):
-        memoryview(lender)
+        memoryview(exporter)
     with pytest.raises(TypeError):
-        type(lender)()
+        type(exporter)()
     user = pickle.PickleBuffer(view)
     with pytest.raises(BufferError):
         buf.spare(10)
     user.release()
     del view, buf
     with pytest.raises(BufferError):
-        memoryview(lender)
+        memoryview(exporter)
 
 
 def test_spare_while_another_thread_has_view_raises_buffer_error():
@@ -402,13 +402,13 @@ def test_spare_finalizer_calls_spare_one_call_gets_tail(nth):
 
     with collecting(nth, ask):
         ask()
-    lent = [view for view in views if not is_released(view)]
-    assert len(lent) == 1, "one has it, and the other is told so"
-    lent[0][:3] = b"abc"
+    valid = [view for view in views if not is_released(view)]
+    assert len(valid) == 1, "one call gets the tail, the other raises BufferError"
+    valid[0][:3] = b"abc"
     with pytest.raises(BufferError):
         buf.append(1)
     buf.commit(3)
-    lent.clear()
+    valid.clear()
     assert_holds(buf, b"x" * 100 + b"abc")
 
 

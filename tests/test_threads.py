@@ -26,11 +26,8 @@ from growbuf._growbuf import check
 KIB, MIB = 1 << 10, 1 << 20
 HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 pytestmark = pytest.mark.filterwarnings("error")
-REFUSALS = (
-    BufferError,
-    IndexError,
-    ValueError,
-)  # the errors that the documentation names
+# The errors that the documentation names.
+REFUSALS = BufferError, IndexError, ValueError
 RECORD = struct.Struct("<II24x")  # number of the writer, number of the record
 LIMITS = pytest.mark.parametrize("limit", [None, 64 * MIB])
 
@@ -246,15 +243,15 @@ WRITERS = [
     lambda buf, record: buf.__setitem__(slice(sys.maxsize, None), record),
     lambda buf, record: buf.extend(memoryview(record)),
 ]
-LENDERS = [
+TAIL_WRITERS = [
     write_with_spare,
     lambda buf, record: buf.readfrom(io.BytesIO(record)),
 ]
 
 
 @LIMITS
-@pytest.mark.parametrize("lender", LENDERS, ids=["spare", "readfrom"])
-def test_append_from_many_writers_keeps_records_whole(limit, lender):
+@pytest.mark.parametrize("tail_writer", TAIL_WRITERS, ids=["spare", "readfrom"])
+def test_append_from_many_writers_keeps_records_whole(limit, tail_writer):
     buf, count = make(limit), 3000
     buf.reserve(256 * KIB)
 
@@ -262,7 +259,7 @@ def test_append_from_many_writers_keeps_records_whole(limit, lender):
         for record in records(writer, count):
             insistently(write, buf, record)
 
-    writers = [*WRITERS, lender]
+    writers = [*WRITERS, tail_writer]
     together(
         *(lambda i=i, write=write: work(i, write) for i, write in enumerate(writers))
     )
@@ -320,7 +317,9 @@ def test_extend_with_48_mib_publishes_all_bytes_at_once(limit):
     assert check(buf) is None and buf == b"d" + bytes(nbytes)
 
 
-@pytest.mark.skipif(not HAS_GIL, reason="who looks waits until all is there")
+@pytest.mark.skipif(
+    not HAS_GIL, reason="without a GIL a reader waits for the end of the insertion"
+)
 def test_getitem_during_large_insert_shows_no_deleted_bytes():
     seen, over = set(), threading.Event()
     buf = GrowBuffer(b"DROPPED" * 3 * MIB + b"kept" * 8 * MIB)
@@ -407,13 +406,13 @@ def test_view_during_appends_shows_whole_records(limit):
 
 def test_spare_view_obj_in_other_threads_refuses_memoryview():
     buf, over = GrowBuffer(b"x" * 100), threading.Event()
-    lenders = [buf.spare(10).obj]
+    exporters = [buf.spare(10).obj]
     got = []
 
-    def lend():
+    def write():
         for _ in range(3000):
             view = buf.spare(10)
-            lenders[0] = view.obj
+            exporters[0] = view.obj
             view[:3] = b"abc"
             buf.commit(3)
         over.set()
@@ -421,11 +420,11 @@ def test_spare_view_obj_in_other_threads_refuses_memoryview():
     def ask():
         while not over.is_set():
             try:
-                got.append(memoryview(lenders[0]))
+                got.append(memoryview(exporters[0]))
             except BufferError:
                 give_way()
 
-    together(lend, ask, ask)
+    together(write, ask, ask)
     assert got == [] and check(buf) is None
     assert buf == b"x" * 100 + b"abc" * 3000
     buf.clear()
@@ -555,7 +554,7 @@ def test_growio_method_during_changes_in_threads_keeps_file_consistent(name):
 
 @pytest.mark.parametrize("length", [1000, 200_000])
 def test_growio_value_in_threads_is_not_changed_by_writes(length):
-    """Some values die before the next write, and others are kept."""
+    """Two threads drop their values before the next write, and two keep them."""
     file = GrowIO(bytes(length))
 
     def work(letter, keeps):

@@ -244,10 +244,8 @@ MEDDLED_CALLS = {
     "center": lambda b, i: b.center(i(100)),
     "mod": lambda b, i: b"%d" % i(3),
 }
-if sys.version_info >= (
-    3,
-    15,
-):  # bytearray.find of older versions may read freed memory
+# In older versions bytearray.find may read freed memory.
+if sys.version_info >= (3, 15):
     MEDDLED_CALLS["find"] = lambda b, i: b.find(b"A", i(1), i(3))
 
 

@@ -194,7 +194,7 @@ def test_iadd_under_ten_thousand_views_keeps_every_byte():
         at = len(buf)
         buf += memoryview(expected)[at : at + 1 + i % 431]
         views.append(memoryview(buf))
-    assert len(buf) > 2 * MIB, "which is where more is opened"
+    assert len(buf) > 2 * MIB, "so more of the reservation became writable"
     assert all(expected.startswith(view) for view in views)
     assert len({len(view) for view in views}) == len(views)
 
@@ -449,9 +449,8 @@ def test_shrink_limited_buffer_frees_memory_and_keeps_limit(shrink):
     else:
         buf.resize(1000)
     growbuf.trim()
-    assert (
-        resident(buf) <= growbuf.info()["huge_page_size"]
-    )  # the page of the first bytes stays
+    # The page of the first bytes stays.
+    assert resident(buf) <= growbuf.info()["huge_page_size"]
     assert place(buf) == where and buf.limit == LIMIT and check(buf) is None
     buf.resize(LIMIT)
     assert buf[-1000:] == bytes(1000)
@@ -590,7 +589,8 @@ def test_iadd_memory_refused_after_reservation_keeps_bytes():
 def test_growbuffer_thousand_limits_of_16_gib_coexist():
     with open("/proc/self/maps") as maps:
         stack = next(line for line in maps if "[stack]" in line)
-    if int(stack.partition("-")[0], 16) < 32 << 40:  # it is near the end
+    # The stack is near the end of the address space.
+    if int(stack.partition("-")[0], 16) < 32 << 40:
         pytest.skip("needs 32 TiB of address space; some kernels have 39 bits")
     growbuf.trim()
     mapped = mappings()
@@ -674,13 +674,15 @@ def test_init_called_again_replaces_bytes_and_limit():
     buf.__init__(limit=50)
     assert_holds(buf, b"")
     assert buf.limit == 50
+    buf += b"in use"
     with pytest.raises(MemoryError, match="50"):
         buf.__init__(b"x" * 51, limit=50)
-    assert check(buf) is None and len(buf) == 0, "as bytearray: emptied first of all"
+    with pytest.raises(MemoryError, match="60"):
+        buf.__init__(b"x" * 61, limit=60)
     with pytest.raises(ValueError):
         buf.__init__(b"x", limit=0)
-    buf += b"in use"
     assert_holds(buf, b"in use")
+    assert buf.limit == 50, "after an error the buffer is unchanged"
     del buf
     assert difference(before)["spans_live"] == 0
 

@@ -43,10 +43,11 @@ copy_sources() {
         --exclude='*.so' --exclude='__pycache__' . | tar --extract --directory "$1"
 }
 
-# The C files that each C test is linked with: those without Python.h. Not here are
-# pages_windows.c, and methods.c, split.c, find.c and copy.c, which test_methods.c
-# includes. Then the flags that the C tests are compiled with.
+# The C files that each C test is linked with. Of the files without Python.h, some are
+# not here: pages_windows.c, and the four files that test_methods.c includes (methods.c,
+# split.c, find.c, copy.c).
 C_LAYERS="src/growth.c src/pages.c src/pages_linux.c src/pages_posix.c src/prefault.c
     src/entries.c src/pool.c src/moves.c src/spans.c src/store_memory.c src/store.c \
     src/views.c"
+# The flags that the C tests are compiled with.
 C_TESTING="-std=c11 -Wall -Wextra -Werror -UNDEBUG -pthread -Isrc -Itests/c"

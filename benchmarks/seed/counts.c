@@ -3,9 +3,9 @@
  *
  *     counts RUNG NVECTORS
  *
- * RUNG is the highest rung. The exit code is 3 if the kernel does not support it.
- * NVECTORS vectors take turns to double, until they have 1 GiB together. One vector
- * alone may find space to grow in place; two block each other.
+ * RUNG is the highest rung; the exit code is 3 if the kernel lacks it. NVECTORS vectors
+ * double in turn, to 1 GiB in all. One vector alone may find free addresses after its
+ * end and grow in place. Several take these addresses from each other.
  *
  * It prints one object of JSON: moves, copied bytes, the calls of mremap and of the
  * other system calls on mappings, how many mappings were added at most, and page

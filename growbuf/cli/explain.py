@@ -8,8 +8,8 @@ WIDTH = 88
 
 STRATEGIES = {
     "retain": "The kernel moves the pages to a larger range of addresses and keeps the "
-    "old range mapped, in one call. This kernel has the patch of 2014. This is the "
-    "best way.",
+    "old range mapped, in one call. This kernel has the patch that adds "
+    "MREMAP_RETAIN. This is the best way.",
     "dontunmap": "The kernel moves the pages to a larger range of addresses (mremap "
     "with MREMAP_DONTUNMAP), and growbuf keeps the old range for later use. No byte is "
     "copied. This is the best way on a kernel without a patch.",

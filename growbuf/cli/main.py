@@ -81,7 +81,7 @@ def add_demo(commands: "argparse._SubParsersAction") -> None:
     demo.add_argument(
         "--cold",
         action="store_true",
-        help="do not write to memory and free it before each run (no warm-up)",
+        help="leave out the warm-up, which touches and frees memory before each run",
     )
     demo.set_defaults(command=run_demo, parser=demo)
 

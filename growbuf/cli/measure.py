@@ -59,8 +59,8 @@ def warm_up(nbytes: int) -> None:
     In a virtual machine, the host may take back memory that the guest has freed, within
     a second (free page reporting of virtio-balloon). The host takes whole huge pages
     only. So without a warm-up, a run that asks for huge pages waits for the host. A run
-    that asks for small pages does not wait, as long as the guest has free memory in
-    smaller pieces.
+    that asks for small pages can use free pages that are not part of a free huge page.
+    The host has not taken these, so the run does not wait for them.
 
     A child process does this, so that the peak memory of this process does not rise.
     """

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from growbuf import GrowArray, GrowBuffer
 
 
-def items_come_from_the_dtype() -> None:
+def item_type_of_dtype() -> None:
     assert_type(GrowArray(), GrowArray[np.float64])
     assert_type(GrowArray(row_shape=2), GrowArray[np.float64])
     assert_type(GrowArray(dtype=np.uint8), GrowArray[np.uint8])
@@ -19,7 +19,7 @@ def items_come_from_the_dtype() -> None:
     assert_type(GrowArray(dtype=[("t", "f8"), ("volts", "f4")]), GrowArray[Any])
 
 
-def or_from_the_data(data: NDArray[np.int32], rows: Iterator[float]) -> None:
+def item_type_of_data(data: NDArray[np.int32], rows: Iterator[float]) -> None:
     assert_type(GrowArray(data), GrowArray[np.int32])
     assert_type(GrowArray(rows), GrowArray[Any])
     buffer = GrowBuffer()
@@ -27,7 +27,9 @@ def or_from_the_data(data: NDArray[np.int32], rows: Iterator[float]) -> None:
     assert_type(GrowArray.from_buffer(buffer, "i4", 3), GrowArray[Any])
 
 
-def arrays_keep_them(samples: GrowArray[np.float32], mask: NDArray[np.bool_]) -> None:
+def item_type_of_results(
+    samples: GrowArray[np.float32], mask: NDArray[np.bool_]
+) -> None:
     assert_type(samples.array, NDArray[np.float32])
     assert_type(samples.dtype, np.dtype[np.float32])
     assert_type(samples[1:], NDArray[np.float32])
@@ -38,7 +40,7 @@ def arrays_keep_them(samples: GrowArray[np.float32], mask: NDArray[np.bool_]) ->
     assert_type(samples.__array__(), NDArray[np.float32])
 
 
-def it_grows_and_shrinks(samples: GrowArray[np.float64]) -> None:
+def changes_of_length(samples: GrowArray[np.float64]) -> None:
     samples.append(1.5)
     samples.append((1.0, 2.0))
     samples.extend([1.0, 2.0])
@@ -53,7 +55,7 @@ def it_grows_and_shrinks(samples: GrowArray[np.float64]) -> None:
     samples.reserve("10")  # type: ignore[arg-type]
 
 
-def it_is_used_as_an_ndarray(samples: GrowArray[np.float64]) -> None:
+def use_as_ndarray(samples: GrowArray[np.float64]) -> None:
     assert_type(np.add(samples, 1, out=samples), NDArray[Any])
     assert_type(np.concatenate((samples, samples)), NDArray[np.float64])
     assert_type(samples.mean(), Any)
@@ -71,24 +73,24 @@ def it_is_used_as_an_ndarray(samples: GrowArray[np.float64]) -> None:
     assert_type(samples, GrowArray[np.float64])
 
 
-def fields_are_arrays(records: GrowArray[np.void], any_rows: GrowArray[Any]) -> None:
+def fields_of_records(records: GrowArray[np.void], any_rows: GrowArray[Any]) -> None:
     assert_type(records["field"], NDArray[Any])
     assert_type(records[["t", "id"]], NDArray[np.void])
     assert_type(any_rows.mean(), Any)
 
 
-def mistakes_are_found(samples: GrowArray[np.float64]) -> None:
+def mistakes(samples: GrowArray[np.float64]) -> None:
     samples.apend(1)  # type: ignore[attr-defined]
     samples.meen()  # type: ignore[attr-defined]
     key: Hashable = samples  # type: ignore[assignment]
     print(key, {samples: 1})  # pyright: ignore[reportUnhashable]
 
 
-def narrower_items_are_items(samples: GrowArray[np.float64]) -> GrowArray[np.generic]:
+def item_type_is_covariant(samples: GrowArray[np.float64]) -> GrowArray[np.generic]:
     return samples
 
 
-def rows_come_in_place(samples: GrowArray[np.float32], sock: socket.socket) -> None:
+def rows_filled_in_place(samples: GrowArray[np.float32], sock: socket.socket) -> None:
     assert_type(samples.spare(10), NDArray[np.float32])
     samples.commit(5)
     assert_type(samples.readfrom(sock), int | None)

@@ -15,7 +15,7 @@ def takes_buffer(data: Buffer) -> None: ...
 def takes_sequence(data: MutableSequence[int]) -> None: ...
 
 
-def made_as_bytearray_is() -> None:
+def arguments_of_constructor() -> None:
     GrowBuffer()
     GrowBuffer(b"spam")
     GrowBuffer(1 << 20)
@@ -27,14 +27,14 @@ def made_as_bytearray_is() -> None:
     GrowBuffer(limit="1 MiB")  # type: ignore[call-overload]
 
 
-def goes_where_one_goes(buffer: GrowBuffer) -> None:
+def use_as_bytearray(buffer: GrowBuffer) -> None:
     takes_bytearray(buffer)
     takes_buffer(buffer)
     takes_sequence(buffer)
     takes_buffer(memoryview(buffer))
 
 
-def returns_its_own_type(buffer: GrowBuffer) -> None:
+def types_of_results(buffer: GrowBuffer) -> None:
     assert_type(buffer[0], int)
     assert_type(buffer[:2], GrowBuffer)
     assert_type(buffer + b"x", GrowBuffer)
@@ -49,7 +49,7 @@ def returns_its_own_type(buffer: GrowBuffer) -> None:
     assert_type(buffer, GrowBuffer)
 
 
-def has_methods_of_its_own(buffer: GrowBuffer, source: socket.socket) -> None:
+def methods_of_its_own(buffer: GrowBuffer, source: socket.socket) -> None:
     assert_type(buffer.capacity, int)
     assert_type(buffer.limit, int | None)
     assert_type(buffer.spare(4096), memoryview)
@@ -73,7 +73,7 @@ class Log(GrowBuffer):
         self.extend(text.encode() + b"\n")
 
 
-def a_subclass_stays_one(log: Log) -> None:
+def subclass_in_place_operators(log: Log) -> None:
     log += b"x"
     assert_type(log, Log)
     assert_type(log[1:], GrowBuffer)

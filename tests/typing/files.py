@@ -18,7 +18,7 @@ def takes_bytesio(file: io.BytesIO) -> None: ...
 def takes_buffered(file: io.BufferedIOBase) -> None: ...
 
 
-def made_as_bytesio_is_and_more() -> None:
+def arguments_of_constructor() -> None:
     GrowIO()
     GrowIO(b"spam")
     GrowIO(initial_bytes=bytearray(b"spam"))
@@ -29,7 +29,7 @@ def made_as_bytesio_is_and_more() -> None:
     GrowIO(buffer=bytearray())  # type: ignore[arg-type]
 
 
-def goes_where_a_file_goes(file: GrowIO) -> None:
+def use_as_file(file: GrowIO) -> None:
     takes_binary_io(file)
     takes_io(file)
     takes_bytesio(file)
@@ -48,7 +48,7 @@ def goes_where_a_file_goes(file: GrowIO) -> None:
     io.BufferedReader(file).read()
 
 
-def returns_what_bytesio_returns(file: GrowIO) -> None:
+def types_of_results(file: GrowIO) -> None:
     assert_type(file.buffer, GrowBuffer)
     assert_type(file.read(), bytes)
     assert_type(file.read1(5), bytes)
@@ -82,6 +82,6 @@ class Named(GrowIO):
         super().close()
 
 
-def a_subclass_is_a_file(file: Named) -> None:
+def use_of_subclass_as_file(file: Named) -> None:
     takes_binary_io(file)
     assert_type(file.read(), bytes)
