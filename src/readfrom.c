@@ -153,8 +153,8 @@ readfrom_left(PyObject *op)
 {
     const struct store *store = &buffer_cast(op)->store;
     size_t left = PY_SSIZE_T_MAX;
-    assert(store_check_layout(store) == NULL);
     Py_BEGIN_CRITICAL_SECTION(op);
+    assert(store_check_layout(store) == NULL);
     if (store_is_limited(store)) {
         left = store_capacity(store) - store->length;
     }
