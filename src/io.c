@@ -246,8 +246,19 @@ static PyType_Spec io_spec = {
     .slots = io_slots,
 };
 
-/* Return Python's own BytesIO. Raise ImportError if the fields of its objects are not
- * those of struct io_base. */
+/* Whether the fields of a BytesIO are those of struct io_base, all or all but those
+ * after `exports`. */
+static bool
+io_is_base_known(const PyTypeObject *type)
+{
+    size_t nbytes = (size_t)type->tp_basicsize;
+    size_t nbytes_min = offsetof(struct io_base, exports) + sizeof(Py_ssize_t);
+    return (nbytes == sizeof(struct io_base) || nbytes == nbytes_min) &&
+           type->tp_dictoffset == (Py_ssize_t)offsetof(struct io_base, dict) &&
+           type->tp_weaklistoffset == (Py_ssize_t)offsetof(struct io_base, weakrefs);
+}
+
+/* Return Python's own BytesIO. Raise ImportError if its fields are not known. */
 static PyObject *
 io_find_base(void)
 {
@@ -257,11 +268,7 @@ io_find_base(void)
     if (base == NULL) {
         return NULL;
     }
-    const PyTypeObject *type = (PyTypeObject *)base;
-    if (!PyType_Check(base) ||
-        type->tp_basicsize != (Py_ssize_t)sizeof(struct io_base) ||
-        type->tp_dictoffset != (Py_ssize_t)offsetof(struct io_base, dict) ||
-        type->tp_weaklistoffset != (Py_ssize_t)offsetof(struct io_base, weakrefs)) {
+    if (!PyType_Check(base) || !io_is_base_known((PyTypeObject *)base)) {
         PyErr_SetString(PyExc_ImportError,
                         "growbuf does not know this Python's io.BytesIO");
         Py_CLEAR(base);

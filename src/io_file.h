@@ -33,13 +33,18 @@
 #include "buffer.h"
 
 /* The fields of a BytesIO. No header of Python declares them, so io_make_type()
- * compares their size and offsets with those of the running Python's type. */
+ * compares their size and offsets with those of the running Python's type.
+ * Free-threaded builds have the last field since 3.14.7; with older ones it is
+ * unused. */
 struct io_base {
     PyObject_HEAD
     PyObject *buf; /* NULL: to BytesIO's own methods the file is closed */
     Py_ssize_t pos, string_size;
     PyObject *dict, *weakrefs; /* attributes and weak references, as of a BytesIO */
     Py_ssize_t exports;        /* 1: BytesIO's own __init__ and close() raise */
+#ifdef Py_GIL_DISABLED
+    int buf_shared; /* 0: what BytesIO needs while `buf` is NULL */
+#endif
 };
 
 typedef struct {

@@ -2,7 +2,9 @@
 
 test_faults.py runs this script in a process with tests/c/failing.c preloaded:
 
-    python faulted.py buffers|files|arrays calls|allocations [OPERATION LEFT OUT]...
+    python faulted.py buffers|files|frozen|arrays calls|allocations [LEFT OUT]...
+
+LEFT OUT are names of operations.
 
 Each operation is called once for each fault: either the n-th call alone fails, or the
 n-th call and all after it. The operation must raise MemoryError and change nothing, or
@@ -42,9 +44,11 @@ ALL = 1 << 30
 SUBJECTS = {
     ("buffers", "calls"): ["full heap", "span", "full span", "warm", "limit", "helped"],
     ("buffers", "allocations"): ["empty", "full heap", "full span"],
-    ("files", "calls"): ["full heap", "full span", "limit", "much shared"],
-    ("files", "allocations"): ["new", "heap", "limit", "shared", "written"]
-    + ["nearly in a buffer"],
+    ("files", "calls"): ["full heap", "full span", "limit", "much shared", "frozen"],
+    ("files", "allocations"): ["new", "heap", "limit", "shared", "written", "frozen"]
+    + ["nearly in a buffer", "full span"],
+    ("frozen", "calls"): ["span", "limit"],
+    ("frozen", "allocations"): ["block", "span"],
     ("arrays", "calls"): ["stable", "full heap", "full span"],
     ("arrays", "allocations"): ["stable", "maxlen", "heap"],
 }
@@ -67,6 +71,7 @@ PARTLY = {
     "files": {
         "writelines": lambda before, now, after: b"one" in now,
     },
+    "frozen": {},
     "arrays": {
         "readfrom": has_first_rows,
     },
@@ -81,8 +86,9 @@ LOST_BY_PYTHON = {"__mod__", "__rmod__", "__deepcopy__", "__reduce_ex__"}
 
 
 def buffer_of(subject):
-    """Return the buffer of any subject; an empty one for a closed file."""
-    if isinstance(subject, GrowBuffer):
+    """Return the buffer of any subject; an empty one for a closed file. A FrozenBytes
+    stands for itself."""
+    if isinstance(subject, (GrowBuffer, FrozenBytes)):
         return subject
     if isinstance(subject, GrowIO):
         return GrowBuffer() if subject.closed else subject.buffer

@@ -7,6 +7,7 @@ memory blocks and spans in use must not rise any more. On a debug build of Pytho
 references are counted instead of memory blocks.
 """
 
+import copy
 import gc
 import io
 import os
@@ -106,6 +107,10 @@ def owners(nbytes):
     assert len(buf.freeze(nbytes // 4)) == nbytes // 4
     frozen = buf.freeze()
     assert pickle.loads(pickle.dumps(GrowBuffer(frozen), 5)) == frozen
+    assert pickle.loads(pickle.dumps(frozen, 5)) == frozen
+    refused(type(frozen), b"x")
+    part = memoryview(frozen)[1:3]
+    assert copy.copy(frozen) is frozen and sys.getsizeof(frozen) > len(part)
     subclass = type("Named", (GrowBuffer,), {})
     subclass(frozen).name = frozen
 
@@ -125,14 +130,21 @@ def files(nbytes):
     file.write(b"x" * nbytes)
     with file.getbuffer():
         refused(file.truncate, 3)
+    value = file.getvalue()
+    file.write(b"copied, because value is in use")
+    del value
+    file.getvalue()
+    file.write(b"taken back")
     file.truncate(3)
+    GrowIO(GrowBuffer(b"x" * nbytes).freeze()).write(b"y")
     file.close()
 
 
 def arrays(nbytes):
     rows = growbuf.GrowArray(dtype="f8")
     rows.append(1.5)
-    rows.extend(range(nbytes // 8))
+    rows.extend(range(min(nbytes // 8, 5000)))  # items take long on a debug build
+    rows.resize(nbytes // 8 + 2)
     refused(rows.append, "x")
     view = rows[1:3]
     refused(rows.pop)

@@ -77,10 +77,17 @@ def written(nbytes):
     return file
 
 
+FROZEN = {
+    "block": lambda: grown(1000).freeze(),
+    "span": lambda: grown(2 * MIB - 1, headroom=5000).freeze(),
+    "limit": lambda: grown(2 * MIB - 10, limit=LIMIT).freeze(),
+}
+
 FILES = {name: over(name) for name in BUFFERS} | {
     "new": GrowIO,
     "shared": lambda: GrowIO(BYTES[:1000]),
     "much shared": lambda: GrowIO(MUCH),
+    "frozen": lambda: GrowIO(grown(300 * KIB).freeze()),
     "written": lambda: written(1000),
     "nearly in a buffer": lambda: written(120 * KIB - 5),
 }
@@ -333,6 +340,36 @@ ON_FILES = {
 }
 
 
+def append_in_a_file(frozen):
+    file = GrowIO(frozen)
+    file.seek(0, 2)
+    file.write(b"xyz")
+    return file.getvalue()
+
+
+def grow_a_copy(frozen):
+    buf = GrowBuffer(frozen)
+    for _ in range(8):
+        buf += MUCH
+    return buf.freeze()
+
+
+ON_FROZEN = {
+    "__copy__": copy.copy,
+    "__deepcopy__": copy.deepcopy,
+    "__reduce__": lambda f: f.__reduce__()[1],
+    "__reduce_ex__": lambda f: pickle.loads(pickle.dumps(f, 2)),
+    "__reduce_ex__: 5": lambda f: pickle.loads(pickle.dumps(f, 5)),
+    "__reduce_ex__: out of band": out_of_band,
+    "__sizeof__": lambda f: f.__sizeof__() and None,
+    "memoryview": lambda f: memoryview(f)[5:90],
+    "GrowBuffer": GrowBuffer,
+    "GrowBuffer: append": grow_a_copy,
+    "GrowIO": lambda f: GrowIO(f).getvalue(),
+    "GrowIO: append": append_in_a_file,
+}
+
+
 def fill_free_rows(array):
     array.spare(20_000)[:3] = 7
     array.commit(3)
@@ -408,5 +445,6 @@ ON_ARRAYS = {
 TABLES = {
     "buffers": (BUFFERS, ON_BUFFERS),
     "files": (FILES, ON_FILES),
+    "frozen": (FROZEN, ON_FROZEN),
     "arrays": (ARRAYS, ON_ARRAYS),
 }

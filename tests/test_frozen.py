@@ -716,6 +716,27 @@ def test_growio_buffer_freeze_hands_the_bytes_over(written):
     assert file.getvalue() == b""
 
 
+FROM_STDIN = """
+    import sys
+    from growbuf import GrowBuffer, GrowIO
+    for nbytes in (5, 200_000):
+        line = b"x" * nbytes
+        sys.stdin = GrowIO(GrowBuffer(line + b"\\n").freeze())
+        assert input() == line
+        sys.stdin = GrowIO()
+        sys.stdin.write(line + b"\\n")
+        sys.stdin.seek(0)
+        assert input() == line and sys.stdin.getvalue() == line + b"\\n"
+    print("fine")
+"""
+
+
+def test_input_reads_frozen_bytes_of_a_file():
+    """input() resizes the bytes object that readline() returns, if it has the only
+    reference. A FrozenBytes cannot be resized, and the file has another reference."""
+    assert run(FROM_STDIN) == "fine"
+
+
 def test_growio_write_of_its_own_value_writes_it(written):
     file, data = written
     file.write(file.getvalue())

@@ -40,13 +40,14 @@ fetch_source() {
 }
 
 # configure_and_make FOLDER ARGUMENT...: configure the sources in FOLDER/src with the
-# ARGUMENTS, build and install to FOLDER. No .pyc files are made: Python compiles each
-# module when it is imported.
+# ARGUMENTS, build and install to FOLDER. pip is not installed; Python's module venv has
+# its own. No .pyc files are made: with --help, compileall only prints its help. Python
+# compiles each module when it is imported.
 configure_and_make() {
     cd "$1/src" &&
-        ./configure -q --prefix="$1" --disable-gil "${@:2}" &&
+        ./configure -q --prefix="$1" --disable-gil --without-ensurepip "${@:2}" &&
         make -s -j"${JOBS:-$(nproc)}" &&
-        make -s altinstall COMPILEALL_OPTS="-r 0"
+        make -s altinstall COMPILEALL_OPTS=--help
 }
 
 # build_python FOLDER ARGUMENT...: build FOLDER/bin/pythonVERSIONt, configured with the
