@@ -75,6 +75,28 @@ test_pages_probe_with_a_source_not_emptied_goes_lower(void)
     }
 }
 
+static int
+advise_nothing(void *address, size_t length, int advice)
+{
+    (void)address, (void)length, (void)advice;
+    return 0;
+}
+
+/* This is what qemu-user does. */
+static void
+test_pages_probe_with_a_source_not_discarded_goes_lower(void)
+{
+    const enum kernel_kind kinds[] = {KERNEL_RETAIN, KERNEL_MAINLINE};
+    for (int i = 0; i < 2; i++) {
+        kernel_boot(kinds[i]);
+        pages_ops.advise = advise_nothing;
+        pages_probe(ANY_RUNG);
+        CHECK(pages_facts.rung == PAGES_MAYMOVE);
+        CHECK(pages_facts.errors[PAGES_DONTUNMAP] == ENOTSUP);
+        check_nothing_left();
+    }
+}
+
 /* The only hole has two pages. A kernel of 2014 could grow the probe's source of one
  * page in place there, and not move it.
  *
@@ -549,6 +571,7 @@ main(void)
     RUN(test_pages_probe_finds_the_best_rung_and_each_error);
     RUN(test_pages_probe_starts_from_a_forced_rung);
     RUN(test_pages_probe_with_a_source_not_emptied_goes_lower);
+    RUN(test_pages_probe_with_a_source_not_discarded_goes_lower);
     RUN(test_pages_probe_with_free_space_after_its_page_is_right);
     RUN(test_pages_probe_failing_takes_a_lower_rung);
     RUN(test_pages_rung_named_knows_every_rung);
