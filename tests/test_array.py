@@ -2699,6 +2699,7 @@ def test_torch_from_dlpack_shares_memory():
 # --------------------------------------------------------------------- edge cases
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
 @pytest.mark.parametrize("key", [slice(None, None, 2), np.arange(4_000_000) % 2 == 0])
 def test_delitem_interrupted_by_signal_deletes_all_or_nothing(key):
     class Alarm(Exception):

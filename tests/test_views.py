@@ -437,6 +437,7 @@ def test_limit_sliding_window_stays_available():
     assert_holds(buf, expected + bytes(3 * MIB - len(expected)))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the system has no mincore()")
 @pytest.mark.parametrize("shrink", ["clear", "del", "resize"])
 def test_shrink_limited_buffer_frees_memory_and_keeps_limit(shrink):
     buf, _ = stable(40 * MIB)

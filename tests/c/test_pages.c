@@ -80,6 +80,28 @@ test_pages_probe_where_source_keeps_its_bytes_takes_lower_rung(void)
     }
 }
 
+static int
+advise_nothing(void *address, size_t length, int advice)
+{
+    (void)address, (void)length, (void)advice;
+    return 0;
+}
+
+/* This is what qemu-user does. */
+static void
+test_pages_probe_where_source_is_not_discarded_takes_lower_rung(void)
+{
+    const enum kernel_kind kinds[] = {KERNEL_RETAIN, KERNEL_MAINLINE};
+    for (int i = 0; i < 2; i++) {
+        kernel_boot(kinds[i]);
+        pages_ops.advise = advise_nothing;
+        pages_probe(ANY_RUNG);
+        CHECK(pages_facts.rung == PAGES_MAYMOVE);
+        CHECK(pages_facts.errors[PAGES_DONTUNMAP] == ENOTSUP);
+        check_nothing_left();
+    }
+}
+
 /* The lowest free range has two pages. If the probe mapped only its source page, a
  * kernel of 2014 would put it there and grow it in place. The probe would not see
  * whether it moves pages. So the probe maps a second page after the source.
@@ -660,6 +682,7 @@ main(void)
     RUN(test_pages_probe_finds_the_best_rung_and_each_error);
     RUN(test_pages_probe_starts_from_a_forced_rung);
     RUN(test_pages_probe_where_source_keeps_its_bytes_takes_lower_rung);
+    RUN(test_pages_probe_where_source_is_not_discarded_takes_lower_rung);
     RUN(test_pages_probe_where_two_pages_are_free_finds_retain);
     RUN(test_pages_probe_failing_takes_a_lower_rung);
     RUN(test_pages_rung_named_knows_every_rung);

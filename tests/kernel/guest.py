@@ -22,6 +22,7 @@ import soak
 RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]
 SUITES = [
     *("growbuffer", "methods", "traps", "views", "tail", "frozen", "limits", "fork"),
+    "threads",
     *("array", "io", "io_base", "io_bytes"),
 ]
 STEP_SECONDS = 3600
