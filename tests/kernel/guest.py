@@ -22,7 +22,8 @@ import soak
 RUNGS = ["retain", "dontunmap", "maymove", "copy", "heap"]
 SUITES = [
     *("growbuffer", "methods", "traps", "views", "tail", "frozen", "limits", "fork"),
-    *("array", "io", "io_base", "io_bytes"),
+    *("front", "memory", "array", "maxlen", "rows_in_place", "records"),
+    *("io", "io_base", "io_bytes"),
 ]
 STEP_SECONDS = 3600
 # A thousand buffers that grow in turn, each time in another order. They never touch
