@@ -67,7 +67,7 @@ static size_t threads_at_first;
 static char *
 start(size_t length)
 {
-    char *mapped;
+    char *mapped = NULL;
     kernel_leave();
     pages_ops.advise = advise_and_count;
     pages_probe(ANY_RUNG);
