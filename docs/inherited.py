@@ -843,7 +843,7 @@ class GrowArray:
     ) -> ndarray:
         """Return the indexes in the order in which partition() would put the items.
 
-        kth: an index, or several. It gets the item that sorting would put there.
+        kth: an index, or several. partition() puts the same item there as sort().
         axis: along which axis; None takes all items as one axis.
         kind: the algorithm; there is only 'introselect'.
         order: for records, the fields to compare, in this order.
@@ -1095,7 +1095,8 @@ class GrowArray:
     def flatten(self, order: Order = "C") -> ndarray:
         """Return a copy of all items with one axis.
 
-        order: in which order they are read: 'C', the last axis first, or 'F'.
+        order: in order 'C' the last index changes fastest, in order 'F' the first. 'A'
+        and 'K' do what 'C' does.
 
         Raise ValueError for another order. Costs one copy of the items.
 
@@ -1212,7 +1213,7 @@ class GrowArray:
     ) -> None:
         """Reorder items in place: none before kth is larger, none after it is smaller.
 
-        kth: an index, or several. It gets the item that sorting would put there.
+        kth: an index, or several. partition() puts the same item there as sort().
         axis: along which axis.
         kind: the algorithm; there is only 'introselect'.
         order: for records, the fields to compare, in this order.
@@ -1272,7 +1273,8 @@ class GrowArray:
     def ravel(self, order: Order = "C") -> ndarray:
         """Return all items with one axis. A view, or in order 'F' a copy if needed.
 
-        order: in which order they are read: 'C', the last axis first, or 'F'.
+        order: in order 'C' the last index changes fastest, in order 'F' the first. 'A'
+        and 'K' do what 'C' does.
 
         Raise ValueError for another order. Costs no copy in order 'C'.
 
@@ -1527,7 +1529,8 @@ class GrowArray:
     def tobytes(self, order: Order = "C") -> bytes:
         """Return the bytes of all rows.
 
-        order: in which order items are read: 'C', the last axis first, or 'F'.
+        order: in order 'C' the last index changes fastest, in order 'F' the first. 'A'
+        and 'K' do what 'C' does.
 
         Raise ValueError for another order. Costs one copy of the rows.
 

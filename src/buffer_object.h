@@ -105,7 +105,7 @@ buffer_cast(PyObject *op)
 /* Return the address of the bytes, their number, or both. They are valid until the
  * length changes. */
 static inline char *
-buffer_bytes(BufferObject *self)
+buffer_bytes(const BufferObject *self)
 {
     return self->store.start;
 }

@@ -225,3 +225,16 @@ def test_uncovered_list_names_functions_that_exist(monkeypatch):
     for file, _, function in (name.partition(":") for name in listed):
         code = (CHECKOUT / file).read_text()
         assert re.search(rf"^{function}\(", code, re.MULTILINE), (file, function)
+
+
+@pytest.mark.parametrize("target", ["lint", "docs", "matrix", None])
+def test_ci_run_target_that_fails_fails_the_run(tmp_path, target):
+    # make and apt-get are replaced: nothing is built or installed.
+    for name, line in {"make": f'[ "$1" != "{target}" ]', "apt-get": "true"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [CHECKOUT / ".ci" / "run"], env=os.environ | {"PATH": path}, capture_output=True
+    )
+    assert (done.returncode == 0) == (target is None), done.stderr.decode()

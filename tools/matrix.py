@@ -93,13 +93,14 @@ def only(files):
     return f"{QUICKLY} {shlex.join(f'tests/test_{name}.py' for name in files)}"
 
 
-def make_test(python, arguments="", under=""):
-    """Return the command that runs the tests.
+def make_test(python, arguments="", under="", debug=False):
+    """Return the command that runs the tests; `debug` builds with assertions.
 
-    It sets all three variables, so that none is inherited from a make that runs this
+    It sets all four variables, so that none is inherited from a make that runs this
     script.
     """
     words = [f"PYTHON={python}", f"ARGS={arguments}", f"UNDER={under}"]
+    words.append(f"GROWBUF_DEBUG={int(debug)}")
     return ["make", "--no-print-directory", "test", *words]
 
 
@@ -121,7 +122,9 @@ def on_python(version):
 
 
 def on_sid(version):
-    words = make_test(f"python{version}", without(ON_DEFAULT_ONLY), f"env {FEW}")
+    tests = without(ON_DEFAULT_ONLY)
+    debug = version.endswith("-dbg")
+    words = make_test(f"python{version}", tests, f"env {FEW}", debug)
     return Entry(version, ["tools/sid", version, *words])
 
 
