@@ -1,13 +1,15 @@
-/* counts: the loop of vector.c over growbuf's store, with what the kernel is asked for.
+/* counts: count what the loop of vector.c asks of the kernel, when it uses growbuf's
+ * store.
  *
  *     counts RUNG NVECTORS
  *
- * RUNG is the highest rung; the exit code is 3 if the kernel lacks it. So many vectors
- * double in turn, to 1 GiB in all: a vector alone may find room to grow in place, two
- * are in each other's way.
+ * RUNG is the highest rung. The exit code is 3 if the kernel does not support it.
+ * NVECTORS vectors take turns to double, until they have 1 GiB together. One vector
+ * alone may find space to grow in place; two block each other.
  *
- * It prints one object of JSON: moves, copied bytes, calls of mremap and of the other
- * system calls on mappings, the most mappings at once, and page faults.
+ * It prints one object of JSON: moves, copied bytes, the calls of mremap and of the
+ * other system calls on mappings, how many mappings were added at most, and page
+ * faults.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>

@@ -1,11 +1,12 @@
-/* vector: double a vector from 4 bytes to 1 GiB and fill each new half. MREMAP_RETAIN was
- * proposed to Linux in 2014 for this loop.
+/* vector: double a vector from 4 bytes to 1 GiB and fill each new half. MREMAP_RETAIN
+ * was proposed to Linux in 2014 for this loop.
  *
  *     vector realloc      use the process's allocator
  *     vector store        use growbuf's store; GROWBUF_STRATEGY names the highest rung
- *     vector touch        only touch 2 GiB in huge pages and free them
+ *     vector touch        only write to 2 GiB in huge pages, and print nothing
  *
- * It prints the seconds that the loop took, and the peak memory of the process in bytes.
+ * The first two print the seconds that the loop took, and the peak memory of the
+ * process in bytes.
  */
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -23,8 +23,8 @@
 
 enum what { NOTHING, SYSTEM_CALLS, ALLOCATIONS };
 
-/* Of the calls of the kind `what`, those numbered [first, first + count) fail. `seen`
- * is the number of the last one, from 1 on. */
+/* Calls of the kind `what` are counted in `seen`, from 1 on. Those with a number in
+ * [first, first + count) fail. */
 static _Thread_local struct {
     enum what what;
     long first, count, seen;
@@ -33,6 +33,7 @@ static _Thread_local struct {
 
 static size_t lost_nbytes;
 
+/* Count a call, if it is of the kind that may fail. Return whether it is to fail. */
 static bool
 fails(enum what what)
 {
@@ -45,6 +46,8 @@ fails(enum what what)
 
 /* ------------------------------------------------------------------ system calls */
 
+/* The same for a system call from the code at `caller`, if that is in the extension. If
+ * the call is to fail, set errno. */
 static bool
 call_fails(const void *caller)
 {

@@ -34,11 +34,12 @@ has_dontunmap(enum kernel_kind kind)
     return kind == KERNEL_RETAIN || kind == KERNEL_MAINLINE;
 }
 
+/* Start a fake kernel without mappings. The highest rung that may be used is
+ * `highest`. */
 static inline void
 begin(enum kernel_kind kind, enum pages_rung highest)
 {
-    CASE("a kernel %s, growth at most by %s", kernel_names[kind],
-         pages_rung_names[highest]);
+    CASE("a kernel %s, highest rung %s", kernel_names[kind], pages_rung_names[highest]);
     kernel_boot(kind);
     pages_probe(highest);
     pool_set_limit(POOL_NBYTES);
@@ -104,6 +105,7 @@ append_filled(struct store *store, size_t nbytes, uint64_t seed)
     CHECK_SOUND(store_check(store));
 }
 
+/* Whether fill() would write these bytes. */
 static inline bool
 is_filled(const char *bytes, size_t nbytes, uint64_t seed)
 {

@@ -58,8 +58,8 @@ model_is_zero(const struct span *span, size_t from, size_t to)
            is_zero_or_untouched(span->address + to - edge, edge);
 }
 
-/* Whether all bytes after the dirty ones are zero, except for the tail: up to the end
- * of the span, or of its accessible part. */
+/* Whether all bytes from `dirty_end` on are zero, except for those of the tail. If the
+ * store has a limit, only the accessible part of the span is read. */
 static inline bool
 model_is_zero_after(const struct model *model)
 {
@@ -98,8 +98,8 @@ model_check_limited(struct model *model)
     size_t rest = reach - model->opened;
     CHECK(store_is_limited(&model->store) && span->address == model->address);
     CHECK(store_capacity(&model->store) == model->limit);
-    if (pages_facts
-            .in_steps) { /* discarding closes pages, so not all of `opened` is open */
+    if (pages_facts.in_steps) {
+        /* Discarding closes pages, so not all of `opened` is open. */
         CHECK(kernel_is_mapped(span->address, needed));
         return;
     }
@@ -124,9 +124,9 @@ model_check(struct model *model)
     CHECK(store_kind(store) == STORE_EMPTY || store->length <= store_capacity(store));
 }
 
-/* Check a call after which a store would have `wanted` bytes. `error` is EFBIG exactly
- * if that is past the limit. The first byte of a store with a limit is still at
- * `start`. */
+/* Check the result of a call for which a store must hold `wanted` bytes. `error` must
+ * be EFBIG if `wanted` is more than the limit, and only then. The first byte of a store
+ * with a limit must still be at `start`. */
 static inline void
 model_check_growth(const struct model *model, size_t wanted, const char *start,
                    int error)
@@ -164,9 +164,10 @@ model_append(struct model *model, size_t nbytes)
     return model_splice(model, model->length, 0, nbytes);
 }
 
-/* Append as many of `nbytes` as fit in the tailroom, which needs no call. */
+/* Write bytes into the tailroom and commit them: at most `nbytes`, and at most as many
+ * as fit. The memory of the store does not change. */
 static inline int
-model_append_dirty(struct model *model, size_t nbytes)
+model_commit(struct model *model, size_t nbytes)
 {
     size_t room = store_tailroom(&model->store);
     nbytes = nbytes < room ? nbytes : room;
@@ -319,7 +320,7 @@ model_take(struct model *model, size_t nbytes, struct model *taken)
     }
     else {
         CHECK(model->store.start == before.start);
-        /* The tail may have come back. */
+        /* The store may have taken its tail back. */
         CHECK(model->store.memory.dirty_end >= before.memory.dirty_end);
         CHECK(error != ENOTSUP ||
               model->store.memory.dirty_end == before.memory.dirty_end);

@@ -1,6 +1,6 @@
-/* The exact number of calls of each kind, moves and copies that a piece of work takes
- * on each kernel. If a number has changed, the test prints the new row. Write it here
- * if the change was intended.
+/* Test how many calls, moves and copies each piece of work takes on each kernel: the
+ * exact numbers. If a number has changed, the test prints the new row. Write it here if
+ * the change was intended.
  */
 #include <inttypes.h>
 
@@ -186,7 +186,7 @@ print(const char *kernel_name, const char *work_name, const struct counts *now)
 }
 
 static void
-test_store_works_make_the_calls_written_down(void)
+test_store_work_on_each_kernel_makes_expected_calls(void)
 {
     bool all = true;
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
@@ -206,6 +206,6 @@ test_store_works_make_the_calls_written_down(void)
 int
 main(void)
 {
-    RUN(test_store_works_make_the_calls_written_down);
+    RUN(test_store_work_on_each_kernel_makes_expected_calls);
     return check_done();
 }

@@ -20,7 +20,7 @@ replay(const char *path)
 }
 
 static void
-test_corpus_holds(void)
+test_fuzz_saved_inputs_find_no_fault(void)
 {
     char folder[4096], path[8192];
     const char *slash = strrchr(__FILE__, '/');
@@ -48,7 +48,7 @@ main(int argc, char **argv)
         replay(argv[i]);
     }
     if (argc == 1) {
-        RUN(test_corpus_holds);
+        RUN(test_fuzz_saved_inputs_find_no_fault);
     }
     printf("%lu tests, %lu checks\n", check_tests, check_count);
     return 0;

@@ -1,7 +1,8 @@
-/* A piece of work is done many times. Each time another call fails: only that call, or
- * that call and all after it until the end of the step. In each case the bytes must be
- * right, a step that reported an error must succeed when it is repeated, and at the end
- * only ranges whose unmapping failed may be left. */
+/* Test stores while system calls fail. A list of steps is done many times: the n-th
+ * time, the n-th call fails, or the n-th call and all later calls of the same step (an
+ * outage). After each step the bytes must be right. A step that reported an error must
+ * succeed when it is repeated. At the end everything must be given back, except ranges
+ * whose unmapping failed. */
 #include <errno.h>
 
 #include "model.h"
@@ -52,10 +53,10 @@ append_past_the_span(struct model *model)
     return model_append(model, 2 * MIB - model->length);
 }
 
-/* Append more bytes than the span has, so that doubling it is not enough. The span
- * grows over the pieces after it, if there are any. */
+/* Append more bytes than the length of the span, so that doubling it is not enough. If
+ * the pool has the spans that follow it in the same mapping, they are joined to it. */
 static int
-append_past_it_again(struct model *model)
+append_more_than_the_span(struct model *model)
 {
     return model_append(model, model->store.memory.length + 300 * KIB);
 }
@@ -125,7 +126,8 @@ delete_from_the_back(struct model *model)
     return model_splice(model, kept, model->length - kept, 0);
 }
 
-/* Delete all except the last bytes: the headroom is longer, so they slide. */
+/* Delete all bytes except the last 100 KiB. The headroom is then longer than these, so
+ * they slide to the start of the memory. */
 static int
 delete_far(struct model *model)
 {
@@ -173,8 +175,8 @@ make_room(struct model *model)
 }
 
 /* Take the first bytes and append to them. If that is not supported, only remove them,
- * as a caller would after copying them. The error is EFAULT if the range is two
- * mappings. It is two if the advice to include the second one in core files has
+ * as a caller would after copying them. EFAULT means that the bytes are in two
+ * mappings, because the advice to include newly opened pages in core files has
  * failed. */
 static int
 take(struct model *model, size_t nbytes)
@@ -251,7 +253,7 @@ static const step steps_with_the_pool[] = {
     fill_the_pool,
     append_into_a_span,
     append_past_the_span,
-    append_past_it_again,
+    append_more_than_the_span,
     fill_the_pool,
     append_one,
     delete_far,
@@ -263,7 +265,7 @@ static const step steps_with_the_pool[] = {
     append_into_a_span,
     append_past_the_span,
     wait_long,
-    append_past_it_again,
+    append_more_than_the_span,
     keep_less,
     model_clear,
     NULL,
@@ -389,26 +391,26 @@ work_for_every_n(enum variant variant)
 }
 
 static void
-test_store_every_failing_call_keeps_the_bytes(void)
+test_store_work_with_one_call_failing_keeps_bytes(void)
 {
     work_for_every_n(ONE_CALL);
 }
 
 static void
-test_store_every_failing_call_with_its_target_gone_keeps_the_bytes(void)
+test_store_work_with_a_failing_move_losing_its_target_keeps_bytes(void)
 {
     work_for_every_n(ONE_CALL_LATE);
 }
 
 static void
-test_store_every_outage_keeps_the_bytes(void)
+test_store_work_in_an_outage_keeps_bytes(void)
 {
     work_for_every_n(OUTAGE);
 }
 
 /* Calls that make a store smaller must succeed although every system call fails. */
 static void
-test_store_shrinks_without_any_call_succeeding(void)
+test_store_shrinking_while_every_call_fails_succeeds(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         struct model model;
@@ -432,7 +434,7 @@ test_store_shrinks_without_any_call_succeeding(void)
 
 /* The same for a store with a limit. */
 static void
-test_store_limited_shrinks_without_any_call_succeeding(void)
+test_store_limited_shrinking_while_every_call_fails_succeeds(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         struct model model;
@@ -494,11 +496,11 @@ test_store_append_without_a_span_uses_the_heap(void)
 int
 main(void)
 {
-    RUN(test_store_every_failing_call_keeps_the_bytes);
-    RUN(test_store_every_failing_call_with_its_target_gone_keeps_the_bytes);
-    RUN(test_store_every_outage_keeps_the_bytes);
-    RUN(test_store_shrinks_without_any_call_succeeding);
-    RUN(test_store_limited_shrinks_without_any_call_succeeding);
+    RUN(test_store_work_with_one_call_failing_keeps_bytes);
+    RUN(test_store_work_with_a_failing_move_losing_its_target_keeps_bytes);
+    RUN(test_store_work_in_an_outage_keeps_bytes);
+    RUN(test_store_shrinking_while_every_call_fails_succeeds);
+    RUN(test_store_limited_shrinking_while_every_call_fails_succeeds);
     RUN(test_store_append_refused_uses_the_headroom);
     RUN(test_store_append_without_a_span_uses_the_heap);
     return check_done();

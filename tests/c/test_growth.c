@@ -19,7 +19,7 @@ size_at(size_t i)
 enum { NSIZES = 7 * (63 + 4) };
 
 static void
-test_growth_round_up_at_every_edge(void)
+test_growth_round_up_near_each_edge_is_the_next_multiple(void)
 {
     CHECK(growth_round_up(0, 4096) == 0 && growth_round_up(1, 4096) == 4096);
     CHECK(growth_round_up(4096, 4096) == 4096 && growth_round_up(4097, 4096) == 8192);
@@ -85,7 +85,7 @@ test_growth_heap_first_small_step_is_an_eighth(void)
 /* A small block gets a quarter more, one of 16 KiB or more a half, one of 256 KiB or
  * more an eighth. */
 static void
-test_growth_heap_small_step_by_size(void)
+test_growth_heap_small_step_adds_a_share_by_size(void)
 {
     const size_t small = 16 << 10, large = 256 << 10;
     CHECK(growth_heap(101, 100, true) == 101 + 25 + 6);
@@ -173,7 +173,7 @@ test_growth_span_modest_is_an_eighth_more(void)
 
 /* A larger need never gets a shorter span. */
 static void
-test_growth_more_is_never_less(void)
+test_growth_span_for_more_bytes_is_never_shorter(void)
 {
     size_t span = 0, modest = 0;
     for (size_t needed = 1; needed < 64 * MIB; needed += 12345) {
@@ -185,8 +185,8 @@ test_growth_more_is_never_less(void)
     }
 }
 
-/* An eighth of the length, but at least 64 KiB and at most 32 MiB. Below 64 KiB as much
- * as the length, but at least 4 KiB. */
+/* growth_ahead() adds an eighth of the length, but at least 64 KiB and at most 32 MiB.
+ * Below 64 KiB it adds the length, but at least 4 KiB. */
 static void
 test_growth_ahead_is_an_eighth_within_bounds(void)
 {
@@ -207,7 +207,7 @@ test_growth_ahead_is_an_eighth_within_bounds(void)
 /* A file of 1.125 times the present size or less gets an eighth more; from 16 KiB on a
  * half more. The result is at most GROWTH_BUFFER_MIN. */
 static void
-test_growth_file_small_step_by_size(void)
+test_growth_file_small_step_adds_a_share_by_size(void)
 {
     const size_t small = 16 << 10, max = GROWTH_BUFFER_MIN;
     CHECK(growth_file(101, 0) == 101 && growth_file(113, 100) == 113);
@@ -226,7 +226,7 @@ test_growth_file_small_step_by_size(void)
 
 /* The other layers rely on this order of the thresholds. */
 static void
-test_growth_thresholds_fit_together(void)
+test_growth_thresholds_are_in_the_expected_order(void)
 {
     CHECK(GROWTH_HEAP_AGAIN * 2 <= GROWTH_SPAN_MIN);
     CHECK(GROWTH_SPAN_MIN < GROWTH_BUFFER_MIN);
@@ -240,19 +240,19 @@ test_growth_thresholds_fit_together(void)
 int
 main(void)
 {
-    RUN(test_growth_round_up_at_every_edge);
+    RUN(test_growth_round_up_near_each_edge_is_the_next_multiple);
     RUN(test_growth_heap_first_block_is_exact);
     RUN(test_growth_heap_large_step_is_exact);
     RUN(test_growth_heap_first_small_step_is_an_eighth);
-    RUN(test_growth_heap_small_step_by_size);
+    RUN(test_growth_heap_small_step_adds_a_share_by_size);
     RUN(test_growth_heap_small_step_gets_an_eighth_more_at_least);
     RUN(test_growth_heap_byte_by_byte_takes_few_blocks);
     RUN(test_growth_span_first_is_rounded_up);
     RUN(test_growth_span_doubles);
     RUN(test_growth_span_modest_is_an_eighth_more);
-    RUN(test_growth_more_is_never_less);
+    RUN(test_growth_span_for_more_bytes_is_never_shorter);
     RUN(test_growth_ahead_is_an_eighth_within_bounds);
-    RUN(test_growth_file_small_step_by_size);
-    RUN(test_growth_thresholds_fit_together);
+    RUN(test_growth_file_small_step_adds_a_share_by_size);
+    RUN(test_growth_thresholds_are_in_the_expected_order);
     return check_done();
 }

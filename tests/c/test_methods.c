@@ -83,7 +83,7 @@ plain_rfind(struct piece bytes, struct piece part)
 }
 
 static void
-test_find_is_as_a_plain_loop(void)
+test_find_in_random_bytes_agrees_with_plain_loop(void)
 {
     static char bytes[MAX], small[200];
     for (int turn = 0; turn < 20000; turn++) {
@@ -103,10 +103,10 @@ test_find_is_as_a_plain_loop(void)
     }
 }
 
-/* Each way to search must find the same place. A way that gives up leaves the rest to
- * find_by_hash(). */
+/* Each algorithm must find the same place. One that gives up sets `left` to the number
+ * of places that are left for find_by_hash(). */
 static void
-test_ways_of_searching_agree(void)
+test_find_each_algorithm_finds_the_same_place(void)
 {
     static char bytes[MAX], small[200];
     for (int turn = 0; turn < 20000; turn++) {
@@ -130,8 +130,11 @@ test_ways_of_searching_agree(void)
     }
 }
 
+/* The part differs from most places only in its middle, so comparing it at each place
+ * would take very long. The first algorithm gives up, and find_by_hash() searches the
+ * rest. */
 static void
-test_find_gives_up_comparing_where_all_is_similar(void)
+test_find_long_part_in_similar_bytes_finds_it(void)
 {
     static char bytes[1 << 20], part[1 << 16];
     memset(bytes, 'a', sizeof bytes);
@@ -222,7 +225,7 @@ test_split_at_space_finds_the_words(void)
 }
 
 static void
-test_splitlines_ends(void)
+test_split_lines_cuts_at_each_line_end(void)
 {
     static char bytes[MAX], joined[MAX];
     for (int turn = 0; turn < 5000; turn++) {
@@ -253,7 +256,7 @@ test_splitlines_ends(void)
 }
 
 static void
-test_cases_are_those_of_ascii(void)
+test_case_methods_change_ascii_letters_only(void)
 {
     char bytes[600], to[600];
     for (size_t i = 0; i < sizeof bytes; i++) {
@@ -285,7 +288,7 @@ test_cases_are_those_of_ascii(void)
 }
 
 static void
-test_strip_stops_at_other_values(void)
+test_strip_removes_only_given_values(void)
 {
     static char bytes[MAX], small[200];
     for (int turn = 0; turn < 5000; turn++) {
@@ -313,7 +316,7 @@ test_strip_stops_at_other_values(void)
 }
 
 static void
-test_replace_is_split_and_join(void)
+test_replace_agrees_with_split_and_join(void)
 {
     static char bytes[MAX], old_bytes[200], new_bytes[20];
     static char to[MAX * 20 + 20], joined[MAX * 20 + 20];
@@ -396,7 +399,7 @@ test_expand_tabs_ends_at_multiples(void)
 }
 
 static void
-test_stride_and_hex(void)
+test_stride_and_hex_write_expected_bytes(void)
 {
     char bytes[256], to[768];
     for (int i = 0; i < 256; i++) {
@@ -424,17 +427,17 @@ main(int argc, char **argv)
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL);
     printf("seed %llu\n", (unsigned long long)seed);
     seed = seed * 0x9e3779b97f4a7c15u | 1;
-    RUN(test_find_is_as_a_plain_loop);
-    RUN(test_ways_of_searching_agree);
-    RUN(test_find_gives_up_comparing_where_all_is_similar);
+    RUN(test_find_in_random_bytes_agrees_with_plain_loop);
+    RUN(test_find_each_algorithm_finds_the_same_place);
+    RUN(test_find_long_part_in_similar_bytes_finds_it);
     RUN(test_split_pieces_are_the_bytes_between_separators);
     RUN(test_split_at_space_finds_the_words);
-    RUN(test_splitlines_ends);
-    RUN(test_cases_are_those_of_ascii);
-    RUN(test_strip_stops_at_other_values);
-    RUN(test_replace_is_split_and_join);
+    RUN(test_split_lines_cuts_at_each_line_end);
+    RUN(test_case_methods_change_ascii_letters_only);
+    RUN(test_strip_removes_only_given_values);
+    RUN(test_replace_agrees_with_split_and_join);
     RUN(test_translate_deletes_and_maps);
     RUN(test_expand_tabs_ends_at_multiples);
-    RUN(test_stride_and_hex);
+    RUN(test_stride_and_hex_write_expected_bytes);
     return check_done();
 }

@@ -62,7 +62,7 @@ test_pages_probe_starts_from_a_forced_rung(void)
 }
 
 static void
-test_pages_probe_with_a_source_not_emptied_goes_lower(void)
+test_pages_probe_where_source_keeps_its_bytes_takes_lower_rung(void)
 {
     const enum kernel_kind kinds[] = {KERNEL_2014, KERNEL_RETAIN, KERNEL_MAINLINE};
     for (int i = 0; i < 3; i++) {
@@ -75,13 +75,14 @@ test_pages_probe_with_a_source_not_emptied_goes_lower(void)
     }
 }
 
-/* The only hole has two pages. A kernel of 2014 could grow the probe's source of one
- * page in place there, and not move it.
+/* The lowest free range has two pages. If the probe mapped only its source page, a
+ * kernel of 2014 would put it there and grow it in place. The probe would not see
+ * whether it moves pages. So the probe maps a second page after the source.
  *
  *   |wall|<-- 2 free pages -->|wall|
- *   |wall|source|             |wall|     */
+ *   |wall|source | second page|wall|     */
 static void
-test_pages_probe_with_free_space_after_its_page_is_right(void)
+test_pages_probe_where_two_pages_are_free_finds_retain(void)
 {
     kernel_boot(KERNEL_2014);
     kernel.bottom_up = true;
@@ -250,7 +251,7 @@ check_not_moved(const char *source, size_t nbytes, enum kernel_kind kind)
 }
 
 static void
-test_pages_move_retain_by_kernel(void)
+test_pages_move_retain_on_each_kernel_moves_or_is_refused(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target, *moved;
@@ -268,7 +269,7 @@ test_pages_move_retain_by_kernel(void)
 }
 
 static void
-test_pages_move_dontunmap_by_kernel(void)
+test_pages_move_dontunmap_on_each_kernel_moves_or_is_refused(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target, *moved;
@@ -288,7 +289,7 @@ test_pages_move_dontunmap_by_kernel(void)
 }
 
 static void
-test_pages_move_onto_by_kernel(void)
+test_pages_move_onto_on_each_kernel_moves_or_is_refused(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target;
@@ -306,7 +307,7 @@ test_pages_move_onto_by_kernel(void)
 }
 
 static void
-test_pages_move_anywhere_by_kernel(void)
+test_pages_move_anywhere_on_each_kernel_moves_or_is_refused(void)
 {
     for (int kind = 0; kind < KERNEL_NO_PAGES; kind++) {
         char *source, *target, *moved;
@@ -373,7 +374,7 @@ test_pages_advise_huge_asks_unless_there_are_none(void)
 }
 
 static void
-test_pages_advise_small_asks_where_huge_ones_may_come_unasked(void)
+test_pages_advise_small_asks_only_where_huge_may_come_unasked(void)
 {
     for (int huge = 0; huge < PAGES_NHUGE; huge++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -482,7 +483,7 @@ test_pages_discard_leaves_zeros(void)
 /* --------------------------------------------------------------- opening and hiding */
 
 static void
-test_pages_open_opens_in_steps(void)
+test_pages_open_of_a_part_leaves_the_rest_closed(void)
 {
     for (int kind = 0; kind < KERNEL_WHOLE; kind++) {
         begin(kind, ANY_RUNG);
@@ -537,7 +538,7 @@ test_pages_open_refused_changes_nothing(void)
     kernel_fail(1, ENOMEM);
     CHECK(pages_open(reserved, 2 * MIB) == ENOMEM);
     CHECK(kernel_is_closed(reserved, 4 * MIB) && kernel_is_hidden(reserved, 4 * MIB));
-    kernel_fail(2, ENOMEM); /* the advice, which is not needed */
+    kernel_fail(2, ENOMEM); /* the advice for core files, which may fail */
     CHECK(pages_open(reserved, 2 * MIB) == 0);
     CHECK(kernel_is_mapped(reserved, 2 * MIB) && kernel_is_hidden(reserved, 2 * MIB));
     CHECK_SOUND(kernel_misuse());
@@ -548,28 +549,28 @@ main(void)
 {
     RUN(test_pages_probe_finds_the_best_rung_and_each_error);
     RUN(test_pages_probe_starts_from_a_forced_rung);
-    RUN(test_pages_probe_with_a_source_not_emptied_goes_lower);
-    RUN(test_pages_probe_with_free_space_after_its_page_is_right);
+    RUN(test_pages_probe_where_source_keeps_its_bytes_takes_lower_rung);
+    RUN(test_pages_probe_where_two_pages_are_free_finds_retain);
     RUN(test_pages_probe_failing_takes_a_lower_rung);
     RUN(test_pages_rung_named_knows_every_rung);
     RUN(test_pages_shortage_is_what_the_system_reports);
     RUN(test_pages_map_begins_at_2_mib);
     RUN(test_pages_map_failing_leaves_nothing);
     RUN(test_pages_unmap_refused_leaves_no_memory);
-    RUN(test_pages_move_retain_by_kernel);
-    RUN(test_pages_move_dontunmap_by_kernel);
-    RUN(test_pages_move_onto_by_kernel);
-    RUN(test_pages_move_anywhere_by_kernel);
+    RUN(test_pages_move_retain_on_each_kernel_moves_or_is_refused);
+    RUN(test_pages_move_dontunmap_on_each_kernel_moves_or_is_refused);
+    RUN(test_pages_move_onto_on_each_kernel_moves_or_is_refused);
+    RUN(test_pages_move_anywhere_on_each_kernel_moves_or_is_refused);
     RUN(test_pages_extend_needs_free_space);
     RUN(test_pages_populate_calls_only_where_it_works);
     RUN(test_pages_advise_huge_asks_unless_there_are_none);
-    RUN(test_pages_advise_small_asks_where_huge_ones_may_come_unasked);
+    RUN(test_pages_advise_small_asks_only_where_huge_may_come_unasked);
     RUN(test_pages_discard_of_part_of_huge_page_splits_it);
     RUN(test_pages_probe_reports_the_setting_of_huge_pages);
     RUN(test_pages_offer_may_leave_zeros);
     RUN(test_pages_discard_where_spans_open_in_steps_closes);
     RUN(test_pages_discard_leaves_zeros);
-    RUN(test_pages_open_opens_in_steps);
+    RUN(test_pages_open_of_a_part_leaves_the_rest_closed);
     RUN(test_pages_open_twice_does_no_harm);
     RUN(test_pages_open_refused_changes_nothing);
     return check_done();

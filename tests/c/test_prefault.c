@@ -17,8 +17,8 @@
 
 #define PIECE (2 * MIB)
 
-/* The number of pieces that the helper has touched; whether it is touching one now;
- * whether it shall wait in the call. */
+/* How many pieces the helper has touched, and whether it is touching one now. While
+ * `is_slow` is true, it waits before it touches a piece. */
 static atomic_size_t npieces;
 static atomic_bool is_inside, is_slow;
 
@@ -197,23 +197,23 @@ test_prefault_stop_of_another_range_waits_for_nothing(void)
 /* Requests that the helper has no place for are dropped without an error. The writer
  * then touches the pages itself. */
 static void
-test_prefault_ask_too_often_drops_orders(void)
+test_prefault_ask_too_often_drops_requests(void)
 {
-    enum { NORDERS = 40 };
-    char *mapped = start(NORDERS * PIECE);
+    enum { NREQUESTS = 40 };
+    char *mapped = start(NREQUESTS * PIECE);
     atomic_store(&is_slow, true);
-    for (size_t i = 0; i < NORDERS; i++) {
+    for (size_t i = 0; i < NREQUESTS; i++) {
         prefault_ask(mapped + i * PIECE, PIECE);
     }
     atomic_store(&is_slow, false);
     wait_until(were_touched, 16);
     wait_until(are_left, 0);
-    CHECK(atomic_load(&npieces) <= 17);
-    end(mapped, NORDERS * PIECE);
+    CHECK(atomic_load(&npieces) <= 17); /* 16 are queued while one is touched */
+    end(mapped, NREQUESTS * PIECE);
 }
 
 static void
-test_prefault_ask_without_a_thread_drops_the_order(void)
+test_prefault_ask_without_a_thread_drops_the_request(void)
 {
     char *mapped = start(2 * PIECE);
     pages_ops.start_thread = start_no_thread;
@@ -229,12 +229,12 @@ test_prefault_ask_without_a_thread_drops_the_order(void)
     end(mapped, 2 * PIECE);
 }
 
-/* ----------------------------------------------------------------------- and fork */
+/* ---------------------------------------------------------------------------- fork */
 
 /* prefault_before_fork() ends the thread and drops all requests. A later request starts
  * it again. */
 static void
-test_prefault_fork_ends_the_helper_and_drops_its_orders(void)
+test_prefault_fork_ends_the_helper_and_drops_its_requests(void)
 {
     char *mapped = start(64 * PIECE);
     for (int i = 0; i < 20; i++) {
@@ -273,7 +273,7 @@ use_helper_after_fork(char *mapped)
 static void
 test_prefault_fork_parent_and_child_have_a_helper_each(void)
 {
-    pool_init(ANY_RUNG, NULL); /* makes fork() call the two functions */
+    pool_init(ANY_RUNG, NULL); /* registers the two hooks with fork() */
     char *mapped = start(64 * PIECE);
     for (int i = 0; i < 10; i++) {
         int status;
@@ -307,7 +307,7 @@ ask_and_stop(void *mapped)
 
 /* Other threads make requests while forks begin and end. */
 static void
-test_prefault_fork_among_orders_of_other_threads(void)
+test_prefault_fork_during_requests_of_other_threads_ends_helper(void)
 {
     enum { NTHREADS = 3 };
     pthread_t threads[NTHREADS];
@@ -368,10 +368,10 @@ main(void)
     RUN(test_prefault_helper_idle_ends_and_starts_again);
     RUN(test_prefault_stop_waits_for_the_piece_and_drops_the_rest);
     RUN(test_prefault_stop_of_another_range_waits_for_nothing);
-    RUN(test_prefault_ask_too_often_drops_orders);
-    RUN(test_prefault_ask_without_a_thread_drops_the_order);
-    RUN(test_prefault_fork_ends_the_helper_and_drops_its_orders);
+    RUN(test_prefault_ask_too_often_drops_requests);
+    RUN(test_prefault_ask_without_a_thread_drops_the_request);
+    RUN(test_prefault_fork_ends_the_helper_and_drops_its_requests);
     RUN(test_prefault_fork_parent_and_child_have_a_helper_each);
-    RUN(test_prefault_fork_among_orders_of_other_threads);
+    RUN(test_prefault_fork_during_requests_of_other_threads_ends_helper);
     return check_done();
 }

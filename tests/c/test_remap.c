@@ -122,7 +122,7 @@ map(size_t length)
     return mapped;
 }
 
-/* Map `length` bytes, full of `seed`, that cannot grow in place:
+/* Map `length` bytes, written by fill() with `seed`, that cannot grow in place:
  *
  *     |<----- length ----->|<----- no access ----->|     */
 static char *
@@ -134,7 +134,8 @@ map_walled(size_t length, uint64_t seed)
     return mapped;
 }
 
-/* Map `length` bytes, full of `seed`, with as many free addresses after them. */
+/* Map `length` bytes, written by fill() with `seed`. As many addresses after them are
+ * free. */
 static char *
 map_with_room(size_t length, uint64_t seed)
 {
@@ -156,9 +157,10 @@ refuses_growth(char *source)
     return !grows;
 }
 
-/* Run a test in a child process, because it sets limits or changes all mappings. */
-static void
-in_child(void (*work)(void))
+/* Run a test in a child process, because it sets limits or changes all mappings. Return
+ * whether it succeeded. */
+static bool
+succeeds_in_child(void (*work)(void))
 {
     int status;
     fflush(stdout);
@@ -170,7 +172,13 @@ in_child(void (*work)(void))
         _exit(0);
     }
     CHECK(waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void
+in_child(void (*work)(void))
+{
+    CHECK(succeeds_in_child(work));
 }
 
 /* Print why a test cannot run. If a rung is expected, that is a failure. */
@@ -239,6 +247,7 @@ growth_is_in_place_where_there_is_room(void)
     CHECK(count_mappings() == nmappings);
 }
 
+/* A hint is a target address without MREMAP_FIXED. */
 static void
 hint_is_taken_at_equal_lengths(void)
 {
@@ -248,7 +257,7 @@ hint_is_taken_at_equal_lengths(void)
     CHECK(is_filled(target, LENGTH, 1) && is_zero(source, LENGTH));
 }
 
-/* A hint that is not aligned is an error at equal lengths only. */
+/* A hint that is not a multiple of the page size is an error at equal lengths only. */
 static void
 hint_is_ignored_by_growth(void)
 {
@@ -344,7 +353,7 @@ refused_when_it_shrinks(void)
 }
 
 static void
-refused_onto_itself_and_beside_a_page(void)
+refused_onto_itself_and_off_page_boundaries(void)
 {
     char *source = map_walled(LENGTH, 1), *target = map_walled(LENGTH, 2);
     char *over = source + page;
@@ -357,7 +366,7 @@ refused_onto_itself_and_beside_a_page(void)
 /* The two halves are two mappings, because their access differs. From Linux 6.17 on one
  * call moves both, but only with MREMAP_FIXED and equal lengths. */
 static void
-two_mappings_do_not_move_to_where_the_kernel_likes(void)
+two_mappings_do_not_move_without_a_target(void)
 {
     char *source = map_walled(LENGTH, 1);
     CHECK(is_refused(remap(source, 2 * LENGTH, 2 * LENGTH, KEEP, NULL), EFAULT));
@@ -383,10 +392,11 @@ two_mappings_move_onto_a_target_since_6_17(void)
     CHECK(read_maps(target, 2 * LENGTH).nbytes == (done ? LENGTH : 0));
 }
 
-/* ---------------------------------------------- limits: the source is whole */
+/* ---------------------------------------------- limits: a refusal keeps the source */
 
+/* Limit the address space to its present size and `more` bytes. */
 static void
-set_most_nbytes(size_t more)
+allow_more_nbytes(size_t more)
 {
     if (subject == REAL) {
         size_t nbytes = read_kib("/proc/self/status", "VmSize") * KIB;
@@ -405,10 +415,10 @@ address_space_limit_counts_source_and_target_work(void)
     const size_t slack = 16 * page, length = 16 * LENGTH;
     char *source = map_walled(length, 1);
     size_t new_length = grows ? 2 * length : length;
-    set_most_nbytes(new_length - slack);
+    allow_more_nbytes(new_length - slack);
     CHECK(is_refused(remap(source, length, new_length, KEEP, NULL), ENOMEM));
     CHECK(is_filled(source, length, 1) && is_mapped(source, length));
-    set_most_nbytes(new_length + slack);
+    allow_more_nbytes(new_length + slack);
     char *moved = remap(source, length, new_length, KEEP, NULL);
     CHECK(moved != MAP_FAILED && is_filled(moved, length, 1));
     CHECK(is_zero(source, length));
@@ -430,7 +440,7 @@ address_space_limit_counts_growth_in_place_once_work(void)
 {
     const size_t slack = 16 * page, length = 16 * LENGTH;
     char *source = map_with_room(length, 1);
-    set_most_nbytes(length + slack);
+    allow_more_nbytes(length + slack);
     CHECK(remap(source, length, 2 * length, KEEP, NULL) == source);
     CHECK(is_filled(source, length, 1));
 }
@@ -455,10 +465,10 @@ address_space_limit_counts_a_target_that_is_given_work(void)
     const size_t new_length = grows ? 2 * length : length;
     char *source = map_walled(length, 1), *target = map(new_length);
     CHECK(pages_ops.unmap(target, new_length) == 0);
-    set_most_nbytes(new_length - slack);
+    allow_more_nbytes(new_length - slack);
     CHECK(is_refused(remap(source, length, new_length, KEEP | FIXED, target), ENOMEM));
     CHECK(is_filled(source, length, 1) && is_mapped(source, length));
-    set_most_nbytes(new_length + slack);
+    allow_more_nbytes(new_length + slack);
     CHECK(remap(source, length, new_length, KEEP | FIXED, target) == target);
     CHECK(is_filled(target, length, 1) && is_zero(source, length));
 }
@@ -578,8 +588,8 @@ shared_memory_moves_at_equal_lengths_only(void)
     CHECK(is_filled(moved, LENGTH, 1) && is_filled(source, LENGTH, 1));
 }
 
-/* After the move the target is locked and the source is not, whatever the kernel
- * counts. */
+/* The move locks the target and unlocks the source. What VmLck counts is only printed,
+ * because it depends on the version of the kernel. */
 static void
 locked_memory_moves_at_equal_lengths_only(void)
 {
@@ -600,9 +610,9 @@ locked_memory_moves_at_equal_lengths_only(void)
     CHECK(munlock(moved, LENGTH) == 0);
 }
 
-/* After the move the source reads as the file. */
+/* The pages that were written move. Afterwards the source reads as the file. */
 static void
-private_file_keeps_its_file_as_the_source(void)
+private_file_moves_and_source_reads_as_the_file(void)
 {
     static char bytes[LENGTH];
     FILE *file = tmpfile();
@@ -682,14 +692,28 @@ commit_charge_without_reserve_is_none(void)
 
 /* --------------------------------- only the running kernel: a memory cgroup */
 
-static bool
-put(const char *folder, const char *name, const char *format, size_t number)
+static int
+open_for_writing(const char *folder, const char *name)
 {
-    char path[256], text[64];
+    char path[256];
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    int nbytes = snprintf(text, sizeof text, format, number);
-    int file = open(path, O_WRONLY | O_CLOEXEC);
-    bool done = file >= 0 && write(file, text, (size_t)nbytes) == nbytes;
+    return open(path, O_WRONLY | O_CLOEXEC);
+}
+
+/* Write a number to an open file. Return whether that succeeded. */
+static bool
+write_number(int file, size_t number)
+{
+    char text[64];
+    int nbytes = snprintf(text, sizeof text, "%zu", number);
+    return pwrite(file, text, (size_t)nbytes, 0) == nbytes;
+}
+
+static bool
+put(const char *folder, const char *name, size_t number)
+{
+    int file = open_for_writing(folder, name);
+    bool done = file >= 0 && write_number(file, number);
     if (file >= 0) {
         close(file);
     }
@@ -708,7 +732,9 @@ get(const char *folder, const char *name)
     return number;
 }
 
-static const char *const group = "/sys/fs/cgroup/memory/growbuf-remap";
+/* The folder of the group. Each process has its own, because several may run this test
+ * at the same time. */
+static char group[64];
 
 /* Return free addresses whose offset in 2 MiB differs from that of `source`. With equal
  * offsets the kernel would move whole page tables. */
@@ -721,15 +747,16 @@ find_target(const char *source, size_t length)
 }
 
 /* The source has one page in each 2 MiB, so that the target needs a page table for each
- * page. The group has memory for half of these tables. So the kernel has moved some
- * pages when it fails, and must move them back. */
+ * page. The group has memory for a quarter of these tables, and for some more that the
+ * kernel has charged in advance. So the kernel has moved some pages when it fails, and
+ * must move them back. */
 static void
-fail_in_the_midst(void)
+fail_half_way(void)
 {
     enum { NPAGES = 256 };
     const size_t step = 2 * MIB, length = NPAGES * step;
     const size_t new_length = grows ? 2 * length : length;
-    CHECK(put(group, "cgroup.procs", "%zu", (size_t)getpid()));
+    CHECK(put(group, "cgroup.procs", (size_t)getpid()));
     char *source = map(length), *target = find_target(source, new_length);
     (void)pages_ops.advise(source, length, MADV_NOHUGEPAGE);
     for (size_t i = 0; i < NPAGES; i++) {
@@ -737,15 +764,17 @@ fail_in_the_midst(void)
     }
     size_t nmappings = count_mappings(), before = committed();
     size_t used = get(group, "memory.usage_in_bytes");
-    CHECK(put(group, "memory.limit_in_bytes", "%zu", used + NPAGES / 2 * page));
-    /* No new memory may be touched until the limit is higher, because the group would
-     * make the process wait for it. The alarm would end such a wait. */
+    int limit = open_for_writing(group, "memory.limit_in_bytes");
+    CHECK(limit >= 0 && write_number(limit, used + NPAGES / 4 * page));
+    /* Until the limit is higher, no new memory may be touched and no file may be
+     * opened, because both may need memory. If the process has to wait for memory
+     * nevertheless, the alarm ends it. */
     alarm(60);
     char *moved = remap(source, length, new_length, KEEP | FIXED, target);
     int error = errno;
-    bool raised = put(group, "memory.limit_in_bytes", "%zu", used + 64 * MIB);
+    bool raised = write_number(limit, used + 64 * MIB);
     CHECK(raised && moved == MAP_FAILED && error == ENOMEM);
-    CHECK(get(group, "memory.failcnt") > 0);
+    CHECK(close(limit) == 0 && get(group, "memory.failcnt") > 0);
     CHECK(is_near(committed(), before));
     CHECK(count_mappings() == nmappings && is_mapped(source, length));
     for (size_t i = 0; i < NPAGES; i++) {
@@ -761,19 +790,21 @@ fail_in_the_midst(void)
 
 /* This needs a group of version 1, which can be told not to kill its processes. */
 static void
-memory_cgroup_fails_a_move_in_the_midst(void)
+memory_cgroup_failing_a_move_half_way_keeps_the_source(void)
 {
+    (void)snprintf(group, sizeof group, "/sys/fs/cgroup/memory/growbuf-remap-%ld",
+                   (long)getpid());
     if (mkdir(group, 0755) != 0 && errno != EEXIST) {
         leave_out("no memory cgroup of version 1 can be made");
         return;
     }
-    if (!put(group, "memory.oom_control", "%zu", 1)) {
+    bool can_run = put(group, "memory.oom_control", 1);
+    bool succeeded = can_run && succeeds_in_child(fail_half_way);
+    CHECK(rmdir(group) == 0); /* even if the child failed */
+    CHECK(succeeded || !can_run);
+    if (!can_run) {
         leave_out("the memory cgroup cannot be told not to kill");
     }
-    else {
-        in_child(fail_in_the_midst);
-    }
-    CHECK(rmdir(group) == 0);
 }
 
 /* ----------------------------------------------------------------- the list */
@@ -797,8 +828,8 @@ static const struct statement {
     STATE(access_moves_with_the_pages),
     STATE(refused_without_maymove),
     STATE(refused_when_it_shrinks),
-    STATE(refused_onto_itself_and_beside_a_page),
-    STATE(two_mappings_do_not_move_to_where_the_kernel_likes),
+    STATE(refused_onto_itself_and_off_page_boundaries),
+    STATE(two_mappings_do_not_move_without_a_target),
     STATE(two_mappings_move_onto_a_target_since_6_17),
     STATE(address_space_limit_counts_source_and_target),
     STATE(address_space_limit_counts_growth_in_place_once),
@@ -806,11 +837,11 @@ static const struct statement {
     STATE_REAL(address_space_limit_counts_a_target_that_is_given),
     STATE_REAL(shared_memory_moves_at_equal_lengths_only),
     STATE_REAL(locked_memory_moves_at_equal_lengths_only),
-    STATE_REAL(private_file_keeps_its_file_as_the_source),
+    STATE_REAL(private_file_moves_and_source_reads_as_the_file),
     STATE_REAL(commit_charge_is_for_source_and_target),
     STATE_REAL(commit_charge_in_place_is_for_the_difference),
     STATE_REAL(commit_charge_without_reserve_is_none),
-    STATE_REAL(memory_cgroup_fails_a_move_in_the_midst),
+    STATE_REAL(memory_cgroup_failing_a_move_half_way_keeps_the_source),
 };
 
 static void

@@ -26,7 +26,8 @@ give(struct span *span)
     check_state();
 }
 
-/* How many bytes of a span must be accessible, as far as its struct says. */
+/* How many bytes of a span must be accessible: all, or those up to `dirty_end` if spans
+ * are made accessible in steps. */
 static size_t
 opened_nbytes(const struct span *span)
 {
@@ -34,7 +35,8 @@ opened_nbytes(const struct span *span)
                                 : span->length;
 }
 
-/* Check that all bytes after the dirty ones are zero, except for the tail. */
+/* Check the length of a span, and that all bytes from `dirty_end` on are zero, except
+ * for those of the tail. */
 static void
 check_span(const struct span *span, size_t length)
 {
@@ -82,7 +84,7 @@ test_spans_take_fresh_is_zero_and_aligned(void)
 /* Where mappings cannot be cut, spans_cut() does not change the length of a span, and
  * the next owner gets the whole span. */
 static void
-test_spans_on_whole_mappings_are_never_parts(void)
+test_spans_cut_where_mappings_cannot_be_cut_keeps_the_length(void)
 {
     begin(KERNEL_WHOLE, ANY_RUNG);
     struct span span = take(6 * MIB, 5 * MIB, 1), again;
@@ -211,7 +213,7 @@ test_spans_take_zeroed_gets_dirty_pages_below_32_mib_only(void)
     }
 }
 
-/* A zero span in the pool is taken like a new one, but only for its own length. */
+/* A zero span of the pool is taken if a new span would have the same length. */
 static void
 test_spans_take_gets_a_zero_span_of_its_length(void)
 {
@@ -247,7 +249,8 @@ test_spans_take_small_gets_no_zero_span_in_huge_pages(void)
 
 /* ---------------------------------------------------------------------- in pieces */
 
-/* Put one span of `length` into the pool, dirty up to `dirty_end`. */
+/* Empty the pool, and put one span of `length` into it that is dirty up to `dirty_end`.
+ * Return its address. */
 static char *
 keep_dirty(size_t length, size_t dirty_end)
 {
@@ -516,11 +519,11 @@ test_pool_keep_of_moved_pieces_does_not_join(void)
     }
 }
 
-/* A piece that moves to the end of the last piece is another mapping, so it does not
- * join.
+/* A piece that moves to the addresses after the last piece gets a new mapping there, so
+ * it is not joined with that piece.
  *
- *   |<- first ->|<- second ->|<- third ->|
- *                            |<- third ->|<------- first ------->|      */
+ *   before   |<- first ->|<- second ->|<- third ->|
+ *   after    |  source   |<- second ->|<- third ->|<------- first ------->|     */
 static void
 test_pool_keep_of_a_piece_moved_to_the_end_does_not_join(void)
 {
@@ -619,7 +622,7 @@ test_pool_keep_joins_no_more_than_the_limit(void)
 {
     for (int front = 0; front < 2; front++) {
         begin(KERNEL_MAINLINE, ANY_RUNG);
-        CASE("what comes back is the first %d", front);
+        CASE("given last: the %s piece", front ? "first" : "second");
         keep_dirty(8 * MIB, 8 * MIB - 1);
         struct span first = take(4 * MIB, 0, 0), second = take(4 * MIB, 0, 0);
         struct span *last = front ? &first : &second, *other = front ? &second : &first;
@@ -741,7 +744,8 @@ evict_tail(int how)
         break;
     case 3: /* a newer entry takes up the limit */
         pool_set_limit(5 * MIB);
-        keep_dirty(4 * MIB, 4 * MIB - 1);
+        span = take(4 * MIB, 4 * MIB - 1, 9);
+        give(&span);
         break;
     default: /* taking another span uses the pool, which evicts idle entries */
         kernel.now_ms += POOL_IDLE_MS + 1;
@@ -900,20 +904,21 @@ test_pool_keep_tail_many_evict_the_oldest(void)
     finish();
 }
 
-static struct span from_elsewhere;
+static struct span given_meanwhile;
 static int (*fake_unmap)(void *, size_t);
 
-/* Give a span to the pool and then unmap, as if another thread had given the span while
- * the lock was released. */
+/* In place of an unmap: give a span to the pool first, as if another thread had given
+ * it while the lock was released. */
 static int
-unmap_meanwhile(void *address, size_t length)
+give_meanwhile(void *address, size_t length)
 {
     pages_ops.unmap = fake_unmap;
-    spans_give(&from_elsewhere);
+    spans_give(&given_meanwhile);
     return fake_unmap(address, length);
 }
 
-/* Lower the limit of the pool and then unmap, as if another thread had lowered it. */
+/* In place of an unmap: lower the limit of the pool first, as if another thread had
+ * lowered it. */
 static int
 lower_limit_meanwhile(void *address, size_t length)
 {
@@ -1193,18 +1198,18 @@ test_pool_keep_meanwhile_counts_towards_the_limit(void)
     begin(KERNEL_MAINLINE, ANY_RUNG);
     pool_set_limit(17 * MIB);
     struct span old = take(2 * MIB, 1, 1), large = take(10 * MIB, 10 * MIB - 1, 1);
-    from_elsewhere = take(16 * MIB, 16 * MIB - 1, 1);
+    given_meanwhile = take(16 * MIB, 16 * MIB - 1, 1);
     give(&old);
     kernel.now_ms += POOL_IDLE_MS + 1;
     fake_unmap = pages_ops.unmap;
-    pages_ops.unmap = unmap_meanwhile;
+    pages_ops.unmap = give_meanwhile;
     give(&large);
     CHECK(pages_ops.unmap == fake_unmap);
     CHECK(kept_nbytes() == 10 * MIB - 1 && pool_stats().nentries == 1);
     finish();
 }
 
-/* ---------------------------------------------------------- what is offered */
+/* ---------------------------------------------------------- offered memory */
 
 /* The pool offers the memory after the first 16 MiB of a span to the system
  * (MADV_FREE), if the span is in huge pages. */
@@ -1356,7 +1361,7 @@ test_pool_keep_over_the_limit_keeps_the_front(void)
     CHECK(pool_stats().nbytes <= POOL_NBYTES);
     CHECK(kernel_is_mapped(address, POOL_NBYTES));
     CHECK(kernel.nbytes == POOL_NBYTES);
-    struct span span = take(POOL_NBYTES, 0, 0); /* a smaller request gets a piece */
+    struct span span = take(POOL_NBYTES, 0, 0); /* exactly the part that was kept */
     CHECK(span.address == address && span.dirty_end == POOL_NBYTES - 1);
     CHECK(span.address[span.dirty_end] == 0);
     give(&span);
@@ -1364,7 +1369,7 @@ test_pool_keep_over_the_limit_keeps_the_front(void)
 }
 
 static void
-test_check_reports_each_fault(void)
+test_spans_check_reports_each_fault(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span span = take_with_tail(4 * MIB, MIB), broken[8];
@@ -1751,10 +1756,10 @@ test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
     }
 }
 
-/* More than 2 MiB are not copied, and none into a span with fewer dirty bytes than are
- * needed. */
+/* A span with more than 2 MiB in use is not copied into a dirty span. A span is not
+ * copied into one with fewer dirty bytes than it needs. */
 static void
-test_spans_grow_copies_no_more_and_into_no_other(void)
+test_spans_grow_with_more_in_use_or_fewer_dirty_bytes_copies_nothing(void)
 {
     const size_t used[] = {2 * MIB, 2 * MIB + 1, 2 * MIB};
     const size_t dirty_ends[] = {10 * MIB - 1, 10 * MIB - 1, 4 * MIB};
@@ -1773,7 +1778,7 @@ test_spans_grow_copies_no_more_and_into_no_other(void)
     }
 }
 
-/* ---------------------------------------------------------------------- adversities */
+/* ------------------------------------------------------------------------- failures */
 
 /* If another owner has mapped at the target, the pages move to other addresses. */
 static void
@@ -1816,12 +1821,12 @@ test_spans_grow_of_two_mappings_copies(void)
     }
 }
 
-/* Grow a span of 16 MiB when only so much address space is left:
+/* Grow a span of 16 MiB when only this much address space is left:
  *
  *   32 MiB     it doubles, as usual
- *   4 MiB      it grows by an eighth, without a target
- *   2 MiB      it grows by what is needed, without a target
- *   1 MiB      it cannot grow, and is unchanged */
+ *   4 MiB      it grows by an eighth, wherever the kernel finds space
+ *   2 MiB      it grows by what is needed, wherever the kernel finds space
+ *   1 MiB      it cannot grow, and is unchanged     */
 static void
 test_spans_grow_without_space_takes_short_steps(void)
 {
@@ -1888,10 +1893,11 @@ test_spans_cut_refused_leaves_no_memory(void)
     finish();
 }
 
-/* Grow a span while the `n`th call fails. `late` is the value of kernel.late. If
- * `pieces` is true, the span is a piece that first grows over the next piece. The pool
- * has entries, of which it gives back the old ones and offers the memory of a large
- * one. The span has too many bytes to copy them into a dirty span. */
+/* Grow a span while the `n`th call fails. Return whether there were that many calls.
+ * `late` is the value of kernel.late. If `pieces` is true, the span is a piece that
+ * first grows over the next piece. The span has more bytes in use than are copied into
+ * a dirty span. During the test the pool evicts idle entries, and offers the memory of
+ * a large one. */
 static bool
 grow_with_failure(enum kernel_kind kind, size_t n, bool late, bool pieces)
 {
@@ -1949,8 +1955,9 @@ test_spans_grow_with_one_call_failing_succeeds(void)
     }
 }
 
-/* Grow a span while every call from the `n`th on fails. That may be an error, but the
- * bytes are unchanged, and growing succeeds when no call fails. */
+/* Grow a span while every call from the `n`th on fails. Return whether there were that
+ * many calls. Growing may report an error, but the bytes are unchanged, and it succeeds
+ * when no call fails. */
 static bool
 grow_in_outage(enum kernel_kind kind, size_t n)
 {
@@ -1975,7 +1982,7 @@ grow_in_outage(enum kernel_kind kind, size_t n)
 }
 
 static void
-test_spans_grow_in_an_outage_is_an_error_only(void)
+test_spans_grow_in_an_outage_keeps_the_bytes(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         for (size_t n = 1; grow_in_outage(kind, n); n++) {
@@ -1985,10 +1992,12 @@ test_spans_grow_in_an_outage_is_an_error_only(void)
 
 /* ---------------------------------------------------------------------- extracting */
 
-/* Extract [from, to) of a span. Afterwards that range of the span is zero.
+/* Extract [from, to) of a span, of which the bytes before `end` are in use. The numbers
+ * are the seeds of the bytes.
  *
- *   span       |<-1->|<--from..to-->|<-- rest -->|
- *   extracted  |<-1->|<--from..to-->|
+ *   span, before   |<- 1 ->|<- from..to: 2 ->|<- to..end: 3 ->|
+ *   span, after    | any   |      zero       |<- to..end: 3 ->|
+ *   extracted      | any   |<- from..to: 2 ->| any
  */
 static void
 extract(enum kernel_kind kind, size_t from, size_t to, size_t end)
@@ -2231,7 +2240,7 @@ test_spans_reserve_below_1_mib_takes_one_mapping(void)
     }
 }
 
-/* Advice that fails is no error, although it costs more memory or time. */
+/* Advice that fails is no error. The span only takes more memory or time. */
 static void
 test_spans_reserve_with_advice_refused_succeeds(void)
 {
@@ -2260,7 +2269,7 @@ test_spans_reserve_refused_is_an_error_and_leaves_nothing(void)
     CHECK(spans_reserve(3 * MIB, &span) == ENOMEM && pool_stats().live == 0);
     CHECK(spans_reserve(SPAN_MAX_LIMIT + 1, &span) == ENOMEM);
     CHECK(spans_reserve(SIZE_MAX, &span) == ENOMEM);
-    for (size_t n = 1; n <= 4; n++) { /* map, hide, open, advise; two may fail */
+    for (size_t n = 1; n <= 4; n++) { /* map, hide, open, advise */
         size_t nfailed = kernel.nfailed;
         kernel_fail(n, EAGAIN);
         int error = spans_reserve(MIB, &span);
@@ -2403,12 +2412,12 @@ test_pool_keep_reservation_meanwhile_counts(void)
     for (int i = 0; i < MORE; i++) {
         spans[i] = reserve(MIB);
     }
-    from_elsewhere = reserve(MIB);
+    given_meanwhile = reserve(MIB);
     for (int i = 0; i < POOL_MAX_RESERVATIONS; i++) {
         give(&spans[i]);
     }
     fake_unmap = pages_ops.unmap;
-    pages_ops.unmap = unmap_meanwhile;
+    pages_ops.unmap = give_meanwhile;
     give(&spans[POOL_MAX_RESERVATIONS]);
     CHECK(pages_ops.unmap == fake_unmap);
     CHECK(pool_stats().nentries == POOL_MAX_RESERVATIONS);
@@ -2448,7 +2457,7 @@ int
 main(void)
 {
     RUN(test_spans_take_fresh_is_zero_and_aligned);
-    RUN(test_spans_on_whole_mappings_are_never_parts);
+    RUN(test_spans_cut_where_mappings_cannot_be_cut_keeps_the_length);
     RUN(test_spans_in_steps_open_what_is_needed);
     RUN(test_spans_take_in_steps_with_one_call_failing_leaves_none);
     RUN(test_spans_take_refused_is_an_error);
@@ -2499,7 +2508,7 @@ main(void)
     RUN(test_pool_keep_evicts_the_oldest_of_too_many);
     RUN(test_pool_keep_evicts_the_oldest_over_the_limit);
     RUN(test_pool_keep_over_the_limit_keeps_the_front);
-    RUN(test_check_reports_each_fault);
+    RUN(test_spans_check_reports_each_fault);
     RUN(test_pool_drain_gives_everything_back);
     RUN(test_spans_take_without_space_empties_the_pool);
     RUN(test_spans_cut_gives_the_end_back);
@@ -2512,7 +2521,7 @@ main(void)
     RUN(test_spans_grow_past_the_maximum_changes_nothing);
     RUN(test_spans_grow_leaves_other_dirty_spans_in_the_pool);
     RUN(test_spans_grow_copies_up_to_2_mib_into_a_dirty_span);
-    RUN(test_spans_grow_copies_no_more_and_into_no_other);
+    RUN(test_spans_grow_with_more_in_use_or_fewer_dirty_bytes_copies_nothing);
     RUN(test_spans_grow_with_its_target_taken_moves_elsewhere);
     RUN(test_spans_grow_of_two_mappings_copies);
     RUN(test_spans_grow_without_space_takes_short_steps);
@@ -2520,7 +2529,7 @@ main(void)
     RUN(test_spans_grow_without_mappings_left_succeeds);
     RUN(test_spans_cut_refused_leaves_no_memory);
     RUN(test_spans_grow_with_one_call_failing_succeeds);
-    RUN(test_spans_grow_in_an_outage_is_an_error_only);
+    RUN(test_spans_grow_in_an_outage_keeps_the_bytes);
     RUN(test_spans_extract_leaves_the_rest_where_it_was);
     RUN(test_spans_extract_below_dontunmap_is_not_supported);
     RUN(test_spans_extract_failing_changes_nothing);

@@ -95,9 +95,9 @@ test_store_length_that_swings_does_not_copy(void)
     finish();
 }
 
-/* A store that was emptied takes a dirty span for its first 8 KiB, and the pool keeps
- * all pages but those in use. If it then stays below GROWTH_SPAN_MIN and is emptied
- * again, its next bytes are on the heap. */
+/* A store that had a span and was emptied takes a dirty span again, for its first 8
+ * KiB. The pool keeps all pages of that span except those in use. If the store then
+ * stays below GROWTH_SPAN_MIN and is emptied again, its next bytes are on the heap. */
 static void
 test_store_emptied_takes_a_dirty_span_again(void)
 {
@@ -124,7 +124,7 @@ test_store_emptied_takes_a_dirty_span_again(void)
         CHECK(resident(&store) <= store_nbytes(&store) + tail);
     }
     CHECK(pool_stats().copies == copies);
-    for (int i = 0; i < 2; i++) { /* after the second time it is known to be small */
+    for (int i = 0; i < 2; i++) { /* in between it is below GROWTH_SPAN_MIN */
         CHECK(store_splice(&store, 0, store.length, 0) == 0);
         append(&store, 8 * KIB);
         CHECK(store_kind(&store) == (i == 0 ? STORE_SPAN : STORE_HEAP));
@@ -219,9 +219,10 @@ test_store_splice_moves_the_shorter_side(void)
     finish();
 }
 
-/* The headroom, which the deleted bytes leave, is at most as long as the window. So a
- * store copies at most one byte for each deleted byte. It takes the memory of at most
- * two windows and of an eighth that is prepared ahead. A heap block may be longer.
+/* Slide a window: append a piece, and delete as many bytes from the front. The deleted
+ * bytes become headroom, which never gets longer than the window. So at most one byte
+ * is copied for each deleted byte. A span takes memory for two windows at most, and for
+ * an eighth more that is prepared ahead. A heap block may be longer.
  *
  *   |<-- deleted -->|<-------- window -------->|     */
 static void
@@ -561,8 +562,9 @@ all_resident(const struct store *stores, size_t nstores)
     return nbytes;
 }
 
-/* Make a store of few bytes. `how`: 0 without more capacity, 1 with more from the
- * start, 2 with more in steps. */
+/* Make a store of `nbytes` bytes. If `how` is 0, reserve no capacity. If it is 1,
+ * reserve 7 MiB before the bytes are appended. If it is 2, reserve 3 MiB and then 5 MiB
+ * after that. */
 static void
 make_small(struct store *store, size_t nbytes, int how)
 {
@@ -657,7 +659,7 @@ test_store_large_without_huge_pages_populates(void)
     pages_facts.huge = PAGES_HUGE_NEVER;
     struct store store;
     store_init(&store);
-    append(&store, 17 * MIB); /* nothing ahead: most stores do not grow again */
+    append(&store, 17 * MIB); /* prepares nothing ahead: it may never grow again */
     CHECK(!store.memory.huge);
     CHECK(store.memory.dirty_end == 17 * MIB + pages_facts.page_nbytes - 1);
     CHECK(resident(&store) >= store.memory.dirty_end); /* before they are written */
@@ -726,7 +728,7 @@ test_store_on_offered_memory_keeps_its_bytes(void)
     }
 }
 
-/* ------------------------------------------------------------ odds and ends */
+/* ---------------------------------------------------------------------------- other */
 
 static void
 test_store_lengths_past_the_maximum_are_refused(void)
@@ -793,7 +795,7 @@ test_store_repeat_fills_all_of_it(void)
 }
 
 static void
-test_check_reports_each_fault(void)
+test_store_check_reports_each_fault(void)
 {
     struct store store, broken;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -849,9 +851,10 @@ choose_aim(uint64_t *state)
                                  : aims[below(state, sizeof aims / sizeof *aims)];
 }
 
-/* Return how many bytes to add: mostly some that bring the store nearer to its aim. */
+/* Return how many bytes to append: at most half of the distance to the aim and 10 more.
+ * One time in four, at most 100. */
 static size_t
-some_more(uint64_t *state, const struct model *model, size_t aim)
+choose_nbytes(uint64_t *state, const struct model *model, size_t aim)
 {
     size_t distance = aim > model->length ? aim - model->length : 0;
     size_t most = below(state, 4) == 0 ? 100 : distance / 2 + 10;
@@ -864,7 +867,7 @@ random_splice(uint64_t *state, struct model *model, size_t aim)
     size_t ends[] = {0, below(state, model->length + 1), model->length};
     size_t at = ends[below(state, 3)], removed = 0, inserted = 0;
     if (model->length < aim) {
-        inserted = some_more(state, model, aim);
+        inserted = choose_nbytes(state, model, aim);
     }
     if (model->length > aim || below(state, 4) == 0) {
         removed = below(state, (model->length - at) / (1 + below(state, 8)) + 1);
@@ -882,19 +885,19 @@ random_action(uint64_t *state, struct model *model, size_t aim)
         return model_reserve(model, below(state, 2 * aim + 100));
     case 2:
     case 3:
-        return model_append_zeros(model, some_more(state, model, aim));
+        return model_append_zeros(model, choose_nbytes(state, model, aim));
     case 4:
         return model_scribble(model);
     case 5:
         return below(state, 4) == 0 ? model_clear(model) : 0;
     case 6:
     case 7:
-        return model_append_dirty(model, below(state, 100000));
+        return model_commit(model, below(state, 100000));
     case 8:
     case 9:
     case 10:
     case 11:
-        return model_append(model, some_more(state, model, aim));
+        return model_append(model, choose_nbytes(state, model, aim));
     default:
         return random_splice(state, model, aim);
     }
@@ -927,7 +930,7 @@ random_take(uint64_t *state, struct model *model, struct model *taken)
 /* Let time pass, change whether memory is short or locked, and perhaps change the limit
  * of the pool. Return that limit. */
 static size_t
-random_weather(uint64_t *state, size_t pool_limit)
+random_conditions(uint64_t *state, size_t pool_limit)
 {
     const size_t limits[] = {0, MIB + 5000, 5 * MIB, 20 * MIB, POOL_NBYTES};
     kernel.now_ms += below(state, 4) == 0 ? below(state, 2 * POOL_IDLE_MS) : 1;
@@ -971,12 +974,13 @@ work_at_random(enum kernel_kind kind, enum pages_rung highest, uint64_t *state)
     }
     for (int i = 0; i < 500; i++) {
         size_t which = below(state, NSTORES);
-        CASE("seed %" PRIu64 ", a kernel %s, by %s, faulty %d, action %d on store %zu",
+        CASE("seed %" PRIu64 ", a kernel %s, highest rung %s, faulty %d, action %d on "
+             "store %zu",
              seed, kernel_names[kind], pages_rung_names[highest], faulty, i, which);
         if (i % 40 == 0) {
             aims_now[which] = choose_aim(state);
         }
-        pool_limit = random_weather(state, pool_limit);
+        pool_limit = random_conditions(state, pool_limit);
         random_work(state, &models[which], aims_now[which], faulty);
         if (below(state, 25) == 0) {
             struct model *other =
@@ -1059,7 +1063,7 @@ main(int argc, char **argv)
     RUN(test_store_lengths_past_the_maximum_are_refused);
     RUN(test_store_adopt_takes_over_a_heap_block);
     RUN(test_store_repeat_fills_all_of_it);
-    RUN(test_check_reports_each_fault);
+    RUN(test_store_check_reports_each_fault);
     RUN(test_store_random_work_keeps_every_byte);
     return check_done();
 }

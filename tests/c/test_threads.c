@@ -19,7 +19,7 @@ enum { NTHREADS = 4, NROUNDS = 80, NHELD = 3 };
 
 #define LIMIT (24 * MIB)
 
-/* What a thread owns. fill() has made all bytes in use, with this seed. */
+/* What a thread owns. fill() has written the bytes in use, with `seed`. */
 struct held_span {
     struct span span;
     size_t used;
@@ -67,7 +67,8 @@ write_span(struct worker *worker, struct held_span *held, size_t used)
     }
 }
 
-/* Check the bytes of a span. From the dirty ones to the tail all bytes must be zero. */
+/* Check the bytes of a span. Those from `dirty_end` to the tail, but at most 1 MiB of
+ * them, must be zero. */
 static void
 check_span(struct worker *worker, const struct held_span *held)
 {
@@ -78,9 +79,10 @@ check_span(struct worker *worker, const struct held_span *held)
     size_t zero = to - span->dirty_end;
     const char *reason = spans_check(span);
     expect(worker, reason == NULL, reason);
-    expect(worker, is_filled(span->address, held->used, held->seed), "a span's bytes");
+    expect(worker, is_filled(span->address, held->used, held->seed),
+           "the bytes of a span have changed");
     expect(worker, is_zero(span->address + span->dirty_end, zero < MIB ? zero : MIB),
-           "a span is not zero after what is dirty");
+           "a span is not zero after dirty_end");
 }
 
 static void
@@ -89,7 +91,7 @@ take_span(struct worker *worker, struct held_span *held)
     bool zeroed = below(worker, 4) == 0;
     size_t needed = 1 + below(worker, 3 * MIB);
     if (spans_take(needed, zeroed, &held->span) != 0) {
-        expect(worker, false, "a span could not be had");
+        expect(worker, false, "a span could not be taken");
         held->span = (struct span){0};
         return;
     }
@@ -161,7 +163,7 @@ check_store(struct worker *worker, const struct held_store *held)
     const char *reason = store_check(store);
     expect(worker, reason == NULL, reason);
     expect(worker, is_filled(store->start, store->length, held->seed),
-           "a store's bytes");
+           "the bytes of a store have changed");
 }
 
 static void
@@ -195,7 +197,7 @@ work_on_a_store(struct worker *worker, struct held_store *held)
     case 6:
         error = store_append_zeros(store, nbytes);
         expect(worker, error || is_zero(store->start + length, nbytes),
-               "zeros are zero");
+               "appended zeros are not zero");
         break;
     default:
         error = store_splice(store, length, 0, nbytes);
@@ -273,7 +275,7 @@ work_together(enum pages_rung highest, bool locked)
 {
     static struct worker workers[NTHREADS];
     pthread_t threads[NTHREADS];
-    CASE("seed %" PRIu64 ", growth at most by %s, locked %d", seed,
+    CASE("seed %" PRIu64 ", highest rung %s, locked %d", seed,
          pages_rung_names[highest], locked);
     kernel_leave();
     pages_probe(highest);

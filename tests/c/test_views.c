@@ -27,7 +27,7 @@ struct viewed {
     char *bytes;
     size_t length;
     size_t removed; /* from the front, in all */
-    size_t turns;
+    size_t nmoves;  /* to another reservation */
     uint64_t seed;
 };
 
@@ -60,7 +60,7 @@ static void
 begin_viewed(struct viewed *viewed, enum kernel_kind kind, size_t limit)
 {
     begin(kind, ANY_RUNG);
-    kernel.pressed = kind == KERNEL_WHOLE; /* what is offered there goes at once */
+    kernel.pressed = kind == KERNEL_WHOLE; /* offered memory reads as zero at once */
     *viewed = (struct viewed){.limit = limit, .bytes = malloc(limit), .seed = 1};
     store_init(&viewed->store);
     CHECK(viewed->bytes != NULL && store_set_limit(&viewed->store, limit) == 0);
@@ -123,10 +123,10 @@ remove_first(struct viewed *viewed, size_t nbytes)
                                     : views_advance(&viewed->views, &viewed->store,
                                                     nbytes, viewed->nviews, false);
     if (error == 0) {
-        bool turned = viewed->store.memory.address != before.memory.address;
-        CHECK(viewed->nviews == 0 || turned ||
+        bool moved = viewed->store.memory.address != before.memory.address;
+        CHECK(viewed->nviews == 0 || moved ||
               viewed->store.start == before.start + nbytes);
-        viewed->turns += turned;
+        viewed->nmoves += moved;
         viewed->length -= nbytes;
         viewed->removed += nbytes;
         memmove(viewed->bytes, viewed->bytes + nbytes, viewed->length);
@@ -164,7 +164,7 @@ end(struct viewed *viewed)
 
 /* Each view is made before the previous one is released. */
 static void
-test_views_window_of_reader_that_always_looks_streams_for_ever(void)
+test_views_window_that_always_has_a_view_takes_bounded_memory(void)
 {
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         struct viewed viewed;
@@ -179,7 +179,7 @@ test_views_window_of_reader_that_always_looks_streams_for_ever(void)
             make_view(&viewed, (i + 1) % 2);
             drop_view(&viewed, i % 2);
         }
-        CHECK(viewed.turns >= 40 * MIB / (2 * LIMIT + 4 * MIB));
+        CHECK(viewed.nmoves >= 40 * MIB / (2 * LIMIT + 4 * MIB));
         CHECK(most <= 2 * window + MIB);
         CHECK(pool_stats().live == 1 || pool_stats().live == 2);
         end(&viewed);
@@ -280,7 +280,7 @@ test_views_random_changes_keep_what_each_view_saw(void)
     for (EACH_KERNEL_WITH_PAGES(kind)) {
         struct viewed viewed;
         uint64_t random = 7 + (uint64_t)kind;
-        size_t turns = 0;
+        size_t nmoves = 0;
         for (int failing = 0; failing < 2; failing++) {
             begin_viewed(&viewed, kind, failing ? LIMIT : MIB / 2);
             for (int i = 0; i < 1500; i++) {
@@ -290,10 +290,10 @@ test_views_random_changes_keep_what_each_view_saw(void)
                 act(&viewed, next_random(&random));
                 kernel_heal();
             }
-            turns += viewed.turns;
+            nmoves += viewed.nmoves;
             end(&viewed);
         }
-        CHECK(turns > 2);
+        CHECK(nmoves > 2);
     }
 }
 
@@ -307,7 +307,7 @@ test_views_removal_that_fails_leaves_all_unchanged(void)
         size_t nfailed = 0;
         begin_viewed(&viewed, kind, LIMIT);
         make_view(&viewed, 0);
-        for (size_t i = 0; viewed.turns < 2; i++) {
+        for (size_t i = 0; viewed.nmoves < 2; i++) {
             CHECK(append(&viewed, 300 * KIB) == 0);
             int error = ENOMEM;
             for (size_t nth = 1; error != 0; nth++) {
@@ -357,11 +357,11 @@ static void
 move_under_view(struct viewed *viewed)
 {
     make_view(viewed, 0);
-    for (size_t i = 0; viewed->turns == 0; i++) {
+    for (size_t i = 0; viewed->nmoves == 0; i++) {
         CHECK(append(viewed, 300 * KIB) == 0);
-        size_t turns = viewed->turns;
+        size_t nmoves = viewed->nmoves;
         CHECK(remove_first(viewed, 300 * KIB) == 0);
-        if (viewed->turns == turns) {
+        if (viewed->nmoves == nmoves) {
             make_view(viewed, (i + 1) % 2);
             drop_view(viewed, i % 2);
         }
@@ -407,10 +407,10 @@ test_views_move_gives_back_bytes_that_no_view_sees(void)
         begin_viewed(&viewed, kind, LIMIT);
         CHECK(append(&viewed, MIB) == 0);
         make_view(&viewed, 0);
-        for (size_t i = 0; viewed.turns == 0; i++) {
+        for (size_t i = 0; viewed.nmoves == 0; i++) {
             CHECK(append(&viewed, piece) == 0);
             CHECK(remove_first(&viewed, piece) == 0);
-            if (i % 8 == 7 && viewed.turns == 0) {
+            if (i % 8 == 7 && viewed.nmoves == 0) {
                 make_view(&viewed, (i / 8 + 1) % 2);
                 drop_view(&viewed, i / 8 % 2);
             }
@@ -446,7 +446,7 @@ test_views_forget_returns_old_reservation(void)
 int
 main(void)
 {
-    RUN(test_views_window_of_reader_that_always_looks_streams_for_ever);
+    RUN(test_views_window_that_always_has_a_view_takes_bounded_memory);
     RUN(test_views_memory_goes_back_when_oldest_view_is_released);
     RUN(test_views_one_kept_for_ever_allows_limit_bytes_and_no_more);
     RUN(test_views_random_changes_keep_what_each_view_saw);

@@ -1,11 +1,11 @@
-/* Two stores under a fuzzer that looks at coverage (libFuzzer), each beside its model,
- * on a fake kernel. An input is a program:
+/* A fuzz target for libFuzzer: two stores, each with its model (model.h), on a fake
+ * kernel. An input is a program:
  *
  *     byte 0    the kernel and the highest rung
- *     byte 1    what the kernel is like
+ *     byte 1    how the kernel behaves, and its setting of huge pages
  *     then      actions of four bytes: what, where, and how much (two bytes)
  *
- * `make fuzz` runs it; tests/test_c.py does the inputs that are kept in corpus/ again.
+ * `make fuzz` runs it. tests/c/test_corpus.c runs it on the inputs in corpus/.
  */
 #include "model.h"
 
@@ -15,7 +15,8 @@ enum { NSTORES = 2, MOST_ACTIONS = 64, HEADER_NBYTES = 2, ACTION_NBYTES = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *program, size_t nbytes);
 
-/* Lengths that matter are next to powers of two or small multiples of them. */
+/* Return a length: one next to a power of two, or a multiple of a sixteenth of one. The
+ * thresholds of the stores are such lengths. */
 static size_t
 decode_length(uint8_t exponent, uint8_t mantissa)
 {
@@ -29,7 +30,7 @@ at_most(size_t nbytes, size_t most)
     return nbytes < most ? nbytes : most;
 }
 
-/* From 0 to `length`, both ends included. */
+/* Return an offset from 0 to `length`, both included. */
 static size_t
 decode_place(uint8_t where, size_t length)
 {
@@ -43,12 +44,13 @@ splice(struct model *model, uint8_t where, size_t removed, size_t inserted)
     removed = at_most(removed, model->length - at);
     inserted = at_most(inserted, MOST - model->length);
     int error = model_splice(model, at, removed, inserted);
-    CHECK(error == 0 || inserted > 0); /* what makes a store smaller cannot fail */
+    CHECK(error == 0 || inserted > 0); /* shrinking cannot fail */
     return error;
 }
 
-/* The model knows when ENOTSUP is right. A call that failed once may have left the pages
- * in two mappings, which mremap does not move: then they are to be copied, too. */
+/* Take the first bytes of a store. model_take() has checked that an ENOTSUP is right.
+ * After a call has failed, the pages may be in two mappings, which cannot be moved:
+ * EFAULT is then right, too. */
 static int
 take(struct model *model, uint8_t where, struct model *taken)
 {
@@ -72,9 +74,10 @@ start_failing(uint8_t where)
     (where & 128 ? kernel_fail_from : kernel_fail)(1 + where % 16, ENOMEM);
 }
 
-/* Time passes, memory is short or locked or neither, and the limit of the pool changes. */
+/* Let time pass, set whether memory is short and whether it is locked, and perhaps
+ * change the limit of the pool. */
 static void
-change_weather(uint8_t where, size_t nbytes)
+change_conditions(uint8_t where, size_t nbytes)
 {
     kernel.pressed = where & 1;
     kernel.locked = where & 8;
@@ -96,7 +99,7 @@ act(struct model models[NSTORES], const uint8_t *action)
     case 0:
         return model_append(model, at_most(nbytes, most));
     case 1:
-        return model_append_dirty(model, nbytes);
+        return model_commit(model, nbytes);
     case 2:
         return model_append_zeros(model, at_most(nbytes, most));
     case 3:
@@ -118,12 +121,13 @@ act(struct model models[NSTORES], const uint8_t *action)
         start_failing(where);
         return model_scribble(model);
     default:
-        change_weather(where, nbytes);
+        change_conditions(where, nbytes);
         return 0;
     }
 }
 
-/* An action that reports an error is one in which a call failed, or is past a limit. */
+/* Do an action. It may report an error only if a call has failed during it, or if the
+ * store would grow past its limit. */
 static void
 act_and_check(struct model models[NSTORES], const uint8_t *action)
 {
@@ -139,7 +143,8 @@ act_and_check(struct model models[NSTORES], const uint8_t *action)
     }
 }
 
-/* The bytes of the models are there for good: to map them takes longer than a run. */
+/* The bytes of the models are static: mapping them for each run would take longer than
+ * the run. */
 static void
 begin_models(struct model models[NSTORES])
 {

@@ -1,4 +1,4 @@
-"""A GrowBuffer with a wrong `find`: the tests of code that uses bytearray must fail."""
+"""A GrowBuffer whose `find` is wrong. Tests of other projects must fail with it."""
 
 from growbuf import GrowBuffer
 
