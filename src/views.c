@@ -158,7 +158,8 @@ update_held(struct views *views, struct store *store)
 /* ----------------------------------------------------------------- moving the store */
 
 /* Make `fresh` a limited store with `rest` bytes in use, which are to be copied there.
- * Its capacity is the limit less `held`. */
+ * Its capacity is the limit less `held`. Its bytes are zeros, whose pages are not made
+ * present before the copy: copy_to() gives memory back meanwhile. */
 static int
 make_fresh(const struct store *store, size_t rest, size_t limit, size_t held,
            struct store *fresh)
@@ -168,7 +169,7 @@ make_fresh(const struct store *store, size_t rest, size_t limit, size_t held,
     int error = store_set_limit(fresh, limit);
     if (error == 0) {
         fresh->memory.number = limit - held;
-        error = store_append(fresh, rest);
+        error = store_append_zeros(fresh, rest);
     }
     if (error) {
         store_free(fresh);

@@ -31,7 +31,7 @@ pytestmark = [
 COMPILER = shlex.split(os.environ.get("CC") or "cc")
 CFLAGS = shlex.split(os.environ.get("CFLAGS", ""))
 UNDER = shlex.split(os.environ.get("GROWBUF_UNDER", ""))
-TIMEOUT_SECONDS = 3000 if UNDER else 300
+TIMEOUT_SECONDS = 3000 if UNDER else 900
 
 # CPython's flags contain -DNDEBUG, and CC may too. It would disable assert().
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-UNDEBUG", "-pthread"]

@@ -215,10 +215,14 @@ def test_front_stream_under_views_keeps_memory_to_two_windows():
 
 
 @ON_LINUX
-def test_front_stream_under_view_of_earlier_bytes_peaks_at_two_windows():
+@pytest.mark.parametrize("huge", [True, False])
+def test_front_stream_under_view_of_earlier_bytes_peaks_at_two_windows(huge):
     """Each view is held while 5/8 of a window is appended, also when the bytes move."""
     run(
-        """
+        f"""
+        import ctypes
+        PR_SET_THP_DISABLE = 41
+        ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, {not huge:d}, 0, 0, 0)
         from growbuf import GrowBuffer
         from growbuf._growbuf import place
         MIB = 1 << 20

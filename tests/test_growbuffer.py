@@ -5,12 +5,16 @@ subinterpreters.
 """
 
 import array
+import ctypes
 import gc
+import itertools
+import mmap
 import os
 import subprocess
 import sys
 import textwrap
 import tracemalloc
+from contextlib import contextmanager
 
 import pytest
 from conftest import assert_holds
@@ -135,20 +139,26 @@ def test_capacity_assignment_raises_attribute_error():
 def test_stats_growth_to_64_mib_counts_five_moves():
     """Growth from 2 MiB to 64 MiB takes five doublings, each of which moves pages.
 
+    Only the rung retain extends a span in place where the addresses after it are free.
     Only the change from the heap to a span copies bytes.
     """
     growbuf.trim()
     before = growbuf.stats()
     buf, piece = GrowBuffer(), bytes(1 << 16)
-    lengths = set()
+    spans = []
     while len(buf) < 63 * MIB:
         buf += piece
-        lengths.add(place(buf)[2])
-    spans = sorted(length for length in lengths if length >= 2 * MIB)
-    assert spans == [n * MIB for n in (2, 4, 8, 16, 32, 64)]
+        _, *span = place(buf)
+        if span[1] >= 2 * MIB and span not in spans[-1:]:
+            spans.append(span)
+    assert [length for _, length in spans] == [n * MIB for n in (2, 4, 8, 16, 32, 64)]
+    moved = [
+        length for (old, length), (new, _) in itertools.pairwise(spans) if old != new
+    ]
+    assert len(moved) == 5 or facts()["strategy"] == "retain"
     counted = difference(before)
-    assert counted["moves"] == 5
-    assert counted["moved_bytes"] == sum(spans[:-1])
+    assert counted["moves"] == len(moved)
+    assert counted["moved_bytes"] == sum(moved)
     assert counted["copies"] == 1 and counted["copied_bytes"] < 256 << 10
     assert counted["spans_live"] == 1
     del buf
@@ -189,16 +199,30 @@ def test_resize_reused_pages_reads_zeros():
         assert_holds(GrowBuffer(b"\0") * (3 * MIB), bytes(3 * MIB))
 
 
+@contextmanager
+def page_mapped_at(address):
+    """Map a page without access at an address, unless something is mapped there."""
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3]
+    libc.mmap.argtypes += [ctypes.c_long]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100000  # MAP_FIXED_NOREPLACE
+    mapped = libc.mmap(address, mmap.PAGESIZE, 0, flags, -1, 0)
+    yield
+    if mapped == address:
+        libc.munmap(address, mmap.PAGESIZE)
+
+
 @MOVES_PAGES
 @pytest.mark.skipif(facts()["strategy"] == "maymove", reason="keeps no source")
 def test_iadd_move_leaves_source_mapped_and_zeroed():
-    import ctypes
-
     growbuf.trim()
     buf = GrowBuffer(b"\xff" * (2 * MIB - 129))  # 128 bytes before it, and a NUL
     _, source, length = place(buf)
     before = growbuf.stats()
-    buf += b"x"
+    with page_mapped_at(source + length):  # so that the span cannot grow in place
+        buf += b"x"
     assert place(buf)[1] != source
     counted = difference(before)
     assert counted["moves"] == 1 and counted["pool_spans"] == 1
@@ -243,7 +267,8 @@ def test_info_any_system_reports_all_fields():
     assert info["strategy"] in RUNGS
     assert set(info["probe"]) == set(RUNGS[:-1])
     assert info["page_size"] >= 4096 and info["huge_page_size"] == 2 * MIB
-    assert info["transparent_hugepage"] in ("always", "madvise", "never", "64kB")
+    settings = ("always", "madvise", "never", "64kB", "unknown")
+    assert info["transparent_hugepage"] in settings
     assert info["kernel"]
 
 

@@ -162,6 +162,32 @@ def test_retain_kernel_without_source_prints_all_of_each_change(retain_kernel, c
         assert "\n    ".join(change) + "\n" in printed
 
 
+# ------------------------------------------------------------- make retain: the files
+
+
+def test_retain_files_two_paths_of_a_file_are_one_name_and_the_links(
+    monkeypatch, tmp_path
+):
+    """A file with two names would be empty in the guest, if it is a hard link."""
+    monkeypatch.syspath_prepend(TOOLS)
+    import retain_files
+
+    folder = tmp_path / "usr" / "lib"
+    folder.mkdir(parents=True)
+    (folder / "libz.so.1.2").write_text("z")
+    (folder / "libz.so").symlink_to("libz.so.1.2")
+    (tmp_path / "lib").symlink_to("usr/lib")
+    (tmp_path / "gone").symlink_to("nowhere")
+    given = ["usr/lib/libz.so.1.2", "lib/libz.so", "usr/../lib/libz.so", "gone"]
+    names = retain_files.find_names(f"{tmp_path}/{name}" for name in given)
+    inside = [name for name in names if name.startswith(f"{tmp_path}/")]
+    assert inside == [
+        f"{tmp_path}/{name}"
+        for name in ("lib", "usr", "usr/lib", "usr/lib/libz.so", "usr/lib/libz.so.1.2")
+    ]
+    assert {str(parent) for parent in tmp_path.parents} - {"/"} <= {*names}
+
+
 # ------------------------------------------------------------- make retain: the table
 
 

@@ -724,7 +724,7 @@ static size_t
 get(const char *folder, const char *name)
 {
     char path[256];
-    size_t number;
+    size_t number = 0;
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "r");
     CHECK(file != NULL && fscanf(file, "%zu", &number) == 1);
