@@ -229,6 +229,12 @@ buffer_limit_dead(const PyTypeObject *type, size_t nbytes)
     }
 }
 
+size_t
+buffer_dead_nbytes(const PyTypeObject *type)
+{
+    return keeps_dead(type) ? unused_nbytes() : 0;
+}
+
 void
 buffer_free_dead(const PyTypeObject *type)
 {

@@ -166,10 +166,14 @@ buffer_type(PyTypeObject *type)
  *              those of another type are kept already.
  *   limit_dead If buffers of `type` are kept, keep no more than about `nbytes` bytes.
  *              Some 1,024 of them are kept in any case.
+ *   dead_nbytes
+ *              Return how many bytes the kept buffers of `type` have, without these
+ *              1,024.
  *   free_dead  If buffers of `type` are kept, free those that there are.
  *   drop_dead  If buffers of `type` are kept, free them and keep none from now on. */
 void buffer_keep_dead(const PyTypeObject *type);
 void buffer_limit_dead(const PyTypeObject *type, size_t nbytes);
+size_t buffer_dead_nbytes(const PyTypeObject *type);
 void buffer_free_dead(const PyTypeObject *type);
 void buffer_drop_dead(const PyTypeObject *type);
 

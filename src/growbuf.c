@@ -268,6 +268,8 @@ PyDoc_STRVAR(stats_doc,
 "spans_live: spans in use. A span is the pages of one buffer.\n"
 "pool_spans, pool_bytes: spans kept for new buffers, and how much memory (not\n"
 "address space) they may hold. trim() gives them back.\n"
+"object_bytes: memory of the objects and heap blocks of dropped buffers that this\n"
+"interpreter keeps for new ones, except for the newest 1,024.\n"
 "reserved_bytes: address space that is reserved by buffers with a limit.\n\n"
 "All interpreters of a process share one pool and these counts.\n\n"
 ">>> import growbuf\n"
@@ -276,13 +278,16 @@ PyDoc_STRVAR(stats_doc,
 "0");
 
 static PyObject *
-stats(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+stats(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     struct pool_stats s = pool_stats();
-    return Py_BuildValue(
-        "{sKsKsKsKsKsKsKsK}", "moves", s.moves, "moved_bytes", s.moved_nbytes, "copies",
-        s.copies, "copied_bytes", s.copied_nbytes, "spans_live", s.live, "pool_spans",
-        s.nentries, "pool_bytes", s.nbytes, "reserved_bytes", s.reserved_nbytes);
+    struct state *state = PyModule_GetState(module);
+    size_t unused = buffer_dead_nbytes(state->buffer_type);
+    return Py_BuildValue("{sKsKsKsKsKsKsKsKsn}", "moves", s.moves, "moved_bytes",
+                         s.moved_nbytes, "copies", s.copies, "copied_bytes",
+                         s.copied_nbytes, "spans_live", s.live, "pool_spans",
+                         s.nentries, "pool_bytes", s.nbytes, "reserved_bytes",
+                         s.reserved_nbytes, "object_bytes", (Py_ssize_t)unused);
 }
 
 PyDoc_STRVAR(trim_doc,

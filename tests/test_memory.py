@@ -260,6 +260,7 @@ def keeps_objects():
 def test_split_into_many_again_uses_kept_objects(keeps_objects):
     buf = GrowBuffer(MANY)
     assert kept_objects(buf.split) > 19_000
+    assert growbuf.stats()["object_bytes"] > 18_000 * sys.getsizeof(GrowBuffer())
     words = [GrowBuffer(str(i).encode()) for i in range(30_000)]
     assert words == [b"%d" % i for i in range(30_000)]
     words = buf.split()
@@ -270,6 +271,7 @@ def test_split_into_many_again_uses_kept_objects(keeps_objects):
     words.clear()
     growbuf.trim()
     assert kept_objects(lambda: None) < 20
+    assert growbuf.stats()["object_bytes"] == 0
 
 
 def test_kept_objects_have_at_most_half_the_pool_limit(keeps_objects):
@@ -281,6 +283,7 @@ def test_kept_objects_have_at_most_half_the_pool_limit(keeps_objects):
         growbuf.configure(pool_limit=limit)  # frees those that are too many at once
         assert sys.getallocatedblocks() < before - 15_000
         assert kept_objects(buf.split) < most
+        assert growbuf.stats()["object_bytes"] <= limit // 2
 
 
 def test_kept_objects_unused_for_some_time_are_freed_in_steps(keeps_objects):
