@@ -25,6 +25,7 @@ ERRORS = {
     "EINVAL": "the kernel does not have it",
     "ENOSYS": "there is no such system call, or a sandbox forbids it",
     "EPERM": "a sandbox forbids it",
+    "ENOTSUP": "pages moved in this way keep their old bytes, as in some emulators",
     "ENOMEM": "there was too little memory or address space, see ulimit -v",
 }
 HUGE_PAGES = {
