@@ -48,8 +48,9 @@
 #define GROWTH_HUGE_MIN ((size_t)4 << 20)
 
 /* A store that needs fewer bytes than this gets no span in huge pages, and no part of
- * one, because its first byte would take a page of 2 MiB. Of a longer store the unused
- * part of that page becomes a tail. The value is STORE_HUGE_LEAVE, too. */
+ * one, because its first byte would take a page of 2 MiB. A store that needs more may
+ * get one; the dirty pages that it does not need become its tail. STORE_HUGE_LEAVE has
+ * the same value. */
 #define GROWTH_HUGE_PART_MIN ((size_t)256 << 10)
 
 /* This many zero bytes or more are taken as fresh pages, which the kernel clears when
@@ -57,10 +58,10 @@
  * less. */
 #define GROWTH_FRESH_ZEROS_MIN ((size_t)32 << 20)
 
-/* A file (GrowIO) that is written to stores fewer bytes than this in a bytes object,
- * and from this length on in a buffer. Most stay shorter. For them a heap block costs
- * less than a span, because it takes no system call and fewer pages. The value is below
- * 128 KiB: from that size on, glibc maps each heap block separately. */
+/* A GrowIO object that was written to keeps fewer bytes than this in a bytes object,
+ * and this many or more in a buffer. Most files stay shorter. For them a heap block
+ * costs less than a span, because it takes no system call and fewer pages. The value is
+ * below 128 KiB: from that size on, glibc maps each heap block separately. */
 #define GROWTH_BUFFER_MIN ((size_t)120 << 10)
 
 /* Return `nbytes` rounded up to a multiple of `unit`, a power of two. */

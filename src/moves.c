@@ -138,10 +138,10 @@ move_retain(struct span *span, size_t length)
     return 0;
 }
 
-/* Grow a moved span in place, into the rest of the target. The rest was unmapped before
- * the move, so that the span stays one mapping: before Linux 6.17 one call could not
- * move two mappings. This fails if another thread has mapped something there meanwhile.
- * The pages have then moved, and a lower rung grows the span. */
+/* Grow a moved span in place, into the rest of the target. The caller has unmapped the
+ * rest, so that the span stays one mapping: before Linux 6.17 one call could not move
+ * two mappings. This fails if another thread has mapped something there meanwhile. The
+ * pages have then moved, and a lower rung grows the span. */
 static int
 extend(struct span *span, size_t length)
 {
@@ -182,7 +182,7 @@ move_maymove(struct span *span, size_t length)
         return error;
     }
     error = pages_move_onto(span->address, span->length, target);
-    if (error && error != EFAULT) {
+    if (error && error != EFAULT) { /* after EFAULT the target may be unmapped */
         pages_unmap(target, length);
         return error;
     }

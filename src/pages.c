@@ -299,10 +299,10 @@ try_move(enum pages_rung rung, char *source, char *target, char **moved)
     }
 }
 
-/* Whether a page that was moved away from reads as zero, and again after it was written
- * to and discarded. qemu-user regards the page as unmapped, though it can be accessed:
- * there discarding does nothing, system calls fail with EFAULT, and some instructions
- * raise SIGSEGV. */
+/* Whether the old address of a moved page reads as zero, and does so again after a byte
+ * was written there and the page was discarded. qemu-user regards the page as unmapped,
+ * though it can be accessed: there discarding does nothing, system calls fail with
+ * EFAULT, and some instructions raise SIGSEGV. */
 static bool
 is_usable_source(char *page)
 {

@@ -1,7 +1,7 @@
 /* pages: memory mappings, and all other calls to the operating system.
  *
  * The terms of the project:
- *   page      the unit that the kernel maps: 4 KiB, or 2 MiB if it is huge;
+ *   page      the unit that the kernel maps: usually 4 KiB, or 2 MiB if it is huge;
  *   span      a run of pages with one owner (spans.h);
  *   store     the bytes of one buffer, in a heap block or in a span (store.h);
  *   buffer    the Python object around a store (buffer.h);

@@ -39,6 +39,7 @@ posix_lock(enum pages_lock lock)
 void
 posix_unlock(enum pages_lock lock)
 {
+    assert((int)lock >= 0 && lock < PAGES_NLOCKS);
     pthread_mutex_unlock(&locks[lock].mutex);
 }
 
@@ -126,6 +127,7 @@ reset_in_child(void)
 void
 posix_at_fork(const struct pages_fork_hooks *hooks)
 {
+    assert(hooks->after_in_child != NULL);
     after_in_child = hooks->after_in_child;
     pthread_atfork(hooks->before, hooks->after_in_parent, reset_in_child);
 }

@@ -104,6 +104,7 @@ windows_lock(enum pages_lock lock)
 static void
 windows_unlock(enum pages_lock lock)
 {
+    assert((int)lock >= 0 && lock < PAGES_NLOCKS);
     ReleaseSRWLockExclusive(&locks[lock]);
 }
 
@@ -145,6 +146,7 @@ static void
 windows_once(void (*function)(void))
 {
     static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
+    assert(function != NULL);
     InitOnceExecuteOnce(&once, call, &function, NULL);
 }
 

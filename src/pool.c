@@ -494,7 +494,7 @@ check_entry(const struct entry *entry)
     const struct span *span = &entry->span;
     size_t unit = entry->kind == ENTRY_TAIL ? pages_facts.page_nbytes : GROWTH_QUANTUM;
     return span->length == 0          ? "an entry of the pool is empty"
-           : span->length % unit != 0 ? "an entry of the pool has an odd length"
+           : span->length % unit != 0 ? "an entry of the pool has a wrong length"
            : span->has_tail           ? "an entry of the pool has a tail"
            : entry->kind == ENTRY_TAIL
                ? (span->dirty_end != span->length ? "a tail is not dirty" : NULL)

@@ -9,7 +9,7 @@
 enum {
     MAX_REQUESTS = 16,              /* a further request is ignored */
     PIECE_NBYTES = 2 * 1024 * 1024, /* a huge page */
-    IDLE_MS = 20 /* the helper ends after this time without a request */
+    IDLE_MS = 20 /* the helper ends after waiting this long for a request */
 };
 
 /* The pages to make present: those of a request, or of a piece of one. */

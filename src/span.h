@@ -11,8 +11,8 @@
  * The bytes before `dirty_end` are dirty: they may have any value. All others read as
  * zero, except those of the tail; the byte at `dirty_end` is always zero. The tail is a
  * range of dirty pages that the owner does not need now. The pool keeps them until the
- * owner takes them back, or gives their memory back to the system (pool.h). The tail
- * begins at a page boundary after the byte at `dirty_end`.
+ * owner takes them back, and before that it may give their memory back to the system
+ * (pool.h). The tail begins at a page boundary after the byte at `dirty_end`.
  *
  * The same struct describes a heap block (store_memory.h). */
 struct span {

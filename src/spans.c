@@ -110,7 +110,7 @@ spans_reserve_kept(size_t limit, struct span *span)
         !pool_take_reservation(limit_reach(limit), span)) {
         return false;
     }
-    if (span->dirty_end >= TAIL_MIN) {
+    if (span->dirty_end >= TAIL_MIN) { /* the new owner may need few of the pages */
         spans_cap(span, pages_facts.page_nbytes - 1);
     }
     spans_cap(span, limit);

@@ -76,8 +76,9 @@ int spans_discard_front(const struct span *span, size_t from, size_t to);
 int spans_grow(struct span *span, size_t needed, size_t from, size_t to);
 
 /* Shorten a span: spans_cut() keeps its first `length` bytes, spans_cut_front() removes
- * its first `nbytes`. Both numbers are multiples of GROWTH_QUANTUM. The rest goes back
- * to the system. If mappings cannot be cut, spans_cut() gives back only the memory. */
+ * its first `nbytes`. Both numbers are multiples of GROWTH_QUANTUM. What is removed
+ * goes back to the system. If mappings cannot be cut, spans_cut() gives back only the
+ * memory. */
 void spans_cut(struct span *span, size_t length);
 void spans_cut_front(struct span *span, size_t nbytes);
 

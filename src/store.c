@@ -6,7 +6,7 @@
 
 /* ----------------------------------------------------------------------- at the end */
 
-/* Return how the span of a store is to be prepared. `nbytes` is spans_use.nbytes. */
+/* Return how the span of a store is to be prepared if `nbytes` bytes will be in use. */
 static struct spans_use
 use_of(const struct store *store, size_t nbytes)
 {
@@ -20,10 +20,10 @@ use_of(const struct store *store, size_t nbytes)
 #define SLIDE_SHORT ((size_t)1 << 10)
 
 /* Before the memory grows, the bytes in use are moved to its start in two cases:
- *   - The headroom is at least as long. So no more bytes are moved than were deleted
- *     from the front before.
- *   - They are few: at most SLIDE_SHORT, and at most 8 times the headroom. Moving them
- *     also makes enough tailroom.
+ *   - They are no more than the free headroom. So no more bytes are moved than were
+ *     deleted from the front before.
+ *   - They are few (at most SLIDE_SHORT, and at most 8 times the free headroom), and
+ *     moving them makes enough tailroom.
  * They are also moved if the memory cannot grow and moving them makes enough tailroom.
  * A limited store must not move when it grows, so it moves its bytes when it
  * shrinks. */
@@ -46,12 +46,13 @@ store_make_tailroom(struct store *store, size_t nbytes)
             return 0;
         }
     }
-    bool is_first = store_kind(store) == STORE_EMPTY; /* most buffers never grow */
+    bool is_first = store_kind(store) == STORE_EMPTY;
     int error = store_grow_capacity(store, store->length + nbytes + 1, false);
     size_t end = store_headroom(store) + store->length + nbytes;
     if (error == 0 && store_kind(store) >= STORE_SPAN &&
         end > store->memory.dirty_end) {
         struct spans_use use = use_of(store, store->length + nbytes);
+        /* Most buffers never grow, so the first bytes get no pages ahead. */
         use.exact = is_first && !use.prefault;
         error = spans_prepare(&store->memory, end, &use);
     }
@@ -108,7 +109,9 @@ store_append_zeros(struct store *store, size_t nbytes)
         return error;
     }
     assert(end <= store_max_dirty_end(store));
-    size_t dirty = store_tailroom(store) + 1; /* the NUL after them is a zero, too */
+    /* Clear these bytes and the one after them, the NUL. Those past the offset
+     * dirty_end are zero already. */
+    size_t dirty = store_tailroom(store) + 1;
     memset(store->start + store->length, 0, nbytes + 1 < dirty ? nbytes + 1 : dirty);
     if (store->memory.dirty_end < end) {
         store->memory.dirty_end = end;

@@ -50,9 +50,9 @@ store_cut(struct store *store, size_t at, size_t nbytes)
     return true;
 }
 
-/* Remove the first `nbytes`, which become headroom. No memory is given back. If the
- * headroom is then longer than the bytes in use, call store_slide() before any other
- * function. */
+/* Remove the first `nbytes`, which become headroom. No memory is given back. If
+ * store_free_headroom() is then more than the bytes in use, call store_slide() before
+ * any other function. */
 static inline void
 store_skip(struct store *store, size_t nbytes)
 {
@@ -89,9 +89,9 @@ store_may_take(const struct store *store, size_t nbytes)
 
 /* Move the first `nbytes` bytes to `taken`, an empty store. If these are all bytes of a
  * store without a limit, `taken` gets its memory. Otherwise their pages move, and at
- * most 2 MiB are copied for that. If the remaining bytes are fewer than the headroom,
- * they move to the start of the memory. ENOTSUP if the pages cannot be moved
- * (spans_extract), or if copying costs less. */
+ * most 2 MiB are copied for that. Afterwards `store` gives back memory that
+ * it does not need, and its remaining bytes may move. ENOTSUP if the pages cannot be
+ * moved (spans_extract), or if copying costs less. */
 int store_take(struct store *store, size_t nbytes, struct store *taken);
 
 /* Fill the first `nbytes` of `bytes` with copies of the first `unit` bytes. */

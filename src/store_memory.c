@@ -75,6 +75,7 @@ store_nbytes(const struct store *store)
 }
 
 /* Move the bytes in use to the start of the memory, or after GROWTH_FRONT in a span.
+ * Then give back the memory after them, if the store is advanced.
  *
  *   |<-- headroom -->|<--- in use --->| tailroom |
  *   |<--- in use --->|         tailroom          |
@@ -141,8 +142,8 @@ heap_resize(struct store *store, size_t nbytes)
     return 0;
 }
 
-/* Make the heap block hold `needed` bytes after the headroom, and some more. If there
- * is not enough memory, remove the headroom and ask for `needed` bytes only. */
+/* Make the heap block hold `needed` bytes after the headroom, or more (growth_heap). If
+ * there is not enough memory, remove the headroom and ask for `needed` bytes only. */
 static int
 heap_grow(struct store *store, size_t needed)
 {
@@ -257,7 +258,7 @@ leave_span(struct store *store)
     if (store->memory.huge && length < STORE_HUGE_LEAVE &&
         spans_take(GROWTH_FRONT + length + 1, false, &span) == 0) {
         move_into(store, &span);
-        spans_cap(&store->memory, GROWTH_FRONT + length); /* it may have been dirty */
+        spans_cap(&store->memory, GROWTH_FRONT + length); /* the pages may be dirty */
         return true;
     }
     return false;

@@ -9,8 +9,8 @@
  *
  * The bytes before `dirty_end` may be written without further preparation. `dirty_end`
  * increases in steps, so that the memory of a span depends on the bytes in use and not
- * on its length. A NUL follows the last byte in use. A store without bytes may have no
- * memory (STORE_EMPTY).
+ * on the length of the span. A NUL follows the last byte in use. A store without bytes
+ * may have no memory (STORE_EMPTY).
  *
  * A function that returns int returns 0, or an errno value; after an error the bytes in
  * use are unchanged. Functions that make a store smaller cannot fail. A function that
@@ -42,7 +42,8 @@ enum store_kind {
  *   advanced   bytes were removed from the front of a limited store while it had views
  *              (views.h). The headroom may then be longer than the bytes in use, and
  *              parts of its memory may have been given back;
- *   grown      the heap block has been made longer since it was taken or shortened;
+ *   grown      appending has made the heap block longer since it was taken or
+ *              shortened;
  *   swings     the store is empty or in a heap block, but had a span with
  *              GROWTH_SPAN_MIN dirty bytes or more. It may need one again soon. */
 struct store {
@@ -84,8 +85,8 @@ store_swings(const struct store *store, size_t needed)
     return (store->memory.tag & STORE_TAG_SWINGS) != 0 && needed >= GROWTH_HEAP_AGAIN;
 }
 
-/* Return STORE_TAG_SWINGS if a store is to be marked so once this one's memory is gone,
- * and otherwise 0. */
+/* Return what a store with this memory is to be marked with when it gives the memory
+ * up: STORE_TAG_SWINGS or 0. */
 static inline unsigned
 store_swings_after(const struct store *store)
 {
@@ -307,11 +308,13 @@ size_t store_nbytes(const struct store *store);
 int store_grow_capacity(struct store *store, size_t needed, bool zeroed);
 
 /* Ensure that the capacity is at least `capacity` bytes. In a span this takes address
- * space but no memory. */
+ * space but no memory. Exception: if spans are made accessible in steps, a store that
+ * moves to a span has all of the capacity accessible, which counts as used. */
 int store_reserve(struct store *store, size_t capacity);
 
 /* Move the bytes in use to the start of the memory, so that the free headroom becomes
- * tailroom. */
+ * tailroom. An advanced store also gives back the memory after them, and is no longer
+ * advanced. */
 void store_slide(struct store *store);
 
 /* If the address of the first byte is not a multiple of STORE_ALIGNMENT, move the bytes

@@ -53,6 +53,7 @@ unused_add(void *const *objects, const uint32_t *ends, size_t object_nbytes)
     size_t nbytes = sizeof(struct chunk) + UNUSED_CHUNK * object_nbytes +
                     (uint32_t)(ends[UNUSED_CHUNK] - ends[0]);
     assert(unused.nbytes >= unused.count * sizeof(struct chunk));
+    assert(object_nbytes > 0 && unused.count <= UNUSED_MAX_CHUNKS);
     if (unused.count == UNUSED_MAX_CHUNKS || nbytes > unused.max_nbytes ||
         unused.nbytes > unused.max_nbytes - nbytes) {
         return false;
@@ -100,7 +101,7 @@ unused_take(void **objects, uint32_t *ends)
 bool
 unused_take_idle(void **objects, uint32_t *ends, uint64_t now_ms)
 {
-    assert(unused.nexpired <= unused.count && unused.nidle <= unused.count);
+    assert(unused.nexpired <= unused.nidle && unused.nidle <= unused.count);
     if (now_ms - unused.since_ms > POOL_IDLE_MS) {
         unused.nexpired = unused.nidle;
         unused.nidle = unused.count;
