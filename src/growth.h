@@ -26,9 +26,9 @@
  * 16 bytes further. */
 #define GROWTH_FRONT ((size_t)128)
 
-/* A store moves from the heap to a span when it needs this many bytes. If this were
- * more, more bytes would be copied before that. If it were less, many small buffers
- * would each take pages of their own. */
+/* A store moves from the heap to a span when it needs this many bytes. With a larger
+ * value, a growing store would be copied more often before it has a span. With a
+ * smaller one, many small buffers would each take pages of their own. */
 #define GROWTH_SPAN_MIN ((size_t)72 << 10)
 
 /* A store returns from a span to the heap when it shrinks below this many bytes. This
@@ -79,8 +79,9 @@ size_t growth_round_up(size_t nbytes, size_t unit);
 size_t growth_heap(size_t needed, size_t allocated, bool has_grown);
 
 /* Return the length of the span to take for `needed` bytes, the NUL included. `length`
- * is the length of the present span, or 0. The result is at least twice that, because
- * address space costs nothing, unless that would be more than GROWTH_MAX. */
+ * is the length of the present span, or 0. The result is at least twice `length`,
+ * because address space costs nothing. Exception: if that would be more than
+ * GROWTH_MAX, the result is just enough for `needed`. */
 size_t growth_span(size_t needed, size_t length);
 
 /* Return the length of the span to take if the system has refused that of

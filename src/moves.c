@@ -141,7 +141,7 @@ move_retain(struct span *span, size_t length)
 /* Grow a moved span in place, into the rest of the target. The caller has unmapped the
  * rest, so that the span stays one mapping: before Linux 6.17 one call could not move
  * two mappings. This fails if another thread has mapped something there meanwhile. The
- * pages have then moved, and a lower rung grows the span. */
+ * pages have then moved, but the span has its old length: the next attempt grows it. */
 static int
 extend(struct span *span, size_t length)
 {

@@ -219,9 +219,9 @@ int pages_extend(char *address, size_t length, size_t new_length);
 /* Ask for pages of 2 MiB. ENOTSUP if the system has none. */
 int pages_advise_huge(char *address, size_t length);
 
-/* Ask for the pages that a new mapping is to have until pages_advise_huge(). If the
- * system may use pages of 2 MiB unasked, these are small pages. If it has pages of 64
- * KiB and none of 2 MiB, these are pages of 64 KiB. Otherwise do nothing. */
+/* Set the page size of a new mapping, which applies until pages_advise_huge() is
+ * called. If the system may use pages of 2 MiB unasked, ask for small pages. If it has
+ * pages of 64 KiB and none of 2 MiB, ask for pages of 64 KiB. Otherwise do nothing. */
 int pages_advise_fresh(char *address, size_t length);
 
 /* Make pages present before they are written: each then takes no page fault. */

@@ -1,4 +1,4 @@
-/* pages_system: declarations for the files pages_<system>.c, which alone include it. */
+/* pages_system: declarations for the files pages_<system>.c and their tests. */
 #ifndef GROWBUF_PAGES_SYSTEM_H
 #define GROWBUF_PAGES_SYSTEM_H
 

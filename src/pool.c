@@ -336,9 +336,9 @@ pool_tail(const struct span *span)
 /* ------------------------------------------------------------------------- keeping */
 
 /* If a span has more dirty bytes than `limit`, round the limit down to a multiple of 2
- * MiB, keep as many bytes and unmap the rest. Of a reservation, or if mappings cannot
- * be cut, give back only the memory of the rest. If the limit is below 2 MiB, do
- * nothing. */
+ * MiB, keep that many bytes and unmap the rest. If the span is a reservation, or
+ * mappings cannot be cut, give back only the memory of the rest. If the limit is below
+ * 2 MiB, do nothing. */
 static void
 cut_to(struct span *span, size_t limit)
 {

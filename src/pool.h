@@ -55,7 +55,7 @@ bool pool_take_zero(size_t length, bool may_be_huge, struct span *span);
 bool pool_take_reservation(size_t length, struct span *span);
 
 /* Take the dirty span that directly follows `span` in the same mapping, and join it to
- * `span`. If bytes after the first `length` of both are dirty, the two are cut there
+ * `span`. If the joined span has dirty bytes after the first `length`, it is cut there
  * and the rest stays in the pool. Return false, and take nothing, if there is no such
  * span or the two together have fewer than `needed` bytes. */
 bool pool_take_after(struct span *span, size_t needed, size_t length);
@@ -78,7 +78,7 @@ struct span pool_tail(const struct span *span);
 /* Add a span or a reservation to the pool. If it has more memory than the limit of the
  * pool, the rest goes back to the system. pool_keep() is for a span that was in use,
  * and decreases the count of spans in use. pool_keep_source() does not: it is for a
- * span whose owner has moved to another one. */
+ * span that is not counted, for example because its owner has moved to another one. */
 void pool_keep(const struct span *span);
 void pool_keep_source(const struct span *span);
 

@@ -18,7 +18,7 @@ struct pool_stats {
     uint64_t copies, copied_nbytes; /* copies; bytes copied by them */
     uint64_t live;                  /* spans in use */
     uint64_t nentries;              /* entries in the pool */
-    uint64_t nbytes;                /* bytes of memory that these may hold */
+    uint64_t nbytes;                /* the dirty bytes of these entries */
     uint64_t reserved_nbytes;       /* bytes reserved by the spans in use */
 };
 

@@ -1,9 +1,9 @@
 /* prefault: a helper thread that makes pages present before the writer reaches them.
  *
  * A process has at most one helper. It starts when a range is requested, and ends when
- * it has had no request to work on for 20 ms. It works through a range in pieces, from the
- * end to the start, because the writer begins at the start. No function here can fail:
- * a page that the helper has not reached becomes present when it is written to.
+ * it has had no request to work on for 20 ms. It works through a range in pieces, from
+ * the end to the start, because the writer begins at the start. No function here can
+ * fail: a page that the helper has not reached becomes present when it is written to.
  *
  * The helper uses no Python object and handles no signal. The process may exit while
  * the helper runs. The helper ends before a fork, so that a program that started no

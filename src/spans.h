@@ -46,7 +46,7 @@ struct spans_use {
     size_t max_end; /* the largest value of dirty_end that is allowed; < length */
     size_t nbytes;  /* how many bytes will be in use */
     bool prefault;  /* a helper thread touches pages ahead of the writer */
-    bool exact;     /* prepare no page after that of offset `end` */
+    bool exact;     /* prepare pages only up to `end` of spans_prepare() */
 };
 
 /* Increase `dirty_end` to `end` or more: the bytes before it may then be written. pre:
@@ -78,7 +78,8 @@ int spans_grow(struct span *span, size_t needed, size_t from, size_t to);
 /* Shorten a span: spans_cut() keeps its first `length` bytes, spans_cut_front() removes
  * its first `nbytes`. Both numbers are multiples of GROWTH_QUANTUM. What is removed
  * goes back to the system. If mappings cannot be cut, spans_cut() gives back only the
- * memory. */
+ * memory. pre: the span is not reserved; for spans_cut_front(), mappings can be cut or
+ * `nbytes` is 0. */
 void spans_cut(struct span *span, size_t length);
 void spans_cut_front(struct span *span, size_t nbytes);
 

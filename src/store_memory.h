@@ -85,8 +85,8 @@ store_swings(const struct store *store, size_t needed)
     return (store->memory.tag & STORE_TAG_SWINGS) != 0 && needed >= GROWTH_HEAP_AGAIN;
 }
 
-/* Return what a store with this memory is to be marked with when it gives the memory
- * up: STORE_TAG_SWINGS or 0. */
+/* Return the tag that a store gets when it gives up its memory: STORE_TAG_SWINGS or
+ * 0. */
 static inline unsigned
 store_swings_after(const struct store *store)
 {
