@@ -745,7 +745,7 @@ fake_advise(void *address, size_t length, int advice)
     if (!is_aligned(address, length)) {
         return no_success(EINVAL);
     }
-    /* growbuf discards a range that it could not unmap, and that is LOST by then. */
+    /* After a failed unmap growbuf discards the range, which is not ours by then. */
     bool may_be_lost =
         advice == MADV_DONTNEED && (kernel.late || belongs(from, to, LOST));
     if (!may_be_lost && !belongs(from, to, OURS)) {

@@ -180,8 +180,8 @@ test_store_set_limit_takes_address_space_only(void)
     }
 }
 
-/* Where accessible memory is charged, a store first opens one page, and then only what
- * it needs. */
+/* Where memory counts as used once it is accessible, a store first opens one page, and
+ * then only what it needs. */
 static void
 test_store_set_limit_in_steps_opens_what_is_used(void)
 {
@@ -685,7 +685,7 @@ test_store_take_of_two_mappings_changes_nothing(void)
     begin_limited(&model, KERNEL_MAINLINE, 9 * MIB);
     model_init(&taken, MOST);
     CHECK(model_append(&model, MIB) == 0);
-    kernel_fail(2, EAGAIN); /* the advice about core files, after access */
+    kernel_fail(2, EAGAIN); /* the advice about core files, after mprotect() */
     CHECK(model_append(&model, 4 * MIB) == 0);
     CHECK(!kernel_is_dumped(model.address, 4 * MIB));
     size_t nbytes = kernel.nbytes;

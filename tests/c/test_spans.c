@@ -100,7 +100,8 @@ test_spans_cut_where_mappings_cannot_be_cut_keeps_the_length(void)
     finish();
 }
 
-/* Where accessible memory is charged, no more is opened than is needed. */
+/* Where memory counts as used once it is accessible, no more is opened than is
+ * needed. */
 static void
 test_spans_in_steps_open_what_is_needed(void)
 {
@@ -230,7 +231,7 @@ test_spans_take_gets_a_zero_span_of_its_length(void)
     finish();
 }
 
-/* In a span for which huge pages were requested the first byte takes 2 MiB. */
+/* Writing the first byte of a span in huge pages takes 2 MiB of memory. */
 static void
 test_spans_take_small_gets_no_zero_span_in_huge_pages(void)
 {
@@ -496,7 +497,7 @@ test_pool_new_mapping_numbers_do_not_repeat(void)
     }
 }
 
-/* The old addresses of a moved piece do not join the pieces beside them. */
+/* The old addresses of a moved piece are not joined with the pieces beside them. */
 static void
 test_pool_keep_of_moved_pieces_does_not_join(void)
 {
@@ -1328,7 +1329,7 @@ check_most_entries(size_t length, size_t nbytes, size_t most)
 static void
 test_pool_keep_evicts_the_oldest_of_too_many(void)
 {
-    check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* `slots` has zero spans, too */
+    check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* zero spans are not in `small` */
     check_most_entries(4 * MIB, 1, POOL_NSLOTS);
     check_most_entries(2 * MIB, 1, POOL_NSMALL);
 }
@@ -1509,8 +1510,8 @@ test_spans_cut_gives_the_end_back(void)
     CHECK(kernel.nbytes == 4 * MIB && span.dirty_end == 4 * MIB - 1);
     CHECK(is_filled(span.address, 4 * MIB - 1, 1));
     check_span(&span, 4 * MIB);
-    span.dirty_end = MIB; /* the bytes after it are zero after the next line */
     memset(span.address + MIB, 0, 3 * MIB);
+    span.dirty_end = MIB;
     spans_cut(&span, 2 * MIB);
     CHECK(span.dirty_end == MIB);
     check_span(&span, 2 * MIB);
@@ -1727,7 +1728,7 @@ test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
         char *dirty;
         bool touched = i % 2;
         if (touched && i / 2 == KERNEL_WHOLE) {
-            continue; /* there is no helper thread on it */
+            continue; /* this kernel has no helper thread */
         }
         struct span span = prepare_to_grow(i / 2, 2 * MIB - 1, 10 * MIB - 1, &dirty);
         char *source = span.address;
