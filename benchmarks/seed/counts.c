@@ -1,5 +1,5 @@
-/* counts: count what the loop of vector.c asks of the kernel, when it uses growbuf's
- * store.
+/* counts: count the system calls that the loop of vector.c makes with growbuf's store,
+ * and what they cost.
  *
  *     counts RUNG NVECTORS
  *

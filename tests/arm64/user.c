@@ -1,10 +1,10 @@
-/* user: what qemu gets wrong when it emulates the processor of one program and passes its
- * system calls on (qemu-user). Nothing of growbuf is in here. `tools/arm64 faults` runs
- * it.
+/* user: what qemu gets wrong when it emulates the processor of one program and passes
+ * its system calls on (qemu-user). Nothing of growbuf is in here. `tools/arm64 faults`
+ * runs it.
  *
  * qemu keeps a table of the pages that the program may use. After mremap() with
- * MREMAP_DONTUNMAP it regards the source as unmapped. Each test does what succeeds on
- * Linux, and prints whether it did. */
+ * MREMAP_DONTUNMAP it regards the source as unmapped. Each test makes a call
+ * that succeeds on Linux, and prints whether it succeeds here. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

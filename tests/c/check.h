@@ -61,6 +61,7 @@ check_run(void (*test)(void), const char *name)
     check_tests++;
 }
 
+/* Print the counts. Return the exit code of the program: 1 if no test ran, else 0. */
 static inline int
 check_done(void)
 {

@@ -46,8 +46,8 @@ fails(enum what what)
 
 /* ------------------------------------------------------------------ system calls */
 
-/* The same for a system call from the code at `caller`, if that is in the extension. If
- * the call is to fail, set errno. */
+/* Count a system call, if the code at `caller` is in the extension. Return whether the
+ * call is to fail. If so, set errno. */
 static bool
 call_fails(const void *caller)
 {

@@ -31,7 +31,7 @@ struct mapping {
     enum kernel_huge huge;
     bool hidden; /* from core files */
     enum owner owner;
-    size_t origin; /* the same in all parts of what was made as one mapping */
+    size_t origin; /* a number; parts have the same one if one call mapped them */
 };
 
 struct block {
@@ -340,12 +340,14 @@ is_aligned(const void *address, size_t length)
            length != 0;
 }
 
-/* A kernel refuses a move if its limit of mappings does not allow this many more. Most
+/* A kernel refuses a move unless its limit of mappings allows this many more. Most
  * moves make only one mapping, but the kernel may have to cut the source in three, and
- * the mapping at the target too. For equal lengths it counts a target even if none is
- * given. */
+ * the mapping at the target too. A move with flag 4 and equal lengths needs as many as
+ * a move with a target, even if it has none. */
 enum { SPARE_FOR_MOVE = 4, SPARE_FOR_TARGET = 6 };
 
+/* Whether a limit forbids a call that maps `more_nbytes`, unmaps `less_nbytes`, and
+ * needs `more_mappings`. */
 static bool
 is_refused(size_t more_nbytes, size_t less_nbytes, size_t more_mappings)
 {
@@ -367,7 +369,7 @@ fake_map(size_t length, int protection)
         return no_address(ENOSYS);
     }
     if (protection != PROT_NONE && protection != (PROT_READ | PROT_WRITE)) {
-        wrong("maps what can be read or written only");
+        wrong("maps memory that can only be read, or only be written");
     }
     if (length == 0 || length % page_nbytes != 0) {
         return no_address(EINVAL);
@@ -617,7 +619,7 @@ fake_remap(void *address, size_t length, size_t new_length, int flags, void *tar
                : move_or_grow(from, length, new_length, flags, target);
 }
 
-/* ------------------------------------------------------- what a mapping is told */
+/* ------------------------------------------------ protection and advice of ranges */
 
 static void
 set_protection(struct mapping *mapping, int protection)
@@ -743,9 +745,10 @@ fake_advise(void *address, size_t length, int advice)
     if (!is_aligned(address, length)) {
         return no_success(EINVAL);
     }
-    bool last_breath =
+    /* After a failed unmap growbuf discards the range, which is not ours by then. */
+    bool may_be_lost =
         advice == MADV_DONTNEED && (kernel.late || belongs(from, to, LOST));
-    if (!last_breath && !belongs(from, to, OURS)) {
+    if (!may_be_lost && !belongs(from, to, OURS)) {
         wrong("advises about what it has not mapped");
         return no_success(ENOMEM);
     }

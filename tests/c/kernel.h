@@ -1,6 +1,6 @@
-/* kernel: a fake kernel for the C tests. kernel_boot() puts its functions into the table
- * `pages_ops`, through which growbuf makes all its system calls. So a test can count
- * the calls, make one of them fail, and see at the end what was not given back.
+/* kernel: a fake kernel for the C tests. kernel_boot() puts its functions into the
+ * table `pages_ops`, through which growbuf makes all its system calls. So a test can
+ * count the calls, make one of them fail, and see at the end what was not given back.
  *
  * The memory is real: one large range of address space, the arena, that kernel.c has
  * reserved from the system. A fake mapping is a part of the arena. The bytes of a
@@ -13,7 +13,7 @@
  * Mappings of different calls never become one, even where they touch. So a range that
  * begins in one of them and ends in another cannot be moved. Real kernels do not always
  * merge such mappings either. A call that changes only a part of a mapping splits it.
- * When the parts are the same again, they are one mapping again.
+ * When all parts have the same protection and advice again, they become one mapping.
  *
  * Some calls no correct program makes, such as unmapping addresses that are not mapped,
  * or freeing a block twice. kernel_misuse() returns the first of these.
@@ -30,7 +30,8 @@
 enum kernel_kind {
     KERNEL_2014,   /* flag 4 is RETAIN: grows in place, or moves and keeps the source; a
                     * range that does not grow is not moved */
-    KERNEL_RETAIN, /* today's, patched: flag 4 also grows; equal lengths always move */
+    KERNEL_RETAIN, /* a kernel of today with the patch: flag 4 also grows a range; equal
+                    * lengths always move */
     KERNEL_MAINLINE, /* flag 4 is DONTUNMAP: equal lengths only */
     KERNEL_OLD,      /* before 4.5: flag 4, MADV_POPULATE_WRITE, MADV_FREE are EINVAL */
     KERNEL_ENOSYS,   /* no mremap */
@@ -73,11 +74,12 @@ struct kernel {
     bool bottom_up;   /* new mappings get the lowest free addresses, not the highest */
     size_t unaligned; /* this many new mappings do not begin at a multiple of 2 MiB */
     size_t squatters; /* n: at the n-th unmap from now another owner maps there */
-    bool late;        /* a failing move onto a target, if it keeps its source or grows,
-                       * unmaps the target first, and another owner maps there */
-    bool dirty;       /* a source that is kept mapped keeps its bytes */
-    bool pressed;     /* short of memory: offered memory is taken and reads as zero */
-    bool locked;      /* as by mlockall: no advice gives memory back */
+    bool late;    /* when a move onto a target fails, the target is already unmapped and
+                   * another owner has mapped there; only moves that keep their source,
+                   * or grow */
+    bool dirty;   /* after a move a source that stays mapped has its old bytes */
+    bool pressed; /* short of memory: offered memory is taken and reads as zero */
+    bool locked;  /* as by mlockall: no advice gives memory back */
     enum pages_huge huge; /* the setting of transparent huge pages */
     uint64_t now_ms;      /* the time of the clock */
     size_t most_nbytes;   /* like RLIMIT_AS; 0: no limit */
@@ -98,7 +100,8 @@ struct kernel {
 
 extern struct kernel kernel;
 
-/* Start anew as `kind`, with nothing mapped, and put it into `pages_ops`. */
+/* Start the fake kernel anew as `kind`, with nothing mapped, and put its operations
+ * into `pages_ops`. */
 void kernel_boot(enum kernel_kind kind);
 
 /* Put the operations of the running system into `pages_ops`. */
@@ -122,7 +125,8 @@ bool kernel_is_mapped(const char *address, size_t length);
 /* Whether all of a range is mapped and cannot be read or written. */
 bool kernel_is_closed(const char *address, size_t length);
 
-/* Whether all of a range is mapped and would be in a core file, or none of it. */
+/* Whether all of a range is mapped and a core file would contain all of it (dumped), or
+ * nothing of it (hidden). */
 bool kernel_is_dumped(const char *address, size_t length);
 bool kernel_is_hidden(const char *address, size_t length);
 

@@ -124,7 +124,7 @@ model_check(struct model *model)
     CHECK(store_kind(store) == STORE_EMPTY || store->length <= store_capacity(store));
 }
 
-/* Check the result of a call for which a store must hold `wanted` bytes. `error` must
+/* Check the result of a call after which a store can hold `wanted` bytes. `error` must
  * be EFBIG if `wanted` is more than the limit, and only then. The first byte of a store
  * with a limit must still be at `start`. */
 static inline void
@@ -165,7 +165,7 @@ model_append(struct model *model, size_t nbytes)
 }
 
 /* Write bytes into the tailroom and commit them: at most `nbytes`, and at most as many
- * as fit. The memory of the store does not change. */
+ * as fit. The store takes no further memory for them. */
 static inline int
 model_commit(struct model *model, size_t nbytes)
 {

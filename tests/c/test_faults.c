@@ -7,6 +7,7 @@
 
 #include "model.h"
 
+/* With ONE_CALL_LATE, a failing move has already lost its target (kernel.late). */
 enum variant { ONE_CALL, ONE_CALL_LATE, OUTAGE, VARIANTS };
 
 /* Each step does one thing to the model and returns the error of the store. */
@@ -215,7 +216,7 @@ take_all(struct model *model)
 
 typedef int (*step)(struct model *);
 
-static const step steps_of_one[] = {
+static const step steps_of_one_store[] = {
     append_little,
     append_to_the_heap,
     insert_at_the_front,
@@ -377,8 +378,8 @@ static void
 work_for_every_n(enum variant variant)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
-        const step *scripts[] = {steps_of_one, steps_with_the_pool, steps_with_a_limit,
-                                 steps_that_take};
+        const step *scripts[] = {steps_of_one_store, steps_with_the_pool,
+                                 steps_with_a_limit, steps_that_take};
         int nscripts = has_dontunmap(kind) ? 4 : 3;
         for (int i = 0; i < nscripts; i++) {
             size_t n = 1;

@@ -204,8 +204,9 @@ test_growth_ahead_is_an_eighth_within_bounds(void)
     CHECK(growth_ahead(LARGEST, 0) == LARGEST);
 }
 
-/* A file of 1.125 times the present size or less gets an eighth more; from 16 KiB on a
- * half more. The result is at most GROWTH_BUFFER_MIN. */
+/* A file that grows by more than an eighth gets exactly its length. One that grows by
+ * less gets an eighth more, and from 16 KiB on a half more. The result is at most
+ * GROWTH_BUFFER_MIN. */
 static void
 test_growth_file_small_step_adds_a_share_by_size(void)
 {

@@ -26,7 +26,7 @@ map(size_t length)
 }
 
 static bool
-answers(void *mapped, int error)
+is_refused(void *mapped, int error)
 {
     return mapped == MAP_FAILED && errno == error;
 }
@@ -63,7 +63,7 @@ test_kernel_unmapped_memory_faults(void)
 }
 
 static void
-test_kernel_2014_flag_4_grows_and_keeps(void)
+test_kernel_2014_flag_4_grows_and_keeps_the_source(void)
 {
     kernel_boot(KERNEL_2014);
     map(MIB);
@@ -94,8 +94,8 @@ test_kernel_mainline_flag_4_needs_equal_lengths(void)
     kernel_boot(KERNEL_MAINLINE);
     char *source = map(MIB), *target = map(2 * MIB);
     fill(source, MIB, 1);
-    CHECK(answers(pages_ops.remap(source, MIB, 2 * MIB, KEEP, NULL), EINVAL));
-    CHECK(answers(pages_ops.remap(source, MIB, MIB, 4, NULL), EINVAL));
+    CHECK(is_refused(pages_ops.remap(source, MIB, 2 * MIB, KEEP, NULL), EINVAL));
+    CHECK(is_refused(pages_ops.remap(source, MIB, MIB, 4, NULL), EINVAL));
     CHECK(pages_ops.remap(source, MIB, MIB, KEEP | ONTO, target) == target);
     CHECK(is_filled(target, MIB, 1) && is_zero(source, MIB));
     CHECK(kernel_is_mapped(source, MIB) && kernel_is_mapped(target, 2 * MIB));
@@ -113,10 +113,10 @@ test_kernel_others_refuse_flag_4(void)
     for (int kind = KERNEL_OLD; kind < KERNEL_NO_PAGES; kind++) {
         kernel_boot(kind);
         char *source = map(MIB);
-        CHECK(answers(pages_ops.remap(source, MIB, MIB, KEEP, NULL), errors[kind]));
+        CHECK(is_refused(pages_ops.remap(source, MIB, MIB, KEEP, NULL), errors[kind]));
     }
     kernel_boot(KERNEL_NO_PAGES);
-    CHECK(answers(pages_ops.map(MIB, ACCESS), ENOSYS));
+    CHECK(is_refused(pages_ops.map(MIB, ACCESS), ENOSYS));
 }
 
 static void
@@ -136,7 +136,7 @@ test_kernel_remap_in_place_needs_free_space(void)
     kernel_boot(KERNEL_MAINLINE);
     kernel.bottom_up = true;
     char *low = map(MIB), *high = map(MIB);
-    CHECK(answers(pages_ops.remap(low, MIB, 2 * MIB, 0, NULL), ENOMEM));
+    CHECK(is_refused(pages_ops.remap(low, MIB, 2 * MIB, 0, NULL), ENOMEM));
     CHECK(pages_ops.remap(high, MIB, 2 * MIB, 0, NULL) == high);
     CHECK(pages_ops.remap(low, MIB, 2 * MIB, MREMAP_MAYMOVE, NULL) == high + 2 * MIB);
     CHECK(kernel.nbytes == 4 * MIB && kernel.nmappings == 2);
@@ -148,7 +148,7 @@ test_kernel_remap_of_two_mappings_is_refused(void)
     kernel_boot(KERNEL_MAINLINE);
     char *source = map(2 * MIB), *target = map(2 * MIB);
     CHECK(pages_ops.advise(source, MIB, MADV_HUGEPAGE) == 0);
-    CHECK(answers(pages_ops.remap(source, 2 * MIB, 2 * MIB, ONTO, target), EFAULT));
+    CHECK(is_refused(pages_ops.remap(source, 2 * MIB, 2 * MIB, ONTO, target), EFAULT));
     CHECK(pages_ops.remap(source, MIB, MIB, ONTO, target) == target);
 }
 
@@ -221,7 +221,8 @@ test_kernel_advise_hides_from_core_files(void)
     CHECK_SOUND(kernel_misuse());
 }
 
-/* Parts of one mapping that are equal again are one mapping, which can be moved. */
+/* Parts of a mapping that have the same protection and advice again are one mapping,
+ * which can be moved. */
 static void
 test_kernel_parts_that_agree_are_one_mapping(void)
 {
@@ -234,7 +235,7 @@ test_kernel_parts_that_agree_are_one_mapping(void)
     CHECK(pages_ops.protect(mapped, MIB, ACCESS) == 0 && kernel.nmappings == 4);
     CHECK(pages_ops.protect(mapped + MIB, MIB, ACCESS) == 0 && kernel.nmappings == 4);
     CHECK(pages_ops.advise(mapped, MIB, MADV_DODUMP) == 0 && kernel.nmappings == 5);
-    CHECK(answers(pages_ops.remap(mapped, 2 * MIB, 3 * MIB, 1, NULL), EFAULT));
+    CHECK(is_refused(pages_ops.remap(mapped, 2 * MIB, 3 * MIB, 1, NULL), EFAULT));
     CHECK(pages_ops.advise(mapped + MIB, MIB, MADV_DODUMP) == 0);
     CHECK(pages_ops.advise(mapped, 4 * MIB, MADV_HUGEPAGE) == 0);
     CHECK(kernel.nmappings == 4);
@@ -243,7 +244,7 @@ test_kernel_parts_that_agree_are_one_mapping(void)
     CHECK(pages_ops.protect(mapped, 4 * MIB, ACCESS) == 0);
     CHECK(pages_ops.advise(mapped, 4 * MIB, MADV_DODUMP) == 0);
     CHECK(mapped + 4 * MIB == next && kernel.nmappings == 4);
-    CHECK(answers(pages_ops.remap(mapped, 8 * MIB, 9 * MIB, 1, NULL), EFAULT));
+    CHECK(is_refused(pages_ops.remap(mapped, 8 * MIB, 9 * MIB, 1, NULL), EFAULT));
     CHECK_SOUND(kernel_misuse());
 }
 
@@ -264,7 +265,7 @@ test_kernel_moved_pages_are_a_mapping_of_their_own(void)
 }
 
 static void
-test_kernel_offered_memory_goes_under_pressure(void)
+test_kernel_offered_memory_under_pressure_reads_as_zero(void)
 {
     kernel_boot(KERNEL_MAINLINE);
     char *mapped = map(2 * MIB);
@@ -299,13 +300,13 @@ test_kernel_limits_refuse_calls(void)
     kernel_boot(KERNEL_MAINLINE);
     char *mapped = map(4 * MIB);
     kernel.most_nbytes = 5 * MIB;
-    CHECK(answers(pages_ops.map(2 * MIB, ACCESS), ENOMEM));
-    CHECK(answers(pages_ops.remap(mapped, 4 * MIB, 6 * MIB, 1, NULL), ENOMEM));
+    CHECK(is_refused(pages_ops.map(2 * MIB, ACCESS), ENOMEM));
+    CHECK(is_refused(pages_ops.remap(mapped, 4 * MIB, 6 * MIB, 1, NULL), ENOMEM));
     CHECK(pages_ops.remap(mapped, 4 * MIB, 5 * MIB, 1, NULL) != MAP_FAILED);
     kernel_boot(KERNEL_MAINLINE);
     mapped = map(4 * MIB);
     kernel.most_mappings = 1;
-    CHECK(answers(pages_ops.map(MIB, ACCESS), ENOMEM));
+    CHECK(is_refused(pages_ops.map(MIB, ACCESS), ENOMEM));
     CHECK(pages_ops.protect(mapped, MIB, PROT_NONE) == -1 && errno == ENOMEM);
     CHECK(kernel_is_mapped(mapped, 4 * MIB));
     CHECK(pages_ops.protect(mapped, 4 * MIB, PROT_NONE) == 0);
@@ -445,7 +446,7 @@ test_kernel_notices_misuse(void)
 }
 
 static void
-test_kernel_maps_beside_2_mib_if_asked(void)
+test_kernel_unaligned_maps_off_2_mib_boundaries(void)
 {
     for (int bottom_up = 0; bottom_up < 2; bottom_up++) {
         kernel_boot(KERNEL_MAINLINE);
@@ -462,7 +463,7 @@ int
 main(void)
 {
     RUN(test_kernel_unmapped_memory_faults);
-    RUN(test_kernel_2014_flag_4_grows_and_keeps);
+    RUN(test_kernel_2014_flag_4_grows_and_keeps_the_source);
     RUN(test_kernel_2014_flag_4_grows_in_place_where_it_can);
     RUN(test_kernel_mainline_flag_4_needs_equal_lengths);
     RUN(test_kernel_others_refuse_flag_4);
@@ -475,12 +476,12 @@ main(void)
     RUN(test_kernel_advise_hides_from_core_files);
     RUN(test_kernel_parts_that_agree_are_one_mapping);
     RUN(test_kernel_moved_pages_are_a_mapping_of_their_own);
-    RUN(test_kernel_offered_memory_goes_under_pressure);
+    RUN(test_kernel_offered_memory_under_pressure_reads_as_zero);
     RUN(test_kernel_clock_stands_still);
     RUN(test_kernel_limits_refuse_calls);
     RUN(test_kernel_fails_the_call_that_it_is_told_to);
     RUN(test_kernel_heap_blocks_move);
     RUN(test_kernel_notices_misuse);
-    RUN(test_kernel_maps_beside_2_mib_if_asked);
+    RUN(test_kernel_unaligned_maps_off_2_mib_boundaries);
     return check_done();
 }

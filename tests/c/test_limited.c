@@ -180,8 +180,8 @@ test_store_set_limit_takes_address_space_only(void)
     }
 }
 
-/* Where accessible memory is charged, a store first opens one page, and then only what
- * it needs. */
+/* Where memory counts as used once it is accessible, a store first opens one page, and
+ * then only what it needs. */
 static void
 test_store_set_limit_in_steps_opens_what_is_used(void)
 {
@@ -217,7 +217,7 @@ test_store_set_limit_without_space_empties_the_pool(void)
 
 /* Opening pages cuts the reservation in two mappings, or moves the cut. */
 static void
-test_store_limited_without_mappings_empties_the_pool(void)
+test_store_limited_without_mappings_left_empties_the_pool(void)
 {
     struct model model, other;
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -334,7 +334,7 @@ test_store_limited_length_that_swings_makes_no_call(void)
 /* The first 2 MiB are accessible, and the bytes to append end there. Only the pages
  * that are prepared ahead lie after them, so that failing to open these is no error. */
 static void
-test_store_limited_refused_ahead_uses_what_is_open(void)
+test_store_limited_with_opening_ahead_refused_uses_open_pages(void)
 {
     struct model model;
     begin_limited(&model, KERNEL_MAINLINE, 5 * MIB);
@@ -541,7 +541,8 @@ take(enum kernel_kind kind, enum way way, size_t headroom, size_t nbytes, size_t
     end(&model);
 }
 
-/* The bytes begin and end at multiples of 2 MiB, just before and just after them. */
+/* The bytes that are taken begin and end at, just before or just after a multiple of
+ * 2 MiB. */
 static void
 test_store_take_moves_the_pages(void)
 {
@@ -684,7 +685,7 @@ test_store_take_of_two_mappings_changes_nothing(void)
     begin_limited(&model, KERNEL_MAINLINE, 9 * MIB);
     model_init(&taken, MOST);
     CHECK(model_append(&model, MIB) == 0);
-    kernel_fail(2, EAGAIN); /* the advice about core files, after access */
+    kernel_fail(2, EAGAIN); /* the advice about core files, after mprotect() */
     CHECK(model_append(&model, 4 * MIB) == 0);
     CHECK(!kernel_is_dumped(model.address, 4 * MIB));
     size_t nbytes = kernel.nbytes;
@@ -734,12 +735,12 @@ main(void)
     RUN(test_store_set_limit_takes_address_space_only);
     RUN(test_store_set_limit_in_steps_opens_what_is_used);
     RUN(test_store_set_limit_without_space_empties_the_pool);
-    RUN(test_store_limited_without_mappings_empties_the_pool);
+    RUN(test_store_limited_without_mappings_left_empties_the_pool);
     RUN(test_store_limited_makes_few_unused_pages_present);
     RUN(test_store_limited_window_slides_within_twice_its_length);
     RUN(test_store_splice_shrinking_leaves_no_more_than_a_tail);
     RUN(test_store_limited_length_that_swings_makes_no_call);
-    RUN(test_store_limited_refused_ahead_uses_what_is_open);
+    RUN(test_store_limited_with_opening_ahead_refused_uses_open_pages);
     RUN(test_store_trim_keeps_what_is_in_use);
     RUN(test_store_limited_append_zeros_are_zero);
     RUN(test_store_append_zeros_on_fresh_pages_touches_none);

@@ -51,7 +51,7 @@ test_pages_probe_finds_the_best_rung_and_each_error(void)
 }
 
 static void
-test_pages_probe_starts_from_a_forced_rung(void)
+test_pages_probe_with_a_highest_rung_finds_the_best_up_to_it(void)
 {
     for (int kind = 0; kind < KERNEL_KINDS; kind++) {
         for (int highest = 0; highest < PAGES_NRUNGS; highest++) {
@@ -87,7 +87,7 @@ advise_nothing(void *address, size_t length, int advice)
     return 0;
 }
 
-/* This is what qemu-user does. */
+/* qemu-user does the same to a source: madvise() succeeds but discards nothing. */
 static void
 test_pages_probe_where_source_is_not_discarded_takes_lower_rung(void)
 {
@@ -582,7 +582,7 @@ test_pages_offer_may_leave_zeros(void)
 }
 
 static void
-test_pages_discard_where_spans_open_in_steps_closes(void)
+test_pages_discard_in_steps_closes_the_pages(void)
 {
     begin(KERNEL_WHOLE, ANY_RUNG);
     char *mapped;
@@ -680,7 +680,7 @@ int
 main(void)
 {
     RUN(test_pages_probe_finds_the_best_rung_and_each_error);
-    RUN(test_pages_probe_starts_from_a_forced_rung);
+    RUN(test_pages_probe_with_a_highest_rung_finds_the_best_up_to_it);
     RUN(test_pages_probe_where_source_keeps_its_bytes_takes_lower_rung);
     RUN(test_pages_probe_where_source_is_not_discarded_takes_lower_rung);
     RUN(test_pages_probe_where_two_pages_are_free_finds_retain);
@@ -705,7 +705,7 @@ main(void)
 #endif
     RUN(test_pages_probe_reports_the_setting_of_huge_pages);
     RUN(test_pages_offer_may_leave_zeros);
-    RUN(test_pages_discard_where_spans_open_in_steps_closes);
+    RUN(test_pages_discard_in_steps_closes_the_pages);
     RUN(test_pages_discard_leaves_zeros);
     RUN(test_pages_open_of_a_part_leaves_the_rest_closed);
     RUN(test_pages_open_twice_does_no_harm);

@@ -48,7 +48,7 @@ start_no_thread(void (*work)(void))
     return false;
 }
 
-/* Linux counts a thread for a moment after it was joined. */
+/* Return the number of threads. A thread that was just joined may still be counted. */
 static size_t
 count_threads(void)
 {
@@ -102,6 +102,7 @@ is_touching(size_t ignored)
     return atomic_load(&is_inside);
 }
 
+/* Whether there are `nothers` threads more than at first. */
 static bool
 are_left(size_t nothers)
 {

@@ -97,7 +97,7 @@ statm(int which)
 static void
 start(enum pages_rung highest)
 {
-    CASE("growth at most by %s", pages_rung_names[highest]);
+    CASE("highest rung %s", pages_rung_names[highest]);
     kernel_leave();
     pages_probe(highest);
     CHECK(pool_stats().live == 0 && pool_stats().nentries == 0);
@@ -140,8 +140,8 @@ test_pages_probe_finds_a_rung(void)
     best = pages_facts.rung;
     printf("this kernel: %s;", pages_rung_names[best]);
     for (int rung = PAGES_COPY; rung < PAGES_NRUNGS; rung++) {
-        int answer = pages_facts.errors[rung];
-        printf(" %s: %s;", pages_rung_names[rung], answer ? strerror(answer) : "yes");
+        int error = pages_facts.errors[rung];
+        printf(" %s: %s;", pages_rung_names[rung], error ? strerror(error) : "yes");
     }
     printf(" huge pages: %s\n", pages_huge_names[pages_facts.huge]);
     CHECK(pages_facts.errors[best] == 0);
@@ -228,7 +228,7 @@ test_store_free_gives_address_space_back(void)
     }
 }
 
-/* They grow in turn, so that no store finds free address space after it. */
+/* The stores grow in turn, so that none finds free address space after it. */
 static void
 test_store_thousand_growing_leave_few_mappings(void)
 {
@@ -284,7 +284,7 @@ test_store_append_zeros_takes_no_memory(void)
 /* What a store does not need becomes its tail, within the limit of the pool.
  * pool_drain() gives it back. */
 static void
-test_store_drained_goes_back_to_the_system(void)
+test_pool_drain_gives_the_tail_of_a_store_back(void)
 {
     if (is_left_out(PAGES_COPY)) {
         return;
@@ -458,7 +458,7 @@ is_spacious(void)
     return limit.rlim_cur == RLIM_INFINITY && (uint64_t)(uintptr_t)&limit >> 46 != 0;
 }
 
-/* Each takes one mapping at most, because the kernel may merge adjacent ones. */
+/* Each store takes one mapping, or less, because the kernel may merge adjacent ones. */
 static void
 test_store_set_limit_small_takes_a_mapping_at_most(void)
 {
@@ -481,7 +481,7 @@ test_store_set_limit_small_takes_a_mapping_at_most(void)
     printf("%zu stores with a limit of less than 1 MiB: %zu mappings, %zu KiB each\n",
            nlimited, now, more / KIB / nlimited);
     CHECK(nlimited > 0 && now <= nlimited + 16);
-    /* Each takes a page, and at most one page for its page table. */
+    /* Each store takes a page, and at most one page for its page table. */
     CHECK(more <= nlimited * 2 * pages_facts.page_nbytes + MIB);
     for (size_t i = 0; i < nlimited; i++) {
         check_pieces(&stores[i], 1, 1, i);
@@ -490,7 +490,7 @@ test_store_set_limit_small_takes_a_mapping_at_most(void)
     end();
 }
 
-/* Each takes two mappings: the open part and the rest. */
+/* Each store takes two mappings: its accessible part and the rest. */
 static void
 test_store_set_limit_thousand_large_ones_fit(void)
 {
@@ -566,7 +566,7 @@ test_store_take_from_a_span_and_from_a_limit(void)
     end();
 }
 
-/* ------------------------------------------------------- in a child of ours */
+/* ------------------------------------------------------- in a child process */
 
 static void
 in_child(void (*work)(void))
@@ -606,7 +606,7 @@ static void
 test_store_grows_in_little_address_space(void)
 {
     if (SANITIZED) {
-        printf("left out: a sanitizer does not bear a limit of address space\n");
+        printf("left out: a sanitizer needs more address space\n");
         return;
     }
     if (is_left_out(PAGES_MAYMOVE)) {
@@ -707,7 +707,7 @@ take_and_give(void *data)
     for (int i = 0; i < 20000; i++) {
         struct span span;
         if (spans_take(1, false, &span) != 0) {
-            return "a span could not be had";
+            return "a span could not be taken";
         }
         spans_give(&span);
     }
@@ -788,7 +788,7 @@ main(void)
     RUN(test_store_free_gives_address_space_back);
     RUN(test_store_thousand_growing_leave_few_mappings);
     RUN(test_store_append_zeros_takes_no_memory);
-    RUN(test_store_drained_goes_back_to_the_system);
+    RUN(test_pool_drain_gives_the_tail_of_a_store_back);
     RUN(test_spans_grow_joined_pieces_move_as_one);
     RUN(test_pages_offer_can_be_written_again);
     RUN(test_store_rebuilt_in_huge_pages_has_its_bytes);

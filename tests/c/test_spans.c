@@ -100,7 +100,8 @@ test_spans_cut_where_mappings_cannot_be_cut_keeps_the_length(void)
     finish();
 }
 
-/* Where accessible memory is charged, no more is opened than is needed. */
+/* Where memory counts as used once it is accessible, no more is opened than is
+ * needed. */
 static void
 test_spans_in_steps_open_what_is_needed(void)
 {
@@ -121,7 +122,7 @@ test_spans_in_steps_open_what_is_needed(void)
 /* The pool is empty, so no call is repeated. A call that fails is an error, unless it
  * is only advice. */
 static void
-test_spans_take_in_steps_with_one_call_failing_leaves_none(void)
+test_spans_take_in_steps_with_one_call_failing_fails_unless_it_is_advice(void)
 {
     const enum kernel_call calls[] = {KERNEL_MAP,    KERNEL_ADVISE,  KERNEL_PROTECT,
                                       KERNEL_ADVISE, KERNEL_PROTECT, KERNEL_ADVISE};
@@ -230,7 +231,7 @@ test_spans_take_gets_a_zero_span_of_its_length(void)
     finish();
 }
 
-/* In a span for which huge pages were requested the first byte takes 2 MiB. */
+/* Writing the first byte of a span in huge pages takes 2 MiB of memory. */
 static void
 test_spans_take_small_gets_no_zero_span_in_huge_pages(void)
 {
@@ -270,9 +271,10 @@ kept_nbytes(void)
     return pool_stats().nbytes;
 }
 
-/*   |<----------------- 7 MiB dirty ---------------->| zeros |
- *   |<- first ->|<------- second ------->|<- third ->        |
- *    2 MiB       4                        1 of 2 dirty         */
+/* In MiB:
+ *
+ *   |<------------------- 7 dirty ------------------>|zeros |
+ *   |<- first: 2->|<------- second: 4 ------->|<- third: 2->|     */
 static void
 test_spans_take_gets_pieces_of_a_dirty_span(void)
 {
@@ -495,7 +497,7 @@ test_pool_new_mapping_numbers_do_not_repeat(void)
     }
 }
 
-/* The old addresses of a moved piece do not join the pieces beside them. */
+/* The old addresses of a moved piece are not joined with the pieces beside them. */
 static void
 test_pool_keep_of_moved_pieces_does_not_join(void)
 {
@@ -928,7 +930,7 @@ lower_limit_meanwhile(void *address, size_t length)
 }
 
 static void
-test_pool_keep_tail_with_the_limit_lowered_meanwhile_keeps_none(void)
+test_pool_keep_tail_with_the_limit_lowered_during_an_unmap_keeps_none(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct span old = take(2 * MIB, 1, 1), span = take(4 * MIB, 4 * MIB - 1, 1);
@@ -1193,7 +1195,7 @@ test_pool_limit_of_zero_keeps_no_memory(void)
 }
 
 static void
-test_pool_keep_meanwhile_counts_towards_the_limit(void)
+test_pool_keep_during_an_unmap_counts_towards_the_limit(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     pool_set_limit(17 * MIB);
@@ -1327,7 +1329,7 @@ check_most_entries(size_t length, size_t nbytes, size_t most)
 static void
 test_pool_keep_evicts_the_oldest_of_too_many(void)
 {
-    check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* zero spans are in `slots` */
+    check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* zero spans are not in `small` */
     check_most_entries(4 * MIB, 1, POOL_NSLOTS);
     check_most_entries(2 * MIB, 1, POOL_NSMALL);
 }
@@ -1428,8 +1430,8 @@ test_spans_take_without_space_empties_the_pool(void)
     finish();
 }
 
-/* Dirty spans of 2 MiB that were never cut are a stack. The newest one is taken,
- * however much of it is needed. The oldest one is evicted first. */
+/* Among dirty spans of 2 MiB that were never cut, the newest one is taken, however much
+ * of it is needed. The oldest one is evicted first. */
 static void
 test_spans_take_of_2_mib_gets_the_newest(void)
 {
@@ -1470,8 +1472,9 @@ test_pool_take_dirty_gets_no_span_that_is_less_dirty(void)
     }
 }
 
-/* The items in use move along the array `small`. At its end they are moved back to its
- * start. */
+/* The pool keeps these spans in its array `small`. It adds at the end of the items in
+ * use and evicts at their start, so that they move along the array. When they reach the
+ * end of the array, they are moved back to its start. */
 static void
 test_pool_keep_of_thousands_of_small_spans_in_turn_keeps_the_newest(void)
 {
@@ -1507,8 +1510,8 @@ test_spans_cut_gives_the_end_back(void)
     CHECK(kernel.nbytes == 4 * MIB && span.dirty_end == 4 * MIB - 1);
     CHECK(is_filled(span.address, 4 * MIB - 1, 1));
     check_span(&span, 4 * MIB);
-    span.dirty_end = MIB; /* the bytes after it are zero after the next line */
     memset(span.address + MIB, 0, 3 * MIB);
+    span.dirty_end = MIB;
     spans_cut(&span, 2 * MIB);
     CHECK(span.dirty_end == MIB);
     check_span(&span, 2 * MIB);
@@ -1725,7 +1728,7 @@ test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
         char *dirty;
         bool touched = i % 2;
         if (touched && i / 2 == KERNEL_WHOLE) {
-            continue; /* there is no helper thread on it */
+            continue; /* this kernel has no helper thread */
         }
         struct span span = prepare_to_grow(i / 2, 2 * MIB - 1, 10 * MIB - 1, &dirty);
         char *source = span.address;
@@ -1761,7 +1764,7 @@ test_spans_grow_copies_up_to_2_mib_into_a_dirty_span(void)
 /* A span with more than 2 MiB in use is not copied into a dirty span. A span is not
  * copied into one with fewer dirty bytes than it needs. */
 static void
-test_spans_grow_with_more_in_use_or_fewer_dirty_bytes_copies_nothing(void)
+test_spans_grow_with_more_in_use_or_fewer_dirty_bytes_leaves_the_dirty_span(void)
 {
     const size_t used[] = {2 * MIB, 2 * MIB + 1, 2 * MIB};
     const size_t dirty_ends[] = {10 * MIB - 1, 10 * MIB - 1, 4 * MIB};
@@ -1897,9 +1900,9 @@ test_spans_cut_refused_leaves_no_memory(void)
 
 /* Grow a span while the `n`th call fails. Return whether there were that many calls.
  * `late` is the value of kernel.late. If `pieces` is true, the span is a piece that
- * first grows over the next piece. The span has more bytes in use than are copied into
- * a dirty span. During the test the pool evicts idle entries, and offers the memory of
- * a large one. */
+ * first grows over the next piece. The span has so many bytes in use that
+ * spans_grow() does not copy them into a dirty span. During the test the pool evicts
+ * idle entries, and offers the memory of a large one. */
 static bool
 grow_with_failure(enum kernel_kind kind, size_t n, bool late, bool pieces)
 {
@@ -2094,7 +2097,7 @@ test_spans_extract_failing_changes_nothing(void)
 }
 
 static void
-test_spans_cut_front_gives_it_back(void)
+test_spans_cut_front_gives_the_front_back(void)
 {
     for (EACH_KERNEL_THAT_CUTS(kind)) {
         begin(kind, ANY_RUNG);
@@ -2308,7 +2311,7 @@ test_spans_reserve_without_space_empties_the_pool(void)
 /* If opening more of a reservation fails, the pool gives its entries back, and the call
  * is repeated. */
 static void
-test_spans_prepare_refused_tries_without_the_pool(void)
+test_spans_prepare_refused_empties_the_pool_and_tries_again(void)
 {
     begin(KERNEL_MAINLINE, ANY_RUNG);
     struct spans_use use = {.max_end = 7 * MIB, .nbytes = 3 * MIB};
@@ -2328,8 +2331,8 @@ test_spans_prepare_refused_tries_without_the_pool(void)
     finish();
 }
 
-/* A request for a reservation of the same length gets the one in the pool. The dirty
- * pages of that are its tail. */
+/* A request for a reservation of the same length gets the one in the pool. Its dirty
+ * pages become its tail. */
 static void
 test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail(void)
 {
@@ -2403,7 +2406,7 @@ test_pool_keep_evicts_the_oldest_of_too_many_reservations(void)
 
 /* A reservation that another thread gives back during an unmap is counted. */
 static void
-test_pool_keep_reservation_meanwhile_counts(void)
+test_pool_keep_reservation_during_an_unmap_is_counted(void)
 {
     enum { MORE = POOL_MAX_RESERVATIONS + 1 };
     begin(KERNEL_MAINLINE, ANY_RUNG);
@@ -2458,7 +2461,7 @@ main(void)
     RUN(test_spans_take_fresh_is_zero_and_aligned);
     RUN(test_spans_cut_where_mappings_cannot_be_cut_keeps_the_length);
     RUN(test_spans_in_steps_open_what_is_needed);
-    RUN(test_spans_take_in_steps_with_one_call_failing_leaves_none);
+    RUN(test_spans_take_in_steps_with_one_call_failing_fails_unless_it_is_advice);
     RUN(test_spans_take_refused_is_an_error);
     RUN(test_spans_take_gets_a_dirty_span_without_a_call);
     RUN(test_spans_take_leaves_a_dirty_span_that_is_too_short);
@@ -2486,7 +2489,7 @@ main(void)
     RUN(test_spans_take_keeps_what_is_not_needed_as_a_tail);
     RUN(test_pool_keep_tail_over_the_limit_keeps_the_front);
     RUN(test_pool_keep_tail_many_evict_the_oldest);
-    RUN(test_pool_keep_tail_with_the_limit_lowered_meanwhile_keeps_none);
+    RUN(test_pool_keep_tail_with_the_limit_lowered_during_an_unmap_keeps_none);
     RUN(test_spans_cap_of_touched_pages_gives_them_back);
     RUN(test_pool_idle_entries_are_evicted);
     RUN(test_spans_take_evicts_idle_entries);
@@ -2499,7 +2502,7 @@ main(void)
     RUN(test_spans_grow_by_a_move_evicts_idle_entries);
     RUN(test_pool_set_limit_evicts_the_oldest);
     RUN(test_pool_limit_of_zero_keeps_no_memory);
-    RUN(test_pool_keep_meanwhile_counts_towards_the_limit);
+    RUN(test_pool_keep_during_an_unmap_counts_towards_the_limit);
     RUN(test_pool_keep_offers_huge_pages_after_16_mib);
     RUN(test_spans_take_offered_memory_may_be_zero);
     RUN(test_spans_take_fresh_asks_for_small_pages);
@@ -2520,7 +2523,7 @@ main(void)
     RUN(test_spans_grow_past_the_maximum_changes_nothing);
     RUN(test_spans_grow_leaves_other_dirty_spans_in_the_pool);
     RUN(test_spans_grow_copies_up_to_2_mib_into_a_dirty_span);
-    RUN(test_spans_grow_with_more_in_use_or_fewer_dirty_bytes_copies_nothing);
+    RUN(test_spans_grow_with_more_in_use_or_fewer_dirty_bytes_leaves_the_dirty_span);
     RUN(test_spans_grow_with_its_target_taken_moves_elsewhere);
     RUN(test_spans_grow_of_two_mappings_copies);
     RUN(test_spans_grow_without_space_takes_short_steps);
@@ -2532,7 +2535,7 @@ main(void)
     RUN(test_spans_extract_leaves_the_rest_where_it_was);
     RUN(test_spans_extract_below_dontunmap_is_not_supported);
     RUN(test_spans_extract_failing_changes_nothing);
-    RUN(test_spans_cut_front_gives_it_back);
+    RUN(test_spans_cut_front_gives_the_front_back);
     RUN(test_spans_prepare_after_a_tail_at_the_border_opens_more);
     RUN(test_spans_prepare_with_a_tail_asks_for_no_prefault);
     RUN(test_spans_reserve_takes_no_memory);
@@ -2540,11 +2543,11 @@ main(void)
     RUN(test_spans_reserve_with_advice_refused_succeeds);
     RUN(test_spans_reserve_refused_is_an_error_and_leaves_nothing);
     RUN(test_spans_reserve_without_space_empties_the_pool);
-    RUN(test_spans_prepare_refused_tries_without_the_pool);
+    RUN(test_spans_prepare_refused_empties_the_pool_and_tries_again);
     RUN(test_spans_reserve_gets_a_kept_one_with_its_pages_as_a_tail);
     RUN(test_spans_take_gets_no_reservation);
     RUN(test_pool_keep_evicts_the_oldest_of_too_many_reservations);
-    RUN(test_pool_keep_reservation_meanwhile_counts);
+    RUN(test_pool_keep_reservation_during_an_unmap_is_counted);
     RUN(test_pool_keep_reservation_over_the_limit_keeps_less_memory);
     RUN(test_spans_take_of_2_mib_gets_the_newest);
     RUN(test_pool_take_dirty_gets_no_span_that_is_less_dirty);

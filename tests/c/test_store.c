@@ -139,8 +139,8 @@ test_store_emptied_takes_a_dirty_span_again(void)
     finish();
 }
 
-/* The same if the first bytes after that are fewer than GROWTH_HEAP_AGAIN, and if all
- * bytes were taken. */
+/* As in the test before, but the first bytes after the store was emptied are fewer than
+ * GROWTH_HEAP_AGAIN. The store is emptied by store_splice() or by store_take(). */
 static void
 test_store_emptied_then_few_bytes_takes_a_dirty_span_again(void)
 {
@@ -593,8 +593,8 @@ all_resident(const struct store *stores, size_t nstores)
 }
 
 /* Make a store of `nbytes` bytes. If `how` is 0, reserve no capacity. If it is 1,
- * reserve 7 MiB before the bytes are appended. If it is 2, reserve 3 MiB and then 5 MiB
- * after that. */
+ * reserve 7 MiB before the bytes are appended. If it is 2, append the bytes, and then
+ * reserve first 3 MiB and then 5 MiB. */
 static void
 make_small(struct store *store, size_t nbytes, int how)
 {
@@ -713,7 +713,7 @@ test_store_large_without_huge_pages_populates(void)
     append(&store, 17 * MIB); /* prepares nothing ahead: it may never grow again */
     CHECK(!store.memory.huge);
     CHECK(store.memory.dirty_end == 17 * MIB + pages_facts.page_nbytes - 1);
-    CHECK(resident(&store) >= store.memory.dirty_end); /* before they are written */
+    CHECK(resident(&store) >= store.memory.dirty_end); /* also the unwritten bytes */
     append(&store, MIB);
     size_t end = growth_ahead(GROWTH_FRONT + 18 * MIB, 18 * MIB);
     CHECK(!store.memory.huge && store.memory.dirty_end == end);

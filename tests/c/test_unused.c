@@ -1,4 +1,5 @@
-/* Test unused.c, against a model where order and times matter. */
+/* Test unused.c. The random test compares it with a model, which has the order and the
+ * times of the chunks. */
 #include <stdint.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ static struct {
     uint64_t since_ms[MAX]; /* since then there were always more than i chunks */
 } model;
 
-/* Add a chunk whose objects are places[id], places[id + 1] and so on. The ends wrap. */
+/* Add a chunk whose objects are places[id], places[id + 1] and so on. The ends wrap
+ * around at UINT32_MAX. */
 static bool
 add(size_t id)
 {

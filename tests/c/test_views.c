@@ -319,7 +319,7 @@ test_views_removal_that_fails_leaves_all_unchanged(void)
             make_view(&viewed, (i + 1) % 2);
             drop_view(&viewed, i % 2);
         }
-        CHECK(nfailed >= 2); /* the array of fronts, and mapping a new reservation */
+        CHECK(nfailed >= 2); /* allocating `fronts`, and mapping a reservation */
         end(&viewed);
     }
 }

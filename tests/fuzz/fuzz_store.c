@@ -15,8 +15,8 @@ enum { NSTORES = 2, MOST_ACTIONS = 64, HEADER_NBYTES = 2, ACTION_NBYTES = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *program, size_t nbytes);
 
-/* Return a length: one next to a power of two, or a multiple of a sixteenth of one. The
- * thresholds of the stores are such lengths. */
+/* Return a length that is near a power of two, or that is a multiple of a sixteenth of
+ * a power of two. The thresholds of the stores are such lengths. */
 static size_t
 decode_length(uint8_t exponent, uint8_t mantissa)
 {
