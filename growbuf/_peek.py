@@ -17,8 +17,8 @@ def read_byte(reader, file):
     byte = bytearray(1)
     if file is None:
         return recv_byte(reader, byte)
-    # Look up peek() outside of try: while it waits, a signal handler may raise an
-    # AttributeError.
+    # Do not catch AttributeError from the call of peek(): while peek() waits, a signal
+    # handler may raise one, too.
     can_peek = hasattr(file, "peek")
     try:
         if can_peek and file.peek(1):

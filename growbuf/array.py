@@ -455,7 +455,7 @@ def _cast(layout, source, *shape):
 
 
 def _yields_rows(rows):
-    """Return whether rows can only be iterated over, as a generator can."""
+    """Return whether rows can only be iterated over, as those of a generator."""
     whole = hasattr(rows, "__getitem__") or hasattr(rows, "__array__")
     return hasattr(rows, "__iter__") and not whole
 

@@ -170,8 +170,7 @@ new_schema(PyObject *tuple)
 struct owned {
     PyObject *rows; /* or NULL, if no buffer is in the memory of the rows */
     const void *buffers[2];
-    void *validity; /* two blocks to free, or NULL */
-    void *values;
+    void *validity, *values; /* blocks to free; each may be NULL */
 };
 
 /* Drop a reference. May be called in any thread, attached to the interpreter or not.

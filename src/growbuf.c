@@ -69,6 +69,7 @@ enum { PROMPT_MAX_NBYTES = 1000, PROMPT_END_NBYTES = 32 };
 static PyObject *
 copy_slice(PyObject *op, Py_ssize_t start, Py_ssize_t end)
 {
+    assert(start >= 0 && start <= end);
     PyObject *slice = PySequence_GetSlice(op, start, end);
     PyObject *copy = slice != NULL ? PyBytes_FromObject(slice) : NULL;
     Py_XDECREF(slice);
@@ -215,6 +216,7 @@ errno_name(int error)
 static int
 set_new(PyObject *dict, const char *key, PyObject *value)
 {
+    assert(PyDict_Check(dict) && (value == NULL) == (PyErr_Occurred() != NULL));
     int rc = value == NULL ? -1 : PyDict_SetItemString(dict, key, value);
     Py_XDECREF(value);
     return rc;
@@ -242,6 +244,7 @@ PyDoc_STRVAR(facts_doc,
 static PyObject *
 facts(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
+    assert(pages_facts.rung < PAGES_NRUNGS && pages_facts.page_nbytes > 0);
     PyObject *dict = PyDict_New();
     if (dict == NULL) {
         return NULL;
@@ -316,8 +319,8 @@ PyDoc_STRVAR(configure_doc,
 "Set how this process keeps and prepares memory. None leaves a setting unchanged.\n\n"
 "pool_limit: the largest number of bytes of memory that the pool keeps for new\n"
 "buffers; 0 keeps none. It starts at the value of the environment variable\n"
-"GROWBUF_POOL_LIMIT, or at 64 MiB. Besides, deallocated objects of half that many\n"
-"bytes are kept; they are freed when they were not used for a second or two.\n"
+"GROWBUF_POOL_LIMIT, or at 64 MiB. Besides, deallocated objects are kept for new\n"
+"buffers, up to half as many bytes; those unused for a second or two are freed.\n"
 "prefault: whether buffers made from now on use a helper thread that touches pages\n"
 "ahead of the writer. It starts at False.\n\n"
 "Raise ValueError if pool_limit is negative. Lowering the limit gives memory back at\n"
@@ -345,6 +348,7 @@ configure(PyObject *module, PyObject *args, PyObject *kwargs)
             return NULL;
         }
         struct state *state = PyModule_GetState(module);
+        assert(nbytes >= 0);
         pool_set_limit((size_t)nbytes);
         buffer_limit_dead(state->buffer_type, (size_t)nbytes / 2);
     }
@@ -392,6 +396,7 @@ place(PyObject *Py_UNUSED(module), PyObject *op)
     }
     BUFFER_LOCKED(struct store, store, op,
                   is_frozen ? frozen_store(op) : buffer_cast(op)->store);
+    assert((size_t)store_kind(&store) < sizeof kinds / sizeof *kinds);
     return Py_BuildValue("(sNN)", kinds[store_kind(&store)],
                          PyLong_FromVoidPtr(store.memory.address),
                          PyLong_FromSize_t(store.memory.length));
@@ -516,6 +521,7 @@ module_exec(PyObject *module)
                      getenv("GROWBUF_POOL_LIMIT"));
         return -1;
     }
+    assert(highest < PAGES_NRUNGS && nbytes <= PY_SSIZE_T_MAX);
     pool_init((enum pages_rung)highest, configure_once);
     if (!(state->release_name = PyUnicode_InternFromString("release")) ||
         !(state->dtype_name = PyUnicode_InternFromString("dtype")) ||

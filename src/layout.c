@@ -113,6 +113,7 @@ static int
 add_hooks(NumPyObject *self, PyObject *kwargs)
 {
     for (int i = 0; i < NUMPY_NHOOKS; i++) {
+        assert(self->hooks[i] == NULL);
         PyObject *hook =
             kwargs == NULL ? NULL : PyDict_GetItemString(kwargs, hook_names[i]);
         if (hook == NULL) {
@@ -194,6 +195,7 @@ static int
 open_paddings(LayoutObject *self, PyObject *list)
 {
     Py_ssize_t count = PyTuple_GET_SIZE(list);
+    assert(self->paddings == NULL && self->npaddings == 0);
     self->paddings = PyMem_New(struct padding, count > 0 ? count : 1);
     if (self->paddings == NULL) {
         PyErr_NoMemory();
@@ -205,6 +207,8 @@ open_paddings(LayoutObject *self, PyObject *list)
                               &offset, &nbytes)) {
             return -1;
         }
+        assert(offset >= 0 && nbytes > 0);
+        assert((size_t)offset + (size_t)nbytes <= self->itemsize);
         self->paddings[self->npaddings] =
             (struct padding){.offset = (size_t)offset, .nbytes = (size_t)nbytes};
     }
@@ -299,6 +303,7 @@ compute_format(LayoutObject *layout)
     if (format == NULL) {
         return NULL;
     }
+    assert(format == Py_None || PyBytes_Check(format));
     Py_BEGIN_CRITICAL_SECTION(layout);
     if (layout->format == NULL) {
         layout->format = Py_NewRef(format);
@@ -331,6 +336,7 @@ PyObject *
 layout_call(LayoutObject *layout, enum numpy_hook hook, PyObject *value)
 {
     PyObject *args[] = {(PyObject *)layout, value};
+    assert(hook < NUMPY_NHOOKS && value != NULL);
     return PyObject_Vectorcall(layout->numpy->hooks[hook], args, 2, NULL);
 }
 
@@ -395,6 +401,7 @@ layout_choose_limit(NumPyObject *numpy, size_t nbytes, size_t max, size_t *limit
             *limit = limits[i].limit;
         }
     }
+    assert(*limit <= max && (*limit == 0 || nbytes <= *limit / 2));
     return 0;
 }
 
@@ -415,8 +422,8 @@ is_constant_dtype(NumPyObject *numpy, PyObject *dtype)
            PyObject_TypeCheck(dtype, dtypes);
 }
 
-/* Whether a row shape is None, an int or a tuple of ints. Objects of subclasses are
- * not: they may override __eq__. */
+/* Whether a row shape is None, an int or a tuple of ints. Return false for an object of
+ * a subclass, which may override __eq__. */
 static bool
 is_constant_shape(PyObject *row_shape)
 {
@@ -444,14 +451,21 @@ is_same_dtype(PyObject *left, PyObject *right)
 static bool
 is_same_shape(PyObject *left, PyObject *right)
 {
-    return left == right || (left != NULL && Py_TYPE(left) == Py_TYPE(right) &&
-                             PyObject_RichCompareBool(left, right, Py_EQ) == 1);
+    if (left == right || left == NULL || Py_TYPE(left) != Py_TYPE(right)) {
+        return left == right;
+    }
+    int rc = PyObject_RichCompareBool(left, right, Py_EQ);
+    if (rc < 0) {
+        PyErr_Clear(); /* a RecursionError, as ints run no other code */
+    }
+    return rc == 1;
 }
 
 /* Return the place in the cache for two arguments. */
 static struct kept *
 find_slot(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape)
 {
+    assert(is_constant_dtype(numpy, dtype) && is_constant_shape(row_shape));
     size_t hash = PyUnicode_CheckExact(dtype) ? (size_t)PyObject_Hash(dtype)
                                               : (size_t)dtype / sizeof(PyObject);
     if (row_shape != Py_None) {
@@ -498,6 +512,7 @@ layout_of(NumPyObject *numpy, PyObject *dtype, PyObject *row_shape)
         return layout;
     }
     PyObject *args[] = {dtype, row_shape};
+    assert(!PyErr_Occurred());
     layout = PyObject_Vectorcall(numpy->hooks[NUMPY_make_layout], args, 2, NULL);
     struct state *state = PyType_GetModuleState(Py_TYPE(numpy));
     if (layout != NULL && Py_TYPE(layout) != state->layout_type) {

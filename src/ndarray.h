@@ -1,8 +1,8 @@
 /* ndarray: making an ndarray of a buffer's bytes by NumPy's C API.
  *
- * No NumPy header is used. NumPy exports its functions as a table in a capsule. The two
- * functions used here have places in the table that are part of NumPy's ABI, and are
- * the same in NumPy 1 and 2. np.frombuffer() takes two to three times as long.
+ * No NumPy header is used. NumPy exports a table of functions and types in a capsule.
+ * The places of the entries that are used here belong to NumPy's ABI, and are the same
+ * in NumPy 1 and 2. np.frombuffer() takes two to three times as long.
  */
 #ifndef GROWBUF_NDARRAY_H
 #define GROWBUF_NDARRAY_H

@@ -267,9 +267,9 @@ kept_view(RowsObject *self)
     return view;
 }
 
-/* See rows_new_view(). Of each length, the first view is not kept: often it is the only
- * one. That makes one ndarray; keeping a view and returning another makes three. Under
- * the lock. */
+/* See rows_new_view(). The first view after a change of the length is not kept, because
+ * often no other view of this length is made. So only one ndarray is made. Keeping one
+ * view and returning another would make three. Under the lock. */
 static PyObject *
 new_view(RowsObject *self)
 {

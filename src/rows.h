@@ -122,12 +122,14 @@ int rows_drop_kept_view(RowsObject *self, bool front);
 
 /* Raise an exception unless the buffer's length is a multiple of the row size and may
  * grow by `nbytes`. If a small array would become longer than ROWS_MAX_SMALL bytes, call
- * rows_stabilize(). Drop the kept view if the array is not stable or a spare is outstanding, because views
- * can prevent growing then. May run other code. Under the lock. */
+ * rows_stabilize(). Drop the kept view if the array is not stable or a spare is
+ * outstanding, because views can prevent growing then. May run other code. Under the
+ * lock. */
 int rows_check_growable(RowsObject *self, size_t nbytes);
 
-/* After a call that failed and returned -1: if the array has no limit and MemoryError
- * is set, which has no text then, say that `nbytes` more did not fit. Return `rc`. */
+/* `rc` is what a call that needed `nbytes` more bytes has returned: return it. If it is
+ * -1, the exception is MemoryError, and the array has no limit, the exception has no
+ * text: replace it by one that states the number of rows. */
 int rows_explain_no_memory(const RowsObject *self, size_t nbytes, int rc);
 
 /* Call rows_check_growable(), then ensure `nbytes` of tailroom. Under the lock. */
@@ -163,10 +165,10 @@ rows_commit(RowsObject *self, size_t nbytes)
     return 0;
 }
 
-/* Convert an argument that is a number of rows to bytes. If these are more than
- * PY_SSIZE_T_MAX bytes, use the largest number of rows that are not. Raise ValueError if
- * it is less than `min`. If `min` is -1, the number -1 becomes more than PY_SSIZE_T_MAX
- * bytes. Messages contain the `name` of the argument. */
+/* Convert an argument, a number of rows, to bytes. If the rows have more than
+ * PY_SSIZE_T_MAX bytes, convert the largest number of rows that have not more. Raise
+ * ValueError if the argument is less than `min`. If `min` is -1, the number -1 becomes
+ * more than PY_SSIZE_T_MAX bytes. Messages contain the `name` of the argument. */
 int rows_nbytes_of(const LayoutObject *layout, const char *name, PyObject *nrows,
                    Py_ssize_t min, size_t *nbytes);
 

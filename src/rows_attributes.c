@@ -25,6 +25,7 @@ stabilize(RowsObject *self)
 {
     int rc;
     ROWS_LOCKED(self, rc, rows_stabilize(self, 0));
+    assert(rc < 0 || !self->small);
     return rc;
 }
 
@@ -48,6 +49,7 @@ get_buffer(PyObject *op, void *Py_UNUSED(closure))
     Py_BEGIN_CRITICAL_SECTION(self->buffer);
     self->shared = true;
     Py_CLEAR(self->view);
+    assert(self->view == NULL); /* as `shared` is true, none is kept */
     Py_END_CRITICAL_SECTION();
     return Py_NewRef(self->buffer);
 }
@@ -100,6 +102,7 @@ get_shape(PyObject *op, void *Py_UNUSED(closure))
         Py_XDECREF(nrows);
         return NULL;
     }
+    assert(PyTuple_GET_SIZE(shape) == ndim + 1);
     PyTuple_SET_ITEM(shape, 0, nrows);
     for (Py_ssize_t i = 0; i < ndim; i++) {
         PyTuple_SET_ITEM(shape, i + 1, Py_NewRef(PyTuple_GET_ITEM(row_shape, i)));
@@ -110,6 +113,7 @@ get_shape(PyObject *op, void *Py_UNUSED(closure))
 static int
 refuse(const char *message)
 {
+    assert(!PyErr_Occurred());
     PyErr_SetString(PyExc_AttributeError, message);
     return -1;
 }
@@ -155,7 +159,9 @@ PyDoc_STRVAR(size_doc,
 static PyObject *
 get_size(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyLong_FromSize_t(nbytes_of(op) / rows_cast(op)->layout->itemsize);
+    const LayoutObject *layout = rows_cast(op)->layout;
+    assert(layout->row_nbytes % layout->itemsize == 0);
+    return PyLong_FromSize_t(nbytes_of(op) / layout->itemsize);
 }
 
 PyDoc_STRVAR(itemsize_doc,
@@ -272,6 +278,7 @@ get_maxlen(PyObject *op, void *Py_UNUSED(closure))
     if (self->max_nbytes == MAXLEN_NONE) {
         Py_RETURN_NONE;
     }
+    assert(self->max_nbytes % self->layout->row_nbytes == 0);
     return PyLong_FromSize_t(self->max_nbytes / self->layout->row_nbytes);
 }
 

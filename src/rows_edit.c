@@ -108,8 +108,8 @@ PyDoc_STRVAR(insert_doc,
 "row: as for append(); or rows as for extend(), with one axis more than a row.\n\n"
 "Raise as append() does; BufferError while a view is held, unless the row goes to the\n"
 "end; IndexError if more than maxlen rows would result, as deque.insert() does.\n"
-"Moves the rows after the index. Moves those before it instead if they are fewer and\n"
-"memory is free there, because first rows were removed.\n\n"
+"Moves the rows after the index. If fewer rows are before it, and removed first rows\n"
+"have left memory free at the start, moves these instead.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> samples = GrowArray([1.0, 3.0])\n"
 ">>> samples.insert(1, 2)\n"
@@ -345,25 +345,31 @@ delete_slice(PyObject *op, PyObject *slice)
     return rc;
 }
 
-/* Whether a key is the index of one row. Arrays and bools are not: NumPy treats them as
- * masks or lists of rows. */
-static bool
+/* Return 1 if a key is the index of one row, else 0; -1 with an exception. Arrays and
+ * bools are no indices: NumPy treats them as masks or lists of rows. */
+static int
 is_index(LayoutObject *layout, PyObject *key)
 {
     if (PyLong_CheckExact(key)) {
-        return true;
+        return 1;
     }
     const struct scalar *scalar = scalars_find(&layout->numpy->scalars, Py_TYPE(key));
+    PyTypeObject *ndarray = (PyTypeObject *)layout->numpy->hooks[NUMPY_ndarray];
     if (!PyIndex_Check(key) || PyBool_Check(key) ||
-        (scalar != NULL && scalar->kind == 'b')) {
-        return false;
+        (scalar != NULL && scalar->kind == 'b') || PyObject_TypeCheck(key, ndarray)) {
+        return 0;
     }
     PyObject *ndim = PyObject_GetAttrString(key, "ndim");
-    bool is_item = ndim == NULL || PyObject_Not(ndim) == 1;
-    Py_XDECREF(ndim);
-    PyErr_Clear();
-    return is_item && !PyObject_TypeCheck(
-                          key, (PyTypeObject *)layout->numpy->hooks[NUMPY_ndarray]);
+    if (ndim == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 1;
+    }
+    int rc = PyObject_Not(ndim);
+    Py_DECREF(ndim);
+    return rc;
 }
 
 int
@@ -376,11 +382,12 @@ rows_delete(PyObject *op, PyObject *key)
     if (PySlice_Check(key)) {
         return delete_slice(op, key);
     }
-    if (!is_index(self->layout, key)) {
-        return delete_selected(op, key);
+    int rc = is_index(self->layout, key);
+    if (rc <= 0) {
+        return rc < 0 ? -1 : delete_selected(op, key);
     }
     Py_ssize_t index;
-    int rc = convert_index(key, PyExc_IndexError, &index);
+    rc = convert_index(key, PyExc_IndexError, &index);
     if (rc == 0) {
         Py_BEGIN_CRITICAL_SECTION(self->buffer);
         Py_ssize_t row = find_row_to_remove(self, index);

@@ -220,6 +220,9 @@ call_function(PyObject *function, const struct call *call, PyObject *args,
     if (PyList_GET_SIZE(call->replaced) == 0) {
         implementation = PyObject_GetAttrString(function, "_implementation");
         if (implementation == NULL) {
+            if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+                return NULL;
+            }
             PyErr_Clear();
         }
     }

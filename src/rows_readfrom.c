@@ -67,8 +67,8 @@ take_pending(RowsObject *self, char *to, size_t max)
     return nbytes;
 }
 
-/* Append bytes to `pending`, up to a complete row. The rest is lost: that can happen to
- * one byte if two threads call readfrom() of a full array at once. */
+/* Append bytes to `pending`, up to a complete row. Bytes after that row are lost. This
+ * happens only if two threads call readfrom() of a full array at once, to one byte. */
 static void
 put_pending(RowsObject *self, const char *bytes, size_t nbytes)
 {

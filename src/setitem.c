@@ -330,43 +330,36 @@ scalar_meta(const struct scalar *scalar, PyObject *item)
     return is_there ? (const char *)item + end : NULL;
 }
 
-/* Write a NumPy scalar that has the type and the unit of the field. */
-static bool
-write_own_ticks(const struct field *field, char *to, PyObject *item)
+/* Write a NumPy scalar that has the type and the unit of the field, or an object of
+ * Python that `convert` can convert to ticks of the unit. */
+static inline bool
+write_ticks(const struct field *field, char *to, PyObject *item,
+            bool (*convert)(const struct dates_unit *, PyObject *, int64_t *))
 {
-    assert(field->unit != NULL && field->nbytes == sizeof(int64_t));
-    return field->own != NULL && Py_TYPE(item) == field->own->type &&
-           memcmp(scalar_meta(field->own, item), field->unit->meta,
-                  sizeof field->unit->meta) == 0 &&
-           write_own(field, to, item, sizeof(int64_t));
+    int64_t ticks;
+    assert(field->unit != NULL && field->nbytes == sizeof ticks);
+    if (field->own != NULL && Py_TYPE(item) == field->own->type) {
+        size_t nbytes = sizeof field->unit->meta;
+        return memcmp(scalar_meta(field->own, item), field->unit->meta, nbytes) == 0 &&
+               write_own(field, to, item, sizeof ticks);
+    }
+    if (!convert(&field->unit->unit, item, &ticks)) {
+        return false;
+    }
+    store_value(field, to, &ticks, sizeof ticks);
+    return true;
 }
 
 static bool
 write_date(const struct field *field, char *to, PyObject *item)
 {
-    int64_t ticks;
-    if (write_own_ticks(field, to, item)) {
-        return true;
-    }
-    if (!dates_read(&field->unit->unit, item, &ticks)) {
-        return false;
-    }
-    store_value(field, to, &ticks, sizeof ticks);
-    return true;
+    return write_ticks(field, to, item, dates_read);
 }
 
 static bool
 write_duration(const struct field *field, char *to, PyObject *item)
 {
-    int64_t ticks;
-    if (write_own_ticks(field, to, item)) {
-        return true;
-    }
-    if (!dates_read_duration(&field->unit->unit, item, &ticks)) {
-        return false;
-    }
-    store_value(field, to, &ticks, sizeof ticks);
-    return true;
+    return write_ticks(field, to, item, dates_read_duration);
 }
 
 /* ------------------------------------------------------------------ compounds */

@@ -157,9 +157,9 @@ update_held(struct views *views, struct store *store)
 
 /* ----------------------------------------------------------------- moving the store */
 
-/* Make `fresh` a limited store with `rest` bytes in use, which are to be copied there.
- * Its capacity is the limit less `held`. Its bytes are zeros, whose pages are not made
- * present before the copy: copy_to() gives memory back meanwhile. */
+/* Make `fresh` a limited store with `rest` zero bytes in use, and a capacity of the
+ * limit less `held`. The zeros take no memory until copy_to() overwrites them, and
+ * copy_to() gives memory of the old store back at the same time. */
 static int
 make_fresh(const struct store *store, size_t rest, size_t limit, size_t held,
            struct store *fresh)
@@ -358,7 +358,7 @@ views_check(const struct views *views, const struct store *store, size_t nviews)
     size_t newest = nviews > views->nearlier ? views->position
                                              : views->fronts[views->end - 1].position;
     if (views->seen_end - newest > SIZE_MAX / 2) {
-        return "what views see ends before the newest view";
+        return "seen_end is before the start of the newest view";
     }
     size_t oldest = oldest_position(views), limit = views_limit(views, store);
     if (views->held != views->position - oldest) {

@@ -2037,6 +2037,19 @@ def test_numpy_function_nested_growarrays_are_converted():
         np.concatenate(endless)
 
 
+def test_array_function_interrupt_in_attribute_of_function_is_raised():
+    class Function:
+        @property
+        def _implementation(self):
+            raise KeyboardInterrupt
+
+        def __call__(self):
+            raise AssertionError("the function must not be called")
+
+    with pytest.raises(KeyboardInterrupt):
+        GrowArray([1.0]).__array_function__(Function(), (), (), {})
+
+
 def test_array_function_changed_view_leaves_growarray_unchanged():
     """Each call gets its own view."""
     array = GrowArray([1.0, 2.0])
@@ -2811,6 +2824,38 @@ def test_delitem_key_selecting_no_rows_raises(key):
         with pytest.raises((IndexError, TypeError)):
             del array[same]
     assert array.size == 8
+
+
+@pytest.mark.parametrize("where", ["property", "bool"])
+def test_delitem_interrupt_in_ndim_of_key_is_raised(where):
+    class Ndim:
+        def __bool__(self):
+            raise KeyboardInterrupt
+
+    class Key:
+        @property
+        def ndim(self):
+            if where == "property":
+                raise KeyboardInterrupt
+            return Ndim()
+
+        def __index__(self):
+            return 0
+
+    array = GrowArray([1.0, 2.0])
+    with pytest.raises(KeyboardInterrupt):
+        del array[Key()]
+    assert array.tolist() == [1, 2]
+
+
+def test_delitem_key_with_index_and_no_ndim_deletes_row():
+    class Key:
+        def __index__(self):
+            return 0
+
+    array = GrowArray([1.0, 2.0])
+    del array[Key()]
+    assert array.tolist() == [2]
 
 
 def test_delitem_one_element_tuple_deletes_rows():
