@@ -120,8 +120,8 @@ base_call(PyObject *op, enum base_method method, PyObject *const *args,
 
 /* ------------------------------------------------------------- the base's slots */
 
-/* Python calls this if either operand is a GrowBuffer. The result is a GrowBuffer only
- * if the left operand is. */
+/* Either operand may be the GrowBuffer. The result is a GrowBuffer only if the left
+ * operand is. */
 PyObject *
 base_remainder(PyObject *left, PyObject *right)
 {

@@ -2,9 +2,10 @@
  * its bytes to another store. Each one calls the store, and publishes the new address
  * and length. Most check the exports first. For the others the caller has done so.
  *
- * An export other than the pin prevents most changes, because running code or a view
- * uses the bytes. There are two exceptions: a buffer with a limit allows some changes
- * while views exist, and a spare that was committed does not prevent changes.
+ * An export other than the pin (buffer_object.h) prevents most changes, because running
+ * code or a view uses the bytes. There are two exceptions: a buffer with a limit allows
+ * some changes while views exist, and a spare that was committed does not prevent
+ * changes.
  *
  * As in buffer_object.h, callers hold the lock, and a function that returns -1 has set
  * an exception and left the buffer unchanged.
@@ -109,8 +110,8 @@ buffer_uncommit(BufferObject *self, size_t nbytes)
 int buffer_splice_any(BufferObject *self, size_t at, size_t removed, size_t inserted);
 
 /* If the bytes are at either end, there are no exports, and the store keeps its memory,
- * remove them and return true. Otherwise return false and do nothing. Most removals are
- * of the first kind. They change no span, so tracemalloc is not told. */
+ * remove them and return true. Otherwise return false and do nothing. The result is
+ * true for most removals. No span changes then, so tracemalloc is not told. */
 static inline bool
 buffer_cut(BufferObject *self, size_t at, size_t removed)
 {

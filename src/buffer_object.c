@@ -164,8 +164,8 @@ keeps_dead(const PyTypeObject *type)
     return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
 }
 
-/* Make room in `items`, which is full: move the oldest of them to unused.h. Return false
- * if that keeps as many as it may. */
+/* Make room in `items`, which is full: move the oldest of them to unused.h. Return
+ * false if unused_add() refuses them. */
 Py_NO_INLINE static bool
 spill_dead(void)
 {
@@ -335,7 +335,7 @@ create_large(PyTypeObject *type, size_t nbytes)
         return NULL;
     }
     store_free(&self->store);
-    store_init(&self->store); /* it remembers what its last owner needed */
+    store_init(&self->store); /* store_free() keeps flags of the last owner */
     store_set_prefault(&self->store, store_prefault);
     int error = store_append(&self->store, nbytes);
     if (error) {

@@ -7,8 +7,8 @@
  *   the pin   ob_exports starts at 1 and never falls below. So the base always finds an
  *             export and raises BufferError. To our code, 1 means no export. The lower
  *             half of ob_exports counts the pin and all exports. The upper half counts
- *             only the views: exports through the buffer protocol. For each of these
- *             the start of the bytes that it saw is known (views.h). The other exports
+ *             only the views: exports through the buffer protocol. Each view records
+ *             where the bytes began when it was made (views.h). The other exports
  *             belong to functions that use the bytes while other code may run
  *             (buffer_hold).
  *   no slack  ob_alloc never shows free bytes, because bytearray.__init__ appends into
@@ -164,11 +164,10 @@ buffer_type(PyTypeObject *type)
 /* Reuse the memory of deallocated buffers.
  *   keep_dead  From now on keep deallocated buffers of `type`. This does nothing if
  *              those of another type are kept already.
- *   limit_dead If buffers of `type` are kept, keep no more than about `nbytes` bytes.
- *              Some 1,024 of them are kept in any case.
+ *   limit_dead If buffers of `type` are kept, keep at most 1,024 of them, and others of
+ *              at most `nbytes` bytes in total.
  *   dead_nbytes
- *              Return how many bytes the kept buffers of `type` have, without these
- *              1,024.
+ *              Return how many bytes these others have.
  *   free_dead  If buffers of `type` are kept, free those that there are.
  *   drop_dead  If buffers of `type` are kept, free them and keep none from now on. */
 void buffer_keep_dead(const PyTypeObject *type);
@@ -224,8 +223,9 @@ void buffer_trace_change(struct buffer_trace before, const struct store *store);
 /* Return the limit, or 0 if the buffer has none. */
 size_t buffer_limit(const BufferObject *self);
 
-/* Return how many of the bytes that were removed from the front a view may still see.
- * The capacity of a buffer with a limit is the limit less these bytes. */
+/* Return how many removed bytes must stay in memory: they were removed from the front,
+ * and a view may still see them. The capacity of a buffer with a limit is the limit
+ * less these bytes. */
 size_t buffer_held(const BufferObject *self);
 
 /* Raise the MemoryError for an errno value that `store` returned. */
@@ -285,9 +285,9 @@ buffer_publish_change(BufferObject *self, struct buffer_trace before, int error)
 #define BUFFER_HALF (sizeof(Py_ssize_t) * 4)
 #endif
 
-/* What one view adds to ob_exports: 1 to each half. BUFFER_MAX_VIEWS views use less
- * than half of the values of the lower half. The pin and buffer_hold() can use the
- * rest. */
+/* What one view adds to ob_exports: 1 to each half. The lower half can count more than
+ * twice BUFFER_MAX_VIEWS exports. So it also has space for the pin and for the exports
+ * of buffer_hold(). */
 #define BUFFER_VIEW (((Py_ssize_t)1 << BUFFER_HALF) + 1)
 #define BUFFER_MAX_VIEWS (((size_t)1 << (BUFFER_HALF - 1)) - 1)
 

@@ -9,8 +9,9 @@
 /* For COPY_MANY bytes or more, memcpy() may use an instruction (rep movsb) that is slow
  * for some distances. If the target begins 1 to 31 bytes after the source, modulo 4
  * KiB, it takes 15 times as long on some processors (glibc bug 30994). Large buffers
- * all begin at the same offset in a page. So when bytes are copied from one buffer to
- * another, a few bytes further right as in rjust(), the distance is one of these. */
+ * all begin at the same offset in a page. So if a method such as rjust() writes a few
+ * bytes first, and then copies all bytes of another buffer, the distance is one of
+ * these. */
 enum { COPY_MANY = 2048, COPY_PAGE = 4096, COPY_NEAR = 32 };
 
 /* As memcpy(), but avoid that instruction where it is slow.

@@ -180,12 +180,12 @@ PyDoc_STRVAR(io_doc,
 "once. So appending moves no byte, and the file can grow while views exist.\n\n"
 "Raise TypeError if initial_bytes is not bytes-like, MemoryError if there is too\n"
 "little memory or address space.\n\n"
-"With buffer or limit the bytes are in a GrowBuffer from the start. So are 120 KiB or\n"
-"more that were copied. Other files keep their bytes in a bytes object, as a\n"
-"BytesIO does. These bytes move to a GrowBuffer when a write makes the file 120 KiB\n"
-"long or longer, or when getbuffer() or the attribute buffer is used. A GrowBuffer\n"
-"grows by moving pages. After an exception the bytes and the position are\n"
-"unchanged, except if writelines() raised it.\n\n"
+"With buffer or limit the bytes are in a GrowBuffer from the start. The same is true\n"
+"if initial_bytes is copied and has 120 KiB or more. Other files keep their bytes in\n"
+"a bytes object, as a BytesIO does. These bytes move to a GrowBuffer when a write\n"
+"makes the file 120 KiB long or longer, or when getbuffer() or the attribute buffer\n"
+"is used. A GrowBuffer grows by moving pages. After an exception the bytes and the\n"
+"position are unchanged, except if writelines() raised it.\n\n"
 ">>> from growbuf import GrowIO\n"
 ">>> file = GrowIO()\n"
 ">>> file.write(b'spam and eggs')\n"
@@ -246,8 +246,8 @@ static PyType_Spec io_spec = {
     .slots = io_slots,
 };
 
-/* Whether the fields of a BytesIO are those of struct io_base, all or all but those
- * after `exports`. */
+/* Whether the fields of a BytesIO are those of struct io_base. Those after `exports`
+ * may be missing. */
 static bool
 io_is_base_known(const PyTypeObject *type)
 {

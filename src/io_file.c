@@ -172,8 +172,8 @@ io_is_unique(PyObject *op)
 #endif
 }
 
-/* Turn the memory of a FrozenBytes into a buffer. Do nothing if it is on the heap.
- * pre: only the file refers to the FrozenBytes. */
+/* Turn the memory of a FrozenBytes into a buffer. Do nothing if it is on the heap or
+ * has a limit. pre: only the file refers to the FrozenBytes. */
 static int
 io_thaw_locked(IOObject *self)
 {
@@ -199,10 +199,11 @@ io_thaw_locked(IOObject *self)
     return rc;
 }
 
-/* Make the bytes writable without a copy, if only the file still refers to `bytes`. A
- * FrozenBytes in a span becomes a buffer. Any other object that is not empty is no
- * longer shared, and its cached hash is removed. Otherwise do nothing: it stays
- * shared. */
+/* Make the bytes writable without a copy, if only the file still refers to `bytes`:
+ *   - A FrozenBytes in a span without a limit becomes a buffer.
+ *   - A bytes object that is no FrozenBytes and not empty is no longer shared, and its
+ *     cached hash is removed.
+ * In all other cases do nothing: the object stays shared. */
 static int
 io_reclaim_bytes_locked(IOObject *self)
 {

@@ -13,11 +13,14 @@
 static inline PyObject *
 io_read_nbytes(IOObject *self, size_t nbytes)
 {
-    assert(nbytes <= io_available(self, -1));
+    assert(!io_is_closed(self) && nbytes <= io_available(self, -1));
     PyObject *result = io_get_bytes(self, self->position, nbytes);
     if (result != NULL) {
+        assert((size_t)PyBytes_GET_SIZE(result) == nbytes);
         self->position += nbytes;
     }
+    /* For 0 bytes the position may be past the end. */
+    assert(result == NULL || nbytes == 0 || self->position <= io_length(self));
     return result;
 }
 
@@ -97,6 +100,7 @@ io_peek(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     PyObject *result = NULL;
     IO_IF_OPEN(self,
                result = io_get_bytes(self, self->position, io_available(self, size)));
+    assert(result == NULL || PyBytes_GET_SIZE(result) <= size);
     return result;
 }
 
@@ -114,12 +118,14 @@ const char io_readinto_doc[] = PyDoc_STR(
 ">>> GrowIO(b'spam and eggs').readinto(target), target\n"
 "(4, bytearray(b'spam'))");
 
-/* Raise ValueError if `target` is the view that readfrom() of the file's own buffer
+/* Read bytes into `view`, a view of `target`, and return their number as an int object.
+ * Raise ValueError if `target` is the view that readfrom() of the file's own buffer
  * passes to readinto(): each read would make the file longer. */
 static PyObject *
 io_readinto_view(IOObject *self, const PyObject *target, const Py_buffer *view)
 {
     const SpareObject *spare = self->buffer == NULL ? NULL : buffer_spare(self->buffer);
+    assert(!io_is_closed(self) && view->len >= 0);
     if (spare != NULL && spare->reader == target) {
         PyErr_SetString(PyExc_ValueError,
                         "readfrom() cannot read a file into its own buffer, because it "
@@ -132,6 +138,7 @@ io_readinto_view(IOObject *self, const PyObject *target, const Py_buffer *view)
     if (result != NULL && nbytes > 0) {
         memmove(view->buf, io_start(self) + self->position, nbytes);
         self->position += nbytes;
+        assert(self->position <= io_length(self));
     }
     return result;
 }
@@ -172,6 +179,7 @@ io_line_nbytes(const char *start, size_t available)
 Py_NO_INLINE static PyObject *
 io_read_first_line(IOObject *self, size_t nbytes)
 {
+    assert(self->position == 0 && nbytes > 0 && nbytes <= io_length(self));
     return io_read_nbytes(self, nbytes);
 }
 
@@ -193,6 +201,7 @@ io_read_line(IOObject *self, size_t available)
     PyObject *line = PyBytes_FromStringAndSize(start, (Py_ssize_t)nbytes);
     if (line != NULL) {
         self->position += nbytes;
+        assert(self->position <= io_length(self));
     }
     return line;
 }
@@ -221,6 +230,7 @@ io_readline(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     }
     PyObject *result = NULL;
     IO_IF_OPEN(self, result = io_read_line(self, io_available(self, size)));
+    assert(result == NULL || size < 0 || PyBytes_GET_SIZE(result) <= size);
     return result;
 }
 
@@ -234,6 +244,7 @@ io_iternext(PyObject *op)
         size_t available = io_available(self, -1);
         line = available == 0 ? NULL : io_read_line(self, available);
     });
+    assert(line == NULL || PyBytes_GET_SIZE(line) > 0);
     return line;
 }
 
@@ -256,8 +267,10 @@ static int
 io_read_lines(IOObject *self, Py_ssize_t hint, PyObject *lines)
 {
     size_t length = io_length(self), position = self->position, nread = 0;
+    assert(!io_is_closed(self) && PyList_CheckExact(lines));
     while (position < length && (hint <= 0 || nread < (size_t)hint)) {
         size_t nbytes = io_line_nbytes(io_start(self) + position, length - position);
+        assert(nbytes > 0 && nbytes <= length - position);
         PyObject *line = io_get_bytes(self, position, nbytes);
         int rc = line == NULL ? -1 : PyList_Append(lines, line);
         Py_XDECREF(line);
@@ -327,6 +340,7 @@ static Py_ssize_t
 io_find_position(const IOObject *self, Py_ssize_t offset, int whence)
 {
     size_t origin = 0;
+    assert(!io_is_closed(self) && self->position <= PY_SSIZE_T_MAX);
     if (whence == SEEK_CUR) {
         origin = self->position;
     }
@@ -342,12 +356,13 @@ io_find_position(const IOObject *self, Py_ssize_t offset, int whence)
         PyErr_Format(PyExc_ValueError, "negative seek value %zd", offset);
         return -1;
     }
+    assert(origin <= PY_SSIZE_T_MAX);
     if (offset > PY_SSIZE_T_MAX - (Py_ssize_t)origin) {
         PyErr_SetString(PyExc_OverflowError, "new position too large");
         return -1;
     }
-    assert(origin <= PY_SSIZE_T_MAX);
     Py_ssize_t position = (Py_ssize_t)origin + offset;
+    assert(position >= 0 || whence != SEEK_SET);
     return position < 0 ? 0 : position;
 }
 
@@ -431,7 +446,10 @@ io_getvalue(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     IOObject *self = io_cast(op);
     PyObject *result = NULL;
-    IO_IF_OPEN(self, result = io_get_bytes(self, 0, io_length(self)));
+    IO_IF_OPEN(self, {
+        result = io_get_bytes(self, 0, io_length(self));
+        assert(result == NULL || (size_t)PyBytes_GET_SIZE(result) == io_length(self));
+    });
     return result;
 }
 

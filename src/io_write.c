@@ -15,7 +15,9 @@
 static inline int
 io_put(IOObject *self, const char *bytes, size_t nbytes)
 {
+    assert(!io_is_closed(self) && self->position <= PY_SSIZE_T_MAX);
     if (nbytes > 0) {
+        assert(bytes != NULL && nbytes <= PY_SSIZE_T_MAX);
         char *place = io_make_place(self, nbytes);
         if (place == NULL) {
             return -1;
@@ -73,6 +75,7 @@ io_put_own_buffer(IOObject *self, PyObject **number)
 static int
 io_write_object(IOObject *self, PyObject *data, PyObject **number)
 {
+    assert(number == NULL || *number == NULL);
     if (PyBytes_CheckExact(data)) {
         return io_write_bytes(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data),
                               number);
@@ -170,12 +173,13 @@ const char io_truncate_doc[] = PyDoc_STR(
 ">>> file.truncate(4), file.getvalue()\n"
 "(4, b'spam')");
 
-/* Shorten the file to `size` bytes. -1 stands for the position. Return the new size as
- * an int object. */
+/* Shorten the file to `size` bytes, or do nothing if it is not longer. -1 stands for
+ * the position. Return `size` as an int object. */
 static PyObject *
 io_truncate_locked(IOObject *self, Py_ssize_t size)
 {
     size_t length = io_length(self);
+    assert(!io_is_closed(self) && size >= -1);
     size = size < 0 ? (Py_ssize_t)self->position : size;
     assert(size >= 0);
     PyObject *result = PyLong_FromSsize_t(size);
@@ -190,6 +194,7 @@ io_truncate_locked(IOObject *self, Py_ssize_t size)
              buffer_splice(self->buffer, (size_t)size, length - (size_t)size, 0) < 0) {
         Py_CLEAR(result);
     }
+    assert(result == NULL || io_length(self) == (size_t)size);
     return result;
 }
 

@@ -52,7 +52,8 @@ growbuffer_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
     return result;
 }
 
-/* Let a piece be a copy of its bytes. `*copy` is the owner of that, to be released.
+/* Copy the bytes of a piece to a new bytes object, and make the piece refer to the
+ * copy. Return the object, which the caller releases after the last use of the piece.
  * Return NULL with an exception if there is no memory. */
 static PyObject *
 copy_piece(struct piece *piece)
@@ -64,10 +65,11 @@ copy_piece(struct piece *piece)
     return copy;
 }
 
-/* Get the bytes of a buffer for a function that reads them twice: to measure its result,
- * and to write it. If there are views, code without the GIL may write through them in
- * between, so `*copy` is a copy. It is to be released, unless it is NULL. Return false
- * with an exception if there is no memory. Under the lock. */
+/* Get the bytes of a buffer for a function that reads them twice: to measure its
+ * result, and to write it. If there are views, code without the GIL may write through
+ * them in between, so the bytes are copied. `*copy` is then the object that contains
+ * the copy, which the caller releases, and otherwise NULL. Return false with an
+ * exception if there is no memory. Under the lock. */
 static bool
 open_constant(PyObject *op, struct piece *bytes, PyObject **copy)
 {

@@ -103,6 +103,7 @@ sequence_concat(PyObject *op, PyObject *other)
     PyObject *result;
     Py_BEGIN_CRITICAL_SECTION(op);
     size_t length = buffer_length(self), added = right.piece.nbytes;
+    assert(length <= PY_SSIZE_T_MAX && added <= PY_SSIZE_T_MAX);
     if (added > (size_t)PY_SSIZE_T_MAX - length) {
         result = PyErr_NoMemory();
     }
@@ -269,6 +270,7 @@ search_offset(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     Py_BEGIN_CRITICAL_SECTION(op);
     struct piece bytes = search_range(&search, buffer_cast(op));
     at = bytes.start == NULL ? FIND_NONE : find(bytes, search.part.piece);
+    assert(at == FIND_NONE || at + search.part.piece.nbytes <= bytes.nbytes);
     Py_END_CRITICAL_SECTION();
     args_close_bytes(&search.part);
     if (at == FIND_NONE && (method == BASE_index || method == BASE_rindex)) {

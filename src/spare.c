@@ -441,9 +441,10 @@ PyDoc_STRVAR(spare_doc,
 "and this thread's next spare() release it. If code still holds it after commit(),\n"
 "the next change of the length copies the bytes of the buffer to other memory.\n\n"
 "Raise ValueError if `nbytes` is negative, MemoryError if the buffer cannot grow by\n"
-"so much, BufferError while the bytes are exported and there is no limit, or while\n"
-"another thread's view, or an object made from the last view, exists and nothing was\n"
-"committed. Costs as much as growing by `nbytes`.");
+"so much, BufferError while the bytes are exported and there is no limit. Until the\n"
+"last spare is committed, also raise BufferError while the view exists that another\n"
+"thread got, or while an object made from the view of this thread exists. Costs as\n"
+"much as growing by `nbytes`.");
 
 enum { SPARE_NBYTES = 64 * 1024 };
 

@@ -18,8 +18,8 @@ struct state {
     PyObject *dtype_name;           /* "dtype" */
     PyObject *base[STATE_MAX_BASE]; /* bytearray's own methods: base.c */
 
-    /* The types' tables of methods. They are filled in when the module is imported,
-     * with docstrings of the running Python. */
+    /* The types' tables of methods. They are filled in when the module is imported. The
+     * methods of bytearray get the docstrings of the running Python (base.h). */
     PyMethodDef methods[STATE_MAX_METHODS];
     PyMethodDef rows_methods[STATE_MAX_ROWS_METHODS];
 };
