@@ -204,8 +204,8 @@ get_capacity(PyObject *op, void *Py_UNUSED(closure))
 
 PyDoc_STRVAR(stable_doc,
 "Whether appending never moves rows, so that it is possible while views are held.\n\n"
-"Only one thing may move rows: removing first rows while views are held. Views\n"
-"made earlier keep their rows then, but do not show later changes.\n\n"
+"But if first rows are removed while views are held, the other rows may be moved.\n"
+"Views made earlier keep their rows then, but do not show later changes.\n\n"
 ">>> from growbuf import GrowArray\n"
 ">>> GrowArray(limit=1000).stable\n"
 "True");

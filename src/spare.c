@@ -428,6 +428,8 @@ spare_end_reader(PyObject *op, const PyObject *view)
 PyDoc_STRVAR(spare_doc,
 "spare($self, nbytes=65536)\n--\n\n"
 "Return a writable memoryview of the free tail, of at least `nbytes` bytes.\n\n"
+"It shows all free memory that is accessible already, so it is often longer: for a\n"
+"long buffer it may be several MiB. If you need n bytes, ask for n.\n\n"
 "Its content is unspecified. It may be old data of this process, so pass it only to\n"
 "code that may see such data. With configure(pool_limit=0), new pages contain zeros.\n"
 "Write to the view, then commit() as many bytes as were written:\n\n"
@@ -441,10 +443,10 @@ PyDoc_STRVAR(spare_doc,
 "and this thread's next spare() release it. If code still holds it after commit(),\n"
 "the next change of the length copies the bytes of the buffer to other memory.\n\n"
 "Raise ValueError if `nbytes` is negative, MemoryError if the buffer cannot grow by\n"
-"so much, BufferError while the bytes are exported and there is no limit. Until the\n"
-"last spare is committed, also raise BufferError while the view exists that another\n"
-"thread got, or while an object made from the view of this thread exists. Costs as\n"
-"much as growing by `nbytes`.");
+"so much, BufferError while the bytes are exported and there is no limit. Before the\n"
+"commit(), also raise BufferError if another thread made the last view and it still\n"
+"exists, or if an object made from that view still exists. Costs as much as growing\n"
+"by `nbytes`.");
 
 enum { SPARE_NBYTES = 64 * 1024 };
 
@@ -471,10 +473,12 @@ PyDoc_STRVAR(commit_doc,
 "Then the view is released, and the rest of it is free again. Raise ValueError if\n"
 "`nbytes` is negative or more than spare() returned, or if spare() was not called or\n"
 "the buffer has changed since; BufferError while the bytes are exported and there is\n"
-"no limit. While code still holds the view, no NUL follows the bytes. int(buf) and\n"
-"float(buf) need one and may raise ValueError; int(bytes(buf)) works. commit() uses\n"
-"the newest spare of any thread: threads that call both methods on one buffer need a\n"
-"lock. Costs O(1): nothing is copied.\n\n"
+"no limit.\n\n"
+"The view cannot be released while an object made from it exists. Until then the byte\n"
+"after the last one of the buffer may not be NUL. int(buf) and float(buf) rely on a\n"
+"NUL there and may raise ValueError; int(bytes(buf)) works. commit() uses the newest\n"
+"spare of any thread: threads that call both methods on one buffer need a lock. Costs\n"
+"O(1): nothing is copied.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer()\n"
 ">>> view = buf.spare(100)\n"
