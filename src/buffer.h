@@ -96,11 +96,13 @@ buffer_commit_without_nul(BufferObject *self, size_t nbytes)
     buffer_publish(self);
 }
 
-/* Undo buffer_commit(self, nbytes). pre: it was the last change of the buffer. */
+/* Undo buffer_commit(self, nbytes). A released spare can no longer be committed: the
+ * bytes appended may have overwritten it. pre: it was the last change of the buffer. */
 static inline void
 buffer_uncommit(BufferObject *self, size_t nbytes)
 {
     store_uncommit(&self->store, nbytes);
+    buffer_forget_spare(self);
     buffer_publish(self);
 }
 
