@@ -185,8 +185,8 @@ int buffer_hand_over(BufferObject *self, struct store *taken);
 
 /* Swap the buffer's store and `store`. Raise BufferError if exports prevent it. Before
  * Python 3.15, an empty store may be swapped for an empty store while exports exist,
- * unless one of them has a limit or a spare is outstanding. Since 3.15 that raises too,
- * as bytearray.__init__ does. */
+ * unless one of the two stores has a limit or a spare is outstanding. Since 3.15 that
+ * raises too, as bytearray.__init__ does. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
 /* Swap the stores of two buffers. `self` must be empty, and `other` must not be
