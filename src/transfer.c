@@ -428,8 +428,8 @@ is_view_of_all(PyObject *owner, const PyObject *type, const Py_buffer *view)
     return view->buf == all.start && (size_t)view->len == all.nbytes;
 }
 
-/* Return a new buffer of `type` with the bytes of a bytes or bytearray. They are copied:
- * a bytearray may be an out-of-band buffer, which belongs to the caller of
+/* Return a new buffer of `type` with the bytes of a bytes or bytearray. They are
+ * copied: a bytearray may be an out-of-band buffer, which belongs to the caller of
  * pickle.loads(). */
 static PyObject *
 rebuild_in_band(PyTypeObject *type, PyObject *bytes)
