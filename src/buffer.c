@@ -23,7 +23,8 @@ refuse_exported(const BufferObject *self, enum change change)
         buffer_nexports(self) > buffer_nviews(self)
             ? " while one of its methods is running"
         : limited && change == APPENDING
-            ? ": release the view from spare() that commit() has used, or all other views"
+            ? ": release the view from spare() that commit() has used, or all other "
+              "views"
         : limited
             ? ": release its views (while views exist, bytes can only be appended, "
               "or removed from the front)"

@@ -96,11 +96,13 @@ buffer_commit_without_nul(BufferObject *self, size_t nbytes)
     buffer_publish(self);
 }
 
-/* Undo buffer_commit(self, nbytes). pre: it was the last change of the buffer. */
+/* Undo buffer_commit(self, nbytes). A released spare can no longer be committed: the
+ * bytes appended may have overwritten it. pre: it was the last change of the buffer. */
 static inline void
 buffer_uncommit(BufferObject *self, size_t nbytes)
 {
     store_uncommit(&self->store, nbytes);
+    buffer_forget_spare(self);
     buffer_publish(self);
 }
 
@@ -183,8 +185,8 @@ int buffer_hand_over(BufferObject *self, struct store *taken);
 
 /* Swap the buffer's store and `store`. Raise BufferError if exports prevent it. Before
  * Python 3.15, an empty store may be swapped for an empty store while exports exist,
- * unless one of them has a limit or a spare is outstanding. Since 3.15 that raises too,
- * as bytearray.__init__ does. */
+ * unless one of the two stores has a limit or a spare is outstanding. Since 3.15 that
+ * raises too, as bytearray.__init__ does. */
 int buffer_exchange(BufferObject *self, struct store *store);
 
 /* Swap the stores of two buffers. `self` must be empty, and `other` must not be

@@ -118,8 +118,8 @@ buffer_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kw
  * oldest buffers move to unused.h. When it is empty, buffers come back from there.
  *
  * Only buffers of one type are kept, that of the interpreter which called
- * buffer_keep_dead() first. The GIL of this interpreter protects unused.h and all fields
- * except `type`, which is atomic because other interpreters read it. */
+ * buffer_keep_dead() first. The GIL of this interpreter protects unused.h and all
+ * fields except `type`, which is atomic because other interpreters read it. */
 enum { DEAD_MAX = 2 * UNUSED_CHUNK, DEAD_NBYTES_MAX = 32 * 1024 };
 
 /* After this many deallocations, buffers in unused.h that were not used again for some

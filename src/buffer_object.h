@@ -164,10 +164,11 @@ buffer_type(PyTypeObject *type)
 /* Reuse the memory of deallocated buffers.
  *   keep_dead  From now on keep deallocated buffers of `type`. This does nothing if
  *              those of another type are kept already.
- *   limit_dead If buffers of `type` are kept, keep at most 1,024 of them, and others of
- *              at most `nbytes` bytes in total.
+ *   limit_dead If buffers of `type` are kept, keep up to 1,024 of them in any case, and
+ *              more only while these additional ones have at most `nbytes` bytes in
+ *              total.
  *   dead_nbytes
- *              Return how many bytes these others have.
+ *              Return how many bytes the additional ones have.
  *   free_dead  If buffers of `type` are kept, free those that there are.
  *   drop_dead  If buffers of `type` are kept, free them and keep none from now on. */
 void buffer_keep_dead(const PyTypeObject *type);

@@ -14,8 +14,8 @@ PyObject *construct_vectorcall(PyObject *type, PyObject *const *args, size_t nar
                                PyObject *kwnames);
 int construct_init(PyObject *op, PyObject *args, PyObject *kwargs);
 
-/* Return the end of the message for a limit of `nbytes` for which store_set_limit()
- * returned `error`: the reason, and what the user can do. */
+/* store_set_limit() has returned `error` for a limit of `nbytes`. Return the end of the
+ * message about that: the reason, and what the user can do. */
 const char *construct_limit_advice(int error, size_t nbytes);
 
 /* Call a type with the arguments of vectorcall. This runs its __new__ and __init__. */

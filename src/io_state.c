@@ -71,8 +71,8 @@ io_make_content(PyTypeObject *type, PyObject *source, PyObject *limit,
     return content->bytes == NULL && content->buffer == NULL ? -1 : 0;
 }
 
-/* Make `op`, the argument `buffer`, the content. Raise TypeError if it is no GrowBuffer
- * or if there are other arguments. */
+/* Set the content to `op`, which was passed as `buffer`. Raise TypeError if it is no
+ * GrowBuffer, or if there are other arguments. */
 static int
 io_take_buffer(PyObject *op, PyObject *source, PyObject *limit,
                struct io_content *content)

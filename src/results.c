@@ -67,8 +67,8 @@ copy_piece(struct piece *piece)
 
 /* Get the bytes of a buffer for a function that reads them twice: to measure its
  * result, and to write it. If there are views, code without the GIL may write through
- * them in between, so the bytes are copied. `*copy` is then the object that contains
- * the copy, which the caller releases, and otherwise NULL. Return false with an
+ * them in between, so the bytes are copied. Then `*copy` is the object that contains
+ * the copy, and the caller releases it. Otherwise `*copy` is NULL. Return false with an
  * exception if there is no memory. Under the lock. */
 static bool
 open_constant(PyObject *op, struct piece *bytes, PyObject **copy)

@@ -311,9 +311,9 @@ refuse_viewed(const RowsObject *self, const char *refusal)
         self->shared ? "a view of the array or of its buffer is held"
         : buffer_nexports(self->buffer) <= (size_t)self->nexports
             ? "a memoryview of the array is held: release() it"
-            : "an ndarray view of the array is held, such as .array, a slice, a row, an "
-              "iterator: drop it, or keep a .copy() of it. In IPython %xdel _N drops "
-              "the result Out[N]; a traceback may hold an ndarray, too";
+            : "an ndarray view of the array is held, such as .array, a slice, a row, "
+              "an iterator: drop it, or keep a .copy() of it. In IPython %xdel _N "
+              "drops the result Out[N]; a traceback may hold an ndarray, too";
     PyErr_Format(PyExc_BufferError, "%s while %s", refusal, views);
     return -1;
 }

@@ -150,12 +150,13 @@ PyDoc_STRVAR(take_doc,
 "Remove the first `nbytes` bytes, all if it is None, and return them as a GrowBuffer.\n"
 "\n"
 "All bytes of a buffer without a limit are handed over with its memory. Otherwise,\n"
-"from 1 MiB up, pages move: that costs microseconds, and a copy of 2 MiB at most. In\n"
-"a buffer with a limit the remaining bytes may be moved to the front. Fewer bytes are\n"
-"copied once. More are copied, too, if the kernel cannot move pages without unmapping\n"
-"the addresses that they had. Raise ValueError if `nbytes` is negative or more than\n"
-"there are, BufferError while the bytes are exported and there is no limit. With a\n"
-"limit, the bytes are copied while they are exported, and the views keep them.\n\n"
+"from 1 MiB up, pages move: that costs microseconds, and a copy of 2 MiB at most.\n"
+"Fewer bytes than 1 MiB are copied once. More are copied, too, if the kernel cannot\n"
+"move pages without unmapping the addresses that they had. In a buffer with a limit\n"
+"the remaining bytes may be moved to the front. Raise ValueError if `nbytes` is\n"
+"negative or more than there are, BufferError while the bytes are exported and there\n"
+"is no limit. With a limit, the bytes are copied while they are exported, and the\n"
+"views keep them.\n\n"
 ">>> from growbuf import GrowBuffer\n"
 ">>> buf = GrowBuffer(b'spam and eggs')\n"
 ">>> buf.take(4), buf\n"
@@ -427,8 +428,8 @@ is_view_of_all(PyObject *owner, const PyObject *type, const Py_buffer *view)
     return view->buf == all.start && (size_t)view->len == all.nbytes;
 }
 
-/* Return a new buffer of `type` with the bytes of a bytes or bytearray. They are copied:
- * a bytearray may be an out-of-band buffer, which belongs to the caller of
+/* Return a new buffer of `type` with the bytes of a bytes or bytearray. They are
+ * copied: a bytearray may be an out-of-band buffer, which belongs to the caller of
  * pickle.loads(). */
 static PyObject *
 rebuild_in_band(PyTypeObject *type, PyObject *bytes)

@@ -25,9 +25,9 @@ PyObject *transfer_take_first(BufferObject *self, size_t nbytes,
  * asks a function for its __reduce_ex__(), and so takes longer to find the name. */
 extern PyType_Spec transfer_rebuild_spec;
 
-/* The tp_vectorcall of that type: _rebuild(bytes, type=GrowBuffer). Return a buffer with
- * these bytes. If they are an out-of-band, writable view of all bytes of a buffer of
- * exactly that type, return that buffer itself. */
+/* The tp_vectorcall of that type: _rebuild(bytes, type=GrowBuffer). Return a buffer
+ * with these bytes. If they are an out-of-band, writable view of all bytes of a buffer
+ * of exactly that type, return that buffer itself. */
 PyObject *transfer_rebuild(PyObject *callable, PyObject *const *args, size_t nargsf,
                            PyObject *kwnames);
 
