@@ -121,8 +121,8 @@ PyObject *rows_new_view(PyObject *op);
 int rows_drop_kept_view(RowsObject *self, bool front);
 
 /* Raise an exception unless the buffer's length is a multiple of the row size and may
- * grow by `nbytes`. If a small array would become longer than ROWS_MAX_SMALL bytes, call
- * rows_stabilize(). Drop the kept view if the array is not stable or a spare is
+ * grow by `nbytes`. If a small array would become longer than ROWS_MAX_SMALL bytes,
+ * call rows_stabilize(). Drop the kept view if the array is not stable or a spare is
  * outstanding, because views can prevent growing then. May run other code. Under the
  * lock. */
 int rows_check_growable(RowsObject *self, size_t nbytes);
