@@ -224,7 +224,7 @@ failing_call(PyObject *function, PyObject *argument, int what, long first, long 
     return result;
 }
 
-/* How many calls of the kind the last failing_call() made. */
+/* Return how many calls of the kind `what` were made during the last failing_call(). */
 EXPORTED long
 failing_seen(void)
 {

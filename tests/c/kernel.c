@@ -317,8 +317,8 @@ place(size_t length, size_t unit)
     return NULL;
 }
 
-/* Return an address for a new mapping, or NULL. Like today's kernels, align large ones
- * to 2 MiB, except for the next `kernel.unaligned`. */
+/* Return an address for a new mapping, or NULL. Like today's kernels, align large
+ * mappings to 2 MiB, except the next ones, as many as `kernel.unaligned` says. */
 static char *
 place_new(size_t length)
 {
@@ -556,7 +556,8 @@ place_at(char *hint, size_t length)
 }
 
 /* Grow in place if there is free space, else move if `flags` allow it. With flag 4 and
- * equal lengths the range moves to `hint`, if that is free. */
+ * equal lengths the range moves to `hint`, if that is free. A kernel of 2014 does not
+ * move it. */
 static void *
 move_or_grow(char *from, size_t length, size_t new_length, int flags, char *hint)
 {

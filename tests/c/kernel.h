@@ -15,8 +15,8 @@
  * merge such mappings either. A call that changes only a part of a mapping splits it.
  * When all parts have the same protection and advice again, they become one mapping.
  *
- * Some calls no correct program makes, such as unmapping addresses that are not mapped,
- * or freeing a block twice. kernel_misuse() returns the first of these.
+ * Some calls are faults, for example unmapping addresses that are not mapped, or
+ * freeing a block twice. kernel_misuse() returns the first of these.
  */
 #ifndef GROWBUF_TESTS_KERNEL_H
 #define GROWBUF_TESTS_KERNEL_H
@@ -30,8 +30,8 @@
 enum kernel_kind {
     KERNEL_2014,   /* flag 4 is RETAIN: grows in place, or moves and keeps the source; a
                     * range that does not grow is not moved */
-    KERNEL_RETAIN, /* a kernel of today with the patch: flag 4 also grows a range; equal
-                    * lengths always move */
+    KERNEL_RETAIN, /* a kernel of today with the patch for MREMAP_RETAIN: flag 4 also
+                    * grows a range; equal lengths always move */
     KERNEL_MAINLINE, /* flag 4 is DONTUNMAP: equal lengths only */
     KERNEL_OLD,      /* before 4.5: flag 4, MADV_POPULATE_WRITE, MADV_FREE are EINVAL */
     KERNEL_ENOSYS,   /* no mremap */
@@ -75,8 +75,8 @@ struct kernel {
     size_t unaligned; /* this many new mappings do not begin at a multiple of 2 MiB */
     size_t squatters; /* n: at the n-th unmap from now another owner maps there */
     bool late;    /* when a move onto a target fails, the target is already unmapped and
-                   * another owner has mapped there; only moves that keep their source,
-                   * or grow */
+                   * another owner has mapped there; this affects only moves that keep
+                   * their source or that grow */
     bool dirty;   /* after a move a source that stays mapped has its old bytes */
     bool pressed; /* short of memory: offered memory is taken and reads as zero */
     bool locked;  /* as by mlockall: no advice gives memory back */

@@ -289,9 +289,10 @@ model_can_take(const struct model *model, size_t nbytes)
                    pages_have_dontunmap());
 }
 
-/* How many bytes store_take may copy: those in the 2 MiB that both stores share. If a
- * store with a limit has fewer bytes left than headroom, these bytes slide to the
- * front, and are copied too. */
+/* How many bytes store_take may copy. The pages that move end at a multiple of 2 MiB.
+ * So the first bytes that are left may move too, and are copied back. If a store with
+ * a limit has fewer bytes left than headroom, these bytes slide to the front, and are
+ * copied too. */
 static inline size_t
 model_may_copy(const struct model *model, size_t nbytes)
 {

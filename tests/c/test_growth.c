@@ -186,7 +186,7 @@ test_growth_span_for_more_bytes_is_never_shorter(void)
 }
 
 /* growth_ahead() adds an eighth of the length, but at least 64 KiB and at most 32 MiB.
- * Below 64 KiB it adds the length, but at least 4 KiB. */
+ * If the length is below 64 KiB, it adds the length instead, but at least 4 KiB. */
 static void
 test_growth_ahead_is_an_eighth_within_bounds(void)
 {
@@ -205,8 +205,8 @@ test_growth_ahead_is_an_eighth_within_bounds(void)
 }
 
 /* A file that grows by more than an eighth gets exactly its length. One that grows by
- * less gets an eighth more, and from 16 KiB on a half more. The result is at most
- * GROWTH_BUFFER_MIN. */
+ * less gets more: below 16 KiB an eighth more, otherwise a half more. The result is at
+ * most GROWTH_BUFFER_MIN. */
 static void
 test_growth_file_small_step_adds_a_share_by_size(void)
 {

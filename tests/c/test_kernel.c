@@ -76,7 +76,8 @@ test_kernel_2014_flag_4_grows_and_keeps_the_source(void)
     CHECK(kernel.nbytes == 5 * MIB);
 }
 
-/* As in version 4 of the patch: a source is kept only if the range moves. */
+/* As in version 4 of the patch for MREMAP_RETAIN: a source is kept only if the range
+ * moves. */
 static void
 test_kernel_2014_flag_4_grows_in_place_where_it_can(void)
 {

@@ -87,7 +87,8 @@ test_store_limited_holds_its_limit_and_no_more(void)
 
 /* The limit counts from the first byte in use:
  *
- *   |<- headroom ->|<--- in use --->|       |
+ *   |<- headroom ->|<--- in use --->|<- tailroom ->|
+ *                  |<----------- limit ----------->|
  */
 static void
 test_store_limit_with_headroom_holds_no_more(void)
@@ -181,7 +182,7 @@ test_store_set_limit_takes_address_space_only(void)
 }
 
 /* Where memory counts as used once it is accessible, a store first opens one page, and
- * then only what it needs. */
+ * then what it needs and the pages that are prepared ahead. */
 static void
 test_store_set_limit_in_steps_opens_what_is_used(void)
 {
@@ -541,8 +542,7 @@ take(enum kernel_kind kind, enum way way, size_t headroom, size_t nbytes, size_t
     end(&model);
 }
 
-/* The bytes that are taken begin and end at, just before or just after a multiple of
- * 2 MiB. */
+/* Many cases begin or end at a multiple of 2 MiB, or a few bytes before or after it. */
 static void
 test_store_take_moves_the_pages(void)
 {

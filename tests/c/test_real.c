@@ -363,7 +363,7 @@ test_pages_offer_can_be_written_again(void)
     end();
 }
 
-/* From the second round on the memory is that of the round before. */
+/* The second and third round get the memory of the round before. */
 static void
 test_store_rebuilt_in_huge_pages_has_its_bytes(void)
 {

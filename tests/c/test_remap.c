@@ -1,11 +1,11 @@
-/* Test each property of mremap() that growbuf relies on, on the fake kernels that have
- * flag 4 and on the running kernel. So a fake kernel that differs from the running one
- * fails here.
+/* Test each property of mremap() that growbuf relies on. The tests run on two fakes of
+ * a kernel of today, with and without a patch, and on the running kernel. So a fake
+ * kernel that differs from the running one fails here.
  *
- * Flag 4 keeps the source of a move mapped. A kernel without the patch accepts it only
- * for equal lengths (MREMAP_DONTUNMAP); one with the patch also grows (MREMAP_RETAIN).
- * If GROWBUF_EXPECT names a rung, it must be the best one of the running kernel, and a
- * test that cannot run is an error. `tools/retain` sets it.
+ * Flag 4 keeps the source of a move mapped. Kernels of today accept it only for equal
+ * lengths (MREMAP_DONTUNMAP). With the patch they also accept it for growth
+ * (MREMAP_RETAIN). If GROWBUF_EXPECT names a rung, it must be the best one of the
+ * running kernel, and a test that cannot run is an error. `tools/retain` sets it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -363,7 +363,7 @@ refused_onto_itself_and_off_page_boundaries(void)
     CHECK(is_filled(source, LENGTH, 1) && is_filled(target, LENGTH, 2));
 }
 
-/* The two halves are two mappings, because their access differs. From Linux 6.17 on one
+/* The two halves are two mappings, because their access differs. Since Linux 6.17 one
  * call moves both, but only with MREMAP_FIXED and equal lengths. */
 static void
 two_mappings_do_not_move_without_a_target(void)

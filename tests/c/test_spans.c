@@ -194,7 +194,7 @@ test_spans_take_leaves_a_dirty_span_that_is_too_short(void)
 }
 
 /* Below 32 MiB a request for zeros may get dirty pages, because clearing them is faster
- * than page faults on fresh ones. From 32 MiB on fresh pages cost less. */
+ * than page faults on fresh ones. For 32 MiB and more, fresh pages cost less. */
 static void
 test_spans_take_zeroed_gets_dirty_pages_below_32_mib_only(void)
 {
@@ -301,7 +301,7 @@ test_spans_take_gets_pieces_of_a_dirty_span(void)
     finish();
 }
 
-/* A store that needs less than 1 MiB gets a dirty span of 2 MiB in small pages, but no
+/* A request for less than 256 KiB gets a dirty span of 2 MiB in small pages, but no
  * part of a longer span or of one in huge pages. */
 static void
 test_spans_take_small_gets_no_part_of_a_large_or_huge_span(void)
@@ -1066,9 +1066,10 @@ test_spans_give_discards_pages_touched_ahead(void)
     finish();
 }
 
-/* The same if a part of the span was given back after they were touched. */
+/* As in the test before, but a part of the span was removed after the pages were
+ * touched. */
 static void
-test_spans_give_discards_pages_touched_ahead_of_a_part(void)
+test_spans_give_after_losing_a_part_discards_pages_touched_ahead(void)
 {
     for (int i = 0; i < 3; i++) {
         begin(KERNEL_MAINLINE, PAGES_DONTUNMAP);
@@ -1329,7 +1330,7 @@ check_most_entries(size_t length, size_t nbytes, size_t most)
 static void
 test_pool_keep_evicts_the_oldest_of_too_many(void)
 {
-    check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* zero spans are not in `small` */
+    check_most_entries(2 * MIB, 0, POOL_NSLOTS); /* only dirty spans count as small */
     check_most_entries(4 * MIB, 1, POOL_NSLOTS);
     check_most_entries(2 * MIB, 1, POOL_NSMALL);
 }
@@ -2428,7 +2429,8 @@ test_pool_keep_reservation_during_an_unmap_is_counted(void)
 }
 
 /* If more of a reservation is dirty than the limit of the pool, only its front stays
- * dirty. */
+ * dirty. The pool does not keep the reservation if the limit is below 2 MiB, or if the
+ * memory is locked. */
 static void
 test_pool_keep_reservation_over_the_limit_keeps_less_memory(void)
 {
@@ -2496,7 +2498,7 @@ main(void)
     RUN(test_pool_keep_too_large_evicts_idle_entries);
     RUN(test_pool_keep_too_large_leaves_the_others);
     RUN(test_spans_give_discards_pages_touched_ahead);
-    RUN(test_spans_give_discards_pages_touched_ahead_of_a_part);
+    RUN(test_spans_give_after_losing_a_part_discards_pages_touched_ahead);
     RUN(test_pool_entry_used_now_and_then_stays);
     RUN(test_pool_rest_of_a_split_span_keeps_its_age);
     RUN(test_spans_grow_by_a_move_evicts_idle_entries);

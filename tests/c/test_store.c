@@ -446,8 +446,8 @@ test_store_append_zeros_on_fresh_pages_touches_none(void)
     }
 }
 
-/* Below 32 MiB dirty memory is cleared, which is faster than page faults. From 32 MiB
- * on fresh pages are taken, of which only the written ones take memory. */
+/* Below 32 MiB dirty memory is cleared, which is faster than page faults. For 32 MiB
+ * and more, fresh pages are taken, of which only the written ones take memory. */
 static void
 test_store_append_zeros_takes_dirty_pages_below_32_mib(void)
 {
@@ -646,8 +646,8 @@ test_store_many_small_hold_no_more_than_the_pool_limit(void)
 
 /* --------------------------------------------------------------------- huge pages */
 
-/* From 4 MiB on huge pages are requested for the whole span, so that one call can still
- * move it. */
+/* A store of 4 MiB or more requests huge pages for its whole span, so that one call can
+ * still move the span. */
 static void
 test_store_asks_for_huge_pages_from_4_mib(void)
 {
@@ -995,7 +995,8 @@ random_conditions(uint64_t *state, size_t pool_limit)
 }
 
 /* Do a random action. If the kernel is faulty, one of its next calls may fail, or all
- * from that one on. An action may then fail too, and only if a call did. */
+ * from that one on. The action may fail only if a call did, or if the store
+ * would grow past its limit. */
 static void
 random_work(uint64_t *state, struct model *model, size_t aim, bool faulty)
 {

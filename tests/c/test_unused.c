@@ -14,7 +14,7 @@ static char places[UNUSED_CHUNK + MAX];
 static struct {
     size_t count;
     size_t ids[MAX];        /* the first object of chunk i is places[ids[i]] */
-    uint64_t since_ms[MAX]; /* since then there were always more than i chunks */
+    uint64_t since_ms[MAX]; /* when chunk i was added */
 } model;
 
 /* Add a chunk whose objects are places[id], places[id + 1] and so on. The ends wrap

@@ -397,7 +397,8 @@ test_views_removal_after_move_gives_memory_back(void)
 }
 
 /* The memory of bytes that were appended after the newest view was made is given back
- * while they are copied. When the store moves, at least three pieces are such bytes. */
+ * while they are copied. The test makes a new view so rarely that at least three
+ * pieces are such bytes when the store moves. */
 static void
 test_views_move_gives_back_bytes_that_no_view_sees(void)
 {
