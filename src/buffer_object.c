@@ -164,12 +164,24 @@ keeps_dead(const PyTypeObject *type)
     return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
 }
 
+/* Whether tracemalloc is tracing. It would count many kept objects as memory in use, at
+ * the line that made them. And it would not count those that are used again if they were
+ * made before it was started. So unused.h has none while it is tracing. */
+static bool
+is_tracing(void)
+{
+    return PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, 0) != -2; /* forgets nothing */
+}
+
 /* Make room in `items`, which is full: move the oldest of them to unused.h. Return false
  * if that keeps as many as it may. */
 Py_NO_INLINE static bool
 spill_dead(void)
 {
     assert(dead.count == DEAD_MAX && dead.first <= DEAD_MAX);
+    if (is_tracing()) {
+        return false;
+    }
     for (size_t i = 0; i < dead.first; i++) {
         dead.ends[i] = dead.ends[dead.first]; /* these have no block */
     }
@@ -185,8 +197,8 @@ spill_dead(void)
 }
 
 /* Fill `items`, which is empty, from unused.h. Return false if that has none. */
-Py_NO_INLINE static bool
-refill_dead(void)
+static bool
+take_unused_dead(void)
 {
     assert(dead.count == 0);
     dead.has_more = unused_take(dead.items, dead.ends);
@@ -235,10 +247,20 @@ buffer_free_dead(const PyTypeObject *type)
     if (type == NULL || !keeps_dead(type)) {
         return;
     }
-    while (dead.count > 0 || refill_dead()) {
+    while (dead.count > 0 || take_unused_dead()) {
         free_dead(dead.items[--dead.count]);
     }
     dead.first = 0;
+}
+
+/* As take_unused_dead(), but free what unused.h has if tracemalloc is tracing. */
+Py_NO_INLINE static bool
+refill_dead(const PyTypeObject *type)
+{
+    if (unused_nbytes() > 0 && is_tracing()) {
+        buffer_free_dead(type);
+    }
+    return take_unused_dead();
 }
 
 void
@@ -257,7 +279,7 @@ buffer_allocate(PyTypeObject *type)
 {
     assert(buffer_is_exact_type(type));
     BufferObject *self;
-    if (keeps_dead(type) && (dead.count > 0 || refill_dead())) {
+    if (keeps_dead(type) && (dead.count > 0 || refill_dead(type))) {
         self = dead.items[--dead.count];
         assert(store_kind(&self->store) <= STORE_HEAP);
         assert(self->base.ob_exports == 1 && self->extra == NULL);
