@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+import sys
 from collections import deque
 
 import pytest
@@ -249,6 +250,13 @@ def test_limit_below_maxlen_raises():
     if HAS_PAGES:
         with pytest.raises(ValueError, match="limit"):
             GrowArray(maxlen=10, limit=9)
+
+
+@needs_pages
+def test_limit_and_maxlen_too_large_for_any_object_raise():
+    """A debug build aborted: twice maxlen was more than an object can have."""
+    with pytest.raises(MemoryError, match="limit="):
+        GrowArray(dtype="u1", maxlen=sys.maxsize, limit=sys.maxsize)
 
 
 @needs_pages
