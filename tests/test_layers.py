@@ -84,7 +84,7 @@ SYSTEM_CALLS = re.compile(
     r"|GetSystemInfo|GetTickCount64|InitOnce\w+"
     r"|(?:Acquire|Release)SRWLock\w+)\s*\("
 )
-STANDARD_HEADERS = {"assert.h", "errno.h", "stdlib.h", "string.h"}
+STANDARD_HEADERS = {"assert.h", "errno.h", "stdio.h", "stdlib.h", "string.h"}
 SYSTEM_HEADERS = re.compile(
     r"^(sys/.*|unistd\.h|pthread\.h|signal\.h|time\.h|fcntl\.h|windows\.h)$"
 )
