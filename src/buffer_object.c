@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "copy.h"
+#include "pool.h"
 #include "unused.h"
 
 /* -------------------------------------------------------------- publishing a change */
@@ -173,6 +174,13 @@ is_tracing(void)
     return PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, 0) != -2; /* forgets nothing */
 }
 
+/* Return how many bytes unused.h may keep. Another interpreter may have changed it. */
+static size_t
+max_unused(void)
+{
+    return pool_limit() / 2;
+}
+
 /* Make room in `items`, which is full: move the oldest of them to unused.h. Return false
  * if that keeps as many as it may. */
 Py_NO_INLINE static bool
@@ -186,7 +194,7 @@ spill_dead(void)
         dead.ends[i] = dead.ends[dead.first]; /* these have no block */
     }
     dead.first = 0;
-    if (!unused_add(dead.items, dead.ends, sizeof(BufferObject))) {
+    if (!unused_add(dead.items, dead.ends, sizeof(BufferObject), max_unused())) {
         return false;
     }
     dead.has_more = true;
@@ -231,13 +239,10 @@ free_idle_dead(void)
 }
 
 void
-buffer_limit_dead(const PyTypeObject *type, size_t nbytes)
+buffer_limit_dead(const PyTypeObject *type)
 {
-    if (keeps_dead(type)) {
-        unused_set_max(nbytes);
-        if (unused_nbytes() > nbytes) {
-            buffer_free_dead(type);
-        }
+    if (keeps_dead(type) && unused_nbytes() > max_unused()) {
+        buffer_free_dead(type);
     }
 }
 

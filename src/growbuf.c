@@ -341,7 +341,7 @@ configure(PyObject *module, PyObject *args, PyObject *kwargs)
         }
         struct state *state = PyModule_GetState(module);
         pool_set_limit((size_t)nbytes);
-        buffer_limit_dead(state->buffer_type, (size_t)nbytes / 2);
+        buffer_limit_dead(state->buffer_type);
     }
     store_prefault = ahead;
     Py_RETURN_NONE;
@@ -518,10 +518,7 @@ module_exec(PyObject *module)
         return -1;
     }
     int rc = add_types(module, state);
-    if (rc == 0) {
-        buffer_limit_dead(state->buffer_type, nbytes / 2);
-    }
-    else if (!PyErr_Occurred()) {
+    if (rc < 0 && !PyErr_Occurred()) {
         PyErr_NoMemory(); /* PyType_FromModuleAndSpec() of 3.11 may not raise it */
     }
     return rc;
