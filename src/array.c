@@ -91,7 +91,7 @@ convert_bounds(const LayoutObject *layout, struct bounds bounds, size_t *limit,
         return -1;
     }
     assert(*max != MAXLEN_NONE && *max <= *limit);
-    *limit = Py_MAX(*limit, 2 * *max);
+    *limit = Py_MAX(*limit, Py_MIN(2 * *max, (size_t)PY_SSIZE_T_MAX));
     return 0;
 }
 

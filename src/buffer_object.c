@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "copy.h"
+#include "pool.h"
 #include "unused.h"
 
 /* -------------------------------------------------------------- publishing a change */
@@ -164,17 +165,36 @@ keeps_dead(const PyTypeObject *type)
     return atomic_load_explicit(&dead.type, memory_order_relaxed) == type;
 }
 
+/* Whether tracemalloc is tracing. It would count many kept objects as memory in use, at
+ * the line that made them. And it would not count those that are used again if they were
+ * made before it was started. So unused.h has none while it is tracing. */
+static bool
+is_tracing(void)
+{
+    return PyTraceMalloc_Untrack(BUFFER_TRACE_DOMAIN, 0) != -2; /* forgets nothing */
+}
+
+/* Return how many bytes unused.h may keep. Another interpreter may have changed it. */
+static size_t
+max_unused(void)
+{
+    return pool_limit() / 2;
+}
+
 /* Make room in `items`, which is full: move the oldest of them to unused.h. Return
  * false if unused_add() refuses them. */
 Py_NO_INLINE static bool
 spill_dead(void)
 {
     assert(dead.count == DEAD_MAX && dead.first <= DEAD_MAX);
+    if (is_tracing()) {
+        return false;
+    }
     for (size_t i = 0; i < dead.first; i++) {
         dead.ends[i] = dead.ends[dead.first]; /* these have no block */
     }
     dead.first = 0;
-    if (!unused_add(dead.items, dead.ends, sizeof(BufferObject))) {
+    if (!unused_add(dead.items, dead.ends, sizeof(BufferObject), max_unused())) {
         return false;
     }
     dead.has_more = true;
@@ -185,8 +205,8 @@ spill_dead(void)
 }
 
 /* Fill `items`, which is empty, from unused.h. Return false if that has none. */
-Py_NO_INLINE static bool
-refill_dead(void)
+static bool
+take_unused_dead(void)
 {
     assert(dead.count == 0);
     dead.has_more = unused_take(dead.items, dead.ends);
@@ -219,13 +239,10 @@ free_idle_dead(void)
 }
 
 void
-buffer_limit_dead(const PyTypeObject *type, size_t nbytes)
+buffer_limit_dead(const PyTypeObject *type)
 {
-    if (keeps_dead(type)) {
-        unused_set_max(nbytes);
-        if (unused_nbytes() > nbytes) {
-            buffer_free_dead(type);
-        }
+    if (keeps_dead(type) && unused_nbytes() > max_unused()) {
+        buffer_free_dead(type);
     }
 }
 
@@ -241,10 +258,20 @@ buffer_free_dead(const PyTypeObject *type)
     if (type == NULL || !keeps_dead(type)) {
         return;
     }
-    while (dead.count > 0 || refill_dead()) {
+    while (dead.count > 0 || take_unused_dead()) {
         free_dead(dead.items[--dead.count]);
     }
     dead.first = 0;
+}
+
+/* As take_unused_dead(), but free what unused.h has if tracemalloc is tracing. */
+Py_NO_INLINE static bool
+refill_dead(const PyTypeObject *type)
+{
+    if (unused_nbytes() > 0 && is_tracing()) {
+        buffer_free_dead(type);
+    }
+    return take_unused_dead();
 }
 
 void
@@ -263,7 +290,7 @@ buffer_allocate(PyTypeObject *type)
 {
     assert(buffer_is_exact_type(type));
     BufferObject *self;
-    if (keeps_dead(type) && (dead.count > 0 || refill_dead())) {
+    if (keeps_dead(type) && (dead.count > 0 || refill_dead(type))) {
         self = dead.items[--dead.count];
         assert(store_kind(&self->store) <= STORE_HEAP);
         assert(self->base.ob_exports == 1 && self->extra == NULL);

@@ -164,15 +164,16 @@ buffer_type(PyTypeObject *type)
 /* Reuse the memory of deallocated buffers.
  *   keep_dead  From now on keep deallocated buffers of `type`. This does nothing if
  *              those of another type are kept already.
- *   limit_dead If buffers of `type` are kept, keep up to 1,024 of them in any case, and
- *              more only while these additional ones have at most `nbytes` bytes in
- *              total.
+ *   limit_dead Call this when the limit of the pool was lowered. If buffers of `type`
+ *              are kept, and have more than half that many bytes, free them. Some 1,024
+ *              of them may be kept with any limit.
  *   dead_nbytes
- *              Return how many bytes the additional ones have.
+ *              Return how many bytes the kept buffers of `type` have, without these
+ *              1,024.
  *   free_dead  If buffers of `type` are kept, free those that there are.
  *   drop_dead  If buffers of `type` are kept, free them and keep none from now on. */
 void buffer_keep_dead(const PyTypeObject *type);
-void buffer_limit_dead(const PyTypeObject *type, size_t nbytes);
+void buffer_limit_dead(const PyTypeObject *type);
 size_t buffer_dead_nbytes(const PyTypeObject *type);
 void buffer_free_dead(const PyTypeObject *type);
 void buffer_drop_dead(const PyTypeObject *type);

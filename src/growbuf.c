@@ -319,8 +319,9 @@ PyDoc_STRVAR(configure_doc,
 "Set how this process keeps and prepares memory. None leaves a setting unchanged.\n\n"
 "pool_limit: the largest number of bytes of memory that the pool keeps for new\n"
 "buffers; 0 keeps none. It starts at the value of the environment variable\n"
-"GROWBUF_POOL_LIMIT, or at 64 MiB. Besides, deallocated objects are kept for new\n"
-"buffers, up to half as many bytes; those unused for a second or two are freed.\n"
+"GROWBUF_POOL_LIMIT, or at 64 MiB. Besides, deallocated objects of half that many\n"
+"bytes are kept. Those that were not used for a second or two are freed when more\n"
+"buffers are deallocated.\n"
 "prefault: whether buffers made from now on use a helper thread that touches pages\n"
 "ahead of the writer. It starts at False.\n\n"
 "Raise ValueError if pool_limit is negative. Lowering the limit gives memory back at\n"
@@ -350,7 +351,7 @@ configure(PyObject *module, PyObject *args, PyObject *kwargs)
         struct state *state = PyModule_GetState(module);
         assert(nbytes >= 0);
         pool_set_limit((size_t)nbytes);
-        buffer_limit_dead(state->buffer_type, (size_t)nbytes / 2);
+        buffer_limit_dead(state->buffer_type);
     }
     store_prefault = ahead;
     Py_RETURN_NONE;
@@ -529,10 +530,7 @@ module_exec(PyObject *module)
         return -1;
     }
     int rc = add_types(module, state);
-    if (rc == 0) {
-        buffer_limit_dead(state->buffer_type, nbytes / 2);
-    }
-    else if (!PyErr_Occurred()) {
+    if (rc < 0 && !PyErr_Occurred()) {
         PyErr_NoMemory(); /* PyType_FromModuleAndSpec() of 3.11 may not raise it */
     }
     return rc;

@@ -425,6 +425,15 @@ pool_set_limit(size_t nbytes)
     entries_unlock();
 }
 
+size_t
+pool_limit(void)
+{
+    entries_lock();
+    size_t nbytes = entries.limit;
+    entries_unlock();
+    return nbytes;
+}
+
 bool
 pool_drain(void)
 {

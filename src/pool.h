@@ -36,6 +36,9 @@ void pool_init(enum pages_rung highest, void (*configure_once)(void));
  * keeps no more than that. */
 void pool_set_limit(size_t nbytes);
 
+/* Return that number. */
+size_t pool_limit(void);
+
 /* Take a dirty span of at least `needed` bytes. If bytes after the first `length` are
  * dirty, the span is cut there and the rest stays in the pool. If mappings cannot be
  * cut, the whole span is taken. Return false if the pool has no such span. Two kinds of

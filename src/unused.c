@@ -22,7 +22,7 @@ struct chunk {
  *           0                              count
  */
 static struct {
-    size_t count, nbytes, max_nbytes;
+    size_t count, nbytes;
     size_t nidle;      /* the smallest count since `since_ms` */
     size_t nexpired;   /* this many chunks were not taken for POOL_IDLE_MS */
     uint64_t since_ms; /* 0: unused_take_idle() was not called yet */
@@ -35,12 +35,6 @@ smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-void
-unused_set_max(size_t nbytes)
-{
-    unused.max_nbytes = nbytes;
-}
-
 size_t
 unused_nbytes(void)
 {
@@ -48,14 +42,15 @@ unused_nbytes(void)
 }
 
 bool
-unused_add(void *const *objects, const uint32_t *ends, size_t object_nbytes)
+unused_add(void *const *objects, const uint32_t *ends, size_t object_nbytes,
+           size_t max_nbytes)
 {
     size_t nbytes = sizeof(struct chunk) + UNUSED_CHUNK * object_nbytes +
                     (uint32_t)(ends[UNUSED_CHUNK] - ends[0]);
     assert(unused.nbytes >= unused.count * sizeof(struct chunk));
     assert(object_nbytes > 0 && unused.count <= UNUSED_MAX_CHUNKS);
-    if (unused.count == UNUSED_MAX_CHUNKS || nbytes > unused.max_nbytes ||
-        unused.nbytes > unused.max_nbytes - nbytes) {
+    if (unused.count == UNUSED_MAX_CHUNKS || nbytes > max_nbytes ||
+        unused.nbytes > max_nbytes - nbytes) {
         return false;
     }
     struct chunk *chunk = malloc(sizeof *chunk);

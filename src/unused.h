@@ -17,17 +17,16 @@
 
 enum { UNUSED_CHUNK = 512, UNUSED_MAX_CHUNKS = 1024 };
 
-/* Set how many bytes all chunks together may have. If there are more, they stay. */
-void unused_set_max(size_t nbytes);
-
 /* Return how many bytes the chunks have. */
 size_t unused_nbytes(void);
 
 /* Keep UNUSED_CHUNK objects of `object_nbytes` bytes each. The object at index i
  * also owns other memory of ends[i + 1] - ends[i] bytes. There are UNUSED_CHUNK + 1
  * ends, and they may wrap. Return false, and keep none, if there are UNUSED_MAX_CHUNKS
- * chunks, if the chunks would have more bytes than allowed, or if memory runs out. */
-bool unused_add(void *const *objects, const uint32_t *ends, size_t object_nbytes);
+ * chunks, if all chunks would have more than `max_nbytes` bytes, or if memory runs
+ * out. */
+bool unused_add(void *const *objects, const uint32_t *ends, size_t object_nbytes,
+                size_t max_nbytes);
 
 /* Write the objects and ends of the chunk that was added last to `objects` and `ends`,
  * and forget them. Return false if there is no chunk. */

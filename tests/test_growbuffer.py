@@ -449,6 +449,47 @@ def test_import_in_subinterpreters_leaves_main_unchanged():
     assert run(code) == "fine"
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="per-interpreter state is of 3.12"
+)
+@pytest.mark.parametrize("main_first", [False, True])
+def test_pool_limit_set_in_subinterpreter_limits_kept_objects_of_main(main_first):
+    work = """
+        import sys; sys.path[:] = {path!r}
+        import growbuf
+        growbuf.configure(pool_limit={limit})
+    """
+    code = f"""
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        import sys
+        if {main_first}:
+            import growbuf
+        def set_limit(limit):
+            one = interpreters.create()
+            work = {textwrap.dedent(work)!r}.format(path=sys.path, limit=limit)
+            failed = interpreters.run_string(one, work)
+            assert not failed, failed
+            interpreters.destroy(one)
+        def kept():
+            growbuf.trim()
+            before = sys.getallocatedblocks()
+            growbuf.GrowBuffer(b"word " * 20_000).split()
+            return sys.getallocatedblocks() - before
+        set_limit(0)
+        import growbuf
+        few = kept()
+        set_limit(64 << 20)
+        print("fine" if few < 3000 else few, kept() > 3000)
+    """
+    fine, keeps = run(code).split()
+    assert fine == "fine"
+    if keeps != "True":
+        pytest.skip("this build of the extension, or of Python, keeps no objects")
+
+
 def test_buffer_of_items_longer_than_a_byte_is_taken_as_bytes():
     numbers = array.array("i", [1, 2])
     buf = GrowBuffer(numbers)

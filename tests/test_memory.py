@@ -299,6 +299,22 @@ def test_kept_objects_unused_for_some_time_are_freed_in_steps(keeps_objects):
     assert sys.getallocatedblocks() < before - kept + 5000
 
 
+def test_kept_objects_are_not_traced_as_memory_in_use(keeps_objects):
+    import tracemalloc
+
+    buf = GrowBuffer(MANY)
+    buf.split()  # its objects are kept, and were not traced
+    tracemalloc.start()
+    try:
+        words = buf.split()
+        used = tracemalloc.get_traced_memory()[0]
+        del words
+        left = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert used > 19_000 * GrowBuffer.__basicsize__ > 10 * left
+
+
 @MOVES_PAGES
 def test_trim_with_small_buffer_on_huge_reservation_leaves_two_pages():
     """A buffer with a limit takes the reservation of a dropped one, whose first page is

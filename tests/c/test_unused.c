@@ -17,6 +17,8 @@ static struct {
     uint64_t since_ms[MAX]; /* when chunk i was added */
 } model;
 
+static size_t max_nbytes; /* how many bytes all chunks may have */
+
 /* Add a chunk whose objects are places[id], places[id + 1] and so on. The ends wrap
  * around at UINT32_MAX. */
 static bool
@@ -30,7 +32,7 @@ add(size_t id)
             objects[i] = &places[id + i];
         }
     }
-    return unused_add(objects, ends, OBJECT_NBYTES);
+    return unused_add(objects, ends, OBJECT_NBYTES, max_nbytes);
 }
 
 static void
@@ -49,10 +51,10 @@ test_unused_add_keeps_no_more_bytes_than_allowed(void)
     void *objects[UNUSED_CHUNK];
     uint32_t ends[UNUSED_CHUNK + 1];
     CHECK(!add(0) && unused_nbytes() == 0);
-    unused_set_max(2 * CHUNK_NBYTES);
+    max_nbytes = 2 * CHUNK_NBYTES;
     CHECK(add(0) && add(1) && !add(2));
     CHECK(unused_nbytes() == 2 * CHUNK_NBYTES);
-    unused_set_max(CHUNK_NBYTES); /* what is there stays */
+    max_nbytes = CHUNK_NBYTES; /* what is there stays */
     CHECK(unused_nbytes() == 2 * CHUNK_NBYTES);
     CHECK(unused_take(objects, ends));
     check_chunk(objects, ends, 1);
@@ -69,7 +71,7 @@ test_unused_random_steps_return_the_chunks_of_the_model(void)
     uint32_t ends[UNUSED_CHUNK + 1];
     uint64_t now_ms = 5000, state = 1;
     size_t id = 0, nidle = 0;
-    unused_set_max(MAX * CHUNK_NBYTES);
+    max_nbytes = MAX * CHUNK_NBYTES;
     for (int step = 0; step < STEPS; step++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
         unsigned choice = (unsigned)(state >> 33) % 8;
