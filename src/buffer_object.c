@@ -308,6 +308,7 @@ buffer_allocate(PyTypeObject *type)
 Py_NO_INLINE static void
 make_room(struct store *store)
 {
+    assert(dead.count < DEAD_MAX);
     if (store_kind(store) > STORE_HEAP || store->memory.length > DEAD_NBYTES_MAX) {
         store_free(store);
     }
@@ -357,6 +358,7 @@ drop_new(BufferObject *self, int error)
 Py_NO_INLINE static PyObject *
 create_large(PyTypeObject *type, size_t nbytes)
 {
+    assert(nbytes >= STORE_SMALL);
     BufferObject *self = buffer_allocate(type);
     if (self == NULL) {
         return NULL;
@@ -368,6 +370,7 @@ create_large(PyTypeObject *type, size_t nbytes)
     if (error) {
         return drop_new(self, error);
     }
+    assert(self->store.length == nbytes);
     if (store_kind(&self->store) >= STORE_SPAN) {
         buffer_trace_change((struct buffer_trace){0}, &self->store);
     }

@@ -22,8 +22,8 @@ write_rows(RowsObject *self, PyObject *const *rows, size_t count)
     char *end = buffer_bytes(self->buffer) + buffer_length(self->buffer), *to = end;
     assert(count > 0);
     assert(count * layout->row_nbytes <= store_tailroom(&self->buffer->store));
-    assert(layout->row_nbytes > 0 && (!buffer_is_exported(self->buffer) ||
-                                      store_is_limited(&self->buffer->store)));
+    assert(!buffer_is_exported(self->buffer) || store_is_limited(&self->buffer->store));
+    assert(rows != NULL && layout->row_nbytes > 0);
     for (size_t i = 0; i < count; i++, to += layout->row_nbytes) {
         if (!layout_write(layout, to, rows[i])) {
             *end = '\0';
@@ -66,7 +66,7 @@ write_listed(RowsObject *self, PyObject *rows)
 int
 rows_append_bytes(RowsObject *self, const char *bytes, size_t nbytes)
 {
-    assert(nbytes % self->layout->row_nbytes == 0);
+    assert(nbytes % self->layout->row_nbytes == 0 && (bytes != NULL || nbytes == 0));
     assert(self->max_nbytes == MAXLEN_NONE ||
            self->max_nbytes % self->layout->row_nbytes == 0);
     if (nbytes > self->max_nbytes) { /* the last rows are kept */

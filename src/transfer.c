@@ -47,6 +47,7 @@ static int
 move_or_copy(BufferObject *self, size_t nbytes, BufferObject *taken)
 {
     struct store store;
+    assert(self != taken && nbytes <= buffer_length(self));
     assert(buffer_length(taken) == 0 && !buffer_is_exported(taken));
     int rc = buffer_take(self, nbytes, &store);
     if (rc == 0) {
@@ -204,6 +205,7 @@ growbuffer_take(PyObject *op, PyObject *const *args, Py_ssize_t nargs,
     if (parse_nbytes("take", args, nargs, kwnames, &nbytes) < 0) {
         return NULL;
     }
+    assert(nbytes >= -1);
     BUFFER_LOCKED(PyObject *, taken, op, take_buffer(buffer_cast(op), nbytes));
     return taken;
 }

@@ -110,6 +110,7 @@ static void
 give_back(struct span *span, size_t *freed, size_t end)
 {
     size_t unit = span->huge ? GROWTH_QUANTUM : STORE_GIVE_BACK_MIN;
+    assert(end <= span->length);
     end &= ~(unit - 1);
     if (end > *freed && spans_discard_front(span, *freed, end) == 0) {
         *freed = end;
