@@ -36,8 +36,8 @@ HUGE_PAGES = {
     "never": "The kernel provides memory in small pages, one at the first write to "
     "each, which takes longer. An administrator turns huge pages on: echo madvise > "
     "/sys/kernel/mm/transparent_hugepage/enabled. In a container the host decides.",
-    "64kB": "The kernel uses pages of 64 KiB where a program asks for them, and none of "
-    "2 MiB. growbuf asks for them in all memory that it maps.",
+    "64kB": "The kernel may use pages of 64 KiB, and none of 2 MiB. growbuf asks "
+    "for them in all memory that it maps.",
     "unknown": "The system does not say whether it has huge pages: the setting in /sys "
     "cannot be read. growbuf asks for them anyway.",
 }
