@@ -428,6 +428,9 @@ def test_live_buffers_and_arrays_take_little_more_than_their_peers(case):
     """The script says how much is allowed, and fails if it is more."""
     if case == "arrays":
         pytest.importorskip("numpy")
+        if "mimalloc" in os.environ.get("LD_PRELOAD", ""):
+            # There the ratio is 1.65: its pages take less for the blocks of array.array.
+            pytest.skip("the ratio is that of the system's allocator")
     if case == "lengths" and facts()["transparent_hugepage"] not in (
         "always",
         "madvise",
