@@ -166,8 +166,8 @@ keeps_dead(const PyTypeObject *type)
 }
 
 /* Whether tracemalloc is tracing. It would count many kept objects as memory in use, at
- * the line that made them. And it would not count those that are used again if they were
- * made before it was started. So unused.h has none while it is tracing. */
+ * the line that made them. And it would not count those that are used again if they
+ * were made before it was started. So unused.h has none while it is tracing. */
 static bool
 is_tracing(void)
 {

@@ -66,6 +66,16 @@ test_pages_probe_with_a_highest_rung_finds_the_best_up_to_it(void)
     }
 }
 
+/* The probe must refuse the rungs that keep the source mapped, and take the next one. */
+static void
+check_probe_takes_maymove(void)
+{
+    pages_probe(ANY_RUNG);
+    CHECK(pages_facts.rung == PAGES_MAYMOVE);
+    CHECK(pages_facts.errors[PAGES_DONTUNMAP] == ENOTSUP);
+    check_nothing_left();
+}
+
 static void
 test_pages_probe_where_source_keeps_its_bytes_takes_lower_rung(void)
 {
@@ -73,10 +83,7 @@ test_pages_probe_where_source_keeps_its_bytes_takes_lower_rung(void)
     for (int i = 0; i < 3; i++) {
         kernel_boot(kinds[i]);
         kernel.dirty = true;
-        pages_probe(ANY_RUNG);
-        CHECK(pages_facts.rung == PAGES_MAYMOVE);
-        CHECK(pages_facts.errors[PAGES_DONTUNMAP] == ENOTSUP);
-        check_nothing_left();
+        check_probe_takes_maymove();
     }
 }
 
@@ -95,10 +102,7 @@ test_pages_probe_where_source_is_not_discarded_takes_lower_rung(void)
     for (int i = 0; i < 2; i++) {
         kernel_boot(kinds[i]);
         pages_ops.advise = advise_nothing;
-        pages_probe(ANY_RUNG);
-        CHECK(pages_facts.rung == PAGES_MAYMOVE);
-        CHECK(pages_facts.errors[PAGES_DONTUNMAP] == ENOTSUP);
-        check_nothing_left();
+        check_probe_takes_maymove();
     }
 }
 
