@@ -106,7 +106,7 @@ unused_take_idle(void **objects, uint32_t *ends, uint64_t now_ms)
         return false;
     }
     unused.nexpired--;
-    unused.nidle -= unused.nidle > 0;
+    unused.nidle--; /* it was not smaller than nexpired */
     take(0, objects, ends);
     return true;
 }
